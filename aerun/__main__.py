@@ -1,0 +1,83 @@
+"""The command: a verb, or a Hydra run. The one place where errors become words and exit codes. Imports no torch."""
+
+import os
+import sys
+from collections.abc import Callable
+
+VERBS = {"resume": "continue an interrupted run from its folder"}
+
+
+def main() -> None:
+    """Console script `aerun`."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(argv: list[str]) -> int:
+    if any(a.startswith("query=") for a in argv) and ("-sc" in argv or "--shell-completion" in argv):
+        from aerun.command.complete import complete
+
+        return complete()
+    if argv[:1] == ["train"]:
+        del sys.argv[1]
+        argv = argv[1:]
+    word = argv[0] if argv else ""
+    if word in ("--version", "-V", "version"):
+        from aerun import __version__
+
+        print(f"aerun {__version__}")
+        return 0
+    if word == "help" or (any(a in ("--help", "-h") for a in argv) and word not in VERBS):
+        from aerun.command.help import page
+
+        print(page())
+        return 0
+    if word in VERBS:
+        return _told(lambda: _verb(word, argv[1:]))
+    if word and "=" not in word and word[0] not in "-+~":
+        from aerun.errors import nearest
+
+        sys.stderr.write(f"aerun: error: no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).\n")
+        return 2
+    return _told(_hydra)
+
+
+def _verb(word: str, argv: list[str]) -> int:
+    from importlib import import_module
+
+    code: int = import_module(f"aerun.command.{word}").run(argv)
+    return code
+
+
+def _hydra() -> int:
+    from aerun.command.hydra_run import run
+
+    return run()
+
+
+def _told(action: Callable[[], int]) -> int:
+    """Run; turn what goes wrong into one or two lines on stderr and an exit code."""
+    from aerun.errors import AerunError, StoppedError, TrainingError
+
+    full = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing; the words are ours
+    try:
+        return action()
+    except StoppedError as e:
+        sys.stderr.write(f"aerun: {e}. The last checkpoint is kept: aerun resume RUN continues.\n")
+        return e.code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    except Exception as e:
+        if full:
+            raise
+        from aerun.command.explain import explain
+
+        code, words = explain(e, (AerunError, TrainingError))
+        sys.stderr.write(f"aerun: error: {words}\n")
+        return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""From an exception to one or two lines and an exit code."""
+
+import re
+from collections.abc import Iterable
+
+from aerun.errors import nearest
+from aerun.paths import config_dir
+
+
+def explain(e: Exception, ours: tuple[type[Exception], ...]) -> tuple[int, str]:
+    """(exit code, words). 2: the command is wrong; 1: the run failed."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    mistake, failure = ours
+    if isinstance(e, mistake):
+        return 2, str(e)
+    if isinstance(e, failure):
+        return 1, str(e)
+    if isinstance(e, HydraException | OmegaConfBaseException):
+        return 2, _hydra(_chain(e))
+    if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
+        return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
+    return 1, f"{type(e).__name__}: {e} (HYDRA_FULL_ERROR=1 shows where)"
+
+
+def _chain(e: BaseException | None) -> str:
+    lines: list[str] = []
+    while e is not None:
+        for line in str(e).strip().splitlines():
+            line = line.strip()
+            if line and line not in lines and not line.startswith(("full_key:", "object_type=", "reference_type=")):
+                lines.append(line)
+        e = e.__cause__
+    return " ".join(lines)
+
+
+def _hydra(text: str) -> str:
+    if found := re.search(r"Could not find '([^']+)' ?(?:Available options in '([^']+)': (.*))?", text):
+        path, group, rest = found.groups()
+        choices = (rest or "").split()
+        name = path.rpartition("/")[2]
+        if group:
+            return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
+        return f"{path}: no such config."
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found[1]
+        return f"{key}: no such setting or group{nearest(key, [*_groups(), *_settings()])}. `aerun --cfg job` shows all settings."
+    return text
+
+
+def _groups() -> Iterable[str]:
+    """Config groups, as they are typed."""
+    root = config_dir()
+    return [str(p.relative_to(root)) for p in root.rglob("*") if p.is_dir()]
+
+
+def _settings() -> list[str]:
+    """Every dotted key of the default config and of each option."""
+    from omegaconf import DictConfig, OmegaConf
+
+    root, found = config_dir(), ["reg.lambda"]
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in node:
+            found.append(f"{prefix}{key}")
+            inner = node._get_node(key)
+            if isinstance(inner, DictConfig):
+                walk(inner, f"{prefix}{key}.")
+
+    for path in root.rglob("*.yaml"):
+        head = re.match(r"# @package (\S+)", path.read_text())
+        group = str(path.parent.relative_to(root)).replace("/", ".")
+        package = (head[1] if head else ("" if group == "." else group)).replace("_global_", "")
+        loaded = OmegaConf.load(path)
+        if isinstance(loaded, DictConfig):
+            walk(loaded, f"{package}." if package else "")
+    return found

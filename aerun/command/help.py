@@ -1,0 +1,40 @@
+"""`aerun --help`: a page a newcomer can act on."""
+
+from aerun import __version__
+from aerun.command.catalog import catalog
+
+_TOP = f"""aerun {__version__}: train, sweep and compare autoencoders from the command line.
+
+  x --corruption--> x_in --encoder--> h --bottleneck--> z --decoder--> raw --loss.activate--> x_hat
+  L = reconstruction(x, x_hat) + reg.lambda * sum_k w_k * Omega_k
+
+WHAT TO TYPE
+  aerun                                           an autoencoder on scikit-learn's digits, against PCA
+  aerun model=sparse reg.lambda=1e-3              another recipe, another setting
+  aerun model=vae model/arch=conv dataset=mnist dataset.root=DIR
+  aerun regularizer=[l1,contractive]              several regularizers at once
+  aerun -m model=ae,vae model.latent_dim=2,8,32   a sweep: every combination
+  aerun resume RUN                                continue an interrupted run from its folder
+  tensorboard --logdir outputs                    browse the runs
+
+CHOOSE a part with GROUP=OPTION, change a setting with KEY=VALUE (aerun --cfg job shows every key)."""
+
+_END = """SETTINGS used most
+  model.latent_dim=8        size of the code              reg.lambda=1e-3        weight of all regularizers
+  trainer.max_epochs=50     length of training            optimizer.lr=1e-3      (peak) learning rate
+  seed=0                    of weights, order and noise   objective=val/mse      the figure a sweep compares
+
+MORE
+  --cfg job | --info        show the composed settings | what Hydra found       --config-dir DIR   add your own options
+  --version                 the version                                         --hydra-help       Hydra's own flags
+  eval "$(aerun -sc install=bash)"    completion with TAB (zsh, fish alike)"""
+
+
+def page() -> str:
+    """The text."""
+    parts = [_TOP]
+    for group, options in catalog().items():
+        width = max(map(len, options))
+        lines = [f"  {name:<{width}}  {line}" for name, line in options.items()]
+        parts.append("\n".join([group, *lines]))
+    return "\n\n".join([*parts, _END])

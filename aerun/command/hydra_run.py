@@ -1,0 +1,135 @@
+"""A run or a multirun through Hydra."""
+
+import datetime
+import logging
+import math
+import re
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from aerun.errors import AerunError, StoppedError
+from aerun.paths import config_dir
+
+_NAME_LIMIT = 120
+_ONLY = "the only run"
+
+log = logging.getLogger("aerun")
+
+
+_failures: list[tuple[str, Exception]] = []
+
+
+def run() -> int:
+    """Hand the command line to Hydra; then say what failed."""
+    stop_on_signals()
+    _failures.clear()
+    hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+    if _failures and _failures[0][0] == _ONLY:
+        raise _failures[0][1]
+    for name, error in _failures:
+        sys.stderr.write(f"aerun: failed: {name}: {error}\n")
+    return 1 if _failures else 0
+
+
+def job(cfg: DictConfig) -> float:
+    """One run of a composed config; returns its objective to the sweeper. Importable by name, for launchers.
+
+    A failed run returns NaN and is told at the end: it never stops the others of a sweep.
+    """
+    about = HydraConfig.get()
+    typed, many = list(about.overrides.task), about.mode == RunMode.MULTIRUN
+    try:
+        return _one(cfg, typed, Path(about.runtime.output_dir), about.runtime.choices["dataset"], many)
+    except Exception as e:
+        log.log(logging.ERROR if many else logging.DEBUG, "%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))
+        _failures.append((", ".join(typed) if many else _ONLY, e))
+        return math.nan
+
+
+def _one(cfg: DictConfig, typed: list[str], path: Path, dataset: str, many: bool) -> float:
+    from aerun import show
+    from aerun.train import train
+
+    plain = resolved(cfg)
+    _refuse_idle_lambda(plain, typed)
+    found = train(plain, path, command())
+    title = f"{plain['model']['name']} on {dataset}"
+    if many:
+        print(f"{title} ({', '.join(typed)}): SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
+    else:
+        show.results(found, title, _shown(path), int(plain["model"]["latent_dim"]))
+    return float(found["objective"])
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """A plain dictionary without interpolations."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(k): v for k, v in plain.items()}
+
+
+def command() -> str:
+    """The command as it was typed, ready to paste."""
+    return shlex.join(["aerun", *sys.argv[1:]])
+
+
+def stop_on_signals() -> None:
+    """Ctrl-C and SIGTERM end the run in order: exit codes 130 and 143."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)
+        raise StoppedError(128 + signum)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _refuse_idle_lambda(plain: dict[str, Any], typed: list[str]) -> None:
+    reg = plain.get("reg")
+    given = any(o.lstrip("+").startswith("reg.lambda=") for o in typed)
+    if given and isinstance(reg, dict) and not reg.get("terms") and reg.get("lambda"):
+        raise AerunError(
+            f"reg.lambda={reg['lambda']}: nothing uses it, since no regularizer is chosen. Add regularizer=l1 (or another), "
+            "or a recipe that has one, such as model=sparse."
+        )
+
+
+def _shown(path: Path) -> Path:
+    """Relative to here where that is shorter to type."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _job_name(overrides: list[str]) -> str:
+    """A folder's name from a job's overrides."""
+    import hashlib
+
+    parts = [re.sub(r"[^\w=.+-]+", "_", o.lstrip("+")) for o in overrides if not o.startswith(("dataset.root=", "hydra."))]
+    name = ",".join(parts) or "default"
+    return name if len(name) <= _NAME_LIMIT else f"{name[: _NAME_LIMIT - 9]}-{hashlib.sha1(name.encode()).hexdigest()[:8]}"
+
+
+def _new_folder(parent: str, overrides: list[str]) -> str:
+    """PARENT/DATE_TIME_OVERRIDES, with -2, -3, ... where that is taken."""
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    base = Path(parent) / f"{stamp}_{_job_name(overrides)}"
+    path, n = base, 1
+    while path.exists():
+        n += 1
+        path = base.with_name(f"{base.name}-{n}")
+    return str(path)
+
+
+OmegaConf.register_new_resolver("aerun_new_folder", _new_folder, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("aerun_job_name", _job_name, replace=True)

@@ -1,0 +1,101 @@
+"""Is this composition legal? Needs must be a subset of offers; checked before any data is read.
+
+There are two ways to be illegal: a constructor refuses a value (bce on data outside [0, 1]), or this check refuses a
+name (kl on a plain vector code). The message says what was asked, who does not give it, who would, and what would work.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from omegaconf import OmegaConf
+
+from aerun.errors import AerunError
+from aerun.paths import config_dir
+from aerun.parts import ALWAYS, Arch, Bottleneck, Corruption, Facts, Loss, Part, Regularizer, Term
+
+ROOMS = {
+    "arch": "model/arch",
+    "bottleneck": "model/bottleneck",
+    "corruption": "model/corruption",
+    "loss": "model/loss",
+    "regularizer": "regularizer",
+}
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The parts of one autoencoder, as chosen."""
+
+    arch: Arch
+    bottleneck: Bottleneck
+    corruption: Corruption
+    loss: Loss
+    terms: Mapping[str, Term]
+    lambda_: float
+
+    def parts(self) -> dict[str, Part]:
+        """The four single parts by the name of their room."""
+        return {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """All names that a pass through this composition fills."""
+        names = ALWAYS.union(*(p.offers for p in self.parts().values()))
+        both = "encode" in self.arch.offers and "encode" in self.bottleneck.offers
+        return names if both else names - {"encode"}
+
+
+def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
+    """Refuse an illegal composition with AerunError; return warnings about a legal but pointless one."""
+    for name, term in c.terms.items():
+        _satisfied(f"regularizer={name}", term.regularizer, c)
+    _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
+    free = not c.terms or c.lambda_ == 0
+    if latent_dim >= facts.size and free and option(c.corruption) == "none":
+        return [
+            f"IdentityRisk: a code of {latent_dim} is as large as the input ({facts.size}) and nothing constrains it, so the "
+            "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim."
+        ]
+    return []
+
+
+def _satisfied(asker: str, part: Part, c: Composition) -> None:
+    for name in sorted(part.needs() - c.offers):
+        room, guilty = _who_withholds(name, c)
+        givers = [o for o, cls in options(room).items() if name in cls.offers]
+        words = f"{asker} needs `{name}`, which {ROOMS[room]}={option(guilty)} does not give"
+        if name == "encode" and room == "arch":
+            raise AerunError(f"{words} with norm=batch: it couples samples. Use model.arch.norm=layer or none.")
+        words += f". It is given by {' or '.join(f'{ROOMS[room]}={g}' for g in givers)}." if givers else "."
+        if isinstance(part, Regularizer):
+            fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers]
+            words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."
+        raise AerunError(words)
+
+
+def _who_withholds(name: str, c: Composition) -> tuple[str, Part]:
+    parts = c.parts()
+    for room, part in parts.items():
+        if name not in part.offers and any(name in cls.offers for cls in options(room).values()):
+            return room, part
+    return "bottleneck", parts["bottleneck"]
+
+
+def option(part: object) -> str:
+    """The option's name of a part: its module's."""
+    return type(part).__module__.rpartition(".")[2]
+
+
+@cache
+def options(room: str) -> dict[str, type[Part]]:
+    """Every shipped option of a room that has a class, by name."""
+    from hydra.utils import get_class
+
+    found = {}
+    for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml")):
+        node = OmegaConf.load(path)
+        if OmegaConf.is_dict(node) and "_target_" in node:
+            found[path.stem] = get_class(str(node["_target_"]))
+    return found
+

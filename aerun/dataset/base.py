@@ -1,0 +1,72 @@
+"""What every data set is, and how it is split."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aerun.errors import AerunError
+from aerun.parts import Facts
+
+_SPLIT_SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
+
+
+@dataclass(frozen=True)
+class Split:
+    """Stored samples (n, *S) and their labels (n,) or None."""
+
+    x: Tensor
+    y: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: Tensor) -> "Split":
+        """The samples at `index`."""
+        return Split(self.x[index], None if self.y is None else self.y[index])
+
+
+@dataclass(frozen=True)
+class Data:
+    """Three splits of one data set. The test split is read once, after training."""
+
+    train: Split
+    val: Split
+    test: Split
+
+
+class Dataset(ABC):
+    """A source of samples."""
+
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What is known without reading the data."""
+
+    @abstractmethod
+    def load(self) -> Data:
+        """Read the data. AerunError names what is missing or damaged."""
+
+
+def split(samples: Split, *shares: float) -> list[Split]:
+    """Cut at random, always the same way, into len(shares) + 1 parts: the rest first, then one per share."""
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(_SPLIT_SEED))
+    sizes = [round(share * len(samples)) for share in shares]
+    return [samples.take(part) for part in order.split([len(samples) - sum(sizes), *sizes])]
+
+
+def verified(data: Data, facts: Facts, name: str) -> Data:
+    """`data` if it is what `facts` promised, else AerunError."""
+    for part, samples in (("training", data.train), ("validation", data.val), ("test", data.test)):
+        if not len(samples):
+            raise AerunError(f"dataset={name}: the {part} split is empty.")
+        if tuple(samples.x.shape[1:]) != facts.shape:
+            raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.shape}.")
+        low, high = (float(v) / facts.unit for v in samples.x.aminmax())
+        if not (low == low and abs(low) < float("inf") and abs(high) < float("inf")):
+            raise AerunError(f"dataset={name}: the {part} split holds NaN or infinite values.")
+        if (facts.low is not None and low < facts.low) or (facts.high is not None and high > facts.high):
+            raise AerunError(
+                f"dataset={name}: values of the {part} split span [{low:g}, {high:g}], expected [{facts.low}, {facts.high}]."
+            )
+    return data

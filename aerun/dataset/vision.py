@@ -1,0 +1,76 @@
+"""Data sets that torchvision reads: the same file layout, the same download."""
+
+import contextlib
+import os
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aerun.checks import at_least
+from aerun.dataset.base import Data, Dataset, Split, split
+from aerun.errors import AerunError
+from aerun.parts import Facts
+
+
+class Vision(Dataset):
+    """`root` is the folder that torchvision calls root. `val` of the training images are held out for validation.
+
+    Raises AerunError where the files are missing and `download` is false, are damaged, or cannot be fetched.
+    """
+
+    reader: str
+    shape: tuple[int, int, int]
+
+    def __init__(self, *, root: str, download: bool, val: int) -> None:
+        self.root, self.download = Path(root).expanduser(), download
+        self.val = int(at_least("dataset.val", val, 1))
+
+    def facts(self) -> Facts:
+        return Facts(shape=self.shape, kind="image", unit=255.0, low=0.0, high=1.0, classes=10)
+
+    def load(self) -> Data:
+        whole, test = self._read(train=True), self._read(train=False)
+        if self.val >= len(whole):
+            raise AerunError(f"dataset.val={self.val}: only {len(whole)} training images are there.")
+        train, val = split(whole, self.val / len(whole))
+        return Data(train, val, test)
+
+    def _read(self, train: bool) -> Split:
+        name = type(self).__name__
+        here = f"dataset={type(self).__module__.rpartition('.')[2]} dataset.root={self.root}"
+        try:
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+                found: Any = self._open(train)
+        except RuntimeError as e:
+            if "not found" in str(e).lower() and not self.download:
+                raise AerunError(
+                    f"{here}: {name} is not there. Give the folder that holds it, or dataset.download=true."
+                ) from e
+            raise AerunError(f"{here}: cannot read {name}: {_first_line(e)}") from e
+        except (urllib.error.URLError, OSError, ValueError, EOFError, KeyError, AssertionError) as e:
+            doing = "cannot fetch or read" if self.download else "cannot read"
+            raise AerunError(f"{here}: {doing} {name} (missing, truncated or no network): {_first_line(e)}") from e
+        x = _as_bytes(found.data, self.shape)
+        y = torch.as_tensor(found.targets)
+        if len(x) != len(y) or not len(x):
+            raise AerunError(f"{here}: {name} holds {len(x)} images and {len(y)} labels: the files are damaged.")
+        return Split(x, y)
+
+    def _open(self, train: bool) -> Any:
+        from torchvision import datasets
+
+        return getattr(datasets, self.reader)(str(self.root), train=train, download=self.download)
+
+
+def _as_bytes(data: Any, shape: tuple[int, int, int]) -> Tensor:
+    """torchvision's (n, H, W) or (n, H, W, C) array as bytes (n, C, H, W)."""
+    x = torch.as_tensor(data)
+    x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
+    return x.contiguous()
+
+
+def _first_line(e: BaseException) -> str:
+    return (str(e).strip() or type(e).__name__).splitlines()[0]

@@ -1,0 +1,26 @@
+"""Errors written for the person at the command line: what was written, what is wrong, what would work."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AerunError(Exception):
+    """A mistake that the user can mend: shown as one or two lines, exit code 2."""
+
+
+class TrainingError(Exception):
+    """Training could not go on (loss not finite, disk full): shown in words, exit code 1, the run's folder stays."""
+
+
+class StoppedError(BaseException):
+    """The run was told to stop: Ctrl-C (exit code 130) or SIGTERM (143). Not an Exception, so that nothing swallows it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__("interrupted" if code == 130 else "terminated")
+        self.code = code
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'KNOWN'?` for the nearest known word, or an empty string."""
+    hit = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{hit[0]}'?" if hit else ""

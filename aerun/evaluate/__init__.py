@@ -1,0 +1,1 @@
+"""How good is it, against what. No number without its baseline."""

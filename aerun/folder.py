@@ -1,0 +1,105 @@
+"""A run's folder: one self-contained thing, written whole or not at all."""
+
+import datetime
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from aerun.errors import AerunError
+
+_PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
+
+
+class Folder:
+    """config.yaml, run.json, results.json, metrics.csv, events, aerun.log, checkpoints/, pictures/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self, config: Mapping[str, Any], command: str) -> None:
+        """Write down what is about to run. AerunError where the folder cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+            _write(self.path / "run.json", _json({"command": command, "cwd": os.getcwd(), **surroundings()}))
+            self.results({"status": "running", "seed": config["seed"]})
+        except OSError as e:
+            raise AerunError(f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR.") from e
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration. AerunError where this is no run's folder."""
+        path = self.path / "config.yaml"
+        try:
+            found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        except FileNotFoundError:
+            raise AerunError(f"{self.path}: not a run's folder (no config.yaml in it).") from None
+        except Exception as e:
+            raise AerunError(f"{path}: damaged: {str(e).splitlines()[0]}") from e
+        if not isinstance(found, dict):
+            raise AerunError(f"{path}: damaged: not a table of settings.")
+        return {str(k): v for k, v in found.items()}
+
+    def results(self, values: Mapping[str, Any]) -> None:
+        """Replace results.json."""
+        _write(self.path / "results.json", _json(values))
+
+    def read(self, name: str = "results.json") -> dict[str, Any]:
+        """A JSON file of this folder, empty where there is none."""
+        try:
+            found = json.loads((self.path / name).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def mark(self, status: str, **values: Any) -> None:
+        """Change the status in results.json, keeping the rest; a disk that is full must not hide the first error."""
+        try:
+            self.results({**self.read(), "status": status, **values})
+        except OSError as e:
+            print(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}", flush=True)
+
+
+def surroundings() -> dict[str, Any]:
+    """Versions, machine and git state, for whoever repeats the run."""
+    from aerun import __version__
+
+    versions = {f"versions/{p}": importlib.metadata.version(p) for p in _PACKAGES}
+    return {
+        "versions/aerun": __version__,
+        "versions/python": platform.python_version(),
+        **versions,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "git": _git(),
+    }
+
+
+def _git() -> str:
+    """Commit of the working directory, `+changes` where the tree differs from it, or `none`."""
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return run.stdout.strip() or "none"
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """JSON proper: NaN and infinities become null."""
+    clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    return json.dumps(clean, indent=1) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)

@@ -1,0 +1,1 @@
+"""The parts that make a model: arch, bottleneck, corruption, loss."""

@@ -1,0 +1,31 @@
+"""Multi-layer perceptron, hourglass and mirrored."""
+
+from collections.abc import Sequence
+
+from aerun.model.arch.dense import Dense
+from aerun.model.arch.layers import Hidden, widths
+
+
+class Mlp(Dense):
+    """D - hidden - F | d - reversed hidden - D; each hidden layer: affine, norm, activation, dropout.
+
+    `tied`: each decoder matrix is the transpose of its mirror image in the encoder (one shared Parameter, own bias).
+    Hinton & Salakhutdinov 2006, https://doi.org/10.1126/science.1127647. Raises AerunError for sizes that are not
+    positive integers and for `tied` with a bottleneck that reads more than one feature per unit.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        features: int,
+        latent_dim: int,
+        hidden: Sequence[int],
+        activation: str,
+        norm: str,
+        dropout: float,
+        tied: bool,
+    ) -> None:
+        super().__init__()
+        after = Hidden(activation=activation, norm=norm, dropout=dropout)
+        self._build(shape, widths("model.arch.hidden", hidden), features, latent_dim, after, tied)

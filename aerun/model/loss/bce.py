@@ -1,0 +1,36 @@
+"""Binary cross-entropy."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from aerun.errors import AerunError
+from aerun.model.loss.base import ElementLoss
+
+
+class Bce(ElementLoss):
+    """BCE_i = sum_d softplus(raw_id) - x_id raw_id in nats, x_hat = sigmoid(raw), for x in [0, 1].
+
+    Equals -Bernoulli(logits=raw).log_prob(x) for binary x. For grey x it is not a likelihood and its smallest value is
+    the entropy sum_d H(x_id) (`floor`), not 0: `excess` = BCE - floor is logged beside it.
+    Raises AerunError for data outside [0, 1], where the loss has no lower bound.
+    """
+
+    def __init__(self, *, reduction: str, low: float | None, high: float | None) -> None:
+        super().__init__(reduction=reduction)
+        if low is None or high is None or low < 0 or high > 1:
+            raise AerunError(
+                f"model/loss=bce needs data in [0, 1]; this data set's range is [{low}, {high}]. Use model/loss=mse."
+            )
+
+    def element(self, raw: Tensor, x: Tensor) -> Tensor:
+        return binary_cross_entropy_with_logits(raw, x, reduction="none")
+
+    def activate(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(raw)
+
+    def deactivate(self, x: Tensor) -> Tensor:
+        return torch.logit(x, eps=0.01)
+
+    def floor(self, x: Tensor) -> Tensor:
+        return self._reduce(torch.special.entr(x) + torch.special.entr(1 - x))

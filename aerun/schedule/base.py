@@ -1,0 +1,19 @@
+"""What every schedule is."""
+
+from abc import ABC, abstractmethod
+
+
+class Schedule(ABC):
+    """lr(step) = base lr * factor(step, total), for step = 0 .. total - 1."""
+
+    @abstractmethod
+    def factor(self, step: int, total: int) -> float:
+        """Factor of the base learning rate at `step` of `total`."""
+
+
+def ramp(step: int, total: int, share: float) -> tuple[float, float]:
+    """Linear warm-up over the first `share` of training: (factor so far, progress through the rest, both in [0, 1])."""
+    first = round(share * total)
+    if step < first:
+        return (step + 1) / (first + 1), 0.0
+    return 1.0, (step - first) / max(1, total - first)

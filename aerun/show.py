@@ -1,0 +1,50 @@
+"""What a run says at its end."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def results(found: Mapping[str, Any], title: str, path: Path, code: int) -> None:
+    """The table: the model against PCA of the same size and against the training mean, on the test split."""
+    console = Console(width=None if Console().is_terminal else 100)
+    table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left", caption=_caption(found))
+    table.add_column("test split")
+    for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
+        table.add_column(column, justify="right")
+    for label, key in ((title.split(" ")[0], "test"), (f"PCA, {code} components", "pca"), ("training mean", "mean")):
+        figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
+        table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
+    console.print(table)
+    console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
+    console.print(f"run   {path}", highlight=False, soft_wrap=True)
+    console.print(f"see   tensorboard --logdir {_shown_root(path)}", highlight=False, soft_wrap=True)
+
+
+def verdict(found: Mapping[str, Any]) -> str:
+    """`1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
+    model, baseline = found["test/se"], found["pca/se"]
+    if baseline <= 1e-6 * found["mean/se"]:
+        return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
+    word = "better" if model <= baseline else "worse"
+    ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
+    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {found['seed']})."
+
+
+def _caption(found: Mapping[str, Any]) -> str:
+    return (
+        f"{found['samples/train']:,} training, {found['samples/val']:,} validation, {found['samples/test']:,} test samples; "
+        f"{found['parameters']:,} parameters; best of {found['epochs']} epochs: {found['best_epoch'] + 1}; "
+        f"{found['seconds/fit']:.1f} s of training, {found['seconds']:.1f} s in all"
+    )
+
+
+def _shown_root(path: Path) -> Path:
+    """The outputs folder that holds this run, for TensorBoard."""
+    for parent in path.parents:
+        if parent.name == "outputs":
+            return parent
+    return path.parent

@@ -1,0 +1,137 @@
+"""One run, read aloud: config -> objects -> check -> data -> fit -> test -> results."""
+
+import errno
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aerun.build import Plan, build
+from aerun.dataset.base import Data, verified
+from aerun.errors import AerunError, StoppedError, TrainingError
+from aerun.evaluate.pictures import reconstructions
+from aerun.evaluate.reconstruction import report
+from aerun.folder import Folder, surroundings
+from aerun.quiet import quiet_lightning
+from aerun.trainer.joint import Fitted, Job
+
+log = logging.getLogger("aerun")
+
+
+def train(
+    cfg: Mapping[str, Any],
+    path: Path,
+    command: str,
+    resume: bool = False,
+    trusted: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
+
+    Raises AerunError for a mistake of the user's (nothing but the log is then written), TrainingError where training
+    could not go on, StoppedError on Ctrl-C or SIGTERM.
+    """
+    started = time.perf_counter()
+    plan = build(cfg, trusted)
+    for warning in plan.warnings:
+        log.warning(warning)
+    data = verified(plan.dataset.load(), plan.facts, str(cfg["dataset"].get("_target_", "")).rpartition(".")[0].rpartition(".")[2])
+    folder = Folder(path)
+    folder.open(cfg, command)
+    try:
+        results = _fit_and_test(plan, data, folder, cfg, resume)
+        results["seconds"] = time.perf_counter() - started
+        results["objective"] = _objective(results, plan.objective)
+        folder.results(results)
+    except StoppedError as e:
+        folder.mark(str(e), seconds=time.perf_counter() - started)
+        raise
+    except Exception as e:
+        folder.mark("failed", error=f"{type(e).__name__}: {e}", seconds=time.perf_counter() - started)
+        if _disk_full(e):
+            raise TrainingError(f"the disk is full: training stopped, the last good checkpoint in {path} is kept.") from e
+        raise
+    return results
+
+
+def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
+    model = plan.autoencoder
+    model.start_from(data.train.x)
+    norms = _decoder_norm(plan)
+    quiet_lightning()
+    clock = time.perf_counter()
+    fitted = plan.trainer.fit(
+        Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume
+    )
+    seconds = time.perf_counter() - clock
+    growth = _decoder_norm(plan) / norms if norms > 0 else math.nan
+    _scale_shift(plan, growth)
+    _draw(plan, data, folder, fitted)
+    return {
+        "status": "completed",
+        "seed": plan.seed,
+        **fitted.metrics,
+        **report(model, data, fitted.device, int(cfg["model"]["latent_dim"])),
+        **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "decoder_growth": growth,
+        "best_epoch": fitted.best_epoch,
+        "epochs": fitted.epochs,
+        "samples/train": len(data.train),
+        "samples/val": len(data.val),
+        "samples/test": len(data.test),
+        "backend": fitted.backend,
+        "seconds/fit": seconds,
+        **surroundings(),
+    }
+
+
+def _objective(results: Mapping[str, Any], name: str) -> float:
+    """The figure that a sweep compares. A missing or non-finite one is a failed run, not a silent zero."""
+    value = results.get(name)
+    if not isinstance(value, int | float):
+        figures = sorted(k for k, v in results.items() if "/" in k and isinstance(v, float))
+        raise AerunError(f"objective={name}: no such figure; one of {', '.join(figures)}.")
+    if not math.isfinite(value):
+        raise TrainingError(f"objective={name} is not finite ({value}).")
+    return float(value)
+
+
+def _decoder_norm(plan: Plan) -> float:
+    """Mean column norm of the decoder's first matrix: how much it amplifies a unit of code."""
+    return float(plan.autoencoder.arch.decoder_weights()[0].detach().float().norm(dim=0).mean())
+
+
+def _scale_shift(plan: Plan, growth: float) -> None:
+    """Warn where a penalty on the code's size may have been met by a larger decoder instead of a better code."""
+    model = plan.autoencoder
+    fooled = [k for k, t in model.terms.items() if t.regularizer.shrinks_code and model.weight(k, None) > 0]
+    if fooled and growth > 1.3:
+        log.warning(
+            "ScaleShift: under %s the decoder's first matrix grew %.2f times, so the penalty may have shrunk the code "
+            "instead of shaping it. Use model.arch.tied=true%s.",
+            ", ".join(fooled),
+            growth,
+            " or reg.terms.l1.norm_weighted=true" if "l1" in fooled else "",
+        )
+
+
+def _draw(plan: Plan, data: Data, folder: Folder, fitted: Fitted) -> None:
+    if plan.facts.kind != "image":
+        return
+    from PIL import Image
+
+    where = folder.path / "pictures"
+    where.mkdir(exist_ok=True)
+    picture = reconstructions(plan.autoencoder, data.val.x[:8].to(fitted.device))
+    Image.fromarray(picture).save(where / "reconstructions.png")
+
+
+def _disk_full(e: BaseException | None) -> bool:
+    """Was a full disk (or quota) the cause? torch wraps it in its own errors."""
+    while e is not None:
+        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        e = e.__cause__ or e.__context__
+    return False

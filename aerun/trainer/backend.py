@@ -1,0 +1,55 @@
+"""Which library multiplies fp32 matrices on the CPU, chosen deliberately, checked for precision, and stated in the run.
+
+On many CPUs oneDNN is twice as fast as MKL for large fp32 products and slower for tiny ones. The switch that routes to it also
+allows bf16 arithmetic on CPUs that have it, which would cost precision: so its error is measured at start, and it is not used
+where that error is above fp32's.
+"""
+
+import ctypes
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from aerun.parts import has_weight
+
+BACKENDS = ("auto", "mkl", "onednn")
+_WORTH = 8e6  # multiply-adds x 2 of the largest layer and batch from which oneDNN pays (measured)
+_PRECISE = 1e-6  # largest error of a product relative to its largest entry, against float64
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+
+
+def choose(backend: str, model: nn.Module, batch_size: int, device: torch.device) -> str:
+    """Set the process's fp32 matmul backend and return one sentence that says which and why."""
+    torch.backends.mkldnn.matmul.fp32_precision = "none"
+    if device.type != "cpu":
+        return f"matmul on {device.type}, fp32"
+    keep_freed_memory()
+    work = 2.0 * batch_size * max((m.weight.numel() for m in model.modules() if has_weight(m) and m.weight.ndim == 2), default=0)
+    if backend == "mkl" or (backend == "auto" and work < _WORTH):
+        return f"torch's default fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch)"
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    error = _error()
+    if error > _PRECISE:
+        torch.backends.mkldnn.matmul.fp32_precision = "none"
+        return f"torch's default fp32 matmul (oneDNN would lose precision on this CPU: error {error:.1e})"
+    return f"oneDNN fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch; error against float64 {error:.1e})"
+
+
+def _error() -> float:
+    g = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(n, 512, generator=g) for n in (128, 256))
+    exact: Tensor = a.double() @ b.double().t()
+    return float(((a @ b.t()).double() - exact).abs().max() / exact.abs().max())
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed blocks in the heap: large activations are then not mapped and cleared anew at every step."""
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # another C library: nothing to set, nothing lost but speed
+        return
+    mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+    mallopt(_M_TRIM_THRESHOLD, 1 << 30)

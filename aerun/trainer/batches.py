@@ -1,0 +1,72 @@
+"""Mini-batches by index from one tensor on the compute device: no workers, no collate, no per-item Python."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+class Order:
+    """The order of samples in an epoch: a pure function of (seed, epoch), so that a resumed run draws the same batches."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n, self.seed, self.epoch = n, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of every epoch."""
+        self.epoch = epoch
+
+    def draw(self) -> Tensor:
+        """Indices (n,) of this epoch."""
+        return torch.randperm(self.n, generator=torch.Generator().manual_seed(mix(self.seed, self.epoch, 1)))
+
+
+class Batches:
+    """Iterates over *calls*, each a list-like of up to `per_call` batches (batch_size, *S) of stored samples.
+
+    A training step of Lightning takes one call, so its fixed cost is paid once for several optimizer steps.
+    """
+
+    def __init__(
+        self, x: Tensor, *, batch_size: int, per_call: int, seed: int | None, drop_last: bool, limit: int | None
+    ) -> None:
+        self.x, self.batch_size, self.per_call, self.shuffled = x, batch_size, per_call, seed is not None
+        if seed is not None:
+            self.sampler = Order(len(x), seed)  # Lightning tells it the epoch
+        whole = len(x) // batch_size if drop_last else math.ceil(len(x) / batch_size)
+        self.steps = whole if limit is None else min(whole, limit)
+
+    def __len__(self) -> int:
+        return math.ceil(self.steps / self.per_call)
+
+    def __iter__(self) -> Iterator["Call"]:
+        order = self.sampler.draw().to(self.x.device) if self.shuffled else None
+        for first in range(0, self.steps, self.per_call):
+            yield Call(self, order, range(first, min(first + self.per_call, self.steps)))
+
+
+class Call:
+    """Some consecutive batches, gathered when they are iterated over."""
+
+    def __init__(self, batches: Batches, order: Tensor | None, numbers: range) -> None:
+        self.batches, self.order, self.numbers = batches, order, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        x, size = self.batches.x, self.batches.batch_size
+        for number in self.numbers:
+            rows = slice(number * size, (number + 1) * size)
+            yield x[rows] if self.order is None else x.index_select(0, self.order[rows])
+
+
+def mix(seed: int, epoch: int, stream: int) -> int:
+    """A seed for one epoch and one purpose."""
+    return ((seed * 1_000_003 + epoch) * 7 + stream) % (1 << 62)
+
+
+def rows_that_fit(size: int) -> int:
+    """Rows of `size` elements for one batch of evaluation: about 16 MB of floats."""
+    return max(1, min(4096, 4_000_000 // size))

@@ -1,0 +1,31 @@
+"""An optimizer as chosen, to be made once the parameters exist."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from aerun.errors import AerunError
+
+
+class Recipe:
+    """`optimizer=adam|adamw|sgd` with its settings. Weight decay acts on matrices and kernels only, never on biases or norms."""
+
+    def __init__(self, cls: type[Optimizer], node: Mapping[str, Any]) -> None:
+        self.cls = cls
+        self.settings = {k: v for k, v in node.items() if k != "_target_"}
+        self.make([nn.Parameter()])
+
+    def make(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """The optimizer over `parameters`. Raises AerunError for a setting that it refuses."""
+        unique = list(dict.fromkeys(parameters))
+        groups = [
+            {"params": [p for p in unique if p.ndim >= 2]},
+            {"params": [p for p in unique if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        try:
+            optimizer = self.cls([g for g in groups if g["params"]], **self.settings)
+        except (TypeError, ValueError, RuntimeError) as e:
+            raise AerunError(f"optimizer ({self.cls.__name__}): {e}") from e
+        return optimizer

@@ -1,0 +1,108 @@
+"""What a run writes as it goes: metrics.csv and TensorBoard, one row and one point an epoch."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from aerun.autoencoder import Autoencoder
+
+
+class Record(Callback):
+    """Appends to the run's own files; on resume, rows and points after the checkpoint are dropped first."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], autoencoder: Autoencoder) -> None:
+        self.path = folder / "metrics.csv"
+        self.folder = folder
+        self.summaries = hparams(_flat(config), {"val/mse": 0.0, "val/loss": 0.0})  # experiment, session start, session end
+        self.layout = _layout(autoencoder)
+        self.writer: SummaryWriter | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        steps = int(pl_module.steps)  # type: ignore[arg-type]
+        self.writer = SummaryWriter(str(self.folder), purge_step=steps + 1 if steps else None)
+        for summary in self.summaries[:2]:
+            self._file().add_summary(summary)
+        self.writer.add_custom_scalars(self.layout)
+        _keep_rows(self.path, steps)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        row: dict[str, float] = pl_module.metrics  # type: ignore[assignment]
+        assert self.writer is not None
+        for key, value in row.items():
+            if key not in ("epoch", "step"):
+                self.writer.add_scalar(key, value, int(row["step"]))
+        self.writer.flush()
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as f:
+            out = csv.DictWriter(f, list(row))
+            if new:
+                out.writeheader()
+            out.writerow(row)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._file().add_summary(self.summaries[2])  # not reached by a run that fails: its status stays unknown
+        self.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        if self.writer is not None:
+            self.writer.close()
+
+    def _file(self) -> Any:
+        assert self.writer is not None
+        return self.writer._get_file_writer()
+
+
+def row_of(folder: Path, epoch: int) -> dict[str, float]:
+    """The metrics of one epoch, as they were written."""
+    with (folder / "metrics.csv").open(newline="") as f:
+        for row in csv.DictReader(f):
+            if int(row["epoch"]) == epoch:
+                return {k: float(v) for k, v in row.items()}
+    raise RuntimeError(f"metrics.csv has no row for epoch {epoch}")
+
+
+def _keep_rows(path: Path, steps: int) -> None:
+    """Drop the rows after step `steps`: they will be written again."""
+    if not path.exists():
+        return
+    with path.open(newline="") as f:
+        reader = csv.DictReader(f)
+        fields, rows = list(reader.fieldnames or []), [r for r in reader if int(r["step"]) <= steps]
+    if not rows:
+        path.unlink()
+        return
+    with path.open("w", newline="") as f:
+        out = csv.DictWriter(f, fields)
+        out.writeheader()
+        out.writerows(rows)
+
+
+def _layout(autoencoder: Autoencoder) -> dict[str, Any]:
+    """TensorBoard's custom scalars: training and validation of one term in one chart."""
+    charts = {k: ["Multiline", [f"train/{k}", f"val/{k}"]] for k in autoencoder.keys(training=True)}
+    return {"terms": {**charts, "mse": ["Multiline", ["val/mse"]]}}
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | str | float]:
+    """Settings for the HParams page: numbers as floats (one type a column), lists as text, nulls and targets left out."""
+    flat: dict[str, bool | str | float] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        elif isinstance(value, bool | str):
+            if key != "_target_":
+                flat[prefix + key] = value
+        elif isinstance(value, int | float):
+            flat[prefix + key] = float(value)
+        elif value is not None:
+            flat[prefix + key] = str(value)
+    return flat

@@ -1,0 +1,235 @@
+"""Speed of aerun beside the loops that people write: `python scripts/benchmark.py [--root DIR] [--rounds 3] [--json FILE]`.
+
+Same network, same data, same optimizer and batch size in every way; ways take turns in one process, the median over rounds is
+shown and only ratios mean anything. Samples per second of whole epochs, validation excluded. Needs MNIST (`--root` or
+AERUN_DATA); peers that are not installed (pythae) are left out and said to be.
+"""
+
+import argparse
+import json
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from aerun.build import build
+from aerun.dataset.base import Data, Split
+from aerun.paths import config_dir
+from aerun.quiet import quiet_lightning
+from aerun.trainer.backend import keep_freed_memory
+from aerun.trainer.joint import Job
+
+BATCH = 128
+SETTINGS = {
+    "mlp": ["model=ae", "model.latent_dim=32"],
+    "vae": ["model=vae", "model.latent_dim=20", "model.arch.hidden=[400]"],
+    "conv": ["model=conv", "model.latent_dim=32"],
+}
+Way = Callable[[], float]
+
+
+def config(*overrides: str) -> dict:
+    """A resolved config, as the command line would compose it."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("config", [*overrides, "trainer.progress=false", "schedule=constant"])
+        return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+
+
+def aerun_way(overrides: list[str], data: Data, epochs: int) -> Way:
+    """aerun as it is: metrics, events, checkpoints, pictures and all; its own count of training time."""
+
+    def run() -> float:
+        cfg = config(*overrides, f"trainer.max_epochs={epochs}")
+        plan = build(cfg)
+        plan.autoencoder.start_from(data.train.x)
+        with tempfile.TemporaryDirectory() as folder:
+            logging.disable()
+            plan.trainer.fit(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, 0, Path(folder), cfg), False)
+            rows = (Path(folder) / "metrics.csv").read_text().splitlines()
+        column = rows[0].split(",").index("samples_per_second")
+        return max(float(r.split(",")[column]) for r in rows[1:])
+
+    return run
+
+
+def net(overrides: list[str], data: Data) -> nn.Module:
+    """The same network, bare."""
+    plan = build(config(*overrides))
+    plan.autoencoder.start_from(data.train.x)
+    return plan.autoencoder
+
+
+def loop(overrides: list[str], data: Data, epochs: int, tuned: bool) -> Way:
+    """A plain loop over one tensor, batches by index. tuned: fused Adam, oneDNN, heap kept."""
+
+    def run() -> float:
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16" if tuned and overrides is not TINY else "none"
+        if tuned:
+            keep_freed_memory()
+        model = net(overrides, data)
+        x = model.units(data.train.x)
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=tuned)
+        best = 0.0
+        for _ in range(epochs):
+            start = time.perf_counter()
+            order = torch.randperm(len(x))
+            for first in range(0, len(x), BATCH):
+                loss = model.objective(x[order[first : first + BATCH]], 1.0).loss
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            best = max(best, len(x) / (time.perf_counter() - start))
+        return best
+
+    return run
+
+
+def usual(overrides: list[str], data: Data, root: str, epochs: int) -> Way:
+    """torchvision dataset + ToTensor + DataLoader + Lightning with self.log and a progress bar's refresh off."""
+    import pytorch_lightning as pl
+    from torch.utils.data import DataLoader, Subset
+    from torchvision import datasets, transforms
+
+    class Usual(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = net(overrides, data)
+
+        def on_train_epoch_start(self) -> None:
+            self.started = time.perf_counter()
+
+        def on_train_epoch_end(self) -> None:
+            self.rate = max(getattr(self, "rate", 0.0), len(data.train) / (time.perf_counter() - self.started))
+
+        def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+            loss = self.model.objective(batch[0], 1.0).loss
+            self.log("train/loss", loss)
+            return loss
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.Adam(self.parameters(), 1e-3)
+
+    def run() -> float:
+        torch.backends.mkldnn.matmul.fp32_precision = "none"
+        source = datasets.MNIST(root, train=True, transform=transforms.ToTensor())
+        loader = DataLoader(Subset(source, range(len(data.train))), BATCH, shuffle=True)
+        module = Usual()
+        pl.Trainer(
+            max_epochs=epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False, accelerator="cpu",
+        ).fit(module, loader)  # fmt: skip
+        return module.rate
+
+    return run
+
+
+TINY = ["model=ae", "model.latent_dim=8", "model.arch.hidden=[32]"]
+
+
+def overhead(data: Data, rounds: int) -> dict[str, float]:
+    """Microseconds a step of the 64-32-8 digits net, whose arithmetic is next to nothing: aerun minus the bare loop."""
+    many = Split(data.train.x.repeat(64, 1, 1, 1), None)
+    tiled = Data(many, data.val, data.test)
+    ways = {"bare": loop(TINY, tiled, 1, tuned=True), "aerun": aerun_way(TINY, tiled, 1)}
+    steps = [{k: 1e6 * BATCH / way() for k, way in ways.items()} for _ in range(rounds)]
+    found = {k: statistics.median(s[k] for s in steps) for k in ways}
+    return {**found, "overhead": statistics.median(s["aerun"] - s["bare"] for s in steps)}
+
+
+def start_up(rounds: int) -> dict[str, float]:
+    """Seconds of `aerun` on digits outside its epochs, over importing torch and pytorch_lightning alone."""
+    ratios, rows = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as where:
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-c", "import torch, pytorch_lightning"], check=True)
+            imports = time.perf_counter() - begin
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "aerun"], cwd=where, check=True, capture_output=True)
+            whole = time.perf_counter() - begin
+            result = json.loads(next(Path(where).glob("outputs/runs/*/results.json")).read_text())
+            rows.append((imports, whole - result["seconds/epochs"]))
+            ratios.append(rows[-1][1] / imports)
+    return {
+        "imports": statistics.median(r[0] for r in rows),
+        "aerun": statistics.median(r[1] for r in rows),
+        "ratio": statistics.median(ratios),
+    }
+
+
+def peak_memory(root: str) -> float:
+    """GB of resident memory at most, of a two-epoch MNIST run."""
+    code = (
+        "import resource, sys; sys.argv[1:] = sys.argv[1:]; from aerun.__main__ import main\n"
+        "try: main()\nfinally: print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    with tempfile.TemporaryDirectory() as where:
+        arguments = ["dataset=mnist", f"dataset.root={root}", "model.latent_dim=32", "trainer.max_epochs=2"]
+        out = subprocess.run([sys.executable, "-c", code, *arguments], cwd=where, capture_output=True, text=True, check=True)
+    return int(out.stdout.rsplit("PEAK", 1)[1]) / 1e6
+
+
+def measured(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
+    """Every way once a round, in rotation."""
+    found: dict[str, list[float]] = {k: [] for k in ways}
+    names = list(ways)
+    for r in range(rounds):
+        for name in names[r % len(names) :] + names[: r % len(names)]:
+            found[name].append(ways[name]())
+    return found
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", default=os.environ.get("AERUN_DATA", "data"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=["mlp", "vae", "conv", "tiny", "start", "memory"])
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    quiet_lightning()
+    report: dict[str, dict[str, float]] = {}
+    for name in (n for n in args.only if n in SETTINGS):
+        data = build(config("dataset=mnist", f"dataset.root={args.root}")).dataset.load()
+        overrides = ["dataset=mnist", *SETTINGS[name]]
+        ways = {
+            "plain eager loop": loop(overrides, data, args.epochs, tuned=False),
+            "plain tuned loop": loop(overrides, data, args.epochs, tuned=True),
+            "torchvision + DataLoader + Lightning": usual(overrides, data, args.root, args.epochs),
+            "aerun": aerun_way(overrides, data, args.epochs),
+        }
+        rates = measured(ways, args.rounds)
+        print(f"\n{name}: samples/s, and aerun's ratio to it (median of {args.rounds} paired rounds)")
+        report[name] = {}
+        for way, values in rates.items():
+            ratio = statistics.median(a / b for a, b in zip(rates["aerun"], values, strict=True))
+            print(f"  {way:<38}{statistics.median(values):>9,.0f}   {ratio:.2f}")
+            report[name] |= {way: statistics.median(values), f"aerun / {way}": ratio}
+    if "tiny" in args.only:
+        report["tiny"] = overhead(build(config()).dataset.load(), args.rounds)
+        print("\ndigits 64-32-8, microseconds a step:", {k: round(v) for k, v in report["tiny"].items()})
+    if "start" in args.only:
+        report["start"] = start_up(args.rounds)
+        print("\nstart-up, s:", {k: round(v, 2) for k, v in report["start"].items()})
+    if "memory" in args.only:
+        report["memory"] = {"peak GB": peak_memory(args.root)}
+        print(f"\npeak memory of an MNIST run: {report['memory']['peak GB']:.2f} GB")
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
