@@ -17,6 +17,7 @@ from aerun.checks import at_least, within
 from aerun.compose import Composition, check
 from aerun.dataset.base import Dataset
 from aerun.errors import AerunError, nearest
+from aerun.evaluate.reconstruction import FIGURES
 from aerun.parts import Facts, Term
 from aerun.schedule.base import Schedule
 from aerun.trainer.joint import Joint
@@ -63,6 +64,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
     autoencoder.rehearse()
     trainer = make("trainer", cfg["trainer"], {})
     trainer.refuse(autoencoder)
+    _refuse_objective(str(cfg["objective"]), autoencoder)
     return Plan(
         dataset=dataset,
         facts=facts,
@@ -74,6 +76,12 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
         objective=str(cfg["objective"]),
         warnings=warnings,
     )
+
+
+def _refuse_objective(name: str, autoencoder: Autoencoder) -> None:
+    known = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
+    if name not in known:
+        raise AerunError(f"objective={name}: no such figure{nearest(name, known)}; one of {', '.join(known)}.")
 
 
 def _compose(make: "_Maker", cfg: Config, facts: Facts) -> Composition:

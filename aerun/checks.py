@@ -2,7 +2,7 @@
 
 import math
 
-from aerun.errors import AerunError
+from aerun.errors import AerunError, nearest
 
 
 def at_least(key: str, value: float, low: float) -> float:
@@ -19,10 +19,8 @@ def within(key: str, value: float, low: float, high: float) -> float:
     return value
 
 
-def one_of(key: str, value: str, allowed: tuple[str, ...]) -> str:
+def one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
     """`value` if it is one of `allowed`, else AerunError with the nearest."""
-    from aerun.errors import nearest
-
     if value not in allowed:
         raise AerunError(f"{key}={value}: must be one of {', '.join(allowed)}{nearest(str(value), allowed)}.")
-    return value
+    return str(value)

@@ -21,6 +21,6 @@ class StoppedError(BaseException):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'KNOWN'?` for the nearest known word, or an empty string."""
+    """` (nearest: KNOWN)` for the nearest known word, or an empty string."""
     hit = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{hit[0]}'?" if hit else ""
+    return f" (nearest: {hit[0]})" if hit else ""

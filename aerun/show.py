@@ -11,7 +11,7 @@ from rich.table import Table
 def results(found: Mapping[str, Any], title: str, path: Path, code: int) -> None:
     """The table: the model against PCA of the same size and against the training mean, on the test split."""
     console = Console(width=None if Console().is_terminal else 100)
-    table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left", caption=_caption(found))
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
         table.add_column(column, justify="right")
@@ -19,6 +19,7 @@ def results(found: Mapping[str, Any], title: str, path: Path, code: int) -> None
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.print(table)
+    console.print(_caption(found), highlight=False, soft_wrap=True)
     console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
     console.print(f"run   {path}", highlight=False, soft_wrap=True)
     console.print(f"see   tensorboard --logdir {_shown_root(path)}", highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from aerun.build import Plan, build
 from aerun.dataset.base import Data, verified
-from aerun.errors import AerunError, StoppedError, TrainingError
+from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate.pictures import reconstructions
 from aerun.evaluate.reconstruction import report
 from aerun.folder import Folder, surroundings
@@ -18,6 +18,9 @@ from aerun.quiet import quiet_lightning
 from aerun.trainer.joint import Fitted, Job
 
 log = logging.getLogger("aerun")
+
+_SHIFT = 1.3  # growth of the decoder's scale that is told
+_CONSTANT = 0.98  # share of the training mean's error from which a reconstruction counts as constant
 
 
 def train(
@@ -58,21 +61,23 @@ def train(
 def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
     model = plan.autoencoder
     model.start_from(data.train.x)
-    norms = _decoder_norm(plan)
+    scale = _decoder_scale(plan)
     quiet_lightning()
     clock = time.perf_counter()
     fitted = plan.trainer.fit(
         Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume
     )
     seconds = time.perf_counter() - clock
-    growth = _decoder_norm(plan) / norms if norms > 0 else math.nan
+    growth = _decoder_scale(plan) / scale
     _scale_shift(plan, growth)
     _draw(plan, data, folder, fitted)
+    figures = report(model, data, fitted.device, int(cfg["model"]["latent_dim"]))
+    _collapse(figures)
     return {
         "status": "completed",
         "seed": plan.seed,
         **fitted.metrics,
-        **report(model, data, fitted.device, int(cfg["model"]["latent_dim"])),
+        **figures,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "parameters": sum(p.numel() for p in model.parameters()),
         "decoder_growth": growth,
@@ -83,37 +88,46 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
         "samples/test": len(data.test),
         "backend": fitted.backend,
         "seconds/fit": seconds,
+        "seconds/epochs": fitted.seconds,
         **surroundings(),
     }
 
 
 def _objective(results: Mapping[str, Any], name: str) -> float:
-    """The figure that a sweep compares. A missing or non-finite one is a failed run, not a silent zero."""
-    value = results.get(name)
-    if not isinstance(value, int | float):
-        figures = sorted(k for k, v in results.items() if "/" in k and isinstance(v, float))
-        raise AerunError(f"objective={name}: no such figure; one of {', '.join(figures)}.")
+    """The figure that a sweep compares. A non-finite one is a failed run, not a silent zero."""
+    value = results[name]
     if not math.isfinite(value):
         raise TrainingError(f"objective={name} is not finite ({value}).")
     return float(value)
 
 
-def _decoder_norm(plan: Plan) -> float:
-    """Mean column norm of the decoder's first matrix: how much it amplifies a unit of code."""
-    return float(plan.autoencoder.arch.decoder_weights()[0].detach().float().norm(dim=0).mean())
+def _decoder_scale(plan: Plan) -> float:
+    """Mean norm of the decoder's columns over that of the encoder's rows: who carries the scale of the code (tied: 1)."""
+    arch = plan.autoencoder.arch
+    columns, rows = arch.decoder_weights()[0].detach().norm(dim=0), arch.encoder_weights()[-1].detach().norm(dim=1)
+    return float(columns.mean() / rows.mean().clamp_min(1e-12))
 
 
 def _scale_shift(plan: Plan, growth: float) -> None:
     """Warn where a penalty on the code's size may have been met by a larger decoder instead of a better code."""
     model = plan.autoencoder
     fooled = [k for k, t in model.terms.items() if t.regularizer.shrinks_code and model.weight(k, None) > 0]
-    if fooled and growth > 1.3:
+    if fooled and growth > _SHIFT:
         log.warning(
-            "ScaleShift: under %s the decoder's first matrix grew %.2f times, so the penalty may have shrunk the code "
+            "ScaleShift: under %s the decoder grew %.2f times against the encoder, so the penalty may have shrunk the code "
             "instead of shaping it. Use model.arch.tied=true%s.",
             ", ".join(fooled),
             growth,
             " or reg.terms.l1.norm_weighted=true" if "l1" in fooled else "",
+        )
+
+
+def _collapse(figures: Mapping[str, float]) -> None:
+    """Warn where the code carries nothing."""
+    if figures["test/se"] >= _CONSTANT * figures["mean/se"]:
+        log.warning(
+            "Collapse: the reconstruction is no better than the training mean, so the code carries nothing. Lower reg.lambda, "
+            "or let it rise slowly with reg.terms.NAME.warmup=0.5."
         )
 
 

@@ -38,13 +38,15 @@ def _chain(e: BaseException | None) -> str:
 def _hydra(text: str) -> str:
     if found := re.search(r"Could not find '([^']+)' ?(?:Available options in '([^']+)': (.*))?", text):
         path, group, rest = found.groups()
-        choices = (rest or "").split()
+        choices = (rest or "").partition("Config search path")[0].split()
         name = path.rpartition("/")[2]
         if group:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
         return f"{path}: no such config."
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found[1]
+        if term := re.match(r"reg\.terms\.(\w+)", key):
+            return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
         return f"{key}: no such setting or group{nearest(key, [*_groups(), *_settings()])}. `aerun --cfg job` shows all settings."
     return text
 

@@ -12,7 +12,7 @@ WHAT TO TYPE
   aerun                                           an autoencoder on scikit-learn's digits, against PCA
   aerun model=sparse reg.lambda=1e-3              another recipe, another setting
   aerun model=vae model/arch=conv dataset=mnist dataset.root=DIR
-  aerun regularizer=[l1,contractive]              several regularizers at once
+  aerun regularizer=[l1,contractive] reg.lambda=1e-2   several regularizers at once
   aerun -m model=ae,vae model.latent_dim=2,8,32   a sweep: every combination
   aerun resume RUN                                continue an interrupted run from its folder
   tensorboard --logdir outputs                    browse the runs

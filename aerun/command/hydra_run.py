@@ -12,11 +12,12 @@ from types import FrameType
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.errors import AerunError, StoppedError
+from aerun.errors import AerunError, StoppedError, nearest
 from aerun.paths import config_dir
 
 _NAME_LIMIT = 120
@@ -31,6 +32,7 @@ _failures: list[tuple[str, Exception]] = []
 def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
     stop_on_signals()
+    _refuse_unknown_flags(sys.argv[1:])
     _failures.clear()
     hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
     if _failures and _failures[0][0] == _ONLY:
@@ -93,12 +95,21 @@ def stop_on_signals() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
+def _refuse_unknown_flags(argv: list[str]) -> None:
+    known = get_args_parser()._option_string_actions
+    for word in argv:
+        flag = word.partition("=")[0]
+        if flag.startswith("-") and flag not in known and not re.match(r"-[a-z]\S", flag):
+            raise AerunError(f"{flag}: no such flag{nearest(flag, known)}. Settings are given as KEY=VALUE; see aerun --help.")
+
+
 def _refuse_idle_lambda(plain: dict[str, Any], typed: list[str]) -> None:
     reg = plain.get("reg")
     given = any(o.lstrip("+").startswith("reg.lambda=") for o in typed)
-    if given and isinstance(reg, dict) and not reg.get("terms") and reg.get("lambda"):
+    lambda_ = reg.get("lambda") if isinstance(reg, dict) and not reg.get("terms") else None
+    if given and isinstance(lambda_, int | float) and lambda_ > 0:
         raise AerunError(
-            f"reg.lambda={reg['lambda']}: nothing uses it, since no regularizer is chosen. Add regularizer=l1 (or another), "
+            f"reg.lambda={lambda_}: nothing uses it, since no regularizer is chosen. Add regularizer=l1 (or another), "
             "or a recipe that has one, such as model=sparse."
         )
 

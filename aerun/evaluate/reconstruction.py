@@ -18,6 +18,16 @@ from aerun.parts import Facts
 from aerun.trainer.batches import rows_that_fit
 
 
+_SCORES = ("se", "se_clamped", "mse", "psnr", "psnr_mean")
+FIGURES = (
+    *(f"{who}/{score}" for who in ("test", "pca", "mean") for score in _SCORES),
+    "test/fvu",
+    "pca/fvu",
+    "test/reconstruction",
+    "test/reconstruction_excess",
+)
+
+
 @torch.no_grad()
 def report(model: Autoencoder, data: Data, device: torch.device, code_size: int) -> dict[str, float]:
     """Test figures of the model, of PCA with a code of the same size, and of the training mean."""
@@ -52,7 +62,7 @@ def _scores(f: Callable[[Tensor], Tensor], batches: pca.Source, facts: Facts, sp
         psnr += float((10 * torch.log10(span**2 / (each / facts.size).clamp_min(1e-20))).sum())
     mse = se / count / facts.size
     pooled = 10 * math.log10(span**2 / max(mse, 1e-20))
-    return {"se": se / count, "se_clamped": clamped / count, "mse": mse, "psnr": pooled, "psnr_mean": psnr / count}
+    return dict(zip(_SCORES, (se / count, clamped / count, mse, pooled, psnr / count), strict=True))
 
 
 def _se(x_hat: Tensor, x: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ def choose(backend: str, model: nn.Module, batch_size: int, device: torch.device
     work = 2.0 * batch_size * max((m.weight.numel() for m in model.modules() if has_weight(m) and m.weight.ndim == 2), default=0)
     if backend == "mkl" or (backend == "auto" and work < _WORTH):
         return f"torch's default fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch)"
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return "torch's default fp32 matmul (torch does not route it to oneDNN on this CPU)"
     torch.backends.mkldnn.matmul.fp32_precision = "bf16"
     error = _error()
     if error > _PRECISE:

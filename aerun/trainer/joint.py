@@ -47,6 +47,7 @@ class Fitted:
     metrics: dict[str, float]
     best_epoch: int
     epochs: int
+    seconds: float
 
 
 class Joint:
@@ -61,7 +62,7 @@ class Joint:
         *,
         max_epochs: int,
         batch_size: int,
-        precision: str,
+        precision: str | int,
         accelerator: str,
         backend: str,
         gradient_clip: float | None,
@@ -131,7 +132,7 @@ class Joint:
         found = torch.load(best, weights_only=True, map_location="cpu")
         module.load_state_dict(found["state_dict"])
         job.autoencoder.to(device).eval()
-        return Fitted(backend, device, row_of(job.folder, int(found["epoch"])), int(found["epoch"]), trainer.current_epoch)
+        return Fitted(backend, device, row_of(job.folder, int(found["epoch"])), int(found["epoch"]), trainer.current_epoch, module.seconds)
 
     def _device(self) -> torch.device:
         if self.accelerator != "auto":

@@ -31,12 +31,19 @@ class Training(pl.LightningModule):
         self.train_keys, self.val_keys = autoencoder.keys(training=True), autoencoder.keys(training=False)
         self.steps = 0
         self.metrics: dict[str, float] = {}
+        self.seconds = 0.0
         self._sums: dict[str, Any] = {}
 
     def configure_optimizers(self) -> Optimizer:
         return self.recipe.make(self.autoencoder.parameters())
 
     # -- training ----------------------------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        self.seconds = -time.perf_counter()
+
+    def on_train_end(self) -> None:
+        self.seconds += time.perf_counter()
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(mix(self.seed, self.current_epoch, 0))
