@@ -36,7 +36,9 @@ def _run(argv: list[str]) -> int:
     if word and "=" not in word and word[0] not in "-+~":
         from aerun.errors import nearest
 
-        sys.stderr.write(f"aerun: error: no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).\n")
+        sys.stderr.write(
+            f"aerun: error: no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).\n"
+        )
         return 2
     return _told(_hydra)
 
@@ -63,7 +65,8 @@ def _told(action: Callable[[], int]) -> int:
     try:
         return action()
     except StoppedError as e:
-        sys.stderr.write(f"aerun: {e}. The last checkpoint is kept: aerun resume RUN continues.\n")
+        kept = f" The last checkpoint is kept: aerun resume {e.folder} continues." if e.folder else ""
+        sys.stderr.write(f"aerun: {e}.{kept}\n")
         return e.code
     except KeyboardInterrupt:
         return 130

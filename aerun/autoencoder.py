@@ -1,7 +1,7 @@
 """The picture, as one module: a pass through the parts, the objective, and the clean use of what was learned.
 
-Two passes, chosen by the method that is called and never by `training`: the *objective* pass corrupts and samples; the *use* pass
-(encode, decode, reconstruct) is clean and deterministic.
+Two passes, chosen by the method that is called and never by `training`: the *objective* pass corrupts and samples; the *use*
+pass (encode, decode, forward) is clean and deterministic.
 """
 
 from dataclasses import dataclass

@@ -129,7 +129,9 @@ class _Maker:
         """The class of a node whose keys and types fit its constructor, else AerunError."""
         cls = self._class(key, node)
         parameters = inspect.signature(cls.__init__).parameters
-        settings = [k for k, p in parameters.items() if k not in ("self", *given) and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        settings = [
+            k for k, p in parameters.items() if k not in ("self", *given) and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
         _known(key, node, ("_target_", *settings), shown=settings)
         hints = typing.get_type_hints(cls.__init__)
         for name in settings:
@@ -142,7 +144,9 @@ class _Maker:
 
     def _class(self, key: str, node: Any) -> type[Any]:
         if not isinstance(node, Mapping) or "_target_" not in node:
-            raise AerunError(f"{key}={node}: an option of the group {key.replace('.', '/')} is chosen with {key.replace('.', '/')}=NAME.")
+            raise AerunError(
+                f"{key}={node}: an option of the group {key.replace('.', '/')} is chosen with {key.replace('.', '/')}=NAME."
+            )
         target = str(node["_target_"])
         if self.trusted is not None and not any(target.startswith(f"{t}.") for t in self.trusted):
             root = target.partition(".")[0]

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from aerun.errors import AerunError
-from aerun.paths import config_dir
 from aerun.parts import ALWAYS, Arch, Bottleneck, Corruption, Facts, Loss, Part, Regularizer, Term
+from aerun.paths import config_dir
 
 ROOMS = {
     "arch": "model/arch",
@@ -95,7 +95,6 @@ def options(room: str) -> dict[str, type[Part]]:
     found = {}
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml")):
         node = OmegaConf.load(path)
-        if OmegaConf.is_dict(node) and "_target_" in node:
+        if isinstance(node, DictConfig) and "_target_" in node:
             found[path.stem] = get_class(str(node["_target_"]))
     return found
-

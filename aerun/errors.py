@@ -18,6 +18,7 @@ class StoppedError(BaseException):
     def __init__(self, code: int) -> None:
         super().__init__("interrupted" if code == 130 else "terminated")
         self.code = code
+        self.folder: str | None = None
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

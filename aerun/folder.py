@@ -32,7 +32,9 @@ class Folder:
             _write(self.path / "run.json", _json({"command": command, "cwd": os.getcwd(), **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
-            raise AerunError(f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR.") from e
+            raise AerunError(
+                f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
+            ) from e
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration. AerunError where this is no run's folder."""
@@ -101,5 +103,8 @@ def _json(values: Mapping[str, Any]) -> str:
 
 def _write(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text)
-    part.replace(path)
+    try:
+        part.write_text(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

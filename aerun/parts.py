@@ -7,7 +7,7 @@ Shapes: B samples, *S event shape, F encoder features, d code size.
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,17 +129,17 @@ class Arch(Part):
 
     def encoder_weights(self) -> list[Tensor]:
         """Weights of the affine maps from x to h, in order."""
-        return [m.weight for m in self.encoder if has_weight(m)]
+        return weights(self.encoder)
 
     def decoder_weights(self) -> list[Tensor]:
         """Weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
-        return [m.weight for m in self.decoder if has_weight(m)]
+        return weights(self.decoder)
 
 
-def has_weight(module: nn.Module) -> bool:
-    """True for affine maps, False for norms, activations and reshapes."""
-    weight = getattr(module, "weight", None)
-    return isinstance(weight, Tensor) and weight.ndim >= 2
+def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """Matrices and kernels of the affine maps among `modules`, in order; norms and biases have none."""
+    found = (getattr(m, "weight", None) for m in modules)
+    return [w for w in found if isinstance(w, Tensor) and w.ndim >= 2]
 
 
 class Loss(Part):

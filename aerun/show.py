@@ -1,11 +1,16 @@
 """What a run says at its end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+_EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
+
+
+Job = tuple[list[str], Mapping[str, Any]]
 
 
 def results(found: Mapping[str, Any], title: str, path: Path, code: int) -> None:
@@ -25,10 +30,33 @@ def results(found: Mapping[str, Any], title: str, path: Path, code: int) -> None
     console.print(f"see   tensorboard --logdir {_shown_root(path)}", highlight=False, soft_wrap=True)
 
 
+def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path) -> None:
+    """One row a job, best objective first, named by what differs; failures with their reasons."""
+    everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
+    common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
+    console = Console(width=None if Console().is_terminal else 120)
+    total = len(finished) + len(failed)
+    table = Table(title=f"{len(finished)} of {total} jobs completed", title_justify="left", title_style="bold")
+    table.add_column("job")
+    for column in ("objective", "SE / sample", "PCA", "model / PCA"):
+        table.add_column(column, justify="right")
+    for typed, found in sorted(finished, key=lambda f: float(f[1]["objective"])):
+        model, baseline = found["test/se"], found["pca/se"]
+        ratio = f"{model / baseline:.2f}" if baseline > _EXACT * found["mean/se"] else "-"
+        table.add_row(
+            " ".join(o for o in typed if o not in common), f"{found['objective']:.4g}", f"{model:.4g}", f"{baseline:.4g}", ratio
+        )
+    console.print(table)
+    for typed, reason in failed:
+        words = f"failed: {' '.join(o for o in typed if o not in common)}: {reason}"
+        console.print(words, style="red", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"sweep {folder}\nsee   tensorboard --logdir {_shown_root(folder / 'job')}", highlight=False, soft_wrap=True)
+
+
 def verdict(found: Mapping[str, Any]) -> str:
     """`1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
     model, baseline = found["test/se"], found["pca/se"]
-    if baseline <= 1e-6 * found["mean/se"]:
+    if baseline <= _EXACT * found["mean/se"]:
         return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)

@@ -4,7 +4,7 @@ import errno
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ def train(
     plan = build(cfg, trusted)
     for warning in plan.warnings:
         log.warning(warning)
-    data = verified(plan.dataset.load(), plan.facts, str(cfg["dataset"].get("_target_", "")).rpartition(".")[0].rpartition(".")[2])
+    data = verified(
+        plan.dataset.load(), plan.facts, str(cfg["dataset"].get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
+    )
     folder = Folder(path)
     folder.open(cfg, command)
     try:
@@ -48,13 +50,14 @@ def train(
         results["objective"] = _objective(results, plan.objective)
         folder.results(results)
     except StoppedError as e:
+        e.folder = str(path)
         folder.mark(str(e), seconds=time.perf_counter() - started)
         raise
     except Exception as e:
-        folder.mark("failed", error=f"{type(e).__name__}: {e}", seconds=time.perf_counter() - started)
-        if _disk_full(e):
-            raise TrainingError(f"the disk is full: training stopped, the last good checkpoint in {path} is kept.") from e
-        raise
+        full = f"the disk is full: training stopped, the last good checkpoint in {path} is kept."
+        error: Exception = TrainingError(full) if _disk_full(e) else e
+        folder.mark("failed", error=f"{type(error).__name__}: {error}", seconds=time.perf_counter() - started)
+        raise error from e.__cause__
     return results
 
 
@@ -64,15 +67,13 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     scale = _decoder_scale(plan)
     quiet_lightning()
     clock = time.perf_counter()
-    fitted = plan.trainer.fit(
-        Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume
-    )
+    fitted = plan.trainer.fit(Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume)
     seconds = time.perf_counter() - clock
     growth = _decoder_scale(plan) / scale
     _scale_shift(plan, growth)
     _draw(plan, data, folder, fitted)
     figures = report(model, data, fitted.device, int(cfg["model"]["latent_dim"]))
-    _collapse(figures)
+    _collapse(figures, model.terms)
     return {
         "status": "completed",
         "seed": plan.seed,
@@ -122,12 +123,12 @@ def _scale_shift(plan: Plan, growth: float) -> None:
         )
 
 
-def _collapse(figures: Mapping[str, float]) -> None:
+def _collapse(figures: Mapping[str, float], terms: Collection[str]) -> None:
     """Warn where the code carries nothing."""
     if figures["test/se"] >= _CONSTANT * figures["mean/se"]:
         log.warning(
-            "Collapse: the reconstruction is no better than the training mean, so the code carries nothing. Lower reg.lambda, "
-            "or let it rise slowly with reg.terms.NAME.warmup=0.5."
+            "Collapse: the reconstruction is no better than the training mean, so the code carries nothing. Train longer%s.",
+            ", lower reg.lambda, or let it rise slowly with reg.terms.NAME.warmup=0.5" if terms else "",
         )
 
 

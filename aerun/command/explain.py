@@ -47,7 +47,9 @@ def _hydra(text: str) -> str:
         key = found[1]
         if term := re.match(r"reg\.terms\.(\w+)", key):
             return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
-        return f"{key}: no such setting or group{nearest(key, [*_groups(), *_settings()])}. `aerun --cfg job` shows all settings."
+        return (
+            f"{key}: no such setting or group{nearest(key, [*_groups(), *_settings()])}. `aerun --cfg job` shows all settings."
+        )
     return text
 
 
@@ -65,10 +67,10 @@ def _settings() -> list[str]:
 
     def walk(node: DictConfig, prefix: str) -> None:
         for key in node:
-            found.append(f"{prefix}{key}")
+            found.append(f"{prefix}{key!s}")
             inner = node._get_node(key)
             if isinstance(inner, DictConfig):
-                walk(inner, f"{prefix}{key}.")
+                walk(inner, f"{prefix}{key!s}.")
 
     for path in root.rglob("*.yaml"):
         head = re.match(r"# @package (\S+)", path.read_text())

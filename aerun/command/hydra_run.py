@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,25 +22,35 @@ from aerun.errors import AerunError, StoppedError, nearest
 from aerun.paths import config_dir
 
 _NAME_LIMIT = 120
-_ONLY = "the only run"
 
 log = logging.getLogger("aerun")
 
 
-_failures: list[tuple[str, Exception]] = []
+@dataclass
+class _Outcome:
+    """What became of the jobs of this process."""
+
+    finished: list[tuple[list[str], dict[str, Any]]] = field(default_factory=list)
+    failed: list[tuple[list[str], Exception]] = field(default_factory=list)
+    folder: Path = Path()
+    many: bool = False
+
+
+_outcome = _Outcome()
 
 
 def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
     stop_on_signals()
     _refuse_unknown_flags(sys.argv[1:])
-    _failures.clear()
     hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
-    if _failures and _failures[0][0] == _ONLY:
-        raise _failures[0][1]
-    for name, error in _failures:
-        sys.stderr.write(f"aerun: failed: {name}: {error}\n")
-    return 1 if _failures else 0
+    if _outcome.failed and not _outcome.many:
+        raise _outcome.failed[0][1]
+    if _outcome.many:
+        from aerun import show
+
+        show.sweep(_outcome.finished, [(typed, str(e)) for typed, e in _outcome.failed], _shown(_outcome.folder))
+    return 1 if _outcome.failed else 0
 
 
 def job(cfg: DictConfig) -> float:
@@ -48,16 +59,18 @@ def job(cfg: DictConfig) -> float:
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
     about = HydraConfig.get()
-    typed, many = list(about.overrides.task), about.mode == RunMode.MULTIRUN
+    typed, path = list(about.overrides.task), Path(about.runtime.output_dir)
+    _outcome.many, _outcome.folder = about.mode == RunMode.MULTIRUN, path.parent
     try:
-        return _one(cfg, typed, Path(about.runtime.output_dir), about.runtime.choices["dataset"], many)
+        return _one(cfg, typed, path, about.runtime.choices["dataset"])
     except Exception as e:
-        log.log(logging.ERROR if many else logging.DEBUG, "%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))
-        _failures.append((", ".join(typed) if many else _ONLY, e))
+        level = logging.ERROR if _outcome.many else logging.DEBUG
+        log.log(level, "%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))
+        _outcome.failed.append((typed, e))
         return math.nan
 
 
-def _one(cfg: DictConfig, typed: list[str], path: Path, dataset: str, many: bool) -> float:
+def _one(cfg: DictConfig, typed: list[str], path: Path, dataset: str) -> float:
     from aerun import show
     from aerun.train import train
 
@@ -65,8 +78,9 @@ def _one(cfg: DictConfig, typed: list[str], path: Path, dataset: str, many: bool
     _refuse_idle_lambda(plain, typed)
     found = train(plain, path, command())
     title = f"{plain['model']['name']} on {dataset}"
-    if many:
-        print(f"{title} ({', '.join(typed)}): SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
+    if _outcome.many:
+        _outcome.finished.append((typed, found))
+        print(f"\t   SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
     else:
         show.results(found, title, _shown(path), int(plain["model"]["latent_dim"]))
     return float(found["objective"])

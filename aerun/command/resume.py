@@ -46,10 +46,11 @@ def run(argv: list[str]) -> int:
 
 def _log_to(path: Path) -> None:
     """The same two places that a run's own logging has: the terminal and the run's log file."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     try:
         handler = logging.FileHandler(path)
     except OSError as e:
         raise AerunError(f"cannot write to {path}: {e.strerror}.") from e
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
+    logging.getLogger("aerun").setLevel(logging.INFO)
+    logging.getLogger("aerun").addHandler(handler)

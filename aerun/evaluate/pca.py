@@ -31,16 +31,15 @@ def fit(batches: Source, k: int) -> Pca:
     Hotelling 1933, https://doi.org/10.1037/h0071325; randomized for many features: Halko, Martinsson & Tropp 2011,
     https://arxiv.org/abs/0909.4061. k above the number of features gives the identity.
     """
-    total, count = 0.0, 0
+    total: Tensor | float = 0.0
+    count = 0
     for x in batches():
         total, count = total + x.flatten(1).double().sum(0), count + len(x)
     assert isinstance(total, Tensor)
     mean = (total / count).to(x.dtype)
     k = min(k, len(mean))
-    if len(mean) <= _EXACT:
-        vectors = torch.linalg.eigh(_times(batches, mean, None))[1].flip(1)
-    else:
-        vectors = _top(batches, mean, k)
+    exact = len(mean) <= _EXACT
+    vectors = torch.linalg.eigh(_times(batches, mean, None))[1].flip(1) if exact else _top(batches, mean, k)
     return Pca(mean, vectors[:, :k].to(mean.dtype).contiguous())
 
 

@@ -17,7 +17,6 @@ from aerun.evaluate import pca
 from aerun.parts import Facts
 from aerun.trainer.batches import rows_that_fit
 
-
 _SCORES = ("se", "se_clamped", "mse", "psnr", "psnr_mean")
 FIGURES = (
     *(f"{who}/{score}" for who in ("test", "pca", "mean") for score in _SCORES),

@@ -31,9 +31,7 @@ class Contractive(Regularizer):
             raise AerunError(f"reg.terms.contractive.probes={probes}: must be at least 1.")
         self.probes = probes
 
-    def forward(
-        self, x_in: Tensor, encode: Function, encoder_weights: list[Tensor], slope: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x_in: Tensor, encode: Function, encoder_weights: list[Tensor], slope: Tensor | None = None) -> Tensor:
         one_layer = len(encoder_weights) == 1
         if slope is not None and one_layer and self.method in ("auto", "closed"):
             return wide(slope).square() @ wide(encoder_weights[0]).square().sum(1)

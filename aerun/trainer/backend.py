@@ -11,7 +11,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from aerun.parts import has_weight
+from aerun.parts import weights
 
 BACKENDS = ("auto", "mkl", "onednn")
 _WORTH = 8e6  # multiply-adds x 2 of the largest layer and batch from which oneDNN pays (measured)
@@ -21,21 +21,25 @@ _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 def choose(backend: str, model: nn.Module, batch_size: int, device: torch.device) -> str:
     """Set the process's fp32 matmul backend and return one sentence that says which and why."""
-    torch.backends.mkldnn.matmul.fp32_precision = "none"
+    _route("none")
     if device.type != "cpu":
         return f"matmul on {device.type}, fp32"
     keep_freed_memory()
-    work = 2.0 * batch_size * max((m.weight.numel() for m in model.modules() if has_weight(m) and m.weight.ndim == 2), default=0)
+    work = 2.0 * batch_size * max((w.numel() for w in weights(model.modules()) if w.ndim == 2), default=0)
     if backend == "mkl" or (backend == "auto" and work < _WORTH):
         return f"torch's default fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch)"
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return "torch's default fp32 matmul (torch does not route it to oneDNN on this CPU)"
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    _route("bf16")
     error = _error()
     if error > _PRECISE:
-        torch.backends.mkldnn.matmul.fp32_precision = "none"
+        _route("none")
         return f"torch's default fp32 matmul (oneDNN would lose precision on this CPU: error {error:.1e})"
     return f"oneDNN fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch; error against float64 {error:.1e})"
+
+
+def _route(precision: str) -> None:
+    torch.backends.mkldnn.matmul.fp32_precision = precision  # type: ignore[attr-defined]
 
 
 def _error() -> float:

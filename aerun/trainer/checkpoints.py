@@ -1,8 +1,27 @@
-"""A checkpoint exists from the first moment."""
+"""Checkpoints that exist from the first moment and are whole or not there at all."""
 
+import os
 from pathlib import Path
+from typing import Any
 
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
+
+
+class Whole(TorchCheckpointIO):
+    """Writes beside the target and renames, so that a full disk or a kill leaves the older checkpoint as it was."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with part.open("wb") as f:
+                torch.save(checkpoint, f)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 class First(Callback):

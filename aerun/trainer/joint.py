@@ -96,6 +96,7 @@ class Joint:
         """Train; leave the best weights in the autoencoder. Resumes from `last` where asked and present."""
         from pytorch_lightning import Trainer
 
+        from aerun.trainer.checkpoints import Whole
         from aerun.trainer.lightning import Training
         from aerun.trainer.record import row_of
 
@@ -119,6 +120,7 @@ class Joint:
             devices=1,
             precision=self.precision,  # type: ignore[arg-type]
             callbacks=callbacks,
+            plugins=[Whole()],
             logger=False,
             default_root_dir=job.folder,
             num_sanity_val_steps=0,
@@ -132,7 +134,9 @@ class Joint:
         found = torch.load(best, weights_only=True, map_location="cpu")
         module.load_state_dict(found["state_dict"])
         job.autoencoder.to(device).eval()
-        return Fitted(backend, device, row_of(job.folder, int(found["epoch"])), int(found["epoch"]), trainer.current_epoch, module.seconds)
+        return Fitted(
+            backend, device, row_of(job.folder, int(found["epoch"])), int(found["epoch"]), trainer.current_epoch, module.seconds
+        )
 
     def _device(self) -> torch.device:
         if self.accelerator != "auto":
@@ -165,10 +169,10 @@ class Joint:
     def _callbacks(self, job: Job, train: Batches) -> tuple[list["Callback"], Path, Path]:
         from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
+        from aerun.trainer.checkpoints import First
         from aerun.trainer.pictures import Pictures
         from aerun.trainer.progress import Progress
         from aerun.trainer.record import Record
-        from aerun.trainer.checkpoints import First
 
         where = job.folder / "checkpoints"
         record = Record(job.folder, job.config, job.autoencoder)

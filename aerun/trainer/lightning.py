@@ -57,7 +57,7 @@ class Training(pl.LightningModule):
         return self.optimizers(use_pl_optimizer=False)  # type: ignore[return-value]
 
     def training_step(self, call: Call, index: int) -> None:
-        optimizer, rows, sizes = self._raw_optimizer(), [], []
+        optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), list[int]()
         for left, stored in zip(reversed(range(len(call))), call, strict=True):
             loss = self._descend(self.autoencoder.units(stored), optimizer, rows)
             sizes.append(len(stored))

@@ -10,7 +10,7 @@ from aerun.errors import AerunError
 
 
 class Recipe:
-    """`optimizer=adam|adamw|sgd` with its settings. Weight decay acts on matrices and kernels only, never on biases or norms."""
+    """`optimizer=adam|adamw|sgd` with its settings. Weight decay acts on matrices and kernels only."""
 
     def __init__(self, cls: type[Optimizer], node: Mapping[str, Any]) -> None:
         self.cls = cls
@@ -20,7 +20,7 @@ class Recipe:
     def make(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """The optimizer over `parameters`. Raises AerunError for a setting that it refuses."""
         unique = list(dict.fromkeys(parameters))
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in unique if p.ndim >= 2]},
             {"params": [p for p in unique if p.ndim < 2], "weight_decay": 0.0},
         ]

@@ -12,7 +12,7 @@ _SAMPLES = 8
 
 
 class Pictures(Callback):
-    """Input, what the encoder saw, reconstruction and error of fixed validation samples after epochs 1, 2, 5, 10, 20, ... and the last."""
+    """Fixed validation samples and their reconstructions, after epochs 1, 2, 5, 10, 20, ... and the last."""
 
     def __init__(self, record: Record, val: Split, epochs: int) -> None:
         self.record, self.epochs = record, epochs

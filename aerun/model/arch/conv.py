@@ -1,6 +1,7 @@
 """Strided convolutions for images of any size from 8 x 8 and any number of channels."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,7 @@ class Conv(Arch):
         self.register_buffer("mean", torch.zeros(shape[0], 1, 1))
         inner = (channels[-1], *sides[-1])
         size = int(torch.Size(inner).numel())
-        down = [nn.Conv2d(a, b, _KERNEL, 2, 1) for a, b in zip(channels, channels[1:], strict=False)]
+        down = [nn.Conv2d(a, b, _KERNEL, 2, 1) for a, b in pairwise(channels)]
         last = nn.Linear(size, features)
         self.encoder = nn.Sequential(*_each(down, after), nn.Flatten(), last)
         self.decoder = nn.Sequential(
@@ -66,13 +67,15 @@ class Conv(Arch):
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
         self.mean.copy_(mean.mean((1, 2), keepdim=True))
-        self.decoder[-1].bias.copy_(raw_mean.mean((1, 2)))
+        self.decoder[-1].get_parameter("bias").copy_(raw_mean.mean((1, 2)))
 
 
 def _sides(shape: tuple[int, ...], kind: str, levels: int) -> list[tuple[int, int]]:
     """(H, W) before each level and after the last."""
     if kind != "image" or len(shape) != 3:
-        raise AerunError(f"model/arch=conv needs images (C, H, W); this data set is a {kind} of shape {tuple(shape)}. Use model/arch=mlp.")
+        raise AerunError(
+            f"model/arch=conv needs images (C, H, W); this data set is a {kind} of shape {tuple(shape)}. Use model/arch=mlp."
+        )
     low = min(shape[1:])
     if low < 8 or low >> levels < 1:
         most = low.bit_length() - 1
@@ -83,8 +86,8 @@ def _sides(shape: tuple[int, ...], kind: str, levels: int) -> list[tuple[int, in
     return [(shape[1] >> level, shape[2] >> level) for level in range(levels + 1)]
 
 
-def _each(layers: Sequence[nn.Module], after: Hidden) -> list[nn.Module]:
-    return [m for layer in layers for m in (layer, *after.image(layer.weight.shape[0]))]  # type: ignore[union-attr, index, arg-type]
+def _each(layers: Sequence[nn.Conv2d], after: Hidden) -> list[nn.Module]:
+    return [m for layer in layers for m in (layer, *after.image(layer.out_channels))]
 
 
 def _up(down: Sequence[nn.Conv2d], sides: Sequence[tuple[int, int]], after: Hidden, tied: bool) -> list[nn.Module]:

@@ -1,6 +1,7 @@
 """Fully connected encoder and decoder, the common ground of linear and mlp."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class Dense(Arch):
             refuse_tied(features, latent_dim)
         down = [nn.Linear(a, b) for a, b in zip([size, *hidden], [*hidden, features], strict=True)]
         sizes = [latent_dim, *reversed(hidden), size]
-        up: list[nn.Module] = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+        up: list[nn.Linear | TiedLinear] = [nn.Linear(a, b) for a, b in pairwise(sizes)]
         if tied:
             up = [TiedLinear(layer) for layer in reversed(down)]
         self.encoder = nn.Sequential(nn.Flatten(), *_interleave(down, after))
@@ -43,13 +44,12 @@ class Dense(Arch):
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
         self.mean.copy_(mean)
-        last = self.decoder[-2]
-        last.bias.copy_(raw_mean.flatten())
+        self.decoder[-2].get_parameter("bias").copy_(raw_mean.flatten())
 
 
-def _interleave(layers: Sequence[nn.Module], after: Hidden) -> list[nn.Module]:
+def _interleave(layers: Sequence[nn.Linear | TiedLinear], after: Hidden) -> list[nn.Module]:
     """Norm, activation and dropout between the affine maps, none after the last."""
     found: list[nn.Module] = []
     for layer in layers[:-1]:
-        found += [layer, *after.dense(layer.bias.shape[0])]  # type: ignore[union-attr, arg-type]
+        found += [layer, *after.dense(len(layer.bias))]
     return [*found, layers[-1]]
