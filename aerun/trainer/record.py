@@ -18,7 +18,7 @@ class Record(Callback):
     def __init__(self, folder: Path, config: Mapping[str, Any], autoencoder: Autoencoder) -> None:
         self.path = folder / "metrics.csv"
         self.folder = folder
-        self.summaries = hparams(_flat(config), {"val/mse": 0.0, "val/loss": 0.0})  # experiment, session start, session end
+        self.summaries = hparams(_columns(config), {"val/mse": 0.0, "val/loss": 0.0})  # experiment, session start, session end
         self.layout = _layout(autoencoder)
         self.writer: SummaryWriter | None = None
 
@@ -92,17 +92,29 @@ def _layout(autoencoder: Autoencoder) -> dict[str, Any]:
     return {"terms": {**charts, "mse": ["Multiline", ["val/mse"]]}}
 
 
+# TensorBoard sorts columns by name and shows the first five: short names put what is compared most there.
+_SHORT = {"model.name": "model", "reg.lambda": "lambda", "optimizer.lr": "lr"}
+_NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective")
+
+
+def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
+    """Settings for the HParams page."""
+    return {"latent_dim": float(config["model"]["latent_dim"]), **{_SHORT.get(k, k): v for k, v in _flat(config).items()}}
+
+
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | str | float]:
-    """Settings for the HParams page: numbers as floats (one type a column), lists as text, nulls and targets left out."""
+    """Dotted keys; numbers as floats (one type a column), lists as text, nulls left out, a part as its option's name."""
     flat: dict[str, bool | str | float] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
+            if "_target_" in value:
+                *_, module, name = str(value["_target_"]).split(".")
+                flat[prefix + key] = name if module == "optim" else module
             flat.update(_flat(value, f"{prefix}{key}."))
+        elif key == "_target_" or key in _NOISE or value is None:
+            continue
         elif isinstance(value, bool | str):
-            if key != "_target_":
-                flat[prefix + key] = value
-        elif isinstance(value, int | float):
-            flat[prefix + key] = float(value)
-        elif value is not None:
-            flat[prefix + key] = str(value)
+            flat[prefix + key] = value
+        else:
+            flat[prefix + key] = float(value) if isinstance(value, int | float) else str(value)
     return flat
