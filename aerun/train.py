@@ -14,7 +14,6 @@ from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate.pictures import reconstructions
 from aerun.evaluate.reconstruction import report
 from aerun.folder import Folder, surroundings
-from aerun.quiet import quiet_lightning
 from aerun.trainer.joint import Fitted, Job
 
 log = logging.getLogger("aerun")
@@ -65,7 +64,6 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     model = plan.autoencoder
     model.start_from(data.train.x)
     scale = _decoder_scale(plan)
-    quiet_lightning()
     clock = time.perf_counter()
     fitted = plan.trainer.fit(Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume)
     seconds = time.perf_counter() - clock

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from aerun.build import build
 from aerun.dataset.base import Data, Split
 from aerun.paths import config_dir
-from aerun.quiet import quiet_lightning
 from aerun.trainer.backend import keep_freed_memory
 from aerun.trainer.joint import Job
 
@@ -200,7 +199,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    quiet_lightning()
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.ERROR)
     report: dict[str, dict[str, float]] = {}
     for name in (n for n in args.only if n in SETTINGS):
         data = build(config("dataset=mnist", f"dataset.root={args.root}")).dataset.load()

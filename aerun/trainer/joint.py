@@ -12,6 +12,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.checks import at_least, one_of
 from aerun.dataset.base import Data, Split
 from aerun.errors import AerunError
+from aerun.quiet import quiet_lightning
 from aerun.schedule.base import Schedule
 from aerun.trainer.backend import BACKENDS, choose
 from aerun.trainer.batches import Batches, rows_that_fit
@@ -94,6 +95,10 @@ class Joint:
 
     def fit(self, job: Job, resume: bool) -> Fitted:
         """Train; leave the best weights in the autoencoder. Resumes from `last` where asked and present."""
+        with quiet_lightning():
+            return self._fit(job, resume)
+
+    def _fit(self, job: Job, resume: bool) -> Fitted:
         from pytorch_lightning import Trainer
 
         from aerun.trainer.checkpoints import Whole

@@ -1,0 +1,67 @@
+"""What all tests share: configs composed as the command line would, and where the real data are."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+import aerun.command.hydra_run  # noqa: F401 - registers the resolvers that config.yaml uses
+from aerun.build import build
+from aerun.paths import config_dir
+
+torch.set_num_threads(1)  # the tests run in several processes
+
+
+def composed(*overrides):
+    """A resolved config."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+
+
+def built(*overrides):
+    """A plan: everything a run needs, before any data is read."""
+    return build(composed(*overrides))
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """scikit-learn's digits."""
+    return built().dataset.load()
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """MNIST, where AERUN_DATA says it is."""
+    root = os.environ.get("AERUN_DATA")
+    if not root or not (Path(root) / "MNIST" / "raw").is_dir():
+        pytest.skip("AERUN_DATA does not name a folder with MNIST in torchvision's layout")
+    return built("dataset=mnist", f"dataset.root={root}", "dataset.download=false").dataset.load()
+
+
+@pytest.fixture
+def double():
+    """Work in float64."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def descend(model, data, optimizer="adam", steps=500, lr=1e-3, batch=128, seed=0):
+    """Train without Lightning: a plain loop over the objective."""
+    model.start_from(data.train.x)
+    x = model.units(data.train.x).to(next(model.arch.parameters()).dtype)
+    g = torch.Generator().manual_seed(seed)
+    descent = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer](model.parameters(), lr)
+    for step in range(steps):
+        for group in descent.param_groups:
+            group["lr"] = lr * min(1.0, 2 * (1 - step / steps))
+        loss = model.objective(x[torch.randint(len(x), (batch,), generator=g)], step / steps).loss
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+    return model.eval()

@@ -1,0 +1,111 @@
+"""`aerun` as it is typed: in this process, which is fast, or in one of its own, as users have it."""
+
+import contextlib
+import csv
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hydra.core.global_hydra import GlobalHydra
+
+from aerun.__main__ import main
+from aerun.command import hydra_run
+
+_LOGGERS = ("", "aerun")
+
+
+class Told(NamedTuple):
+    """What a command left in the terminal."""
+
+    code: int
+    out: str
+    err: str
+
+
+def here(cwd: Path, *args: str) -> Told:
+    """`aerun ARGS` typed in `cwd`, in this process; afterwards the process is what it was."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with _process_state(cwd, args), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as e:
+            code = int(e.code or 0)
+    return Told(code, out.getvalue(), err.getvalue())
+
+
+def start(cwd: Path, *args: str, path: Path | None = None) -> subprocess.Popen[str]:
+    """`aerun ARGS` in a process of its own, with `path` in front of Python's."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # the tests run in several processes
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    command = [sys.executable, "-m", "aerun", *args]
+    return subprocess.Popen(
+        command, cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
+
+
+def outside(cwd: Path, *args: str, path: Path | None = None) -> Told:
+    """`aerun ARGS` in a process of its own, to its end."""
+    process = start(cwd, *args, path=path)
+    out, err = process.communicate(timeout=300)
+    return Told(process.returncode, out, err)
+
+
+def stopped(process: subprocess.Popen[str], signum: int, folder: Path, epochs: int) -> Told:
+    """Send a signal as soon as the run in `folder` has written so many epochs, and wait for the end."""
+    try:
+        while process.poll() is None and len(_lines(folder / "metrics.csv")) <= epochs:
+            time.sleep(0.005)
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return Told(process.returncode, out, err)
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    """metrics.csv, every value a number."""
+    return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(_lines(folder / "metrics.csv"))]
+
+
+def timeless(folder: Path) -> list[dict[str, float]]:
+    """metrics.csv without its one column that is a speed."""
+    return [{k: v for k, v in row.items() if k != "samples_per_second"} for row in metrics(folder)]
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@contextlib.contextmanager
+def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
+    """Everything that the command changes of its process: directory, arguments, signals, logging, Hydra."""
+    before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), hydra_run._outcome
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    logs = [(logger, list(logger.handlers), logger.level) for logger in map(logging.getLogger, _LOGGERS)]
+    os.chdir(cwd)
+    sys.argv = ["aerun", *args]
+    hydra_run._outcome = hydra_run._Outcome()
+    try:
+        yield
+    finally:
+        os.chdir(before[0])
+        sys.argv, hydra_run._outcome = before[1], before[3]
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+        if before[2] is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before[2]
+        GlobalHydra.instance().clear()
+        for s, handler in handlers.items():
+            signal.signal(s, handler)
+        for logger, kept, level in logs:
+            for handler in set(logger.handlers) - set(kept):
+                handler.close()
+            logger.handlers[:] = kept
+            logger.setLevel(level)

@@ -1,0 +1,71 @@
+"""Configs, modules and constructors mirror each other: one name everywhere."""
+
+import inspect
+
+import pytest
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from aerun.command.catalog import ORDER, catalog
+from aerun.compose import ROOMS
+from aerun.parts import VOCABULARY
+from aerun.paths import config_dir
+from tests.conftest import composed
+
+GIVEN = {"shape", "kind", "low", "high", "features"}  # facts of the data and of the bottleneck: never in YAML
+ADDED = {"_target_", "epochs", "weight", "warmup", "defaults"}  # read by the builder, not by the class
+OURS = [(g, o) for g in ORDER if g not in ("model", "optimizer") for o in catalog()[g] if (g, o) != ("regularizer", "none")]
+
+
+def settings(group, option):
+    node = OmegaConf.to_container(OmegaConf.load(config_dir() / group / f"{option}.yaml"))
+    if node.get("defaults"):
+        node = {**settings(group, node["defaults"][0]), **node}
+    return node
+
+
+@pytest.mark.parametrize(("group", "option"), OURS)
+def test_option_module_and_class_share_their_name(group, option):
+    target = settings(group, option)["_target_"]
+    module, name = target.rsplit(".", 1)
+    if "defaults" not in settings(group, option):
+        assert module == f"aerun.{group.replace('/', '.')}.{option}"
+        assert name.rstrip("_") == "".join(word.capitalize() for word in option.split("_"))
+
+
+@pytest.mark.parametrize(("group", "option"), OURS)
+def test_yaml_keys_are_constructor_parameters(group, option):
+    node = settings(group, option)
+    parameters = inspect.signature(get_class(node["_target_"]).__init__).parameters.values()
+    own = [p for p in parameters if p.name not in {"self", *GIVEN} and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    assert {p.name for p in own} == set(node) - ADDED - ({"warmup"} if group == "regularizer" else set()) | (
+        {"warmup"} & {p.name for p in own}
+    )
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in own), "defaults live in YAML"
+
+
+@pytest.mark.parametrize(("group", "option"), OURS)
+def test_docstring_says_what_it_is(group, option):
+    cls = get_class(settings(group, option)["_target_"])
+    assert len(inspect.getdoc(cls) or "") > 10
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_needs_and_offers_are_words_of_the_vocabulary(room):
+    from aerun.compose import options
+
+    for cls in options(room).values():
+        assert cls.offers <= set(VOCABULARY)
+        if room in ("loss", "regularizer"):
+            assert cls.takes() <= set(VOCABULARY)
+
+
+def test_every_option_says_in_one_line_what_it_is():
+    for group, options in catalog().items():
+        for option, line in options.items():
+            assert 10 < len(line) < 120, (group, option)
+
+
+@pytest.mark.parametrize("model", catalog()["model"])
+def test_recipe_names_itself(model):
+    assert composed(f"model={model}")["model"]["name"] == model

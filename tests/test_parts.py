@@ -1,0 +1,179 @@
+"""Archs, bottlenecks and corruptions: shapes, sharing, determinism."""
+
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from aerun.errors import AerunError
+from aerun.model.arch.conv import Conv
+from aerun.model.corruption.gaussian import Gaussian
+from aerun.model.corruption.masking import Masking
+from tests.conftest import built
+
+MODELS = ["ae", "linear", "deep", "sparse", "sparse_kl", "denoising", "contractive", "conv", "vae"]
+
+
+def conv(channels, height, width, hidden=(4, 6), **settings):
+    shape = (channels, height, width)
+    given = {"activation": "relu", "norm": "none", "dropout": 0.0, "tied": False, "features": 3, "latent_dim": 3} | settings
+    return Conv(shape=shape, kind="image", hidden=list(hidden), **given)
+
+
+@pytest.mark.parametrize("height", range(8, 66))
+def test_conv_restores_every_size(height):
+    """P20: shapes invert exactly for every H x W from 8 up and any channels, with every number of levels that fits."""
+    for width in {height, 8, 9, 21, 65}:
+        channels = 1 + (height + width) % 4
+        levels = 1 + (height + width) % 3
+        arch = conv(channels, height, width, hidden=range(2, 2 + levels), tied=bool(width % 2))
+        x = torch.rand(2, channels, height, width)
+        assert arch.encode(x).shape == (2, 3)
+        assert arch.decode(torch.zeros(2, 3)).shape == x.shape
+
+
+@pytest.mark.parametrize(("size", "hidden"), [((7, 7), [2]), ((8, 8), [2, 2, 2, 2]), ((28, 6), [4])])
+def test_conv_refuses_what_it_cannot_halve(size, hidden):
+    with pytest.raises(AerunError, match="halve"):
+        conv(1, *size, hidden=hidden)
+
+
+def test_conv_refuses_a_table():
+    with pytest.raises(AerunError, match=r"table.*model/arch=mlp"):
+        Conv(
+            shape=(30,),
+            kind="table",
+            features=3,
+            latent_dim=3,
+            hidden=[4],
+            activation="relu",
+            norm="none",
+            dropout=0.0,
+            tied=False,
+        )
+
+
+def test_transposed_convolutions_cover_every_pixel_evenly():
+    """No checkerboard: with constant weights the interior of the output is constant."""
+    arch = conv(1, 32, 32, hidden=(1,))
+    layer = arch.decoder[-1]
+    nn.init.constant_(layer.weight, 1.0)
+    nn.init.zeros_(layer.bias)
+    out = layer(torch.ones(1, 1, 16, 16))[0, 0, 2:-2, 2:-2]
+    assert out.max() == out.min()
+
+
+@pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])
+def test_tied_weights_are_one_parameter(arch):
+    """P08: same storage after an optimizer step; the parameter count falls by exactly the decoder's matrices."""
+    free, tied = (built(f"model/arch={arch}", f"model.arch.tied={t}").autoencoder for t in ("false", "true"))
+    count = [sum(p.numel() for p in m.parameters()) for m in (free, tied)]
+    assert count[0] - count[1] == sum(w.numel() for w in free.arch.decoder_weights())
+    optimizer = torch.optim.Adam(tied.parameters())
+    tied.objective(torch.rand(4, 1, 8, 8), None).loss.backward()
+    optimizer.step()
+    for down, up in zip(tied.arch.encoder_weights(), reversed(tied.arch.decoder_weights()), strict=True):
+        assert down.data_ptr() == up.data_ptr()
+    assert [w.shape for w in tied.arch.decoder_weights()] == [w.shape for w in free.arch.decoder_weights()]
+
+
+@pytest.mark.parametrize("arch", ["linear", "mlp"])
+def test_decoder_mirrors_the_encoder(arch):
+    """P08: the widths, reversed."""
+    model = built(f"model/arch={arch}").autoencoder
+    down = [tuple(w.shape) for w in model.arch.encoder_weights()]
+    assert [tuple(reversed(w.shape)) for w in reversed(model.arch.decoder_weights())] == down
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_codes_do_not_depend_on_batch_mates_and_survive_saving(name):
+    """P44, P43: one row alone, the same row among others; a batch of 1 works; save and load change nothing."""
+    plan = built(f"model={name}", *(["model.arch.norm=batch"] if name in ("ae", "conv") else []))
+    model = plan.autoencoder.double()
+    x = torch.rand(16, *plan.facts.shape, dtype=torch.float64)
+    model.train()
+    for _ in range(3):
+        model.objective(x, 1.0)  # batch norm gathers its statistics
+    model.eval()
+    whole = model.encode(x)
+    torch.testing.assert_close(torch.cat([model.encode(one[None]) for one in x]), whole, rtol=1e-10, atol=1e-12)
+    buffer = io.BytesIO()
+    torch.save(model.state_dict(), buffer)
+    buffer.seek(0)
+    other = built(
+        f"model={name}", *(["model.arch.norm=batch"] if name in ("ae", "conv") else []), "seed=1"
+    ).autoencoder.double()
+    other.load_state_dict(torch.load(buffer, weights_only=True))
+    assert torch.equal(other.eval().encode(x), whole)
+
+
+@pytest.mark.parametrize("name", [*MODELS, "overcomplete"])
+def test_the_use_pass_is_deterministic(name):
+    """P38: dropout, noise and sampling are off in encode, decode and forward."""
+    mlp = name in ("ae", "deep", "denoising", "conv", "vae")
+    model = built(f"model={name}", *(["model.arch.dropout=0.5"] if mlp else [])).autoencoder.eval()
+    x = torch.rand(4, 1, 8, 8)
+    assert torch.equal(model(x), model(x))
+    assert torch.equal(model.encode(x), model.encode(x))
+
+
+def test_dropout_is_on_in_the_objective_while_training_only():
+    """P38."""
+    model = built("model.arch.dropout=0.5").autoencoder
+    x = torch.rand(4, 1, 8, 8)
+    assert model.train().objective(x, 1.0).loss != model.objective(x, 1.0).loss
+    assert model.eval().objective(x, 1.0).loss == model.objective(x, 1.0).loss
+
+
+def test_the_target_of_denoising_is_the_clean_input():
+    """P14: an identity network's loss is the noise's squared norm, not 0."""
+    plan = built("model/arch=linear", "model.latent_dim=64", "model/corruption=gaussian", "model.corruption.sigma=0.3")
+    model = plan.autoencoder.double()
+    for weight in (*model.arch.encoder_weights(), *model.arch.decoder_weights()):
+        nn.init.eye_(weight)
+    for bias in (model.arch.encoder[-1].bias, model.arch.decoder[0].bias):
+        nn.init.zeros_(bias)
+    x = torch.rand(512, 1, 8, 8, dtype=torch.float64)
+    torch.manual_seed(0)
+    loss = model.objective(x, None).loss
+    torch.manual_seed(0)
+    noise = 0.3 * torch.randn_like(x)
+    assert loss.item() == pytest.approx(noise.flatten(1).square().sum(1).mean().item())
+    assert loss.item() == pytest.approx(64 * 0.3**2, rel=0.02)
+
+
+def test_masking_hides_the_asked_share_and_does_not_rescale():
+    """P17, P16: frequency within 4 standard deviations; what stays is as it was; fresh at every call, same under one seed."""
+    x = torch.rand(200, 1, 8, 8) + 1
+    torch.manual_seed(1)
+    first = Masking(p=0.3)(x)
+    second = Masking(p=0.3)(x)
+    torch.manual_seed(1)
+    again = Masking(p=0.3)(x)
+    n = x.numel()
+    assert abs(first["mask"].sum().item() - 0.3 * n) < 4 * (n * 0.3 * 0.7) ** 0.5
+    assert torch.equal(first["x_in"][~first["mask"]], x[~first["mask"]])
+    assert (first["x_in"][first["mask"]] == 0).all()
+    assert not torch.equal(first["mask"], second["mask"])
+    assert torch.equal(first["mask"], again["mask"])
+
+
+def test_gaussian_noise_has_the_asked_deviation():
+    """P17."""
+    x = torch.zeros(2000, 1, 8, 8)
+    torch.manual_seed(2)
+    noise = Gaussian(sigma=0.25)(x)["x_in"]
+    assert noise.std().item() == pytest.approx(0.25, rel=0.01)
+    assert noise.mean().abs() < 0.005
+
+
+@pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])
+def test_the_first_reconstruction_is_about_the_training_mean(arch, digits):
+    """The encoder is centred on the mean and the output starts there: an untrained model is no worse than the mean by much."""
+    model = built(f"model/arch={arch}").autoencoder
+    model.start_from(digits.train.x)
+    x = model.units(digits.train.x)
+    mean = x.mean(0) if arch != "conv" else x.mean((0, 2, 3), keepdim=True)[0]
+    assert (model(x) - x).square().mean() < 1.5 * (mean - x).square().mean()
+    torch.testing.assert_close(model.arch.mean.expand_as(x[0]), mean.expand_as(x[0]), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,210 @@
+"""A run's folder holds everything that tells what was run and what came of it."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from tests.shell import here, metrics, start, stopped, timeless
+
+# Brackets, so that the command must be quoted.
+SMOKE = shlex.split("model=sparse regularizer=[l1,contractive] reg.lambda=0.02 trainer=smoke trainer.max_epochs=3")
+EPOCHS = 3
+HPARAMS = ("experiment", "session_start_info", "session_end_info")
+
+
+def events(folder):
+    """The run as TensorBoard reads it."""
+    found = EventAccumulator(str(folder))
+    found.Reload()
+    return found
+
+
+def hparams(folder):
+    """What of an HParams session is there: name -> content."""
+    content = events(folder).PluginTagToContent("hparams")
+    return {n: HParamsPluginData.FromString(content[f"_hparams_/{n}"]) for n in HPARAMS if f"_hparams_/{n}" in content}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder under git with one commit, to work in."""
+    path = tmp_path_factory.mktemp("work")
+    me = ["-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], [*me, "commit", "-q", "--allow-empty", "-m", "start"]):
+        subprocess.run(["git", *command], cwd=path, check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(work):
+    """The folder of one short run, where aerun puts it by itself."""
+    told = here(work, *SMOKE)
+    assert told.code == 0, told.err
+    (path,) = (work / "outputs" / "runs").iterdir()
+    assert str(path.relative_to(work)) in told.out
+    return path
+
+
+@pytest.fixture(scope="module")
+def sweep(work):
+    """The folder of a sweep over two seeds; seed 0 is `run` again."""
+    told = here(work, "-m", *SMOKE, "seed=0,1")
+    assert told.code == 0, told.err
+    (path,) = (work / "outputs" / "sweeps").iterdir()
+    return path
+
+
+def test_nothing_else_is_there(run):
+    names = {p.name for p in run.iterdir()}
+    (event_file,) = (n for n in names if n.startswith("events.out.tfevents."))
+    plain = {"aerun.log", "config.yaml", "run.json", "results.json", "metrics.csv"}
+    assert names == {event_file, *plain, "checkpoints", "pictures"}
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_config_is_plain_and_whole(run):
+    text = (run / "config.yaml").read_text()
+    config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"), resolve=False)
+    assert "${" not in text
+    assert config["model"]["arch"]["latent_dim"] == config["model"]["latent_dim"] == 128
+    assert config["reg"]["lambda"] == 0.02
+    assert set(config["reg"]["terms"]) == {"l1", "contractive"}
+    assert "hydra" not in config
+
+
+def test_run_tells_how_to_repeat_it(run, work):
+    found = json.loads((run / "run.json").read_text())
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=work, capture_output=True, text=True, check=True).stdout.strip()
+    assert shlex.split(found["command"]) == ["aerun", *SMOKE]
+    assert found["cwd"] == str(work)
+    assert found["git"] == head
+    assert found["versions/torch"] == torch.__version__.partition("+")[0] or found["versions/torch"] == torch.__version__
+    assert {"versions/aerun", "versions/python", "versions/pytorch-lightning", "versions/hydra-core"} <= set(found)
+
+
+def test_results_are_flat_and_complete(run):
+    found = json.loads((run / "results.json").read_text())
+    wanted = "test/se test/mse test/psnr pca/se objective seed seconds versions/torch val/mse val/reg/l1 effective_lambda/l1"
+    assert set(wanted.split()) <= set(found)
+    assert not [k for k, v in found.items() if isinstance(v, dict | list)]
+    assert found["status"] == "completed"
+    assert found["seed"] == 0
+    assert found["objective"] == found["val/mse"]
+    assert found["epochs"] == EPOCHS
+    assert found["test/mse"] == pytest.approx(found["test/se"] / 64)
+    assert found["effective_lambda/l1"] == pytest.approx(0.02)
+
+
+def test_metrics_have_one_row_an_epoch(run):
+    assert [r["epoch"] for r in metrics(run)] == [*range(EPOCHS)]
+    assert [r["step"] for r in metrics(run)] == [3, 6, 9]
+
+
+def test_results_are_of_the_best_epoch(run):
+    found = json.loads((run / "results.json").read_text())
+    best = min(metrics(run), key=lambda r: r["val/loss"])
+    assert found["best_epoch"] == best["epoch"]
+    assert {k: found[k] for k in best} == best
+
+
+def test_loss_is_the_sum_of_its_parts(run):
+    for row in metrics(run):
+        for split in ("train", "val"):
+            weighted = [row[f"{split}/reg_w/{k}"] for k in ("l1", "contractive")]
+            assert row[f"{split}/loss"] == pytest.approx(row[f"{split}/reconstruction"] + sum(weighted), rel=1e-5)
+
+
+def test_checkpoints_are_data_alone(run):
+    for name, epoch in (("best", min(metrics(run), key=lambda r: r["val/loss"])["epoch"]), ("last", EPOCHS - 1)):
+        found = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert found["epoch"] == epoch
+        assert all(t.isfinite().all() for t in found["state_dict"].values())
+
+
+def test_picture_opens(run):
+    with Image.open(run / "pictures" / "reconstructions.png") as picture:
+        assert picture.mode == "RGB"
+        assert picture.getextrema() != ((255, 255),) * 3
+
+
+def test_tensorboard_shows_every_column(run):
+    found = events(run)
+    columns = set(metrics(run)[0]) - {"epoch", "step"}
+    wanted = {"val/mse", "lr", "samples_per_second", "train/loss"}
+    wanted |= {f"{a}{b}" for a in ("train/reg/", "val/reg_w/", "effective_lambda/") for b in ("l1", "contractive")}
+    assert wanted <= columns
+    assert columns == set(found.Tags()["scalars"])
+    assert "reconstructions" in found.Tags()["images"]
+    for column in columns:
+        points = found.Scalars(column)
+        assert [p.step for p in points] == [r["step"] for r in metrics(run)]
+        assert [p.value for p in points] == pytest.approx([r[column] for r in metrics(run)], rel=1e-6)
+
+
+def test_hparams_tell_the_settings_and_the_end(run):
+    found = hparams(run)
+    assert set(found) == set(HPARAMS)
+    settings = found["session_start_info"].session_start_info.hparams
+    assert settings["latent_dim"].number_value == 128
+    assert settings["lambda"].number_value == pytest.approx(0.02)
+    assert settings["model"].string_value == "sparse"
+    assert found["session_end_info"].session_end_info.status == 1  # success
+
+
+def test_a_killed_run_is_listed_too(work):
+    """HParams needs the settings only: they are on disk from the first epoch on, whatever happens next."""
+    folder = work / "killed"
+    run = start(work, "trainer.max_epochs=100000", f"hydra.run.dir={folder}")
+    assert stopped(run, signal.SIGKILL, folder, epochs=1).code == -signal.SIGKILL
+    assert set(hparams(folder)) == {"experiment", "session_start_info"}
+    assert json.loads((folder / "results.json").read_text())["status"] == "running"
+
+
+def test_sweep_writes_a_folder_a_job(sweep, work):
+    jobs = sorted(p.name for p in sweep.iterdir() if p.is_dir())
+    assert len(jobs) == 2
+    for seed, name in enumerate(jobs):
+        assert f"seed={seed}" in name
+        assert json.loads((sweep / name / "results.json").read_text())["seed"] == seed
+        assert re.search(rf"^seed: {seed}$", (sweep / name / "config.yaml").read_text(), re.MULTILINE)
+        assert shlex.split(json.loads((sweep / name / "run.json").read_text())["command"]) == [
+            "aerun",
+            "-m",
+            *SMOKE,
+            "seed=0,1",
+        ]
+
+
+def test_a_seed_is_the_whole_of_chance(run, sweep):
+    """Equal seeds give equal numbers, alone or as a job among others; another seed gives others."""
+    same, other = sorted(p for p in sweep.iterdir() if p.is_dir())
+    assert timeless(same) == timeless(run)
+    assert timeless(other) != timeless(run)
+
+
+def test_an_illegal_job_stops_no_other(work):
+    where = work / "outputs" / "half"
+    told = here(work, "-m", "regularizer=l1,rate", "trainer=smoke", f"hydra.sweep.dir={where}")
+    assert told.code == 1
+    good, bad = sorted(p for p in where.iterdir() if p.is_dir())
+    assert json.loads((good / "results.json").read_text())["status"] == "completed"
+    assert {p.name for p in bad.iterdir()} == {"aerun.log"}
+    assert "1 of 2 jobs completed" in told.out
+    assert "regularizer=rate needs `rate`" in told.out
+    assert "Traceback" not in told.out + told.err
+
+
+def test_tensorboard_lists_one_run_a_folder(run, sweep, work):
+    """TensorBoard takes every folder that holds event files for a run, and names it by its path."""
+    folders = [p.parent for top in (run, sweep) for p in top.rglob("events.out.tfevents.*")]
+    assert sorted(folders) == sorted({run, *(p.parent for p in sweep.glob("*/config.yaml"))})
+    assert len(set(folders)) == 3

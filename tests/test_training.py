@@ -1,0 +1,126 @@
+"""Schedules, order, seeds: what training does is a function of its settings."""
+
+import csv
+import math
+
+import pytest
+import torch
+
+from aerun.dataset.base import Data, Split
+from aerun.trainer.batches import Batches
+from aerun.trainer.joint import Job
+from tests.conftest import built, composed
+
+
+def fit(folder, *overrides, labels=None, data=None):
+    """Train in `folder`; the autoencoder and the rows of metrics.csv."""
+    cfg = composed("trainer.max_epochs=3", "model.arch.hidden=[16]", "trainer.progress=false", *overrides)
+    plan = built("trainer.max_epochs=3", "model.arch.hidden=[16]", "trainer.progress=false", *overrides)
+    data = data or plan.dataset.load()
+    if labels is not None:
+        data = Data(Split(data.train.x, labels(data.train.y)), data.val, data.test)
+    plan.autoencoder.start_from(data.train.x)
+    plan.trainer.fit(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, cfg), resume=False)
+    with (folder / "metrics.csv").open(newline="") as f:
+        return plan.autoencoder, list(csv.DictReader(f))
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_labels_never_reach_training(tmp_path):
+    """P40: permuted labels, identical weights."""
+    (a, b) = (
+        fit(tmp_path / name, labels=labels)[0] for name, labels in (("a", None), ("b", lambda y: y[torch.randperm(len(y))]))
+    )
+    assert torch.equal(weights(a), weights(b))
+
+
+def test_one_seed_one_result_another_seed_another(tmp_path):
+    """P40."""
+    runs = [fit(tmp_path / str(i), f"seed={seed}", "model/corruption=gaussian")[0] for i, seed in enumerate((3, 3, 4))]
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+    assert not torch.equal(weights(runs[0]), weights(runs[2]))
+
+
+def test_steps_per_call_change_nothing_but_speed(tmp_path):
+    """Sixteen optimizer steps in one call of Lightning are the same steps as one in each."""
+    one, many = (fit(tmp_path / str(k), f"trainer.steps_per_call={k}", "model.arch.dropout=0.1")[0] for k in (1, 16))
+    assert torch.equal(weights(one), weights(many))
+
+
+CLOSED = {
+    "constant": lambda t, n: 1.0,
+    "cosine": lambda t, n: 0.01 + 0.99 * (1 + math.cos(math.pi * t / n)) / 2,
+    "warmup": lambda t, n: min(1.0, (t + 1) / (round(0.05 * n) + 1)),
+}
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "warmup", "one_cycle"])
+def test_logged_learning_rates_are_the_closed_form(tmp_path, schedule):
+    """P40: the lr of each epoch's last step."""
+    _, rows = fit(tmp_path, f"schedule={schedule}", "optimizer.lr=0.002")
+    total = int(rows[-1]["step"])
+    for row in rows:
+        step = int(row["step"]) - 1
+        if schedule in CLOSED:
+            assert float(row["lr"]) == pytest.approx(0.002 * CLOSED[schedule](step, total), rel=1e-12)
+    if schedule == "one_cycle":
+        factor = [built("schedule=one_cycle").schedule.factor(t, 1001) for t in range(1001)]
+        assert factor[0] == pytest.approx(1 / 25)
+        assert factor[300] == pytest.approx(1)
+        assert factor[-1] == pytest.approx(1e-4)
+        assert factor == [*sorted(factor[:301]), *sorted(factor[301:], reverse=True)]
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "warmup"])
+def test_warm_up_rises_linearly(schedule):
+    s = built(f"schedule={schedule}", "schedule.warmup=0.1").schedule
+    assert [s.factor(t, 90) for t in range(9)] == pytest.approx([(t + 1) / 10 for t in range(9)])
+
+
+def test_an_epoch_sees_every_sample_once_in_an_order_of_its_own():
+    x = torch.arange(103).float()
+    batches = Batches(x, batch_size=10, per_call=4, seed=7, drop_last=False, limit=None)
+    epochs = []
+    for epoch in (0, 1, 0):
+        batches.sampler.set_epoch(epoch)
+        epochs.append(torch.cat([b for call in batches for b in call]))
+    assert torch.equal(epochs[0].sort()[0], x)
+    assert not torch.equal(epochs[0], epochs[1])
+    assert torch.equal(epochs[0], epochs[2])
+    assert len(batches) == 3
+    assert batches.steps == 11
+
+
+def test_full_batches_where_batch_statistics_need_them(tmp_path):
+    """rate and batch norm leave the last, smaller batch out; everything else sees every sample."""
+    for overrides, steps in ((["model=sparse_kl", "trainer.batch_size=500"], 2), (["trainer.batch_size=500"], 3)):
+        plan = built(*overrides)
+        data = plan.dataset.load()
+        train, _ = plan.trainer._batches(
+            Job(plan.autoencoder, data, plan.optimizer, plan.schedule, 0, tmp_path, {}), torch.device("cpu")
+        )
+        assert train.steps == steps
+
+
+def test_weight_decay_spares_biases(tmp_path):
+    plan = built("optimizer=adamw")
+    groups = plan.optimizer.make(plan.autoencoder.parameters()).param_groups
+    assert {g["weight_decay"] for g in groups} == {0.01, 0.0}
+    assert all(p.ndim < 2 for g in groups if g["weight_decay"] == 0 for p in g["params"])
+
+
+def test_patience_ends_training_early(tmp_path):
+    _, rows = fit(tmp_path, "trainer.max_epochs=60", "trainer.patience=2", "optimizer.lr=0.3", "schedule=constant")
+    assert len(rows) < 60
+
+
+def test_gradient_clip_bounds_the_step(tmp_path):
+    a, b = (
+        fit(tmp_path / c, f"trainer.gradient_clip={c}", "optimizer=sgd", "trainer.limit_batches=2")[0] for c in ("1e-9", "null")
+    )
+    fresh = built("model.arch.hidden=[16]").autoencoder
+    assert (weights(a) - weights(fresh))[: 64 * 16].abs().max() < 1e-9
+    assert (weights(b) - weights(fresh))[: 64 * 16].abs().max() > 1e-6
