@@ -67,7 +67,8 @@ def test_logged_learning_rates_are_the_closed_form(tmp_path, schedule):
         if schedule in CLOSED:
             assert float(row["lr"]) == pytest.approx(0.002 * CLOSED[schedule](step, total), rel=1e-12)
     if schedule == "one_cycle":
-        factor = [built("schedule=one_cycle").schedule.factor(t, 1001) for t in range(1001)]
+        cycle = built("schedule=one_cycle").schedule
+        factor = [cycle.factor(t, 1001) for t in range(1001)]
         assert factor[0] == pytest.approx(1 / 25)
         assert factor[300] == pytest.approx(1)
         assert factor[-1] == pytest.approx(1e-4)
