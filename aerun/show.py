@@ -13,14 +13,15 @@ _EXACT = 1e-6  # share of the training mean's error below which PCA counts as ex
 Job = tuple[list[str], Mapping[str, Any]]
 
 
-def results(found: Mapping[str, Any], title: str, path: Path, code: int) -> None:
+def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     """The table: the model against PCA of the same size and against the training mean, on the test split."""
     console = Console(width=None if Console().is_terminal else 100)
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
         table.add_column(column, justify="right")
-    for label, key in ((title.split(" ")[0], "test"), (f"PCA, {code} components", "pca"), ("training mean", "mean")):
+    components = min(found["latent_dim"], found["features"])
+    for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.print(table)

@@ -78,6 +78,8 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
         **fitted.metrics,
         **figures,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
+        "latent_dim": int(cfg["model"]["latent_dim"]),
+        "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.parameters()),
         "decoder_growth": growth,
         "best_epoch": fitted.best_epoch,

@@ -11,7 +11,7 @@ import yaml
 from tests.shell import here, metrics, outside, start, stopped, timeless
 
 # Noise in the input, a learning rate that depends on the whole length, and long enough to be stopped on the way.
-RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=200", "schedule=cosine"]
+RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=120", "schedule=cosine"]
 SIGNALS = {
     signal.SIGTERM: (143, "terminated"),
     signal.SIGINT: (130, "interrupted"),
@@ -202,5 +202,4 @@ def test_an_infinite_loss_ends_the_run_and_spares_the_checkpoint(tmp_path, more)
     last = checkpoint(folder)
     assert all(t.isfinite().all() for t in last["state_dict"].values())
     # What is kept was good: the loss of its epoch is a number.
-
     assert all(r["val/loss"] < float("inf") for r in metrics(folder) if r["step"] <= last["steps"])

@@ -82,7 +82,7 @@ def _one(cfg: DictConfig, typed: list[str], path: Path, dataset: str) -> float:
         _outcome.finished.append((typed, found))
         print(f"\t   SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
     else:
-        show.results(found, title, _shown(path), int(plain["model"]["latent_dim"]))
+        show.results(found, title, _shown(path))
     return float(found["objective"])
 
 

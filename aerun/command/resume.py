@@ -40,7 +40,7 @@ def run(argv: list[str]) -> int:
         found = train(config, folder.path, typed, resume=True, trusted=("aerun", "torch.optim", *args.trust))
     except KeyError as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
-    show.results(found, f"{config['model']['name']} (resumed)", args.run, int(config["model"]["latent_dim"]))
+    show.results(found, f"{config['model']['name']} (resumed)", args.run)
     return 0
 
 

@@ -1,0 +1,66 @@
+"""What CONTRIBUTING.md tells a stranger to write and to type works as it stands there."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from aerun.__main__ import VERBS
+from tests.shell import metrics, outside
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
+FILES = dict(re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
+(COMMAND,) = re.findall(r"^(\S+=.* aerun .*--config-dir.*)$", TEXT, re.MULTILINE)
+(NAME,) = re.findall(r"^# @package reg\.terms\.(\w+)$", TEXT, re.MULTILINE)
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """The files of the page, written down; a function that types its command, with other words behind."""
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    path, command, *args = shlex.split(COMMAND)
+    assert command == "aerun"
+    variable, folder = path.split("=")
+    assert variable == "PYTHONPATH"
+    return lambda *more: outside(tmp_path, *args, *more, path=tmp_path / folder)
+
+
+def test_own_regularizer_is_trained_and_logged(typed, tmp_path):
+    told = typed("hydra.run.dir=run")
+    assert told.code == 0, told.err
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    (row,) = metrics(tmp_path / "run")
+    assert results["status"] == "completed"
+    assert row[f"val/reg/{NAME}"] > 0
+    assert row[f"val/reg_w/{NAME}"] == pytest.approx(0.1 * row[f"val/reg/{NAME}"])
+
+
+def test_own_regularizer_is_refused_by_name(typed):
+    told = typed("model/bottleneck=vector")
+    assert told.code == 2
+    assert told.err.startswith(f"aerun: error: regularizer={NAME} needs `rate`, which model/bottleneck=vector does not give")
+    assert "model/bottleneck=sigmoid" in told.err
+
+
+def test_own_setting_is_refused_by_name(typed):
+    told = typed(f"reg.terms.{NAME}.unit=bans")
+    assert told.code == 2
+    assert f"reg.terms.{NAME}.unit=bans: must be one of nats, bits" in told.err
+
+
+def test_the_page_names_what_there_is():
+    """Files and verbs that the page speaks of exist; a placeholder in capitals stands for any name."""
+    paths = re.findall(r"`((?:aerun|configs|tests|scripts|\.ci)/[\w/.]*)`", TEXT) + re.findall(r"`(\w+\.(?:toml|md))`", TEXT)
+    assert len(paths) > 10
+    assert [p for p in paths if "NAME" not in p and not (ROOT / p).exists()] == []
+    assert set(re.findall(r"`aerun ([a-z]+) ", TEXT)) <= set(VERBS)
+
+
+def test_the_example_is_not_an_option_of_ours():
+    assert not (ROOT / "configs" / "regularizer" / f"{NAME}.yaml").exists()
