@@ -6,11 +6,10 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
 
 from aerun.autoencoder import Autoencoder
 from aerun.checks import at_least, within
@@ -118,12 +117,8 @@ class _Maker:
     def __call__(self, key: str, node: Config, given: Config) -> Any:
         cls = self.checked(key, node, given)
         wanted = inspect.signature(cls.__init__).parameters
-        try:
-            return instantiate(dict(node), **{k: v for k, v in given.items() if k in wanted}, _convert_="all")
-        except InstantiationException as e:
-            if isinstance(e.__cause__, AerunError):
-                raise e.__cause__ from None
-            raise
+        settings = {k: v for k, v in node.items() if k != "_target_"}
+        return cls(**settings, **{k: v for k, v in given.items() if k in wanted})
 
     def checked(self, key: str, node: Config, given: Config) -> type[Any]:
         """The class of a node whose keys and types fit its constructor, else AerunError."""
@@ -142,19 +137,26 @@ class _Maker:
                 raise AerunError(f"{key}.{name}={node[name]}: must be {_spoken(hints[name])}.")
         return cls
 
+    def _trusts(self, module: str) -> bool:
+        return self.trusted is None or any(module.startswith(f"{t}.") for t in self.trusted)
+
     def _class(self, key: str, node: Any) -> type[Any]:
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise AerunError(
                 f"{key}={node}: an option of the group {key.replace('.', '/')} is chosen with {key.replace('.', '/')}=NAME."
             )
         target = str(node["_target_"])
-        if self.trusted is not None and not any(target.startswith(f"{t}.") for t in self.trusted):
+        if not self._trusts(target):
             root = target.partition(".")[0]
             raise AerunError(f"{key} asks for {target}, which is not part of aerun. If you trust it: --trust {root}")
+        module, _, name = target.rpartition(".")
         try:
-            return get_class(target)
-        except Exception as e:
-            raise AerunError(f"{key}._target_={target}: cannot be imported: {str(e).splitlines()[0]}") from e
+            cls = getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as e:
+            raise AerunError(f"{key}._target_={target}: cannot be imported: {e}") from e
+        if not isinstance(cls, type) or not self._trusts(f"{cls.__module__}."):  # not what a trusted module itself imports
+            raise AerunError(f"{key}._target_={target}: is not a class of that module.")
+        return cls
 
 
 def _known(key: str, node: Any, allowed: Sequence[str], shown: Sequence[str] | None = None) -> None:

@@ -7,6 +7,7 @@ name (kl on a plain vector code). The message says what was asked, who does not 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -90,11 +91,10 @@ def option(part: object) -> str:
 @cache
 def options(room: str) -> dict[str, type[Part]]:
     """Every shipped option of a room that has a class, by name."""
-    from hydra.utils import get_class
-
     found = {}
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml")):
         node = OmegaConf.load(path)
         if isinstance(node, DictConfig) and "_target_" in node:
-            found[path.stem] = get_class(str(node["_target_"]))
+            module, _, name = str(node["_target_"]).rpartition(".")
+            found[path.stem] = getattr(import_module(module), name)
     return found

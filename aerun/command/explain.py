@@ -47,10 +47,11 @@ def _hydra(text: str) -> str:
         key = found[1]
         if term := re.match(r"reg\.terms\.(\w+)", key):
             return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
-        return (
-            f"{key}: no such setting or group{nearest(key, [*_groups(), *_settings()])}. `aerun --cfg job` shows all settings."
-        )
-    return text
+        settings = _settings()
+        if key in settings:
+            return f"{key}: a setting of an option that is not chosen here. `aerun --cfg job` shows the settings of what is."
+        return f"{key}: no such setting or group{nearest(key, [*_groups(), *settings])}. `aerun --cfg job` shows all settings."
+    return text.partition("Config search path")[0].strip()
 
 
 def _groups() -> Iterable[str]:

@@ -112,6 +112,8 @@ def stop_on_signals() -> None:
 def _refuse_unknown_flags(argv: list[str]) -> None:
     known = get_args_parser()._option_string_actions
     for word in argv:
+        if word.startswith("="):
+            raise AerunError(f"{word}: a setting is given as KEY=VALUE; see aerun --help.")
         flag = word.partition("=")[0]
         if flag.startswith("-") and flag not in known and not re.match(r"-[a-z]\S", flag):
             raise AerunError(f"{flag}: no such flag{nearest(flag, known)}. Settings are given as KEY=VALUE; see aerun --help.")

@@ -46,7 +46,8 @@ def run(argv: list[str]) -> int:
 
 def _log_to(path: Path) -> None:
     """The same two places that a run's own logging has: the terminal and the run's log file."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    logging.basicConfig(format="%(message)s", force=True)
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)
     try:
         handler = logging.FileHandler(path)
     except OSError as e:

@@ -8,6 +8,16 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from aerun.errors import AerunError
+
+
+def refuse_damaged(path: Path) -> None:
+    """AerunError where a checkpoint cannot be read as plain data."""
+    try:
+        torch.load(path, weights_only=True, map_location="meta")
+    except Exception as e:
+        raise AerunError(f"{path}: not a checkpoint of aerun, or damaged: it cannot be read as plain data.") from e
+
 
 class Whole(TorchCheckpointIO):
     """Writes beside the target and renames, so that a full disk or a kill leaves the older checkpoint as it was."""

@@ -101,7 +101,7 @@ class Joint:
     def _fit(self, job: Job, resume: bool) -> Fitted:
         from pytorch_lightning import Trainer
 
-        from aerun.trainer.checkpoints import Whole
+        from aerun.trainer.checkpoints import Whole, refuse_damaged
         from aerun.trainer.lightning import Training
         from aerun.trainer.record import row_of
 
@@ -135,7 +135,10 @@ class Joint:
             deterministic=False,
             benchmark=False,
         )
-        trainer.fit(module, train, val, ckpt_path=last if resume and last.exists() else None, weights_only=True)
+        resume = resume and last.exists()
+        if resume:
+            refuse_damaged(last)
+        trainer.fit(module, train, val, ckpt_path=last if resume else None, weights_only=True)
         found = torch.load(best, weights_only=True, map_location="cpu")
         module.load_state_dict(found["state_dict"])
         job.autoencoder.to(device).eval()

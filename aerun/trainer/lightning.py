@@ -66,7 +66,7 @@ class Training(pl.LightningModule):
             self.steps += 1
         del loss
         values = torch.stack(rows)
-        self._refuse_non_finite(values)
+        self._refuse_non_finite(values, self.train_keys, self.steps - len(values))
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
@@ -83,16 +83,16 @@ class Training(pl.LightningModule):
         rows.append(torch.stack(value.parts) if len(value.parts) > 1 else value.parts[0][None])
         return value.loss
 
-    def _refuse_non_finite(self, values: Tensor) -> None:
+    def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
+        """TrainingError for the first row (step) with a value that is not finite; asked before a checkpoint is written."""
         good = torch.isfinite(values)
         if bool(good.all()):
             return
         row = int((~good.all(1)).nonzero()[0])
-        guilty = [k for k, ok in zip(self.train_keys, good[row].tolist(), strict=True) if not ok and k != "loss"]
-        step = self.steps - len(values) + row
+        guilty = [k for k, ok in zip(keys, good[row].tolist(), strict=True) if not ok and k != "loss"]
         raise TrainingError(
-            f"loss is not finite at step {step} (epoch {self.current_epoch}): {', '.join(guilty) or 'loss'}. The last good "
-            "checkpoint is kept. Try a lower optimizer.lr, trainer.gradient_clip=1, or a smaller reg.lambda."
+            f"loss is not finite at step {first + row} (epoch {self.current_epoch}): {', '.join(guilty) or 'loss'}. The last "
+            "good checkpoint is kept. Try a lower optimizer.lr, trainer.gradient_clip=1, or a smaller reg.lambda."
         )
 
     def _train_row(self) -> dict[str, float]:
@@ -126,6 +126,7 @@ class Training(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         assert self._val_sums is not None
         means = (self._val_sums / self._val_samples).tolist()
+        self._refuse_non_finite(torch.tensor([means[:-1]]), self.val_keys, self.steps)
         val = {f"val/{k}": v for k, v in zip([*self.val_keys, "mse"], means, strict=True)}
         # Here and not in on_train_epoch_end, which Lightning calls after the callbacks that read it.
         self.metrics = {"epoch": self.current_epoch, "step": self.steps, **self._train_row(), **val}
