@@ -110,14 +110,17 @@ class Arch(Part):
 
     encoder: nn.Sequential
     decoder: nn.Sequential
+    mean: Tensor  # a buffer, *S or broadcastable to it
 
-    @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
         """(B, *S) -> h (B, F)."""
+        h: Tensor = self.encoder(x - self.mean)
+        return h
 
-    @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """(B, d) -> raw (B, *S)."""
+        raw: Tensor = self.decoder(z)
+        return raw
 
     @abstractmethod
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:

@@ -4,22 +4,20 @@ import errno
 import logging
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aerun.build import Plan, build
 from aerun.dataset.base import Data, verified
 from aerun.errors import StoppedError, TrainingError
+from aerun.evaluate import health
 from aerun.evaluate.pictures import reconstructions
 from aerun.evaluate.reconstruction import report
 from aerun.folder import Folder, surroundings
 from aerun.trainer.joint import Fitted, Job
 
 log = logging.getLogger("aerun")
-
-_SHIFT = 1.3  # growth of the decoder's scale that is told
-_CONSTANT = 0.98  # share of the training mean's error from which a reconstruction counts as constant
 
 
 def train(
@@ -63,15 +61,15 @@ def train(
 def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
     model = plan.autoencoder
     model.start_from(data.train.x)
-    scale = _decoder_scale(plan)
+    scale = health.decoder_scale(model)
     clock = time.perf_counter()
     fitted = plan.trainer.fit(Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume)
     seconds = time.perf_counter() - clock
-    growth = _decoder_scale(plan) / scale
-    _scale_shift(plan, growth)
+    growth = health.decoder_scale(model) / scale
     _draw(plan, data, folder, fitted)
     figures = report(model, data, fitted.device, int(cfg["model"]["latent_dim"]))
-    _collapse(figures, model.terms)
+    for warning in (*health.scale_shift(model, growth), *health.collapse(model, figures)):
+        log.warning(warning)
     return {
         "status": "completed",
         "seed": plan.seed,
@@ -100,36 +98,6 @@ def _objective(results: Mapping[str, Any], name: str) -> float:
     if not math.isfinite(value):
         raise TrainingError(f"objective={name} is not finite ({value}).")
     return float(value)
-
-
-def _decoder_scale(plan: Plan) -> float:
-    """Mean norm of the decoder's columns over that of the encoder's rows: who carries the scale of the code (tied: 1)."""
-    arch = plan.autoencoder.arch
-    columns, rows = arch.decoder_weights()[0].detach().norm(dim=0), arch.encoder_weights()[-1].detach().norm(dim=1)
-    return float(columns.mean() / rows.mean().clamp_min(1e-12))
-
-
-def _scale_shift(plan: Plan, growth: float) -> None:
-    """Warn where a penalty on the code's size may have been met by a larger decoder instead of a better code."""
-    model = plan.autoencoder
-    fooled = [k for k, t in model.terms.items() if t.regularizer.shrinks_code and model.weight(k, None) > 0]
-    if fooled and growth > _SHIFT:
-        log.warning(
-            "ScaleShift: under %s the decoder grew %.2f times against the encoder, so the penalty may have shrunk the code "
-            "instead of shaping it. Use model.arch.tied=true%s.",
-            ", ".join(fooled),
-            growth,
-            " or reg.terms.l1.norm_weighted=true" if "l1" in fooled else "",
-        )
-
-
-def _collapse(figures: Mapping[str, float], terms: Collection[str]) -> None:
-    """Warn where the code carries nothing."""
-    if figures["test/se"] >= _CONSTANT * figures["mean/se"]:
-        log.warning(
-            "Collapse: the reconstruction is no better than the training mean, so the code carries nothing. Train longer%s.",
-            ", lower reg.lambda, or let it rise slowly with reg.terms.NAME.warmup=0.5" if terms else "",
-        )
 
 
 def _draw(plan: Plan, data: Data, folder: Folder, fitted: Fitted) -> None:

@@ -170,13 +170,47 @@ def start_up(rounds: int) -> dict[str, float]:
 def peak_memory(root: str) -> float:
     """GB of resident memory at most, of a two-epoch MNIST run."""
     code = (
-        "import resource, sys; sys.argv[1:] = sys.argv[1:]; from aerun.__main__ import main\n"
-        "try: main()\nfinally: print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "from aerun.__main__ import main\ntry: main()\n"  # VmHWM and not ru_maxrss, which a child inherits from its parent
+        "finally: print('PEAK', next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
     )
     with tempfile.TemporaryDirectory() as where:
         arguments = ["dataset=mnist", f"dataset.root={root}", "model.latent_dim=32", "trainer.max_epochs=2"]
         out = subprocess.run([sys.executable, "-c", code, *arguments], cwd=where, capture_output=True, text=True, check=True)
     return int(out.stdout.rsplit("PEAK", 1)[1]) / 1e6
+
+
+def contractive(rounds: int) -> dict[str, float]:
+    """Cost of a step with each form of the contractive penalty over the step without, MNIST shapes, code 32."""
+    one = ["model/arch=linear", "model/bottleneck=sigmoid"]
+    forms = {
+        "one layer, closed": (one, ["method=closed"]),
+        "one layer, one projection": (one, ["method=projection"]),
+        "mlp 512-256, one projection": ([], ["method=projection"]),
+        "mlp 512-256, exact": ([], ["method=exact"]),
+    }
+    found = {}
+    for name, (base, settings) in forms.items():
+        penalty = ["regularizer=contractive", *(f"reg.terms.contractive.{s}" for s in settings)]
+        plain, penalized = (_stepper([*base, *more]) for more in ([], penalty))
+        found[name] = statistics.median(penalized() / plain() for _ in range(3 * rounds))
+    return found
+
+
+def _stepper(overrides: list[str]) -> Way:
+    """Seconds a step."""
+    model = build(config("dataset=mnist", "model.latent_dim=32", *overrides)).autoencoder
+    optimizer, x = torch.optim.Adam(model.parameters(), 1e-3, fused=True), torch.rand(BATCH, 1, 28, 28)
+
+    def run(steps: int = 10) -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model.objective(x, 1.0).loss.backward()
+            optimizer.step()
+        return (time.perf_counter() - start) / steps
+
+    run(3)
+    return run
 
 
 def measured(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
@@ -195,7 +229,7 @@ def main() -> None:
     parser.add_argument("--root", default=os.environ.get("AERUN_DATA", "data"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=["mlp", "vae", "conv", "tiny", "start", "memory"])
+    parser.add_argument("--only", nargs="*", default=["mlp", "vae", "conv", "tiny", "contractive", "start", "memory"])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -220,6 +254,12 @@ def main() -> None:
     if "tiny" in args.only:
         report["tiny"] = overhead(build(config()).dataset.load(), args.rounds)
         print("\ndigits 64-32-8, microseconds a step:", {k: round(v) for k, v in report["tiny"].items()})
+    if "contractive" in args.only:
+        report["contractive"] = contractive(args.rounds)
+        print(
+            "\ncontractive penalty, cost of a step over the plain step:",
+            {k: round(v, 2) for k, v in report["contractive"].items()},
+        )
     if "start" in args.only:
         report["start"] = start_up(args.rounds)
         print("\nstart-up, s:", {k: round(v, 2) for k, v in report["start"].items()})

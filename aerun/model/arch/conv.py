@@ -23,7 +23,6 @@ class Conv(Arch):
     """
 
     offers = frozenset({"encode"})
-    mean: Tensor
 
     def __init__(
         self,
@@ -55,14 +54,6 @@ class Conv(Arch):
         )
         self.decoder.extend(_up(down, sides, after, tied))
         self.offers = after.offers()
-
-    def encode(self, x: Tensor) -> Tensor:
-        h: Tensor = self.encoder(x - self.mean)
-        return h
-
-    def decode(self, z: Tensor) -> Tensor:
-        raw: Tensor = self.decoder(z)
-        return raw
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:

@@ -14,7 +14,6 @@ class Dense(Arch):
     """D - hidden... - F | d - ...hidden - D. Decoder widths are the encoder's, reversed."""
 
     offers = frozenset({"encode"})
-    mean: Tensor
 
     def _build(
         self, shape: tuple[int, ...], hidden: Sequence[int], features: int, latent_dim: int, after: Hidden, tied: bool
@@ -32,14 +31,6 @@ class Dense(Arch):
         self.encoder = nn.Sequential(nn.Flatten(), *_interleave(down, after))
         self.decoder = nn.Sequential(*_interleave(up, after), nn.Unflatten(1, self.shape))
         self.offers = after.offers() if hidden else Dense.offers
-
-    def encode(self, x: Tensor) -> Tensor:
-        h: Tensor = self.encoder(x - self.mean)
-        return h
-
-    def decode(self, z: Tensor) -> Tensor:
-        raw: Tensor = self.decoder(z)
-        return raw
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
