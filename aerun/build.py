@@ -116,7 +116,12 @@ class _Maker:
         cls = self.checked(key, node, given)
         wanted = inspect.signature(cls.__init__).parameters
         settings = {k: v for k, v in node.items() if k != "_target_"}
-        return cls(**settings, **{k: v for k, v in given.items() if k in wanted})
+        try:
+            return cls(**settings, **{k: v for k, v in given.items() if k in wanted})
+        except (MemoryError, RuntimeError) as e:
+            if "memory" not in str(e).lower():
+                raise
+            raise AerunError(f"{key}: its weights do not fit into memory. Lower model.latent_dim or {key}'s sizes.") from e
 
     def checked(self, key: str, node: Config, given: Config) -> type[Any]:
         """The class of a node whose keys and types fit its constructor, else AerunError."""

@@ -1,8 +1,8 @@
 """Speed of aerun beside the loops that people write: `python scripts/benchmark.py [--root DIR] [--rounds 3] [--json FILE]`.
 
-Same network, same data, same optimizer and batch size in every way; ways take turns in one process, the median over rounds is
-shown and only ratios mean anything. Samples per second of whole epochs, validation excluded. Needs MNIST (`--root` or
-AERUN_DATA); peers that are not installed (pythae) are left out and said to be.
+Same network, same data, same optimizer and batch size in every way; ways take turns, each in a process of its own; the median
+over rounds is shown and only ratios mean anything. Samples per second of whole epochs, validation excluded. Needs MNIST
+(`--root` or AERUN_DATA).
 """
 
 import argparse
@@ -16,6 +16,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -213,13 +215,29 @@ def _stepper(overrides: list[str]) -> Way:
     return run
 
 
-def measured(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
+WAYS = ("plain eager loop", "plain tuned loop", "torchvision + DataLoader + Lightning", "aerun")
+
+
+def one_way(way: str, name: str, root: str, epochs: int) -> float:
+    """Samples/s of one way, in a process of its own: what one way sets (allocator, backend) must not help another."""
+    warnings.simplefilter("ignore")
+    logging.disable()
+    data = build(config("dataset=mnist", f"dataset.root={root}")).dataset.load()
+    overrides = ["dataset=mnist", *SETTINGS[name]]
+    if way == "aerun":
+        return aerun_way(overrides, data, epochs)()
+    if way.startswith("torchvision"):
+        return usual(overrides, data, root, epochs)()
+    return loop(overrides, data, epochs, tuned=way == "plain tuned loop")()
+
+
+def measured(name: str, root: str, epochs: int, rounds: int) -> dict[str, list[float]]:
     """Every way once a round, in rotation."""
-    found: dict[str, list[float]] = {k: [] for k in ways}
-    names = list(ways)
+    found: dict[str, list[float]] = {k: [] for k in WAYS}
     for r in range(rounds):
-        for name in names[r % len(names) :] + names[: r % len(names)]:
-            found[name].append(ways[name]())
+        for way in WAYS[r % len(WAYS) :] + WAYS[: r % len(WAYS)]:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                found[way].append(pool.submit(one_way, way, name, root, epochs).result())
     return found
 
 
@@ -236,15 +254,7 @@ def main() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.ERROR)
     report: dict[str, dict[str, float]] = {}
     for name in (n for n in args.only if n in SETTINGS):
-        data = build(config("dataset=mnist", f"dataset.root={args.root}")).dataset.load()
-        overrides = ["dataset=mnist", *SETTINGS[name]]
-        ways = {
-            "plain eager loop": loop(overrides, data, args.epochs, tuned=False),
-            "plain tuned loop": loop(overrides, data, args.epochs, tuned=True),
-            "torchvision + DataLoader + Lightning": usual(overrides, data, args.root, args.epochs),
-            "aerun": aerun_way(overrides, data, args.epochs),
-        }
-        rates = measured(ways, args.rounds)
+        rates = measured(name, args.root, args.epochs, args.rounds)
         print(f"\n{name}: samples/s, and aerun's ratio to it (median of {args.rounds} paired rounds)")
         report[name] = {}
         for way, values in rates.items():

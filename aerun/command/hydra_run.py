@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.errors import AerunError, StoppedError, nearest
 from aerun.paths import config_dir
 
-_NAME_LIMIT = 120
+_NAME_LIMIT = 200
 
 log = logging.getLogger("aerun")
 
@@ -64,8 +64,9 @@ def job(cfg: DictConfig) -> float:
     try:
         return _one(cfg, typed, path, about.runtime.choices["dataset"])
     except Exception as e:
-        level = logging.ERROR if _outcome.many else logging.DEBUG
-        log.log(level, "%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))
+        log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # into the log file, traceback and all
+        if _outcome.many:
+            print(f"\t   failed: {e}", flush=True)
         _outcome.failed.append((typed, e))
         return math.nan
 

@@ -17,6 +17,9 @@ class Contractive(Regularizer):
     exact       all d rows by batched backward passes: the oracle, d backward passes dear.
     auto        closed where it is possible, else projection.
 
+    A step with it costs, over the plain step (scripts/benchmark.py, MNIST shapes, code 32, two CPU cores): closed 1.2, one
+    projection 1.8 (one layer) or 2.0 (512-256), exact 12.
+
     A linear encoder makes it weight decay. Untied, the penalty can be lowered by a small encoder and a large decoder:
     prefer model.arch.tied=true. Needs an encoder that treats samples one by one: no batch norm.
     Rifai et al. 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf

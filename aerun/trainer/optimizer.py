@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from aerun.checks import at_least
 from aerun.errors import AerunError
 
 
@@ -15,6 +16,9 @@ class Recipe:
     def __init__(self, cls: type[Optimizer], node: Mapping[str, Any]) -> None:
         self.cls = cls
         self.settings = {k: v for k, v in node.items() if k != "_target_"}
+        for key in ("lr", "weight_decay"):
+            if isinstance(self.settings.get(key), int | float):
+                at_least(f"optimizer.{key}", self.settings[key], 0)
         self.make([nn.Parameter()])
 
     def make(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
