@@ -61,6 +61,10 @@ class Folder:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def about(self) -> dict[str, Any]:
+        """Versions, machine, git state and start, as written when the run began."""
+        return {k: v for k, v in self.read("run.json").items() if k not in ("command", "cwd")}
+
     def mark(self, status: str, **values: Any) -> None:
         """Change the status in results.json, keeping the rest; a disk that is full must not hide the first error."""
         try:

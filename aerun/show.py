@@ -16,7 +16,7 @@ Job = tuple[list[str], Mapping[str, Any]]
 def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     """The table: the model against PCA of the same size and against the training mean, on the test split."""
     console = Console(width=None if Console().is_terminal else 100)
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
         table.add_column(column, justify="right")
@@ -24,6 +24,7 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
+    console.print(title, style="bold", highlight=False)
     console.print(table)
     console.print(_caption(found), highlight=False, soft_wrap=True)
     console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
@@ -37,7 +38,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
     common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
     console = Console(width=None if Console().is_terminal else 120)
     total = len(finished) + len(failed)
-    table = Table(title=f"{len(finished)} of {total} jobs completed", title_justify="left", title_style="bold")
+    table = Table()
     table.add_column("job")
     for column in ("objective", "SE / sample", "PCA", "model / PCA"):
         table.add_column(column, justify="right")
@@ -47,6 +48,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         table.add_row(
             " ".join(o for o in typed if o not in common), f"{found['objective']:.4g}", f"{model:.4g}", f"{baseline:.4g}", ratio
         )
+    console.print(f"{len(finished)} of {total} jobs completed", style="bold", highlight=False)
     console.print(table)
     for typed, reason in failed:
         words = f"failed: {' '.join(o for o in typed if o not in common)}: {reason}"

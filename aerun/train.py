@@ -14,7 +14,7 @@ from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate import health
 from aerun.evaluate.pictures import reconstructions
 from aerun.evaluate.reconstruction import report
-from aerun.folder import Folder, surroundings
+from aerun.folder import Folder
 from aerun.trainer.joint import Fitted, Job
 
 log = logging.getLogger("aerun")
@@ -40,12 +40,14 @@ def train(
         plan.dataset.load(), plan.facts, str(cfg["dataset"].get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
     )
     folder = Folder(path)
+    started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
     folder.open(cfg, command)
     try:
         results = _fit_and_test(plan, data, folder, cfg, resume)
         results["seconds"] = time.perf_counter() - started
         results["objective"] = _objective(results, plan.objective)
         folder.results(results)
+        log.info("test/se %.6g, pca/se %.6g, objective %.6g", results["test/se"], results["pca/se"], results["objective"])
     except StoppedError as e:
         e.folder = str(path)
         folder.mark(str(e), seconds=time.perf_counter() - started)
@@ -68,7 +70,8 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     growth = health.decoder_scale(model) / scale
     _draw(plan, data, folder, fitted)
     figures = report(model, data, fitted.device, int(cfg["model"]["latent_dim"]))
-    for warning in (*health.scale_shift(model, growth), *health.collapse(model, figures)):
+    told = [] if plan.trainer.limit_batches else health.collapse(model, figures)  # a few batches prove nothing
+    for warning in (*health.scale_shift(model, growth), *told):
         log.warning(warning)
     return {
         "status": "completed",
@@ -88,7 +91,7 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
         "backend": fitted.backend,
         "seconds/fit": seconds,
         "seconds/epochs": fitted.seconds,
-        **surroundings(),
+        **folder.about(),
     }
 
 

@@ -36,11 +36,13 @@ def _chain(e: BaseException | None) -> str:
 
 
 def _hydra(text: str) -> str:
-    if found := re.search(r"Could not find '([^']+)' ?(?:Available options in '([^']+)': (.*))?", text):
-        path, group, rest = found.groups()
-        choices = (rest or "").partition("Config search path")[0].split()
-        name = path.rpartition("/")[2]
-        if group:
+    if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{found[1]}: several values are a sweep: aerun -m {found[1]}. One list is written KEY=[A,B]."
+    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        path = found[1]
+        group, _, name = path.rpartition("/")
+        choices = sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) if group else []
+        if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
         return f"{path}: no such config."
     if found := re.search(r"Could not override '([^']+)'", text):

@@ -43,13 +43,15 @@ def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
     stop_on_signals()
     _refuse_unknown_flags(sys.argv[1:])
-    hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+    finally:
+        if _outcome.many and (_outcome.finished or _outcome.failed):
+            from aerun import show
+
+            show.sweep(_outcome.finished, [(typed, str(e)) for typed, e in _outcome.failed], _shown(_outcome.folder))
     if _outcome.failed and not _outcome.many:
         raise _outcome.failed[0][1]
-    if _outcome.many:
-        from aerun import show
-
-        show.sweep(_outcome.finished, [(typed, str(e)) for typed, e in _outcome.failed], _shown(_outcome.folder))
     return 1 if _outcome.failed else 0
 
 
@@ -66,7 +68,7 @@ def job(cfg: DictConfig) -> float:
     except Exception as e:
         log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # into the log file, traceback and all
         if _outcome.many:
-            print(f"\t   failed: {e}", flush=True)
+            print(f"\t   failed: {str(e).splitlines()[0] if str(e) else type(e).__name__}", flush=True)
         _outcome.failed.append((typed, e))
         return math.nan
 

@@ -24,6 +24,10 @@ def run(argv: list[str]) -> int:
     folder = Folder(args.run.resolve())
     config, before = folder.config(), folder.read()
     if args.epochs is not None:
+        if args.epochs < config["trainer"]["max_epochs"]:
+            raise AerunError(
+                f"--epochs {args.epochs}: this run is set to {config['trainer']['max_epochs']}; only more can be asked for."
+            )
         config["trainer"]["max_epochs"] = args.epochs
     elif before.get("status") == "completed":
         print(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
