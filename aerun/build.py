@@ -76,9 +76,9 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
 
 
 def _refuse_objective(name: str, autoencoder: Autoencoder) -> None:
-    known = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
-    if name not in known:
-        raise AerunError(f"objective={name}: no such figure{nearest(name, known)}; one of {', '.join(known)}.")
+    figures = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
+    if name not in figures:
+        raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")
 
 
 def _compose(make: "_Maker", cfg: Config, facts: Facts) -> Composition:

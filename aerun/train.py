@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.build import Plan, build
+from aerun.compose import option
 from aerun.dataset.base import Data, verified
 from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate import health
@@ -36,9 +37,7 @@ def train(
     plan = build(cfg, trusted)
     for warning in plan.warnings:
         log.warning(warning)
-    data = verified(
-        plan.dataset.load(), plan.facts, str(cfg["dataset"].get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
-    )
+    data = verified(plan.dataset.load(), plan.facts, option(plan.dataset))
     folder = Folder(path)
     started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
     folder.open(cfg, command)

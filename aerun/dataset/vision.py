@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aerun.checks import at_least
+from aerun.compose import option
 from aerun.dataset.base import Data, Dataset, Split, split
 from aerun.errors import AerunError
 from aerun.parts import Facts
@@ -40,7 +41,7 @@ class Vision(Dataset):
 
     def _read(self, train: bool) -> Split:
         name = type(self).__name__
-        here = f"dataset={type(self).__module__.rpartition('.')[2]} dataset.root={self.root}"
+        here = f"dataset={option(self)} dataset.root={self.root}"
         try:
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
                 found: Any = self._open(train)

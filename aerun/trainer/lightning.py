@@ -59,18 +59,17 @@ class Training(pl.LightningModule):
     def training_step(self, call: Call, index: int) -> None:
         optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), list[int]()
         for left, stored in zip(reversed(range(len(call))), call, strict=True):
-            loss = self._descend(self.autoencoder.units(stored), optimizer, rows)
+            self._descend(self.autoencoder.units(stored), optimizer, rows)
             sizes.append(len(stored))
             # The last step of a call goes through Lightning, so that its own counters move.
             (optimizer if left else self.optimizers()).step()  # type: ignore[union-attr]
             self.steps += 1
-        del loss
         values = torch.stack(rows)
         self._refuse_non_finite(values, self.train_keys, self.steps - len(values))
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
-    def _descend(self, x: Tensor, optimizer: Optimizer, rows: list[Tensor]) -> Tensor:
+    def _descend(self, x: Tensor, optimizer: Optimizer, rows: list[Tensor]) -> None:
         """Gradients of one batch; its values are appended to `rows`."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
@@ -80,8 +79,7 @@ class Training(pl.LightningModule):
         value.loss.backward()
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.autoencoder.parameters(), self.clip)
-        rows.append(torch.stack(value.parts) if len(value.parts) > 1 else value.parts[0][None])
-        return value.loss
+        rows.append(torch.stack(value.parts))
 
     def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
         """TrainingError for the first row (step) with a value that is not finite; asked before a checkpoint is written."""
