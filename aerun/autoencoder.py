@@ -4,25 +4,31 @@ Two passes, chosen by the method that is called and never by `training`: the *ob
 pass (encode, decode, forward) is clean and deterministic.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from aerun.compose import Composition
-from aerun.parts import Facts, Pass, Term, call
+from aerun.compose import Composition, option
+from aerun.facts import Facts, spread
+from aerun.parts import Opposed, Part, Term
+from aerun.vocabulary import Pass, call
 
 
 @dataclass(frozen=True)
 class Value:
-    """The objective of one batch: the scalar to descend, and its parts in the order of `Autoencoder.keys`."""
+    """The objective of one batch: the scalar to descend (less the terms that are descended apart), its parts in the order of
+    `Autoencoder.keys` (first the whole), and the pass that they were taken from."""
 
     loss: Tensor
     parts: list[Tensor]
+    names: Pass
 
 
 class Autoencoder(nn.Module):
-    """L = mean_i reconstruction_i + reg.lambda * sum_k weight_k * Omega_k, on stored samples divided by `facts.unit`."""
+    """L = mean_i reconstruction_i + reg.lambda * sum_k weight_k * Omega_k, on stored samples in the units of `facts`."""
 
     def __init__(self, composition: Composition, facts: Facts) -> None:
         super().__init__()
@@ -33,61 +39,105 @@ class Autoencoder(nn.Module):
         self.regularizers = nn.ModuleDict({k: t.regularizer for k, t in self.terms.items()})
         self.lambda_ = composition.lambda_
         self._takes = self.loss.takes().union(*(t.regularizer.takes() for t in self.terms.values()))
+        self._watched: dict[str, Part] = {
+            **{k: t.regularizer for k, t in self.terms.items()},
+            **{option(p): p for p in (self.bottleneck, self.loss)},
+        }
 
     # -- the use pass ------------------------------------------------------------------------------------------------
 
     def units(self, stored: Tensor) -> Tensor:
         """Stored samples (bytes, say) -> (B, *S) in the units the model works in."""
-        x = stored if stored.is_floating_point() else stored.float()
-        return x if self.facts.unit == 1 else x / self.facts.unit
+        return self.facts.units(stored)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """(B, *S) -> deterministic code z (B, d)."""
-        return self.bottleneck.code(self.arch.encode(x))
+    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """(B, *S) -> deterministic code z (B, d, *grid)."""
+        return self.bottleneck.code(self.arch.encode(x, mask, valid))
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Code (B, d) -> reconstruction (B, *S)."""
-        return self.loss.activate(self.arch.decode(z))
+    def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Code (B, d, *grid) -> reconstruction (B, *S)."""
+        return self.loss.activate(self.arch.decode(z, valid))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """The clean, deterministic reconstruction of (B, *S)."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x, mask, valid), valid)
+
+    @property
+    def code_elements(self) -> int:
+        """Numbers in one code: d times the places of its grid."""
+        return int(self.bottleneck.latent_dim * torch.Size(self.arch.grid).numel())
 
     # -- the objective pass ------------------------------------------------------------------------------------------
 
-    def objective_pass(self, x: Tensor) -> Pass:
-        """Fill the vocabulary for one batch (B, *S): corrupted input, sampled code."""
-        seen = self.corruption(x)
-        h = self.arch.encode(seen["x_in"])
-        code = self.bottleneck(h)
-        raw = self.arch.decode(code["z"])
-        names: Pass = {"x": x, **seen, "h": h, **code, "raw": raw, "encode": self.encode, "decode": self.decode}
+    def code_pass(self, x: Tensor, valid: Tensor | None = None) -> Pass:
+        """The pass as far as the code: corrupted input, sampled code."""
+        names: Pass = {"x": x, **self.corruption(x)}
+        if valid is not None:
+            names["valid"] = valid
+        names["h"] = self.arch.encode(names["x_in"], names.get("mask"), valid)
+        return {**names, **self.bottleneck(names["h"])}
+
+    def objective_pass(self, x: Tensor, valid: Tensor | None = None, progress: float | None = None) -> Pass:
+        """Fill the vocabulary for one batch (B, *S); `progress` of training, None in validation."""
+        names = self.code_pass(x, valid)
+        if progress is None:
+            names["raw"] = self.arch.decode(names["z"], valid)
+        else:
+            names["raw"] = self.arch.decode_taught(names["z"], x, valid, progress)
+        names["progress"] = 1.0 if progress is None else progress
         if "x_hat" in self._takes:
-            names["x_hat"] = self.loss.activate(raw)
+            names["x_hat"] = self.loss.activate(names["raw"])
+        names["reconstruction"] = call(self.loss, names)
+        self._add_functions(names)
         for weights in ("encoder_weights", "decoder_weights"):
             if weights in self._takes:
                 names[weights] = getattr(self.arch, weights)()
         return names
 
+    def _add_functions(self, names: Pass) -> None:
+        mask, valid = names.get("mask"), names.get("valid")
+        names["encode"] = partial(self.encode, mask=mask, valid=valid)
+        names["decode"] = partial(self.decode, valid=valid)
+        names["judge"] = partial(self._judge, names)
+
+    def _judge(self, names: Pass, z: Tensor) -> Tensor:
+        """Losses (K, B) of K codes for each sample, z (K * B, d)."""
+        k = len(z) // len(names["x"])
+        repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in ("x", "mask", "valid")}
+        repeated["raw"] = self.arch.decode(z, repeated.get("valid"))
+        losses: Tensor = call(self.loss, repeated)
+        return losses.reshape(k, -1)
+
     def keys(self, training: bool) -> list[str]:
         """Names of a Value's parts: the loss, the reconstruction, and each computed term, raw and weighted."""
-        return ["loss", "reconstruction", *(f"{kind}/{k}" for k in self._computed(training) for kind in ("reg", "reg_w"))]
+        own = ["penalty"] if "penalty" in self.bottleneck.offers else []
+        return ["loss", "reconstruction", *own, *(f"{kind}/{k}" for k in self._computed(training) for kind in ("reg", "reg_w"))]
 
     def _computed(self, training: bool) -> list[str]:
         """A term that weighs nothing is left out of training (so it cannot disturb it) and still reported in validation."""
         return [k for k, t in self.terms.items() if not training or self.lambda_ * t.weight != 0]
 
-    def objective(self, x: Tensor, progress: float | None) -> Value:
+    def objective(self, x: Tensor, progress: float | None, valid: Tensor | None = None) -> Value:
         """Objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
-        names = self.objective_pass(x)
-        reconstruction = call(self.loss, names).mean()
-        loss, parts = reconstruction, []
+        if progress is not None and self.facts.binarize:
+            x = torch.bernoulli(x)
+        names = self.objective_pass(x, valid, progress)
+        loss = reconstruction = names["reconstruction"].mean()
+        parts, apart = [], loss.new_zeros(())
+        if "penalty" in names:
+            penalty = names["penalty"].mean()
+            loss = loss + penalty
+            parts.append(penalty.detach())
         for key in self._computed(progress is not None):
             raw = call(self.terms[key].regularizer, names).mean()
             weighted = self.weight(key, progress) * raw
-            loss = loss + weighted
+            if self.is_apart(key):
+                apart = apart + weighted.detach()
+            else:
+                loss = loss + weighted
             parts += [raw.detach(), weighted.detach()]
-        return Value(loss, [loss.detach(), reconstruction.detach(), *parts])
+        whole = loss.detach() + apart
+        return Value(loss, [whole, reconstruction.detach(), *parts], names)
 
     def weight(self, key: str, progress: float | None) -> float:
         """reg.lambda times the term's weight times its ramp."""
@@ -98,14 +148,51 @@ class Autoencoder(nn.Module):
         """The weight in units of summed error per sample, whatever `loss.reduction` is."""
         return self.weight(key, progress) * self.loss.per_lambda(self.facts.size)
 
+    # -- what is trained by turns, and what is watched ---------------------------------------------------------------
+
+    def is_apart(self, key: str) -> bool:
+        """Is this term descended in a phase of its own?"""
+        regularizer = self.terms[key].regularizer
+        return isinstance(regularizer, Opposed) and regularizer.apart
+
+    def opposed(self) -> dict[str, Opposed]:
+        """The terms that have an opponent and weigh something."""
+        found = {k: self.terms[k].regularizer for k in self._computed(training=True)}
+        return {k: r for k, r in found.items() if isinstance(r, Opposed)}
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        """Every parameter but the opponents'."""
+        others = {id(p) for t in self.terms.values() if isinstance(t.regularizer, Opposed) for p in t.regularizer.parameters()}
+        return (p for p in self.parameters() if id(p) not in others)
+
+    def watch_keys(self) -> list[str]:
+        """Names of what `watch` returns."""
+        return [f"{name}/{figure}" for name, part in self._watched.items() for figure in part.watches]
+
+    @torch.no_grad()
+    def watch(self, names: Pass) -> list[Tensor]:
+        """Figures of the parts beside the objective, of one validation batch, in the order of `watch_keys`."""
+        found: list[Tensor] = []
+        for part in self._watched.values():
+            if part.watches:
+                figures = call(part.watch, names)
+                found += [torch.as_tensor(figures[k]) for k in part.watches]
+        return found
+
     # -- before the first step ---------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def start_from(self, stored: Tensor) -> None:
         """Centre the encoder on the mean of the stored training samples and start the output there."""
-        mean = torch.stack([self.units(part).double().sum(0) for part in stored.split(8192)]).sum(0) / len(stored)
-        mean = mean.to(next(self.arch.parameters()))
+        total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
+        for part in stored.split(8192):
+            x = self.units(part).double()
+            total = total + x.sum(0)
+            count = count + (torch.full_like(x, 1) * spread(self.facts.valid(part), x)).sum(0)
+        mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
         self.arch.start_from(mean, self.loss.deactivate(mean))
+        for term in self.terms.values():
+            term.regularizer.begin(len(stored))
 
     def rehearse(self) -> None:
         """One objective pass on two blank samples: what does not fit together is refused before any data is read."""
@@ -113,5 +200,6 @@ class Autoencoder(nn.Module):
         self.eval()
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             x = torch.full((2, *self.facts.shape), 0.5, dtype=like.dtype, device=like.device)
-            self.objective(x, None)
+            valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
+            self.watch(self.objective(x, None, valid).names)
         self.train(was)

@@ -15,14 +15,15 @@ from aerun.compose import Composition, check
 from aerun.dataset.base import Dataset
 from aerun.errors import AerunError, nearest
 from aerun.evaluate.reconstruction import FIGURES
-from aerun.parts import Facts, Term
+from aerun.facts import Facts
+from aerun.parts import Term
 from aerun.schedule.base import Schedule
 from aerun.trainer.joint import Joint
 from aerun.trainer.optimizer import Recipe
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss")
-_TERM = ("weight", "warmup")
+_TERM = ("weight", "warmup", "cycles")
 
 Config = Mapping[str, Any]
 
@@ -77,17 +78,19 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
 
 def _refuse_objective(name: str, autoencoder: Autoencoder) -> None:
     figures = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
+    figures += [f"val/{k}" for k in autoencoder.watch_keys()]
     if name not in figures:
         raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")
 
 
 def _compose(make: "_Maker", cfg: Config, facts: Facts) -> Composition:
-    given: dict[str, Any] = {"shape": facts.shape, "kind": facts.kind, "low": facts.low, "high": facts.high}
+    given: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens")}
     model = cfg["model"]
     loss = make("model.loss", model["loss"], given)
     corruption = make("model.corruption", model["corruption"], given)
     bottleneck = make("model.bottleneck", model["bottleneck"], given)
-    arch = make("model.arch", model["arch"], {**given, "features": bottleneck.features})
+    told = {"features": bottleneck.features, "sees_mask": corruption.shows_mask, "activate": loss.activate}
+    arch = make("model.arch", model["arch"], {**given, **told})
     reg = cfg["reg"]
     if not isinstance(reg, Mapping):
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
@@ -103,7 +106,8 @@ def _term(make: "_Maker", name: str, node: Any, given: Config) -> Term:
     own = {k: v for k, v in node.items() if k not in _TERM}
     regularizer = make(key, own, given)
     warmup = within(f"{key}.warmup", number(f"{key}.warmup", node.get("warmup", 0.0)), 0, 1)
-    return Term(regularizer, number(f"{key}.weight", node.get("weight", 1.0)), warmup)
+    cycles = integer(f"{key}.cycles", node.get("cycles", 1), 1)
+    return Term(regularizer, number(f"{key}.weight", node.get("weight", 1.0)), warmup, cycles)
 
 
 class _Maker:

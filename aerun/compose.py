@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.errors import AerunError
-from aerun.parts import ALWAYS, Arch, Bottleneck, Corruption, Facts, Loss, Part, Regularizer, Term
+from aerun.facts import Facts
+from aerun.parts import Arch, Bottleneck, Corruption, Loss, Part, Regularizer, Term
 from aerun.paths import config_dir
+from aerun.vocabulary import ALWAYS
 
 ROOMS = {
     "arch": "model/arch",
@@ -53,9 +56,10 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _satisfied(f"regularizer={name}", term.regularizer, c)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     free = not c.terms or c.lambda_ == 0
-    if latent_dim >= facts.size and free and option(c.corruption) == "none":
+    elements = latent_dim * int(torch.Size(c.arch.grid).numel())
+    if elements >= facts.size and free and option(c.corruption) == "none":
         return [
-            f"IdentityRisk: a code of {latent_dim} is as large as the input ({facts.size}) and nothing constrains it, so the "
+            f"IdentityRisk: a code of {elements} is as large as the input ({facts.size}) and nothing constrains it, so the "
             "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim."
         ]
     return []

@@ -1,87 +1,45 @@
-"""The vocabulary, and what each kind of part promises. *A part's need is its signature; its gift is `offers`.*
+"""What each kind of part promises. *A part's need is its signature; its gift is `offers`*, in the words of `vocabulary.py`."""
 
-One pass through the model fills a dictionary with the names of `VOCABULARY`. A loss or a regularizer is a module whose
-`forward` parameters are names of it; a parameter with a default is used where it is offered and is None elsewhere.
-Shapes: B samples, *S event shape, F encoder features, d code size.
-"""
-
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-VOCABULARY: dict[str, tuple[str, str]] = {
-    "x": ("(B, *S)", "clean input"),
-    "x_in": ("(B, *S)", "what the encoder saw"),
-    "mask": ("(B, *S) bool", "True where x was hidden"),
-    "h": ("(B, F)", "encoder features before the bottleneck"),
-    "z": ("(B, d)", "code handed to the decoder"),
-    "slope": ("(B, d)", "dz_j / dh_j of a bottleneck that works unit by unit"),
-    "rate": ("(B, d) in [0, 1]", "probability that a unit is on"),
-    "posterior": ("Distribution, batch (B, d)", "q(z given x)"),
-    "prior": ("Distribution, batch (B, d)", "the reference on this code space"),
-    "encode": ("function", "x to z, deterministic, differentiable, sample by sample"),
-    "decode": ("function", "z to x_hat"),
-    "raw": ("(B, *S)", "decoder output before the loss's activation"),
-    "x_hat": ("(B, *S)", "reconstruction"),
-    "encoder_weights": ("list of tensors", "encoder weights in order, first axis = outputs"),
-    "decoder_weights": ("list of tensors", "decoder weights in order, first axis = outputs"),
-}
-ALWAYS = frozenset({"x", "x_in", "h", "z", "decode", "raw", "x_hat", "encoder_weights", "decoder_weights"})
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a data set before it is read.
-
-    shape: of one sample, (C, H, W) for images, (D,) for tables. unit: stored value that means 1.0 (255 for bytes).
-    low, high: range after division by `unit`; None where unbounded.
-    """
-
-    shape: tuple[int, ...]
-    kind: str
-    unit: float
-    low: float | None
-    high: float | None
-    classes: int | None
-
-    @property
-    def size(self) -> int:
-        """Number of elements of one sample, D."""
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
+from aerun.errors import AerunError
+from aerun.vocabulary import parameters_of
 
 
 class Part(nn.Module, ABC):
     """Anything that can be chosen on the command line and sits in the model."""
 
     offers: frozenset[str] = frozenset()
+    watches: tuple[str, ...] = ()  # figures that `watch` returns, logged in validation as val/OPTION/FIGURE
+
+    def watch(self, **names: Any) -> dict[str, Tensor]:
+        """Figures of a validation batch beside the objective; its parameters are names of the vocabulary."""
+        return {}
 
     @classmethod
     def needs(cls) -> frozenset[str]:
         """Names that `forward` cannot do without."""
-        return frozenset(k for k, p in _parameters(cls).items() if p.default is p.empty)
+        return frozenset(k for k, p in parameters_of(cls.forward).items() if p.default is p.empty)
 
     @classmethod
     def takes(cls) -> frozenset[str]:
         """Names that `forward` uses, the optional ones included."""
-        return frozenset(_parameters(cls))
-
-
-def _parameters(cls: type[nn.Module]) -> dict[str, inspect.Parameter]:
-    found = dict(inspect.signature(cls.forward).parameters)
-    del found["self"]
-    return found
+        return frozenset(parameters_of(cls.forward))
 
 
 class Corruption(Part):
-    """x -> what the encoder sees, drawn afresh at every call; the target of training stays clean."""
+    """x -> what the encoder sees, drawn afresh at every call; the target of training stays clean.
+
+    `shows_mask`: the encoder is also told which entries are hidden.
+    """
+
+    shows_mask: bool = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -89,7 +47,9 @@ class Corruption(Part):
 
 
 class Bottleneck(Part):
-    """h -> z. It has `features` inputs, which the arch provides."""
+    """h -> z. It has `features` inputs, which the arch provides; units are axis 1, a spatial code has its grid behind."""
+
+    latent_dim: int
 
     @property
     @abstractmethod
@@ -98,29 +58,57 @@ class Bottleneck(Part):
 
     @abstractmethod
     def forward(self, h: Tensor) -> dict[str, Any]:
-        """The objective pass: (B, F) -> {"z": (B, d), ...}, sampled where the code is random."""
+        """The objective pass: (B, F, *grid) -> {"z": (B, d, *grid), ...}, sampled where the code is random."""
 
     @abstractmethod
     def code(self, h: Tensor) -> Tensor:
-        """The use pass: (B, F) -> deterministic code (B, d)."""
+        """The use pass: (B, F, *grid) -> deterministic code (B, d, *grid)."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One layer of the encoder and its mirror image: `down` h_{l-1} -> h_l, `up` back, `after` what follows `up` but last."""
+
+    down: nn.Module
+    up: nn.Module
+    after: nn.Module
 
 
 class Arch(Part):
-    """Encoder and decoder. `encode` subtracts the training mean; the output bias starts at it."""
+    """Encoder and decoder. `encode` subtracts the training mean; the output bias starts at it.
+
+    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. grid: sides of a spatial code.
+    levels: layers from the input inwards, for training one by one; empty where that makes no sense.
+    """
 
     encoder: nn.Sequential
     decoder: nn.Sequential
     mean: Tensor  # a buffer, *S or broadcastable to it
+    sees_mask: bool = False
+    grid: tuple[int, ...] = ()
+    levels: tuple[Level, ...] = ()
 
-    def encode(self, x: Tensor) -> Tensor:
-        """(B, *S) -> h (B, F)."""
-        h: Tensor = self.encoder(x - self.mean)
+    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """x (B, *S), mask (B, *S) of hidden entries, valid (B, T) of real steps -> h (B, F, *grid)."""
+        h: Tensor = self.encoder(self.centred(x, mask))
         return h
 
-    def decode(self, z: Tensor) -> Tensor:
-        """(B, d) -> raw (B, *S)."""
+    def centred(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x less the mean and, where the encoder sees it, the mask as further channels."""
+        x = x - self.mean
+        if not self.sees_mask:
+            return x
+        hidden = torch.zeros_like(x, dtype=torch.bool) if mask is None else mask
+        return torch.cat([x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=-1 if x.ndim == 3 else 1)
+
+    def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
+        """z (B, d, *grid) -> raw (B, *S), from the code alone; `valid` (B, T) says how long each output is to be."""
         raw: Tensor = self.decoder(z)
         return raw
+
+    def decode_taught(self, z: Tensor, x: Tensor, valid: Tensor | None, progress: float) -> Tensor:
+        """The decoder in training, where it may be helped by the truth; without that, `decode`."""
+        return self.decode(z, valid)
 
     @abstractmethod
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
@@ -132,11 +120,11 @@ class Arch(Part):
 
     def encoder_weights(self) -> list[Tensor]:
         """Weights of the affine maps from x to h, in order."""
-        return weights(self.encoder)
+        return weights(self.encoder.children())
 
     def decoder_weights(self) -> list[Tensor]:
         """Weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
-        return weights(self.decoder)
+        return weights(self.decoder.children())
 
 
 def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
@@ -156,7 +144,7 @@ class Loss(Part):
     def deactivate(self, x: Tensor) -> Tensor:
         """The raw value whose reconstruction is x: where the output bias starts."""
 
-    def floor(self, x: Tensor) -> Tensor:
+    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Smallest value this loss can have on x, (B,): what no model can go below."""
         return x.new_zeros(x.shape[0])
 
@@ -176,29 +164,45 @@ class Regularizer(Part):
     batch_statistic: bool = False
     shrinks_code: bool = False
 
+    def begin(self, samples: int) -> None:
+        """Told the number of training samples before the first step."""
+
+
+class Opposed(Regularizer):
+    """A regularizer that trains an opponent of its own, by turns with the model: `forward` asks it, `oppose` teaches it.
+
+    apart: the term is not part of the descended objective but a phase of its own that changes the encoder alone.
+    """
+
+    opponent: nn.Module
+    apart: bool = False
+
+    def __init__(self, *, lr: float, betas: tuple[float, float]) -> None:
+        super().__init__()
+        self.lr, self.betas = lr, (betas[0], betas[1])
+        if not (lr > 0 and all(0 <= b < 1 for b in betas)):
+            raise AerunError(f"the opponent's lr={lr} must be positive and its betas={list(betas)} in [0, 1).")
+
+    @abstractmethod
+    def oppose(self, **names: Any) -> Tensor:
+        """The opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as for `forward`."""
+
 
 @dataclass(frozen=True)
 class Term:
-    """One regularizer with its weight. The weight rises linearly from 0 over the first `warmup` share of training."""
+    """One regularizer with its weight.
+
+    Over the first `warmup` share of training the weight rises linearly from 0; with `cycles` above 1 training is cut into so
+    many parts and the weight rises anew in each (Fu et al. 2019, https://arxiv.org/abs/1903.10145).
+    """
 
     regularizer: Regularizer
     weight: float
     warmup: float
+    cycles: int = 1
 
     def ramp(self, progress: float) -> float:
         """Factor in [0, 1] at `progress` in [0, 1] of training."""
-        return 1.0 if self.warmup <= 0 else min(1.0, progress / self.warmup)
-
-
-def call(module: nn.Module, names: Mapping[str, Any]) -> Any:
-    """Call a part with the names that its signature takes."""
-    return module(**{k: names[k] for k in type(module).takes() if k in names})  # type: ignore[attr-defined]
-
-
-def wide(x: Tensor) -> Tensor:
-    """x in at least 32 bits: exp, log and squares of half-precision codes are taken there."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-
-
-Pass = dict[str, Any]
-Function = Callable[[Tensor], Tensor]
+        if self.warmup <= 0:
+            return 1.0
+        return 1.0 if progress >= 1 else min(1.0, progress * self.cycles % 1 / self.warmup)

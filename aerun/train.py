@@ -68,7 +68,7 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     seconds = time.perf_counter() - clock
     growth = health.decoder_scale(model) / scale
     _draw(plan, data, folder, fitted)
-    figures = report(model, data, fitted.device, int(cfg["model"]["latent_dim"]))
+    figures = report(model, data, fitted.device)
     told = [] if plan.trainer.limit_batches else health.collapse(model, figures)  # a few batches prove nothing
     for warning in (*health.scale_shift(model, growth), *told):
         log.warning(warning)
@@ -79,6 +79,7 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
         **figures,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int(cfg["model"]["latent_dim"]),
+        "code_elements": model.code_elements,
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.parameters()),
         "decoder_growth": growth,

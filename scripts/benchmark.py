@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -215,6 +216,18 @@ def _stepper(overrides: list[str]) -> Way:
     return run
 
 
+def pythae(python: str, root: str, epochs: int) -> float:
+    """Samples/s of pythae on the MLP, by the interpreter that it is installed for."""
+    data = build(config("dataset=mnist", f"dataset.root={root}")).dataset.load()
+    with tempfile.TemporaryDirectory() as where:
+        numpy.save(f"{where}/images.npy", data.train.x.numpy())
+        script = Path(__file__).with_name("pythae_peer.py")
+        out = subprocess.run(
+            [python, str(script), f"{where}/images.npy", str(epochs)], cwd=where, capture_output=True, text=True, check=True
+        )
+    return float(out.stdout.rsplit("samples/s", 1)[1])
+
+
 WAYS = ("plain eager loop", "plain tuned loop", "torchvision + DataLoader + Lightning", "aerun")
 
 
@@ -231,11 +244,15 @@ def one_way(way: str, name: str, root: str, epochs: int) -> float:
     return loop(overrides, data, epochs, tuned=way == "plain tuned loop")()
 
 
-def measured(name: str, root: str, epochs: int, rounds: int) -> dict[str, list[float]]:
-    """Every way once a round, in rotation."""
-    found: dict[str, list[float]] = {k: [] for k in WAYS}
+def measured(name: str, root: str, epochs: int, rounds: int, peer: str | None) -> dict[str, list[float]]:
+    """Every way once a round, in rotation; `peer`: the interpreter that has pythae, for the MLP."""
+    ways = (*WAYS, "pythae") if peer and name == "mlp" else WAYS
+    found: dict[str, list[float]] = {k: [] for k in ways}
     for r in range(rounds):
-        for way in WAYS[r % len(WAYS) :] + WAYS[: r % len(WAYS)]:
+        for way in ways[r % len(ways) :] + ways[: r % len(ways)]:
+            if way == "pythae":
+                found[way].append(pythae(str(peer), root, epochs))
+                continue
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 found[way].append(pool.submit(one_way, way, name, root, epochs).result())
     return found
@@ -248,13 +265,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=["mlp", "vae", "conv", "tiny", "contractive", "start", "memory"])
+    parser.add_argument("--pythae", metavar="PYTHON", help="interpreter of an environment with pythae, as one more way")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.ERROR)
     report: dict[str, dict[str, float]] = {}
     for name in (n for n in args.only if n in SETTINGS):
-        rates = measured(name, args.root, args.epochs, args.rounds)
+        rates = measured(name, args.root, args.epochs, args.rounds, args.pythae)
         print(f"\n{name}: samples/s, and aerun's ratio to it (median of {args.rounds} paired rounds)")
         report[name] = {}
         for way, values in rates.items():

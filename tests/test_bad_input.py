@@ -74,7 +74,7 @@ CASES = {
 MODULE = """
 import torch
 from aerun.dataset.base import Data, Dataset, Split, split
-from aerun.parts import Facts
+from aerun.facts import Facts
 
 class Table(Dataset):
     def __init__(self, *, width: int, fill: float, count: int) -> None:

@@ -8,12 +8,23 @@ from omegaconf import OmegaConf
 
 from aerun.command.catalog import ORDER, catalog
 from aerun.compose import ROOMS
-from aerun.parts import VOCABULARY
 from aerun.paths import config_dir
+from aerun.vocabulary import VOCABULARY
 from tests.conftest import composed
 
-GIVEN = {"shape", "kind", "low", "high", "features"}  # facts of the data and of the bottleneck: never in YAML
-ADDED = {"_target_", "epochs", "weight", "warmup", "defaults"}  # read by the builder, not by the class
+# facts of the data, and what other parts say: never in YAML
+GIVEN = {
+    "shape",
+    "kind",
+    "low",
+    "high",
+    "ragged",
+    "tokens",
+    "features",
+    "sees_mask",
+    "activate",
+}
+ADDED = {"_target_", "epochs", "weight", "warmup", "cycles", "defaults"}  # read by the builder, not by the class
 OURS = [(g, o) for g in ORDER if g not in ("model", "optimizer") for o in catalog()[g] if (g, o) != ("regularizer", "none")]
 
 

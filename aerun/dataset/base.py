@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from aerun.errors import AerunError
-from aerun.parts import Facts
+from aerun.facts import Facts
 
 _SPLIT_SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
 
@@ -60,9 +60,10 @@ def verified(data: Data, facts: Facts, name: str) -> Data:
     for part, samples in (("training", data.train), ("validation", data.val), ("test", data.test)):
         if not len(samples):
             raise AerunError(f"dataset={name}: the {part} split is empty.")
-        if tuple(samples.x.shape[1:]) != facts.shape:
-            raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.shape}.")
-        low, high = (float(v) / facts.unit for v in samples.x.aminmax())
+        if tuple(samples.x.shape[1:]) != facts.stored:
+            raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.stored}.")
+        x = _real(samples.x, facts, name) if facts.ragged else samples.x
+        low, high = (0.0, 1.0) if facts.tokens else (float(v) / facts.unit for v in x.aminmax())
         if not (low == low and abs(low) < float("inf") and abs(high) < float("inf")):
             raise AerunError(f"dataset={name}: the {part} split holds NaN or infinite values.")
         if (facts.low is not None and low < facts.low) or (facts.high is not None and high > facts.high):
@@ -70,3 +71,15 @@ def verified(data: Data, facts: Facts, name: str) -> Data:
                 f"dataset={name}: values of the {part} split span [{low:g}, {high:g}], expected [{facts.low}, {facts.high}]."
             )
     return data
+
+
+def _real(stored: Tensor, facts: Facts, name: str) -> Tensor:
+    """The elements of real steps; AerunError for a sequence without any, or with a gap."""
+    valid = facts.valid(stored)
+    assert valid is not None
+    lengths = valid.sum(1)
+    steps = torch.arange(valid.shape[1], device=valid.device)
+    for row, wrong in enumerate((lengths == 0) | (valid != (steps < lengths[:, None])).any(1)):
+        if bool(wrong):
+            raise AerunError(f"dataset={name}: sequence {row} has no steps, or missing values between real ones.")
+    return stored[valid]

@@ -3,7 +3,7 @@
 import torch
 
 from aerun.dataset.base import Data, Dataset, Split, split
-from aerun.parts import Facts
+from aerun.facts import Facts
 
 
 class Digits(Dataset):

@@ -13,7 +13,7 @@ from aerun.checks import at_least
 from aerun.compose import option
 from aerun.dataset.base import Data, Dataset, Split, split
 from aerun.errors import AerunError
-from aerun.parts import Facts
+from aerun.facts import Facts
 
 
 class Vision(Dataset):

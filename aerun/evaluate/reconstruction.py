@@ -14,8 +14,13 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Data, Split
 from aerun.evaluate import pca
-from aerun.parts import Facts
+from aerun.facts import Facts, spread
 from aerun.trainer.batches import rows_that_fit
+from aerun.vocabulary import call
+
+Batch = tuple[Tensor, Tensor | None]
+Source = Callable[[], Iterator[Batch]]
+Reconstruct = Callable[[Tensor, Tensor | None], Tensor]
 
 _SCORES = ("se", "se_clamped", "mse", "psnr", "psnr_mean")
 FIGURES = (
@@ -28,54 +33,80 @@ FIGURES = (
 
 
 @torch.no_grad()
-def report(model: Autoencoder, data: Data, device: torch.device, code_size: int) -> dict[str, float]:
-    """Test figures of the model, of PCA with a code of the same size, and of the training mean."""
+def report(model: Autoencoder, data: Data, device: torch.device) -> dict[str, float]:
+    """Test figures of the model, of PCA with as many numbers in its code, and of the training mean.
+
+    Sequences of varying length: only real steps count, and PCA reads the mean where there is none.
+    """
     model.eval()
 
-    def batches(split: Split) -> Iterator[Tensor]:
+    def batches(split: Split) -> Iterator[Batch]:
         like = next(model.arch.parameters())
-        for stored in split.x.split(rows_that_fit(model.facts.size)):
-            yield model.units(stored.to(device)).to(like.dtype)
+        for stored in split.x.to(device).split(rows_that_fit(model.facts.size)):
+            yield model.units(stored).to(like.dtype), model.facts.valid(stored)
 
-    baseline = pca.fit(lambda: batches(data.train), code_size)
-    mean = baseline.mean.reshape(1, *model.facts.shape)
+    def train() -> Iterator[Batch]:
+        return batches(data.train)
+
+    def test() -> Iterator[Batch]:
+        return batches(data.test)
+
+    mean = _mean(train)
+    baseline = pca.fit(lambda: (_filled(x, valid, mean) for x, valid in train()), model.code_elements)
     span = _range(data.test, model.facts)
-    scores = {
-        "test": _scores(lambda x: model(x), lambda: batches(data.test), model.facts, span),
-        "pca": _scores(baseline, lambda: batches(data.test), model.facts, span),
-        "mean": _scores(lambda x: mean.expand_as(x), lambda: batches(data.test), model.facts, span),
+    models: dict[str, Reconstruct] = {
+        "test": lambda x, valid: model(x, valid=valid),
+        "pca": lambda x, valid: baseline(_filled(x, valid, mean)),
+        "mean": lambda x, valid: mean.expand_as(x),
     }
+    scores = {who: _scores(f, test, model.facts, span) for who, f in models.items()}
     found = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         found[f"{who}/fvu"] = found[f"{who}/se"] / found["mean/se"] if found["mean/se"] > 0 else math.nan
-    return {**found, **_own_loss(model, lambda: batches(data.test))}
+    return {**found, **_own_loss(model, test)}
 
 
-def _scores(f: Callable[[Tensor], Tensor], batches: pca.Source, facts: Facts, span: float) -> dict[str, float]:
-    se, clamped, psnr, count = 0.0, 0.0, 0.0, 0
-    for x in batches():
-        x_hat = f(x)
-        each = _se(x_hat, x)
-        inside = each if facts.low is None and facts.high is None else _se(x_hat.clamp(facts.low, facts.high), x)
+def _mean(batches: Source) -> Tensor:
+    """Mean of the real elements, (1, *S)."""
+    total = count = torch.zeros((), dtype=torch.float64)
+    for x, valid in batches():
+        weight = torch.ones_like(x, dtype=torch.float64) * spread(valid, x)
+        total = total.to(x.device) + (weight * x).sum(0)
+        count = count.to(x.device) + weight.sum(0)
+    return (total / count.clamp_min(1)).to(x.dtype)[None]
+
+
+def _filled(x: Tensor, valid: Tensor | None, mean: Tensor) -> Tensor:
+    return x if valid is None else torch.where(torch.ones_like(x) * spread(valid, x) > 0, x, mean)
+
+
+def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float) -> dict[str, float]:
+    se, clamped, psnr, count, elements = 0.0, 0.0, 0.0, 0, 0.0
+    for x, valid in batches():
+        x_hat, weight = f(x, valid), spread(valid, x)
+        each = _se(x_hat, x, weight)
+        inside = each if facts.low is None and facts.high is None else _se(x_hat.clamp(facts.low, facts.high), x, weight)
+        sizes = (torch.ones_like(x) * weight).flatten(1).double().sum(1)
         se, clamped, count = se + float(each.sum()), clamped + float(inside.sum()), count + len(x)
-        psnr += float((10 * torch.log10(span**2 / (each / facts.size).clamp_min(1e-20))).sum())
-    mse = se / count / facts.size
+        elements += float(sizes.sum())
+        psnr += float((10 * torch.log10(span**2 / (each / sizes).clamp_min(1e-20))).sum())
+    mse = se / elements
     pooled = 10 * math.log10(span**2 / max(mse, 1e-20))
     return dict(zip(_SCORES, (se / count, clamped / count, mse, pooled, psnr / count), strict=True))
 
 
-def _se(x_hat: Tensor, x: Tensor) -> Tensor:
-    return (x_hat - x).flatten(1).double().square().sum(1)
+def _se(x_hat: Tensor, x: Tensor, weight: Tensor | float) -> Tensor:
+    return ((x_hat - x).double().square() * weight).flatten(1).sum(1)
 
 
-def _own_loss(model: Autoencoder, batches: pca.Source) -> dict[str, float]:
+def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
     """The model's own reconstruction loss on clean input, and its excess over the least value it can have."""
     loss, floor, count = 0.0, 0.0, 0
-    for x in batches():
-        raw = model.arch.decode(model.encode(x))
-        names = {"x": x, "raw": raw, "x_hat": model.loss.activate(raw)}
-        loss += float(model.loss(**{k: names[k] for k in model.loss.takes() if k in names}).double().sum())
-        floor += float(model.loss.floor(x).double().sum())
+    for x, valid in batches():
+        raw = model.arch.decode(model.encode(x, valid=valid), valid)
+        names = {"x": x, "raw": raw, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
+        loss += float(call(model.loss, names).double().sum())
+        floor += float(model.loss.floor(x, valid).double().sum())
         count += len(x)
     return {"test/reconstruction": loss / count, "test/reconstruction_excess": (loss - floor) / count}
 
@@ -84,5 +115,6 @@ def _range(split: Split, facts: Facts) -> float:
     """R of the PSNR: the declared range, or where there is none that of the test data."""
     if facts.low is not None and facts.high is not None:
         return facts.high - facts.low
-    low, high = split.x.aminmax()
+    x = split.x[~split.x.isnan()] if facts.ragged else split.x
+    low, high = x.aminmax()
     return max(float(high - low) / facts.unit, 1e-12)

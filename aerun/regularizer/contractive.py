@@ -5,7 +5,8 @@ from torch import Tensor
 
 from aerun.checks import one_of
 from aerun.errors import AerunError
-from aerun.parts import Function, Regularizer, wide
+from aerun.parts import Regularizer
+from aerun.vocabulary import Function, wide
 
 
 class Contractive(Regularizer):

@@ -15,4 +15,4 @@ class Kl(Regularizer):
     """
 
     def forward(self, posterior: Distribution, prior: Distribution) -> Tensor:
-        return kl_divergence(posterior, prior).sum(1)
+        return kl_divergence(posterior, prior).flatten(1).sum(1)

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from aerun.parts import Regularizer, wide
+from aerun.parts import Regularizer
+from aerun.vocabulary import wide
 
 
 class L1(Regularizer):

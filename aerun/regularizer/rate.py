@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from aerun.errors import AerunError
-from aerun.parts import Regularizer, wide
+from aerun.parts import Regularizer
+from aerun.vocabulary import wide
 
 _EPS = 1e-6
 

@@ -1,6 +1,7 @@
 """All parts trained together, end to end."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +88,11 @@ class Joint:
 
     def refuse(self, autoencoder: Autoencoder) -> None:
         """AerunError where this schedule cannot train this model."""
-        known = [f"val/{k}" for k in [*autoencoder.keys(training=False), "mse"]]
+        known = [f"val/{k}" for k in [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]]
         if self.monitor not in known:
             raise AerunError(f"trainer.monitor={self.monitor}: not logged; one of {', '.join(known)}.")
+        if self.batch_size < 2 and (_reads_batches(autoencoder) or _has_batch_norm(autoencoder)):
+            raise AerunError("trainer.batch_size=1: statistics of a batch (a regularizer's or batch norm's) need at least 2.")
         if self.accelerator == "gpu" and not torch.cuda.is_available():
             raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
 
@@ -155,7 +158,7 @@ class Joint:
 
     def _batches(self, job: Job, device: torch.device) -> tuple[Batches, Batches]:
         size = min(self.batch_size, len(job.data.train))
-        full = any(t.regularizer.batch_statistic for t in job.autoencoder.terms.values()) or _has_batch_norm(job.autoencoder)
+        full = _reads_batches(job.autoencoder) or _has_batch_norm(job.autoencoder)
         train = Batches(
             _on(job.data.train, device, self.precision),
             batch_size=size,
@@ -166,13 +169,20 @@ class Joint:
         )
         val = Batches(
             _on(job.data.val, device, self.precision),
-            batch_size=rows_that_fit(job.autoencoder.facts.size),
+            batch_size=self._val_rows(job.autoencoder, len(job.data.val)),
             per_call=1,
             seed=None,
             drop_last=False,
             limit=self.limit_batches,
         )
         return train, val
+
+    def _val_rows(self, autoencoder: Autoencoder, n: int) -> int:
+        """As many as fit; a batch statistic means something at the size of training only, in batches as equal as can be."""
+        rows = rows_that_fit(autoencoder.facts.size)
+        if not _reads_batches(autoencoder):
+            return rows
+        return math.ceil(n / math.ceil(n / min(rows, self.batch_size)))
 
     def _callbacks(self, job: Job, train: Batches) -> tuple[list["Callback"], Path, Path]:
         from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -202,6 +212,10 @@ def _on(split: Split, device: torch.device, precision: str) -> torch.Tensor:
     if x.is_floating_point() or precision == "64-true":
         x = x.to(torch.float64 if precision == "64-true" else torch.float32)
     return x.to(device)
+
+
+def _reads_batches(autoencoder: Autoencoder) -> bool:
+    return any(t.regularizer.batch_statistic for t in autoencoder.terms.values())
 
 
 def _has_batch_norm(module: torch.nn.Module) -> bool:

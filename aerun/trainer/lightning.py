@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from aerun.autoencoder import Autoencoder
+from aerun.autoencoder import Autoencoder, Value
 from aerun.errors import TrainingError
+from aerun.facts import spread
 from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
 from aerun.trainer.optimizer import Recipe
+from aerun.trainer.turns import Turn
 
 
 class Training(pl.LightningModule):
@@ -34,8 +36,10 @@ class Training(pl.LightningModule):
         self.seconds = 0.0
         self._sums: dict[str, Any] = {}
 
-    def configure_optimizers(self) -> Optimizer:
-        return self.recipe.make(self.autoencoder.parameters())
+    def configure_optimizers(self) -> list[Optimizer]:
+        self.turns = [Turn(key, regularizer, self.autoencoder) for key, regularizer in self.autoencoder.opposed().items()]
+        own = self.recipe.make(self.autoencoder.own_parameters())
+        return [own, *(o for turn in self.turns for o in turn.optimizers)]
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -54,32 +58,46 @@ class Training(pl.LightningModule):
         self._started = time.perf_counter()
 
     def _raw_optimizer(self) -> Optimizer:
-        return self.optimizers(use_pl_optimizer=False)  # type: ignore[return-value]
+        found = self.optimizers(use_pl_optimizer=False)
+        return found[0] if isinstance(found, list) else found
+
+    def _counted_optimizer(self) -> Any:
+        """The model's optimizer as Lightning counts it."""
+        found = self.optimizers()
+        return found[0] if isinstance(found, list) else found
 
     def training_step(self, call: Call, index: int) -> None:
         optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), list[int]()
         for left, stored in zip(reversed(range(len(call))), call, strict=True):
-            self._descend(self.autoencoder.units(stored), optimizer, rows)
+            x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
+            value = self._descend(x, valid, optimizer)
+            rows.append(torch.stack(value.parts))
             sizes.append(len(stored))
             # The last step of a call goes through Lightning, so that its own counters move.
-            (optimizer if left else self.optimizers()).step()  # type: ignore[union-attr]
+            (optimizer if left else self._counted_optimizer()).step()
+            self._take_turns(value, x, valid)
             self.steps += 1
         values = torch.stack(rows)
         self._refuse_non_finite(values, self.train_keys, self.steps - len(values))
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
-    def _descend(self, x: Tensor, optimizer: Optimizer, rows: list[Tensor]) -> None:
-        """Gradients of one batch; its values are appended to `rows`."""
+    def _descend(self, x: Tensor, valid: Tensor | None, optimizer: Optimizer) -> Value:
+        """Gradients of one batch, and its values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
-        value = self.autoencoder.objective(x, self.steps / self.total)
+        value = self.autoencoder.objective(x, self.steps / self.total, valid)
         optimizer.zero_grad()
         value.loss.backward()
         if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.autoencoder.parameters(), self.clip)
-        rows.append(torch.stack(value.parts))
+            torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
+        return value
+
+    def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None) -> None:
+        progress, factor = self.steps / self.total, self.schedule.factor(self.steps, self.total)
+        for turn in self.turns:
+            turn.take(value.names, x, valid, progress=progress, factor=factor, clip=self.clip)
 
     def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
         """TrainingError for the first row (step) with a value that is not finite; asked before a checkpoint is written."""
@@ -110,22 +128,25 @@ class Training(pl.LightningModule):
         self._train_seconds = time.perf_counter() - self._started
         torch.manual_seed(mix(self.seed, 0, 2))  # the same noise in every epoch: the curve shows the model, not the draw
         self._val_sums: Tensor | None = None
-        self._val_samples = 0
 
     def validation_step(self, call: Call, index: int) -> None:
         for stored in call:
-            x = self.autoencoder.units(stored)
-            value = self.autoencoder.objective(x, None)
-            mse = (self.autoencoder(x) - x).square().mean()
-            row = torch.stack([*value.parts, mse]).double() * len(x)
+            x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
+            value = self.autoencoder.objective(x, None, valid)
+            figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
+            error = (self.autoencoder(x, valid=valid) - x).square() * spread(valid, x)
+            elements = x.numel() if valid is None else int(valid.sum()) * x[0, 0].numel()
+            rows = [torch.stack([*value.parts, *figures]).double() * len(x), error.sum().double()[None]]
+            row = torch.cat([*rows, rows[0].new_tensor([len(x), elements])])
             self._val_sums = row if self._val_sums is None else self._val_sums + row
-            self._val_samples += len(x)
 
     def on_validation_epoch_end(self) -> None:
         assert self._val_sums is not None
-        means = (self._val_sums / self._val_samples).tolist()
-        self._refuse_non_finite(torch.tensor([means[:-1]]), self.val_keys, self.steps)
-        val = {f"val/{k}": v for k, v in zip([*self.val_keys, "mse"], means, strict=True)}
+        *sums, error, samples, elements = self._val_sums.tolist()
+        means = [s / samples for s in sums]
+        self._refuse_non_finite(torch.tensor([means[: len(self.val_keys)]]), self.val_keys, self.steps)
+        names = [*self.val_keys, *self.autoencoder.watch_keys(), "mse"]
+        val = {f"val/{k}": v for k, v in zip(names, [*means, error / elements], strict=True)}
         # Here and not in on_train_epoch_end, which Lightning calls after the callbacks that read it.
         self.metrics = {"epoch": self.current_epoch, "step": self.steps, **self._train_row(), **val}
         self.log_dict(val)

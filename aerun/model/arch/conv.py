@@ -42,7 +42,7 @@ class Conv(Arch):
         sides = _sides(shape, kind, len(channels) - 1)
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
         if tied:
-            refuse_tied(features, latent_dim)
+            refuse_tied(features, latent_dim, sees_mask=False)
         self.register_buffer("mean", torch.zeros(shape[0], 1, 1))
         inner = (channels[-1], *sides[-1])
         size = int(torch.Size(inner).numel())

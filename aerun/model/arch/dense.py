@@ -2,35 +2,45 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from aerun.model.arch.layers import Hidden, TiedLinear, refuse_tied
-from aerun.parts import Arch
+from aerun.checks import one_of
+from aerun.model.arch.layers import ATOMS, Hidden, TiedLinear, constrain, refuse_ragged, refuse_tied
+from aerun.parts import Arch, Level
 
 
 class Dense(Arch):
-    """D - hidden... - F | d - ...hidden - D. Decoder widths are the encoder's, reversed."""
+    """D - hidden... - F | d - ...hidden - D. Decoder widths are the encoder's, reversed.
+
+    atoms: the columns of the decoder's first matrix are free, of norm 1, or orthonormal. Where the encoder sees a mask it
+    reads 2 D numbers. Raises AerunError for samples of varying length.
+    """
 
     offers = frozenset({"encode"})
 
-    def _build(
-        self, shape: tuple[int, ...], hidden: Sequence[int], features: int, latent_dim: int, after: Hidden, tied: bool
-    ) -> None:
-        self.shape = tuple(shape)
-        size = int(torch.Size(shape).numel())
+    def _build(self, given: dict[str, Any], hidden: Sequence[int], after: Hidden, *, tied: bool, atoms: str) -> None:
+        """given: shape, ragged, sees_mask, features, latent_dim."""
+        self.shape, self.sees_mask = tuple(given["shape"]), bool(given["sees_mask"])
+        refuse_ragged(given["ragged"], type(self).__name__.lower())
+        one_of("model.arch.atoms", atoms, ATOMS)
+        size = int(torch.Size(self.shape).numel())
         self.register_buffer("mean", torch.zeros(self.shape))
         if tied:
-            refuse_tied(features, latent_dim)
-        down = [nn.Linear(a, b) for a, b in zip([size, *hidden], [*hidden, features], strict=True)]
-        sizes = [latent_dim, *reversed(hidden), size]
-        up: list[nn.Linear | TiedLinear] = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+            refuse_tied(given["features"], given["latent_dim"], self.sees_mask)
+        down = [nn.Linear(a, b) for a, b in pairwise([size * (1 + self.sees_mask), *hidden, given["features"]])]
+        up: list[Any] = [nn.Linear(a, b) for a, b in pairwise([given["latent_dim"], *reversed(hidden), size])]
         if tied:
             up = [TiedLinear(layer) for layer in reversed(down)]
-        self.encoder = nn.Sequential(nn.Flatten(), *_interleave(down, after))
-        self.decoder = nn.Sequential(*_interleave(up, after), nn.Unflatten(1, self.shape))
+        constrain(down[-1] if tied else up[0], atoms, tied)
+        behind = [nn.Sequential(*after.dense(n)) for n in hidden]
+        ahead = [nn.Sequential(*after.dense(n)) for n in hidden]
+        self.encoder = nn.Sequential(nn.Flatten(), *_interleave(down, behind))
+        self.decoder = nn.Sequential(*_interleave(up, ahead[::-1]), nn.Unflatten(1, self.shape))
         self.offers = after.offers() if hidden else Dense.offers
+        self.levels = _levels(down, up[::-1], behind, ahead, self.shape)
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
@@ -38,9 +48,30 @@ class Dense(Arch):
         self.decoder[-2].get_parameter("bias").copy_(raw_mean.flatten())
 
 
-def _interleave(layers: Sequence[nn.Linear | TiedLinear], after: Hidden) -> list[nn.Module]:
+def _interleave(layers: Sequence[nn.Module], after: Sequence[nn.Sequential]) -> list[nn.Module]:
     """Norm, activation and dropout between the affine maps, none after the last."""
     found: list[nn.Module] = []
-    for layer in layers[:-1]:
-        found += [layer, *after.dense(len(layer.bias))]
+    for layer, modules in zip(layers, after, strict=False):
+        found += [layer, *modules]
     return [*found, layers[-1]]
+
+
+def _levels(
+    down: Sequence[nn.Module],
+    up: Sequence[nn.Module],
+    behind: Sequence[nn.Module],
+    ahead: Sequence[nn.Module],
+    shape: tuple[int, ...],
+) -> tuple[Level, ...]:
+    """Layer by layer from the input inwards; the outermost also flattens and restores the event shape."""
+    found = []
+    for i, (a, b) in enumerate(zip(down, up, strict=True)):
+        inwards = [a, *behind[i].children()] if i < len(behind) else [a]
+        found.append(
+            Level(
+                down=nn.Sequential(*([] if i else [nn.Flatten()]), *inwards),
+                up=nn.Sequential(b, *([] if i else [nn.Unflatten(1, shape)])),
+                after=ahead[i - 1] if i else nn.Identity(),
+            )
+        )
+    return tuple(found)

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import orthogonal
+from torch.nn.utils.parametrize import register_parametrization
 
 from aerun.checks import one_of, within
 from aerun.errors import AerunError
@@ -25,12 +28,12 @@ class TiedLinear(nn.Module):
 
     def __init__(self, source: nn.Linear) -> None:
         super().__init__()
-        self.shared = source.weight
-        self.bias = nn.Parameter(source.weight.new_zeros(source.in_features))
+        self._source = (source,)  # a tuple, so that the source's parameters are counted once, where they belong
+        self.bias = nn.Parameter(torch.zeros(source.in_features))
 
     @property
     def weight(self) -> Tensor:
-        return self.shared.t()
+        return self._source[0].weight.t()
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight, self.bias)
@@ -41,16 +44,42 @@ class TiedConvTranspose2d(nn.Module):
 
     def __init__(self, source: nn.Conv2d, output_padding: tuple[int, int]) -> None:
         super().__init__()
-        self.shared = source.weight
-        self.bias = nn.Parameter(source.weight.new_zeros(source.in_channels))
+        self._source = (source,)
+        self.bias = nn.Parameter(torch.zeros(source.in_channels))
         self.output_padding = output_padding
 
     @property
     def weight(self) -> Tensor:
-        return self.shared
+        return self._source[0].weight
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.conv_transpose2d(x, self.shared, self.bias, 2, 1, self.output_padding)
+        return functional.conv_transpose2d(x, self.weight, self.bias, 2, 1, self.output_padding)
+
+
+class UnitColumns(nn.Module):
+    """W -> W / ||W_j|| along `dim`: every column (dim 0) or row (dim 1) has norm 1, whatever the optimizer does."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, w: Tensor) -> Tensor:
+        return functional.normalize(w, dim=self.dim)
+
+    def right_inverse(self, w: Tensor) -> Tensor:
+        """A stored value that gives w, where w has unit columns."""
+        return w
+
+
+ATOMS = ("free", "unit", "orthogonal")
+
+
+def constrain(layer: nn.Linear, atoms: str, tied: bool) -> None:
+    """Keep the decoder's atoms (columns of its matrix; rows of the encoder's where `tied`) unit or orthonormal."""
+    if atoms == "unit":
+        register_parametrization(layer, "weight", UnitColumns(1 if tied else 0))
+    elif atoms == "orthogonal":
+        orthogonal(layer)
 
 
 class Hidden:
@@ -89,8 +118,19 @@ def widths(key: str, hidden: Sequence[int], least: int = 0) -> list[int]:
     return sizes
 
 
-def refuse_tied(features: int, latent_dim: int) -> None:
-    """Tied weights need an encoder that ends in the code itself."""
+def refuse_ragged(ragged: bool, arch: str) -> None:
+    """AerunError where samples have lengths of their own and the arch reads a fixed shape."""
+    if ragged:
+        raise AerunError(f"model/arch={arch} reads samples of one length; this data set's differ. Use model/arch=recurrent.")
+
+
+def refuse_tied(features: int, latent_dim: int, sees_mask: bool) -> None:
+    """Tied weights need an encoder that ends in the code itself and begins with the input itself."""
+    if sees_mask:
+        raise AerunError(
+            "model.arch.tied=true needs an encoder that reads what the decoder writes, but here it reads a mask too. "
+            "Use model.arch.tied=false or model.corruption.show_mask=false."
+        )
     if features != latent_dim:
         raise AerunError(
             f"model.arch.tied=true needs an encoder with one output per code unit, but this bottleneck reads {features} for "

@@ -10,6 +10,7 @@ class Mlp(Dense):
     """D - hidden - F | d - reversed hidden - D; each hidden layer: affine, norm, activation, dropout.
 
     `tied`: each decoder matrix is the transpose of its mirror image in the encoder (one shared Parameter, own bias).
+    atoms: columns of the decoder's first matrix free, unit or orthogonal.
     Hinton & Salakhutdinov 2006, https://doi.org/10.1126/science.1127647. Raises AerunError for sizes that are not
     positive integers and for `tied` with a bottleneck that reads more than one feature per unit.
     """
@@ -18,6 +19,8 @@ class Mlp(Dense):
         self,
         *,
         shape: tuple[int, ...],
+        ragged: bool,
+        sees_mask: bool,
         features: int,
         latent_dim: int,
         hidden: Sequence[int],
@@ -25,7 +28,9 @@ class Mlp(Dense):
         norm: str,
         dropout: float,
         tied: bool,
+        atoms: str,
     ) -> None:
         super().__init__()
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
-        self._build(shape, widths("model.arch.hidden", hidden), features, latent_dim, after, tied)
+        given = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "features": features, "latent_dim": latent_dim}
+        self._build(given, widths("model.arch.hidden", hidden), after, tied=tied, atoms=atoms)

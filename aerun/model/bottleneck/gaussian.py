@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from aerun.parts import Bottleneck, wide
+from aerun.parts import Bottleneck
+from aerun.vocabulary import wide
 
 _LOG_VAR = 10.0  # |log variance| is kept below this: exp(10) in fp32 is harmless, exp(90) is not
 
@@ -29,7 +30,7 @@ class Gaussian(Bottleneck):
         return 2 * self.latent_dim
 
     def forward(self, h: Tensor) -> dict[str, Any]:
-        mu, log_var = wide(h).chunk(2, dim=-1)
+        mu, log_var = wide(h).chunk(2, dim=1)
         scale = (log_var.clamp(-_LOG_VAR, _LOG_VAR) / 2).exp()
         posterior = Normal(mu, scale, validate_args=False)
         prior = Normal(mu.new_zeros(()), mu.new_ones(()), validate_args=False).expand(mu.shape)

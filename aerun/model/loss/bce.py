@@ -32,5 +32,5 @@ class Bce(ElementLoss):
     def deactivate(self, x: Tensor) -> Tensor:
         return torch.logit(x, eps=0.01)
 
-    def floor(self, x: Tensor) -> Tensor:
-        return self._reduce(torch.special.entr(x) + torch.special.entr(1 - x))
+    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        return self.reduce(torch.special.entr(x) + torch.special.entr(1 - x), valid)

@@ -1,0 +1,60 @@
+"""What is trained by turns with the model: the opponents of the `Opposed` regularizers.
+
+One batch: (1) the model descends the objective without the terms that are apart; (2) each opponent learns on the codes of
+that pass, which carry no gradient; (3) for each term that is apart, the encoder alone descends it on a fresh pass. Every
+phase has an optimizer of its own (Makhzani et al. 2015, https://arxiv.org/abs/1511.05644).
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from aerun.autoencoder import Autoencoder
+from aerun.parts import Opposed
+from aerun.vocabulary import Pass, call
+
+
+class Turn:
+    """Phases 2 and 3 of one term. The learning rates follow the model's schedule; the weight of a term that is apart scales
+    its learning rate, since Adam would undo a factor of the loss."""
+
+    def __init__(self, key: str, regularizer: Opposed, autoencoder: Autoencoder) -> None:
+        self.key, self.regularizer, self.autoencoder = key, regularizer, autoencoder
+        self.opponent = _adam(regularizer, regularizer.opponent.parameters())
+        self.encoder = _adam(regularizer, _encoder(autoencoder)) if regularizer.apart else None
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """The opponent's and, where the term is apart, the encoder's."""
+        return [o for o in (self.opponent, self.encoder) if o is not None]
+
+    def take(self, names: Pass, x: Tensor, valid: Tensor | None, *, progress: float, factor: float, clip: float | None) -> None:
+        """Both phases after one step of the model, whose pass is `names`."""
+        detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in names.items()}
+        self._step(self.opponent, call(self.regularizer.oppose, detached), factor, clip)
+        if self.encoder is not None:
+            weight = self.autoencoder.weight(self.key, progress)
+            fresh = self.autoencoder.code_pass(x, valid)
+            self._step(self.encoder, call(self.regularizer, fresh).mean(), factor * weight, clip)
+
+    def _step(self, optimizer: Optimizer, loss: Tensor, factor: float, clip: float | None) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for p, g in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+            p.grad = g
+        if clip is not None:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        for group in optimizer.param_groups:
+            group["lr"] = self.regularizer.lr * factor
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def _adam(regularizer: Opposed, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    return Adam(list(parameters), regularizer.lr, regularizer.betas, fused=True)
+
+
+def _encoder(autoencoder: Autoencoder) -> list[nn.Parameter]:
+    """What the code depends on: the encoder and the bottleneck."""
+    return [*autoencoder.arch.encoder.parameters(), *autoencoder.bottleneck.parameters()]

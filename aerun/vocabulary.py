@@ -1,0 +1,62 @@
+"""The vocabulary: every name that one pass through the model may fill, and how a part is called with those it takes.
+
+A loss or a regularizer is a module whose `forward` parameters are names of `VOCABULARY`; a parameter with a default is used
+where it is offered and is None elsewhere.
+Shapes: B samples, *S event shape, T steps, F encoder features, d code size, grid the sides of a spatial code.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Pass = dict[str, Any]
+Function = Callable[[Tensor], Tensor]
+
+VOCABULARY: dict[str, tuple[str, str]] = {
+    "x": ("(B, *S)", "clean input"),
+    "x_in": ("(B, *S)", "what the encoder saw"),
+    "mask": ("(B, *S) bool", "True where x was hidden or replaced"),
+    "valid": ("(B, T) bool", "True where a sequence of varying length really has a step"),
+    "h": ("(B, F) or (B, F, *grid)", "encoder features before the bottleneck"),
+    "z": ("(B, d) or (B, d, *grid)", "code handed to the decoder"),
+    "slope": ("as z", "dz_j / dh_j of a bottleneck that works unit by unit"),
+    "rate": ("as z, in [0, 1]", "probability that a unit is on"),
+    "spare": ("as z", "code of units that have long been silent, for their revival"),
+    "posterior": ("Distribution, batch as z", "q(z given x)"),
+    "prior": ("Distribution, batch as z", "the reference on this code space"),
+    "penalty": ("(B,)", "what a bottleneck asks for itself, added to the loss as it is"),
+    "encode": ("function", "x to z, deterministic, differentiable, sample by sample"),
+    "decode": ("function", "z to x_hat"),
+    "raw": ("(B, *S)", "decoder output before the loss's activation"),
+    "x_hat": ("(B, *S)", "reconstruction"),
+    "reconstruction": ("(B,)", "reconstruction loss of each sample"),
+    "judge": ("function", "z (K * B, d), K codes for each sample, to their reconstruction losses (K, B)"),
+    "progress": ("float in [0, 1]", "how much of training is done; 1 in validation"),
+    "encoder_weights": ("list of tensors", "encoder weights in order, first axis = outputs"),
+    "decoder_weights": ("list of tensors", "decoder weights in order, first axis = outputs"),
+}
+ALWAYS = frozenset(VOCABULARY) - {"mask", "valid", "slope", "rate", "spare", "posterior", "prior", "penalty", "encode"}
+
+
+@cache
+def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Parameters of a function or method by name, without self."""
+    found = dict(inspect.signature(function).parameters)
+    found.pop("self", None)
+    return found
+
+
+def call(function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    """Call with the names that the signature takes (a module: its forward's)."""
+    signature = type(function).forward if isinstance(function, nn.Module) else getattr(function, "__func__", function)
+    taken = parameters_of(signature)
+    return function(**{k: names[k] for k in taken if k in names})
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in at least 32 bits: exp, log and squares of half-precision codes are taken there."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
