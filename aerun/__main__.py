@@ -4,7 +4,10 @@ import os
 import sys
 from collections.abc import Callable
 
-VERBS = {"resume": "continue an interrupted run from its folder"}
+VERBS = {
+    "resume": "continue an interrupted run from its folder",
+    "experiment": "run what must hold, and print it against what was obtained",
+}
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import cached
 
 from aerun.compose import Composition, option
 from aerun.facts import Facts, spread
 from aerun.parts import Opposed, Part, Term
+from aerun.preparation.base import Preparation
 from aerun.vocabulary import Pass, call
 
 
@@ -30,9 +32,9 @@ class Value:
 class Autoencoder(nn.Module):
     """L = mean_i reconstruction_i + reg.lambda * sum_k weight_k * Omega_k, on stored samples in the units of `facts`."""
 
-    def __init__(self, composition: Composition, facts: Facts) -> None:
+    def __init__(self, composition: Composition, facts: Facts, preparation: Preparation) -> None:
         super().__init__()
-        self.facts = facts
+        self.facts, self.preparation = facts, preparation
         self.arch, self.bottleneck = composition.arch, composition.bottleneck
         self.corruption, self.loss = composition.corruption, composition.loss
         self.terms: dict[str, Term] = dict(composition.terms)
@@ -48,7 +50,8 @@ class Autoencoder(nn.Module):
 
     def units(self, stored: Tensor) -> Tensor:
         """Stored samples (bytes, say) -> (B, *S) in the units the model works in."""
-        return self.facts.units(stored)
+        x: Tensor = self.preparation(self.facts.units(stored))
+        return x
 
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """(B, *S) -> deterministic code z (B, d, *grid)."""
@@ -121,6 +124,10 @@ class Autoencoder(nn.Module):
         """Objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)
+        with cached():  # a constrained matrix is computed once a pass, so that whoever reads it reads the same tensor
+            return self._objective(x, progress, valid)
+
+    def _objective(self, x: Tensor, progress: float | None, valid: Tensor | None) -> Value:
         names = self.objective_pass(x, valid, progress)
         loss = reconstruction = names["reconstruction"].mean()
         parts, apart = [], loss.new_zeros(())
@@ -184,6 +191,8 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def start_from(self, stored: Tensor) -> None:
         """Centre the encoder on the mean of the stored training samples and start the output there."""
+        if self.facts.prepared_from is not None:
+            self.preparation.fit(self.facts.units(stored))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         for part in stored.split(8192):
             x = self.units(part).double()
@@ -191,6 +200,7 @@ class Autoencoder(nn.Module):
             count = count + (torch.full_like(x, 1) * spread(self.facts.valid(part), x)).sum(0)
         mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
         self.arch.start_from(mean, self.loss.deactivate(mean))
+        self.arch.prepare(lambda: (self.units(part).to(mean) for part in stored.split(8192)))
         for term in self.terms.values():
             term.regularizer.begin(len(stored))
 

@@ -18,7 +18,7 @@ from aerun.evaluate.reconstruction import FIGURES
 from aerun.facts import Facts
 from aerun.parts import Term
 from aerun.schedule.base import Schedule
-from aerun.trainer.joint import Joint
+from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective")
@@ -35,7 +35,7 @@ class Plan:
     dataset: Dataset
     facts: Facts
     autoencoder: Autoencoder
-    trainer: Joint
+    trainer: Trainer
     optimizer: Recipe
     schedule: Schedule
     seed: int
@@ -58,7 +58,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
     torch.manual_seed(seed)
     composition = _compose(make, cfg, facts)
     warnings = check(composition, latent_dim, facts)
-    autoencoder = Autoencoder(composition, facts)
+    autoencoder = Autoencoder(composition, facts, dataset.preparation())
     autoencoder.rehearse()
     trainer = make("trainer", cfg["trainer"], {})
     trainer.refuse(autoencoder)
@@ -110,6 +110,19 @@ def _term(make: "_Maker", name: str, node: Any, given: Config) -> Term:
     return Term(regularizer, number(f"{key}.weight", node.get("weight", 1.0)), warmup, cycles)
 
 
+def settings_of(cls: type[Any]) -> dict[str, inspect.Parameter]:
+    """What a constructor takes by name; behind **common, what its parent takes too."""
+    found = {k: p for k, p in inspect.signature(cls.__init__).parameters.items() if k != "self"}
+    named = {k: p for k, p in found.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    return {**settings_of(cls.__mro__[1]), **named} if "common" in found else named
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """Type hints of those settings."""
+    constructors = [vars(c)["__init__"] for c in reversed(cls.__mro__[:-1]) if inspect.isfunction(vars(c).get("__init__"))]
+    return {k: v for f in constructors for k, v in typing.get_type_hints(f).items()}
+
+
 class _Maker:
     """Instantiates a node after holding it against its constructor's signature."""
 
@@ -118,7 +131,7 @@ class _Maker:
 
     def __call__(self, key: str, node: Config, given: Config) -> Any:
         cls = self.checked(key, node, given)
-        wanted = inspect.signature(cls.__init__).parameters
+        wanted = settings_of(cls)
         settings = {k: v for k, v in node.items() if k != "_target_"}
         try:
             return cls(**settings, **{k: v for k, v in given.items() if k in wanted})
@@ -130,12 +143,10 @@ class _Maker:
     def checked(self, key: str, node: Config, given: Config) -> type[Any]:
         """The class of a node whose keys and types fit its constructor, else AerunError."""
         cls = self._class(key, node)
-        parameters = inspect.signature(cls.__init__).parameters
-        settings = [
-            k for k, p in parameters.items() if k not in ("self", *given) and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        ]
+        parameters = settings_of(cls)
+        settings = [k for k in parameters if k not in given]
         known(key, node, ("_target_", *settings), shown=settings)
-        hints = typing.get_type_hints(cls.__init__)
+        hints = _hints(cls)
         for name in settings:
             if name not in node:
                 if parameters[name].default is inspect.Parameter.empty:

@@ -15,6 +15,8 @@ class Facts:
     that means 1.0 (255 for bytes). low, high: range after division by `unit`; None where unbounded. ragged: samples have
     lengths of their own, up to T; missing steps are stored as NaN (text: -1) behind the last one. tokens: the V symbols of
     text, which is stored as their numbers (n, T). binarize: grey values are probabilities, drawn anew for every training batch.
+    prepared_from: shape of one stored sample where a preparation stands between it and the model; low and high then hold
+    behind the preparation.
     """
 
     shape: tuple[int, ...]
@@ -26,6 +28,7 @@ class Facts:
     ragged: bool = False
     tokens: tuple[str, ...] = ()
     binarize: bool = False
+    prepared_from: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -35,6 +38,8 @@ class Facts:
     @property
     def stored(self) -> tuple[int, ...]:
         """Shape of one sample as it is stored."""
+        if self.prepared_from is not None:
+            return self.prepared_from
         return self.shape[:1] if self.tokens else self.shape
 
     def units(self, stored: Tensor) -> Tensor:

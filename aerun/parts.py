@@ -1,14 +1,13 @@
 """What each kind of part promises. *A part's need is its signature; its gift is `offers`*, in the words of `vocabulary.py`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from aerun.errors import AerunError
 from aerun.vocabulary import parameters_of
 
 
@@ -18,7 +17,7 @@ class Part(nn.Module, ABC):
     offers: frozenset[str] = frozenset()
     watches: tuple[str, ...] = ()  # figures that `watch` returns, logged in validation as val/OPTION/FIGURE
 
-    def watch(self, **names: Any) -> dict[str, Tensor]:
+    def watch(self, *_: Any, **names: Any) -> dict[str, Tensor]:
         """Figures of a validation batch beside the objective; its parameters are names of the vocabulary."""
         return {}
 
@@ -114,6 +113,9 @@ class Arch(Part):
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
         """Centre the input on `mean` (*S) and start the output at `raw_mean` (*S), its image before the activation."""
 
+    def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:
+        """Told the training samples, in batches (B, *S) as often as asked, after `start_from` and before the first step."""
+
     def forward(self, x: Tensor) -> Tensor:
         """Encoder features, so that tools that call a module see the encoder."""
         return self.encode(x)
@@ -179,12 +181,10 @@ class Opposed(Regularizer):
 
     def __init__(self, *, lr: float, betas: tuple[float, float]) -> None:
         super().__init__()
-        self.lr, self.betas = lr, (betas[0], betas[1])
-        if not (lr > 0 and all(0 <= b < 1 for b in betas)):
-            raise AerunError(f"the opponent's lr={lr} must be positive and its betas={list(betas)} in [0, 1).")
+        self.lr, self.betas = lr, betas
 
     @abstractmethod
-    def oppose(self, **names: Any) -> Tensor:
+    def oppose(self, *_: Any, **names: Any) -> Tensor:
         """The opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as for `forward`."""
 
 

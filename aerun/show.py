@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+_SAME = 0.005  # difference of two errors that no one would call better or worse
 _EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
 
 
@@ -20,7 +21,7 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
         table.add_column(column, justify="right")
-    components = min(found["latent_dim"], found["features"])
+    components = min(found["code_elements"], found["features"])
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
@@ -61,6 +62,8 @@ def verdict(found: Mapping[str, Any]) -> str:
     model, baseline = found["test/se"], found["pca/se"]
     if baseline <= _EXACT * found["mean/se"]:
         return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
+    if abs(model / baseline - 1) < _SAME:
+        return f"As good as PCA of the same size (test squared error, seed {found['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
     return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {found['seed']})."

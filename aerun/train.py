@@ -16,7 +16,7 @@ from aerun.evaluate import health
 from aerun.evaluate.pictures import reconstructions
 from aerun.evaluate.reconstruction import report
 from aerun.folder import Folder
-from aerun.trainer.joint import Fitted, Job
+from aerun.trainer.base import Fitted, Job
 
 log = logging.getLogger("aerun")
 

@@ -30,7 +30,7 @@ from aerun.build import build
 from aerun.dataset.base import Data, Split
 from aerun.paths import config_dir
 from aerun.trainer.backend import keep_freed_memory
-from aerun.trainer.joint import Job
+from aerun.trainer.base import Job
 
 BATCH = 128
 SETTINGS = {

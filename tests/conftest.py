@@ -1,6 +1,7 @@
 """What all tests share: configs composed as the command line would, and where the real data are."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ def descend(model, data, optimizer="adam", steps=500, lr=1e-3, batch=128, seed=0
     model.start_from(data.train.x)
     x = model.units(data.train.x).to(next(model.arch.parameters()).dtype)
     g = torch.Generator().manual_seed(seed)
-    descent = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer](model.parameters(), lr)
+    methods = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+    descent = methods[optimizer](model.parameters(), lr)
     for step in range(steps):
         for group in descent.param_groups:
             group["lr"] = lr * min(1.0, 2 * (1 - step / steps))

@@ -6,6 +6,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from aerun.build import settings_of
 from aerun.command.catalog import ORDER, catalog
 from aerun.compose import ROOMS
 from aerun.paths import config_dir
@@ -47,8 +48,7 @@ def test_option_module_and_class_share_their_name(group, option):
 @pytest.mark.parametrize(("group", "option"), OURS)
 def test_yaml_keys_are_constructor_parameters(group, option):
     node = settings(group, option)
-    parameters = inspect.signature(get_class(node["_target_"]).__init__).parameters.values()
-    own = [p for p in parameters if p.name not in {"self", *GIVEN} and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    own = [p for p in settings_of(get_class(node["_target_"])).values() if p.name not in GIVEN]
     assert {p.name for p in own} == set(node) - ADDED - ({"warmup"} if group == "regularizer" else set()) | (
         {"warmup"} & {p.name for p in own}
     )

@@ -6,62 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from aerun.errors import AerunError
-from aerun.model.arch.conv import Conv
 from aerun.model.corruption.gaussian import Gaussian
 from aerun.model.corruption.masking import Masking
 from tests.conftest import built
 
 MODELS = ["ae", "linear", "deep", "sparse", "sparse_kl", "denoising", "contractive", "conv", "vae"]
-
-
-def conv(channels, height, width, hidden=(4, 6), **settings):
-    shape = (channels, height, width)
-    given = {"activation": "relu", "norm": "none", "dropout": 0.0, "tied": False, "features": 3, "latent_dim": 3} | settings
-    return Conv(shape=shape, kind="image", hidden=list(hidden), **given)
-
-
-@pytest.mark.parametrize("height", range(8, 66))
-def test_conv_restores_every_size(height):
-    """P20: shapes invert exactly for every H x W from 8 up and any channels, with every number of levels that fits."""
-    for width in {height, 8, 9, 21, 65}:
-        channels = 1 + (height + width) % 4
-        levels = 1 + (height + width) % 3
-        arch = conv(channels, height, width, hidden=range(2, 2 + levels), tied=bool(width % 2))
-        x = torch.rand(2, channels, height, width)
-        assert arch.encode(x).shape == (2, 3)
-        assert arch.decode(torch.zeros(2, 3)).shape == x.shape
-
-
-@pytest.mark.parametrize(("size", "hidden"), [((7, 7), [2]), ((8, 8), [2, 2, 2, 2]), ((28, 6), [4])])
-def test_conv_refuses_what_it_cannot_halve(size, hidden):
-    with pytest.raises(AerunError, match="halve"):
-        conv(1, *size, hidden=hidden)
-
-
-def test_conv_refuses_a_table():
-    with pytest.raises(AerunError, match=r"table.*model/arch=mlp"):
-        Conv(
-            shape=(30,),
-            kind="table",
-            features=3,
-            latent_dim=3,
-            hidden=[4],
-            activation="relu",
-            norm="none",
-            dropout=0.0,
-            tied=False,
-        )
-
-
-def test_transposed_convolutions_cover_every_pixel_evenly():
-    """No checkerboard: with constant weights the interior of the output is constant."""
-    arch = conv(1, 32, 32, hidden=(1,))
-    layer = arch.decoder[-1]
-    nn.init.constant_(layer.weight, 1.0)
-    nn.init.zeros_(layer.bias)
-    out = layer(torch.ones(1, 1, 16, 16))[0, 0, 2:-2, 2:-2]
-    assert out.max() == out.min()
 
 
 @pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])

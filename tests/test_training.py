@@ -8,7 +8,7 @@ import torch
 
 from aerun.dataset.base import Data, Split
 from aerun.trainer.batches import Batches
-from aerun.trainer.joint import Job
+from aerun.trainer.base import Job
 from tests.conftest import built, composed
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from aerun.errors import AerunError
 from aerun.facts import Facts
+from aerun.preparation.base import Preparation, Unchanged
 
 _SPLIT_SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
 
@@ -43,6 +44,10 @@ class Dataset(ABC):
     def facts(self) -> Facts:
         """What is known without reading the data."""
 
+    def preparation(self) -> Preparation:
+        """What stands between stored samples and the model, not yet fitted."""
+        return Unchanged()
+
     @abstractmethod
     def load(self) -> Data:
         """Read the data. AerunError names what is missing or damaged."""
@@ -62,6 +67,8 @@ def verified(data: Data, facts: Facts, name: str) -> Data:
             raise AerunError(f"dataset={name}: the {part} split is empty.")
         if tuple(samples.x.shape[1:]) != facts.stored:
             raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.stored}.")
+        if facts.prepared_from is not None:
+            continue  # missing values and ranges are the preparation's business
         x = _real(samples.x, facts, name) if facts.ragged else samples.x
         low, high = (0.0, 1.0) if facts.tokens else (float(v) / facts.unit for v in x.aminmax())
         if not (low == low and abs(low) < float("inf") and abs(high) < float("inf")):

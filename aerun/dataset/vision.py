@@ -3,17 +3,20 @@
 import contextlib
 import os
 import urllib.error
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from aerun.checks import at_least
+from aerun.checks import at_least, one_of
 from aerun.compose import option
 from aerun.dataset.base import Data, Dataset, Split, split
 from aerun.errors import AerunError
 from aerun.facts import Facts
+
+_DRAW_SEED = 20081  # the draw of binarized images belongs to the data set, not to the run
 
 
 class Vision(Dataset):
@@ -64,6 +67,40 @@ class Vision(Dataset):
         from torchvision import datasets
 
         return getattr(datasets, self.reader)(str(self.root), train=train, download=self.download)
+
+
+class Grey(Vision):
+    """Grey values as they are (`binarize: none`) or as probabilities of a pixel being on, drawn as 0 or 255.
+
+    static: each image is drawn once, the same way in every run. dynamic: validation and test images are drawn so, training
+    images anew in every batch. Salakhutdinov & Murray 2008, https://doi.org/10.1145/1390156.1390266. Figures of the three
+    are not comparable with each other.
+    """
+
+    def __init__(self, *, root: str, download: bool, val: int, binarize: str) -> None:
+        super().__init__(root=root, download=download, val=val)
+        self.binarize = one_of("dataset.binarize", binarize, ("none", "static", "dynamic"))
+
+    def facts(self) -> Facts:
+        return replace(super().facts(), binarize=self.binarize == "dynamic")
+
+    def load(self) -> Data:
+        grey = super().load()
+        if self.binarize == "none":
+            return grey
+        train = grey.train if self.binarize == "dynamic" else _drawn(grey.train, 0)
+        return Data(train, _drawn(grey.val, 1), _drawn(grey.test, 2))
+
+    def present(self) -> bool:
+        """Are there files, without a download? What they hold is not looked at."""
+        return (self.root / self.reader / "raw").is_dir()
+
+
+def _drawn(samples: Split, stream: int) -> Split:
+    """Each byte b as 255 with probability b / 255, else 0; always the same draw."""
+    g = torch.Generator().manual_seed(_DRAW_SEED + stream)
+    parts = [torch.bernoulli(x / 255, generator=g).to(torch.uint8) * 255 for x in samples.x.split(8192)]
+    return Split(torch.cat(parts), samples.y)
 
 
 def _as_bytes(data: Any, shape: tuple[int, int, int]) -> Tensor:

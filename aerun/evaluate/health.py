@@ -10,8 +10,8 @@ _CONSTANT = 0.98  # share of the training mean's error from which a reconstructi
 
 def decoder_scale(model: Autoencoder) -> float:
     """Mean norm of the decoder's columns over that of the encoder's rows: who carries the scale of the code (tied: 1)."""
-    columns = model.arch.decoder_weights()[0].detach().norm(dim=0)
-    rows = model.arch.encoder_weights()[-1].detach().norm(dim=1)
+    columns = model.arch.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
+    rows = model.arch.encoder_weights()[-1].detach().flatten(1).norm(dim=1)
     return float(columns.mean() / rows.mean().clamp_min(1e-12))
 
 

@@ -3,7 +3,11 @@
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from aerun.checks import at_least
+from aerun.errors import AerunError
 from aerun.parts import Regularizer
+
+_ACTIVE = 0.01  # variance of a posterior mean over samples from which its unit says something
 
 
 class Kl(Regularizer):
@@ -11,8 +15,46 @@ class Kl(Regularizer):
 
     reg.lambda is beta. beta = 1 with bce is the negative ELBO of a Bernoulli decoder; with mse it is that of a Gaussian
     decoder of variance 1/2 (SE + beta KL = 2 s^2 (SE / (2 s^2) + KL) for beta = 2 s^2).
-    Kingma & Welling 2013, https://arxiv.org/abs/1312.6114; beta: Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl
+
+    free_bits: nats that each unit may use for nothing; Omega = sum_j max(free_bits, mean_i KL_ij), a unit's KL summed over
+               the places of its grid. A scalar: the mean is inside, over the batch.
+    capacity:  nats that the whole code is held at; Omega = |mean_i KL_i - C|, C rising from 0 to `capacity` over training
+               (at `capacity` in validation). A scalar. It holds from reg.lambda = 1 to 5 on; more (the paper's 1000, over
+               100,000 steps) slows the reconstruction down: on the digits with C = 10, val/mse .017 at 1 and .058 at 100.
+
+    active_units (logged): units whose posterior mean varies over samples by more than 0.01 (variance; mean over a grid).
+    Raises AerunError for negative values and for both at once.
+    Kingma & Welling 2013, https://arxiv.org/abs/1312.6114; beta: Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl;
+    free bits: Kingma et al. 2016, https://arxiv.org/abs/1606.04934; capacity: Burgess et al. 2018,
+    https://arxiv.org/abs/1804.03599; active units: Burda et al. 2015, https://arxiv.org/abs/1509.00519
     """
 
-    def forward(self, posterior: Distribution, prior: Distribution) -> Tensor:
-        return kl_divergence(posterior, prior).flatten(1).sum(1)
+    watches = ("active_units",)
+
+    def __init__(self, *, free_bits: float, capacity: float | None) -> None:
+        super().__init__()
+        self.free_bits = at_least("reg.terms.kl.free_bits", free_bits, 0)
+        self.capacity = None if capacity is None else at_least("reg.terms.kl.capacity", capacity, 0)
+        if free_bits > 0 and capacity is not None:
+            raise AerunError(
+                f"reg.terms.kl.capacity={capacity}: cannot be held while reg.terms.kl.free_bits={free_bits} leaves each unit "
+                "a floor of its own. Use capacity=null or free_bits=0."
+            )
+        self.batch_statistic = free_bits > 0 or capacity is not None
+
+    def forward(self, posterior: Distribution, prior: Distribution, progress: float = 1.0) -> Tensor:
+        kl = kl_divergence(posterior, prior).flatten(1)
+        if self.free_bits > 0:
+            return _by_unit(kl, posterior).sum(2).mean(0).clamp_min(self.free_bits).sum()
+        if self.capacity is not None:
+            return (kl.sum(1).mean() - self.capacity * progress).abs()
+        return kl.sum(1)
+
+    def watch(self, posterior: Distribution) -> dict[str, Tensor]:
+        spread = _by_unit(posterior.mean, posterior).var(0, correction=0).mean(1)  # (d,)
+        return {"active_units": (spread > _ACTIVE).sum().to(spread.dtype)}
+
+
+def _by_unit(values: Tensor, posterior: Distribution) -> Tensor:
+    """(B, d, *grid) in whatever shape -> (B, d, places)."""
+    return values.reshape(*posterior.batch_shape[:2], -1)

@@ -7,7 +7,9 @@ from aerun.vocabulary import wide
 
 
 class L1(Regularizer):
-    """Omega_i = sum_j |z_ij| * ||W_j||_2 with W_j the j-th column of the decoder's first matrix; (B, d) -> (B,).
+    """Omega_i = sum_j |z_ij| * ||W_j||_2 with W_j the j-th column of the decoder's first matrix; (B, d, *grid) -> (B,).
+
+    A spatial code is summed over its places too; W_j is then all of the first kernel that unit j is multiplied with.
 
     Plain L1 (`norm_weighted: false`, Omega_i = sum_j |z_ij|) is fooled by shrinking the code and growing the decoder:
     the penalty falls and the code is no sparser. Weighting by the column norm removes that way out: the penalty is
@@ -27,5 +29,6 @@ class L1(Regularizer):
     def forward(self, z: Tensor, decoder_weights: list[Tensor]) -> Tensor:
         size = wide(z).abs()
         if self.norm_weighted:
-            size = size * wide(decoder_weights[0]).norm(dim=0)
-        return size.sum(1)
+            norms = wide(decoder_weights[0]).transpose(0, 1).flatten(1).norm(dim=1)  # (d,)
+            size = size * norms.reshape(-1, *[1] * (z.ndim - 2))
+        return size.flatten(1).sum(1)

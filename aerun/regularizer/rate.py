@@ -11,11 +11,12 @@ _EPS = 1e-6
 
 
 class Rate(Regularizer):
-    """Omega = sum_j KL(rho || rho_hat_j), rho_hat_j = mean over the batch of rate_ij; (B, d) in [0, 1] -> scalar.
+    """Omega = sum_j KL(rho || rho_hat_j), rho_hat_j = mean over the batch of rate_ij; (B, d, *grid) in [0, 1] -> scalar.
 
     KL(a || b) = a log(a / b) + (1 - a) log((1 - a) / (1 - b)), 0 at b = rho with curvature 1 / (rho (1 - rho)). A batch
     statistic: batches should hold well over 1 / rho samples. It sets each unit's mean over samples, not the number of
-    units that are on in one sample. rho_hat is kept in [1e-6, 1 - 1e-6]. Raises AerunError for rho outside (0, 1).
+    units that are on in one sample. In a spatial code every place counts as a sample. rho_hat is kept in [1e-6, 1 - 1e-6].
+    Raises AerunError for rho outside (0, 1).
     Ng 2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf
     """
 
@@ -28,7 +29,7 @@ class Rate(Regularizer):
         self.rho = rho
 
     def forward(self, rate: Tensor) -> Tensor:
-        rho_hat = wide(rate).mean(0).clamp(_EPS, 1 - _EPS)
+        rho_hat = wide(rate).transpose(0, 1).flatten(1).mean(1).clamp(_EPS, 1 - _EPS)
         target = torch.full_like(rho_hat, self.rho)
         on = target * (target.log() - rho_hat.log())
         off = (1 - target) * ((1 - target).log() - torch.log1p(-rho_hat))

@@ -11,15 +11,15 @@ from rich.progress import Progress as Bar
 class Progress(Callback):
     """One line that vanishes when training ends; drawn by rich, at most ten times a second."""
 
-    def __init__(self, epochs: int, calls: int) -> None:
-        self.epochs, self.calls = epochs, calls
+    def __init__(self, epochs: int, calls: int, title: str) -> None:
+        self.epochs, self.calls, self.title = epochs, calls, title
         self.bar: Bar | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         console = Console(stderr=True)
         if not console.is_terminal:
             return
-        text = "epoch {task.fields[epoch]}/{task.fields[epochs]}  {task.fields[rate]}  val/mse {task.fields[mse]}"
+        text = self.title + "epoch {task.fields[epoch]}/{task.fields[epochs]}  {task.fields[rate]}  val/mse {task.fields[mse]}"
         self.bar = Bar(BarColumn(30), TextColumn(text), TimeRemainingColumn(), console=console, transient=True)
         done = trainer.current_epoch
         fields: dict[str, Any] = {"epoch": done, "epochs": self.epochs, "rate": "", "mse": "..."}

@@ -15,10 +15,11 @@ from aerun.autoencoder import Autoencoder
 class Record(Callback):
     """Appends to the run's own files; on resume, rows and points after the checkpoint are dropped first."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], autoencoder: Autoencoder) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any] | None, autoencoder: Autoencoder) -> None:
         self.path = folder / "metrics.csv"
         self.folder = folder
-        self.summaries = hparams(_columns(config), {"val/mse": 0.0, "val/loss": 0.0})  # experiment, session start, session end
+        scores = {"val/mse": 0.0, "val/loss": 0.0}
+        self.summaries = hparams(_columns(config), scores) if config else ()  # experiment, session start, session end
         self.layout = _layout(autoencoder)
         self.writer: SummaryWriter | None = None
 
@@ -45,7 +46,8 @@ class Record(Callback):
             out.writerow(row)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._file().add_summary(self.summaries[2])  # not reached by a run that fails: its status stays unknown
+        for summary in self.summaries[2:]:  # not reached by a run that fails: its status stays unknown
+            self._file().add_summary(summary)
         self.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

@@ -2,7 +2,8 @@
 
 One batch: (1) the model descends the objective without the terms that are apart; (2) each opponent learns on the codes of
 that pass, which carry no gradient; (3) for each term that is apart, the encoder alone descends it on a fresh pass. Every
-phase has an optimizer of its own (Makhzani et al. 2015, https://arxiv.org/abs/1511.05644).
+phase has an optimizer of its own, which is checkpointed with the others (Makhzani et al. 2015,
+https://arxiv.org/abs/1511.05644).
 """
 
 from collections.abc import Iterable
@@ -17,8 +18,12 @@ from aerun.vocabulary import Pass, call
 
 
 class Turn:
-    """Phases 2 and 3 of one term. The learning rates follow the model's schedule; the weight of a term that is apart scales
-    its learning rate, since Adam would undo a factor of the loss."""
+    """Phases 2 and 3 of one term, by Adam at the regularizer's `lr` and `betas`.
+
+    All learning rates follow the model's schedule. The weight of a term that is apart (reg.lambda times its own weight and
+    ramp) scales the learning rate of phase 3: a factor of the loss would be undone by Adam. So with 0 the encoder stands
+    still, and 2 moves it by twice as much. `clip` bounds the gradient's norm of each phase for itself.
+    """
 
     def __init__(self, key: str, regularizer: Opposed, autoencoder: Autoencoder) -> None:
         self.key, self.regularizer, self.autoencoder = key, regularizer, autoencoder
@@ -31,15 +36,20 @@ class Turn:
         return [o for o in (self.opponent, self.encoder) if o is not None]
 
     def take(self, names: Pass, x: Tensor, valid: Tensor | None, *, progress: float, factor: float, clip: float | None) -> None:
-        """Both phases after one step of the model, whose pass is `names`."""
-        detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in names.items()}
-        self._step(self.opponent, call(self.regularizer.oppose, detached), factor, clip)
+        """Both phases, after the model's step on x (B, *S) with the pass `names`; factor: the schedule's, at `progress`."""
+        self.teach(names, factor=factor, clip=clip)
         if self.encoder is not None:
+            fresh = self.autoencoder.code_pass(torch.bernoulli(x) if self.autoencoder.facts.binarize else x, valid)
             weight = self.autoencoder.weight(self.key, progress)
-            fresh = self.autoencoder.code_pass(x, valid)
             self._step(self.encoder, call(self.regularizer, fresh).mean(), factor * weight, clip)
 
+    def teach(self, names: Pass, *, factor: float, clip: float | None) -> None:
+        """Phase 2: a step of the opponent alone."""
+        detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in names.items()}
+        self._step(self.opponent, call(self.regularizer.oppose, detached), factor, clip)
+
     def _step(self, optimizer: Optimizer, loss: Tensor, factor: float, clip: float | None) -> None:
+        """Only the optimizer's own parameters receive a gradient, whatever else the loss depends on."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for p, g in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
             p.grad = g

@@ -1,4 +1,4 @@
-"""Strided convolutions for images of any size from 8 x 8 and any number of channels."""
+"""Strided convolutions for images and sequences of any size from 8 and any number of channels."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,20 +6,29 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from aerun.checks import one_of
 from aerun.errors import AerunError
-from aerun.model.arch.layers import Hidden, TiedConvTranspose2d, TiedLinear, refuse_tied, widths
-from aerun.parts import Arch
-
-_KERNEL = 4  # with stride 2 every output pixel is covered by the same number of taps: no checkerboard
+from aerun.model.arch.conv_layers import Swap, TiedPointwise, doubling, halving, outputs_first, pointwise
+from aerun.model.arch.layers import Hidden, TiedLinear, refuse_ragged, refuse_tied, widths
+from aerun.parts import Arch, Level
 
 
 class Conv(Arch):
-    """C x H x W - [conv 4x4 stride 2 -> hidden_l channels]... - flatten - F | d - mirror image.
+    """[convolution 4, stride 2 -> hidden_l channels]... - code layer, and its mirror image.
 
-    Each level halves the sides (floor), and the mirror restores them exactly: the transposed convolution's output
-    padding is chosen per level as n - 2 floor(n / 2). Kernel 4 with stride 2 overlaps evenly (Odena et al. 2016,
-    https://doi.org/10.23915/distill.00003). The input is centred per channel. Raises AerunError for data that are not
-    images, for sides below 8, and for more levels than the sides can be halved.
+    Images (C, H, W) are convolved over H and W, sequences and text (T, F) over T with F as channels. Each level halves the
+    sides (floor) and the mirror restores them exactly. Masci et al. 2011, https://doi.org/10.1007/978-3-642-21735-7_7
+
+    code: vector, flattened and an affine map, h (B, F); or spatial, a 1 x 1 convolution to F channels, h (B, F, *grid), grid =
+    sides / 2^levels (floor). A spatial code moves with the input: shifting x by 2^levels shifts the code by 1, away from the
+    borders (norm=layer, which reads all places, ends that).
+    upsample: transposed, kernel 4 with stride 2, which overlaps evenly (Odena et al. 2016,
+    https://doi.org/10.23915/distill.00003), and an output padding of n - 2 floor(n / 2) on each side; or nearest, the
+    nearest neighbour at exactly the mirrored size and a convolution of kernel 3.
+
+    The input is centred per channel. Where the encoder sees a mask it reads twice the channels. Raises AerunError for tables,
+    for samples of varying length, for sides below 8, for more levels than the sides can be halved, and for `tied` where the
+    decoder is not the encoder's transpose.
     """
 
     offers = frozenset({"encode"})
@@ -29,68 +38,105 @@ class Conv(Arch):
         *,
         shape: tuple[int, ...],
         kind: str,
+        ragged: bool,
+        sees_mask: bool,
         features: int,
         latent_dim: int,
         hidden: Sequence[int],
+        code: str,
+        upsample: str,
         activation: str,
         norm: str,
         dropout: float,
         tied: bool,
     ) -> None:
         super().__init__()
-        channels = [shape[0], *widths("model.arch.hidden", hidden, least=1)]
-        sides = _sides(shape, kind, len(channels) - 1)
-        after = Hidden(activation=activation, norm=norm, dropout=dropout)
+        refuse_ragged(ragged, "conv")
+        spatial = one_of("model.arch.code", code, ("vector", "spatial")) == "spatial"
+        one_of("model.arch.upsample", upsample, ("transposed", "nearest"))
+        sizes = widths("model.arch.hidden", hidden, least=1)
+        sides = _sides(tuple(shape), kind, len(sizes))
         if tied:
-            refuse_tied(features, latent_dim, sees_mask=False)
-        self.register_buffer("mean", torch.zeros(shape[0], 1, 1))
-        inner = (channels[-1], *sides[-1])
-        size = int(torch.Size(inner).numel())
-        down = [nn.Conv2d(a, b, _KERNEL, 2, 1) for a, b in pairwise(channels)]
-        last = nn.Linear(size, features)
-        self.encoder = nn.Sequential(*_each(down, after), nn.Flatten(), last)
+            _refuse_tied(features, latent_dim, sees_mask, upsample)
+        image = kind == "image"
+        channels = shape[0] if image else shape[-1]
+        self.sees_mask, self.swapped = sees_mask, not image
+        self.grid = sides[-1] if spatial else ()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1) if image else torch.zeros(1, channels))
+        after = Hidden(activation=activation, norm=norm, dropout=dropout)
+        down = [halving(a, b, len(sides[0])) for a, b in pairwise([channels * (1 + sees_mask), *sizes])]
+        up = [doubling(a, layer, side, upsample, tied) for a, layer, side in zip([channels, *sizes], down, sides, strict=False)]
+        ends = _ends((sizes[-1], *sides[-1]), features, latent_dim, spatial, tied)
+        self.levels = (*_levels(down, up, sizes, after, self.swapped), _level(*ends, after.image(sizes[-1], len(sides[0]))))
+        self.encoder = nn.Sequential(*(m for level in self.levels for m in level.down.children()))
         self.decoder = nn.Sequential(
-            TiedLinear(last) if tied else nn.Linear(latent_dim, size), nn.Unflatten(1, inner), *after.image(inner[0])
+            *(m for level in reversed(self.levels) for part in (level.up, level.after) for m in part.children())
         )
-        self.decoder.extend(_up(down, sides, after, tied))
         self.offers = after.offers()
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
-        self.mean.copy_(mean.mean((1, 2), keepdim=True))
-        self.decoder[-1].get_parameter("bias").copy_(raw_mean.mean((1, 2)))
+        last = self.decoder[-2 if self.swapped else -1]
+        self.mean.copy_(self._by_channel(mean).view_as(self.mean))
+        last.get_parameter("bias").copy_(self._by_channel(raw_mean))
+
+    def _by_channel(self, x: Tensor) -> Tensor:
+        """*S -> (channels,): its mean over pixels or steps."""
+        return x.mean(0) if self.swapped else x.mean((1, 2))
+
+    def decoder_weights(self) -> list[Tensor]:
+        return [w for w in map(outputs_first, self.decoder.children()) if w is not None]
 
 
-def _sides(shape: tuple[int, ...], kind: str, levels: int) -> list[tuple[int, int]]:
-    """(H, W) before each level and after the last."""
-    if kind != "image" or len(shape) != 3:
+def _sides(shape: tuple[int, ...], kind: str, levels: int) -> list[tuple[int, ...]]:
+    """Sides before each level and after the last: (H, W) of an image, (T,) of a sequence."""
+    if (kind, len(shape)) not in (("image", 3), ("sequence", 2), ("text", 2)):
         raise AerunError(
-            f"model/arch=conv needs images (C, H, W); this data set is a {kind} of shape {tuple(shape)}. Use model/arch=mlp."
+            f"model/arch=conv needs images (C, H, W) or sequences (T, F); this data set is a {kind} of shape {shape}. "
+            "Use model/arch=mlp."
         )
-    low = min(shape[1:])
+    sides = shape[1:] if kind == "image" else shape[:1]
+    low = min(sides)
     if low < 8 or low >> levels < 1:
-        most = low.bit_length() - 1
+        found = f"{sides[0]} x {sides[1]} images" if kind == "image" else f"sequences of {low} steps"
+        most = f"give model.arch.hidden at most {low.bit_length() - 1} sizes, or " if low >= 8 else ""
+        raise AerunError(f"model/arch=conv cannot halve {found} {levels} times (sides from 8 up): {most}use model/arch=mlp.")
+    return [tuple(n >> level for n in sides) for level in range(levels + 1)]
+
+
+def _refuse_tied(features: int, latent_dim: int, sees_mask: bool, upsample: str) -> None:
+    refuse_tied(features, latent_dim, sees_mask)
+    if upsample != "transposed":
         raise AerunError(
-            f"model/arch=conv cannot halve {shape[1]} x {shape[2]} images {levels} times (sides from 8 up): "
-            f"give model.arch.hidden at most {most} sizes, or use model/arch=mlp."
+            f"model.arch.tied=true needs a decoder that is the encoder's transpose, and model.arch.upsample={upsample} is "
+            "not. Use model.arch.upsample=transposed or model.arch.tied=false."
         )
-    return [(shape[1] >> level, shape[2] >> level) for level in range(levels + 1)]
 
 
-def _each(layers: Sequence[nn.Conv2d], after: Hidden) -> list[nn.Module]:
-    return [m for layer in layers for m in (layer, *after.image(layer.out_channels))]
+def _ends(
+    inner: tuple[int, ...], features: int, latent_dim: int, spatial: bool, tied: bool
+) -> tuple[list[nn.Module], list[nn.Module]]:
+    """To the code and back, from feature maps of shape `inner`."""
+    if spatial:
+        place = pointwise(inner[0], features, len(inner) - 1)
+        return [place], [TiedPointwise(place) if tied else pointwise(latent_dim, inner[0], len(inner) - 1)]
+    size = int(torch.Size(inner).numel())
+    last = nn.Linear(size, features)
+    return [nn.Flatten(), last], [TiedLinear(last) if tied else nn.Linear(latent_dim, size), nn.Unflatten(1, inner)]
 
 
-def _up(down: Sequence[nn.Conv2d], sides: Sequence[tuple[int, int]], after: Hidden, tied: bool) -> list[nn.Module]:
-    """The mirror of `down`: one transposed convolution a level, no activation after the last."""
-    found: list[nn.Module] = []
-    for level in reversed(range(len(down))):
-        conv, (height, width) = down[level], sides[level]
-        padding = (height % 2, width % 2)
-        if tied:
-            found.append(TiedConvTranspose2d(conv, padding))
-        else:
-            found.append(nn.ConvTranspose2d(conv.out_channels, conv.in_channels, _KERNEL, 2, 1, padding))
-        if level:
-            found += after.image(conv.in_channels)
+def _level(down: Sequence[nn.Module], up: Sequence[nn.Module], after: Sequence[nn.Module]) -> Level:
+    return Level(nn.Sequential(*down), nn.Sequential(*up), nn.Sequential(*after))
+
+
+def _levels(
+    down: Sequence[nn.Module], up: Sequence[Sequence[nn.Module]], sizes: Sequence[int], after: Hidden, swapped: bool
+) -> list[Level]:
+    """The convolutions from the input inwards; the outermost also brings the channels to axis 1 and back."""
+    found = []
+    for i, (a, b) in enumerate(zip(down, up, strict=True)):
+        axes = a.get_parameter("weight").ndim - 2
+        swap = [] if i or not swapped else [Swap()]
+        ahead = after.image(sizes[i - 1], axes) if i else []
+        found.append(_level([*swap, a, *after.image(sizes[i], axes)], [*b, *swap], ahead))
     return found

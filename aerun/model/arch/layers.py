@@ -39,23 +39,6 @@ class TiedLinear(nn.Module):
         return functional.linear(x, self.weight, self.bias)
 
 
-class TiedConvTranspose2d(nn.Module):
-    """The transpose of a stride-2 convolution, sharing its kernel; own bias, own output padding."""
-
-    def __init__(self, source: nn.Conv2d, output_padding: tuple[int, int]) -> None:
-        super().__init__()
-        self._source = (source,)
-        self.bias = nn.Parameter(torch.zeros(source.in_channels))
-        self.output_padding = output_padding
-
-    @property
-    def weight(self) -> Tensor:
-        return self._source[0].weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.conv_transpose2d(x, self.weight, self.bias, 2, 1, self.output_padding)
-
-
 class UnitColumns(nn.Module):
     """W -> W / ||W_j|| along `dim`: every column (dim 0) or row (dim 1) has norm 1, whatever the optimizer does."""
 
@@ -95,10 +78,12 @@ class Hidden:
         norm = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
         return self._modules(norm[self.norm](width) if self.norm in norm else None)
 
-    def image(self, channels: int) -> list[nn.Module]:
-        """Modules for feature maps of shape (B, channels, H, W); `layer` normalizes over all of a sample."""
-        norm = {"batch": nn.BatchNorm2d(channels), "layer": nn.GroupNorm(1, channels)}
-        return self._modules(norm.get(self.norm))
+    def image(self, channels: int, axes: int = 2) -> list[nn.Module]:
+        """Modules for feature maps (B, channels, H, W), or (B, channels, T) for axes=1; `layer` normalizes all of a sample."""
+        if self.norm == "none":
+            return self._modules(None)
+        batch = nn.BatchNorm1d if axes == 1 else nn.BatchNorm2d
+        return self._modules(batch(channels) if self.norm == "batch" else nn.GroupNorm(1, channels))
 
     def _modules(self, norm: nn.Module | None) -> list[nn.Module]:
         found = [] if norm is None else [norm]

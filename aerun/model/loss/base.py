@@ -1,10 +1,12 @@
-"""What mse and bce share: a per-element loss, summed or averaged over the event."""
+"""What the losses share: elements summed or averaged over the event, and the output activation of losses of a residual."""
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor
 
 from aerun.checks import one_of
+from aerun.errors import AerunError
 from aerun.facts import spread
 from aerun.parts import Loss
 
@@ -32,3 +34,32 @@ class ElementLoss(Loss):
 
     def per_lambda(self, size: int) -> float:
         return float(size) if self.reduction == "mean" else 1.0
+
+
+class ResidualLoss(ElementLoss):
+    """A loss of r = x_hat - x, where x_hat = raw (activation: linear) or sigmoid(raw) (data in [0, 1] only).
+
+    Raises AerunError for a sigmoid output on data that leaves [0, 1].
+    """
+
+    def __init__(self, *, activation: str, reduction: str, low: float | None, high: float | None) -> None:
+        super().__init__(reduction=reduction)
+        self.activation = one_of("model.loss.activation", activation, ("linear", "sigmoid"))
+        if activation == "sigmoid":
+            refuse_outside_unit("model.loss.activation=sigmoid", low, high, "model.loss.activation=linear")
+
+    def residual(self, raw: Tensor, x: Tensor) -> Tensor:
+        """x_hat - x, (B, *S)."""
+        return self.activate(raw) - x
+
+    def activate(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(raw) if self.activation == "sigmoid" else raw
+
+    def deactivate(self, x: Tensor) -> Tensor:
+        return torch.logit(x, eps=0.01) if self.activation == "sigmoid" else x
+
+
+def refuse_outside_unit(asker: str, low: float | None, high: float | None, instead: str) -> None:
+    """AerunError where the data's range [low, high] is not within [0, 1]."""
+    if low is None or high is None or low < 0 or high > 1:
+        raise AerunError(f"{asker} needs data in [0, 1]; this data set's range is [{low}, {high}]. Use {instead}.")

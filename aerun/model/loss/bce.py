@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from aerun.errors import AerunError
-from aerun.model.loss.base import ElementLoss
+from aerun.model.loss.base import ElementLoss, refuse_outside_unit
 
 
 class Bce(ElementLoss):
@@ -18,10 +17,7 @@ class Bce(ElementLoss):
 
     def __init__(self, *, reduction: str, low: float | None, high: float | None) -> None:
         super().__init__(reduction=reduction)
-        if low is None or high is None or low < 0 or high > 1:
-            raise AerunError(
-                f"model/loss=bce needs data in [0, 1]; this data set's range is [{low}, {high}]. Use model/loss=mse."
-            )
+        refuse_outside_unit("model/loss=bce", low, high, "model/loss=mse")
 
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
         return binary_cross_entropy_with_logits(raw, x, reduction="none")

@@ -1,0 +1,57 @@
+"""`aerun experiment [E01 ...]`: what must hold, run and printed against what was obtained."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from aerun.errors import AerunError
+
+
+def run(argv: list[str]) -> int:
+    """The verb. 0: all that was run holds, 1: something does not, 2: a name that is not one."""
+    parser = argparse.ArgumentParser(
+        prog="aerun experiment",
+        description="Run experiments and print what they obtained against what must hold. Without names: list them.",
+        epilog="example: aerun experiment E01 E06 --short. Images are read from the folder that AERUN_DATA names; "
+        "runs whose images are not there are left out and said so.",
+    )
+    about = "experiments (E08: all its parts), or files of your own, written like those in configs/experiment"
+    parser.add_argument("names", nargs="*", metavar="E01", help=about)
+    parser.add_argument("--all", action="store_true", help="all of them")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 instead of the experiment's own")
+    parser.add_argument("--short", action="store_true", help="the first seed only, and no long runs")
+    parser.add_argument("--fresh", action="store_true", help="train again what is there already")
+    parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the tables as Markdown too")
+    parser.add_argument("--root", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where the runs go")
+    args = parser.parse_args(argv)
+
+    from aerun.experiment.catalog import catalog, chosen
+
+    if not (args.names or args.all):
+        print("\n".join(f"{name:<5} {line}" for name, line in catalog().items()))
+        return 0
+    if args.seeds is not None and args.seeds < 1:
+        raise AerunError(f"--seeds {args.seeds}: at least one is needed.")
+    paths = chosen([*catalog(), *args.names] if args.all else args.names)
+    return _decide(paths, args)
+
+
+def _decide(paths: list[Path], args: argparse.Namespace) -> int:
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)
+
+    from aerun.command.hydra_run import stop_on_signals
+    from aerun.experiment import table
+    from aerun.experiment.plan import read
+    from aerun.experiment.verdict import Settings, decide
+
+    stop_on_signals()
+    seeds = None if args.seeds is None else range(args.seeds)
+    settings = Settings(args.root, seeds, args.short, args.fresh)
+    outcomes = []
+    for experiment in [read(path) for path in paths]:
+        outcomes.append(decide(experiment, settings, lambda words: print(words, flush=True)))
+        table.show(outcomes[-1])
+    if args.output is not None:
+        table.write(outcomes, args.output)
+    return 0 if all(outcome.holds for outcome in outcomes) else 1

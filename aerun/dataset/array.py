@@ -1,0 +1,164 @@
+"""An array in a file of the user's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.checks import one_of
+from aerun.dataset import array_samples as samples
+from aerun.dataset.array_samples import Source
+from aerun.dataset.base import Data, Dataset, Split
+from aerun.dataset.frame import Frame
+from aerun.dataset.normal import normal_rows
+from aerun.dataset.partition import Cut
+from aerun.dataset.remarks import told
+from aerun.errors import AerunError
+from aerun.facts import Facts
+from aerun.preparation.base import Preparation, Unchanged
+from aerun.preparation.columns import Columns
+from aerun.preparation.scale import Scale
+from aerun.preparation.statistics import WAYS
+
+
+@dataclass(frozen=True)
+class Known:
+    """An array that has been read and split. gaps: it has missing values. unit: the stored value that means 1."""
+
+    data: Data
+    kind: str
+    unit: float
+    gaps: bool
+    classes: int | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one stored sample."""
+        return tuple(self.data.train.x.shape[1:])
+
+
+class Array(Dataset):
+    """Samples (n, D), (n, H, W), (n, C, H, W) or (n, T, F) of an npy, npz or safetensors file; pickles are never loaded.
+
+    kind auto: two axes are a table, three or four are images. Bytes stay bytes, other numbers become 32-bit. unit: the stored
+    value that means 1; auto: 255 for images of bytes, else 1. Where the training samples lie within [0, 1] behind it, all must.
+    prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values) and `Scale`.
+    Sequences may be of varying length, NaN behind the last step. labels: an array of the same npz file, or a file. The test
+    split is `test_key` of the same file, or `test_path`, or drawn at random.
+    Raises AerunError for files, shapes and values that cannot be used as they are.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        key: str | None,
+        labels: str | None,
+        test_path: str | None,
+        test_key: str | None,
+        test_labels: str | None,
+        kind: str,
+        channels: str,
+        unit: float | str,
+        val: float,
+        test: float,
+        prepare: str,
+        normal: int | str | Sequence[int | str] | None,
+        contamination: float,
+    ) -> None:
+        if path is None:
+            raise AerunError("dataset.path is not set: dataset=array dataset.path=FILE.")
+        if contamination and normal is None:
+            raise AerunError(f"dataset.contamination={contamination} needs dataset.normal.")
+        self.sources = [Source("dataset.path", Path(path).expanduser(), key, "dataset.labels", labels)]
+        if test_path is not None or test_key is not None:
+            where = self.sources[0].path if test_path is None else Path(test_path).expanduser()
+            name = key if test_key is None and where.suffix != ".npy" else test_key
+            self.sources.append(Source("dataset.test_path", where, name, "dataset.test_labels", test_labels))
+        elif test_labels is not None:
+            raise AerunError(f"dataset.test_labels={test_labels} needs dataset.test_path or dataset.test_key.")
+        self.kind = one_of("dataset.kind", kind, ("auto", *samples.KINDS))
+        self.channels = one_of("dataset.channels", channels, ("auto", "first", "last"))
+        self.prepare = one_of("dataset.prepare", prepare, ("auto", *WAYS))
+        if unit != "auto" and (isinstance(unit, str) or not 0 < unit < float("inf")):
+            raise AerunError(f"dataset.unit={unit}: must be auto or the stored value that means 1, such as 255.")
+        self.unit = None if isinstance(unit, str) else float(unit)
+        self.cut = Cut(None, None, None, val, test)
+        self.normal, self.contamination = normal, contamination
+
+    @cached_property
+    def known(self) -> Known:
+        """The array, read and split."""
+        arrays, kind = samples.read(self.sources, self.kind, self.channels)
+        sizes = [len(a) for a in arrays]
+        parts = self.cut(Frame({}, tuple((str(s.path), n) for s, n in zip(self.sources, sizes, strict=True))))
+        labels = samples.labels(self.sources, sizes)
+        rows = Data(*(Split(torch.from_numpy(r), None if labels is None else labels.codes[r]) for r in parts))
+        rows = normal_rows(rows, labels, self.normal, self.contamination)
+        data = Data(*(Split(samples.gathered(arrays, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
+        gaps = any(bool(part.x.isnan().any()) for part in (data.train, data.val, data.test))
+        unit = self.unit or (255.0 if kind == "image" and arrays[0].dtype == np.uint8 else 1.0)
+        return Known(data, kind, unit, gaps, None if labels is None else len(labels.names))
+
+    @property
+    def way(self) -> str:
+        """`prepare`, with auto decided. AerunError where it is not possible."""
+        kind, chosen = self.known.kind, self.prepare
+        if chosen == "auto":
+            return "standardize" if kind == "table" else "none"
+        if kind == "sequence" and self.known.gaps and chosen != "none":
+            raise AerunError(
+                f"dataset.prepare={chosen}: sequences of varying length are taken as they are: dataset.prepare=none."
+            )
+        return chosen
+
+    def facts(self) -> Facts:
+        known, prepared = self.known, self._prepared()
+        bounded = self.way == "minmax" or (not prepared and _within(known.data.train.x, known.unit))
+        return Facts(
+            shape=(self._columns().size,) if prepared and known.kind == "table" else known.shape,
+            kind=known.kind,
+            unit=known.unit,
+            low=0.0 if bounded else None,
+            high=1.0 if bounded else None,
+            classes=known.classes,
+            ragged=known.kind == "sequence" and known.gaps,
+            prepared_from=known.shape if prepared else None,
+        )
+
+    def _prepared(self) -> bool:
+        """Does a preparation stand between samples and model? Gaps of a table are filled in by one."""
+        return self.way != "none" or (self.known.kind == "table" and self.known.gaps)
+
+    def preparation(self) -> Preparation:
+        if not self._prepared():
+            return Unchanged()
+        if self.known.kind == "table":
+            return self._columns()
+        return Scale(shape=self.known.shape, channels=0 if self.known.kind == "image" else 1, way=self.way)
+
+    def _columns(self) -> Columns:
+        return Columns(features=samples.features(self.sources[0].path, self.known.data.train.x), way=self.way)
+
+    def load(self) -> Data:
+        known = self.known
+        if self._prepared() and known.kind == "table":
+            told("array", known.data, self._columns().features, self.way)
+        if not self._prepared() and _within(known.data.train.x, known.unit):
+            for part in (known.data.val, known.data.test):
+                if not _within(part.x, known.unit):
+                    raise AerunError(
+                        f"{self.sources[-1].path}: training samples lie in [0, 1] and others do not. dataset.prepare=minmax "
+                        "clips them to the training range, dataset.prepare=standardize has no bounds."
+                    )
+        return known.data
+
+
+def _within(x: Tensor, unit: float) -> bool:
+    """Does everything that is there lie in [0, 1] of `unit`?"""
+    low, high = x[~x.isnan()].aminmax() if x.is_floating_point() else x.aminmax()
+    return float(low) >= 0 and float(high) <= unit

@@ -1,0 +1,37 @@
+"""EMNIST, read by torchvision."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from aerun.checks import one_of
+from aerun.dataset.vision import Grey
+from aerun.facts import Facts
+
+_CLASSES = {"balanced": 47, "digits": 10, "letters": 26}
+
+
+class Emnist(Grey):
+    """Handwritten characters of NIST's Special Database 19, 28 x 28 bytes, upright.
+
+    split: balanced (112,800 + 18,800, 47 classes: digits and letters, alike ones merged), digits (240,000 + 40,000, 10 classes)
+    or letters (124,800 + 20,800, 26 classes). Cohen, Afshar, Tapson & van Schaik 2017, https://arxiv.org/abs/1702.05373;
+    public domain (NIST).
+    """
+
+    reader = "EMNIST"
+    shape = (1, 28, 28)
+
+    def __init__(self, *, root: str, download: bool, val: int, binarize: str, split: str) -> None:
+        super().__init__(root=root, download=download, val=val, binarize=binarize)
+        self.part = one_of("dataset.split", split, tuple(_CLASSES))
+
+    def facts(self) -> Facts:
+        return replace(super().facts(), classes=_CLASSES[self.part])
+
+    def _open(self, train: bool) -> Any:
+        from torchvision import datasets
+
+        found = datasets.EMNIST(str(self.root), split=self.part, train=train, download=self.download)
+        first = 1 if self.part == "letters" else 0  # letters count from 1
+        return SimpleNamespace(data=found.data.transpose(1, 2), targets=found.targets - first)  # the files hold them lying

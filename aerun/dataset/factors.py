@@ -1,0 +1,39 @@
+"""Independent Gaussian factors behind a rotation."""
+
+from collections.abc import Sequence
+
+import torch
+
+from aerun.checks import at_least, integer
+from aerun.dataset.generated import Drawn, Generated, generator, orthonormal, samples
+from aerun.errors import AerunError
+from aerun.facts import Facts
+
+
+class Factors(Generated):
+    """x = Q f + noise eps: f_j ~ N(0, variances_j) independent, Q (size, f) with orthonormal columns, eps ~ N(0, I).
+
+    Variances that differ make the directions of the factors those of the principal components, so that they can be told
+    apart; a rotation-blind model need not find them (Rolinek, Zietlow & Martius 2019, https://arxiv.org/abs/1812.06775).
+    Raises AerunError for variances that are not positive or equal each other, and for a `size` below their number.
+    """
+
+    def __init__(self, *, variances: Sequence[float], size: int, noise: float, n: int, seed: int) -> None:
+        self.variances = [at_least("dataset.variances", v, 1e-12) for v in variances]
+        if not self.variances or len(set(self.variances)) < len(self.variances):
+            raise AerunError(
+                f"dataset.variances={list(variances)}: must differ: equal ones cannot be told apart."
+            )
+        self.size = integer("dataset.size", size, len(self.variances))
+        self.noise, self.n, self.seed = at_least("dataset.noise", noise, 0), samples(n), seed
+        generator(seed)
+
+    def facts(self) -> Facts:
+        return Facts(shape=(self.size,), kind="table", unit=1.0, low=None, high=None, classes=None)
+
+    def draw(self) -> Drawn:
+        g = generator(self.seed)
+        mixing = orthonormal(self.size, len(self.variances), g)
+        factors = torch.randn(self.n, len(self.variances), generator=g) * torch.tensor(self.variances).sqrt()
+        noise = self.noise * torch.randn(self.n, self.size, generator=g)
+        return Drawn(factors @ mixing.t() + noise, None, factors)

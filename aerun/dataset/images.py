@@ -1,0 +1,121 @@
+"""The user's own pictures, from a folder."""
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from aerun.checks import integer, one_of
+from aerun.dataset import decoded, listing
+from aerun.dataset.base import Data, Dataset
+from aerun.dataset.image_files import Shape, UnreadableError, header, strict, suffixes
+from aerun.errors import AerunError
+from aerun.facts import Facts
+
+_PEEKED = 32  # headers that are looked at before anything is built
+_SIDE = 64  # of images whose sizes differ, where none is asked for
+
+log = logging.getLogger("aerun")
+
+
+class Images(Dataset):
+    """Images (C, H, W) as bytes, from every file below the folder `path` that Pillow reads.
+
+    Folders below `path` are classes; where they are train, val and test they are the splits, with the classes below. What is
+    not given is drawn: the shares `val` and `test`, the same ones in every run.
+    size: null (as they are, where all are alike; else 64 x 64, which is told), N or [height, width]. crop: center (scaled to
+    cover the size, the rest cut off evenly) or none (stretched). channels: 1 (grey), 3 (colour), or auto: colour where one
+    of the files that are looked at first has it. Transparent places become white, 16 bits become 8, EXIF's orientation is
+    applied, of several frames the first is taken. normal, contamination: the anomaly protocol, see `normal_only`.
+    memory: GB that the samples may take, null for half of what is free; more are decoded once into a file in `cache` (null:
+    aerun's folder in the user's cache) and read from there; so are 5,000 images or more, which start sooner the next time.
+    Files that cannot be read are left out, counted and named; above 1 % they are refused with AerunError.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        size: int | Sequence[int] | None,
+        crop: str,
+        channels: str | int,
+        val: float,
+        test: float,
+        normal: int | str | Sequence[int | str] | None,
+        contamination: float,
+        memory: float | None,
+        cache: str | None,
+    ) -> None:
+        self.root = listing.folder("dataset.path", path, "your images")
+        self.where = f"dataset.path={path}"
+        if not self.root.is_dir():
+            raise AerunError(f"{self.where}: is a file; give the folder that holds the images.")
+        self.size = size_of(size)
+        self.crop = one_of("dataset.crop", crop, ("center", "none")) == "center"
+        self.channels = one_of("dataset.channels", str(channels), ("auto", "1", "3"))
+        self.shares = listing.shares(val, test)
+        self.normal = listing.protocol(normal, contamination)
+        self.memory, self.cache = gigabytes(memory), cache
+
+    def facts(self) -> Facts:
+        shape, classes = self._files.shape, len(self._files.listing.classes)
+        event = (shape.channels, shape.height, shape.width)
+        return Facts(shape=event, kind="image", unit=255.0, low=0.0, high=1.0, classes=classes or None)
+
+    def load(self) -> Data:
+        return decoded.load(self._files, self.memory, self.cache)
+
+    @cached_property
+    def _files(self) -> decoded.Images:
+        files, others = listing.scan(self.root, suffixes())
+        if not files:
+            raise AerunError(f"{self.where}: no images are there ({others} other files).")
+        if others:
+            log.info("%s: %d files that are no images are passed over.", self.where, others)
+        found = listing.arrange([f.name for f in files], self.where, *self.shares).only(*self.normal)
+        return decoded.Images(self.root, files, found, self._peeked([f.name for f in files]), self.where)
+
+    def _peeked(self, names: list[str]) -> Shape:
+        """What every image becomes, from the headers of a few."""
+        seen = _headers(self.root, names, self.where)
+        sizes = sorted({(h, w) for h, w, _ in seen})
+        channels = int(self.channels) if self.channels != "auto" else 3 if any(c for _, _, c in seen) else 1
+        height, width = self.size or sizes[0]
+        if self.size is None and len(sizes) > 1:
+            height = width = _SIDE
+            some = ", ".join(f"{h} x {w}" for h, w in sizes[:3])
+            words = "%s: sizes differ (%s%s): all are brought to %d x %d; dataset.size=N or [H,W] says otherwise."
+            log.warning(words, self.where, some, ", ..." if len(sizes) > 3 else "", height, width)
+        resize, guessed = self.size is not None or len(sizes) > 1, self.channels == "auto" and channels == 1
+        return Shape(channels, height, width, resize=resize, crop=self.crop, guessed=guessed)
+
+
+def _headers(root: Path, names: list[str], where: str) -> list[tuple[int, int, bool]]:
+    """(height, width, coloured?) of files from all over the folder."""
+    found, wrong = [], []
+    with strict():
+        for name in names[:: max(1, len(names) // _PEEKED)]:
+            try:
+                found.append(header(root / name))
+            except UnreadableError as e:
+                wrong.append(f"{name}: {e}")
+    if not found:
+        raise AerunError(f"{where}: none of the {len(wrong)} files that were tried is an image that can be read ({wrong[0]}).")
+    return found
+
+
+def size_of(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """(height, width), or None, from `dataset.size`."""
+    if size is None:
+        return None
+    sides = [size, size] if isinstance(size, int) else list(size)
+    if len(sides) != 2:
+        raise AerunError(f"dataset.size={sides}: must be null, N or [HEIGHT,WIDTH].")
+    return integer("dataset.size", sides[0], 1), integer("dataset.size", sides[1], 1)
+
+
+def gigabytes(memory: float | None) -> float | None:
+    """`dataset.memory` if it is null or positive, else AerunError."""
+    if memory is not None and not 0 < memory < float("inf"):
+        raise AerunError(f"dataset.memory={memory}: must be a number of GB above 0, or null for half of what is free.")
+    return memory

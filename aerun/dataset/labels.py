@@ -1,0 +1,75 @@
+"""The classes of samples: labels for evaluation, never for training, and which of them count as normal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.dataset.frame import Frame
+from aerun.errors import AerunError, nearest
+
+_MOST = 1000
+_NORMAL = {"0": 0, "0.0": 0, "false": 0, "no": 0, "normal": 0, "inlier": 0}
+_ANOMALY = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "anomaly": 1, "outlier": 1}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """codes (n,) int64, places in `names`."""
+
+    codes: Tensor
+    names: tuple[str, ...]
+
+    def places(self, normal: int | str | Sequence[int | str]) -> list[int]:
+        """The places of the classes that `dataset.normal` names, else AerunError."""
+        asked = [normal] if isinstance(normal, int | str) else list(normal)
+        for name in map(str, asked):
+            if name not in self.names:
+                shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
+                raise AerunError(f"dataset.normal={name}: no such class{nearest(name, self.names)}; there are {shown}.")
+        return [self.names.index(str(name)) for name in asked]
+
+
+def by_class(frame: Frame, name: str) -> Labels:
+    """The column that `dataset.label` names. AerunError for a row without a class, and for what are not classes."""
+    column = frame.column("dataset.label", name).as_text()
+    gone = np.isnan(column.values)
+    if gone.any():
+        raise AerunError(f"{frame.where(name, int(gone.argmax()))}: has no label. Mend it, or dataset.drop=[{name}].")
+    names = _ordered(column.words)
+    if len(names) > max(2, min(_MOST, len(frame) // 2)):
+        raise AerunError(
+            f"dataset.label={name}: {len(names)} different values in {len(frame)} rows of {frame.file} are not classes. "
+            f"dataset.drop=[{name}] leaves the column out."
+        )
+    place = {n: i for i, n in enumerate(names)}
+    codes = np.array([place[w] for w in column.words])[column.values.astype(np.int64)]
+    return Labels(torch.from_numpy(codes), names)
+
+
+def _ordered(words: Sequence[str]) -> tuple[str, ...]:
+    """Numbers by size, words by the alphabet."""
+    whole = all(w.removeprefix("-").isdigit() for w in words)
+    return tuple(sorted(words, key=int)) if whole else tuple(sorted(words))
+
+
+def by_flag(frame: Frame, name: str) -> Labels:
+    """The column that `dataset.anomaly` names, as the classes normal and anomaly. AerunError for anything but a yes or a no."""
+    column = frame.column("dataset.anomaly", name).as_text()
+    known = {**_NORMAL, **_ANOMALY}
+    wrong = np.isnan(column.values)
+    for place, word in enumerate(column.words):
+        wrong |= (column.values == place) & (word.lower() not in known)
+    if wrong.any():
+        row = int(wrong.argmax())
+        word = "" if np.isnan(column.values[row]) else column.words[int(column.values[row])]
+        raise AerunError(
+            f"{frame.where(name, row)}: '{word}' is neither {'/'.join(_NORMAL)} nor {'/'.join(_ANOMALY)}. For other classes: "
+            f"dataset.label={name} dataset.normal=[...]."
+        )
+    codes = np.array([known[w.lower()] for w in column.words])[column.values.astype(np.int64)]
+    if len(set(codes.tolist())) < 2:
+        raise AerunError(f"dataset.anomaly={name}: marks {'every' if codes.all() else 'no'} row of {frame.file}.")
+    return Labels(torch.from_numpy(codes), ("normal", "anomaly"))

@@ -1,0 +1,77 @@
+"""The anomaly protocol: a model learns what is normal, and is tested on everything."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from aerun.dataset.base import Data, Split
+from aerun.dataset.labels import Labels
+from aerun.errors import AerunError
+from aerun.facts import Facts
+
+_SEED = 20181  # the draw of anomalies belongs to the data set, not to the run
+
+
+def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: float, seed: int) -> Data:
+    """Training and validation hold the classes `normal` alone; the test split stays as it is, prevalence included.
+
+    What else was in the training and validation splits is left out. contamination: the share of the training samples that
+    are not normal after all, drawn by `seed` from those that were left out of training; validation stays clean, so that
+    thresholds taken from it are of normal data. After Ruff et al. 2018, https://proceedings.mlr.press/v80/ruff18a.html.
+    Raises AerunError without labels, for a class that is not there, where every class is normal, and where there are not so
+    many anomalies.
+    """
+    if not 0 <= contamination < 0.5:
+        raise AerunError(f"dataset.contamination={contamination}: must lie between 0 and 0.5: most of the data are normal.")
+    if data.train.y is None or data.val.y is None:
+        raise AerunError("dataset.normal needs labels, and this data set has none.")
+    count = facts.classes or int(data.train.y.max()) + 1
+    if wrong := [c for c in normal if not 0 <= c < count]:
+        raise AerunError(f"dataset.normal={list(normal)}: no class {wrong[0]}; the classes are 0..{count - 1}.")
+    if not 0 < len(set(normal)) < count:
+        raise AerunError(
+            f"dataset.normal={list(normal)}: names {'every class' if normal else 'no class'}: nothing to tell apart."
+        )
+    kept = _rows(data.train.y, normal)
+    kept = torch.cat([kept, _drawn(data.train.y, normal, contamination, len(kept), seed)])
+    train, val = data.train.take(kept), data.val.take(_rows(data.val.y, normal))
+    for part, samples in (("training", train), ("validation", val)):
+        if not len(samples):
+            raise AerunError(f"dataset.normal={list(normal)}: the {part} split holds no sample of these classes.")
+    return Data(train, val, data.test)
+
+
+def normal_rows(
+    rows: Data, labels: Labels | None, normal: int | str | Sequence[int | str] | None, contamination: float
+) -> Data:
+    """`normal_only` for splits given as numbers of rows, the classes named as the labels name them; all rows for None."""
+    if normal is None:
+        return rows
+    classes = 0 if labels is None else len(labels.names)
+    facts = Facts(shape=(1,), kind="table", unit=1.0, low=None, high=None, classes=classes or None)
+    return normal_only(rows, facts, [] if labels is None else labels.places(normal), contamination, _SEED)
+
+
+def _rows(y: Tensor, normal: Sequence[int]) -> Tensor:
+    return torch.isin(y, torch.tensor(list(normal))).nonzero().flatten()
+
+
+def _drawn(y: Tensor, normal: Sequence[int], share: float, clean: int, seed: int) -> Tensor:
+    """Rows of anomalies, so many that they are `share` of the whole."""
+    others = (~torch.isin(y, torch.tensor(list(normal)))).nonzero().flatten()
+    count = round(share * clean / (1 - share))
+    if count > len(others):
+        most = len(others) / (len(others) + clean)
+        raise AerunError(
+            f"dataset.contamination={share}: asks for {count} anomalies among the training samples; there are {len(others)}. "
+            f"At most {most:.3g}."
+        )
+    return others[torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))[:count]]
+
+
+def anomalies(samples: Split, normal: Sequence[int]) -> Tensor:
+    """(n,) True where a sample is not of the classes `normal`: the truth that scores are held against."""
+    if samples.y is None:
+        raise AerunError("anomalies are told by labels, and this data set has none.")
+    return ~torch.isin(samples.y, torch.tensor(list(normal)))

@@ -1,0 +1,105 @@
+"""Tables in files: which reader a file needs, and from rows of cells to columns."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from aerun.dataset.bounds import refuse_beyond
+from aerun.dataset.column import Cells, duplicates, is_number
+from aerun.dataset.frame import Frame
+from aerun.dataset.read_text import Row, rows_of
+from aerun.errors import AerunError, nearest
+
+_CHUNK = 65_536  # rows read at a time
+_TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
+_BINARY = (".parquet", ".pq", ".feather", ".arrow", ".xlsx")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read. header: auto, true or false. text: columns whose cells are words, whatever they look like.
+    drop: columns left out; with `loose`, those that are not there are no mistake.
+    """
+
+    delimiter: str
+    header: str
+    encoding: str
+    text: frozenset[str] = frozenset()
+    drop: frozenset[str] = frozenset()
+    loose: bool = False
+
+
+def read_table(key: str, path: Path, reading: Reading) -> Frame:
+    """The table in the file that the setting `key` names. AerunError names the line, row or column that is wrong."""
+    if not path.is_file():
+        raise AerunError(f"{key}={path}: {'is a folder; a table is one file' if path.is_dir() else 'no such file'}.")
+    name = path.name.removesuffix(".gz")
+    suffix = Path(name).suffix.lower()
+    if suffix in (".npy", ".npz", ".safetensors"):
+        raise AerunError(f"{key}={path}: holds arrays. Use dataset=array dataset.path={path}.")
+    if suffix not in _TEXT + _BINARY or (suffix in _BINARY and name != path.name):
+        raise AerunError(
+            f"{key}={path}: a table's name ends in {', '.join(_TEXT)}, one of these and .gz, or {', '.join(_BINARY)}."
+        )
+    try:
+        return _read(path, suffix, reading)
+    except OSError as e:
+        raise AerunError(f"{key}={path}: cannot be read: {e.strerror or e}.") from e
+
+
+def _read(path: Path, suffix: str, reading: Reading) -> Frame:
+    if suffix in _TEXT:
+        return table_of(rows_of(path, reading.encoding, reading.delimiter), str(path), reading)
+    from aerun.dataset import read_binary
+
+    if suffix == ".xlsx":
+        return table_of(read_binary.sheet(path), str(path), reading)
+    return read_binary.arrow(path, suffix, reading)
+
+
+def table_of(rows: Iterable[Row], file: str, reading: Reading) -> Frame:
+    """Rows of cells -> columns."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        raise AerunError(f"{file}: is empty.")
+    headed = reading.header == "true" or (reading.header == "auto" and not all(is_number(cell) for cell in first[1]))
+    names = [c.strip() for c in first[1]] if headed else [f"c{i + 1}" for i in range(len(first[1]))]
+    names = checked_names(file, names, reading)
+    columns = {n: Cells(file, n, n in reading.text) for n in names if n not in reading.drop}
+    count, even = 0, _even(rows if headed else chain([first], rows), file, len(names))
+    while chunk := list(islice(even, _CHUNK)):
+        count += len(chunk)
+        refuse_beyond(file, 12.0 * count * len(columns))  # 8 bytes a cell here, 4 as a sample
+        for name, cells in zip(names, zip(*chunk, strict=True), strict=True):
+            if name in columns:
+                columns[name].add(cells)
+    if not count:
+        raise AerunError(f"{file}: has a header and no rows.")
+    return Frame({n: c.column() for n, c in columns.items()}, ((file, count),))
+
+
+def checked_names(file: str, names: list[str], reading: Reading) -> list[str]:
+    """The names, unnamedN for the N-th where it has none. AerunError for one that occurs twice or has to be dropped."""
+    named = [name or f"unnamed{i}" for i, name in enumerate(names, 1)]
+    if twice := duplicates(named):
+        raise AerunError(f"{file}: two columns are named '{twice[0]}'.")
+    for place, (name, given) in enumerate(zip(named, names, strict=True), 1):
+        if not given and name not in reading.drop:
+            raise AerunError(
+                f"{file}: column {place} has no name. Name it, or dataset.drop=[{name}] (row numbers, as pandas writes them)."
+            )
+    for name in () if reading.loose else sorted(reading.drop):
+        if name not in named:
+            raise AerunError(f"dataset.drop: {file} has no column '{name}'{nearest(name, named)}.")
+    return named
+
+
+def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[str]]:
+    for line, row in rows:
+        if len(row) != width:
+            raise AerunError(
+                f"{file}, line {line}: {len(row)} fields, and {width} in the first line. Quote fields that hold the delimiter."
+            )
+        yield row

@@ -1,0 +1,58 @@
+"""How probable are data under a model with a prior: the log-likelihood by importance sampling."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.errors import AerunError
+from aerun.regularizer.iwae import code_log_ratio
+from aerun.trainer.batches import rows_that_fit
+from aerun.vocabulary import Pass, call
+
+
+@torch.no_grad()
+def log_likelihood(model: Autoencoder, x: Tensor, samples: int, valid: Tensor | None = None) -> Tensor:
+    """log p(x_i) of samples x (B, *S) in nats, estimated as log (1/K) sum_k p(x_i|z_ik) p(z_ik) / q(z_ik|x_i); (B,), float64.
+
+    samples: K, 500 or more for a figure to publish. On average the estimate is below the truth, less so as K grows (Burda
+    et al. 2016, https://arxiv.org/abs/1509.00519). z_ik are drawn from the posterior of the clean sample, in eval mode, a
+    part of the K at a time. valid: (B, T), the real steps of sequences. The loss must be a negative log-likelihood in nats: bce
+    on binary samples (draw them first where grey values are probabilities), gaussian, categorical; mse counts as one of
+    variance 1/2 without its constant. Draws from torch's random numbers. Raises AerunError for K < 1, a bottleneck without a
+    posterior and prior, and a loss that is averaged over elements.
+    """
+    _refuse(model, samples)
+    was = model.training
+    model.eval()
+    names = model.bottleneck(model.arch.encode(x, valid=valid))
+    posterior, prior = names["posterior"], names["prior"]
+    total = x.new_full((len(x),), -math.inf, dtype=torch.float64)
+    left, most = samples, max(1, rows_that_fit(model.facts.size) // len(x))
+    while left > 0:
+        z = posterior.sample(torch.Size([min(left, most)]))  # (K', B, d)
+        found = code_log_ratio(z, posterior, prior).double() - _losses(model, z, x, valid).double()
+        total = torch.logaddexp(total, found.logsumexp(0))
+        left -= len(z)
+    model.train(was)
+    return total - math.log(samples)
+
+
+def _losses(model: Autoencoder, z: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
+    """Losses (K, B) of codes z (K, B, d, *grid)."""
+    k = len(z)
+    names: Pass = {"x": x.repeat(k, *[1] * (x.ndim - 1)), "valid": None if valid is None else valid.repeat(k, 1)}
+    names["mask"] = torch.zeros_like(names["x"], dtype=torch.bool)
+    names["raw"] = model.arch.decode(z.flatten(0, 1), names["valid"])
+    losses: Tensor = call(model.loss, names)
+    return losses.reshape(k, -1)
+
+
+def _refuse(model: Autoencoder, samples: int) -> None:
+    if samples < 1:
+        raise AerunError(f"samples={samples}: a likelihood needs at least 1 code a sample.")
+    if not {"posterior", "prior"} <= model.bottleneck.offers:
+        raise AerunError("a likelihood needs a code with a posterior and a prior: model/bottleneck=gaussian.")
+    if model.loss.per_lambda(2) != 1:
+        raise AerunError("model.loss.reduction=mean: not a log-likelihood. Use model.loss.reduction=sum.")

@@ -1,0 +1,24 @@
+"""How near a linear autoencoder is to PCA."""
+
+import torch
+
+from aerun.evaluate import pca
+from aerun.experiment.trained import Trained
+
+
+@torch.no_grad()
+def measure(trained: Trained) -> dict[str, float]:
+    """train and test: squared error over that of PCA with as many components, fitted on the training split; at least 1 on that
+    split for a linear decoder. angle: the largest angle, in degrees, between the decoder's columns and the components.
+
+    Baldi & Hornik 1989, https://doi.org/10.1016/0893-6080(89)90014-2.
+    """
+    model, data = trained.autoencoder, trained.data
+    baseline = pca.fit(lambda: trained.batches(data.train), model.code_elements)
+    found = {}
+    for name, split in (("train", data.train), ("test", data.test)):
+        x = trained.samples(split)
+        found[name] = float((model(x) - x).double().square().sum() / (baseline(x) - x).double().square().sum())
+    basis = torch.linalg.qr(model.arch.decoder_weights()[0].double())[0]
+    cosines = torch.linalg.svdvals(basis.t() @ baseline.components.double())
+    return {**found, "angle": float(torch.rad2deg(torch.acos(cosines.clamp(max=1)).max()))}

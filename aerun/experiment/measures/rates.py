@@ -1,0 +1,23 @@
+"""Whether units are on as often as they were asked to be."""
+
+import torch
+
+from aerun.errors import AerunError
+from aerun.experiment.trained import Trained
+from aerun.regularizer.rate import Rate
+
+_NEAR = 0.1
+
+
+def measure(trained: Trained) -> dict[str, float]:
+    """On the training split, rho_j = mean_i z_ij: its 5, 50 and 95 % quantiles over units, and near, the share of units
+    within 10 % of the rho that was asked for. AerunError without regularizer=rate.
+    """
+    terms = trained.autoencoder.terms
+    rate = terms["rate"].regularizer if "rate" in terms else None
+    if not isinstance(rate, Rate):
+        raise AerunError("measures: rates: needs regularizer=rate.")
+    found = trained.codes(trained.data.train).mean(0)
+    low, middle, high = torch.quantile(found, found.new_tensor([0.05, 0.5, 0.95])).tolist()
+    near = ((found - rate.rho).abs() <= _NEAR * rate.rho).float().mean()
+    return {"q05": low, "median": middle, "q95": high, "near": float(near)}

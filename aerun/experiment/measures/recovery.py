@@ -1,0 +1,29 @@
+"""Did a sparse model find the planted dictionary again?"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from aerun.dataset.dictionary import Dictionary
+from aerun.errors import AerunError
+from aerun.experiment.trained import Trained
+
+_FOUND = 0.9
+
+
+@torch.no_grad()
+def measure(trained: Trained) -> dict[str, float]:
+    """mmcs: mean over planted atoms of their largest cosine with a column of the decoder; found: share of atoms where it
+    exceeds 0.9. AerunError for another data set than `dictionary`.
+
+    Sharkey, Braun & Millidge 2022, https://www.alignmentforum.org/posts/z6QQJbtpkEAX3Aojj.
+    """
+    if not isinstance(trained.dataset, Dictionary):
+        raise AerunError("measures: recovery: needs dataset=dictionary.")
+    best = cosines(trained.autoencoder.arch.decoder_weights()[0].detach().cpu(), trained.dataset.atoms())
+    return {"mmcs": float(best.mean()), "found": float((best > _FOUND).float().mean())}
+
+
+def cosines(columns: Tensor, atoms: Tensor) -> Tensor:
+    """Largest cosine of each atom, (size, atoms) -> (atoms,), with a column (size, d)."""
+    return (normalize(atoms, dim=0).t() @ normalize(columns, dim=0)).max(1).values

@@ -1,0 +1,121 @@
+"""Experiments as they are written in configs/experiment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aerun.checks import integer, known, one_of
+from aerun.command.catalog import summary
+from aerun.errors import AerunError, nearest
+from aerun.experiment import formula
+
+_KEYS = ("must", "budget", "seeds", "runs", "checks")
+OVER = ("every", "median")  # how a check is judged over seeds
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command line, trained once per seed. `measures`: what is asked of the trained model beside its results.
+
+    long: left out of a short pass. seeds: its own, where the experiment's are too many for it. weights: those that are
+    measured, `best` by validation, or `last` where convergence itself is the question.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    measures: tuple[str, ...] = ()
+    long: bool = False
+    seeds: tuple[int, ...] | None = None
+    weights: str = "best"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A formula over figures of runs with the same seed, and its bounds; without any it is only reported."""
+
+    name: str
+    formula: str
+    at_least: float | None = None
+    at_most: float | None = None
+    over: str = "every"
+    measured: str = ""
+    published: str = ""
+
+    @property
+    def runs(self) -> set[str]:
+        """Names of the runs that the formula reads."""
+        return {run for run, _ in formula.references(self.formula)}
+
+    @property
+    def required(self) -> str:
+        """The bounds in words."""
+        bounds = [f">= {self.at_least:g}" if self.at_least is not None else ""]
+        bounds.append(f"<= {self.at_most:g}" if self.at_most is not None else "")
+        words = " and ".join(b for b in bounds if b)
+        return f"{words}, {'median' if self.over == 'median' else 'every seed'}" if words else "reported"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Runs and what must hold of them. budget: seconds on one CPU thread, without the long runs."""
+
+    id: str
+    title: str
+    must: str
+    source: str
+    budget: int
+    seeds: tuple[int, ...]
+    runs: dict[str, Run]
+    checks: list[Check]
+
+
+def read(path: Path) -> Experiment:
+    """An experiment's file; AerunError where it is not one."""
+    node = _node(path)
+    common = tuple(node.get("common", ()))
+    found = Experiment(
+        id=path.stem.upper(),
+        title=summary(path),
+        must=" ".join(node["must"].split()),
+        source=" ".join(node.get("source", "").split()),
+        budget=integer("budget", node["budget"], 1),
+        seeds=tuple(node["seeds"]),
+        runs={name: _run(name, run, common) for name, run in node["runs"].items()},
+        checks=[_check(path.stem, check) for check in node["checks"]],
+    )
+    for check in found.checks:
+        for run in sorted(check.runs - set(found.runs)):
+            raise AerunError(f"{path.stem}: {check.formula}: no run {run}{nearest(run, found.runs)}.")
+    return found
+
+
+def _node(path: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    try:
+        node: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except Exception as e:
+        raise AerunError(f"{path}: cannot be read: {str(e).splitlines()[0]}") from e
+    if not isinstance(node, dict):
+        raise AerunError(f"{path}: not an experiment: a table of {', '.join(_KEYS)}.")
+    known(path.stem, node, (*_KEYS, "source", "common"))
+    for key in _KEYS:
+        if key not in node:
+            raise AerunError(f"{path}: {key} is missing.")
+    return node
+
+
+def _run(name: str, node: Mapping[str, Any], common: tuple[str, ...]) -> Run:
+    known(f"runs.{name}", node, ("overrides", "measures", "long", "seeds", "weights"))
+    seeds = tuple(node["seeds"]) if "seeds" in node else None
+    overrides, measures = (*common, *node.get("overrides", ())), tuple(node.get("measures", ()))
+    weights = one_of(f"runs.{name}.weights", node.get("weights", "best"), ("best", "last"))
+    return Run(name, overrides, measures, bool(node.get("long", False)), seeds, weights)
+
+
+def _check(experiment: str, node: Mapping[str, Any]) -> Check:
+    known(f"{experiment}.checks", node, ("name", "formula", "at_least", "at_most", "over", "measured", "published"))
+    check = Check(**{**node, "measured": str(node.get("measured", "")), "published": str(node.get("published", ""))})
+    one_of(f"{experiment}.checks.over", check.over, OVER)
+    return check

@@ -1,0 +1,95 @@
+"""One run of an experiment: compose, train or take what is there, measure."""
+
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aerun.build import Config, build
+from aerun.dataset.vision import Grey
+from aerun.experiment.measures import measure
+from aerun.experiment.plan import Run
+from aerun.experiment.trained import load
+from aerun.folder import Folder
+
+_FIGURES = "figures.json"
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved config of a command line."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from aerun.command.hydra_run import resolved
+    from aerun.paths import config_dir
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return resolved(compose("config", list(overrides)))
+
+
+def missing(cfg: Config) -> str:
+    """Why this run cannot be done here: its files are not there. Empty where it can."""
+    dataset = build(cfg).dataset
+    if isinstance(dataset, Grey) and not dataset.present():
+        return f"{dataset.reader} is not in {dataset.root}: set AERUN_DATA to the folder that holds it"
+    return ""
+
+
+def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tuple[dict[str, float], bool]:
+    """Figures of one run in the folder `where`, and whether it was there already, complete and with the same config."""
+    folder = Folder(where)
+    reused = not fresh and _complete(folder, cfg)
+    if not reused:
+        if (where / "config.yaml").exists():
+            shutil.rmtree(where)
+        from aerun.train import train
+
+        with _log_into(where):
+            train(cfg, where, command)
+    results = folder.read()  # what is not finite stands there as null
+    numbers = {k: math.nan if v is None else float(v) for k, v in results.items() if v is None or isinstance(v, int | float)}
+    return {**numbers, **_measured(run, cfg, folder)}, reused
+
+
+def _complete(folder: Folder, cfg: Config) -> bool:
+    from omegaconf import OmegaConf
+
+    if folder.read().get("status") != "completed":
+        return False
+    return folder.config() == OmegaConf.to_container(OmegaConf.create(dict(cfg)))
+
+
+def _measured(run: Run, cfg: Config, folder: Folder) -> dict[str, float]:
+    """What the run's measures say, kept in its folder as NAME/FIGURE; what is there is not asked again."""
+    kept: dict[str, float] = folder.read(_FIGURES)
+    wanted = [name for name in run.measures if not any(k.startswith(f"{name}/") for k in kept)]
+    if wanted:
+        trained = load(cfg, folder.path, run.weights)
+        for name in wanted:
+            began = time.perf_counter()
+            kept = {**kept, **{f"{name}/{k}": v for k, v in measure(name, trained).items()}}
+            kept[f"{name}/seconds"] = time.perf_counter() - began
+        (folder.path / _FIGURES).write_text(json.dumps(kept, indent=1) + "\n")
+    return kept
+
+
+@contextmanager
+def _log_into(where: Path) -> Iterator[None]:
+    """The run's own log file, as a run of the command line has."""
+    where.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(where / "aerun.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("aerun")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,110 @@
+"""From runs to verdicts: who ran, what each check obtained, and whether it holds."""
+
+import shlex
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aerun.errors import TrainingError
+from aerun.experiment import formula
+from aerun.experiment.measures import refuse_unknown
+from aerun.experiment.plan import Check, Experiment, Run
+from aerun.experiment.run import composed, missing, perform
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check: its value for each seed; holds: None where it is only reported or could not be judged, `why` then says."""
+
+    check: Check
+    values: list[float]
+    holds: bool | None
+    why: str = ""
+
+
+@dataclass
+class Outcome:
+    """What became of an experiment. seconds: of each run's training and measures, over seeds."""
+
+    experiment: Experiment
+    seeds: tuple[int, ...]
+    verdicts: list[Verdict] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """No check fails and no run failed; what was left out says so itself."""
+        return not self.failed and all(v.holds is not False for v in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How experiments are run: which seeds (None: their own), without long runs, where, and anew or not."""
+
+    root: Path
+    seeds: Sequence[int] | None = None
+    short: bool = False
+    fresh: bool = False
+
+
+def decide(experiment: Experiment, settings: Settings, tell: Callable[[str], None]) -> Outcome:
+    """Run what is to be run, one after another, and judge the checks. `tell` hears of each run.
+
+    Every run is composed before the first is trained: AerunError for one that is wrong.
+    """
+    seeds = tuple(experiment.seeds if settings.seeds is None else settings.seeds)
+    outcome = Outcome(experiment, seeds[:1] if settings.short else seeds)
+    for run in experiment.runs.values():
+        refuse_unknown(run.measures)
+        why = "long" if run.long and settings.short else missing(composed(run.overrides))
+        if why:
+            outcome.left_out[run.name] = why
+            tell(f"{experiment.id} {run.name}: left out: {why}")
+    figures = {run.name: _seeds_of(run, outcome, settings, tell) for run in experiment.runs.values()}
+    outcome.verdicts = [_judge(check, figures, outcome) for check in experiment.checks]
+    return outcome
+
+
+def _seeds_of(run: Run, outcome: Outcome, settings: Settings, tell: Callable[[str], None]) -> dict[int, dict[str, float]]:
+    """Figures of one run by seed; none where it is left out or fails."""
+    found = dict[int, dict[str, float]]()
+    if run.name in outcome.left_out:
+        return found
+    for seed in outcome.seeds if run.seeds is None else run.seeds[: len(outcome.seeds)]:
+        title, typed = f"{outcome.experiment.id} {run.name} seed {seed}", [*run.overrides, f"seed={seed}"]
+        where, began = settings.root / outcome.experiment.id / run.name / f"seed={seed}", time.perf_counter()
+        try:
+            found[seed], reused = perform(run, composed(typed), where, shlex.join(["aerun", *typed]), settings.fresh)
+        except TrainingError as e:
+            outcome.failed[run.name] = f"seed {seed}: {e}"
+            tell(f"{title}: failed: {e}")
+            return {}
+        outcome.seconds.setdefault(run.name, []).append(_seconds(found[seed]))
+        took = "there already" if reused else f"{time.perf_counter() - began:.1f} s"
+        tell(f"{title}: {took}, test SE {found[seed]['test/se']:.4g} (PCA {found[seed]['pca/se']:.4g})")
+    return found
+
+
+def _seconds(figures: dict[str, float]) -> float:
+    """Of the run and of its measures."""
+    return figures["seconds"] + sum(v for k, v in figures.items() if k.endswith("/seconds"))
+
+
+def _judge(check: Check, figures: dict[str, dict[int, dict[str, float]]], outcome: Outcome) -> Verdict:
+    for run in sorted(check.runs):
+        if run in outcome.failed:
+            return Verdict(check, [], False, f"{run} failed")
+        if run in outcome.left_out:
+            return Verdict(check, [], None, f"{run} left out: {outcome.left_out[run]}")
+    common = set.intersection(*(set(figures[run]) for run in check.runs))
+    values = [formula.value(check.formula, {run: figures[run][seed] for run in check.runs}) for seed in sorted(common)]
+    judged = values if check.over == "every" else [statistics.median(values)]
+    if check.at_least is None and check.at_most is None:
+        return Verdict(check, values, None)
+    low = -float("inf") if check.at_least is None else check.at_least
+    high = float("inf") if check.at_most is None else check.at_most
+    return Verdict(check, values, all(low <= v <= high for v in judged))

@@ -1,0 +1,121 @@
+"""What writes a sequence from a code: fed with the code alone at every step, or with its own last output too."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Function = Callable[[Tensor], Tensor]
+State = tuple[Tensor, ...]  # (h, c) of an lstm, (h,) of a gru
+CELLS: dict[str, tuple[type[nn.RNNBase], type[nn.RNNCellBase]]] = {
+    "lstm": (nn.LSTM, nn.LSTMCell),
+    "gru": (nn.GRU, nn.GRUCell),
+}
+
+
+def remembering(cells: nn.Module, cell: str, hidden: int) -> None:
+    """Let an lstm's forget gates start open (bias 1; Jozefowicz et al. 2015, https://proceedings.mlr.press/v37/jozefowicz15.html)."""
+    if cell == "gru":
+        return
+    for name, bias in cells.named_parameters():
+        if "bias" in name:
+            nn.init.constant_(bias[hidden : 2 * hidden], 1.0 if "bias_ih" in name else 0.0)
+
+
+def run(rnn: nn.RNNBase, x: Tensor, state: State | None, differentiable: bool) -> Tensor:
+    """Outputs (B, T, hidden) of all steps in one call.
+
+    differentiable: the gradient will itself be differentiated, or taken in eval mode. cuDNN can do neither, so it is left aside.
+    """
+    given = state if state is None or len(state) > 1 else state[0]
+    if differentiable and x.is_cuda:
+        with torch.backends.cudnn.flags(enabled=False):
+            out: Tensor = rnn(x, given)[0]
+    else:
+        out = rnn(x, given)[0]
+    return out
+
+
+class Start(nn.Linear):
+    """z (B, d) -> the first state of every layer, (layers, B, hidden) each: for an lstm h = tanh(a), c = b, for a gru tanh(a)."""
+
+    def __init__(self, latent_dim: int, cell: str, hidden: int, layers: int) -> None:
+        parts = 2 if cell == "lstm" else 1
+        super().__init__(latent_dim, parts * layers * hidden)
+        self.shape = (parts, layers, hidden)
+
+    def forward(self, z: Tensor) -> State:
+        h, *c = super().forward(z).unflatten(1, self.shape).movedim(0, 2).contiguous()
+        return torch.tanh(h), *c
+
+
+class Writer(nn.Module, ABC):
+    """z (B, d) -> raw (B, T, F), step by step in the order of writing."""
+
+    def __init__(self, *, cell: str, latent_dim: int, hidden: int, layers: int, size: int) -> None:
+        super().__init__()
+        self.start = Start(latent_dim, cell, hidden, layers)
+        self.out = nn.Linear(hidden, size)
+
+    @abstractmethod
+    def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
+        """mean (F,) of the data; truth (B, T, F) less the mean, fed instead of an output with probability p."""
+
+
+class Repeat(Writer):
+    """s_0 = start(z), s_t = cell(z, s_{t-1}), y_t = A s_t + b: nothing is fed back, so all steps are one call."""
+
+    def __init__(self, *, cell: str, latent_dim: int, hidden: int, layers: int, size: int) -> None:
+        super().__init__(cell=cell, latent_dim=latent_dim, hidden=hidden, layers=layers, size=size)
+        self.cells = CELLS[cell][0](latent_dim, hidden, layers, batch_first=True)
+        remembering(self.cells, cell, hidden)
+
+    def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
+        fed = z[:, None].expand(-1, steps, -1)
+        raw: Tensor = self.out(run(self.cells, fed, self.start(z), z.requires_grad and not self.training))
+        return raw
+
+
+class Autoregressive(Writer):
+    """s_0 = start(z), s_t = cell([E u_{t-1}, z], s_{t-1}), y_t = A s_t + b, u_t = activate(y_t) less the mean, u_0 = 0.
+
+    E: the embedding of symbols for text, the identity for numbers. Where it is taught, u_t of each sample is the truth
+    with probability p (scheduled sampling, Bengio et al. 2015, https://arxiv.org/abs/1506.03099). The code is read at every
+    step beside the output: from the first state alone, waves of 40 steps are reconstructed three times worse.
+    """
+
+    def __init__(
+        self, *, cell: str, latent_dim: int, hidden: int, layers: int, size: int, text: bool, activate: Function
+    ) -> None:
+        super().__init__(cell=cell, latent_dim=latent_dim, hidden=hidden, layers=layers, size=size)
+        width, self.embed = embedding(size, hidden, text)
+        width += latent_dim
+        self.cells = nn.ModuleList(CELLS[cell][1](hidden if layer else width, hidden) for layer in range(layers))
+        remembering(self.cells, cell, hidden)
+        self.activate = activate
+
+    def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
+        states: list[State] = list(zip(*(part.unbind(0) for part in self.start(z)), strict=True))
+        fed, found = z.new_zeros(len(z), len(mean)), []
+        for step in range(steps):
+            top, states = self._step(torch.cat([self.embed(fed), z], 1), states)
+            found.append(self.out(top))
+            fed = self.activate(found[-1][:, None])[:, 0] - mean
+            if truth is not None and p > 0:
+                fed = torch.where(torch.rand_like(fed[:, :1]) < p, truth[:, step], fed)
+        return torch.stack(found, 1)
+
+    def _step(self, x: Tensor, states: list[State]) -> tuple[Tensor, list[State]]:
+        """What the first layer reads (B, width) and all states -> the top layer's output (B, hidden) and the new states."""
+        after = []
+        for cell, before in zip(self.cells, states, strict=True):
+            new = cell(x, before if len(before) > 1 else before[0])
+            after.append(new if isinstance(new, tuple) else (new,))
+            x = after[-1][0]
+        return x, after
+
+
+def embedding(size: int, hidden: int, text: bool) -> tuple[int, nn.Module]:
+    """What the cells read, and its width: for text a bias-free map of one-hot rows, for numbers the numbers themselves."""
+    return (hidden, nn.Linear(size, hidden, bias=False)) if text else (size, nn.Identity())

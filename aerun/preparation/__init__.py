@@ -1,0 +1,3 @@
+"""From the data's own units to the model's, and back. A preparation is part of the model: fitted on the training split alone,
+kept in its checkpoints, applied wherever the model is used, and inverted so that outputs are in the data's own units.
+"""

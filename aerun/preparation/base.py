@@ -1,0 +1,40 @@
+"""What every preparation promises."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class Preparation(nn.Module, ABC):
+    """A map of samples with an inverse. What it learns it keeps in buffers, so that a checkpoint holds it.
+
+    columns: place in a stored sample and name of each numeric column, for errors told in the data's own units.
+    """
+
+    columns: Mapping[int, str] = {}
+
+    @abstractmethod
+    def fit(self, x: Tensor) -> None:
+        """Learn from the training samples (n, *stored), once, before the first step."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples as they are stored (B, *stored) -> what the model works on (B, *S)."""
+
+    @abstractmethod
+    def inverse(self, x: Tensor) -> Tensor:
+        """(B, *S) -> the data's own units (B, *stored)."""
+
+
+class Unchanged(Preparation):
+    """Samples are worked on as they are."""
+
+    def fit(self, x: Tensor) -> None:
+        """Nothing to learn."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return x

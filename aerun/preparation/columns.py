@@ -1,0 +1,137 @@
+"""Tables: numbers scaled, categories one-hot, missing values filled in and marked."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from aerun.errors import AerunError
+from aerun.preparation.base import Preparation
+from aerun.preparation.statistics import centre_and_spread, factor, quantiles
+
+KINDS = ("number", "date", "category")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a table, as the training rows show it.
+
+    kind: number, date (stored as seconds since `origin`, itself in seconds since 1970 UTC) or category (stored as the place
+    in `words`, -1 for any other word). missing: training rows lack a value, so that a mark says where. NaN is stored for
+    what is missing.
+    """
+
+    name: str
+    kind: str
+    words: tuple[str, ...] = ()
+    origin: float = 0.0
+    missing: bool = False
+
+
+class Columns(Preparation):
+    """Stored rows (B, columns) -> (B, D): scaled numbers and dates | one-hot categories | marks, in the columns' order.
+
+    Numbers: (x - c) / s of the training rows' values that are there (`centre_and_spread`); minmax is clipped to [0, 1].
+    Categories: one element a word; a word that no training row has is all zeros. What is missing is filled in with the
+    median or the most frequent word of the training rows; where training rows lack values a mark, 1 for missing, says so.
+    A column that lacks values only later is filled in without a mark. Columns that are constant in training become 0.
+
+    `inverse`: numbers in own units, filled in where they were missing; the word with the largest element, -1 where none is
+    above 0; the constant of a constant column. The checkpoint also holds the features themselves, as JSON in bytes.
+    """
+
+    numeric: Tensor  # (N,) places of numbers and dates
+    asked: Tensor  # (K,) place of the column that each one-hot element asks
+    word: Tensor  # (K,) and for which word
+    marked: Tensor  # (M,) places of columns with a mark
+    centre: Tensor  # (N,)
+    spread: Tensor  # (N,) 0 for a constant
+    fill: Tensor  # (columns,) what is filled in, own units
+    alive: Tensor  # (K,) 0 for the word of a constant column
+
+    def __init__(self, *, features: Sequence[Feature], way: str) -> None:
+        super().__init__()
+        self.features, self.way = tuple(features), way
+        numeric = [i for i, f in enumerate(self.features) if f.kind != "category"]
+        hot = [(i, k) for i, f in enumerate(self.features) for k in range(len(f.words))]
+        self.columns = {i: self.features[i].name for i in numeric}
+        self._index("numeric", numeric)
+        self._index("asked", [i for i, _ in hot])
+        self._index("word", [k for _, k in hot])
+        self._index("marked", [i for i, f in enumerate(self.features) if f.missing])
+        self.register_buffer("centre", torch.zeros(len(numeric)))
+        self.register_buffer("spread", torch.ones(len(numeric)))
+        self.register_buffer("fill", torch.zeros(len(self.features)))
+        self.register_buffer("alive", torch.ones(len(hot)))
+
+    def _index(self, name: str, places: Sequence[int]) -> None:
+        self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
+
+    @property
+    def size(self) -> int:
+        """D, the number of elements that the model works on."""
+        return len(self.numeric) + len(self.asked) + len(self.marked)
+
+    def fit(self, x: Tensor) -> None:
+        present = [column[~column.isnan()].cpu() for column in x.unbind(1)]
+        scales = [centre_and_spread(present[i], self.way) for i in self.columns]
+        if scales:
+            centre, spread = torch.tensor(scales, dtype=torch.float64).unbind(1)
+            self.centre.copy_(centre)
+            self.spread.copy_(spread)
+        fills = [quantiles(v, 0.5)[0] if i in self.columns else _mode(v) for i, v in enumerate(present)]
+        self.fill.copy_(torch.tensor(fills))
+        sizes = torch.tensor([len(f.words) for f in self.features])
+        self.alive.copy_(sizes[self.asked.cpu()] > 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gone = x.isnan()
+        own = torch.where(gone, self.fill, x)
+        numbers = (own[:, self.numeric] - self.centre) * factor(self.spread)
+        if self.way == "minmax":
+            numbers = numbers.clamp(0, 1)
+        if not len(self.asked) and not len(self.marked):
+            return numbers
+        hot = (own[:, self.asked] == self.word).to(numbers.dtype) * self.alive
+        return torch.cat([numbers, hot, gone[:, self.marked].to(numbers.dtype)], 1)
+
+    def inverse(self, x: Tensor) -> Tensor:
+        numbers, hot, _ = x.split([len(self.numeric), len(self.asked), len(self.marked)], 1)
+        own = x.new_zeros(len(x), len(self.features))
+        own[:, self.numeric] = self.centre + numbers * self.spread
+        sizes = [len(f.words) for f in self.features if f.kind == "category"]
+        places = [i for i, f in enumerate(self.features) if f.kind == "category"]
+        for i, size, block in zip(places, sizes, hot.split(sizes, 1) if sizes else (), strict=True):
+            best, word = block.max(1)
+            own[:, i] = word.to(own.dtype) if size == 1 else torch.where(best > 0, word.to(own.dtype), -1.0)
+        return own
+
+    def get_extra_state(self) -> Tensor:
+        """The features as JSON in bytes (uint8)."""
+        return torch.tensor(list(json.dumps([asdict(f) for f in self.features]).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """AerunError where a checkpoint was trained on other columns than these."""
+        then = features_of(state)
+        if len(then) != len(self.features):
+            raise AerunError(f"the data have changed since training: now {len(self.features)} columns, then {len(then)}.")
+        for mine, theirs in zip(self.features, then, strict=True):
+            if mine != theirs:
+                raise AerunError(f"the data have changed since training: now {_spoken(mine)}, then {_spoken(theirs)}.")
+
+
+def features_of(state: Tensor) -> tuple[Feature, ...]:
+    """The features that a checkpoint holds under `preparation._extra_state`."""
+    found = json.loads(bytes(state.cpu().tolist()))
+    return tuple(Feature(**{**f, "words": tuple(f["words"])}) for f in found)
+
+
+def _spoken(f: Feature) -> str:
+    return f"column '{f.name}' ({f.kind}{f' of {len(f.words)} words' if f.words else ''}{', with gaps' if f.missing else ''})"
+
+
+def _mode(codes: Tensor) -> float:
+    """The most frequent code, the smallest of equally frequent ones."""
+    return float(codes[codes >= 0].long().bincount().argmax())

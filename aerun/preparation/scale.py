@@ -1,0 +1,38 @@
+"""Images and sequences: one scale for each channel."""
+
+import torch
+from torch import Tensor
+
+from aerun.preparation.base import Preparation
+from aerun.preparation.statistics import centre_and_spread, factor
+
+
+class Scale(Preparation):
+    """x -> (x - c) / s with c, s of each channel (C, H, W) or feature (T, F), over all places; minmax is clipped to [0, 1].
+
+    channels: which axis of a stored sample holds them. A channel that is constant in training becomes 0, and its inverse the
+    constant. See `centre_and_spread` for c and s.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, *, shape: tuple[int, ...], channels: int, way: str) -> None:
+        super().__init__()
+        self.way, self.axis = way, channels + 1
+        broadcast = [n if axis == channels else 1 for axis, n in enumerate(shape)]
+        self.register_buffer("centre", torch.zeros(broadcast))
+        self.register_buffer("spread", torch.ones(broadcast))
+
+    def fit(self, x: Tensor) -> None:
+        found = [centre_and_spread(part.flatten(), self.way) for part in x.unbind(self.axis)]
+        centre, spread = torch.tensor(found, dtype=torch.float64).unbind(1)
+        self.centre.copy_(centre.reshape(self.centre.shape))
+        self.spread.copy_(spread.reshape(self.spread.shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scaled = (x - self.centre) * factor(self.spread)
+        return scaled.clamp(0, 1) if self.way == "minmax" else scaled
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return self.centre + x * self.spread

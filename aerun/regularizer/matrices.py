@@ -1,0 +1,23 @@
+"""Which matrices a penalty on weights reads."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from aerun.errors import AerunError
+
+OF = ("both", "encoder", "decoder")
+
+
+def chosen(key: str, of: str, encoder: Sequence[Tensor], decoder: Sequence[Tensor]) -> list[Tensor]:
+    """The matrices and kernels that `of` names, each once: a tied decoder's are views of the encoder's and left out.
+
+    of: encoder, decoder, both, or code (the decoder's first alone). Raises AerunError where there are none.
+    """
+    found = {"encoder": encoder, "decoder": decoder, "both": [*encoder, *decoder], "code": decoder[:1]}[of]
+    if not found:
+        raise AerunError(f"{key}.of={of}: this model.arch has no such weight matrix. Choose another {key}.of or another arch.")
+    once: dict[tuple[int, int], Tensor] = {}
+    for w in found:
+        once.setdefault((w.data_ptr(), w.numel()), w)
+    return list(once.values())

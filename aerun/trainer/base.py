@@ -1,0 +1,104 @@
+"""What every trainer is given, promises and can be set to."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aerun.autoencoder import Autoencoder
+from aerun.checks import at_least, one_of
+from aerun.dataset.base import Data
+from aerun.errors import AerunError
+from aerun.schedule.base import Schedule
+from aerun.trainer.backend import BACKENDS
+from aerun.trainer.optimizer import Recipe
+
+_PRECISIONS = ("32-true", "64-true", "bf16-mixed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a trainer is given: a model, its data, how to descend, and where to write."""
+
+    autoencoder: Autoencoder
+    data: Data
+    optimizer: Recipe
+    schedule: Schedule
+    seed: int
+    folder: Path
+    config: Mapping[str, Any] | None  # for the HParams page; None: a phase that does not compare with whole runs
+    title: str = ""  # shown before the bar
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training says of itself; the autoencoder then holds the best weights. `metrics`: those of the best epoch."""
+
+    backend: str
+    device: torch.device
+    metrics: dict[str, float]
+    best_epoch: int
+    epochs: int
+    seconds: float
+
+
+class Trainer(ABC):
+    """Settings that every trainer has.
+
+    `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
+    batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_epochs: int,
+        batch_size: int,
+        precision: str | int,
+        accelerator: str,
+        backend: str,
+        gradient_clip: float | None,
+        patience: int | None,
+        monitor: str,
+        limit_batches: int | None,
+        steps_per_call: int,
+        progress: bool,
+    ) -> None:
+        self.max_epochs = int(at_least("trainer.max_epochs", max_epochs, 1))
+        self.batch_size = int(at_least("trainer.batch_size", batch_size, 1))
+        self.precision = one_of("trainer.precision", precision, _PRECISIONS)
+        self.accelerator = one_of("trainer.accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
+        self.backend = one_of("trainer.backend", backend, BACKENDS)
+        self.gradient_clip = None if gradient_clip is None else at_least("trainer.gradient_clip", gradient_clip, 1e-12)
+        self.patience = None if patience is None else int(at_least("trainer.patience", patience, 1))
+        self.monitor = monitor
+        self.limit_batches = None if limit_batches is None else int(at_least("trainer.limit_batches", limit_batches, 1))
+        self.steps_per_call = int(at_least("trainer.steps_per_call", steps_per_call, 1))
+        self.progress = progress
+
+    def refuse(self, autoencoder: Autoencoder) -> None:
+        """AerunError where this schedule cannot train this model."""
+        known = [f"val/{k}" for k in [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]]
+        if self.monitor not in known:
+            raise AerunError(f"trainer.monitor={self.monitor}: not logged; one of {', '.join(known)}.")
+        if self.batch_size < 2 and (reads_batches(autoencoder) or has_batch_norm(autoencoder)):
+            raise AerunError("trainer.batch_size=1: statistics of a batch (a regularizer's or batch norm's) need at least 2.")
+        if self.accelerator == "gpu" and not torch.cuda.is_available():
+            raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
+
+    @abstractmethod
+    def fit(self, job: Job, resume: bool) -> Fitted:
+        """Train; leave the best weights in the autoencoder. Resumes from the last checkpoint where asked and present."""
+
+
+def reads_batches(autoencoder: Autoencoder) -> bool:
+    """Does the objective hold a statistic of a whole batch?"""
+    return any(t.regularizer.batch_statistic for t in autoencoder.terms.values())
+
+
+def has_batch_norm(module: torch.nn.Module) -> bool:
+    """Does any layer normalize over the batch?"""
+    return any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in module.modules())

@@ -1,0 +1,73 @@
+"""One layer of an autoencoder and its mirror image, as an autoencoder of its own that shares their parameters."""
+
+import torch
+from torch import Tensor, nn
+
+from aerun.autoencoder import Autoencoder
+from aerun.compose import Composition
+from aerun.facts import Facts
+from aerun.model.bottleneck.vector import Vector
+from aerun.model.loss.bce import Bce
+from aerun.model.loss.mse import Mse
+from aerun.parts import Arch, Loss
+from aerun.preparation.base import Unchanged
+
+
+class _LayerArch(Arch):
+    """encode: h_{l-1} (centred where it is the input) -> h_l; decode: back, as far as the loss's activation."""
+
+    def __init__(self, down: nn.Module, up: nn.Module, after: nn.Module, mean: Tensor) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Sequential(down), nn.Sequential(up, after)
+        self.register_buffer("mean", mean)
+
+    def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
+        """Nothing to do: the outermost layer was started with the whole, the others start as they are."""
+
+
+def layer(whole: Autoencoder, number: int) -> Autoencoder:
+    """Layer `number` (1: the outermost) of `whole`. Its regularizers are left to the whole."""
+    levels = whole.arch.levels
+    level, outermost, innermost = levels[number - 1], number == 1, number == len(levels)
+    if outermost:
+        facts, loss, after, mean = whole.facts, whole.loss, nn.Sequential(), whole.arch.mean
+    else:
+        shape = _shape(whole, number - 1)
+        sigmoid = any(isinstance(m, nn.Sigmoid) for m in level.after.children())
+        facts = Facts(shape, "table", 1.0, 0.0 if sigmoid else None, 1.0 if sigmoid else None, None)
+        loss, after = _inner_loss(sigmoid), _before_sigmoid(level.after)
+        mean = torch.zeros((), device=whole.arch.mean.device)
+    arch = _LayerArch(level.down, level.up, after, mean)
+    features = int(torch.Size(_shape(whole, number)).numel())
+    bottleneck = whole.bottleneck if innermost else Vector(latent_dim=features)
+    preparation = whole.preparation if outermost else Unchanged()
+    return Autoencoder(Composition(arch, bottleneck, whole.corruption, loss, {}, 0.0), facts, preparation)
+
+
+def _inner_loss(sigmoid: bool) -> Loss:
+    if sigmoid:
+        return Bce(reduction="sum", low=0.0, high=1.0)
+    return Mse(activation="linear", reduction="sum", low=None, high=None)
+
+
+def _before_sigmoid(after: nn.Module) -> nn.Sequential:
+    """The modules up to a final sigmoid, which belongs to bce; all of them where there is none."""
+    found = nn.Sequential()
+    for module in after.children():
+        if isinstance(module, nn.Sigmoid):
+            break
+        found.append(module)
+    return found
+
+
+@torch.no_grad()
+def _shape(whole: Autoencoder, number: int) -> tuple[int, ...]:
+    """Shape of h_number, one sample, seen on a blank one."""
+    like = next(whole.arch.parameters())
+    h = torch.zeros(2, *whole.facts.shape, dtype=like.dtype, device=like.device)
+    was = whole.training
+    whole.eval()
+    for level in whole.arch.levels[:number]:
+        h = level.down(h)
+    whole.train(was)
+    return tuple(h.shape[1:])
