@@ -41,10 +41,10 @@ class Autoencoder(nn.Module):
         self.regularizers = nn.ModuleDict({k: t.regularizer for k, t in self.terms.items()})
         self.lambda_ = composition.lambda_
         self._takes = self.loss.takes().union(*(t.regularizer.takes() for t in self.terms.values()))
-        self._watched: dict[str, Part] = {
-            **{k: t.regularizer for k, t in self.terms.items()},
-            **{option(p): p for p in (self.bottleneck, self.loss)},
-        }
+        self._watched: list[tuple[str, Part]] = [
+            *((k, t.regularizer) for k, t in self.terms.items()),
+            *((option(p), p) for p in (self.bottleneck, self.loss)),
+        ]
 
     # -- the use pass ------------------------------------------------------------------------------------------------
 
@@ -174,13 +174,13 @@ class Autoencoder(nn.Module):
 
     def watch_keys(self) -> list[str]:
         """Names of what `watch` returns."""
-        return [f"{name}/{figure}" for name, part in self._watched.items() for figure in part.watches]
+        return [f"{name}/{figure}" for name, part in self._watched for figure in part.watches]
 
     @torch.no_grad()
     def watch(self, names: Pass) -> list[Tensor]:
         """Figures of the parts beside the objective, of one validation batch, in the order of `watch_keys`."""
         found: list[Tensor] = []
-        for part in self._watched.values():
+        for _, part in self._watched:
             if part.watches:
                 figures = call(part.watch, names)
                 found += [torch.as_tensor(figures[k]) for k in part.watches]

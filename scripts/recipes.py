@@ -20,7 +20,7 @@ from aerun.command.catalog import catalog
 from aerun.paths import config_dir
 
 SEEDS = (0, 1, 2)
-_LINE = re.compile(r"^# (?P<command>aerun .*)\n# test/se (?P<se>\S+) \+- (?P<sd>\S+), PCA (?P<pca>\S+) \((?P<rest>.*)\)$", re.MULTILINE)
+_LINE = re.compile(r"^# (?P<command>aerun .*)\n# test/se (?P<se>\S+) \+- (?P<sd>\S+), PCA \S+ \(.*\)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Measured:
 
     def line(self) -> str:
         """As it stands in the YAML."""
-        seeds = " ".join(map(str, SEEDS))
-        return f"test/se {self.se:.4g} +- {self.sd:.2g}, PCA {self.pca:.4g} ({self.dataset}, seeds {seeds}, {self.seconds:.0f} s a run)"
+        where = f"{self.dataset}, seeds {' '.join(map(str, SEEDS))}, {self.seconds:.0f} s a run"
+        return f"test/se {self.se:.4g} +- {self.sd:.2g}, PCA {self.pca:.4g} ({where})"
 
 
 def measure(command: str) -> Measured:

@@ -49,9 +49,9 @@ def test_mmd_is_unbiased():
     """P33: 0 within 3e-3 at n = 2000, and on average at n = 16, where the biased one is not."""
     torch.manual_seed(0)
     assert abs(mmd2(torch.randn(2000, 4), torch.randn(2000, 4), 8.0)) < 3e-3
-    draws = torch.stack([mmd2(torch.randn(16, 4), torch.randn(16, 4), 8.0) for _ in range(2000)])
+    draws = torch.stack([mmd2(torch.randn(16, 4), torch.randn(16, 4), 8.0) for _ in range(1000)])
     assert draws.mean().abs() < 4 * draws.std() / math.sqrt(len(draws))
-    assert draws.std() / math.sqrt(len(draws)) < 0.01  # the biased one is 0.4 up
+    assert draws.std() / math.sqrt(len(draws)) < 0.015  # the biased one is 0.4 up
 
 
 def test_mmd_tells_laws_apart_and_pulls_codes_to_the_prior():
@@ -267,7 +267,7 @@ def test_the_opponents_logit_estimates_the_total_correlation():
     mu, exact = correlated(50_000)
     for z, truth in ((mu, exact), (shuffled(mu), 0.0)):
         draw = lambda z=z: {"z": z[torch.randint(len(z), (512,))]}  # noqa: E731
-        term = trained(Factor(latent_dim=2, **SMALL), draw, steps=600)
+        term = trained(Factor(latent_dim=2, **SMALL), draw, steps=400)
         assert term(z).mean().item() == pytest.approx(truth, abs=0.1)
         figures = term.watch(z)
         assert figures["gaussian"].item() == pytest.approx(truth, abs=0.03)

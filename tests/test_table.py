@@ -142,6 +142,11 @@ def test_numbers_become_categories_where_asked(tmp_path):
     assert plan.dataset.known.features[1].words == ("1", "2", "3")
 
 
+def test_words_that_python_alone_would_read_as_numbers_stay_words(tmp_path):
+    path = write_text(tmp_path, "a,code\n" + "".join(f"{i},1_{i % 3}\n" for i in range(30)))
+    assert table(path).dataset.known.features[1].words == ("1_0", "1_1", "1_2")
+
+
 def write_text(tmp_path, content):
     (tmp_path / "t.csv").write_text(content)
     return tmp_path / "t.csv"
@@ -271,10 +276,10 @@ def test_a_column_and_a_second_file_give_the_split(tmp_path):
     _, val, test = parts(table(path, "dataset.split=s"))
     assert test == list(range(30))
     assert len(val) == round(0.15 * 70)
-    (tmp_path / "test.csv").write_text("k,v\nq,1000\nr,2000\n")
-    (tmp_path / "t.csv").write_text("v,k\n" + "".join(f"{i},{'qr'[i % 2]}\n" for i in range(100)))
-    plan = table(path, f"dataset.test_path={tmp_path / 'test.csv'}")
-    assert plan.dataset.load().test.x.tolist() == [[1000, 0], [2000, 1]]
+    (tmp_path / "test.csv").write_text("k,v\nr,1000\nq,2000\n")
+    (tmp_path / "t.csv").write_text("v,k,id\n" + "".join(f"{i},{'qr'[i % 2]},{i}\n" for i in range(100)))
+    plan = table(path, f"dataset.test_path={tmp_path / 'test.csv'}", "dataset.drop=[id]")
+    assert plan.dataset.load().test.x.tolist() == [[1000, 1], [2000, 0]]
     assert len(plan.dataset.load().train.x) == 85
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from aerun.dataset.base import Data, Split
-from aerun.trainer.batches import Batches
 from aerun.trainer.base import Job
+from aerun.trainer.batches import Batches
 from tests.conftest import built, composed
 
 

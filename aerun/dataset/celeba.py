@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from aerun.checks import one_of
-from aerun.dataset import decoded
+from aerun.dataset import decoded, image_store
 from aerun.dataset.base import Data, Dataset
 from aerun.dataset.image_files import Shape
 from aerun.dataset.images import gigabytes, size_of
@@ -60,7 +60,7 @@ class Celeba(Dataset):
         labels = None if self.attribute is None else self._labels(found)[place.argsort()]
         listing = Listing(labels, ("no", "yes"), (place[part == 0], place[part == 1], place[part == 2]))
         shape = Shape(3, *self.size, resize=True, crop=self.crop, guessed=False)
-        return decoded.load(decoded.Images(folder, files, listing, shape, self.where), self.memory, self.cache)
+        return image_store.load(decoded.Images(folder, files, listing, shape, self.where), self.memory, self.cache)
 
     @cached_property
     def _found(self) -> Any:
@@ -71,8 +71,8 @@ class Celeba(Dataset):
         except (RuntimeError, ImportError, urllib.error.URLError, OSError, ValueError) as e:
             if "not found" in str(e).lower() and not self.download:
                 raise AerunError(
-                    f"{self.where}: CelebA is not there, or not whole. Give the folder that holds celeba/ as torchvision lays it "
-                    "out, or dataset.download=true (1.4 GB; needs the package gdown)."
+                    f"{self.where}: CelebA is not there, or not whole. Give the folder that holds celeba/, in "
+                    "torchvision's layout, or dataset.download=true (1.4 GB; needs the package gdown)."
                 ) from e
             line = (str(e).strip() or type(e).__name__).splitlines()[0]
             raise AerunError(f"{self.where}: cannot fetch or read CelebA: {line}") from e
@@ -87,6 +87,8 @@ class Celeba(Dataset):
         """(n,) in torchvision's order."""
         names = [name for name in found.attr_names if name]
         if self.attribute not in names:
-            raise AerunError(f"dataset.attribute={self.attribute}: no such{nearest(str(self.attribute), names)}; {', '.join(names)}.")
+            raise AerunError(
+                f"dataset.attribute={self.attribute}: no such{nearest(str(self.attribute), names)}; {', '.join(names)}."
+            )
         column: torch.Tensor = found.attr[:, names.index(self.attribute)]
         return column

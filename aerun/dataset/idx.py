@@ -1,42 +1,20 @@
 """Arrays in idx files, MNIST's format."""
 
-import gzip
-import math
-import struct
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aerun.dataset.base import Data, Dataset, Split, split
-from aerun.dataset.bounds import refuse_beyond
+from aerun.dataset.idx_file import Header, classes_of, header_of, opened, samples_of
 from aerun.dataset.labels import Labels
 from aerun.dataset.listing import folder, protocol
 from aerun.dataset.normal import normal_rows
 from aerun.errors import AerunError
 from aerun.facts import Facts
-
-_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_DENSEST = 1032  # bytes that one byte of gzip can stand for
-
-
-@dataclass(frozen=True)
-class Header:
-    """What an idx file says of itself: the type of its numbers, and the sizes of its axes."""
-
-    dtype: np.dtype[np.generic]
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the numbers."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Idx(Dataset):
@@ -78,8 +56,8 @@ class Idx(Dataset):
 
     @cached_property
     def _header(self) -> Header:
-        with _opened(self.path) as file:
-            header = _header(self.path, file)
+        with opened(self.path) as file:
+            header = header_of(self.path, file)
         if not 2 <= len(header.shape) <= 4:
             raise AerunError(
                 f"{self.path}: holds an array of shape {header.shape}; samples are (n, D), (n, H, W) or (n, C, H, W)."
@@ -89,10 +67,11 @@ class Idx(Dataset):
     @cached_property
     def _known(self) -> Labels | None:
         """Classes of the samples in both files."""
-        files = [path for path in (self.labels, self.test_labels) if path is not None]
-        if not files:
+        pairs = [(self.path, self.labels), (self.test, self.test_labels)]
+        found = [classes_of(labels, samples) for samples, labels in pairs if samples is not None and labels is not None]
+        if not found:
             return None
-        values, codes = np.unique(np.concatenate([_classes(path) for path in files]), return_inverse=True)
+        values, codes = np.unique(np.concatenate(found), return_inverse=True)
         return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
 
     @property
@@ -100,13 +79,11 @@ class Idx(Dataset):
         return None if self._known is None else len(self._known.names)
 
     def load(self) -> Data:
-        parts = [_read(path) for path in (self.path, self.test) if path is not None]
+        parts = [samples_of(path) for path in (self.path, self.test) if path is not None]
         if len(parts) == 2 and parts[1].shape[1:] != parts[0].shape[1:]:
             raise AerunError(f"{self.path} holds samples of shape {parts[0].shape[1:]}, {self.test} of {parts[1].shape[1:]}.")
         sizes = [len(part) for part in parts]
         known = self._known
-        if known is not None and len(known.codes) != sum(sizes):
-            raise AerunError(f"dataset.labels={self.labels}: {len(known.codes)} labels for {sum(sizes)} samples.")
         rows = [part.x for part in split(Split(torch.arange(sizes[0]), None), *self.shares)]
         if len(parts) == 2:
             rows.append(torch.arange(sizes[0], sum(sizes)))
@@ -139,57 +116,3 @@ def _shares(val: float, test: float | str) -> list[float]:
     if not all(0 < share < 1 for share in found) or sum(found) >= 1:
         raise AerunError(f"dataset.val={val} dataset.test={test}: must be positive and leave some for training, such as 0.15.")
     return found
-
-
-def _opened(path: Path) -> BinaryIO:
-    """The file, unpacked where it is packed, whatever its name is."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
-
-
-def _header(path: Path, file: BinaryIO) -> Header:
-    """Read the header. AerunError where there is none, or where it promises more than the file can hold."""
-    try:
-        magic = file.read(4)
-        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not magic[3]:
-            raise AerunError(f"{path}: not an idx file (it begins with {magic.hex() or 'nothing'}).")
-        sizes = file.read(4 * magic[3])
-    except (OSError, EOFError, zlib.error) as e:
-        raise AerunError(f"{path}: cannot be read: {e}") from e
-    if len(sizes) < 4 * magic[3]:
-        raise AerunError(f"{path}: truncated: it ends within its header.")
-    header = Header(np.dtype(_TYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes))
-    if header.size > path.stat().st_size * _DENSEST:
-        raise AerunError(f"{path}: truncated or damaged: its header promises {header.shape}, more than the file can hold.")
-    if not header.size:
-        raise AerunError(f"{path}: empty: its header says {header.shape}.")
-    refuse_beyond(str(path), header.size)
-    return header
-
-
-def _read(path: Path) -> Tensor:
-    """The numbers: bytes as they are, others as float32."""
-    values = _values(path)
-    native = values.astype(np.uint8 if values.dtype == np.uint8 else np.float32)
-    return torch.from_numpy(native)
-
-
-def _values(path: Path) -> np.ndarray:  # type: ignore[type-arg]
-    with _opened(path) as file:
-        header = _header(path, file)
-        try:
-            found = file.read(header.size + 1)  # never more, whatever a packed file unpacks to
-        except (OSError, EOFError, zlib.error) as e:
-            raise AerunError(f"{path}: truncated or damaged: {str(e).rstrip('.')}.") from e
-    if len(found) != header.size:
-        less = "fewer" if len(found) < header.size else "more"
-        raise AerunError(f"{path}: truncated or damaged: its header says {header.shape}, and it holds {less} numbers.")
-    return np.frombuffer(found, header.dtype).reshape(header.shape)
-
-
-def _classes(path: Path) -> np.ndarray:  # type: ignore[type-arg]
-    values = _values(path)
-    if values.ndim != 1 or values.dtype.kind not in "iu":
-        raise AerunError(f"{path}: labels are whole numbers (n,); it holds {values.dtype.name} of shape {values.shape}.")
-    return values.astype(np.int64)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aerun.checks import integer, one_of
-from aerun.dataset import decoded, listing
+from aerun.dataset import decoded, image_store, listing
 from aerun.dataset.base import Data, Dataset
 from aerun.dataset.image_files import Shape, UnreadableError, header, strict, suffixes
 from aerun.errors import AerunError
@@ -63,7 +63,7 @@ class Images(Dataset):
         return Facts(shape=event, kind="image", unit=255.0, low=0.0, high=1.0, classes=classes or None)
 
     def load(self) -> Data:
-        return decoded.load(self._files, self.memory, self.cache)
+        return image_store.load(self._files, self.memory, self.cache)
 
     @cached_property
     def _files(self) -> decoded.Images:

@@ -35,11 +35,11 @@ class Mapped(Tensor):
     for, and is faster for rows in random order. `split` yields its parts one after the other.
     """
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # results are plain tensors
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # results are plain tensors
     file: "_File"
     first: int  # byte of the file at which row 0 begins
 
-    def index_select(self, dim: int, index: Tensor) -> Tensor:  # type: ignore[override]
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
         if dim != 0:
             return super().index_select(dim, index)
         return self._read([(row, 1) for row in index.tolist()])
@@ -59,7 +59,7 @@ class Mapped(Tensor):
         buffer = torch.empty(min(_STEP, size), dtype=torch.uint8)  # one for all: many would leave holes in the heap
         for first in range(0, size, _STEP):
             part = buffer[: size - first]
-            self.file.read(memoryview(part.numpy()), self.first + first)
+            self.file.read(_buffer(part), self.first + first)
             low, high = min(low, int(part.min())), max(high, int(part.max()))
         return torch.tensor(low, dtype=torch.uint8), torch.tensor(high, dtype=torch.uint8)
 
@@ -71,7 +71,7 @@ class Mapped(Tensor):
         """Runs of rows (first, number), one behind the other."""
         size, n = self.stride(0), len(self)
         found = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=torch.uint8)
-        into, at = memoryview(found.flatten().numpy()), 0
+        into, at = _buffer(found), 0
         for row, number in runs:
             if not 0 <= row <= n - number:
                 raise IndexError(f"row {row} of {n}")
@@ -95,6 +95,12 @@ class _File:
 
     def __del__(self) -> None:
         os.close(self.number)
+
+
+def _buffer(x: Tensor) -> memoryview:
+    """The bytes of a contiguous tensor, to be written."""
+    flat: Any = x.flatten().numpy()
+    return memoryview(flat)
 
 
 def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...]) -> list[Tensor]:

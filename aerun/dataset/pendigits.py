@@ -8,9 +8,9 @@ from aerun.facts import Facts
 
 
 class Pendigits(Dataset):
-    """10,992 digits by 44 writers, the pen at 8 moments (x, y), values 0..100, 10 classes; 70 % training, 15 % each of the rest.
+    """10,992 digits by 44 writers, where the pen was at 8 moments, values 0..100, 10 classes; shape (8, 2).
 
-    Shape (8, 2). The split is drawn at random, not UCI's by writer: the copy at hand has not kept UCI's order.
+    70 % training, 15 % validation, 15 % test, drawn at random and not by writer as UCI's parts: the file has them mixed.
     Alpaydin & Alimoglu 1996, https://doi.org/10.24432/C5MG6K, CC BY 4.0.
     """
 

@@ -19,4 +19,6 @@ class Svhn(Vision):
         from torchvision import datasets
 
         found = datasets.SVHN(str(self.root), split="train" if train else "test", download=self.download)
-        return SimpleNamespace(data=found.data.transpose(0, 2, 3, 1), targets=found.labels)  # channels last, as others give them
+        return SimpleNamespace(
+            data=found.data.transpose(0, 2, 3, 1), targets=found.labels
+        )  # channels last, as others give them

@@ -66,7 +66,9 @@ class Text(Dataset):
         try:
             stored = self.path.read_bytes().removesuffix(b"\n").split(b"\n")
         except OSError as e:
-            raise AerunError(f"dataset.path={self.path}: cannot be read: {e.strerror}. Give a text file, one sample a line.") from e
+            raise AerunError(
+                f"dataset.path={self.path}: cannot be read: {e.strerror}. Give a text file, one sample a line."
+            ) from e
         lines = [self._symbols(line, number) for number, line in enumerate(stored, 1)]
         found = [line for line in lines if line]
         if len(found) < _LEAST:

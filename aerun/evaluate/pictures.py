@@ -20,8 +20,9 @@ def reconstructions(model: Autoencoder, stored: Tensor) -> NDArray[np.uint8]:
     """
     x = model.units(stored.float() if not stored.is_floating_point() else stored)
     torch.manual_seed(0)
-    seen = model.corruption(x)["x_in"]
-    x_hat = model(seen)
+    found = model.corruption(x)
+    seen = found["x_in"]
+    x_hat = model(seen, found.get("mask"))
     low, high = model.facts.low, model.facts.high
     low = float(x.min()) if low is None else low
     span = max((float(x.max()) if high is None else high) - low, 1e-12)

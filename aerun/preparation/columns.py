@@ -48,6 +48,7 @@ class Columns(Preparation):
     marked: Tensor  # (M,) places of columns with a mark
     centre: Tensor  # (N,)
     spread: Tensor  # (N,) 0 for a constant
+    rate: Tensor  # (N,) 1 / spread, and 0 for a constant
     fill: Tensor  # (columns,) what is filled in, own units
     alive: Tensor  # (K,) 0 for the word of a constant column
 
@@ -63,6 +64,7 @@ class Columns(Preparation):
         self._index("marked", [i for i, f in enumerate(self.features) if f.missing])
         self.register_buffer("centre", torch.zeros(len(numeric)))
         self.register_buffer("spread", torch.ones(len(numeric)))
+        self.register_buffer("rate", torch.ones(len(numeric)))
         self.register_buffer("fill", torch.zeros(len(self.features)))
         self.register_buffer("alive", torch.ones(len(hot)))
 
@@ -81,6 +83,7 @@ class Columns(Preparation):
             centre, spread = torch.tensor(scales, dtype=torch.float64).unbind(1)
             self.centre.copy_(centre)
             self.spread.copy_(spread)
+            self.rate.copy_(factor(spread))
         fills = [quantiles(v, 0.5)[0] if i in self.columns else _mode(v) for i, v in enumerate(present)]
         self.fill.copy_(torch.tensor(fills))
         sizes = torch.tensor([len(f.words) for f in self.features])
@@ -89,13 +92,14 @@ class Columns(Preparation):
     def forward(self, x: Tensor) -> Tensor:
         gone = x.isnan()
         own = torch.where(gone, self.fill, x)
-        numbers = (own[:, self.numeric] - self.centre) * factor(self.spread)
+        plain = len(self.numeric) == len(self.features)
+        numbers = ((own if plain else own.index_select(1, self.numeric)) - self.centre) * self.rate
         if self.way == "minmax":
             numbers = numbers.clamp(0, 1)
-        if not len(self.asked) and not len(self.marked):
+        if self.size == len(self.numeric):
             return numbers
-        hot = (own[:, self.asked] == self.word).to(numbers.dtype) * self.alive
-        return torch.cat([numbers, hot, gone[:, self.marked].to(numbers.dtype)], 1)
+        hot = (own.index_select(1, self.asked) == self.word).to(numbers.dtype) * self.alive
+        return torch.cat([numbers, hot, gone.index_select(1, self.marked).to(numbers.dtype)], 1)
 
     def inverse(self, x: Tensor) -> Tensor:
         numbers, hot, _ = x.split([len(self.numeric), len(self.asked), len(self.marked)], 1)

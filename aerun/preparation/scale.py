@@ -16,6 +16,7 @@ class Scale(Preparation):
 
     centre: Tensor
     spread: Tensor
+    rate: Tensor  # 1 / spread, and 0 for a constant
 
     def __init__(self, *, shape: tuple[int, ...], channels: int, way: str) -> None:
         super().__init__()
@@ -23,15 +24,17 @@ class Scale(Preparation):
         broadcast = [n if axis == channels else 1 for axis, n in enumerate(shape)]
         self.register_buffer("centre", torch.zeros(broadcast))
         self.register_buffer("spread", torch.ones(broadcast))
+        self.register_buffer("rate", torch.ones(broadcast))
 
     def fit(self, x: Tensor) -> None:
         found = [centre_and_spread(part.flatten(), self.way) for part in x.unbind(self.axis)]
         centre, spread = torch.tensor(found, dtype=torch.float64).unbind(1)
         self.centre.copy_(centre.reshape(self.centre.shape))
         self.spread.copy_(spread.reshape(self.spread.shape))
+        self.rate.copy_(factor(spread).reshape(self.rate.shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        scaled = (x - self.centre) * factor(self.spread)
+        scaled = (x - self.centre) * self.rate
         return scaled.clamp(0, 1) if self.way == "minmax" else scaled
 
     def inverse(self, x: Tensor) -> Tensor:

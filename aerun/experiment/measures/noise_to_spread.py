@@ -16,4 +16,4 @@ def measure(trained: Trained) -> dict[str, float]:
     x = trained.samples(trained.data.test)
     z = trained.autoencoder.encode(x).flatten(1)
     moved = trained.autoencoder.encode(x + _SIGMA * torch.randn_like(x)).flatten(1) - z
-    return {"ratio": float(moved.norm(dim=1).mean())}
+    return {"ratio": float(moved.norm(dim=1).mean() / z.var(0).sum().sqrt())}

@@ -1,14 +1,16 @@
 """What writes a sequence from a code: fed with the code alone at every step, or with its own last output too."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
-Function = Callable[[Tensor], Tensor]
+from aerun.vocabulary import Function, wide
+
 State = tuple[Tensor, ...]  # (h, c) of an lstm, (h,) of a gru
-CELLS: dict[str, tuple[type[nn.RNNBase], type[nn.RNNCellBase]]] = {
+CELLS: dict[str, tuple[type[nn.LSTM | nn.GRU], type[nn.LSTMCell | nn.GRUCell]]] = {
     "lstm": (nn.LSTM, nn.LSTMCell),
     "gru": (nn.GRU, nn.GRUCell),
 }
@@ -24,39 +26,34 @@ def remembering(cells: nn.Module, cell: str, hidden: int) -> None:
 
 
 def run(rnn: nn.RNNBase, x: Tensor, state: State | None, differentiable: bool) -> Tensor:
-    """Outputs (B, T, hidden) of all steps in one call.
+    """Outputs (B, T, hidden) of all steps in one call, in at least 32 bits: errors of a state add up; not every CPU has bf16.
 
-    differentiable: the gradient will itself be differentiated, or taken in eval mode. cuDNN can do neither, so it is left aside.
+    differentiable: the gradient will be differentiated itself, or taken in eval mode. cuDNN can do neither and is left aside.
     """
-    given = state if state is None or len(state) > 1 else state[0]
-    if differentiable and x.is_cuda:
-        with torch.backends.cudnn.flags(enabled=False):
-            out: Tensor = rnn(x, given)[0]
-    else:
-        out = rnn(x, given)[0]
+    given = None if state is None else tuple(wide(part) for part in state)
+    own = torch.backends.cudnn.flags(enabled=False) if differentiable and x.is_cuda else nullcontext()
+    with torch.autocast(x.device.type, enabled=False), own:
+        out: Tensor = rnn(wide(x), given if given is None or len(given) > 1 else given[0])[0]
     return out
 
 
-class Start(nn.Linear):
-    """z (B, d) -> the first state of every layer, (layers, B, hidden) each: for an lstm h = tanh(a), c = b, for a gru tanh(a)."""
+class Start(nn.Module):
+    """z (B, d) -> first state of every layer, (layers, B, hidden) each: of an lstm h = tanh(a) and c = b, of a gru tanh(a)."""
 
     def __init__(self, latent_dim: int, cell: str, hidden: int, layers: int) -> None:
-        parts = 2 if cell == "lstm" else 1
-        super().__init__(latent_dim, parts * layers * hidden)
-        self.shape = (parts, layers, hidden)
+        super().__init__()
+        self.shape = (2 if cell == "lstm" else 1, layers, hidden)
+        self.affine = nn.Linear(latent_dim, math.prod(self.shape))
 
     def forward(self, z: Tensor) -> State:
-        h, *c = super().forward(z).unflatten(1, self.shape).movedim(0, 2).contiguous()
+        h, *c = self.affine(z).unflatten(1, self.shape).movedim(0, 2).contiguous()
         return torch.tanh(h), *c
 
 
 class Writer(nn.Module, ABC):
-    """z (B, d) -> raw (B, T, F), step by step in the order of writing."""
+    """z (B, d) -> raw (B, T, F), step by step in the order of writing. Modules are in order from z to raw."""
 
-    def __init__(self, *, cell: str, latent_dim: int, hidden: int, layers: int, size: int) -> None:
-        super().__init__()
-        self.start = Start(latent_dim, cell, hidden, layers)
-        self.out = nn.Linear(hidden, size)
+    out: nn.Linear
 
     @abstractmethod
     def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
@@ -67,9 +64,11 @@ class Repeat(Writer):
     """s_0 = start(z), s_t = cell(z, s_{t-1}), y_t = A s_t + b: nothing is fed back, so all steps are one call."""
 
     def __init__(self, *, cell: str, latent_dim: int, hidden: int, layers: int, size: int) -> None:
-        super().__init__(cell=cell, latent_dim=latent_dim, hidden=hidden, layers=layers, size=size)
+        super().__init__()
+        self.start = Start(latent_dim, cell, hidden, layers)
         self.cells = CELLS[cell][0](latent_dim, hidden, layers, batch_first=True)
         remembering(self.cells, cell, hidden)
+        self.out = nn.Linear(hidden, size)
 
     def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
         fed = z[:, None].expand(-1, steps, -1)
@@ -88,14 +87,20 @@ class Autoregressive(Writer):
     def __init__(
         self, *, cell: str, latent_dim: int, hidden: int, layers: int, size: int, text: bool, activate: Function
     ) -> None:
-        super().__init__(cell=cell, latent_dim=latent_dim, hidden=hidden, layers=layers, size=size)
+        super().__init__()
+        self.start = Start(latent_dim, cell, hidden, layers)
         width, self.embed = embedding(size, hidden, text)
         width += latent_dim
         self.cells = nn.ModuleList(CELLS[cell][1](hidden if layer else width, hidden) for layer in range(layers))
         remembering(self.cells, cell, hidden)
+        self.out = nn.Linear(hidden, size)
         self.activate = activate
 
     def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
+        with torch.autocast(z.device.type, enabled=False):  # as in `run`
+            return self._write(wide(z), steps, mean, truth, p)
+
+    def _write(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
         states: list[State] = list(zip(*(part.unbind(0) for part in self.start(z)), strict=True))
         fed, found = z.new_zeros(len(z), len(mean)), []
         for step in range(steps):

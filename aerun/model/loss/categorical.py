@@ -45,9 +45,7 @@ class Categorical(ElementLoss):
     def per_lambda(self, size: int) -> float:
         return super().per_lambda(size // self.symbols)
 
-    def watch(
-        self, raw: Tensor, x: Tensor, valid: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def watch(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         right = raw.argmax(-1) == x.argmax(-1)
         counted = torch.ones_like(right) if valid is None else valid
         return {"accuracy": (right & counted).sum() / counted.sum()}

@@ -1,0 +1,166 @@
+"""What `aerun data` prints."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from aerun.errors import AerunError
+from aerun.evaluate.samples import page, wanted
+from aerun.evaluate.survey import Dimension, Seen
+from aerun.facts import Facts
+
+_SPLITS = ("training", "validation", "test")
+_FEW = 12  # classes, columns or elements that are named one by one
+
+
+class Page:
+    """Written to the terminal part by part. names: of the columns of a table, by place, where they have some."""
+
+    def __init__(self, option: str, facts: Facts, names: Mapping[int, str]) -> None:
+        self.option, self.facts, self.names = option, facts, names
+        self.console = Console(width=None if Console().is_terminal else 110)
+        sides = " x ".join(map(str, facts.stored))
+        what = f"{facts.kind}, {sides}" + (f" -> {' x '.join(map(str, facts.shape))} to the model" if self._other() else "")
+        self.console.print(f"{option}: {what}", style="bold", highlight=False)
+
+    def _other(self) -> bool:
+        return self.facts.stored != self.facts.shape
+
+    def _say(self, name: str, words: str) -> None:
+        self.console.print(f"[bold]{name:<11}[/bold] {_plain(words)}", highlight=False, soft_wrap=True)
+
+    def splits(self, seen: Sequence[Seen]) -> None:
+        """One row a split; then what is wrong with them."""
+        table = Table()
+        table.add_column("split")
+        for column in ("samples", "lowest", "highest", "missing", "infinite", "repeated", "also in training"):
+            table.add_column(column, justify="right")
+        for i, (name, s) in enumerate(zip(_SPLITS, seen, strict=True)):
+            figures = (int(s.missing.sum()), s.infinite, s.repeated, s.shared)
+            counts = [f"{n:,}" if n else "-" for n in figures]
+            table.add_row(name, f"{s.n:,}", f"{s.low:g}", f"{s.high:g}", *(counts if i else [*counts[:3], ""]))
+        self.console.print(table)
+        self._range()
+        self._lengths(seen)
+        self._missing(seen)
+        self._classes(seen)
+        if leaks := [f"{s.shared:,} {name}" for name, s in zip(_SPLITS, seen, strict=True) if s.shared]:
+            self._say(
+                "leak", f"{' and '.join(leaks)} samples are equal to training samples: errors on them are not of unseen data."
+            )
+
+    def _range(self) -> None:
+        f = self.facts
+        if f.tokens:
+            self._say("symbols", f"{len(f.tokens)}, stored as their numbers, -1 behind the end; 0 is {f.tokens[0]!r}")
+            return
+        bounds = "without bounds" if f.low is None or f.high is None else f"in [{f.low:g}, {f.high:g}]"
+        divided = f", stored values divided by {f.unit:g}" if f.unit != 1 else ""
+        prepared = " behind the preparation" if f.prepared_from is not None else ""
+        self._say("range", f"the model sees values {bounds}{prepared}{divided}{'; drawn as 0 or 1' if f.binarize else ''}")
+
+    def _lengths(self, seen: Sequence[Seen]) -> None:
+        found = [s.lengths for s in seen if s.lengths is not None]
+        if found:
+            lengths = torch.cat(found).double()
+            low, middle, high = (float(v) for v in (lengths.min(), lengths.median(), lengths.max()))
+            self._say(
+                "lengths", f"{low:g} to {high:g} steps, median {middle:g}; {int((lengths == 0).sum())} samples without any"
+            )
+
+    def _missing(self, seen: Sequence[Seen]) -> None:
+        gaps = torch.stack([s.missing for s in seen]).sum(0)
+        if self.facts.kind == "table" and bool(gaps.any()):
+            order = gaps.flatten().argsort(descending=True).tolist()
+            worst = [f"{self._name(i)} ({int(gaps.flatten()[i])})" for i in order if gaps.flatten()[i]]
+            self._say("missing", _listed(worst, "columns"))
+
+    def _name(self, place: int) -> str:
+        return self.names.get(place, f"column {place + 1}")
+
+    def _classes(self, seen: Sequence[Seen]) -> None:
+        if seen[0].classes is None:
+            self._say("classes", "none: no labels")
+            return
+        for name, s in zip(_SPLITS, seen, strict=True):
+            assert s.classes is not None
+            shares = s.classes.tolist()
+            each = ", ".join(f"{k}: {n:,}" for k, n in enumerate(shares))
+            short = f"{len(shares)} classes of {min(shares):,} to {max(shares):,} samples"
+            self._say("classes" if s is seen[0] else "", f"{name:<10} {each if len(shares) <= _FEW else short}")
+        if sum(n > 0 for n in seen[0].classes.tolist()) == 1:
+            self._say("", "the training split is of one class")
+
+    def constants(self, same: Tensor) -> None:
+        """Elements that never change in training."""
+        where, kind = same.flatten().nonzero().flatten().tolist(), self.facts.kind
+        what = {"table": "columns", "sequence": "features"}.get(kind, "elements")
+        named = [self._name(i) if kind == "table" else str(i) for i in where]
+        shown = f": {', '.join(named)}" if 0 < len(where) <= _FEW and kind != "image" else ""
+        self._say("constant", f"{len(where):,} of {same.numel():,} {what} have one value in all training samples{shown}")
+
+    def dimension(self, found: Dimension | None, asked: bool) -> None:
+        """The estimates, and the code sizes that they suggest."""
+        if found is None:
+            reason = "text has none that distances would show" if self.facts.tokens else "too few different training samples"
+            self._say("dimension", f"not estimated: {reason if asked else 'not asked for'}")
+            return
+        low, high = found.codes(self.facts.size)
+        self._say(
+            "dimension",
+            f"TwoNN {found.two_nn:.1f}, MLE {found.likelihood:.1f} (intrinsic, of {found.rows:,} training samples; "
+            f"{self.facts.size:,} numbers each). Try model.latent_dim={low} to {high}.",
+        )
+
+    def fitting(self, found: Mapping[str, Mapping[str, str]]) -> None:
+        """Which losses and archs fit, and why the others do not."""
+        for group, reasons in found.items():
+            fit = [option for option, why in reasons.items() if not why]
+            self._say("losses" if group == "model/loss" else "archs", f"that fit: {', '.join(fit) or 'none'}")
+            for option, why in reasons.items():
+                if why:
+                    self._say("", f"not {option}: {why}")
+
+    def verdict(self, refusals: Sequence[str], warnings: Sequence[str]) -> None:
+        """Would such a run start?"""
+        for words in warnings:
+            self._say("warning", words)
+        for words in refusals:
+            self._say("refused", words)
+        if not refusals:
+            self._say("run", "would start with these settings")
+
+    def picture(self, x: Tensor, path: Path) -> None:
+        """Samples drawn into a file, or written out where they are text."""
+        if self.facts.tokens:
+            for row in x[:5].tolist():
+                self._say("sample", ("" if max(map(len, self.facts.tokens[1:])) == 1 else " ").join(self._symbols(row)))
+        if not wanted(self.facts):
+            return
+        from PIL import Image
+
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(page(x[: wanted(self.facts)], self.facts)).save(path)
+        except OSError as e:
+            raise AerunError(f"cannot write {path}: {e.strerror or e}. Choose another place with --output DIR.") from e
+        self._say("picture", str(path))
+
+    def _symbols(self, row: Sequence[int]) -> list[str]:
+        return [self.facts.tokens[i] for i in row if i >= 0]
+
+
+def _listed(named: Sequence[str], what: str) -> str:
+    more = f" and {len(named) - _FEW} more {what}" if len(named) > _FEW else ""
+    return ", ".join(named[:_FEW]) + more
+
+
+def _plain(words: str) -> str:
+    """With no markup of rich's in it."""
+    from rich.markup import escape
+
+    return escape(words)

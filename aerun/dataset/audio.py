@@ -1,0 +1,150 @@
+"""The user's own sounds, from a folder or an archive."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from aerun.checks import integer, one_of
+from aerun.dataset import listing, wav
+from aerun.dataset.base import Data, Dataset, Split
+from aerun.dataset.bounds import refuse_beyond
+from aerun.dataset.left_out import LeftOut
+from aerun.dataset.mel import filters, log_mel
+from aerun.errors import AerunError
+from aerun.facts import Facts
+
+_SUFFIXES = frozenset({".wav", ".wave"})
+
+log = logging.getLogger("aerun")
+
+
+class Audio(Dataset):
+    """Stretches of `length` samples from wav files (PCM; the channels' mean), one every `stride` samples (null: `length`).
+
+    path: a folder, or a tar archive, packed or not. Folders are classes, or the splits train, val and test, as for
+    dataset=images; all stretches of a file are in one split. rate: samples a second that every file must have (null: what the
+    first one has); nothing is resampled. short: files shorter than `length` are left out (drop) or end in silence (pad); what
+    is left at the end of others is dropped.
+    form: logmel, sequences (T, mels) of T = 1 + (length - window) // hop steps in [0, 1], see `log_mel`; image, the same as
+    (1, mels, T), high pitch on top; or frames, the samples themselves (length, 1) in [-1, 1].
+    Files that cannot be read are left out, counted and named; above 1 % they are refused with AerunError.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        form: str,
+        rate: int | None,
+        length: int,
+        stride: int | None,
+        short: str,
+        window: int,
+        hop: int,
+        mels: int,
+        floor: float,
+        val: float,
+        test: float,
+        normal: int | str | Sequence[int | str] | None,
+        contamination: float,
+    ) -> None:
+        self.path, self.where = listing.folder("dataset.path", path, "your wav files"), f"dataset.path={path}"
+        self.form = one_of("dataset.form", form, ("logmel", "image", "frames"))
+        self.rate = None if rate is None else integer("dataset.rate", rate, 1)
+        self.length = integer("dataset.length", length, 2)
+        self.stride = self.length if stride is None else integer("dataset.stride", stride, 1)
+        self.padded = one_of("dataset.short", short, ("drop", "pad")) == "pad"
+        self.window, self.hop = integer("dataset.window", window, 2), integer("dataset.hop", hop, 1)
+        self.mels, self.floor = integer("dataset.mels", mels, 1), floor
+        if self.form != "frames" and self.window > self.length:
+            raise AerunError(f"dataset.window={window}: longer than dataset.length={length}.")
+        if not -300 <= floor < 0:
+            raise AerunError(f"dataset.floor={floor}: decibels below full scale, between -300 and 0, such as -80.")
+        self.shares, self.normal = listing.shares(val, test), listing.protocol(normal, contamination)
+
+    def facts(self) -> Facts:
+        steps = 1 + (self.length - self.window) // self.hop
+        shape = {"logmel": (steps, self.mels), "image": (1, self.mels, steps), "frames": (self.length, 1)}[self.form]
+        kind, low = "image" if self.form == "image" else "sequence", -1.0 if self.form == "frames" else 0.0
+        return Facts(shape=shape, kind=kind, unit=1.0, low=low, high=1.0, classes=len(self._listing.classes) or None)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        if self.path.is_dir():
+            files, others = listing.scan(self.path, _SUFFIXES)
+            refuse_beyond(self.where, 2 * sum(file.size for file in files))
+            names = [file.name for file in files]
+        else:
+            names, others = [name for name, _ in wav.packed(self.path)], 0
+        if not names:
+            raise AerunError(f"{self.where}: no wav files are there ({others} other files).")
+        return names
+
+    @cached_property
+    def _listing(self) -> listing.Listing:
+        return listing.arrange(self._names, self.where, *self.shares).only(*self.normal)
+
+    def _files(self) -> Iterator[tuple[str, BinaryIO]]:
+        if not self.path.is_dir():
+            yield from wav.packed(self.path)
+            return
+        for name in self._names:
+            with (self.path / name).open("rb") as file:
+                yield name, file
+
+    def load(self) -> Data:
+        found = self._stretches()
+        if not found:
+            raise AerunError(f"{self.where}: all files are shorter than dataset.length={self.length} samples.")
+        return Data(*(self._together(found, part) for part in self._listing.parts))
+
+    def _together(self, found: dict[str, Tensor], files: Tensor) -> Split:
+        """All samples of some files."""
+        numbers = [i for i in files.tolist() if self._names[i] in found]
+        if not numbers:
+            raise AerunError(f"{self.where}: a split is left without any file that can be used.")
+        samples, labels = [found[self._names[i]] for i in numbers], self._listing.labels
+        counts = torch.tensor([len(part) for part in samples])
+        return Split(torch.cat(samples), None if labels is None else labels[numbers].repeat_interleave(counts))
+
+    def _stretches(self) -> dict[str, Tensor]:
+        """Samples (n, *S) of each file that has some."""
+        left_out, found, short = LeftOut(self.where, "wav files", len(self._names)), dict[str, Tensor](), 0
+        rate, bank = self.rate, torch.zeros(0)
+        for name, file in self._files():
+            try:
+                sound = wav.read(file)
+            except wav.UnreadableError as e:
+                left_out.add(name, str(e))
+                continue
+            if sound.rate != rate and rate is not None:
+                other = f"dataset.rate={rate}" if self.rate else f"others have {rate}"
+                raise AerunError(
+                    f"{self.where}: {name} has {sound.rate} samples a second, {other}. Resample the files to one rate."
+                )
+            if not len(bank) and self.form != "frames":
+                bank = filters(sound.rate, self.window, self.mels).float()
+            rate = sound.rate
+            if len(sound.x) < self.length and not self.padded:
+                short += 1
+                continue
+            found[name] = self._samples(torch.from_numpy(sound.x), bank)
+        left_out.tell()
+        if short:
+            words = "%s: %d of %d files are shorter than dataset.length=%d and are left out (dataset.short=pad uses them)."
+            log.warning(words, self.where, short, len(self._names), self.length)
+        return found
+
+    def _samples(self, x: Tensor, bank: Tensor) -> Tensor:
+        """Sound (n,) -> samples."""
+        if len(x) < self.length:
+            x = torch.nn.functional.pad(x, (0, self.length - len(x)))
+        frames = x.unfold(0, self.length, self.stride)  # (n, length)
+        if self.form == "frames":
+            return frames[..., None].clone()
+        values = torch.cat([log_mel(part, bank, self.window, self.hop, self.floor) for part in frames.split(256)])
+        return values if self.form == "logmel" else values.transpose(1, 2).flip(1)[:, None]
