@@ -60,7 +60,8 @@ def check(name: str, write: bool) -> str | None:
     path = config_dir() / "model" / f"{name}.yaml"
     text = path.read_text()
     said = _LINE.search(text)
-    command = said["command"] if said else f"aerun model={name}"
+    typed = re.search(r"^# (aerun .*)$", text, re.MULTILINE)
+    command = typed[1] if typed else f"aerun model={name}"
     now = measure(command)
     print(f"{command}\n  {now.line()}", flush=True)
     if write:

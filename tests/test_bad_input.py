@@ -138,11 +138,11 @@ def test_refused(refuse, tmp_path, line, words):
 def test_refused_on_own_data(refuse, monkeypatch, tmp_path, line, words):
     (tmp_path / "own_table.py").write_text(MODULE)
     (tmp_path / "conf" / "dataset").mkdir(parents=True)
-    (tmp_path / "conf" / "dataset" / "table.yaml").write_text(OPTION)
+    (tmp_path / "conf" / "dataset" / "own.yaml").write_text(OPTION)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delitem(sys.modules, "own_table", raising=False)
-    refuse(f"--config-dir conf dataset=table model.latent_dim=2 {line}", words)
+    refuse(f"--config-dir conf dataset=own model.latent_dim=2 {line}", words)
 
 
 def test_a_setting_is_not_proposed_for_itself(refuse):

@@ -189,6 +189,11 @@ def test_short_is_one_seed_and_no_long_run(tmp_path):
     assert told.code == 0
     assert "linear left out: long" in told.out
     assert [str(p.relative_to(tmp_path / "there")) for p in (tmp_path / "there").rglob("seed=*")] == ["TINY/ae/seed=0"]
+    assert here(tmp_path, "experiment", tiny(tmp_path), "--short", "--seeds", "2", "--root", "there").code == 0
+    assert {str(p.relative_to(tmp_path / "there")) for p in (tmp_path / "there").rglob("seed=*")} == {
+        "TINY/ae/seed=0",
+        "TINY/ae/seed=1",
+    }
 
 
 def test_seeds_may_be_given(tmp_path):

@@ -10,7 +10,7 @@ from aerun.model.corruption.gaussian import Gaussian
 from aerun.model.corruption.masking import Masking
 from tests.conftest import built
 
-MODELS = ["ae", "linear", "deep", "sparse", "sparse_kl", "denoising", "contractive", "conv", "vae"]
+MODELS = ["ae", "linear", "deep", "sparse", "sparse_kl", "denoising", "contractive", "conv", "vae", "topk", "vqvae"]
 
 
 @pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])

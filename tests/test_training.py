@@ -9,6 +9,7 @@ import torch
 from aerun.dataset.base import Data, Split
 from aerun.trainer.base import Job
 from aerun.trainer.batches import Batches
+from aerun.trainer.fit import _batches
 from tests.conftest import built, composed
 
 
@@ -100,9 +101,8 @@ def test_full_batches_where_batch_statistics_need_them(tmp_path):
     for overrides, steps in ((["model=sparse_kl", "trainer.batch_size=500"], 2), (["trainer.batch_size=500"], 3)):
         plan = built(*overrides)
         data = plan.dataset.load()
-        train, _ = plan.trainer._batches(
-            Job(plan.autoencoder, data, plan.optimizer, plan.schedule, 0, tmp_path, {}), torch.device("cpu")
-        )
+        job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, 0, tmp_path, {})
+        train, _ = _batches(job, plan.trainer, torch.device("cpu"))
         assert train.steps == steps
 
 

@@ -19,7 +19,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="E01", help=about)
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 instead of the experiment's own")
-    parser.add_argument("--short", action="store_true", help="the first seed only, and no long runs")
+    parser.add_argument("--short", action="store_true", help="no long runs, and one seed unless --seeds says more")
     parser.add_argument("--fresh", action="store_true", help="train again what is there already")
     parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the tables as Markdown too")
     parser.add_argument("--root", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where the runs go")

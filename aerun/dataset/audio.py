@@ -79,7 +79,7 @@ class Audio(Dataset):
             refuse_beyond(self.where, 2 * sum(file.size for file in files))
             names = [file.name for file in files]
         else:
-            names, others = [name for name, _ in wav.packed(self.path)], 0
+            names, others = sorted(name for name, _ in wav.packed(self.path)), 0
         if not names:
             raise AerunError(f"{self.where}: no wav files are there ({others} other files).")
         return names

@@ -21,9 +21,7 @@ class Factors(Generated):
     def __init__(self, *, variances: Sequence[float], size: int, noise: float, n: int, seed: int) -> None:
         self.variances = [at_least("dataset.variances", v, 1e-12) for v in variances]
         if not self.variances or len(set(self.variances)) < len(self.variances):
-            raise AerunError(
-                f"dataset.variances={list(variances)}: must differ: equal ones cannot be told apart."
-            )
+            raise AerunError(f"dataset.variances={list(variances)}: must differ: equal ones cannot be told apart.")
         self.size = integer("dataset.size", size, len(self.variances))
         self.noise, self.n, self.seed = at_least("dataset.noise", noise, 0), samples(n), seed
         generator(seed)

@@ -81,7 +81,8 @@ class Idx(Dataset):
     def load(self) -> Data:
         parts = [samples_of(path) for path in (self.path, self.test) if path is not None]
         if len(parts) == 2 and parts[1].shape[1:] != parts[0].shape[1:]:
-            raise AerunError(f"{self.path} holds samples of shape {parts[0].shape[1:]}, {self.test} of {parts[1].shape[1:]}.")
+            first, second = (tuple(part.shape[1:]) for part in parts)
+            raise AerunError(f"{self.path} holds samples of shape {first}, {self.test} of {second}.")
         sizes = [len(part) for part in parts]
         known = self._known
         rows = [part.x for part in split(Split(torch.arange(sizes[0]), None), *self.shares)]

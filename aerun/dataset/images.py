@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from aerun.checks import integer, one_of
+from aerun.checks import one_of
 from aerun.dataset import decoded, image_store, listing
 from aerun.dataset.base import Data, Dataset
 from aerun.dataset.image_files import Shape, UnreadableError, header, strict, suffixes
@@ -14,6 +14,7 @@ from aerun.facts import Facts
 
 _PEEKED = 32  # headers that are looked at before anything is built
 _SIDE = 64  # of images whose sizes differ, where none is asked for
+_LARGEST = 4096  # side of an image that is worked on
 
 log = logging.getLogger("aerun")
 
@@ -28,7 +29,7 @@ class Images(Dataset):
     of the files that are looked at first has it. Transparent places become white, 16 bits become 8, EXIF's orientation is
     applied, of several frames the first is taken. normal, contamination: the anomaly protocol, see `normal_only`.
     memory: GB that the samples may take, null for half of what is free; more are decoded once into a file in `cache` (null:
-    aerun's folder in the user's cache) and read from there; so are 5,000 images or more, which start sooner the next time.
+    ~/.cache/aerun) and read from there. 5,000 images or more are kept in such a file even where they fit: runs start sooner.
     Files that cannot be read are left out, counted and named; above 1 % they are refused with AerunError.
     """
 
@@ -86,6 +87,8 @@ class Images(Dataset):
             some = ", ".join(f"{h} x {w}" for h, w in sizes[:3])
             words = "%s: sizes differ (%s%s): all are brought to %d x %d; dataset.size=N or [H,W] says otherwise."
             log.warning(words, self.where, some, ", ..." if len(sizes) > 3 else "", height, width)
+        if max(height, width) > _LARGEST:
+            raise AerunError(f"{self.where}: images of {height} x {width} are too large to work on: lower dataset.size.")
         resize, guessed = self.size is not None or len(sizes) > 1, self.channels == "auto" and channels == 1
         return Shape(channels, height, width, resize=resize, crop=self.crop, guessed=guessed)
 
@@ -109,9 +112,9 @@ def size_of(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
     sides = [size, size] if isinstance(size, int) else list(size)
-    if len(sides) != 2:
-        raise AerunError(f"dataset.size={sides}: must be null, N or [HEIGHT,WIDTH].")
-    return integer("dataset.size", sides[0], 1), integer("dataset.size", sides[1], 1)
+    if len(sides) != 2 or not all(1 <= side <= _LARGEST for side in sides):
+        raise AerunError(f"dataset.size={size}: must be null, N or [HEIGHT,WIDTH], of 1 to {_LARGEST} pixels.")
+    return sides[0], sides[1]
 
 
 def gigabytes(memory: float | None) -> float | None:

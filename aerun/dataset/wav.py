@@ -83,4 +83,5 @@ def packed(path: Path) -> Iterator[tuple[str, BinaryIO]]:
                 assert file is not None
                 yield member.name, io.BytesIO(file.read(member.size))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as e:
-        raise AerunError(f"{path}: not a tar archive, truncated or damaged: {str(e).rstrip('.')}.") from e
+        line = (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".:")
+        raise AerunError(f"{path}: not a tar archive, truncated or damaged: {line}.") from e

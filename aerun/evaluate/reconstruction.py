@@ -14,6 +14,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Data, Split
 from aerun.evaluate import pca
+from aerun.evaluate.columns import rmse
 from aerun.facts import Facts, spread
 from aerun.trainer.batches import rows_that_fit
 from aerun.vocabulary import call
@@ -53,7 +54,7 @@ def report(model: Autoencoder, data: Data, device: torch.device) -> dict[str, fl
 
     mean = _mean(train)
     baseline = pca.fit(lambda: (_filled(x, valid, mean) for x, valid in train()), model.code_elements)
-    span = _range(data.test, model.facts)
+    span = _range(model.facts, test)
     models: dict[str, Reconstruct] = {
         "test": lambda x, valid: model(x, valid=valid),
         "pca": lambda x, valid: baseline(_filled(x, valid, mean)),
@@ -63,7 +64,8 @@ def report(model: Autoencoder, data: Data, device: torch.device) -> dict[str, fl
     found = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         found[f"{who}/fvu"] = found[f"{who}/se"] / found["mean/se"] if found["mean/se"] > 0 else math.nan
-    return {**found, **_own_loss(model, test)}
+    own_units = rmse(model, data, device) if model.facts.prepared_from is not None else {}
+    return {**found, **_own_loss(model, test), **own_units}
 
 
 def _mean(batches: Source) -> Tensor:
@@ -111,10 +113,12 @@ def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
     return {"test/reconstruction": loss / count, "test/reconstruction_excess": (loss - floor) / count}
 
 
-def _range(split: Split, facts: Facts) -> float:
+def _range(facts: Facts, batches: Source) -> float:
     """R of the PSNR: the declared range, or where there is none that of the test data."""
     if facts.low is not None and facts.high is not None:
         return facts.high - facts.low
-    x = split.x[~split.x.isnan()] if facts.ragged else split.x
-    low, high = x.aminmax()
-    return max(float(high - low) / facts.unit, 1e-12)
+    low, high = math.inf, -math.inf
+    for x, valid in batches():
+        real = x if valid is None else x[valid]
+        low, high = min(low, float(real.min())), max(high, float(real.max()))
+    return max(high - low, 1e-12)

@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Settings:
-    """How experiments are run: which seeds (None: their own), without long runs, where, and anew or not."""
+    """How experiments are run: which seeds (None: their own; of these the first if short), without long runs, where, anew."""
 
     root: Path
     seeds: Sequence[int] | None = None
@@ -56,8 +56,8 @@ def decide(experiment: Experiment, settings: Settings, tell: Callable[[str], Non
 
     Every run is composed before the first is trained: AerunError for one that is wrong.
     """
-    seeds = tuple(experiment.seeds if settings.seeds is None else settings.seeds)
-    outcome = Outcome(experiment, seeds[:1] if settings.short else seeds)
+    own = experiment.seeds[:1] if settings.short else experiment.seeds
+    outcome = Outcome(experiment, own if settings.seeds is None else tuple(settings.seeds))
     for run in experiment.runs.values():
         refuse_unknown(run.measures)
         why = "long" if run.long and settings.short else missing(composed(run.overrides))

@@ -16,8 +16,9 @@ _IMAGES = 1000
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
     """The first 1,000 test images with the noise of training, drawn once. se and psnr of the model, and NAME_se, NAME_psnr of
-    noisy (nothing done), median (3 x 3), smooth (Gaussian, 0.8 pixels), wiener (5 x 5, adaptive) and lmmse, the best linear
-    estimate m + C (C + s^2 I)^-1 (y - m), m and C of the training split. All are clamped to the data's range.
+    noisy (nothing done), median (3 x 3), smooth (Gaussian, 0.8 pixels), wiener (5 x 5, adaptive, its noise estimated) and
+    lmmse, the best linear estimate m + C (C + s^2 I)^-1 (y - m), m and C of the training split. All are clamped to the data's
+    range.
 
     AerunError for a corruption that is not Gaussian noise, and for data that are not images.
     """
@@ -27,7 +28,7 @@ def measure(trained: Trained) -> dict[str, float]:
     sigma, test = model.corruption.sigma, trained.data.test
     x = trained.samples(Split(test.x[:_IMAGES], None))
     noisy = x + sigma * torch.randn_like(x)
-    ways = {"": model(noisy), "noisy_": noisy, "lmmse_": _lmmse(noisy, trained, sigma), **_filters(noisy, sigma)}
+    ways = {"": model(noisy), "noisy_": noisy, "lmmse_": _lmmse(noisy, trained, sigma), **_filters(noisy)}
     low, high = model.facts.low, model.facts.high
     assert low is not None
     assert high is not None
@@ -51,16 +52,16 @@ def _lmmse(noisy: Tensor, trained: Trained, sigma: float) -> Tensor:
     return (mean + (noisy.flatten(1).double() - mean) @ gain).to(noisy.dtype).reshape(noisy.shape)
 
 
-def _filters(noisy: Tensor, sigma: float) -> dict[str, Tensor]:
-    from scipy.ndimage import gaussian_filter, median_filter, uniform_filter
+def _filters(noisy: Tensor) -> dict[str, Tensor]:
+    import numpy as np
+    from scipy.ndimage import gaussian_filter, median_filter
+    from scipy.signal import wiener
 
     y = noisy.double().cpu().numpy()
-    window = (1, 1, 5, 5)
-    mean = uniform_filter(y, window)
-    variance = (uniform_filter(y * y, window) - mean**2).clip(sigma**2)
+    images = y.reshape(-1, *y.shape[2:])  # each channel by itself
     found = {
         "median_": median_filter(y, (1, 1, 3, 3)),
         "smooth_": gaussian_filter(y, (0, 0, 0.8, 0.8)),
-        "wiener_": mean + (1 - sigma**2 / variance) * (y - mean),
+        "wiener_": np.stack([wiener(image, 5) for image in images]).reshape(y.shape),
     }
     return {k: torch.from_numpy(v).to(noisy) for k, v in found.items()}
