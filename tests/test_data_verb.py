@@ -313,9 +313,7 @@ def test_help_needs_nothing(tmp_path):
 
 def test_lightning_is_not_imported(tmp_path):
     """Half of a run's start is Lightning."""
-    code = (
-        "import sys; from aerun.command.data import run; run([]); assert 'pytorch_lightning' not in sys.modules"
-    )
+    code = "import sys; from aerun.command.data import run; run([]); assert 'pytorch_lightning' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
