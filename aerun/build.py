@@ -17,6 +17,7 @@ from aerun.errors import AerunError, nearest
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.facts import Facts
 from aerun.parts import Term
+from aerun.preparation.base import Preparation
 from aerun.schedule.base import Schedule
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
@@ -52,14 +53,10 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
     known("model", cfg["model"], _MODEL)
     make = _Maker(trusted)
     seed = integer("seed", cfg["seed"], 0)
-    latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
-    dataset = make("dataset", {k: v for k, v in table("dataset", cfg).items() if k != "epochs"}, {})
+    dataset = dataset_of(cfg, trusted)
     facts = dataset.facts()
     torch.manual_seed(seed)
-    composition = _compose(make, cfg, facts)
-    warnings = check(composition, latent_dim, facts)
-    autoencoder = Autoencoder(composition, facts, dataset.preparation())
-    autoencoder.rehearse()
+    autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
     trainer = make("trainer", cfg["trainer"], {})
     trainer.refuse(autoencoder)
     _refuse_objective(str(cfg["objective"]), autoencoder)
@@ -74,6 +71,25 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
         objective=str(cfg["objective"]),
         warnings=warnings,
     )
+
+
+def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
+    """The data set alone, its settings checked."""
+    node = {k: v for k, v in table("dataset", cfg).items() if k != "epochs"}
+    found: Dataset = _Maker(trusted)("dataset", node, {})
+    return found
+
+
+def model_of(
+    cfg: Config, facts: Facts, preparation: Preparation, trusted: Sequence[str] | None = None
+) -> tuple[Autoencoder, list[str]]:
+    """The model for data of which `facts` are known, checked, and what to warn of. Errors as for `build`."""
+    latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
+    composition = _compose(_Maker(trusted), cfg, facts)
+    warnings = check(composition, latent_dim, facts)
+    autoencoder = Autoencoder(composition, facts, preparation)
+    autoencoder.rehearse()
+    return autoencoder, warnings
 
 
 def _refuse_objective(name: str, autoencoder: Autoencoder) -> None:

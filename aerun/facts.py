@@ -1,6 +1,8 @@
 """What is known of a data set before it is read, and how its stored samples become what the model works on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +58,12 @@ class Facts:
         if not self.ragged:
             return None
         return stored >= 0 if self.tokens else ~stored[..., 0].isnan()
+
+
+def facts_from(found: Mapping[str, Any]) -> Facts:
+    """Facts that were written as plain data, in which tuples have become lists."""
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+    return Facts(**values)
 
 
 def spread(valid: Tensor | None, x: Tensor) -> Tensor | float:

@@ -8,18 +8,22 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from aerun.errors import AerunError
+from aerun.facts import Facts
+from aerun.preparation.base import Preparation
+from aerun.preparation.stored import plain
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
 
 
 class Folder:
-    """config.yaml, run.json, results.json, metrics.csv, events, aerun.log, checkpoints/, pictures/."""
+    """config.yaml, run.json, facts.json, results.json, metrics.csv, events, aerun.log, checkpoints/, pictures/."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,6 +39,10 @@ class Folder:
             raise AerunError(
                 f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             ) from e
+
+    def describe(self, facts: Facts, preparation: Preparation) -> None:
+        """Write down what is known of the data, so that the trained model can be built without them."""
+        _write(self.path / "facts.json", _json({"facts": asdict(facts), "preparation": plain(preparation)}))
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration. AerunError where this is no run's folder."""

@@ -42,6 +42,7 @@ def train(
     started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
     folder.open(cfg, command)
     try:
+        folder.describe(plan.facts, plan.autoencoder.preparation)
         results = _fit_and_test(plan, data, folder, cfg, resume)
         results["seconds"] = time.perf_counter() - started
         results["objective"] = _objective(results, plan.objective)

@@ -14,7 +14,7 @@ from aerun.experiment.measures.mcc import matched
 from aerun.experiment.measures.mig import gap
 from aerun.experiment.measures.modes import coverage
 from aerun.experiment.measures.recovery import cosines
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 from tests.conftest import built, descend
 
 EVENLY = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).double() / 2  # a rotation that mixes most

@@ -37,11 +37,12 @@ def run(argv: list[str]) -> int:
     from aerun import show
     from aerun.command.hydra_run import command, stop_on_signals
     from aerun.train import train
+    from aerun.trained import TRUSTED
 
     stop_on_signals()
     typed = str(folder.read("run.json").get("command") or command())
     try:
-        found = train(config, folder.path, typed, resume=True, trusted=("aerun", "torch.optim", *args.trust))
+        found = train(config, folder.path, typed, resume=True, trusted=(*TRUSTED, *args.trust))
     except KeyError as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
     show.results(found, f"{config['model']['name']} (resumed)", args.run)

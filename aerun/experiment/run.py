@@ -14,8 +14,8 @@ from aerun.build import Config, build
 from aerun.dataset.vision import Grey
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
-from aerun.experiment.trained import load
 from aerun.folder import Folder
+from aerun.trained import load
 
 _FIGURES = "figures.json"
 
@@ -70,7 +70,7 @@ def _measured(run: Run, cfg: Config, folder: Folder) -> dict[str, float]:
     kept: dict[str, float] = folder.read(_FIGURES)
     wanted = [name for name in run.measures if not any(k.startswith(f"{name}/") for k in kept)]
     if wanted:
-        trained = load(cfg, folder.path, run.weights)
+        trained = load(folder.path, run.weights)
         for name in wanted:
             began = time.perf_counter()
             kept = {**kept, **{f"{name}/{k}": v for k, v in measure(name, trained).items()}}

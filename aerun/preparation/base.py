@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,6 +14,11 @@ class Preparation(nn.Module, ABC):
     """
 
     columns: Mapping[int, str] = {}
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What the constructor was given, as plain data."""
 
     @abstractmethod
     def fit(self, x: Tensor) -> None:
@@ -29,6 +35,10 @@ class Preparation(nn.Module, ABC):
 
 class Unchanged(Preparation):
     """Samples are worked on as they are."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {}
 
     def fit(self, x: Tensor) -> None:
         """Nothing to learn."""

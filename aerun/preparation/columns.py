@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,6 +69,10 @@ class Columns(Preparation):
         self.register_buffer("fill", torch.zeros(len(self.features)))
         self.register_buffer("alive", torch.ones(len(hot)))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"features": [asdict(f) for f in self.features], "way": self.way}
+
     def _index(self, name: str, places: Sequence[int]) -> None:
         self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
 
@@ -128,8 +133,12 @@ class Columns(Preparation):
 
 def features_of(state: Tensor) -> tuple[Feature, ...]:
     """The features that a checkpoint holds under `preparation._extra_state`."""
-    found = json.loads(bytes(state.cpu().tolist()))
-    return tuple(Feature(**{**f, "words": tuple(f["words"])}) for f in found)
+    return tuple(feature(**f) for f in json.loads(bytes(state.cpu().tolist())))
+
+
+def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:
+    """A feature from plain data."""
+    return Feature(words=tuple(words), **other)
 
 
 def _spoken(f: Feature) -> str:

@@ -1,5 +1,7 @@
 """Images and sequences: one scale for each channel."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -20,11 +22,15 @@ class Scale(Preparation):
 
     def __init__(self, *, shape: tuple[int, ...], channels: int, way: str) -> None:
         super().__init__()
-        self.way, self.axis = way, channels + 1
+        self.shape, self.way, self.axis = tuple(shape), way, channels + 1
         broadcast = [n if axis == channels else 1 for axis, n in enumerate(shape)]
         self.register_buffer("centre", torch.zeros(broadcast))
         self.register_buffer("spread", torch.ones(broadcast))
         self.register_buffer("rate", torch.ones(broadcast))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"shape": self.shape, "channels": self.axis - 1, "way": self.way}
 
     def fit(self, x: Tensor) -> None:
         found = [centre_and_spread(part.flatten(), self.way) for part in x.unbind(self.axis)]

@@ -11,7 +11,7 @@ import torch
 from aerun.dataset.base import Data
 from aerun.dataset.generated import Generated
 from aerun.errors import AerunError, nearest
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 
 def names() -> list[str]:

@@ -1,6 +1,6 @@
 """How many units of the code say anything."""
 
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _ACTIVE = 0.01  # variance of a unit's mean over samples
 

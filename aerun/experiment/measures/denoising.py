@@ -7,8 +7,8 @@ from torch import Tensor
 
 from aerun.dataset.base import Split
 from aerun.errors import AerunError
-from aerun.experiment.trained import Trained
 from aerun.model.corruption.gaussian import Gaussian
+from aerun.trained import Trained
 
 _IMAGES = 1000
 

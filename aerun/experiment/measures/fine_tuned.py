@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from aerun.dataset.base import Split
 from aerun.errors import AerunError
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _EPOCHS, _BATCH, _LR = 20, 128, 3e-4
 

@@ -2,7 +2,7 @@
 
 from aerun.experiment import gan
 from aerun.experiment.measures.modes import coverage
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 
 def measure(trained: Trained) -> dict[str, float]:

@@ -6,7 +6,7 @@ from torch import Tensor
 from aerun.dataset.base import Split
 from aerun.errors import AerunError
 from aerun.evaluate.likelihood import log_likelihood
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _SAMPLES, _IMAGES, _ROWS = 200, 1000, 50
 

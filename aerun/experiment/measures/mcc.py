@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from aerun.experiment.measures import known_factors
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 
 def measure(trained: Trained) -> dict[str, float]:

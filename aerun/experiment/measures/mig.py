@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aerun.dataset.base import Split
 from aerun.experiment.measures import known_factors
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _BINS, _ROTATIONS = 20, 10
 

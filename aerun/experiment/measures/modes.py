@@ -6,7 +6,7 @@ from torch import Tensor
 from aerun.dataset.base import Split
 from aerun.dataset.mixture import Mixture
 from aerun.errors import AerunError
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _POINTS, _NEAR, _ENOUGH = 2500, 3.0, 20
 

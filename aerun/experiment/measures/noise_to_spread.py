@@ -2,7 +2,7 @@
 
 import torch
 
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _SIGMA = 0.1
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aerun.dataset.base import Split
 from aerun.errors import AerunError
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 
 def measure(trained: Trained) -> dict[str, float]:

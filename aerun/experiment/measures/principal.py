@@ -3,7 +3,7 @@
 import torch
 
 from aerun.evaluate import pca
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 
 @torch.no_grad()

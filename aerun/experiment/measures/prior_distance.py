@@ -2,8 +2,8 @@
 
 import torch
 
-from aerun.experiment.trained import Trained
 from aerun.regularizer.mmd import mmd2
+from aerun.trained import Trained
 
 _MOST = 2000  # codes: the cost grows with their square
 

@@ -3,8 +3,8 @@
 import torch
 
 from aerun.errors import AerunError
-from aerun.experiment.trained import Trained
 from aerun.regularizer.rate import Rate
+from aerun.trained import Trained
 
 _NEAR = 0.1
 

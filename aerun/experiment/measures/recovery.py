@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 
 from aerun.dataset.dictionary import Dictionary
 from aerun.errors import AerunError
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _FOUND = 0.9
 

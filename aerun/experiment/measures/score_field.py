@@ -7,8 +7,8 @@ from torch import Tensor
 
 from aerun.dataset.mixture import Mixture
 from aerun.errors import AerunError
-from aerun.experiment.trained import Trained
 from aerun.model.corruption.gaussian import Gaussian
+from aerun.trained import Trained
 
 _FAR = (6.0, 8.0)  # distances from the origin where no training point was
 _POINTS = 3000

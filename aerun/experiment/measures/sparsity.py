@@ -1,6 +1,6 @@
 """How sparse a code really is."""
 
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _ON = 1e-3
 

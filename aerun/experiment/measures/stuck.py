@@ -6,7 +6,7 @@ from torch import Tensor
 from aerun.dataset.sines import stuck
 from aerun.errors import AerunError
 from aerun.evaluate import pca
-from aerun.experiment.trained import Trained
+from aerun.trained import Trained
 
 _STEPS = 10
 
