@@ -22,8 +22,9 @@ from aerun.schedule.base import Schedule
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
-_TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective")
+_TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss")
+_ANY_DATASET = ("epochs", "normal", "contamination")  # settings that are not the class's own
 _TERM = ("weight", "warmup", "cycles")
 
 Config = Mapping[str, Any]
@@ -41,6 +42,7 @@ class Plan:
     schedule: Schedule
     seed: int
     objective: str
+    evaluate: list[str]
     warnings: list[str]
 
 
@@ -59,7 +61,8 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
     autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
     trainer = make("trainer", cfg["trainer"], {})
     trainer.refuse(autoencoder)
-    _refuse_objective(str(cfg["objective"]), autoencoder)
+    evaluate = _applications(cfg.get("evaluate", []), autoencoder, dataset)
+    _refuse_objective(str(cfg["objective"]), autoencoder, evaluate)
     return Plan(
         dataset=dataset,
         facts=facts,
@@ -69,14 +72,16 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
         schedule=make("schedule", cfg["schedule"], {}),
         seed=seed,
         objective=str(cfg["objective"]),
+        evaluate=evaluate,
         warnings=warnings,
     )
 
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
     """The data set alone, its settings checked."""
-    node = {k: v for k, v in table("dataset", cfg).items() if k != "epochs"}
-    found: Dataset = _Maker(trusted)("dataset", node, {})
+    node = table("dataset", cfg)
+    found: Dataset = _Maker(trusted)("dataset", {k: v for k, v in node.items() if k not in _ANY_DATASET}, {})
+    found.hold_to(node.get("normal"), node.get("contamination", 0.0))
     return found
 
 
@@ -92,9 +97,24 @@ def model_of(
     return autoencoder, warnings
 
 
-def _refuse_objective(name: str, autoencoder: Autoencoder) -> None:
+def _applications(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
+    if asked == []:
+        return []
+    from aerun.evaluate import applications
+
+    asked = [asked] if isinstance(asked, str) else asked
+    if not fits(asked, list[str]):
+        raise AerunError(f"evaluate={asked}: must be a list of applications, such as evaluate=[probe,anomaly], or all.")
+    return applications.chosen(asked, autoencoder, dataset)
+
+
+def _refuse_objective(name: str, autoencoder: Autoencoder, evaluate: list[str]) -> None:
     figures = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
     figures += [f"val/{k}" for k in autoencoder.watch_keys()]
+    if evaluate:
+        from aerun.evaluate import applications
+
+        figures += applications.figures(evaluate)
     if name not in figures:
         raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")
 

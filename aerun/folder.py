@@ -61,6 +61,10 @@ class Folder:
         """Replace results.json."""
         _write(self.path / "results.json", _json(values))
 
+    def evaluation(self, values: Mapping[str, Any]) -> None:
+        """Replace evaluation.json."""
+        _write(self.path / "evaluation.json", _json(values))
+
     def read(self, name: str = "results.json") -> dict[str, Any]:
         """A JSON file of this folder, empty where there is none."""
         try:

@@ -1,11 +1,14 @@
 """What a run says at its end."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from aerun.evaluate.outcome import Outcome
 
 _SAME = 0.005  # difference of two errors that no one would call better or worse
 _EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
@@ -31,6 +34,35 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
     console.print(f"run   {path}", highlight=False, soft_wrap=True)
     console.print(f"see   tensorboard --logdir {_shown_root(path)}", highlight=False, soft_wrap=True)
+
+
+def application(name: str, outcome: Outcome) -> None:
+    """One application's figures: a row for the model and each baseline, the best of every column in bold."""
+    from aerun.evaluate import applications
+
+    console = Console(width=None if Console().is_terminal else 100)
+    metrics = applications.metrics(name)
+    columns = [m for m in metrics if any(m in row for row in outcome.figures.values())]
+    table = Table()
+    table.add_column(name)
+    for metric in columns:
+        table.add_column(f"{metric} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
+    for who in outcome.figures:
+        table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
+    console.print(f"{name}: {applications.summary(name)}", style="bold", highlight=False)
+    console.print(table)
+    console.print(outcome.note, highlight=False, soft_wrap=True)
+
+
+def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str:
+    value = outcome.figures[who].get(metric)
+    if value is None:
+        return "-"
+    others = [row[metric] for row in outcome.figures.values() if row.get(metric, math.nan) == row.get(metric)]
+    best = others and value == (max if better == "max" else min)(others)
+    deviation = outcome.spread.get(who, {}).get(metric)
+    words = f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
+    return f"[bold]{words}[/bold]" if best else words
 
 
 def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path) -> None:

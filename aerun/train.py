@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aerun import show
 from aerun.build import Plan, build
 from aerun.compose import option
 from aerun.dataset.base import Data, verified
@@ -15,7 +16,9 @@ from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate import health
 from aerun.evaluate.pictures import reconstructions
 from aerun.evaluate.reconstruction import report
+from aerun.evaluate.suite import ask_all, to_board
 from aerun.folder import Folder
+from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
 log = logging.getLogger("aerun")
@@ -69,15 +72,20 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     seconds = time.perf_counter() - clock
     growth = health.decoder_scale(model) / scale
     _draw(plan, data, folder, fitted)
-    figures = report(model, data, fitted.device)
+    trained = Trained(model, plan.dataset, fitted.device, plan.seed, data)
+    figures = report(trained)
     told = [] if plan.trainer.limit_batches else health.collapse(model, figures)  # a few batches prove nothing
     for warning in (*health.scale_shift(model, growth), *told):
         log.warning(warning)
+    applied = ask_all(plan.evaluate, trained, show.application)
+    if applied:
+        to_board(folder.path, applied, plan.trainer.max_epochs)
     return {
         "status": "completed",
         "seed": plan.seed,
         **fitted.metrics,
         **figures,
+        **applied,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int(cfg["model"]["latent_dim"]),
         "code_elements": model.code_elements,
@@ -98,7 +106,9 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
 
 def _objective(results: Mapping[str, Any], name: str) -> float:
     """The figure that a sweep compares. A non-finite one is a failed run, not a silent zero."""
-    value = results[name]
+    value = results.get(name)
+    if value is None:
+        raise TrainingError(f"objective={name}: this run has no such figure.")
     if not math.isfinite(value):
         raise TrainingError(f"objective={name} is not finite ({value}).")
     return float(value)

@@ -13,7 +13,7 @@ from aerun.experiment import formula
 from aerun.experiment.catalog import catalog, chosen
 from aerun.experiment.measures import measure, names
 from aerun.experiment.plan import read
-from aerun.trained import load
+from aerun.restore import load
 from tests.conftest import built
 from tests.shell import here
 
@@ -305,7 +305,7 @@ def test_weights_are_those_of_the_run(tmp_path):
     results = json.loads((where / "results.json").read_text())
     best, last = (load(where, weights) for weights in ("best", "last"))
     assert not best.autoencoder.training
-    errors = [report(t.autoencoder, t.data, t.device)["test/se"] for t in (best, last)]
+    errors = [report(t)["test/se"] for t in (best, last)]
     assert errors[0] == pytest.approx(results["test/se"], rel=1e-6)
     assert (errors[0] == errors[1]) == (results["best_epoch"] == 1)
     (where / "checkpoints" / "best.ckpt").write_bytes(b"")

@@ -66,7 +66,7 @@ def sweep(work):
 def test_nothing_else_is_there(run):
     names = {p.name for p in run.iterdir()}
     (event_file,) = (n for n in names if n.startswith("events.out.tfevents."))
-    plain = {"aerun.log", "config.yaml", "run.json", "results.json", "metrics.csv"}
+    plain = {"aerun.log", "config.yaml", "run.json", "facts.json", "results.json", "metrics.csv"}
     assert names == {event_file, *plain, "checkpoints", "pictures"}
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 

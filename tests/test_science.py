@@ -6,12 +6,13 @@ import torch
 from aerun.dataset.base import Data, Split
 from aerun.evaluate import pca
 from aerun.evaluate.reconstruction import report
+from aerun.trained import Trained
 from tests.conftest import built, descend
 
 
 def pca_report(data, k, dataset="digits"):
     plan = built("model=linear", f"model.latent_dim={k}", f"dataset={dataset}")
-    return report(plan.autoencoder, data, torch.device("cpu"))
+    return report(Trained(plan.autoencoder.eval(), plan.dataset, torch.device("cpu"), 0, data))
 
 
 def test_pca_is_scikit_learns(digits):
@@ -75,7 +76,8 @@ def test_no_model_with_a_linear_decoder_beats_pca_on_its_training_data(digits, n
     k = 6
     plan = built(f"model={name}", f"model.latent_dim={k}", "reg.lambda=0")
     model = descend(plan.autoencoder, digits, steps=400, lr=5e-3)
-    found = report(model, Data(digits.train, digits.val, digits.train), torch.device("cpu"))
+    data = Data(digits.train, digits.val, digits.train)
+    found = report(Trained(model, plan.dataset, torch.device("cpu"), 0, data))
     assert found["test/se"] >= found["pca/se"] * (1 - 1e-4)
 
 

@@ -34,14 +34,15 @@ def run(argv: list[str]) -> int:
 
     cfg, option = composed(args.settings, args.config_dir)
 
+    from aerun.build import dataset_of
     from aerun.command import fits
     from aerun.command.data_page import Page
     from aerun.evaluate.survey import constant, dimension, survey
 
-    dataset = fits.dataset_of(cfg)
+    dataset = dataset_of(cfg)
     facts, data = dataset.facts(), dataset.load()
     broken = _refused(data, facts, option)
-    why, warnings = fits.refusal(cfg, facts)
+    why, warnings = fits.refusal(cfg, facts, dataset.normal_classes)
     page = Page(option, facts, dataset.preparation().columns)
     page.splits(survey(data, facts))
     if not facts.tokens:

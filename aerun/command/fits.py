@@ -5,8 +5,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from aerun.build import Config, _Maker, build
-from aerun.checks import table
+from aerun.build import Config, build
 from aerun.command.catalog import catalog
 from aerun.dataset.base import Data, Dataset
 from aerun.errors import AerunError
@@ -15,27 +14,27 @@ from aerun.paths import config_dir
 
 
 class Described(Dataset):
-    """A data set of which nothing is known but its facts."""
+    """A data set of which nothing is known but its facts and its normal classes."""
 
-    def __init__(self, *, facts: Facts) -> None:
-        self.known = facts
+    def __init__(self, *, facts: Facts, chosen: tuple[int, ...] | None) -> None:
+        self.known, self.chosen = facts, chosen
+
+    @property
+    def normal_classes(self) -> tuple[int, ...] | None:
+        return self.chosen
 
     def facts(self) -> Facts:
         return self.known
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         raise AerunError("only the facts of this data set are known.")
 
 
-def dataset_of(cfg: Config) -> Dataset:
-    """The data set alone, whatever the model is. AerunError as `build` raises it."""
-    dataset: Dataset = _Maker(None)("dataset", {k: v for k, v in table("dataset", cfg).items() if k != "epochs"}, {})
-    return dataset
-
-
-def refusal(cfg: Config, facts: Facts) -> tuple[str, list[str]]:
-    """(why a run of this config on such data is refused, or nothing; the warnings that it would print)."""
-    described = {"_target_": f"{__name__}.{Described.__name__}", "facts": facts}
+def refusal(cfg: Config, facts: Facts, chosen: tuple[int, ...] | None = None) -> tuple[str, list[str]]:
+    """(why a run of this config on such data is refused, or nothing; the warnings that it would print). chosen: the normal
+    classes, where some are.
+    """
+    described = {"_target_": f"{__name__}.{Described.__name__}", "facts": facts, "chosen": chosen}
     try:
         return "", build({**cfg, "dataset": described}).warnings
     except AerunError as e:
@@ -50,7 +49,7 @@ def fitting(cfg: Config, facts: Facts) -> dict[str, dict[str, str]]:
     losses, archs = list(catalog()["model/loss"]), list(catalog()["model/arch"])
 
     def why(loss: str, arch: str) -> str:
-        return refusal(_with(cfg, loss=loss, arch=arch), facts)[0]
+        return refusal({**_with(cfg, loss=loss, arch=arch), "evaluate": []}, facts)[0]
 
     by_loss = {loss: _reason(f"model/loss={loss}", (why(loss, arch) for arch in archs)) for loss in losses}
     good = [loss for loss in losses if not by_loss[loss]] or losses

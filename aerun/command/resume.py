@@ -36,8 +36,8 @@ def run(argv: list[str]) -> int:
 
     from aerun import show
     from aerun.command.hydra_run import command, stop_on_signals
+    from aerun.restore import TRUSTED
     from aerun.train import train
-    from aerun.trained import TRUSTED
 
     stop_on_signals()
     typed = str(folder.read("run.json").get("command") or command())

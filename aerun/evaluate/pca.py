@@ -19,10 +19,13 @@ class Pca:
     mean: Tensor
     components: Tensor
 
+    def codes(self, x: Tensor) -> Tensor:
+        """(B, *S) -> (B, k): V^T (x - m)."""
+        return (x.flatten(1) - self.mean) @ self.components
+
     def __call__(self, x: Tensor) -> Tensor:
         """Reconstruction of (B, *S)."""
-        flat = x.flatten(1) - self.mean
-        return (self.mean + flat @ self.components @ self.components.t()).reshape(x.shape)
+        return (self.mean + self.codes(x) @ self.components.t()).reshape(x.shape)
 
 
 def fit(batches: Source, k: int) -> Pca:

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Data, Split
-from aerun.evaluate import pca
 from aerun.evaluate.columns import rmse
 from aerun.facts import Facts, spread
-from aerun.trainer.batches import rows_that_fit
+from aerun.trained import Trained, filled
 from aerun.vocabulary import call
 
 Batch = tuple[Tensor, Tensor | None]
@@ -34,52 +32,28 @@ FIGURES = (
 
 
 @torch.no_grad()
-def report(model: Autoencoder, data: Data, device: torch.device) -> dict[str, float]:
+def report(trained: Trained) -> dict[str, float]:
     """Test figures of the model, of PCA with as many numbers in its code, and of the training mean.
 
     Sequences of varying length: only real steps count, and PCA reads the mean where there is none.
     """
-    model.eval()
-
-    def batches(split: Split) -> Iterator[Batch]:
-        like = next(model.arch.parameters())
-        for stored in split.x.to(device).split(rows_that_fit(model.facts.size)):
-            yield model.units(stored).to(like.dtype), model.facts.valid(stored)
-
-    def train() -> Iterator[Batch]:
-        return batches(data.train)
+    model, data, mean = trained.autoencoder, trained.data, trained.mean
 
     def test() -> Iterator[Batch]:
-        return batches(data.test)
+        return trained.valid_batches(data.test)
 
-    mean = _mean(train)
-    baseline = pca.fit(lambda: (_filled(x, valid, mean) for x, valid in train()), model.code_elements)
     span = _range(model.facts, test)
     models: dict[str, Reconstruct] = {
         "test": lambda x, valid: model(x, valid=valid),
-        "pca": lambda x, valid: baseline(_filled(x, valid, mean)),
+        "pca": lambda x, valid: trained.pca(filled(x, valid, mean)),
         "mean": lambda x, valid: mean.expand_as(x),
     }
     scores = {who: _scores(f, test, model.facts, span) for who, f in models.items()}
     found = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         found[f"{who}/fvu"] = found[f"{who}/se"] / found["mean/se"] if found["mean/se"] > 0 else math.nan
-    own_units = rmse(model, data, device) if model.facts.prepared_from is not None else {}
+    own_units = rmse(model, data, trained.device) if model.facts.prepared_from is not None else {}
     return {**found, **_own_loss(model, test), **own_units}
-
-
-def _mean(batches: Source) -> Tensor:
-    """Mean of the real elements, (1, *S)."""
-    total = count = torch.zeros((), dtype=torch.float64)
-    for x, valid in batches():
-        weight = torch.ones_like(x, dtype=torch.float64) * spread(valid, x)
-        total = total.to(x.device) + (weight * x).sum(0)
-        count = count.to(x.device) + weight.sum(0)
-    return (total / count.clamp_min(1)).to(x.dtype)[None]
-
-
-def _filled(x: Tensor, valid: Tensor | None, mean: Tensor) -> Tensor:
-    return x if valid is None else torch.where(torch.ones_like(x) * spread(valid, x) > 0, x, mean)
 
 
 def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float) -> dict[str, float]:

@@ -15,7 +15,7 @@ from aerun.dataset.vision import Grey
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
 from aerun.folder import Folder
-from aerun.trained import load
+from aerun.restore import load
 
 _FIGURES = "figures.json"
 

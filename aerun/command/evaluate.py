@@ -1,0 +1,53 @@
+"""`aerun evaluate RUN...`: what trained models are good for, beside the baselines that make it honest."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from aerun.errors import AerunError
+
+
+def run(argv: list[str]) -> int:
+    """The verb."""
+    parser = argparse.ArgumentParser(
+        prog="aerun evaluate",
+        description="Ask trained runs what they are good for: each application is a table with the baselines that make it "
+        "honest. Figures go into the run's evaluation.json and into TensorBoard.",
+        epilog="example: aerun evaluate outputs/runs/2026-01-31_12-00-00_model=sparse --ask probe,retrieval",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of completed runs")
+    parser.add_argument("--ask", default="all", metavar="NAMES", help="applications with commas between; all: those that fit")
+    parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
+    parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
+    parser.add_argument("--list", action="store_true", help="say what each application asks, and why it would not fit a run")
+    args = parser.parse_args(argv)
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for path in args.runs:
+        _one(path, args)
+    return 0
+
+
+def _one(path: Path, args: argparse.Namespace) -> None:
+    from aerun import show
+    from aerun.evaluate import applications
+    from aerun.evaluate.suite import ask_all, to_board
+    from aerun.folder import Folder
+    from aerun.restore import TRUSTED, load
+
+    trained = load(path, args.weights, (*TRUSTED, *args.trust))
+    if args.list:
+        for name in applications.names():
+            why = applications.unfit(name, trained.autoencoder, trained.dataset)
+            print(f"{name:<16} {applications.summary(name)}{f' (not here: {why})' if why else ''}")
+        return
+    names = applications.chosen(args.ask.split(","), trained.autoencoder, trained.dataset)
+    if not names:
+        raise AerunError(f"{path}: no application fits this run; --list says why.")
+    print(f"{path}, {args.weights} weights")
+    found = ask_all(names, trained, show.application)
+    folder = Folder(path)
+    kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
+    folder.evaluation({**kept, **found, "weights": args.weights})
+    to_board(path, found, int(folder.read().get("epochs") or 0))
+    print(f"written to {path / 'evaluation.json'}")
