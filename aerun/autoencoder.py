@@ -77,6 +77,8 @@ class Autoencoder(nn.Module):
         names: Pass = {"x": x, **self.corruption(x)}
         if valid is not None:
             names["valid"] = valid
+        if torch.is_grad_enabled() and any(t.regularizer.differentiates_input for t in self.terms.values()):
+            names["x_in"] = names["x_in"].detach().requires_grad_()
         names["h"] = self.arch.encode(names["x_in"], names.get("mask"), valid)
         return {**names, **self.bottleneck(names["h"])}
 
@@ -136,10 +138,11 @@ class Autoencoder(nn.Module):
             loss = loss + penalty
             parts.append(penalty.detach())
         for key in self._computed(progress is not None):
-            raw = call(self.terms[key].regularizer, names).mean()
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_apart(key)):
+                raw = call(self.terms[key].regularizer, names).mean()
             weighted = self.weight(key, progress) * raw
             if self.is_apart(key):
-                apart = apart + weighted.detach()
+                apart = apart + weighted
             else:
                 loss = loss + weighted
             parts += [raw.detach(), weighted.detach()]

@@ -160,11 +160,13 @@ class Regularizer(Part):
 
     `forward` returns one value per sample (B,), averaged over the batch by the caller, or a scalar for a batch
     statistic or a penalty on weights. `batch_statistic` marks the former: it needs full batches.
-    `shrinks_code` marks penalties that can be fooled by a small code and a large decoder.
+    `shrinks_code` marks penalties that can be fooled by a small code and a large decoder. `differentiates_input`: wants
+    the pass with a graph from `x_in` to `z`, where gradients are computed at all.
     """
 
     batch_statistic: bool = False
     shrinks_code: bool = False
+    differentiates_input: bool = False
 
     def begin(self, samples: int) -> None:
         """Told the number of training samples before the first step."""

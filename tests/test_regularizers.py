@@ -104,7 +104,7 @@ def test_contractive_closed_form_is_the_jacobian(bottleneck):
     x = torch.rand(6, *plan.facts.shape)
     names = model.objective_pass(x)
     found = model.terms["contractive"].regularizer(
-        x_in=x, encode=model.encode, encoder_weights=names["encoder_weights"], slope=names["slope"]
+        x_in=x, z=names["z"], encode=model.encode, encoder_weights=names["encoder_weights"], slope=names["slope"]
     )
     torch.testing.assert_close(found, jacobian_norm(model.encode, x), rtol=1e-9, atol=1e-12)
     if bottleneck == "vector":
@@ -119,16 +119,36 @@ def test_contractive_exact_and_projected_agree_with_the_jacobian(arch):
     plan = built(f"model/arch={arch}", "model.arch.hidden=[12,8]", "model.arch.activation=tanh", "model.latent_dim=5")
     model, x = plan.autoencoder.double(), torch.rand(6, *plan.facts.shape)
     truth = jacobian_norm(model.encode, x)
-    exact = Contractive(method="exact", probes=1, higher_order=0.0, sigma=0.1)(x, model.encode, model.arch.encoder_weights())
+    exact = Contractive(method="exact", probes=1, higher_order=0.0, sigma=0.1)(
+        x, truth, model.encode, model.arch.encoder_weights()
+    )
     torch.testing.assert_close(exact, truth, rtol=1e-9, atol=1e-12)
     torch.manual_seed(0)
     projected = Contractive(method="projection", probes=500, higher_order=0.0, sigma=0.1)(
-        x, model.encode, model.arch.encoder_weights()
+        x, truth, model.encode, model.arch.encoder_weights()
     )
     assert projected.mean().item() == pytest.approx(truth.mean().item(), rel=0.02)
     for value in (exact, projected):
         (slope,) = torch.autograd.grad(value.sum(), model.arch.encoder_weights()[0])
         assert slope.abs().max() > 0
+
+
+@pytest.mark.parametrize("method", ["exact", "projection"])
+def test_contractive_of_the_pass_is_that_of_a_pass_of_its_own(method):
+    """Value and gradients in the weights are the same whether the encoder is run for the penalty or not."""
+    plan = built("model/arch=mlp", "model.arch.hidden=[12]", "model.arch.activation=tanh", "model/bottleneck=sigmoid")
+    model, x = plan.autoencoder.double(), torch.rand(6, *plan.facts.shape)
+    regularizer = Contractive(method=method, probes=2, higher_order=0.0, sigma=0.1)
+    weights = model.arch.encoder_weights()
+    gradients = []
+    for own in (True, False):
+        torch.manual_seed(0)
+        x_in = x.clone().requires_grad_(not own)
+        z = model.encode(x_in)
+        found = regularizer(x_in, z, model.encode, weights, torch.ones_like(z))
+        gradients.append((found, *torch.autograd.grad(found.sum(), weights)))
+    for with_own, without in zip(*gradients, strict=True):
+        torch.testing.assert_close(with_own, without)
 
 
 def test_contractive_closed_is_refused_where_it_would_be_wrong():
@@ -171,7 +191,7 @@ def test_penalties_see_every_sample_alone():
     plan = built("model.arch.hidden=[12]", "model.latent_dim=4")
     model, x = plan.autoencoder.double(), torch.rand(5, *plan.facts.shape)
     regularizer = Contractive(method="exact", probes=1, higher_order=0.0, sigma=0.1)
-    whole = regularizer(x, model.encode, model.arch.encoder_weights())
-    parts = torch.cat([regularizer(one[None], model.encode, model.arch.encoder_weights()) for one in x])
+    whole = regularizer(x, x, model.encode, model.arch.encoder_weights())
+    parts = torch.cat([regularizer(one[None], x, model.encode, model.arch.encoder_weights()) for one in x])
     torch.testing.assert_close(whole, parts)
     assert isinstance(model.arch.encoder[1], nn.Linear)

@@ -47,7 +47,11 @@ def _hydra(text: str) -> str:
         return f"{path}: no such config."
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found[1]
-        if term := re.match(r"reg\.terms\.(\w+)", key):
+        term, absent = re.match(r"reg\.terms\.(\w+)", key), re.search(r"Key '([^']+)' is not in struct", text)
+        if term and absent and absent[1] == term[1]:
+            known = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml"))
+            if term[1] not in known:
+                return f"{key}: no such regularizer{nearest(term[1], known)} ({', '.join(known)})."
             return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
         settings = _settings()
         if key in settings:

@@ -55,6 +55,7 @@ class Training(pl.LightningModule):
         self._lr = [group.get("initial_lr", group["lr"]) for group in self._raw_optimizer().param_groups]
         for group, lr in zip(self._raw_optimizer().param_groups, self._lr, strict=True):
             group["initial_lr"] = lr
+        self._descended = [p for group in self._raw_optimizer().param_groups for p in group["params"] if p.requires_grad]
         self._started = time.perf_counter()
 
     def _raw_optimizer(self) -> Optimizer:
@@ -89,7 +90,7 @@ class Training(pl.LightningModule):
             group["lr"] = lr * factor
         value = self.autoencoder.objective(x, self.steps / self.total, valid)
         optimizer.zero_grad()
-        value.loss.backward()
+        value.loss.backward(inputs=self._descended)  # not to the input, whatever a regularizer asks of it
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
         return value
