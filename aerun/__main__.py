@@ -8,6 +8,7 @@ VERBS = {
     "resume": "continue an interrupted run from its folder",
     "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
+    "board": "look at the runs in TensorBoard",
     "experiment": "run what must hold, and print it against what was obtained",
 }
 

@@ -22,7 +22,7 @@ from aerun.schedule.base import Schedule
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
-_TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate")
+_TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # settings that are not the class's own
 _TERM = ("weight", "warmup", "cycles")
@@ -43,6 +43,7 @@ class Plan:
     seed: int
     objective: str
     evaluate: list[str]
+    pictures: list[str]
     warnings: list[str]
 
 
@@ -73,6 +74,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
         seed=seed,
         objective=str(cfg["objective"]),
         evaluate=evaluate,
+        pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         warnings=warnings,
     )
 
@@ -106,6 +108,17 @@ def _applications(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> lis
     if not fits(asked, list[str]):
         raise AerunError(f"evaluate={asked}: must be a list of applications, such as evaluate=[probe,anomaly], or all.")
     return applications.chosen(asked, autoencoder, dataset)
+
+
+def _pictures(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
+    if asked == []:
+        return []
+    from aerun import pictures
+
+    asked = [asked] if isinstance(asked, str) else asked
+    if not fits(asked, list[str]):
+        raise AerunError(f"pictures={asked}: must be default, all, or a list of pictures, such as pictures=[traversals,atoms].")
+    return pictures.chosen(asked, autoencoder, dataset)
 
 
 def _refuse_objective(name: str, autoencoder: Autoencoder, evaluate: list[str]) -> None:

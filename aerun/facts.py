@@ -45,12 +45,15 @@ class Facts:
         return self.shape[:1] if self.tokens else self.shape
 
     def units(self, stored: Tensor) -> Tensor:
-        """Stored samples -> x (B, *S) in the units the model works in, zero where there is no step."""
+        """Stored samples -> x (B, *S) in the units the model works in, zero where there is no step.
+
+        Where a preparation follows: what it works on, NaN where there is no step.
+        """
         if self.tokens:
             ids = stored.long()
             return one_hot(ids.clamp_min(0), len(self.tokens)).float() * (ids >= 0)[..., None]
         x = stored if stored.is_floating_point() else stored.float()
-        x = x.masked_fill(x.isnan(), 0) if self.ragged else x
+        x = x.masked_fill(x.isnan(), 0) if self.ragged and self.prepared_from is None else x  # else a preparation does it
         return x if self.unit == 1 else x / self.unit
 
     def valid(self, stored: Tensor) -> Tensor | None:

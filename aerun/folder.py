@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from aerun.errors import AerunError
 from aerun.facts import Facts
+from aerun.paths import settled
 from aerun.preparation.base import Preparation
 from aerun.preparation.stored import plain
 
@@ -32,7 +33,7 @@ class Folder:
         """Write down what is about to run. AerunError where the folder cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            _write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+            _write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settled(config))))
             _write(self.path / "run.json", _json({"command": command, "cwd": os.getcwd(), **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:

@@ -12,14 +12,14 @@ from aerun import show
 from aerun.build import Plan, build
 from aerun.compose import option
 from aerun.dataset.base import Data, verified
+from aerun.draw import album
 from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate import health
-from aerun.evaluate.pictures import reconstructions
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
 from aerun.folder import Folder
 from aerun.trained import Trained
-from aerun.trainer.base import Fitted, Job
+from aerun.trainer.base import Job
 
 log = logging.getLogger("aerun")
 
@@ -50,6 +50,7 @@ def train(
         results["seconds"] = time.perf_counter() - started
         results["objective"] = _objective(results, plan.objective)
         folder.results(results)
+        album.results(folder.path, results)
         log.info("test/se %.6g, pca/se %.6g, objective %.6g", results["test/se"], results["pca/se"], results["objective"])
     except StoppedError as e:
         e.folder = str(path)
@@ -71,12 +72,17 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     fitted = plan.trainer.fit(Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume)
     seconds = time.perf_counter() - clock
     growth = health.decoder_scale(model) / scale
-    _draw(plan, data, folder, fitted)
     trained = Trained(model, plan.dataset, fitted.device, plan.seed, data)
     figures = report(trained)
-    told = [] if plan.trainer.limit_batches else health.collapse(model, figures)  # a few batches prove nothing
+    looked = time.perf_counter()
+    found = health.examine(trained)
+    looked = time.perf_counter() - looked
+    told = [] if plan.trainer.limit_batches else health.warnings(model, found)  # a few batches prove nothing
     for warning in (*health.scale_shift(model, growth), *told):
         log.warning(warning)
+    drawn = time.perf_counter()
+    album.draw_all(plan.pictures, trained, folder.path)
+    drawn = time.perf_counter() - drawn
     applied = ask_all(plan.evaluate, trained, show.application)
     if applied:
         to_board(folder.path, applied, plan.trainer.max_epochs)
@@ -85,12 +91,13 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
         "seed": plan.seed,
         **fitted.metrics,
         **figures,
+        **found,
         **applied,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int(cfg["model"]["latent_dim"]),
         "code_elements": model.code_elements,
         "features": model.facts.size,
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in model.own_parameters()),
         "decoder_growth": growth,
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
@@ -100,6 +107,8 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
         "backend": fitted.backend,
         "seconds/fit": seconds,
         "seconds/epochs": fitted.seconds,
+        "seconds/pictures": drawn,
+        "seconds/health": looked,
         **folder.about(),
     }
 
@@ -112,17 +121,6 @@ def _objective(results: Mapping[str, Any], name: str) -> float:
     if not math.isfinite(value):
         raise TrainingError(f"objective={name} is not finite ({value}).")
     return float(value)
-
-
-def _draw(plan: Plan, data: Data, folder: Folder, fitted: Fitted) -> None:
-    if plan.facts.kind != "image":
-        return
-    from PIL import Image
-
-    where = folder.path / "pictures"
-    where.mkdir(exist_ok=True)
-    picture = reconstructions(plan.autoencoder, data.val.x[:8].to(fitted.device))
-    Image.fromarray(picture).save(where / "reconstructions.png")
 
 
 def _disk_full(e: BaseException | None) -> bool:

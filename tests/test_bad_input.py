@@ -83,7 +83,7 @@ class Table(Dataset):
     def facts(self) -> Facts:
         return Facts(shape=(6,), kind="table", unit=1.0, low=None, high=None, classes=None)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         x = torch.randn(self.count, self.width)
         x[0, 0] = self.fill
         return Data(*split(Split(x, None), 0.2, 0.2))

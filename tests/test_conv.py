@@ -276,7 +276,7 @@ def test_contraction_of_a_spatial_code_is_the_jacobians(double, hidden):
     model, x = model.double(), torch.rand(3, 1, 8, 8)
     rows = torch.func.vmap(torch.func.jacrev(lambda one: model.encode(one[None])[0].flatten()))(x)
     truth = rows.flatten(1).square().sum(1)
-    names = {"x_in": x, "encode": model.encode, "encoder_weights": model.arch.encoder_weights()}
+    names = {"x_in": x, "z": model.encode(x), "encode": model.encode, "encoder_weights": model.arch.encoder_weights()}
     names["slope"] = model.objective_pass(x)["slope"]
     settings = {"higher_order": 0.0, "sigma": 0.1}
     torch.testing.assert_close(Contractive(method="exact", probes=1, **settings)(**names), truth)

@@ -370,7 +370,7 @@ def second_order(model, x, sigma, seed):
 def contractive(model, x, method, higher_order, probes=1, sigma=0.1):
     regularizer = Contractive(method=method, probes=probes, higher_order=higher_order, sigma=sigma)
     names = model.objective_pass(x)
-    return regularizer(x, model.encode, model.arch.encoder_weights(), names.get("slope"))
+    return regularizer(x, names["z"], model.encode, model.arch.encoder_weights(), names.get("slope"))
 
 
 def test_higher_order_is_the_difference_of_two_jacobians():
@@ -429,10 +429,10 @@ def test_closed_form_is_not_taken_where_the_matrix_reads_more_than_the_input():
     regularizer = Contractive(method="auto", probes=500, higher_order=0.0, sigma=0.1)
     w, x = torch.randn(5, 20), torch.rand(3, 10)
     torch.manual_seed(4)
-    found = regularizer(x, lambda v: torch.cat([v, torch.ones_like(v)], 1) @ w.t(), [w], torch.ones(3, 5))
+    found = regularizer(x, x, lambda v: torch.cat([v, torch.ones_like(v)], 1) @ w.t(), [w], torch.ones(3, 5))
     torch.testing.assert_close(found, w[:, :10].square().sum().expand(3), rtol=0.1, atol=0)
     with pytest.raises(AerunError, match="method=closed"):
-        Contractive(method="closed", probes=1, higher_order=0.0, sigma=0.1)(x, lambda v: v, [w], torch.ones(3, 5))
+        Contractive(method="closed", probes=1, higher_order=0.0, sigma=0.1)(x, x, lambda v: v, [w], torch.ones(3, 5))
 
 
 @pytest.mark.parametrize(("key", "value"), [("higher_order", -1.0), ("sigma", 0.0), ("sigma", -0.1), ("probes", 0)])
@@ -491,6 +491,7 @@ def test_a_batch_taken_twice_changes_neither_penalty_nor_gradient(which):
     model = fitting(name, [*SETTINGS.get(name, []), *VARIANTS.get(which, [])]).autoencoder.double()
     regularizer = model.terms[name].regularizer
     names = model.objective_pass(torch.rand(b, 1, 8, 8), None, 0.5)
+    names["x_in"] = names["x_in"].detach()  # the graph from it to z does not survive being taken twice
     weights = list(model.arch.parameters())
     found = []
     for given in (names, {k: twice(v, b) for k, v in names.items()}):

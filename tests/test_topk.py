@@ -55,7 +55,7 @@ def test_the_slope_is_the_derivative(double):
     rows = torch.func.vmap(torch.func.jacrev(lambda one: model.encode(one[None])[0]))(x)
     names = model.objective_pass(x)
     regularizer = Contractive(method="closed", probes=1, higher_order=0.0, sigma=0.1)
-    found = regularizer(x, model.encode, model.arch.encoder_weights(), names["slope"])
+    found = regularizer(x, names["z"], model.encode, model.arch.encoder_weights(), names["slope"])
     torch.testing.assert_close(found, rows.flatten(1).square().sum(1))
     assert found.min() > 0
 

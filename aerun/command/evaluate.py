@@ -16,10 +16,13 @@ def run(argv: list[str]) -> int:
         epilog="example: aerun evaluate outputs/runs/2026-01-31_12-00-00_model=sparse --ask probe,retrieval",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of completed runs")
-    parser.add_argument("--ask", default="all", metavar="NAMES", help="applications with commas between; all: those that fit")
+    parser.add_argument("--ask", metavar="NAMES", help="applications with commas between; all (the default): those that fit")
+    parser.add_argument(
+        "--pictures", metavar="NAMES", help="draw these (default, all, or names with commas between); asks nothing without --ask"
+    )
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
-    parser.add_argument("--list", action="store_true", help="say what each application asks, and why it would not fit a run")
+    parser.add_argument("--list", action="store_true", help="say what each application asks and each picture shows, and why not of a run")
     args = parser.parse_args(argv)
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -29,7 +32,8 @@ def run(argv: list[str]) -> int:
 
 
 def _one(path: Path, args: argparse.Namespace) -> None:
-    from aerun import show
+    from aerun import pictures, show
+    from aerun.draw.album import draw_all
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all, to_board
     from aerun.folder import Folder
@@ -37,11 +41,18 @@ def _one(path: Path, args: argparse.Namespace) -> None:
 
     trained = load(path, args.weights, (*TRUSTED, *args.trust))
     if args.list:
-        for name in applications.names():
-            why = applications.unfit(name, trained.autoencoder, trained.dataset)
-            print(f"{name:<16} {applications.summary(name)}{f' (not here: {why})' if why else ''}")
+        for room in (applications, pictures):
+            print(f"{'--ask' if room is applications else '--pictures'}")
+            for name in room.names():
+                why = room.unfit(name, trained.autoencoder, trained.dataset)
+                print(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
         return
-    names = applications.chosen(args.ask.split(","), trained.autoencoder, trained.dataset)
+    if args.pictures is not None:
+        for drawn in draw_all(pictures.chosen(args.pictures.split(","), trained.autoencoder, trained.dataset), trained, path):
+            print(f"drawn {drawn}")
+        if args.ask is None:
+            return
+    names = applications.chosen((args.ask or "all").split(","), trained.autoencoder, trained.dataset)
     if not names:
         raise AerunError(f"{path}: no application fits this run; --list says why.")
     print(f"{path}, {args.weights} weights")

@@ -1,4 +1,5 @@
-"""Data sets. `facts()` is cheap and known before anything is read; `load()` reads, and what it read is held against the facts.
+"""Data sets. `facts()` is cheap and known before the samples are read; `read()` reads them, and what it read is held against
+the facts. `load()`, which is the same for all, keeps to `dataset.normal` where that is set.
 
 Labels travel beside the samples for evaluation; training never sees them. Bytes stay bytes: a batch is divided by
 `facts().unit` when it is drawn.

@@ -1,6 +1,5 @@
 """An array in a file of the user's own."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from aerun.dataset import array_samples as samples
 from aerun.dataset.array_samples import Source
 from aerun.dataset.base import Data, Dataset, Split
 from aerun.dataset.frame import Frame
+from aerun.dataset.labels import places
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.partition import Cut
 from aerun.dataset.remarks import told
@@ -33,7 +33,7 @@ class Known:
     kind: str
     unit: float
     gaps: bool
-    classes: int | None
+    classes: tuple[str, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,6 +52,8 @@ class Array(Dataset):
     Raises AerunError for files, shapes and values that cannot be used as they are.
     """
 
+    selects = True
+
     def __init__(
         self,
         *,
@@ -67,13 +69,9 @@ class Array(Dataset):
         val: float,
         test: float,
         prepare: str,
-        normal: int | str | Sequence[int | str] | None,
-        contamination: float,
     ) -> None:
         if path is None:
             raise AerunError("dataset.path is not set: dataset=array dataset.path=FILE.")
-        if contamination and normal is None:
-            raise AerunError(f"dataset.contamination={contamination} needs dataset.normal.")
         self.sources = [Source("dataset.path", Path(path).expanduser(), key, "dataset.labels", labels)]
         if test_path is not None or test_key is not None:
             where = self.sources[0].path if test_path is None else Path(test_path).expanduser()
@@ -88,7 +86,6 @@ class Array(Dataset):
             raise AerunError(f"dataset.unit={unit}: must be auto or the stored value that means 1, such as 255.")
         self.unit = None if isinstance(unit, str) else float(unit)
         self.cut = Cut(None, None, None, val, test)
-        self.normal, self.contamination = normal, contamination
 
     @cached_property
     def known(self) -> Known:
@@ -98,23 +95,23 @@ class Array(Dataset):
         parts = self.cut(Frame({}, tuple((str(s.path), n) for s, n in zip(self.sources, sizes, strict=True))))
         labels = samples.labels(self.sources, sizes)
         rows = Data(*(Split(torch.from_numpy(r), None if labels is None else labels.codes[r]) for r in parts))
-        rows = normal_rows(rows, labels, self.normal, self.contamination)
+        names = () if labels is None else labels.names
+        rows = normal_rows(rows, names, None if self.normal is None else places(self.normal, names), self.contamination)
         data = Data(*(Split(samples.gathered(arrays, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
         gaps = any(bool(part.x.isnan().any()) for part in (data.train, data.val, data.test))
         unit = self.unit or (255.0 if kind == "image" and arrays[0].dtype == np.uint8 else 1.0)
-        return Known(data, kind, unit, gaps, None if labels is None else len(labels.names))
+        return Known(data, kind, unit, gaps, names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.known.classes
 
     @property
     def way(self) -> str:
-        """`prepare`, with auto decided. AerunError where it is not possible."""
-        kind, chosen = self.known.kind, self.prepare
-        if chosen == "auto":
-            return "standardize" if kind == "table" else "none"
-        if kind == "sequence" and self.known.gaps and chosen != "none":
-            raise AerunError(
-                f"dataset.prepare={chosen}: sequences of varying length are taken as they are: dataset.prepare=none."
-            )
-        return chosen
+        """`prepare`, with auto decided."""
+        if self.prepare == "auto":
+            return "standardize" if self.known.kind == "table" else "none"
+        return self.prepare
 
     def facts(self) -> Facts:
         known, prepared = self.known, self._prepared()
@@ -125,7 +122,7 @@ class Array(Dataset):
             unit=known.unit,
             low=0.0 if bounded else None,
             high=1.0 if bounded else None,
-            classes=known.classes,
+            classes=len(known.classes) or None,
             ragged=known.kind == "sequence" and known.gaps,
             prepared_from=known.shape if prepared else None,
         )
@@ -144,7 +141,7 @@ class Array(Dataset):
     def _columns(self) -> Columns:
         return Columns(features=samples.features(self.sources[0].path, self.known.data.train.x), way=self.way)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         known = self.known
         if self._prepared() and known.kind == "table":
             told("array", known.data, self._columns().features, self.way)

@@ -1,7 +1,7 @@
 """The user's own sounds, from a folder or an archive."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import BinaryIO
 
@@ -49,8 +49,6 @@ class Audio(Dataset):
         floor: float,
         val: float,
         test: float,
-        normal: int | str | Sequence[int | str] | None,
-        contamination: float,
     ) -> None:
         self.path, self.where = listing.folder("dataset.path", path, "your wav files"), f"dataset.path={path}"
         self.form = one_of("dataset.form", form, ("logmel", "image", "frames"))
@@ -64,7 +62,7 @@ class Audio(Dataset):
             raise AerunError(f"dataset.window={window}: longer than dataset.length={length}.")
         if not -300 <= floor < 0:
             raise AerunError(f"dataset.floor={floor}: decibels below full scale, between -300 and 0, such as -80.")
-        self.shares, self.normal = listing.shares(val, test), listing.protocol(normal, contamination)
+        self.shares = listing.shares(val, test)
 
     def facts(self) -> Facts:
         steps = 1 + (self.length - self.window) // self.hop
@@ -84,9 +82,13 @@ class Audio(Dataset):
             raise AerunError(f"{self.where}: no wav files are there ({others} other files).")
         return names
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._listing.classes
+
     @cached_property
     def _listing(self) -> listing.Listing:
-        return listing.arrange(self._names, self.where, *self.shares).only(*self.normal)
+        return listing.arrange(self._names, self.where, *self.shares)
 
     def _files(self) -> Iterator[tuple[str, BinaryIO]]:
         if not self.path.is_dir():
@@ -96,7 +98,7 @@ class Audio(Dataset):
             with (self.path / name).open("rb") as file:
                 yield name, file
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         found = self._stretches()
         if not found:
             raise AerunError(f"{self.where}: all files are shorter than dataset.length={self.length} samples.")

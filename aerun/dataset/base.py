@@ -1,11 +1,15 @@
 """What every data set is, and how it is split."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from aerun.checks import fits
+from aerun.dataset.labels import Normal, places
+from aerun.dataset.normal import normal_only, share_of_anomalies
 from aerun.errors import AerunError
 from aerun.facts import Facts
 from aerun.preparation.base import Preparation, Unchanged
@@ -38,7 +42,39 @@ class Data:
 
 
 class Dataset(ABC):
-    """A source of samples."""
+    """A source of samples.
+
+    normal, contamination: the anomaly protocol, see `normal_only`. selects: `read` itself keeps to it, so that what is left
+    out need not be read.
+    """
+
+    normal: Normal = None
+    contamination: float = 0.0
+    selects = False
+
+    def hold_to(self, normal: Normal, contamination: float) -> None:
+        """Train on the classes `normal` alone (None: all): called by `build`, before anything is read. AerunError for senseless
+        settings.
+        """
+        if not fits(normal, int | str | Sequence[int | str] | None):
+            raise AerunError(f"dataset.normal={normal}: must be null, a class or a list of classes.")
+        self.normal, self.contamination = normal, share_of_anomalies(contamination)
+        self.refuse_protocol()
+
+    def refuse_protocol(self) -> None:
+        """AerunError where the protocol asks for what this data set does not have."""
+        if self.contamination and self.normal is None:
+            raise AerunError(f"dataset.contamination={self.contamination} needs dataset.normal.")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""
+        return tuple(map(str, range(self.facts().classes or 0)))
+
+    @property
+    def normal_classes(self) -> tuple[int, ...] | None:
+        """Numbers of the classes that count as normal; None where nothing was said about that. AerunError for unknown ones."""
+        return None if self.normal is None else places(self.normal, self.class_names)
 
     @abstractmethod
     def facts(self) -> Facts:
@@ -48,9 +84,16 @@ class Dataset(ABC):
         """What stands between stored samples and the model, not yet fitted."""
         return Unchanged()
 
-    @abstractmethod
     def load(self) -> Data:
-        """Read the data. AerunError names what is missing or damaged."""
+        """The samples to train, validate and test on. AerunError names what is missing or damaged."""
+        normal = self.normal_classes
+        if normal is None or self.selects:
+            return self.read()
+        return normal_only(self.read(), self.facts(), normal, self.contamination)
+
+    @abstractmethod
+    def read(self) -> Data:
+        """Read the data."""
 
 
 def split(samples: Split, *shares: float) -> list[Split]:
@@ -67,12 +110,14 @@ def verified(data: Data, facts: Facts, name: str) -> Data:
             raise AerunError(f"dataset={name}: the {part} split is empty.")
         if tuple(samples.x.shape[1:]) != facts.stored:
             raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.stored}.")
-        if facts.prepared_from is not None:
+        if facts.prepared_from is not None and facts.kind == "table":
             continue  # missing values and ranges are the preparation's business
         x = _real(samples.x, facts, name) if facts.ragged else samples.x
         low, high = (0.0, 1.0) if facts.tokens else (float(v) / facts.unit for v in x.aminmax())
         if not (low == low and abs(low) < float("inf") and abs(high) < float("inf")):
             raise AerunError(f"dataset={name}: the {part} split holds NaN or infinite values.")
+        if facts.prepared_from is not None:
+            continue
         if (facts.low is not None and low < facts.low) or (facts.high is not None and high > facts.high):
             raise AerunError(
                 f"dataset={name}: values of the {part} split span [{low:g}, {high:g}], expected [{facts.low}, {facts.high}]."

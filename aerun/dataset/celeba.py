@@ -26,6 +26,8 @@ class Celeba(Dataset):
     https://arxiv.org/abs/1411.7766; for non-commercial research. Raises AerunError where files are missing or damaged.
     """
 
+    selects = True
+
     def __init__(
         self,
         *,
@@ -47,7 +49,7 @@ class Celeba(Dataset):
         classes = None if self.attribute is None else 2
         return Facts(shape=(3, *self.size), kind="image", unit=255.0, low=0.0, high=1.0, classes=classes)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         folder = self.root / "celeba" / "img_align_celeba"
         found = self._found
         files, _ = scan(folder, frozenset({".jpg"}))
@@ -58,9 +60,14 @@ class Celeba(Dataset):
         place = torch.tensor([number[name] for name in found.filename])
         part = self._partition(found.filename)
         labels = None if self.attribute is None else self._labels(found)[place.argsort()]
-        listing = Listing(labels, ("no", "yes"), (place[part == 0], place[part == 1], place[part == 2]))
+        listing = Listing(labels, self.class_names, (place[part == 0], place[part == 1], place[part == 2]))
+        kept = listing.only(self.normal_classes, self.contamination)
         shape = Shape(3, *self.size, resize=True, crop=self.crop, guessed=False)
-        return image_store.load(decoded.Images(folder, files, listing, shape, self.where), self.memory, self.cache)
+        return image_store.load(decoded.Images(folder, files, kept, shape, self.where), self.memory, self.cache)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return () if self.attribute is None else ("no", "yes")
 
     @cached_property
     def _found(self) -> Any:

@@ -15,7 +15,7 @@ class Digits(Dataset):
     def facts(self) -> Facts:
         return Facts(shape=(1, 8, 8), kind="image", unit=16.0, low=0.0, high=1.0, classes=10)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         from sklearn.datasets import load_digits
 
         pixels, labels = load_digits(return_X_y=True)

@@ -28,7 +28,7 @@ class Generated(Dataset):
     def draw(self) -> Drawn:
         """All samples, before they are split."""
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         drawn = self.draw()
         return _parts(Split(drawn.x, drawn.y))
 

@@ -1,6 +1,5 @@
 """Arrays in idx files, MNIST's format."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from torch import Tensor
 from aerun.dataset.base import Data, Dataset, Split, split
 from aerun.dataset.idx_file import Header, classes_of, header_of, opened, samples_of
 from aerun.dataset.labels import Labels
-from aerun.dataset.listing import folder, protocol
+from aerun.dataset.listing import folder
 from aerun.dataset.normal import normal_rows
 from aerun.errors import AerunError
 from aerun.facts import Facts
@@ -21,10 +20,12 @@ class Idx(Dataset):
     """Samples of an idx file (also as .gz): images (n, H, W) or (n, C, H, W), tables (n, D).
 
     Bytes stay bytes, and 255 means 1; other numbers become 32-bit and are unbounded. labels: an idx file (n,) of whole numbers.
-    test: the share that is held out for testing, or an idx file of its own, with `test_labels`. normal, contamination: the
-    anomaly protocol, see `normal_only`. Format: LeCun, Cortes & Burges, http://yann.lecun.com/exdb/mnist/.
+    test: the share that is held out for testing, or an idx file of its own, with `test_labels`. Format: LeCun, Cortes & Burges,
+    http://yann.lecun.com/exdb/mnist/.
     Raises AerunError for files that are missing, damaged, or do not fit together or into memory.
     """
+
+    selects = True
 
     def __init__(
         self,
@@ -34,14 +35,11 @@ class Idx(Dataset):
         val: float,
         test: float | str,
         test_labels: str | None,
-        normal: int | str | Sequence[int | str] | None,
-        contamination: float,
     ) -> None:
         self.path, self.labels = _file("dataset.path", path), _optional("dataset.labels", labels)
         self.test = _file("dataset.test", test) if isinstance(test, str) else None
         self.test_labels = _optional("dataset.test_labels", test_labels)
         self.shares = _shares(val, test)
-        self.normal = protocol(normal, contamination)
         if self.test is None and test_labels is not None:
             raise AerunError(f"dataset.test_labels={test_labels} needs dataset.test=FILE.")
         if self.test is not None and (labels is None) != (test_labels is None):
@@ -52,7 +50,7 @@ class Idx(Dataset):
         low, high, unit = (0.0, 1.0, 255.0) if header.dtype.itemsize == 1 and header.dtype.kind == "u" else (None, None, 1.0)
         shape = header.shape[1:]
         event, kind = (shape, "table") if len(shape) == 1 else ((1,) * (3 - len(shape)) + shape, "image")
-        return Facts(shape=event, kind=kind, unit=unit, low=low, high=high, classes=self._classes)
+        return Facts(shape=event, kind=kind, unit=unit, low=low, high=high, classes=len(self.class_names) or None)
 
     @cached_property
     def _header(self) -> Header:
@@ -75,10 +73,10 @@ class Idx(Dataset):
         return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
 
     @property
-    def _classes(self) -> int | None:
-        return None if self._known is None else len(self._known.names)
+    def class_names(self) -> tuple[str, ...]:
+        return () if self._known is None else self._known.names
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         parts = [samples_of(path) for path in (self.path, self.test) if path is not None]
         if len(parts) == 2 and parts[1].shape[1:] != parts[0].shape[1:]:
             first, second = (tuple(part.shape[1:]) for part in parts)
@@ -89,7 +87,8 @@ class Idx(Dataset):
         if len(parts) == 2:
             rows.append(torch.arange(sizes[0], sum(sizes)))
         y = None if known is None else known.codes
-        chosen = normal_rows(Data(*(Split(r, None if y is None else y[r]) for r in rows)), known, *self.normal)
+        whole = Data(*(Split(r, None if y is None else y[r]) for r in rows))
+        chosen = normal_rows(whole, self.class_names, self.normal_classes, self.contamination)
         return Data(*(self._taken(parts, part) for part in (chosen.train, chosen.val, chosen.test)))
 
     def _taken(self, parts: list[Tensor], rows: Split) -> Split:

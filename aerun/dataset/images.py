@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,11 +28,13 @@ class Images(Dataset):
     size: null (as they are, where all are alike; else 64 x 64, which is told), N or [height, width]. crop: center (scaled to
     cover the size, the rest cut off evenly) or none (stretched). channels: 1 (grey), 3 (colour), or auto: colour where one
     of the files that are looked at first has it. Transparent places become white, 16 bits become 8, EXIF's orientation is
-    applied, of several frames the first is taken. normal, contamination: the anomaly protocol, see `normal_only`.
+    applied, of several frames the first is taken.
     memory: GB that the samples may take, null for half of what is free; more are decoded once into a file in `cache` (null:
     ~/.cache/aerun) and read from there. 5,000 images or more are kept in such a file even where they fit: runs start sooner.
     Files that cannot be read are left out, counted and named; above 1 % they are refused with AerunError.
     """
+
+    selects = True
 
     def __init__(
         self,
@@ -42,8 +45,6 @@ class Images(Dataset):
         channels: str | int,
         val: float,
         test: float,
-        normal: int | str | Sequence[int | str] | None,
-        contamination: float,
         memory: float | None,
         cache: str | None,
     ) -> None:
@@ -55,7 +56,6 @@ class Images(Dataset):
         self.crop = one_of("dataset.crop", crop, ("center", "none")) == "center"
         self.channels = one_of("dataset.channels", str(channels), ("auto", "1", "3"))
         self.shares = listing.shares(val, test)
-        self.normal = listing.protocol(normal, contamination)
         self.memory, self.cache = gigabytes(memory), cache
 
     def facts(self) -> Facts:
@@ -63,8 +63,13 @@ class Images(Dataset):
         event = (shape.channels, shape.height, shape.width)
         return Facts(shape=event, kind="image", unit=255.0, low=0.0, high=1.0, classes=classes or None)
 
-    def load(self) -> Data:
-        return image_store.load(self._files, self.memory, self.cache)
+    def read(self) -> Data:
+        kept = self._files.listing.only(self.normal_classes, self.contamination)
+        return image_store.load(replace(self._files, listing=kept), self.memory, self.cache)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._files.listing.classes
 
     @cached_property
     def _files(self) -> decoded.Images:
@@ -73,7 +78,7 @@ class Images(Dataset):
             raise AerunError(f"{self.where}: no images are there ({others} other files).")
         if others:
             log.info("%s: %d files that are no images are passed over.", self.where, others)
-        found = listing.arrange([f.name for f in files], self.where, *self.shares).only(*self.normal)
+        found = listing.arrange([f.name for f in files], self.where, *self.shares)
         return decoded.Images(self.root, files, found, self._peeked([f.name for f in files]), self.where)
 
     def _peeked(self, names: list[str]) -> Shape:

@@ -28,7 +28,7 @@ class JapaneseVowels(Dataset):
     def facts(self) -> Facts:
         return Facts(shape=(_STEPS, 12), kind="sequence", unit=1.0, low=None, high=None, classes=9, ragged=True)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         found = read("japanese_vowels.npz")
         whole, test = _padded(found, "train"), _padded(found, "test")
         if self.val >= len(whole):

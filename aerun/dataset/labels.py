@@ -11,6 +11,7 @@ from aerun.dataset.frame import Frame
 from aerun.errors import AerunError, nearest
 
 _MOST = 1000
+Normal = int | str | Sequence[int | str] | None  # what dataset.normal may be
 _NORMAL = {"0": 0, "0.0": 0, "false": 0, "no": 0, "normal": 0, "inlier": 0}
 _ANOMALY = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "anomaly": 1, "outlier": 1}
 
@@ -22,14 +23,33 @@ class Labels:
     codes: Tensor
     names: tuple[str, ...]
 
-    def places(self, normal: int | str | Sequence[int | str]) -> list[int]:
-        """The places of the classes that `dataset.normal` names, else AerunError."""
-        asked = [normal] if isinstance(normal, int | str) else list(normal)
-        for name in map(str, asked):
-            if name not in self.names:
-                shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
-                raise AerunError(f"dataset.normal={name}: no such class{nearest(name, self.names)}; there are {shown}.")
-        return [self.names.index(str(name)) for name in asked]
+
+def places(normal: int | str | Sequence[int | str], names: Sequence[str]) -> tuple[int, ...]:
+    """Which of the classes `names` are `normal`. AerunError for one that is not there, for none and for all of them."""
+    asked = [str(n) for n in ([normal] if isinstance(normal, int | str) else normal)]
+    if not names:
+        raise AerunError("dataset.normal needs labels, and this data set has none.")
+    for name in asked:
+        if name not in names:
+            shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            raise AerunError(f"dataset.normal={name}: no such class{nearest(name, names)}; there are {shown}.")
+    if not 0 < len(set(asked)) < len(names):
+        raise AerunError(
+            f"dataset.normal={asked}: names {'every class' if asked else 'no class'}: nothing to tell apart.".replace("'", "")
+        )
+    return tuple(names.index(name) for name in dict.fromkeys(asked))
+
+
+def by_mark(anomaly: str | None, label: str | None, normal: Normal, contamination: float) -> Normal:
+    """What counts as normal where a column `anomaly` may say so. AerunError for two answers, and for anomalies of nothing."""
+    if anomaly is None and contamination and normal is None:
+        raise AerunError(f"dataset.contamination={contamination} needs dataset.anomaly or dataset.normal.")
+    if anomaly is None:
+        return normal
+    if label is not None or normal is not None:
+        other = f"dataset.label={label}" if label is not None else f"dataset.normal={normal}"
+        raise AerunError(f"dataset.anomaly={anomaly} says what is normal: leave out {other}.")
+    return "normal"
 
 
 def by_class(frame: Frame, name: str) -> Labels:

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 
 from aerun.dataset.base import Data, Split, split
-from aerun.dataset.labels import Labels
 from aerun.dataset.normal import normal_rows
 from aerun.errors import AerunError
 
 _PARTS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
-Normal = int | str | Sequence[int | str] | None
 _NAMES = ("training", "validation", "test")
 
 log = logging.getLogger("aerun")
@@ -38,11 +36,10 @@ class Listing:
     classes: tuple[str, ...]
     parts: tuple[Tensor, Tensor, Tensor]
 
-    def only(self, normal: Normal, contamination: float) -> "Listing":
+    def only(self, normal: Sequence[int] | None, contamination: float) -> "Listing":
         """Training and validation files of the classes `normal` alone, see `normal_only`; None: all."""
-        known = None if self.labels is None else Labels(self.labels, self.classes)
         rows = Data(*(Split(part, None if self.labels is None else self.labels[part]) for part in self.parts))
-        kept = normal_rows(rows, known, normal, contamination)
+        kept = normal_rows(rows, self.classes, normal, contamination)
         return replace(self, parts=(kept.train.x, kept.val.x, kept.test.x))
 
 
@@ -97,6 +94,11 @@ def arrange(names: Sequence[str], where: str, val: float, test: float) -> Listin
     return Listing(labels, classes, parts)
 
 
+def classes_of(names: Sequence[str], where: str) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Labels and class names of files by their folders, where these are no splits."""
+    return _classes(_stripped([name.split("/") for name in names]), where)
+
+
 def _stripped(paths: list[list[str]]) -> list[list[str]]:
     """Without the folders that all have in common, as archives have them."""
     while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1 and paths[0][0] not in _PARTS:
@@ -125,13 +127,6 @@ def _parts(part: Tensor, val: float, test: float) -> tuple[Tensor, Tensor, Tenso
     shares = [0.0 if len(given) else share for given, share in zip(rows[1:], (val, test), strict=True)]
     drawn = split(Split(rows[0], None), *shares)
     return drawn[0].x, rows[1] if len(rows[1]) else drawn[1].x, rows[2] if len(rows[2]) else drawn[2].x
-
-
-def protocol(normal: Normal, contamination: float) -> tuple[Normal, float]:
-    """`dataset.normal` and `dataset.contamination`, which needs the former, else AerunError."""
-    if contamination and normal is None:
-        raise AerunError(f"dataset.contamination={contamination} needs dataset.normal.")
-    return normal, contamination
 
 
 def shares(val: float, test: float) -> tuple[float, float]:

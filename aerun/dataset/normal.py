@@ -1,19 +1,29 @@
 """The anomaly protocol: a model learns what is normal, and is tested on everything."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from aerun.dataset.base import Data, Split
-from aerun.dataset.labels import Labels
 from aerun.errors import AerunError
 from aerun.facts import Facts
+
+if TYPE_CHECKING:
+    from aerun.dataset.base import Data, Split
 
 _SEED = 20181  # the draw of anomalies belongs to the data set, not to the run
 
 
-def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: float, seed: int) -> Data:
+def share_of_anomalies(contamination: float) -> float:
+    """`dataset.contamination` if most of the data stay normal, else AerunError."""
+    if isinstance(contamination, bool) or not isinstance(contamination, int | float) or not 0 <= contamination < 0.5:
+        raise AerunError(f"dataset.contamination={contamination}: must lie between 0 and 0.5: most of the data are normal.")
+    return float(contamination)
+
+
+def normal_only(data: "Data", facts: Facts, normal: Sequence[int], contamination: float, seed: int = _SEED) -> "Data":
     """Training and validation hold the classes `normal` alone; the test split stays as it is, prevalence included.
 
     What else was in the training and validation splits is left out. contamination: the share of the training samples that
@@ -22,8 +32,7 @@ def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: 
     Raises AerunError without labels, for a class that is not there, where every class is normal, and where there are not so
     many anomalies.
     """
-    if not 0 <= contamination < 0.5:
-        raise AerunError(f"dataset.contamination={contamination}: must lie between 0 and 0.5: most of the data are normal.")
+    share_of_anomalies(contamination)
     if data.train.y is None or data.val.y is None:
         raise AerunError("dataset.normal needs labels, and this data set has none.")
     count = facts.classes or int(data.train.y.max()) + 1
@@ -39,18 +48,15 @@ def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: 
     for part, samples in (("training", train), ("validation", val)):
         if not len(samples):
             raise AerunError(f"dataset.normal={list(normal)}: the {part} split holds no sample of these classes.")
-    return Data(train, val, data.test)
+    return replace(data, train=train, val=val)
 
 
-def normal_rows(
-    rows: Data, labels: Labels | None, normal: int | str | Sequence[int | str] | None, contamination: float
-) -> Data:
-    """`normal_only` for splits given as numbers of rows, the classes named as the labels name them; all rows for None."""
+def normal_rows(rows: "Data", classes: Sequence[str], normal: Sequence[int] | None, contamination: float) -> "Data":
+    """`normal_only` for splits given as numbers of rows, before what they stand for is read; all rows for None."""
     if normal is None:
         return rows
-    classes = 0 if labels is None else len(labels.names)
-    facts = Facts(shape=(1,), kind="table", unit=1.0, low=None, high=None, classes=classes or None)
-    return normal_only(rows, facts, [] if labels is None else labels.places(normal), contamination, _SEED)
+    facts = Facts(shape=(1,), kind="table", unit=1.0, low=None, high=None, classes=len(classes) or None)
+    return normal_only(rows, facts, normal, contamination)
 
 
 def _rows(y: Tensor, normal: Sequence[int]) -> Tensor:
@@ -70,7 +76,7 @@ def _drawn(y: Tensor, normal: Sequence[int], share: float, clean: int, seed: int
     return others[torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))[:count]]
 
 
-def anomalies(samples: Split, normal: Sequence[int]) -> Tensor:
+def anomalies(samples: "Split", normal: Sequence[int]) -> Tensor:
     """(n,) True where a sample is not of the classes `normal`: the truth that scores are held against."""
     if samples.y is None:
         raise AerunError("anomalies are told by labels, and this data set has none.")

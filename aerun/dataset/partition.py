@@ -85,7 +85,7 @@ class Cut:
         if self.group is not None:
             return _by_group(frame.column("dataset.group", self.group).values[rows], rows, shares)
         if self.time is not None:
-            return _by_time(_moments(frame, self.time)[rows], rows, shares)
+            return _by_time(moments(frame, self.time)[rows], rows, shares)
         return [part.x.numpy() for part in split(Split(torch.from_numpy(rows), None), *shares)]
 
 
@@ -108,7 +108,7 @@ def _shuffled(n: int) -> list[int]:
     return [int(i) for i in found]
 
 
-def _moments(frame: Frame, name: str) -> Values:
+def moments(frame: Frame, name: str) -> Values:
     """The column that `dataset.time` names as numbers. AerunError for a row without a time."""
     column = frame.column("dataset.time", name)
     values = column.values
@@ -121,10 +121,10 @@ def _moments(frame: Frame, name: str) -> Values:
     return values
 
 
-def _by_time(moments: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]:
+def _by_time(times: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]:
     """In order of time, the last share last; rows of one moment stay together."""
-    order = np.argsort(moments, kind="stable")
-    later = moments[order]
+    order = np.argsort(times, kind="stable")
+    later = times[order]
     cuts = np.cumsum([1 - sum(shares), *shares[:-1]]) * len(rows)
     places = [int(np.searchsorted(later, later[min(round(c), len(rows) - 1)])) for c in cuts]
     return [rows[part] for part in np.split(order, places)]

@@ -32,7 +32,7 @@ class PhotoPatches(Dataset):
         shape = (1 if self.grey else 3, self.size, self.size)
         return Facts(shape=shape, kind="image", unit=255.0, low=0.0, high=1.0, classes=2)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         from sklearn.datasets import load_sample_images
 
         photos = [self._coloured(photo) for photo in load_sample_images().images]

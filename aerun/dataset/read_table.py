@@ -12,8 +12,8 @@ from aerun.dataset.read_text import Row, rows_of
 from aerun.errors import AerunError, nearest
 
 _CHUNK = 65_536  # rows read at a time
-_TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
-_BINARY = (".parquet", ".pq", ".feather", ".arrow", ".xlsx")
+TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
+BINARY = (".parquet", ".pq", ".feather", ".arrow", ".xlsx")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def read_table(key: str, path: Path, reading: Reading) -> Frame:
     suffix = Path(name).suffix.lower()
     if suffix in (".npy", ".npz", ".safetensors"):
         raise AerunError(f"{key}={path}: holds arrays. Use dataset=array dataset.path={path}.")
-    if suffix not in _TEXT + _BINARY or (suffix in _BINARY and name != path.name):
+    if suffix not in TEXT + BINARY or (suffix in BINARY and name != path.name):
         raise AerunError(
-            f"{key}={path}: a table's name ends in {', '.join(_TEXT)}, one of these and .gz, or {', '.join(_BINARY)}."
+            f"{key}={path}: a table's name ends in {', '.join(TEXT)}, one of these and .gz, or {', '.join(BINARY)}."
         )
     try:
         return _read(path, suffix, reading)
@@ -49,7 +49,7 @@ def read_table(key: str, path: Path, reading: Reading) -> Frame:
 
 
 def _read(path: Path, suffix: str, reading: Reading) -> Frame:
-    if suffix in _TEXT:
+    if suffix in TEXT:
         return table_of(rows_of(path, reading.encoding, reading.delimiter), str(path), reading)
     from aerun.dataset import read_binary
 

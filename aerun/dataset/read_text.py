@@ -19,7 +19,7 @@ Row = tuple[int, list[str]]  # line number, cells
 
 def rows_of(path: Path, encoding: str, delimiter: str) -> Iterator[Row]:
     """Rows of a text file (unpacked where its name ends in .gz), blank lines left out. AerunError names the line."""
-    lines = _lines(path, encoding)
+    lines = lines_of(path, encoding)
     head = list(islice(lines, _PEEK))
     if delimiter == "auto":
         chosen = "\t" if path.name.removesuffix(".gz").lower().endswith(".tsv") else sniffed(head)
@@ -65,7 +65,7 @@ def _refuse_delimiter(path: Path, lines: list[str], delimiter: str, typed: str) 
         )
 
 
-def _lines(path: Path, encoding: str) -> Iterator[str]:
+def lines_of(path: Path, encoding: str) -> Iterator[str]:
     """Decoded lines of a file or of what it unpacks to, each of bounded length."""
     _refuse_encoding(encoding)
     number = 0

@@ -46,24 +46,17 @@ class Table(Tabular):
         val: float,
         test: float,
         prepare: str,
-        normal: int | str | Sequence[int | str] | None,
-        contamination: float,
     ) -> None:
-        super().__init__(prepare=prepare, normal=normal, contamination=contamination)
+        super().__init__(prepare=prepare)
         if path is None:
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
-        if anomaly is not None and (label is not None or normal is not None):
-            other = f"dataset.label={label}" if label is not None else f"dataset.normal={normal}"
-            raise AerunError(f"dataset.anomaly={anomaly} says what is normal: leave out {other}.")
-        if contamination and anomaly is None and normal is None:
-            raise AerunError(f"dataset.contamination={contamination} needs dataset.anomaly or dataset.normal.")
         self.path, self.test_path = Path(path).expanduser(), None if test_path is None else Path(test_path).expanduser()
         self.cut = Cut(split, group, time, val, test)
-        chosen = frozenset(_names("dataset.categorical", categorical) if categorical != "auto" else ())
+        chosen = frozenset(names_in("dataset.categorical", categorical) if categorical != "auto" else ())
         self.roles = Roles(label, anomaly, tuple(n for n in (split, group, time) if n is not None), chosen)
         text = chosen | {n for n in (label, anomaly, split, group) if n is not None}
         shown = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
-        self.reading = Reading(delimiter, shown, encoding, frozenset(text), frozenset(_names("dataset.drop", drop)))
+        self.reading = Reading(delimiter, shown, encoding, frozenset(text), frozenset(names_in("dataset.drop", drop)))
 
     def frame(self) -> Frame:
         found = read_table("dataset.path", self.path, self.reading)
@@ -83,7 +76,8 @@ class Table(Tabular):
         return self._stored(found, torch.arange(len(found)))
 
 
-def _names(key: str, value: Names) -> list[str]:
+def names_in(key: str, value: Names) -> list[str]:
+    """Columns that a setting names, a word or a list. AerunError for one that is named twice."""
     found = [value] if isinstance(value, str) else list(value)
     if len(set(found)) < len(found):
         raise AerunError(f"{key}={found}: names a column twice.")

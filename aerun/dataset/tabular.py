@@ -2,7 +2,6 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,7 @@ from aerun.checks import one_of
 from aerun.compose import option
 from aerun.dataset.base import Data, Dataset, Split
 from aerun.dataset.frame import Column, Frame
-from aerun.dataset.labels import Labels, by_class, by_flag
+from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.partition import Cut
 from aerun.dataset.remarks import told
@@ -51,16 +50,23 @@ class Known:
 class Tabular(Dataset):
     """Rows of numbers, categories and dates. The file is read once, when its facts are first asked for.
 
-    prepare: how numbers and dates are scaled (standardize, robust, minmax, none), see `Columns`. normal, contamination: the
-    anomaly protocol, see `normal_only`; classes are named as the label column does.
+    prepare: how numbers and dates are scaled (standardize, robust, minmax, none), see `Columns`. Classes are named as the
+    label column does. A column that marks anomalies says what is normal.
     """
 
     roles: Roles
     cut: Cut
+    selects = True
 
-    def __init__(self, *, prepare: str, normal: int | str | Sequence[int | str] | None, contamination: float) -> None:
+    def __init__(self, *, prepare: str) -> None:
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
-        self.normal, self.contamination = normal, contamination
+
+    def refuse_protocol(self) -> None:
+        self.normal = by_mark(self.roles.anomaly, self.roles.label, self.normal, self.contamination)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.known.classes
 
     @abstractmethod
     def frame(self) -> Frame:
@@ -75,8 +81,8 @@ class Tabular(Dataset):
         parts = [torch.from_numpy(rows) for rows in self.cut(frame)]
         rows = Data(*(Split(part, None if y is None else y[part]) for part in parts))
         classes = () if labels is None else labels.names
-        normal = "normal" if self.roles.anomaly is not None else self.normal
-        rows = normal_rows(rows, labels, normal, self.contamination)
+        normal = None if self.normal is None else places(self.normal, classes)
+        rows = normal_rows(rows, classes, normal, self.contamination)
         used = {self.roles.label, self.roles.anomaly, *self.roles.others}
         names = [name for name in frame.columns if name not in used]
         if not names:
@@ -108,7 +114,7 @@ class Tabular(Dataset):
     def preparation(self) -> Columns:
         return Columns(features=self.known.features, way=self.prepare)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
         data = Data(*(Split(self._stored(frame, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
         told(option(self), data, features, self.prepare)

@@ -45,7 +45,7 @@ class Text(Dataset):
         shape = (samples[0].x.shape[1], len(symbols))
         return Facts(shape=shape, kind="text", unit=1.0, low=0.0, high=1.0, classes=None, ragged=True, tokens=symbols)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         return Data(*self._read[0])
 
     @cached_property

@@ -35,7 +35,7 @@ class Vision(Dataset):
     def facts(self) -> Facts:
         return Facts(shape=self.shape, kind="image", unit=255.0, low=0.0, high=1.0, classes=10)
 
-    def load(self) -> Data:
+    def read(self) -> Data:
         whole, test = self._read(train=True), self._read(train=False)
         if self.val >= len(whole):
             raise AerunError(f"dataset.val={self.val}: only {len(whole)} training images are there.")
@@ -84,8 +84,8 @@ class Grey(Vision):
     def facts(self) -> Facts:
         return replace(super().facts(), binarize=self.binarize == "dynamic")
 
-    def load(self) -> Data:
-        grey = super().load()
+    def read(self) -> Data:
+        grey = super().read()
         if self.binarize == "none":
             return grey
         train = grey.train if self.binarize == "dynamic" else _drawn(grey.train, 0)

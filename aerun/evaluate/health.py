@@ -1,11 +1,27 @@
-"""What is wrong with a trained model, each in one sentence with what to do."""
+"""What is wrong with a trained model, each in one sentence with what to do. Judged on validation data."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Split
+from aerun.evaluate import codes
+from aerun.evaluate.neighbourhood import nearest
+from aerun.evaluate.subset import some
+from aerun.facts import spread
+from aerun.trained import Trained, filled
 
+_SAMPLES, _NUMBERS = 5000, 20_000_000  # of each split at most; numbers that their codes may hold together
+_COPIES = 500  # validation samples that are held against training samples
 _SHIFT = 1.3  # growth of the decoder's scale that is told
-_CONSTANT = 0.98  # share of the training mean's error from which a reconstruction counts as constant
+_CONSTANT, _STILL = 0.98, 0.05  # share of the training mean's error, of the data's deviation: a constant reconstruction
+_FEW = 0.1  # share of units, or of directions, that is left of a collapsed code
+_DEAD = 0.5  # share of units that are never on
+_TINY = 1e-12
+_KNOWN, _STRANGE, _GAP = 0.01, 0.5, 2.0  # unexplained variance of training and validation samples, their ratio: memorization
 
 
 def decoder_scale(model: Autoencoder) -> float:
@@ -13,6 +29,147 @@ def decoder_scale(model: Autoencoder) -> float:
     columns = model.arch.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
     rows = model.arch.encoder_weights()[-1].detach().flatten(1).norm(dim=1)
     return float(columns.mean() / rows.mean().clamp_min(1e-12))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Some samples through the model: codes (n, d, *grid), KL of each unit (d,) where there is a posterior; unexplained:
+    squared error of a sample; spread: its squared distance from the training mean; motion: deviation of reconstructions over
+    that of samples.
+    """
+
+    z: Tensor
+    kl: Tensor | None
+    unexplained: float
+    spread: float
+    motion: float
+
+
+@torch.no_grad()
+def examine(trained: Trained) -> dict[str, float]:
+    """codes/...: see `aerun.evaluate.codes`, of at most 5,000 validation samples, fewer where codes are large. fit/...: of
+    those and of as many training samples, clean: train_fvu and val_fvu, squared error over that of the training mean; gap,
+    validation error over training error; motion, deviation of reconstructions over that of samples; copy, the median of
+    ||x_hat - t|| / ||x - t|| of 500 validation samples x, t the nearest of these training samples: near 0 for a model that
+    copies them.
+    """
+    model = trained.autoencoder
+    most = max(100, min(_SAMPLES, _NUMBERS // model.code_elements))
+    val, train = (some(split, most, model.facts.size) for split in (trained.data.val, trained.data.train))
+    with torch.random.fork_rng():  # a posterior is drawn from on its way to its KL
+        seen, known = _through(trained, val), _through(trained, train)
+    found = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
+    found |= {} if seen.kl is None else codes.told_rates(seen.kl)
+    fit = {"train_fvu": known.unexplained / known.spread, "val_fvu": seen.unexplained / seen.spread, "motion": seen.motion}
+    fit |= {"gap": seen.unexplained / max(known.unexplained, _TINY * known.spread), "copy": _copy(trained, val, train)}
+    return {f"codes/{k}": v for k, v in found.items()} | {f"fit/{k}": v for k, v in fit.items()}
+
+
+def _through(trained: Trained, split: Split) -> _Seen:
+    model, mean, z, kl = trained.autoencoder, trained.mean.double(), list[Tensor](), list[Tensor]()
+    error, away = 0.0, 0.0
+    sums = torch.zeros(4, *mean.shape[1:], dtype=torch.float64, device=mean.device)  # of x, x^2, x_hat, x_hat^2
+    for x, valid in trained.valid_batches(split):
+        z.append(model.encode(x, valid=valid))
+        if "posterior" in model.bottleneck.offers:
+            kl.append(codes.rates(model, x, valid).double().sum(0))
+        weight, own, x_hat = spread(valid, x), x.double(), model.decode(z[-1], valid).double()
+        error += float(((x_hat - own).square() * weight).sum())
+        away += float(((own - mean).square() * weight).sum())
+        own, x_hat = own * weight, x_hat * weight
+        sums = sums + torch.stack([v.sum(0) for v in (own, own.square(), x_hat, x_hat.square())])
+    n = len(split)
+    moments = sums / n
+    variances = [float((moments[i + 1] - moments[i].square()).clamp_min(0).sum()) for i in (0, 2)]
+    rates = torch.stack(kl).sum(0) / n if kl else None
+    motion = (variances[1] / max(variances[0], _TINY)) ** 0.5
+    return _Seen(torch.cat(z), rates, error / n, max(away / n, _TINY), motion)
+
+
+def _copy(trained: Trained, val: Split, train: Split) -> float:
+    some_val = val.take(torch.arange(min(_COPIES, len(val))))
+    x, base = trained.flat(some_val), trained.flat(train)
+    x_hat = torch.cat(
+        [
+            filled(trained.autoencoder(x, valid=valid), valid, trained.mean).flatten(1)
+            for x, valid in trained.valid_batches(some_val)
+        ]
+    )
+    t = base[nearest(x, base, 1)[:, 0]]
+    ratios = (x_hat - t).norm(dim=1) / (x - t).norm(dim=1).clamp_min(1e-12)
+    return float(ratios.median())
+
+
+def warnings(model: Autoencoder, found: Mapping[str, float]) -> list[str]:
+    """What is wrong by the figures of `examine`; of several collapses the one that explains the others."""
+    collapsed = _posterior(model, found) or _constant(model, found) or _narrow(model, found)
+    return [said for said in (collapsed, _dead(model, found), _memorized(model, found)) if said]
+
+
+def _posterior(model: Autoencoder, found: Mapping[str, float]) -> str:
+    """A posterior that equals the prior."""
+    active, units = found["codes/active"], found["codes/units"]
+    if "codes/kl" not in found or active >= _FEW * units:
+        return ""
+    mean = model.loss.per_lambda(model.facts.size)
+    over = f" (model.loss.reduction=mean makes it weigh {mean:.0f} times as much: use sum)" if mean != 1 else ""
+    return (
+        f"PosteriorCollapse: {active:.0f} of {units:.0f} units differ between samples and the code carries "
+        f"{found['codes/kl']:.2g} nats: lower reg.lambda{over}{_slowly(model)}."
+    )
+
+
+def _constant(model: Autoencoder, found: Mapping[str, float]) -> str:
+    """A reconstruction that does not depend on the sample."""
+    if found["fit/motion"] >= _STILL and found["fit/val_fvu"] < _CONSTANT:
+        return ""
+    other = f", lower reg.lambda{_slowly(model)}" if model.terms else ""
+    return (
+        "Collapse: the reconstruction is no better than the training mean: the code carries nothing. Train longer, try "
+        f"another optimizer.lr{other}."
+    )
+
+
+def _narrow(model: Autoencoder, found: Mapping[str, float]) -> str:
+    """A code whose units all say the same."""
+    rank, units = found["codes/effective_rank"], found["codes/units"]
+    if units < 2 or rank >= max(1 + _FEW, _FEW * units) or found["fit/val_fvu"] < _STRANGE:
+        return ""
+    other = ", lower reg.lambda or add regularizer=decorrelation" if model.terms else " or add regularizer=decorrelation"
+    return (
+        f"CodeCollapse: the {units:.0f} units vary in {rank:.1f} directions and {100 * found['fit/val_fvu']:.0f} % of the "
+        f"variance is lost. Train longer{other}."
+    )
+
+
+def _dead(model: Autoencoder, found: Mapping[str, float]) -> str:
+    dead = found["codes/dead"]
+    if dead <= _DEAD or not found["codes/l0"]:
+        return ""
+    other = "add regularizer=revival" if "spare" in model.bottleneck.offers else "lower reg.lambda or optimizer.lr"
+    return (
+        f"DeadUnits: {100 * dead:.0f} % of the {found['codes/units']:.0f} units were off for all of "
+        f"{found['codes/samples']:,.0f} validation samples: {other}, or take a smaller model.latent_dim."
+    )
+
+
+def _memorized(model: Autoencoder, found: Mapping[str, float]) -> str:
+    """Training samples come back, others do not."""
+    train, val = found["fit/train_fvu"], found["fit/val_fvu"]
+    if val <= _STRANGE or (train >= _KNOWN and found["fit/gap"] <= _GAP):
+        return ""
+    return (
+        f"Memorization: of the variance {train:.2g} is unexplained in training samples and {val:.2g} in validation samples: "
+        "the model knows its samples by heart. Use more data, noise (model/corruption=gaussian), a narrower "
+        "model.arch.hidden, or stop early (trainer.patience=5)."
+    )
+
+
+def _slowly(model: Autoencoder) -> str:
+    """How a term may come in gently."""
+    if "kl" in model.terms:
+        return ", let it rise slowly (reg.terms.kl.warmup=0.5) or leave each unit some nats (reg.terms.kl.free_bits=0.1)"
+    return f" or let it rise slowly (reg.terms.{next(iter(model.terms))}.warmup=0.5)" if model.terms else ""
 
 
 def scale_shift(model: Autoencoder, growth: float) -> list[str]:
@@ -25,11 +182,3 @@ def scale_shift(model: Autoencoder, growth: float) -> list[str]:
         f"ScaleShift: under {', '.join(fooled)} the decoder grew {growth:.2f} times against the encoder, so the penalty may "
         f"have shrunk the code instead of shaping it. Use model.arch.tied=true{other}."
     ]
-
-
-def collapse(model: Autoencoder, figures: Mapping[str, float]) -> list[str]:
-    """The code carries nothing."""
-    if figures["test/se"] < _CONSTANT * figures["mean/se"]:
-        return []
-    other = ", lower reg.lambda, or let it rise slowly with reg.terms.NAME.warmup=0.5" if model.terms else ""
-    return [f"Collapse: the reconstruction is no better than the training mean: the code carries nothing. Train longer{other}."]

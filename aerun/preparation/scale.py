@@ -13,7 +13,8 @@ class Scale(Preparation):
     """x -> (x - c) / s with c, s of each channel (C, H, W) or feature (T, F), over all places; minmax is clipped to [0, 1].
 
     channels: which axis of a stored sample holds them. A channel that is constant in training becomes 0, and its inverse the
-    constant. See `centre_and_spread` for c and s.
+    constant. NaN, which stands behind the last step of a sequence, counts for nothing and becomes 0; `inverse` cannot know
+    where it was. See `centre_and_spread` for c and s.
     """
 
     centre: Tensor
@@ -33,7 +34,7 @@ class Scale(Preparation):
         return {"shape": self.shape, "channels": self.axis - 1, "way": self.way}
 
     def fit(self, x: Tensor) -> None:
-        found = [centre_and_spread(part.flatten(), self.way) for part in x.unbind(self.axis)]
+        found = [centre_and_spread(part[~part.isnan()], self.way) for part in x.unbind(self.axis)]
         centre, spread = torch.tensor(found, dtype=torch.float64).unbind(1)
         self.centre.copy_(centre.reshape(self.centre.shape))
         self.spread.copy_(spread.reshape(self.spread.shape))
@@ -41,7 +42,8 @@ class Scale(Preparation):
 
     def forward(self, x: Tensor) -> Tensor:
         scaled = (x - self.centre) * self.rate
-        return scaled.clamp(0, 1) if self.way == "minmax" else scaled
+        scaled = scaled.clamp(0, 1) if self.way == "minmax" else scaled
+        return scaled.masked_fill(scaled.isnan(), 0)
 
     def inverse(self, x: Tensor) -> Tensor:
         return self.centre + x * self.spread

@@ -5,10 +5,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Split
-from aerun.evaluate.pictures import reconstructions
+from aerun.pictures import reconstructions
 from aerun.trainer.record import Record
-
-_SAMPLES = 8
 
 
 class Pictures(Callback):
@@ -16,7 +14,7 @@ class Pictures(Callback):
 
     def __init__(self, record: Record, val: Split, epochs: int) -> None:
         self.record, self.epochs = record, epochs
-        self.stored = val.x[:_SAMPLES]
+        self.stored = reconstructions.samples(val)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
@@ -27,7 +25,7 @@ class Pictures(Callback):
             was = model.training
             model.eval()
             with torch.random.fork_rng(devices=[]):
-                picture = reconstructions(model, self.stored.to(pl_module.device))
+                picture = reconstructions.page(model, self.stored.to(pl_module.device))
             model.train(was)
             self.record.writer.add_image("reconstructions", picture, pl_module.steps, dataformats="HWC")
 

@@ -18,15 +18,15 @@ class Record(Callback):
     def __init__(self, folder: Path, config: Mapping[str, Any] | None, autoencoder: Autoencoder) -> None:
         self.path = folder / "metrics.csv"
         self.folder = folder
-        scores = {"val/mse": 0.0, "val/loss": 0.0}
-        self.summaries = hparams(_columns(config), scores) if config else ()  # experiment, session start, session end
+        # Without the first summary, which would name one run's columns for all, TensorBoard finds the columns in every run.
+        self.summaries = hparams(_columns(config), {})[1:] if config else ()  # session start, session end
         self.layout = _layout(autoencoder)
         self.writer: SummaryWriter | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         steps = int(pl_module.steps)  # type: ignore[arg-type]
         self.writer = SummaryWriter(str(self.folder), purge_step=steps + 1 if steps else None)
-        for summary in self.summaries[:2]:
+        for summary in self.summaries[:1]:
             self._file().add_summary(summary)
         self.writer.add_custom_scalars(self.layout)
         _keep_rows(self.path, steps)
@@ -46,7 +46,7 @@ class Record(Callback):
             out.writerow(row)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for summary in self.summaries[2:]:  # not reached by a run that fails: its status stays unknown
+        for summary in self.summaries[1:]:  # not reached by a run that fails: its status stays unknown
             self._file().add_summary(summary)
         self.close()
 
@@ -96,7 +96,7 @@ def _layout(autoencoder: Autoencoder) -> dict[str, Any]:
 
 # TensorBoard sorts columns by name and shows the first five: short names put what is compared most there.
 _SHORT = {"model.name": "model", "reg.lambda": "lambda", "optimizer.lr": "lr"}
-_NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective")
+_NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "evaluate", "pictures")
 
 
 def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:

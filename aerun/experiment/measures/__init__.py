@@ -1,5 +1,6 @@
 """Figures of a trained model that its results do not hold. A measure is a module here with `measure(trained) -> figures`;
-an experiment asks for it by the module's name, and its figures are then called NAME/FIGURE.
+an experiment asks for it by the module's name, and its figures are then called NAME/FIGURE. It asks for an application of
+`aerun evaluate` in the same way; the figures of that are NAME/WHO/METRIC.
 """
 
 import pkgutil
@@ -8,9 +9,9 @@ from importlib import import_module
 
 import torch
 
-from aerun.dataset.base import Data
-from aerun.dataset.generated import Generated
 from aerun.errors import AerunError, nearest
+from aerun.evaluate import applications
+from aerun.evaluate.suite import ask
 from aerun.trained import Trained
 
 
@@ -20,23 +21,25 @@ def names() -> list[str]:
 
 
 def refuse_unknown(wanted: Iterable[str]) -> None:
-    """AerunError, with the nearest, for a name that is no measure's."""
+    """AerunError, with the nearest, for a name that is neither a measure's nor an application's."""
+    known = sorted({*names(), *applications.names()})
     for name in wanted:
-        if name not in names():
-            raise AerunError(f"measures: {name}: no such measure{nearest(name, names())} (measures: {', '.join(names())}).")
+        if name not in known:
+            raise AerunError(f"measures: {name}: no such measure{nearest(name, known)} (measures: {', '.join(known)}).")
 
 
 def measure(name: str, trained: Trained) -> dict[str, float]:
-    """Figures of one measure, with chance drawn from the run's seed."""
+    """Figures of one measure or application, with chance drawn from the run's seed."""
+    if name in applications.names():
+        return _applied(name, trained)
     found: Callable[[Trained], dict[str, float]] = import_module(f"{__name__}.{name}").measure
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
         return {k: float(v) for k, v in found(trained).items()}
 
 
-def known_factors(trained: Trained) -> Data:
-    """The factors of a generated data set, row for row. AerunError where it has none."""
-    factors = trained.dataset.factors() if isinstance(trained.dataset, Generated) else None
-    if factors is None:
-        raise AerunError("measures: this one needs a data set whose factors are known, such as dataset=factors or sprites.")
-    return factors
+def _applied(name: str, trained: Trained) -> dict[str, float]:
+    """WHO/METRIC of an application. AerunError where it does not fit."""
+    if why := applications.unfit(name, trained.autoencoder, trained.dataset):
+        raise AerunError(f"measures: {name}: {why}.")
+    return {k.removeprefix(f"{name}/"): v for k, v in ask(name, trained)[0].flat(name).items()}

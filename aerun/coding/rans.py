@@ -1,0 +1,121 @@
+"""An entropy coder: whole numbers and how probable they are, to bytes and back, bit by bit the same.
+
+Range variant of asymmetric numeral systems (rANS): a state x takes up a symbol of frequency f and start c, out of 2^16, by
+x <- (x // f) 2^16 + c + x mod f, which costs log2(2^16 / f) bits, and gives it back by x mod 2^16. Whatever exceeds 32 bits
+leaves the state 16 bits at a time. Several states ("lanes") work side by side on one stream of words.
+Duda 2013, https://arxiv.org/abs/1311.2540; interleaved: Giesen 2014, https://arxiv.org/abs/1402.3392.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aerun.errors import AerunError
+
+PRECISION = 16
+TOTAL = 1 << PRECISION
+_WORD, _LEAST = np.uint64(16), 1 << 16  # a state lies in [2^16, 2^32) between symbols
+_BITS = np.uint64(PRECISION)
+_LANES, _LANE_BYTES = 1024, 512  # so many lanes at most, none for less than so many bytes: each costs 2
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Frequencies of symbols 0..A-1 in each of T tables, (T, A), integers that sum to 2^16 in every row; 0: never comes."""
+
+    frequency: Ints
+
+    def __post_init__(self) -> None:
+        if self.frequency.ndim != 2 or (self.frequency < 0).any() or (self.frequency.sum(1) != TOTAL).any():
+            raise AerunError(f"coding tables: every row must hold whole numbers that sum to {TOTAL}.")
+
+    @property
+    def start(self) -> Ints:
+        """Sum of the frequencies of smaller symbols, (T, A)."""
+        return np.cumsum(self.frequency, 1) - self.frequency
+
+    def bits(self, symbols: Ints, table: Ints) -> float:
+        """-sum_i log2 p(symbol_i), the length of a perfect code. AerunError for a symbol that its table does not know."""
+        return float((PRECISION - np.log2(self._chosen(symbols, table))).sum())
+
+    def _chosen(self, symbols: Ints, table: Ints) -> Ints:
+        inside = (symbols >= 0) & (symbols < self.frequency.shape[1])
+        found = np.where(inside, self.frequency[table, np.where(inside, symbols, 0)], 0)
+        if not found.all():
+            raise AerunError(f"coding: symbol {int(symbols[found == 0][0])} is not in its table.")
+        return found
+
+
+def tables_of(counts: NDArray[np.float64]) -> Tables:
+    """Tables from counts (T, A): frequencies in proportion, but at least 1 where a count is above 0.
+
+    AerunError for a row without any count, and for more symbols in a row than 2^15.
+    """
+    alive = counts > 0
+    if not alive.any(1).all() or (alive.sum(1) > TOTAL // 2).any():
+        raise AerunError(f"coding tables: a row needs between 1 and {TOTAL // 2} symbols.")
+    room = TOTAL - alive.sum(1, keepdims=True)
+    frequency = np.floor(room * counts / counts.sum(1, keepdims=True)).astype(np.int64) + alive
+    rows = np.arange(len(counts))
+    frequency[rows, counts.argmax(1)] += TOTAL - frequency.sum(1)
+    return Tables(frequency)
+
+
+def encode(symbols: Ints, table: Ints, tables: Tables) -> bytes:
+    """Symbols (n,), each with the number of its table (n,), as bytes. Errors as for `Tables.bits`.
+
+    2 bytes: lanes L. 4 L: their last states. The rest: words. Symbol i belongs to lane i mod L.
+    """
+    frequency = tables._chosen(symbols, table)
+    lanes = int(np.clip(tables.bits(symbols, table) / 8 / _LANE_BYTES, 1, _LANES))
+    steps = -(-len(symbols) // lanes)
+    f = _lined(frequency, steps, lanes, TOTAL)
+    c = _lined(tables.start[table, symbols], steps, lanes, 0)
+    x = np.full(lanes, _LEAST, dtype=np.uint64)
+    words: list[NDArray[np.uint16]] = []
+    for t in range(steps - 1, -1, -1):
+        full = (x >> (np.uint64(32) - _BITS)) >= f[t]
+        words.append((x[full] & np.uint64(0xFFFF)).astype("<u2"))
+        x = np.where(full, x >> _WORD, x)
+        x = (x // f[t] << _BITS) + c[t] + x % f[t]
+    stream = np.concatenate(words[::-1]) if words else np.zeros(0, "<u2")
+    return lanes.to_bytes(2, "little") + x.astype("<u4").tobytes() + stream.astype("<u2").tobytes()
+
+
+def decode(data: bytes, table: Ints, tables: Tables) -> Ints:
+    """The symbols (n,) that were encoded with these tables. AerunError for bytes that are not of such an encoding."""
+    lanes = int.from_bytes(data[:2], "little")
+    if not lanes or len(data) < 2 + 4 * lanes or (len(data) - 2) % 2:
+        raise AerunError("coding: these bytes are no encoding, or cut short.")
+    x = np.frombuffer(data, "<u4", lanes, 2).astype(np.uint64)
+    words = np.frombuffer(data, "<u2", offset=2 + 4 * lanes).astype(np.uint64)
+    steps, at = -(-len(table) // lanes), 0
+    own = _lined(table, steps, lanes, 0)
+    found = np.zeros((steps, lanes), dtype=np.int64)
+    start, frequency = tables.start, tables.frequency
+    last = len(table) - (steps - 1) * lanes if steps else 0  # lanes that have a symbol in the last step
+    for t in range(steps):
+        rows, slot = own[t].astype(np.int64), x & np.uint64(TOTAL - 1)
+        symbol = (start[rows] <= slot.astype(np.int64)[:, None]).sum(1) - 1  # the last that begins there: none that never comes
+        live = np.arange(lanes) < (last if t == steps - 1 else lanes)
+        step = frequency[rows, symbol].astype(np.uint64) * (x >> _BITS) + slot - start[rows, symbol].astype(np.uint64)
+        x = np.where(live, step, x)
+        low = live & (x < _LEAST)
+        count = int(low.sum())
+        if at + count > len(words):
+            raise AerunError("coding: these bytes are cut short.")
+        x[low] = (x[low] << _WORD) | words[at : at + count]
+        at, found[t] = at + count, symbol
+    if at != len(words) or (x != _LEAST).any():
+        raise AerunError("coding: these bytes belong to other tables or other symbols.")
+    return found.reshape(-1)[: len(table)]
+
+
+def _lined(values: Ints, steps: int, lanes: int, filler: int) -> NDArray[np.uint64]:
+    """(n,) -> (steps, lanes); what is missing costs nothing: frequency 2^16, start 0."""
+    found = np.full(steps * lanes, filler, dtype=np.uint64)
+    found[: len(values)] = values
+    return found.reshape(steps, lanes)

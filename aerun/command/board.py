@@ -1,0 +1,70 @@
+"""`aerun board [DIR]`: the runs in TensorBoard."""
+
+import argparse
+import contextlib
+import io
+import logging
+import signal
+import threading
+from pathlib import Path
+
+from aerun.errors import AerunError, TrainingError
+
+_OPTIONS = {
+    "samples_per_plugin": "scalars=0,images=0",  # all epochs and all pictures through training, not ten of them
+    "reload_multifile": "true",  # a run is evaluated, drawn and resumed into further files
+    "window_title": "aerun",
+}
+
+
+def run(argv: list[str]) -> int:
+    """The verb. It serves until Ctrl-C (130)."""
+    parser = argparse.ArgumentParser(
+        prog="aerun board",
+        description="Start TensorBoard on all runs in a folder: scalars as they come (custom scalars group the terms of the "
+        "objective), pictures, codes in the Projector, and HPARAMS, which compares runs by their settings. Ctrl-C ends it.",
+        epilog="example: aerun board outputs/sweeps --port 6007",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"), metavar="DIR", help="default: outputs")
+    parser.add_argument("--port", type=int, metavar="N", help="default: 6006, or the next that is free")
+    args = parser.parse_args(argv)
+
+    count = runs(args.folder)
+    url = _served(args.folder, args.port)
+    print(f"{count} run{'' if count == 1 else 's'} of {args.folder} at {url} (Ctrl-C ends)", flush=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell that started it ignores it
+    threading.Event().wait()
+    return 0
+
+
+def runs(folder: Path) -> int:
+    """Folders with events below `folder`. AerunError where there are none."""
+    if not folder.is_dir():
+        raise AerunError(f"{folder}: no such folder. Give the one that holds the runs: aerun board DIR.")
+    count = len({path.parent for path in folder.rglob("events.out.tfevents.*")})
+    if not count:
+        raise AerunError(f"{folder}: holds no runs (no TensorBoard events anywhere in it).")
+    return count
+
+
+def _served(folder: Path, port: int | None) -> str:
+    """Start the server in a thread of its own and return its address."""
+    if port is not None and not 0 < port < 65536:
+        raise AerunError(f"--port {port}: must lie between 1 and 65535.")
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    try:
+        from tensorboard import default, program
+    except ImportError as e:
+        raise TrainingError(f"TensorBoard cannot be imported: {e}. Install it again: pip install tensorboard.") from e
+    board = program.TensorBoard(plugins=default.get_plugins())
+    options = {"logdir": str(folder.resolve()), **_OPTIONS, **({} if port is None else {"port": str(port)})}
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # remarks about its own loading; errors are told below
+            board.configure(argv=["tensorboard", *(f"--{k}={v}" for k, v in options.items())])
+            return str(board.launch())
+    except program.TensorBoardPortInUseError as e:
+        raise AerunError(f"--port {port}: is in use. Take another, or leave it out and a free one is found.") from e
+    except program.TensorBoardServerException as e:
+        raise TrainingError(f"TensorBoard cannot start: {e.msg.splitlines()[0]}") from e
+    except SystemExit as e:
+        raise TrainingError(f"TensorBoard cannot start: it refuses its options ({' '.join(options)}).") from e

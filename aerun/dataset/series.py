@@ -1,0 +1,154 @@
+"""Time series in files of the user's own."""
+
+from dataclasses import replace
+from functools import cached_property
+
+from torch import Tensor
+
+from aerun.checks import integer, one_of
+from aerun.dataset.base import Data, Dataset, Split
+from aerun.dataset.labels import by_mark
+from aerun.dataset.listing import folder
+from aerun.dataset.partition import Cut
+from aerun.dataset.read_table import Reading
+from aerun.dataset.recorded import Recorded, together
+from aerun.dataset.remarks import told
+from aerun.dataset.sampling import Known, Sampling
+from aerun.dataset.series_files import Layout, columns_named
+from aerun.dataset.table import Names, names_in
+from aerun.errors import AerunError
+from aerun.facts import Facts
+from aerun.preparation.base import Preparation, Unchanged
+from aerun.preparation.columns import Feature
+from aerun.preparation.scale import Scale
+from aerun.preparation.statistics import WAYS
+
+
+class Series(Dataset):
+    """Windows of time series, or whole series of any length, as samples (T, F): numbers over time.
+
+    path: a csv, tsv, parquet, feather, xlsx, .ts, npz or npy file, or a folder of them, whose sub-folders are classes or the
+    splits train, val and test. layout long: a row is a step, columns are features; `group` names the column that tells series
+    apart. wide: a row is a whole series, its columns the steps, and `group` says which rows stay in one split. npz: the array
+    `key` is (T, F), (n, T) in the layout wide, or (n, T, F); columns are its other arrays, by name.
+    time: rows are sorted by this column; a step that comes later than 1.5 usual steps stands behind a gap, which no sample
+    spans (gaps=cut). window, stride: in steps; window null: what lies between two breaks as a whole.
+    label, anomaly: a window is of the most frequent class of its steps, and an anomaly where one of its steps is.
+    The split is that of the column `split`, of folders, or `test_path` is the test split; else it is made: whole series at
+    random (by=series), or each part of the time in its turn, the latest for the test (by=time; auto: where there is one
+    series). Windows never reach from one split into another. missing: values that are missing within a series, see `filled`.
+    prepare: each feature scaled by the training samples, see `Scale`. Raises AerunError that names file, column and row.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        test_path: str | None,
+        layout: str,
+        key: str | None,
+        delimiter: str,
+        header: str | bool,
+        encoding: str,
+        group: str | None,
+        time: str | None,
+        label: str | None,
+        anomaly: str | None,
+        drop: Names,
+        window: int | None,
+        stride: int | None,
+        gaps: str,
+        missing: str,
+        split: str | None,
+        by: str,
+        val: float,
+        test: float,
+        prepare: str,
+    ) -> None:
+        self.path = folder("dataset.path", path, "your series")
+        self.test_path = None if test_path is None else folder("dataset.test_path", test_path, "your series")
+        if stride is not None and window is None:
+            raise AerunError(f"dataset.stride={stride} needs dataset.window.")
+        if layout == "wide" and time is not None:
+            raise AerunError(f"dataset.time={time}: in the layout wide steps follow each other as the columns do.")
+        self.prepare = one_of("dataset.prepare", prepare, WAYS)
+        roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split)
+        headed = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
+        words = frozenset(n for n in (label, anomaly, split, group) if n is not None)
+        reading = Reading(delimiter, headed, encoding, words, frozenset(names_in("dataset.drop", drop)))
+        self.layout = Layout(reading, one_of("dataset.layout", layout, ("long", "wide")) == "wide", group, roles, key)
+        self.sampling = Sampling(
+            path=self.path,
+            test_path=self.test_path,
+            time=time,
+            label=label,
+            anomaly=anomaly,
+            split=split,
+            roles=tuple(roles.values()),
+            window=None if window is None else integer("dataset.window", window, 2),
+            stride=(window or 1) if stride is None else integer("dataset.stride", stride, 1),
+            keep=one_of("dataset.gaps", gaps, ("cut", "keep")) == "keep",
+            missing=one_of("dataset.missing", missing, ("refuse", "cut", "previous", "linear")),
+            by=one_of("dataset.by", by, ("auto", "series", "time")),
+            cut=Cut(None, None, None, val, test),
+        )
+
+    def refuse_protocol(self) -> None:
+        self.normal = by_mark(self.sampling.anomaly, self.sampling.label, self.normal, self.contamination)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.known.classes
+
+    def facts(self) -> Facts:
+        shape, known = tuple(self.known.data.train.x.shape[1:]), self.known
+        low, high = (0.0, 1.0) if self.prepare == "minmax" else (None, None)
+        return Facts(
+            shape=shape,
+            kind="sequence",
+            unit=1.0,
+            low=low,
+            high=high,
+            classes=len(known.classes) or None,
+            ragged=known.ragged,
+            prepared_from=None if self.prepare == "none" else shape,
+        )
+
+    def preparation(self) -> Preparation:
+        shape = tuple(self.known.data.train.x.shape[1:])
+        return Unchanged() if self.prepare == "none" else Scale(shape=shape, channels=1, way=self.prepare)
+
+    def read(self) -> Data:
+        features = [Feature(name, "number") for name in self.known.features]
+        told("series", _rows(self.known.data), features, self.prepare)
+        return self.known.data
+
+    @cached_property
+    def known(self) -> Known:
+        """The files, read, split and cut into samples."""
+        return self.sampling(*self._recorded())
+
+    def _recorded(self) -> tuple[Recorded, int]:
+        """All files, and how many rows at the end are of the test file."""
+        if self.path.is_dir():
+            if self.test_path is not None:
+                raise AerunError(f"dataset.test_path={self.test_path}: in a folder the sub-folder test is the test split.")
+            s = self.sampling
+            shares = None if s.by == "time" or s.split is not None else (s.cut.val, s.cut.test)
+            return self.layout.folder(self.path, f"dataset.path={self.path}", shares), 0
+        found = self.layout.read("dataset.path", self.path)
+        if self.test_path is None:
+            return found, 0
+        loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
+        second = loose.read("dataset.test_path", self.test_path)
+        return together([found, second]), len(second.frame)
+
+
+def _rows(data: Data) -> Data:
+    """The real steps of all samples as rows."""
+
+    def real(x: Tensor) -> Tensor:
+        flat = x.flatten(0, 1)
+        return flat[~flat[:, 0].isnan()]
+
+    return Data(*(Split(real(part.x), None) for part in (data.train, data.val, data.test)))

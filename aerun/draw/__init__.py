@@ -1,0 +1,1 @@
+"""What the pictures of `aerun.pictures` share: one style for charts, one for sheets of images, and where drawings are kept."""

@@ -1,0 +1,143 @@
+"""Are samples of other classes told from normal ones, by their error and by other scores?"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import kl_divergence
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset, Split
+from aerun.dataset.normal import anomalies
+from aerun.errors import AerunError
+from aerun.evaluate.detection import METRICS, ratio, scores
+from aerun.evaluate.moments import WIDEST, Mahalanobis, moments
+from aerun.evaluate.outcome import Outcome
+from aerun.facts import spread
+from aerun.trained import Trained, filled
+from aerun.vocabulary import Pass, call
+
+__all__ = ["METRICS", "WHO", "evaluate", "unfit"]
+
+WHO = ("model", "latent", "combined", "elbo", "pca", "none", "mahalanobis")
+_ALPHA, _DRAWS, _FEW = 0.05, 8, 1e-6
+_ERRORS = ("model", "pca", "none", "mahalanobis")  # scores whose ratio means something
+
+Score = Callable[[Tensor, Tensor | None], Tensor]
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs to know what is normal."""
+    return "needs dataset.normal=[...]: the classes that count as normal" if dataset.normal_classes is None else ""
+
+
+@torch.no_grad()
+def evaluate(trained: Trained) -> Outcome:
+    """Every test sample is scored; anomalies are those of classes that are not normal. Rows: model, the squared error (its mean
+    over real elements); latent, the Mahalanobis distance of the code from training codes; combined, SE / (2 s^2) + latent / 2,
+    s^2 the mean squared error of normal validation samples; elbo, -ELBO in nats, a mean of 8 draws (where there are posterior
+    and prior); pca, the error of PCA of the same size; none, no model at all: squared distance from the training mean, in
+    training deviations where the data are no images; mahalanobis, the same under the training covariance. Covariances are
+    shrunk; those of more than 4,096 numbers are not formed.
+
+    Metrics: see `aerun.evaluate.detection`; ratio: mean score of anomalies over that of normal samples. The threshold lets 5 %
+    of the normal validation samples pass. AerunError where the test split has only one kind.
+    """
+    data, normal = trained.data, trained.dataset.normal_classes
+    assert normal is not None
+    truth = anomalies(data.test, normal)
+    if truth.all() or not truth.any():
+        raise AerunError("anomaly: the test split holds no anomaly, or nothing else.")
+    ways = _ways(trained)
+    test, val = ({who: _scored(trained, split, way) for who, way in ways.items()} for split in (data.test, data.val))
+    figures = {who: scores(test[who], truth, val[who], _ALPHA) for who in ways}
+    for who in _ERRORS:
+        if who in ways:
+            figures[who]["ratio"] = ratio(test[who], truth.to(test[who].device))
+    return Outcome(figures, f"{_note(truth, len(data.val))}{_probe(trained, ways, test)}")
+
+
+def _note(truth: Tensor, val: int) -> str:
+    odd, n = int(truth.sum()), len(truth)
+    error = (_ALPHA * (1 - _ALPHA) * (1 / (n - odd) + 1 / val)) ** 0.5
+    return (
+        f"{n:,} test samples, {odd:,} of them anomalies: auprc by chance is {odd / n:.3g}; false_alarm: {_ALPHA:.0%} were "
+        f"asked for by {val:,} normal validation samples, give or take {100 * error:.1f} %"
+    )
+
+
+def _scored(trained: Trained, split: Split, way: Score) -> Tensor:
+    return torch.cat([way(x, valid).double() for x, valid in trained.valid_batches(split)])
+
+
+def _ways(trained: Trained) -> dict[str, Score]:
+    model, mean = trained.autoencoder, trained.mean
+    found: dict[str, Score] = {"model": lambda x, valid: _mse(model(x, valid=valid), x, valid)}
+    if model.code_elements <= WIDEST:
+        latent = Mahalanobis(moments(lambda: (_code(model, x, v) for x, v in trained.valid_batches(trained.data.train))))
+        variance = float(_scored(trained, trained.data.val, found["model"]).mean().clamp_min(1e-12))
+        found["latent"] = lambda x, valid: latent(_code(model, x, valid))
+        found["combined"] = lambda x, valid: (
+            _count(x, valid) * found["model"](x, valid) / (2 * variance) + found["latent"](x, valid) / 2
+        )
+    if {"posterior", "prior"} <= model.bottleneck.offers:
+        found["elbo"] = lambda x, valid: _elbo(model, x, valid)
+    found["pca"] = lambda x, valid: _mse(trained.pca(filled(x, valid, mean)), x, valid)
+    scale = _scale(trained)
+    found["none"] = lambda x, valid: _mse(mean / scale, x / scale, valid)
+    if model.facts.size <= WIDEST:
+        raw = Mahalanobis(moments(lambda: (filled(x, v, mean) for x, v in trained.valid_batches(trained.data.train))))
+        found["mahalanobis"] = lambda x, valid: raw(filled(x, valid, mean))
+    return found
+
+
+def _code(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
+    return model.encode(x, valid=valid).flatten(1)
+
+
+def _count(x: Tensor, valid: Tensor | None) -> Tensor:
+    """Real elements of each sample, (B,)."""
+    return (torch.ones_like(x) * spread(valid, x)).flatten(1).sum(1)
+
+
+def _mse(x_hat: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
+    return ((x_hat - x).double().square() * spread(valid, x)).flatten(1).sum(1) / _count(x, valid)
+
+
+def _scale(trained: Trained) -> Tensor:
+    """Training deviation of each element, (1, *S); 1 for images, whose elements share a scale, and where nothing varies."""
+    if trained.autoencoder.facts.kind == "image":
+        return torch.ones_like(trained.mean)
+    total = count = torch.zeros_like(trained.mean, dtype=torch.float64)
+    for x, valid in trained.valid_batches(trained.data.train):
+        weight = torch.ones_like(x) * spread(valid, x)
+        total = total + ((x - trained.mean).double().square() * weight).sum(0)
+        count = count + weight.sum(0)
+    deviation = (total / count.clamp_min(1)).sqrt()
+    return torch.where(deviation > _FEW, deviation, torch.ones_like(deviation)).to(trained.mean.dtype)
+
+
+def _elbo(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
+    names = model.bottleneck(model.arch.encode(x, valid=valid))
+    posterior, prior = names["posterior"], names["prior"]
+    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    for _ in range(_DRAWS):
+        seen: Pass = {"x": x, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
+        seen["raw"] = model.arch.decode(posterior.sample(), valid)
+        total += call(model.loss, seen).double() * model.loss.per_lambda(model.facts.size)
+    found: Tensor = total / _DRAWS + kl_divergence(posterior, prior).flatten(1).sum(1).double()
+    return found
+
+
+def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) -> str:
+    """How normal a constant image looks: it is easy to rebuild, so an error finds nothing wrong with it."""
+    facts = trained.autoencoder.facts
+    if facts.kind != "image" or facts.low is None or facts.high is None:
+        return ""
+    grey = float(trained.mean.mean())
+    blank = torch.cat([torch.full_like(trained.mean, facts.low), torch.full_like(trained.mean, grey)])
+    words = []
+    for who in ("model", "pca"):
+        more = [100 * float((test[who] > score).double().mean()) for score in ways[who](blank, None)]
+        words.append(f"{who}: black less than {more[0]:.0f} %, grey less than {more[1]:.0f} % of the test images")
+    return f". Error of a constant image, {'; '.join(words)}"

@@ -1,0 +1,67 @@
+"""Are decoded random codes like data? By features of a classifier trained here."""
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.evaluate.closeness import frechet, nearest, overlap
+from aerun.evaluate.features import Features, features
+from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.restoration import clamped, in_parts, rows_of
+from aerun.evaluate.samplers import gaussian, samplers
+from aerun.evaluate.subset import some
+from aerun.trained import Trained
+
+WHO = ("prior", "gaussian", "mixture", "pca", "real")
+METRICS = {"fcd": "min", "precision": "max", "recall": "max", "density": "max", "coverage": "max", "copied": "min"}
+_MOST, _KNOWN, _COPY = 2000, 10_000, 0.01
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs samples of one length, in numbers."""
+    facts = dataset.facts()
+    return "needs samples of one length and numbers in them" if facts.tokens or facts.ragged else ""
+
+
+@torch.no_grad()
+def evaluate(trained: Trained) -> Outcome:
+    """At most 2,000 test samples against as many made ones, clamped to the data's range.
+
+    Rows are where codes come from, see `aerun.evaluate.samplers`: prior, gaussian, mixture, decoded by the model; pca: a Gaussian
+    in PCA of the same size, no network; real: validation samples, what a perfect generator would get (of fewer samples a larger fcd). fcd: Frechet distance
+    of features of a small classifier that is trained here, see `aerun.evaluate.features`: not comparable with an FID, nor
+    between data sets or seeds. precision, recall, density, coverage on the same features, see `aerun.evaluate.closeness`.
+    copied: share of samples that lie nearer to one of 10,000 training samples than 99 % of the test samples do; 0.01 is no
+    copying. The note says how far samples lie from those, over how far test samples do.
+    """
+    facts, data = trained.autoencoder.facts, trained.data
+    test, known = (trained.samples(some(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
+    found, made = features(trained), _made(trained, len(test))
+    made["real"] = trained.samples(some(data.val, _MOST, facts.size))
+    away = nearest(test, known.flatten(1))
+    near = float(away.double().quantile(_COPY))
+    figures, ratios, real = {}, [], found.embed(test)
+    for who, x in made.items():
+        embedded, own = found.embed(x.to(test)), nearest(x.to(test), known.flatten(1))
+        copied = float((own < near).double().mean())
+        figures[who] = {"fcd": frechet(real, embedded), **overlap(real, embedded), "copied": copied}
+        ratios.append(f"{who} {float(own.median() / away.median().clamp_min(1e-12)):.2f}{_classes(found, x)}")
+    return Outcome(
+        figures, f"{len(test):,} samples each; {found.told}. Distance to training over that of test: {'; '.join(ratios)}"
+    )
+
+
+def _made(trained: Trained, n: int) -> dict[str, Tensor]:
+    model, facts = trained.autoencoder, trained.autoencoder.facts
+    drawn = {who: in_parts(model.decode, rows_of(model), sampler(n)) for who, sampler in samplers(trained).items()}
+    base = trained.pca
+    codes = torch.cat([base.codes(x) for x in trained.batches(some(trained.data.train, _KNOWN, facts.size))])
+    flat = gaussian(codes.double(), lambda z: z)(n).to(base.mean)
+    drawn["pca"] = (base.mean + flat @ base.components.t()).reshape(-1, *facts.shape)
+    return {who: clamped(x, facts) for who, x in drawn.items()}
+
+
+def _classes(found: Features, x: Tensor) -> str:
+    """How sure the classifier is of the samples."""
+    return "" if found.classify is None else f" (class told with {100 * float(found.classify(x).amax(1).mean()):.0f} %)"

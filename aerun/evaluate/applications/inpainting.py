@@ -1,0 +1,112 @@
+"""How well is what is hidden filled in? Judged inside of the hole alone."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.evaluate.moments import WIDEST, Conditional, moments
+from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.restoration import clamped, first, in_parts, pooled_psnr, rows_of, span
+from aerun.facts import spread
+from aerun.model.corruption.base import Hiding
+from aerun.model.corruption.block import Block
+from aerun.model.corruption.irregular import Irregular
+from aerun.model.corruption.time_dropout import TimeDropout
+from aerun.trained import Trained, filled
+
+WHO = ("model", "zero", "mean", "copy", "lmmse")
+METRICS = {"psnr": "max", "centre_psnr": "max", "whole_psnr": "max"}
+_CENTRE = 10 / 28  # side of the centre hole over that of the sample
+_ROWS = 20_000  # training samples that are copied from
+
+Fill = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs a model that has learned to fill holes."""
+    if dataset.facts().tokens:
+        return "needs numbers, and text has none"
+    if not isinstance(model.corruption, Block | Irregular | TimeDropout):
+        return "needs model/corruption=block, irregular or time_dropout: holes to fill in"
+    return ""
+
+
+@torch.no_grad()
+def evaluate(trained: Trained) -> Outcome:
+    """The first 1,000 test samples (fewer where they are large), once with holes drawn as in training and once with a hole in the
+    middle, 10/28 of each side (of sequences: of the steps). Only what is hidden is taken from the restored sample.
+
+    psnr and centre_psnr: pooled over hidden elements, in dB, for the two kinds of holes. whole_psnr: of the whole sample with the
+    holes of training, which flatters, for what is visible is right anyway. Rows: zero; mean, the training mean; copy, the same
+    place of that of the first 20,000 training samples which is nearest in what is visible; lmmse, the mean of a Gaussian
+    with the training covariance given what is visible (not above 4,096 features).
+    """
+    model, facts = trained.autoencoder, trained.autoencoder.facts
+    assert isinstance(model.corruption, Hiding)
+    x, valid = first(trained, trained.data.test)
+    real = torch.ones_like(x) * spread(valid, x)
+    holes = {"": model.corruption.hidden(x), "centre_": _centre(x, facts.kind)}
+    reach, figures = span(facts, x), dict[str, dict[str, float]]()
+    for who, fill in _ways(trained).items():
+        figures[who] = {}
+        for name, hole in holes.items():
+            restored = torch.where(hole, clamped(fill(x, hole, valid), facts), x)
+            figures[who][f"{name}psnr"] = pooled_psnr(restored, x, hole * real, reach)
+            if not name:
+                figures[who]["whole_psnr"] = pooled_psnr(restored, x, real, reach)
+    hidden = float((holes[""] * real).sum() / real.sum())
+    return Outcome(
+        figures, f"first {len(x):,} test samples, one draw of holes that hide {100 * hidden:.0f} %; psnr inside of them"
+    )
+
+
+def _centre(x: Tensor, kind: str) -> Tensor:
+    mask = torch.ones_like(x, dtype=torch.bool)
+    for axis in (2, 3) if kind == "image" else (1,):
+        side = x.shape[axis]
+        size = max(1, round(side * _CENTRE))
+        place = torch.arange(side, device=x.device)
+        inside = (place >= (side - size) // 2) & (place < (side - size) // 2 + size)
+        mask = mask & inside.reshape(-1, *[1] * (x.ndim - 1 - axis))
+    return mask
+
+
+def _ways(trained: Trained) -> dict[str, Fill]:
+    model, mean, data = trained.autoencoder, trained.mean, trained.data
+
+    def restore(x: Tensor, hole: Tensor, valid: Tensor | None) -> Tensor:
+        fill = model.corruption.fill if isinstance(model.corruption, Hiding) else 0.0
+        told = hole if model.corruption.shows_mask else None
+        return in_parts(model, rows_of(model), x.masked_fill(hole, fill), told, valid)
+
+    found: dict[str, Fill] = {
+        "model": restore,
+        "zero": lambda x, hole, valid: torch.zeros_like(x),
+        "mean": lambda x, hole, valid: mean.expand_as(x),
+        "copy": lambda x, hole, valid: _nearest(trained, filled(x, valid, mean), hole),
+    }
+    if model.facts.size <= WIDEST:
+        known = Conditional(moments(lambda: (filled(x, v, mean) for x, v in trained.valid_batches(data.train))))
+        found["lmmse"] = lambda x, hole, valid: known(filled(x, valid, mean), hole)
+    return found
+
+
+def _nearest(trained: Trained, x: Tensor, hole: Tensor) -> Tensor:
+    """The training sample that is nearest to each of x in what is visible."""
+    seen = (~hole).flatten(1).to(x.dtype)
+    own, best, rest = x.flatten(1) * seen, x.new_full((len(x),), torch.inf), _ROWS
+    found = torch.zeros_like(x)
+    for part, valid in trained.valid_batches(trained.data.train):
+        other = filled(part, valid, trained.mean)[:rest]
+        flat = other.flatten(1)
+        near = (seen @ flat.square().t() - 2 * own @ flat.t()).min(1)
+        closer = near.values < best
+        best = torch.where(closer, near.values, best)
+        found[closer] = other[near.indices[closer]]
+        rest -= len(other)
+        if rest <= 0:
+            break
+    return found

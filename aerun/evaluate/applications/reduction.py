@@ -1,0 +1,58 @@
+"""Does the code keep who is near whom? Neighbours in the code against neighbours in the data."""
+
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset, Split
+from aerun.errors import AerunError
+from aerun.evaluate.neighbourhood import nearest, trustworthiness, voted
+from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.subset import some
+from aerun.trained import Trained
+
+WHO = ("model", "pca", "raw")
+METRICS = {"trustworthiness": "max", "continuity": "max", "knn": "max"}
+_MOST, _KNOWN, _K, _VOTES = 5000, 10_000, 12, 10
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Fits every model and all data."""
+    return ""
+
+
+def evaluate(trained: Trained) -> Outcome:
+    """trustworthiness, continuity: see `aerun.evaluate.neighbourhood`, k = 12, Euclidean distances, at most 5,000 test samples;
+    raw data have 1 by definition. knn, where there are labels: accuracy of the vote of the 10 nearest of at most 10,000
+    training samples. AerunError for fewer than 26 test samples.
+    """
+    size, data = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements), trained.data
+    test, train = some(data.test, _MOST, size), some(data.train, _KNOWN, size)
+    if len(test) <= 2 * _K:
+        raise AerunError(f"reduction: {len(test)} test samples: 12 neighbours of each need at least {2 * _K + 2}.")
+    labels = trained.dataset.facts().classes is not None and train.y is not None
+    known = _spaces(trained, train) if labels else {}
+    figures: dict[str, dict[str, float]] = {}
+    spaces = _spaces(trained, test)
+    for who, z in spaces.items():
+        pairs = {} if who == "raw" else _kept(spaces["raw"], z)
+        figures[who] = pairs | ({"knn": _knn(z, known[who], train.y, test.y)} if labels else {})
+    voters = f"; knn: the vote of the {_VOTES} nearest of {len(train):,} training samples" if labels else ""
+    found = {who: row for who, row in figures.items() if row}
+    return Outcome(found, f"{len(test):,} test samples, {_K} neighbours, no draws{voters}")
+
+
+def _spaces(trained: Trained, split: Split) -> dict[str, Tensor]:
+    flat = trained.flat(split)
+    return {"model": trained.codes(split).to(flat.dtype), "pca": trained.pca.codes(flat), "raw": flat}
+
+
+def _kept(x: Tensor, z: Tensor) -> dict[str, float]:
+    return {"trustworthiness": trustworthiness(x, z, _K), "continuity": trustworthiness(z, x, _K)}
+
+
+def _knn(z: Tensor, known: Tensor, y: Tensor | None, truth: Tensor | None) -> float:
+    assert y is not None
+    assert truth is not None
+    near = nearest(z, known, min(_VOTES, len(known)))
+    found = voted(near, y.long().to(near.device))
+    return float((found.cpu() == truth.long().cpu()).double().mean())

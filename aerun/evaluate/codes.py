@@ -1,0 +1,102 @@
+"""What a code is like: which of its units say anything, how many directions it uses, how they depend on each other.
+
+Units are axis 1 of a code (n, d, *grid); the places of a spatial code count as samples of their own.
+"""
+
+import torch
+from torch import Tensor
+from torch.distributions import kl_divergence
+
+from aerun.autoencoder import Autoencoder
+from aerun.evaluate.intrinsic import maximum_likelihood, neighbours, two_nn
+from aerun.regularizer.units import table
+
+_ON, _ACTIVE = 1e-3, 0.01
+_ROWS = 2000  # codes between which distances are taken
+_NATS = 0.01  # KL from which a unit counts as used
+_LISTED = 512  # units whose own KL is kept
+_WIDEST = 1024  # units up to which their covariance is formed
+_NOTHING = 1e-20  # scatter of codes that are all the same
+
+
+def statistics(z: Tensor) -> dict[str, float]:
+    """Of codes (n, d, *grid):
+
+    dead: share of units with |z_j| <= 1e-3 always; l0: mean number of units above it. active: number of units with
+    Var(z_j) > 0.01 (Burda et al. 2016, https://arxiv.org/abs/1509.00519, for the mean of a posterior). effective_rank =
+    exp(-sum p_j log p_j), p the eigenvalues of the covariance over their sum (Roy & Vetterli 2007); participation =
+    (sum ev)^2 / sum ev^2. correlation: root mean square of the correlations of two different units; total_correlation =
+    -1/2 log det of their matrix, in nats, what a Gaussian with it would have; both of units that vary, and without the latter
+    where one depends on others. Of more than 1,024 units: the ranks of the first 1,024 codes, and no correlations.
+    """
+    rows = table(z).double()
+    on = rows.abs() > _ON
+    variance = rows.var(0, unbiased=False)
+    found = {
+        "units": float(rows.shape[1]),
+        "dead": float((~on).all(0).double().mean()),
+        "l0": float(on.double().sum(1).mean()),
+        "active": float((variance > _ACTIVE).sum()),
+    }
+    wide = rows.shape[1] > _WIDEST
+    centred = rows[:_WIDEST] if wide else rows
+    centred = centred - centred.mean(0)
+    scatter = centred @ centred.t() if wide else centred.t() @ centred  # the same eigenvalues, but for zeros
+    return found | _rank(torch.linalg.eigvalsh(scatter)) | ({} if wide else _dependence(scatter / len(rows)))
+
+
+def _rank(ev: Tensor) -> dict[str, float]:
+    """Both ranks of the eigenvalues of a covariance; 0 for a code that is constant."""
+    ev = ev.clamp_min(0)
+    total = ev.sum()
+    if not float(total) > _NOTHING:
+        return {"effective_rank": 0.0, "participation": 0.0}
+    share = ev / total
+    return {
+        "effective_rank": float(torch.special.entr(share).sum().exp()),
+        "participation": float(1 / share.square().sum()),
+    }
+
+
+def _dependence(covariance: Tensor) -> dict[str, float]:
+    deviations = covariance.diagonal().sqrt()
+    vary = deviations > max(1e-6 * float(deviations.max()), _NOTHING)
+    d = int(vary.sum())
+    if d < 2:
+        return {}
+    correlation = covariance[vary][:, vary] / torch.outer(deviations[vary], deviations[vary])
+    off = correlation - torch.diag(correlation.diagonal())
+    found = {"correlation": float((off.square().sum() / (d * (d - 1))).sqrt())}
+    ev = torch.linalg.eigvalsh(correlation)
+    if float(ev.min()) > 1e-9:
+        found["total_correlation"] = float(-0.5 * ev.log().sum())
+    return found
+
+
+def dimension(z: Tensor) -> dict[str, float]:
+    """two_nn, mle: intrinsic dimension of the first 2,000 codes (n, d), see `aerun.evaluate.intrinsic`; none where fewer than
+    100 of them differ, as those of a small codebook.
+    """
+    rows = torch.unique(z[:_ROWS].flatten(1).float().cpu(), dim=0)
+    if len(rows) < 100:
+        return {}
+    near = neighbours(rows)
+    if not float(near[:, 0].min()) > 0:
+        return {}
+    return {"dimension_two_nn": two_nn(near), "dimension_mle": maximum_likelihood(near)}
+
+
+@torch.no_grad()
+def rates(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
+    """KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid; of clean samples x (B, *S)."""
+    names = model.bottleneck(model.arch.encode(x, valid=valid))
+    kl: Tensor = kl_divergence(names["posterior"], names["prior"])
+    return kl.flatten(2).sum(2) if kl.ndim > 2 else kl
+
+
+def told_rates(kl: Tensor) -> dict[str, float]:
+    """kl: nats a sample; kl_units: units with more than 0.01; of up to 512 units their own, kl/NUMBER. kl (d,): of each."""
+    found = {"kl": float(kl.sum()), "kl_units": float((kl > _NATS).sum())}
+    if len(kl) > _LISTED:
+        return found
+    return found | {f"kl/{j:0{len(str(len(kl) - 1))}d}": float(v) for j, v in enumerate(kl)}

@@ -1,0 +1,124 @@
+"""Does each unit of a code stand for one of the factors that the data were made of? Codes (n, d) against factors (n, f)."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_BINS = 20
+_TREES, _LEAST = 50, 5  # of each forest; samples in a leaf
+
+
+def gap(codes: Tensor, factors: Tensor) -> float:
+    """MIG = mean_f (I(f; z_1) - I(f; z_2)) / H(f), z_1 and z_2 the two units that say most of f; units, and factors with more
+    than 20 values, in 20 bins of equal width. Chen et al. 2018, https://arxiv.org/abs/1802.04942.
+    """
+    units = [_bins(z) for z in codes.double().t()]
+    found = []
+    for factor in factors.t():
+        known = values(factor)
+        truth = _bins(factor.double()) if known is None else known
+        information = torch.stack([_information(truth, unit) for unit in units])
+        best = torch.cat([information, information.new_zeros(1)]).topk(2).values
+        found.append((best[0] - best[1]) / _information(truth, truth).clamp_min(1e-12))
+    return float(torch.stack(found).mean())
+
+
+def matched(codes: Tensor, factors: Tensor) -> Tensor:
+    """|correlation| of each factor (f,) with its own unit, matched so that the sum is largest (Hungarian method); 0 where the
+    unit is constant, or where there are too few. Hyvarinen & Morioka 2016, https://arxiv.org/abs/1605.06336.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    z, f = (_standardized(v.double()) for v in (codes, factors))
+    size = (f.t() @ z / len(z)).abs()
+    rows, columns = linear_sum_assignment(size.numpy(), maximize=True)
+    found = torch.zeros(len(size), dtype=size.dtype)
+    found[rows] = size[rows, columns]
+    return found
+
+
+def separated(codes: Tensor, factors: Tensor) -> float:
+    """SAP = mean_f (s_1 - s_2), the two units that predict f best alone: s = squared correlation, or for a factor with at most
+    20 values the balanced accuracy of as many intervals of the unit as there are values, fitted on the first half and asked on
+    the second. Kumar, Sattigeri & Balakrishnan 2018, https://arxiv.org/abs/1711.00848.
+    """
+    found = []
+    z = _standardized(codes.double())
+    for factor in factors.t():
+        known = values(factor)
+        if known is None:
+            scores = (_standardized(factor[:, None].double()).t() @ z / len(z)).square()[0]
+        else:
+            scores = torch.tensor([_intervals(unit[:, None].numpy(), known.numpy()) for unit in z.t()])
+        best = torch.cat([scores.double(), scores.new_zeros(1).double()]).topk(2).values
+        found.append(best[0] - best[1])
+    return float(torch.stack(found).mean())
+
+
+def _intervals(unit: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    from sklearn.tree import DecisionTreeClassifier
+
+    half, count = len(truth) // 2, len(np.unique(truth))
+    tree = DecisionTreeClassifier(max_leaf_nodes=max(2, count), class_weight="balanced", random_state=0)
+    right = tree.fit(unit[:half], truth[:half]).predict(unit[half:]) == truth[half:]
+    return float(np.mean([right[truth[half:] == c].mean() for c in np.unique(truth[half:])]))
+
+
+def dci(codes: Tensor, factors: Tensor) -> dict[str, float]:
+    """From importances R (d, f) of units in forests that predict each factor from the code (first half; asked on the second):
+    dci, disentanglement = sum_j w_j (1 - H(R_j. / sum) / log f), w_j the share of unit j in all importances; completeness =
+    mean_f (1 - H(R_.f / sum) / log d); informativeness: mean accuracy, or R^2 of factors with more than 20 values, 0 at least.
+    Eastwood & Williams 2018, https://openreview.net/forum?id=By-7dz-AZ (there with lasso and forests, on their own data).
+    """
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    x, half, importances, scores = codes.double().numpy(), len(codes) // 2, [], []
+    for factor in factors.t():
+        known = values(factor)
+        y = factor.double().numpy() if known is None else known.numpy()
+        kind = RandomForestRegressor if known is None else RandomForestClassifier
+        forest = kind(_TREES, min_samples_leaf=_LEAST, random_state=0).fit(x[:half], y[:half])
+        importances.append(torch.from_numpy(forest.feature_importances_))
+        scores.append(max(0.0, float(forest.score(x[half:], y[half:]))))
+    r = torch.stack(importances, 1)
+    weight = r.sum(1) / r.sum().clamp_min(1e-12)
+    return {
+        "dci": float((weight * _purity(r)).sum()),
+        "completeness": float(_purity(r.t()).mean()),
+        "informativeness": float(np.mean(scores)),
+    }
+
+
+def _purity(r: Tensor) -> Tensor:
+    """1 - H / log m of each row of (n, m); 0 for a row of zeros, 1 where there is nothing to share with."""
+    if r.shape[1] < 2:
+        return torch.ones(len(r), dtype=r.dtype)
+    total = r.sum(1, keepdim=True)
+    entropy = torch.special.entr(r / total.clamp_min(1e-12)).sum(1) / torch.tensor(float(r.shape[1]), dtype=r.dtype).log()
+    return torch.where(total[:, 0] > 1e-12, 1 - entropy, 0)
+
+
+def values(factor: Tensor) -> Tensor | None:
+    """Numbers (n,) of the values of a factor that has at most 20; None for others."""
+    different, numbers = factor.unique(return_inverse=True)
+    return numbers if len(different) <= _BINS else None
+
+
+def _standardized(v: Tensor) -> Tensor:
+    centred = v - v.mean(0)
+    return centred / centred.square().mean(0).sqrt().clamp_min(1e-9)
+
+
+def _bins(z: Tensor) -> Tensor:
+    span = (z.max() - z.min()).clamp_min(1e-12)
+    return ((z - z.min()) / span * _BINS).long().clamp(max=_BINS - 1)
+
+
+def _information(a: Tensor, b: Tensor) -> Tensor:
+    """Mutual information in nats of two vectors of small whole numbers."""
+    table = torch.zeros(int(a.max()) + 1, int(b.max()) + 1, dtype=torch.float64)
+    table.index_put_((a, b), torch.ones(len(a), dtype=torch.float64), accumulate=True)
+    joint = table / len(a)
+    apart = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
+    return torch.where(joint > 0, joint * (joint / apart.clamp_min(1e-300)).clamp_min(1e-300).log(), 0).sum()

@@ -1,0 +1,48 @@
+"""Who is near whom: nearest neighbours, and whether a code keeps them."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+_WORK = 20_000_000  # distances that are held at a time
+
+
+def distances(x: Tensor, base: Tensor, rows: int) -> Iterator[Tensor]:
+    """Squared Euclidean distances (rows, m) of `rows` samples of x (n, D) at a time to base (m, D), less a constant of each."""
+    centre = base.mean(0)  # far from the origin the squares would cancel
+    base = base - centre
+    norms = base.square().sum(1)
+    for part in (x - centre).split(rows):
+        yield norms - 2 * (part @ base.t())
+
+
+def nearest(x: Tensor, base: Tensor, k: int) -> Tensor:
+    """Indices (n, k) of the nearest of base (m, D), nearest first; k below m."""
+    rows = max(1, _WORK // len(base))
+    return torch.cat([d.topk(k, largest=False).indices for d in distances(x, base, rows)])
+
+
+def trustworthiness(x: Tensor, z: Tensor, k: int) -> float:
+    """T = 1 - 2 / (n k (2 n - 3 k - 1)) sum_i sum_{j in U_i} (r_ij - k): U_i are those of the k nearest of i in z (n, d) that
+    are not among its k nearest in x (n, D), r_ij their rank there. 1: no neighbour in z is a stranger in x; about 1/2: chance.
+
+    Continuity is the same with x and z exchanged. Venna & Kaski 2001, https://doi.org/10.1007/3-540-44668-0_68. k < n / 2.
+    """
+    n = len(x)
+    rows, excess, first = max(1, _WORK // (n * k)), 0, 0
+    for dx, dz in zip(distances(x, x, rows), distances(z, z, rows), strict=True):
+        own = torch.arange(len(dx), device=dx.device)
+        dx[own, first + own] = dz[own, first + own] = torch.inf
+        near = dz.topk(k, largest=False).indices
+        ranks = (dx[:, None, :] < dx.gather(1, near)[..., None]).sum(2) + 1
+        excess += int((ranks - k).clamp_min(0).sum())
+        first += len(dx)
+    return 1 - 2 * excess / (n * k * (2 * n - 3 * k - 1))
+
+
+def voted(near: Tensor, y: Tensor) -> Tensor:
+    """Most frequent label (n,) among neighbours (n, k) with labels y (m,); of equally frequent ones the smallest."""
+    labels = y[near]
+    votes = torch.zeros(len(near), int(y.max()) + 1, dtype=torch.long, device=near.device)
+    return votes.scatter_add_(1, labels, torch.ones_like(labels)).argmax(1)

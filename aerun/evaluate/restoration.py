@@ -1,0 +1,97 @@
+"""What restored samples are worth, and ways of restoring that know no model."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool1d, pad
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Split
+from aerun.evaluate.ssim import fits, ssim
+from aerun.facts import Facts, spread
+from aerun.trained import Trained
+from aerun.trainer.batches import rows_that_fit
+
+_MOST, _ELEMENTS = 1000, 20_000_000
+
+
+def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None]:
+    """The first 1,000 samples (n, *S), fewer where they hold more than 20 million elements, and their real steps."""
+    facts = trained.autoencoder.facts
+    rows = max(1, min(_MOST, len(split), _ELEMENTS // facts.size))
+    pairs = list(trained.valid_batches(Split(split.x[:rows], None)))
+    valid = [v for _, v in pairs if v is not None]
+    return torch.cat([x for x, _ in pairs]), torch.cat(valid) if valid else None
+
+
+def in_parts(f: Callable[..., Tensor], rows: int, *given: Tensor | None) -> Tensor:
+    """f of tensors that are cut into parts of so many rows; None stays None."""
+    n = next(len(g) for g in given if g is not None)
+    parts = [[None if g is None else g[i : i + rows] for g in given] for i in range(0, n, rows)]
+    return torch.cat([f(*part) for part in parts])
+
+
+def span(facts: Facts, x: Tensor) -> float:
+    """R of the PSNR: the declared range, or that of the samples where there is none."""
+    if facts.low is not None and facts.high is not None:
+        return facts.high - facts.low
+    return max(float(x.max() - x.min()), 1e-12)
+
+
+def clamped(x: Tensor, facts: Facts) -> Tensor:
+    """Into the data's range, where they have one."""
+    return x if facts.low is None and facts.high is None else x.clamp(facts.low, facts.high)
+
+
+def pooled_psnr(x_hat: Tensor, x: Tensor, where: Tensor, reach: float) -> float:
+    """10 log10(R^2 / mean squared error over all elements that `where` (B, *S) weighs), in dB."""
+    error = ((x_hat - x).double().square() * where).sum() / where.double().sum()
+    return 10 * math.log10(reach**2 / max(float(error), 1e-20))
+
+
+def quality(x_hat: Tensor, x: Tensor, valid: Tensor | None, facts: Facts, reach: float) -> dict[str, float]:
+    """psnr, pooled, in dB; se, the squared error of a sample; ssim, of images of at least 11 x 11. x_hat is clamped first."""
+    x_hat = clamped(x_hat, facts)
+    where = torch.ones_like(x) * spread(valid, x)
+    error = ((x_hat - x).double().square() * where).flatten(1).sum(1).mean()
+    found = {"psnr": pooled_psnr(x_hat, x, where, reach), "se": float(error)}
+    if facts.kind == "image" and fits(facts.shape):
+        found["ssim"] = float(in_parts(lambda a, b: ssim(a, b, reach), 256, x, x_hat).mean())
+    return found
+
+
+def filters(noisy: Tensor) -> dict[str, Tensor]:
+    """Images (B, C, H, W) by the 3 x 3 median, a Gaussian of 0.8 pixels and the adaptive 5 x 5 Wiener filter, which estimates
+    the noise itself; each channel by itself.
+    """
+    import numpy as np
+    from scipy.ndimage import gaussian_filter, median_filter
+    from scipy.signal import wiener
+
+    y = noisy.double().cpu().numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing varies
+        flat = [wiener(image, 5) for image in y.reshape(-1, *y.shape[2:])]
+    found = {
+        "median": median_filter(y, (1, 1, 3, 3)),
+        "gaussian": gaussian_filter(y, (0, 0, 0.8, 0.8)),
+        "wiener": np.where(np.isfinite(flat), flat, y.reshape(-1, *y.shape[2:])).reshape(y.shape),
+    }
+    return {k: torch.from_numpy(v).to(noisy) for k, v in found.items()}
+
+
+def moving_average(noisy: Tensor, width: int, valid: Tensor | None = None) -> Tensor:
+    """Mean over an odd number of neighbouring steps, each feature by itself, over those that are there; (B, T, F) -> same."""
+    weight = torch.ones_like(noisy) * spread(valid, noisy)
+
+    def total(v: Tensor) -> Tensor:
+        edges = pad(v.transpose(1, 2), (width // 2, width // 2))
+        return avg_pool1d(edges, width, stride=1).transpose(1, 2) * width
+
+    return total(noisy * weight) / total(weight).clamp_min(1e-9)
+
+
+def rows_of(model: Autoencoder) -> int:
+    """Samples that are given to a model at once."""
+    return rows_that_fit(model.facts.size)

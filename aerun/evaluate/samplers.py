@@ -1,0 +1,98 @@
+"""Where new codes may come from: the prior, or a density fitted to the codes of training samples."""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.evaluate.moments import WIDEST, moments
+from aerun.evaluate.subset import some
+from aerun.model.bottleneck.quantized import Quantized
+from aerun.model.bottleneck.vq import Vq
+from aerun.trained import Trained
+
+_ROWS, _COMPONENTS, _FULL = (
+    20_000,
+    10,
+    64,
+)  # codes fitted on; Gaussians of the mixture; numbers up to which they have correlations
+
+Sampler = Callable[[int], Tensor]
+
+
+def samplers(trained: Trained) -> dict[str, Sampler]:
+    """Name -> n codes (n, d, *grid) to be decoded.
+
+    prior: N(0, I), or whatever the bottleneck says; every entry of a codebook (vq) as likely. Not where there is none.
+    gaussian: mean and covariance of training codes (at most 20,000). mixture: ten Gaussians fitted to them, with correlations up
+    to 64 numbers. Drawn codes are kept within each number's range in training, and become codes of the kind the bottleneck
+    makes: entries of the codebook, whole numbers. Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
+    """
+    model = trained.autoencoder
+    codes = _codes(trained)
+    flat = codes.flatten(1).double()
+    low, high = flat.amin(0), flat.amax(0)
+
+    def shaped(drawn: Tensor) -> Tensor:
+        z = torch.minimum(torch.maximum(drawn, low), high).reshape(-1, *codes.shape[1:]).to(codes)
+        return model.bottleneck.code(z) if isinstance(model.bottleneck, Vq | Quantized) else z
+
+    found: dict[str, Sampler] = {}
+    if prior := _prior(model, codes):
+        found["prior"] = prior
+    if flat.shape[1] <= WIDEST:
+        found["gaussian"] = gaussian(flat, shaped)
+    found["mixture"] = _mixture(flat, trained.seed, shaped)
+    return found
+
+
+def gaussian(x: Tensor, shaped: Callable[[Tensor], Tensor]) -> Sampler:
+    """Of the Gaussian with mean and (shrunk) covariance of x (n, D)."""
+    known = moments(lambda: iter([x]))
+    values, vectors = torch.linalg.eigh(known.shrunk())
+    root = vectors * values.clamp_min(0).sqrt()
+    return lambda n: shaped(known.mean + torch.randn(n, len(root), dtype=root.dtype, device=root.device) @ root.t())
+
+
+def _codes(trained: Trained) -> Tensor:
+    split = some(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
+    return torch.cat([trained.autoencoder.encode(x) for x in trained.batches(split)])
+
+
+def _prior(model: Autoencoder, codes: Tensor) -> Sampler | None:
+    bottleneck = model.bottleneck
+    if isinstance(bottleneck, Vq):
+        places = (bottleneck.groups, *codes.shape[2:])
+        return lambda n: bottleneck.lookup(torch.randint(bottleneck.codes, (n, *places), device=codes.device))
+    if "prior" not in bottleneck.offers:
+        return None
+
+    def draw(n: int) -> Tensor:
+        h = codes.new_zeros(n, bottleneck.features, *codes.shape[2:])
+        found: Tensor = bottleneck(h)["prior"].sample().to(codes)
+        return found
+
+    return draw
+
+
+def _mixture(flat: Tensor, seed: int, shaped: Callable[[Tensor], Tensor]) -> Sampler:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    kind = "full" if flat.shape[1] <= _FULL else "diag"
+    spread = float(flat.var(0).mean())
+    fitted = GaussianMixture(
+        min(_COMPONENTS, len(flat)), covariance_type=kind, reg_covar=1e-6 * spread + 1e-12, random_state=seed, max_iter=50
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 50 rounds are enough for a sampler
+        fitted.fit(flat.cpu().numpy())
+
+    def draw(n: int) -> Tensor:
+        fitted.random_state = int(torch.randint(1 << 31, ()))
+        drawn, _ = fitted.sample(n)
+        return shaped(torch.from_numpy(drawn)[torch.randperm(n)].to(flat))
+
+    return draw

@@ -1,0 +1,16 @@
+"""Which samples stand for a split that is too large to be compared pair by pair."""
+
+import torch
+
+from aerun.dataset.base import Split
+
+_SEED = 20062  # the draw belongs to the data set, not to the run: every model is judged on the same samples
+_NUMBERS = 100_000_000  # that the samples may hold together: 400 MB
+
+
+def some(split: Split, most: int, size: int = 1) -> Split:
+    """At most `most` samples of `size` numbers each, fewer where they would hold more than 10^8 numbers; drawn without
+    replacement, always the same ones. In random order also where all are taken: ties between samples then mean nothing.
+    """
+    count = max(1, min(most, _NUMBERS // max(1, size)))
+    return split.take(torch.randperm(len(split), generator=torch.Generator().manual_seed(_SEED))[:count])

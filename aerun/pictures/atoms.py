@@ -1,0 +1,28 @@
+"""What each unit of the code adds to the output: the atoms of the decoder."""
+
+from pathlib import Path
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.draw.code import centre, continuous_image, responses
+from aerun.draw.style import Pixels
+from aerun.pictures.filters import framed
+from aerun.trained import Trained
+
+CHEAP = False
+_MOST = 96
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs images and a code that can be moved."""
+    return continuous_image(model, dataset)
+
+
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """Half the change of the output when a unit goes from one standard deviation below to one above, about the code nearest to
+    the mean: for a linear decoder its columns. At most 96, the largest first, each on its own scale.
+    """
+    found = responses(trained, centre(trained))
+    order = found.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]
+    title = f"Change of the output with each unit, {len(order)} of {len(found)}, largest first: orange brighter, blue darker"
+    return framed(found[order], title)

@@ -1,0 +1,34 @@
+"""Codes in the plane by t-SNE, which keeps neighbours and no distances, coloured by label."""
+
+from pathlib import Path
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.draw import plane
+from aerun.draw.style import Pixels
+from aerun.errors import AerunError
+from aerun.trained import Trained
+
+CHEAP = False
+_PERPLEXITY = 30
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs a code of two numbers or more."""
+    return plane.unfit(model)
+
+
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """At most 2,000 validation samples, perplexity 30 (less for fewer than 91), started from PCA, the run's seed.
+
+    van der Maaten & Hinton 2008, https://jmlr.org/papers/v9/vandermaaten08a.html. Never cluster on it.
+    """
+    from sklearn.manifold import TSNE
+
+    codes, samples = plane.some(trained)
+    if len(codes) < 10:
+        raise AerunError(f"{len(codes)} validation samples are too few for t-SNE; 10 at least.")
+    perplexity = min(_PERPLEXITY, (len(codes) - 1) // 3)
+    points = TSNE(2, perplexity=perplexity, init="pca", random_state=trained.seed).fit_transform(codes)
+    words = f"t-SNE (perplexity {perplexity})"
+    return plane.drawn(trained, codes, samples, points.astype("float64"), words, None)

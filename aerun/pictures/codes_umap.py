@@ -1,0 +1,30 @@
+"""Codes in the plane by UMAP, coloured by label; needs the package umap-learn."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.draw import plane
+from aerun.draw.style import Pixels
+from aerun.trained import Trained
+
+CHEAP = False
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs a code of two numbers or more, and UMAP."""
+    return plane.unfit(model) or ("" if find_spec("umap") else "needs UMAP: pip install umap-learn.")
+
+
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """At most 2,000 validation samples, 15 neighbours, the run's seed. McInnes et al. 2018, https://arxiv.org/abs/1802.03426."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fixed seed means one thread: umap warns of that every time
+        from umap import UMAP
+
+        codes, samples = plane.some(trained)
+        points = UMAP(n_neighbors=min(15, len(codes) - 1), random_state=trained.seed).fit_transform(codes)
+    return plane.drawn(trained, codes, samples, points.astype("float64"), "UMAP (15 neighbours)", None)

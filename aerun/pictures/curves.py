@@ -1,0 +1,71 @@
+"""Training and validation through the epochs: objective, error, weighted terms, learning rate."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.draw.style import BLUE, COLOURS, GREY, ORANGE, Pixels, chart, log, pixels, whole
+from aerun.trained import Trained
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CHEAP = True
+Rows = dict[str, list[float]]
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Every run has them."""
+    return ""
+
+
+def draw(trained: Trained, folder: Path) -> Pixels | None:
+    """From metrics.csv; nothing where the run has written none. The dotted line is the epoch whose weights are kept."""
+    rows = read(folder / "metrics.csv")
+    if not rows:
+        return None
+    epochs = [e + 1 for e in rows["epoch"]]
+    terms = sorted(k.removeprefix("train/reg_w/") for k in rows if k.startswith("train/reg_w/"))
+    with chart(1, 4 if terms else 3, width=3.4, height=2.8) as (figure, axes):
+        _pair(axes[0], epochs, rows, "loss", "objective per sample")
+        _line(axes[1], epochs, rows["val/mse"], "validation", ORANGE)
+        axes[1].set(title="squared error per element, clean input")
+        log(axes[1], "y")
+        _line(axes[2], epochs, rows["lr"], "", BLUE)
+        axes[2].set_title("learning rate")
+        for i, term in enumerate(terms):
+            _line(axes[3], epochs, rows[f"train/reg_w/{term}"], term, COLOURS[i % len(COLOURS)])
+        if terms:
+            axes[3].set_title("weighted terms, training")
+            axes[3].legend()
+        for ax in axes:
+            ax.set_xlabel("epoch")
+            whole(ax)
+        best = min(range(len(epochs)), key=lambda i: rows["val/loss"][i])
+        for ax in axes[:2]:
+            ax.axvline(epochs[best], color=GREY, linestyle=":", label="best epoch")
+            ax.legend()
+        return pixels(figure)
+
+
+def _pair(ax: "Axes", epochs: list[float], rows: Rows, key: str, title: str) -> None:
+    _line(ax, epochs, rows[f"train/{key}"], "training", BLUE)
+    _line(ax, epochs, rows[f"val/{key}"], "validation", ORANGE)
+    ax.set_title(title)
+    if min(rows[f"train/{key}"] + rows[f"val/{key}"]) > 0:
+        log(ax, "y")
+
+
+def _line(ax: "Axes", epochs: list[float], values: list[float], label: str, colour: str) -> None:
+    ax.plot(epochs, values, color=colour, label=label, marker="o" if len(epochs) < 20 else "", markersize=3)
+
+
+def read(path: Path) -> Rows:
+    """Columns of metrics.csv; empty where there is none."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as f:
+        found = list(csv.DictReader(f))
+    return {k: [float(row[k]) for row in found] for k in (found[0] if found else {})}

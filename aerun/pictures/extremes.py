@@ -1,0 +1,40 @@
+"""The best and the worst reconstructed images of the validation split."""
+
+from pathlib import Path
+
+import torch
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.draw.rows import errors
+from aerun.draw.sheet import Row, sheet, shown, signed, span
+from aerun.draw.style import Pixels
+from aerun.trained import Trained
+
+CHEAP = True
+_SAMPLES = 8
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs images."""
+    return "" if dataset.facts().kind == "image" else "draws images only."
+
+
+@torch.no_grad()
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """Input, reconstruction and error of clean samples, their squared error above them; all validation samples are judged."""
+    val, model = trained.data.val, trained.autoencoder
+    found = errors(trained, val)
+    order = found.argsort()
+    count = min(_SAMPLES, len(val) // 2 or 1)
+    rows = []
+    for word, index in (("best", order[:count]), ("worst", order.flip(0)[:count])):
+        x = trained.samples(val.take(index))
+        x_hat = model(x)
+        rows += [
+            Row(f"{word}: input", shown(x, model.facts), [f"SE {v:.3g}" for v in found[index].tolist()]),
+            Row("reconstruction", shown(x_hat, model.facts, x)),
+            Row("error", signed(x_hat - x, span(x, model.facts) / 2)),
+        ]
+    title = f"Best and worst of {len(val):,} validation samples by squared error (SE); median {found.median():.3g}"
+    return sheet(rows, title)

@@ -1,0 +1,45 @@
+"""What the first layer of the encoder looks for: its weights as images."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.draw.sheet import Row, sheet, signed
+from aerun.draw.style import Pixels
+from aerun.trained import Trained
+
+CHEAP = False
+_ACROSS, _MOST = 12, 96
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs images and an encoder whose first layer is an affine map of them."""
+    if dataset.facts().kind != "image":
+        return "draws images only."
+    return "" if model.arch.encoder_weights() else "needs an encoder that starts with weights on the input."
+
+
+@torch.no_grad()
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """Each on its own scale, orange positive, blue negative, colour channels averaged; at most 96, the largest norm first."""
+    found = _images(trained.autoencoder)
+    order = found.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]
+    title = f"Weights of the encoder's first layer, {len(order)} of {len(found)}, largest norm first: orange +, blue -"
+    return framed(found[order], title)
+
+
+def framed(x: Tensor, title: str) -> Pixels:
+    """(n, C, H, W), each on its own scale, in a grid."""
+    cells = signed(x, x.mean(1, keepdim=True).abs().flatten(1).amax(1).clamp_min(1e-12).view(-1, 1, 1, 1))
+    return sheet([Row("", part) for part in cells.split(_ACROSS)], title, framed=True)
+
+
+def _images(model: Autoencoder) -> Tensor:
+    """(units, C, H, W); weights on a mask beside the input are left out."""
+    weight, shape = model.arch.encoder_weights()[0].detach(), model.facts.shape
+    if weight.ndim > 2:
+        return weight[:, : shape[0]]
+    return weight[:, : model.facts.size].reshape(-1, *shape)

@@ -1,0 +1,52 @@
+"""Images decoded from codes drawn from the prior, each above the training image nearest to it."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset, Split
+from aerun.draw.rows import every
+from aerun.draw.sheet import Row, sheet, shown
+from aerun.draw.style import Pixels
+from aerun.trained import Trained
+
+CHEAP = False
+_ROWS, _ACROSS, _MOST = 4, 10, 10_000
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs images, and codes that were trained to follow a prior."""
+    if dataset.facts().kind != "image":
+        return "draws images only."
+    follows = any("prior" in t.regularizer.takes() and model.lambda_ * t.weight > 0 for t in model.terms.values())
+    if "prior" not in model.bottleneck.offers or not follows:
+        return "needs a model whose codes are trained to follow a prior, such as model=vae or regularizer=mmd."
+    return ""
+
+
+@torch.no_grad()
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """40 draws. A sample that looks like its neighbour is a copy; neighbours are sought among 10,000 training samples."""
+    model, train = trained.autoencoder, every(trained.data.train, _MOST)
+    like = trained.samples(every(trained.data.val, _ROWS * _ACROSS))
+    like = like.repeat(-(-_ROWS * _ACROSS // len(like)), *[1] * (like.ndim - 1))[: _ROWS * _ACROSS]
+    x = model.decode(model.code_pass(like)["prior"].sample().to(like.dtype))
+    near = trained.samples(train.take(_nearest(x, trained, train)))
+    cells, beside = shown(x, model.facts, like), shown(near, model.facts)
+    rows = []
+    for part in torch.arange(len(x)).split(_ACROSS):
+        rows += [Row("from the prior", cells[part]), Row("nearest", beside[part])]
+    return sheet(rows, f"Decoded draws from the prior, above the nearest of {len(train):,} training samples")
+
+
+def _nearest(x: Tensor, trained: Trained, train: Split) -> Tensor:
+    """Rows of the training samples with the least squared distance, (n,)."""
+    best, where, first = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.long), 0
+    for batch in trained.batches(train):
+        distance, row = torch.cdist(x.flatten(1), batch.flatten(1)).cpu().min(1)
+        closer = distance < best
+        best, where = torch.where(closer, distance, best), torch.where(closer, row + first, where)
+        first += len(batch)
+    return where

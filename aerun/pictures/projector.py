@@ -1,0 +1,68 @@
+"""Codes for TensorBoard's Embedding Projector, with thumbnails and labels (files, no PNG)."""
+
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset, Split
+from aerun.draw.rows import errors, every
+from aerun.draw.sheet import resized, shown
+from aerun.trained import Trained
+
+CHEAP = True
+_MOST, _SIDE = 1000, 40
+_CONFIG = """embeddings {{
+  tensor_name: "codes"
+  tensor_path: "projector/codes.tsv"
+  metadata_path: "projector/labels.tsv"
+{sprite}}}
+"""
+_SPRITE = """  sprite {{
+    image_path: "projector/thumbnails.png"
+    single_image_dim: {side}
+    single_image_dim: {side}
+  }}
+"""
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """The Projector turns points in space."""
+    return "" if model.code_elements >= 2 else "needs a code of at least 2 numbers."
+
+
+def draw(trained: Trained, folder: Path) -> None:
+    """projector_config.pbtxt and projector/: codes, labels with errors, of images a sheet of thumbnails.
+
+    At most 1,000 validation samples, evenly over the split.
+    """
+    samples, where = every(trained.data.val, _MOST), folder / "projector"
+    where.mkdir(exist_ok=True)
+    codes = trained.codes(samples).cpu()
+    (where / "codes.tsv").write_text("".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in codes.tolist()))
+    (where / "labels.tsv").write_text(_labels(trained, samples))
+    sprite = ""
+    if trained.autoencoder.facts.kind == "image":
+        _thumbnails(shown(trained.samples(samples), trained.autoencoder.facts)).save(where / "thumbnails.png")
+        sprite = _SPRITE.format(side=_SIDE)
+    (folder / "projector_config.pbtxt").write_text(_CONFIG.format(sprite=sprite))
+
+
+def _labels(trained: Trained, samples: Split) -> str:
+    """One line a sample; the first says what the columns are."""
+    names = trained.dataset.class_names
+    numbers = [-1] * len(samples) if samples.y is None else samples.y.tolist()
+    words = [names[int(n)] if 0 <= n < len(names) else str(n) for n in numbers]
+    found = errors(trained, samples).tolist()
+    lines = [f"{word.replace(chr(9), ' ')}\t{e:.4g}" for word, e in zip(words, found, strict=True)]
+    return "\n".join(["label\tsquared error", *lines]) + "\n"
+
+
+def _thumbnails(cells: Tensor) -> Image.Image:
+    """Row by row in a square sheet, as the Projector reads them."""
+    across = next(k for k in range(1, len(cells) + 1) if k * k >= len(cells))
+    page = Image.new("RGB", (across * _SIDE, across * _SIDE), "white")
+    for i, cell in enumerate(cells):
+        page.paste(resized(cell, _SIDE), (i % across * _SIDE, i // across * _SIDE))
+    return page

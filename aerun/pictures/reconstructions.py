@@ -1,0 +1,53 @@
+"""Fixed held-out images: input, what the encoder saw, reconstruction, error; in TensorBoard as training goes."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset, Split
+from aerun.draw.rows import every
+from aerun.draw.sheet import Row, sheet, shown, signed, span
+from aerun.draw.style import Pixels
+from aerun.trained import Trained
+
+CHEAP = True
+_SAMPLES = 8
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs images; sequences and tables have pictures of their own."""
+    return "" if dataset.facts().kind == "image" else "draws images only (sequences and columns draw what is none)."
+
+
+def samples(val: Split) -> Tensor:
+    """The stored samples that are drawn: evenly over the validation split."""
+    return every(val, _SAMPLES).x
+
+
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """Of the weights as they are."""
+    return page(trained.autoencoder, samples(trained.data.val).to(trained.device))
+
+
+@torch.no_grad()
+def page(model: Autoencoder, stored: Tensor) -> Pixels:
+    """Rows: input, what the encoder saw (noise fixed), its reconstruction, and the error x_hat - x, (H, W, 3) bytes.
+
+    Values are shown on the data's own range; the error is vermilion where the model is too bright, blue where it is too
+    dark, full at half of that range.
+    """
+    x = model.units(stored.float() if not stored.is_floating_point() else stored)
+    torch.manual_seed(0)
+    found = model.corruption(x)
+    x_hat = model(found["x_in"], found.get("mask"))
+    facts = model.facts
+    rows = [
+        Row("input", shown(x, facts)),
+        Row("encoder saw", shown(found["x_in"], facts, x)),
+        Row("reconstruction", shown(x_hat, facts, x)),
+        Row("error", signed(x_hat - x, span(x, facts) / 2)),
+    ]
+    title = "Held-out samples. Error: orange too bright, blue too dark, full colour at half of the data's range"
+    return sheet(rows, title)

@@ -1,0 +1,52 @@
+"""Held-out sequences overlaid with their reconstructions."""
+
+from pathlib import Path
+
+import torch
+
+from aerun.autoencoder import Autoencoder
+from aerun.dataset.base import Dataset
+from aerun.draw.rows import every
+from aerun.draw.style import COLOURS, Pixels, chart, pixels
+from aerun.trained import Trained
+
+CHEAP = True
+_SAMPLES, _ACROSS, _FEATURES = 6, 3, 3
+
+
+def unfit(model: Autoencoder, dataset: Dataset) -> str:
+    """Needs sequences of numbers."""
+    return "" if dataset.facts().kind == "sequence" else "draws sequences only."
+
+
+@torch.no_grad()
+def draw(trained: Trained, folder: Path) -> Pixels:
+    """At most 6 validation samples, evenly over the split, and their 3 features of the largest variance, as the model sees
+    them; clean input, real steps only.
+    """
+    model = trained.autoencoder
+    samples = every(trained.data.val, _SAMPLES)
+    batches = list(trained.valid_batches(samples))
+    x = torch.cat([b for b, _ in batches])
+    x_hat = torch.cat([model(b, valid=v) for b, v in batches]).double().cpu().numpy()
+    valid = None if batches[0][1] is None else torch.cat([v for _, v in batches if v is not None])
+    steps = [x.shape[1]] * len(x) if valid is None else valid.sum(1).tolist()
+    variance = (x if valid is None else x[valid]).double().reshape(-1, x.shape[2]).var(0)
+    features = sorted(variance.argsort(descending=True)[:_FEATURES].tolist())
+    truth = x.double().cpu().numpy()
+    columns = min(_ACROSS, len(x))
+    with chart(-(-len(x) // columns), columns, width=4.0, height=2.4) as (figure, axes):
+        for i, ax in enumerate(axes[: len(x)]):
+            for c, f in enumerate(features):
+                ax.plot(truth[i, : steps[i], f], color=COLOURS[c], label=f"feature {f}", alpha=0.65)
+                ax.plot(x_hat[i, : steps[i], f], color=COLOURS[c], linestyle="--", linewidth=1.1)
+            error = ((x_hat[i, : steps[i]] - truth[i, : steps[i]]) ** 2).mean()
+            ax.set_title(f"{steps[i]} steps, mean squared error {error:.3g}")
+            ax.set_xlabel("step")
+        for ax in axes[len(x) :]:
+            ax.axis("off")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=_FEATURES)
+        shown = f"{len(features)} of {x.shape[2]} features" if x.shape[2] > len(features) else "all features"
+        figure.suptitle(f"Validation sequences (solid) and their reconstructions (dashed), {shown}", fontsize=10)
+        return pixels(figure)
