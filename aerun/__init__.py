@@ -5,6 +5,59 @@
     L = reconstruction(x, x_hat) + reg.lambda * sum_k w_k * Omega_k
 
 Every room of this package, every config group and every log key is named after a word of that picture.
+
+From Python: `aerun.train("model=sparse", "dataset=mnist")` and `aerun.load("outputs/runs/...")` return an `aerun.Model`.
 """
 
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aerun.use.model import Model
+
 __version__ = "0.1.0"
+__all__ = ["Model", "__version__", "load", "train"]
+
+
+def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "Model":
+    """The model that a run left in its folder, or of a sweep's folder its best run. Nothing in the folder is executed.
+
+    weights: `best` or `last`. trust: modules, beside aerun's own, whose classes may be built. AerunError says what is wrong.
+    """
+    from aerun.use.loading import load
+
+    return load(run, weights, trust)
+
+
+def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **settings: Any) -> "Model":
+    """Run what `aerun OVERRIDES` would, in this process, and return the trained model.
+
+    settings: the same by keyword, `__` for a dot: `model="sparse", model__latent_dim=8, seed=1`. x: samples in memory (n, D),
+    (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
+    what to read. folder: of the run; as on the command line if None. Errors: aerun.errors.AerunError and TrainingError.
+    """
+    from aerun.use.training import train
+
+    return train(*overrides, x=x, folder=folder, **settings)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Model":  # torch is imported when it is first needed
+        from aerun.use.model import Model
+
+        return Model
+    raise AttributeError(f"module 'aerun' has no attribute '{name}'")
+
+
+class _Package(ModuleType):
+    """Importing the submodule `aerun.train` does not hide the function of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "train" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

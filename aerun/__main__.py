@@ -4,9 +4,14 @@ import os
 import sys
 from collections.abc import Callable
 
+from aerun.use.verbs import VERBS as USE
+
 VERBS = {
     "resume": "continue an interrupted run from its folder",
     "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
+    **{name: verb.line for name, verb in USE.items()},
+    "show": "what a run is, in one screen",
+    "export": "a trained model as one file for other programs: ONNX, safetensors, torch",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
     "board": "look at the runs in TensorBoard",
     "experiment": "run what must hold, and print it against what was obtained",
@@ -52,6 +57,10 @@ def _run(argv: list[str]) -> int:
 def _verb(word: str, argv: list[str]) -> int:
     from importlib import import_module
 
+    if word in USE:
+        from aerun.command.use import run
+
+        return run(word, argv)
     code: int = import_module(f"aerun.command.{word}").run(argv)
     return code
 

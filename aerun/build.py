@@ -52,7 +52,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
-    known("", cfg, _TOP)
+    known("", cfg, (*_TOP, "sweep"))
     known("model", cfg["model"], _MODEL)
     make = _Maker(trusted)
     seed = integer("seed", cfg["seed"], 0)
@@ -88,14 +88,18 @@ def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
 
 
 def model_of(
-    cfg: Config, facts: Facts, preparation: Preparation, trusted: Sequence[str] | None = None
+    cfg: Config, facts: Facts, preparation: Preparation, trusted: Sequence[str] | None = None, rehearsed: bool = True
 ) -> tuple[Autoencoder, list[str]]:
-    """The model for data of which `facts` are known, checked, and what to warn of. Errors as for `build`."""
+    """The model for data of which `facts` are known, checked, and what to warn of. Errors as for `build`.
+
+    rehearsed: try it on two blank samples, which takes memory.
+    """
     latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
     composition = _compose(_Maker(trusted), cfg, facts)
     warnings = check(composition, latent_dim, facts)
     autoencoder = Autoencoder(composition, facts, preparation)
-    autoencoder.rehearse()
+    if rehearsed:
+        autoencoder.rehearse()
     return autoencoder, warnings
 
 

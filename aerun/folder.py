@@ -8,17 +8,13 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from aerun.errors import AerunError
-from aerun.facts import Facts
 from aerun.paths import settled
-from aerun.preparation.base import Preparation
-from aerun.preparation.stored import plain
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
 
@@ -33,17 +29,17 @@ class Folder:
         """Write down what is about to run. AerunError where the folder cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            _write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settled(config))))
-            _write(self.path / "run.json", _json({"command": command, "cwd": os.getcwd(), **surroundings()}))
+            write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settled(config))))
+            write(self.path / "run.json", _json({"command": command, "cwd": os.getcwd(), **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
             raise AerunError(
                 f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             ) from e
 
-    def describe(self, facts: Facts, preparation: Preparation) -> None:
-        """Write down what is known of the data, so that the trained model can be built without them."""
-        _write(self.path / "facts.json", _json({"facts": asdict(facts), "preparation": plain(preparation)}))
+    def describe(self, facts: Mapping[str, Any], preparation: Mapping[str, Any]) -> None:
+        """Write down what is known of the data, as plain data, so that the trained model can be built without them."""
+        write(self.path / "facts.json", _json({"facts": facts, "preparation": preparation}))
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration. AerunError where this is no run's folder."""
@@ -58,13 +54,20 @@ class Folder:
             raise AerunError(f"{path}: damaged: not a table of settings.")
         return {str(k): v for k, v in found.items()}
 
+    def holds(self, config: Mapping[str, Any]) -> bool:
+        """Is this the folder of a run with this very config?"""
+        try:
+            return self.config() == OmegaConf.to_container(OmegaConf.create(settled(config)))
+        except AerunError:
+            return False
+
     def results(self, values: Mapping[str, Any]) -> None:
         """Replace results.json."""
-        _write(self.path / "results.json", _json(values))
+        write(self.path / "results.json", _json(values))
 
     def evaluation(self, values: Mapping[str, Any]) -> None:
         """Replace evaluation.json."""
-        _write(self.path / "evaluation.json", _json(values))
+        write(self.path / "evaluation.json", _json(values))
 
     def read(self, name: str = "results.json") -> dict[str, Any]:
         """A JSON file of this folder, empty where there is none."""
@@ -118,7 +121,8 @@ def _json(values: Mapping[str, Any]) -> str:
     return json.dumps(clean, indent=1) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Replace a file, whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         part.write_text(text)

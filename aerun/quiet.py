@@ -25,6 +25,7 @@ def quiet_lightning() -> Iterator[None]:
     with warnings.catch_warnings():
         for remark in _REMARKS:
             warnings.filterwarnings("ignore", message=remark)
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # Lightning imports it, and it talks about its font cache
         import pytorch_lightning  # noqa: F401
 
         if before is None:

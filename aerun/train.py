@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
 from aerun.folder import Folder
+from aerun.preparation.stored import plain
 from aerun.trained import Trained
 from aerun.trainer.base import Job
+from aerun.use import known
 
 log = logging.getLogger("aerun")
 
@@ -45,7 +48,7 @@ def train(
     started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
     folder.open(cfg, command)
     try:
-        folder.describe(plan.facts, plan.autoencoder.preparation)
+        folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
         results = _fit_and_test(plan, data, folder, cfg, resume)
         results["seconds"] = time.perf_counter() - started
         results["objective"] = _objective(results, plan.objective)
@@ -80,6 +83,7 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     told = [] if plan.trainer.limit_batches else health.warnings(model, found)  # a few batches prove nothing
     for warning in (*health.scale_shift(model, growth), *told):
         log.warning(warning)
+    known.write(trained, folder.path)
     drawn = time.perf_counter()
     album.draw_all(plan.pictures, trained, folder.path)
     drawn = time.perf_counter() - drawn

@@ -31,12 +31,18 @@ from aerun.dataset.base import Data, Split
 from aerun.paths import config_dir
 from aerun.trainer.backend import keep_freed_memory
 from aerun.trainer.base import Job
+from aerun.trainer.turns import Turn
 
 BATCH = 128
 SETTINGS = {
     "mlp": ["model=ae", "model.latent_dim=32"],
     "vae": ["model=vae", "model.latent_dim=20", "model.arch.hidden=[400]"],
     "conv": ["model=conv", "model.latent_dim=32"],
+}
+SMALL = {
+    "64-32-8": ["model=ae", "model.latent_dim=8", "model.arch.hidden=[32]"],
+    "adversarial": ["model=adversarial", "model.latent_dim=8", "model.arch.hidden=[32]"],
+    "recurrent": ["model=recurrent", "dataset=sines", "model.latent_dim=4", "model.arch.hidden=8"],
 }
 Way = Callable[[], float]
 
@@ -76,21 +82,27 @@ def loop(overrides: list[str], data: Data, epochs: int, tuned: bool) -> Way:
     """A plain loop over one tensor, batches by index. tuned: fused Adam, oneDNN, heap kept."""
 
     def run() -> float:
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16" if tuned and overrides is not TINY else "none"
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16" if tuned and overrides not in SMALL.values() else "none"
         if tuned:
             keep_freed_memory()
         model = net(overrides, data)
-        x = model.units(data.train.x)
-        optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=tuned)
+        x, valid = model.units(data.train.x), model.facts.valid(data.train.x)
+        weights = list(model.own_parameters())
+        optimizer = torch.optim.Adam(weights, 1e-3, fused=tuned)
+        turns = [Turn(key, regularizer, model) for key, regularizer in model.opposed().items()]
         best = 0.0
         for _ in range(epochs):
             start = time.perf_counter()
             order = torch.randperm(len(x))
             for first in range(0, len(x), BATCH):
-                loss = model.objective(x[order[first : first + BATCH]], 1.0).loss
+                rows = order[first : first + BATCH]
+                batch, real = x[rows], None if valid is None else valid[rows]
+                value = model.objective(batch, 1.0, real)
                 optimizer.zero_grad()
-                loss.backward()
+                value.loss.backward(inputs=weights)
                 optimizer.step()
+                for turn in turns:
+                    turn.take(value.names, batch, real, progress=1.0, factor=1.0, clip=None)
             best = max(best, len(x) / (time.perf_counter() - start))
         return best
 
@@ -136,14 +148,13 @@ def usual(overrides: list[str], data: Data, root: str, epochs: int) -> Way:
     return run
 
 
-TINY = ["model=ae", "model.latent_dim=8", "model.arch.hidden=[32]"]
-
-
-def overhead(data: Data, rounds: int) -> dict[str, float]:
-    """Microseconds a step of the 64-32-8 digits net, whose arithmetic is next to nothing: aerun minus the bare loop."""
-    many = Split(data.train.x.repeat(64, 1, 1, 1), None)
+def overhead(overrides: list[str], rounds: int) -> dict[str, float]:
+    """Microseconds a step of a net whose arithmetic is small: aerun minus the bare loop (with the opponent's steps)."""
+    data = build(config(*overrides)).dataset.load()
+    x = data.train.x
+    many = Split(x.repeat(80_000 // len(x), *[1] * (x.ndim - 1)), None)
     tiled = Data(many, data.val, data.test)
-    ways = {"bare": loop(TINY, tiled, 1, tuned=True), "aerun": aerun_way(TINY, tiled, 1)}
+    ways = {"bare": loop(overrides, tiled, 1, tuned=True), "aerun": aerun_way(overrides, tiled, 1)}
     steps = [{k: 1e6 * BATCH / way() for k, way in ways.items()} for _ in range(rounds)]
     found = {k: statistics.median(s[k] for s in steps) for k in ways}
     return {**found, "overhead": statistics.median(s["aerun"] - s["bare"] for s in steps)}
@@ -281,8 +292,10 @@ def main() -> None:
             print(f"  {way:<38}{statistics.median(values):>9,.0f}   {ratio:.2f}")
             report[name] |= {way: statistics.median(values), f"aerun / {way}": ratio}
     if "tiny" in args.only:
-        report["tiny"] = overhead(build(config()).dataset.load(), args.rounds)
-        print("\ndigits 64-32-8, microseconds a step:", {k: round(v) for k, v in report["tiny"].items()})
+        report["tiny"] = {name: overhead(overrides, args.rounds) for name, overrides in SMALL.items()}
+        print("\nsmall nets, microseconds a step:")
+        for name, found in report["tiny"].items():
+            print(f"  {name:<12}", {k: round(v) for k, v in found.items()})
     if "contractive" in args.only:
         report["contractive"] = contractive(args.rounds)
         print(

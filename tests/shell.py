@@ -87,17 +87,17 @@ def _lines(path: Path) -> list[str]:
 @contextlib.contextmanager
 def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
     """Everything that the command changes of its process: directory, arguments, signals, logging, Hydra."""
-    before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), hydra_run._outcome
+    before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), hydra_run._failures
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
     logs = [(logger, list(logger.handlers), logger.level) for logger in map(logging.getLogger, _LOGGERS)]
     os.chdir(cwd)
     sys.argv = ["aerun", *args]
-    hydra_run._outcome = hydra_run._Outcome()
+    hydra_run._failures = []
     try:
         yield
     finally:
         os.chdir(before[0])
-        sys.argv, hydra_run._outcome = before[1], before[3]
+        sys.argv, hydra_run._failures = before[1], before[3]
         os.environ.pop("HYDRA_FULL_ERROR", None)
         if before[2] is not None:
             os.environ["HYDRA_FULL_ERROR"] = before[2]

@@ -1,6 +1,7 @@
 """Arrays: read as they are, bytes as bytes, objects never, and refused in words."""
 
 import io
+import json
 import pickle
 import zipfile
 
@@ -97,8 +98,12 @@ def test_sequences_and_their_missing_steps(tmp_path):
     plan = array(saved(tmp_path, x), "dataset.kind=sequence", "model=recurrent")
     assert plan.facts.ragged
     plan.autoencoder.start_from(plan.dataset.load().train.x)
-    with pytest.raises(AerunError, match=r"dataset\.prepare=robust: sequences of varying length"):
-        array(tmp_path / "x.npy", "dataset.kind=sequence", "model=recurrent", "dataset.prepare=robust")
+    scaled = array(tmp_path / "x.npy", "dataset.kind=sequence", "model=recurrent", "dataset.prepare=robust")
+    data = scaled.dataset.load()
+    scaled.autoencoder.start_from(data.train.x)
+    units, valid = scaled.autoencoder.units(data.train.x), scaled.facts.valid(data.train.x)
+    assert units[valid].median(0).values.abs().max() < 0.01
+    assert (units[~valid] == 0).all()
 
 
 @pytest.mark.parametrize(("kind", "shape", "axis"), [("image", (40, 3, 8, 8), 1), ("sequence", (40, 7, 2), 2)])
@@ -271,7 +276,7 @@ def test_huge_promises_are_refused_before_memory_is_asked_for(tmp_path, monkeypa
         array(tmp_path / "x.npy")
     monkeypatch.setattr(bounds, "room", lambda: 100_000)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((100, 1000)))
-    for path in (tmp_path / "bomb.npz", saved(tmp_path, np.zeros((100, 1000)))):
+    for path in (tmp_path / "bomb.npz",):
         with pytest.raises(AerunError, match="GB or more in memory"):
             array(path)
 
@@ -286,3 +291,62 @@ def test_a_range_that_only_the_training_samples_keep_is_refused_with_what_would_
     clipped = array(tmp_path / "x.npy", "dataset.prepare=minmax")
     clipped.autoencoder.start_from(clipped.dataset.load().train.x)
     assert clipped.autoencoder.units(clipped.dataset.load().test.x).max() == 1
+
+
+# -- larger than memory ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "overrides"),
+    [
+        (G.normal(5, 2, (400, 6)), ()),
+        (G.integers(0, 255, (400, 3, 5, 4), dtype=np.uint8), ()),
+        (np.moveaxis(G.random((400, 3, 5, 4)), 1, 3), ("dataset.channels=last",)),
+        (G.normal(size=(400, 9, 2)), ("dataset.kind=sequence",)),
+    ],
+)
+def test_what_does_not_fit_is_read_from_disk_and_is_the_same(tmp_path, caplog, x, overrides):
+    np.save(tmp_path / "y.npy", np.arange(400) % 3)
+    more = (f"dataset.labels={tmp_path / 'y.npy'}", f"dataset.cache={tmp_path / 'cache'}", *overrides)
+    fits = array(saved(tmp_path, x), *more, "dataset.normal=[0,2]")
+    large = array(tmp_path / "x.npy", *more, "dataset.normal=[0,2]", "dataset.memory=1e-6")
+    assert "they are read from" in caplog.text
+    assert large.facts == fits.facts
+    here_, there = fits.dataset.load(), large.dataset.load()
+    for name in ("train", "val", "test"):
+        a, b = getattr(here_, name), getattr(there, name)
+        assert torch.equal(a.x, b.x[:])
+        assert torch.equal(a.y, b.y)
+        rows = torch.randperm(len(a), generator=torch.Generator().manual_seed(0))
+        assert torch.equal(a.x[rows], b.x.index_select(0, rows))
+        assert all(torch.equal(p, q) for p, q in zip(a.x.aminmax(), b.x.aminmax(), strict=True))
+    for plan, data in ((fits, here_), (large, there)):
+        plan.autoencoder.start_from(data.train.x)
+    same = large.autoencoder.state_dict()
+    assert all(torch.equal(v, same[k]) for k, v in fits.autoencoder.state_dict().items() if "preparation" in k)
+
+
+def test_a_changed_file_is_copied_again_and_a_full_disk_told(tmp_path, monkeypatch):
+    more = (f"dataset.cache={tmp_path / 'cache'}", "dataset.memory=1e-7")
+    first = array(saved(tmp_path, TABLE), *more).dataset.load().train.x[:]
+    second = array(saved(tmp_path, TABLE + 1), *more).dataset.load().train.x[:]
+    torch.testing.assert_close(second, first + 1)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    with pytest.raises(AerunError, match=r"dataset\.cache=DIR, or raise dataset\.memory"):
+        array(saved(tmp_path, TABLE + 2), *more)
+
+
+def test_what_needs_all_samples_at_once_is_refused_where_they_do_not_fit(tmp_path):
+    with pytest.raises(AerunError, match=r"dataset\.prepare=minmax: needs all samples in memory"):
+        array(saved(tmp_path, TABLE), f"dataset.cache={tmp_path}", "dataset.memory=1e-7", "dataset.prepare=minmax")
+
+
+def test_a_run_from_disk_is_a_run_from_memory(tmp_path):
+    saved(tmp_path, TABLE)
+    for name, more in (("a", ()), ("b", ("dataset.memory=1e-7", "dataset.cache=cache"))):
+        told = here(tmp_path, "dataset=array", "dataset.path=x.npy", *more, "model.latent_dim=2", "trainer.max_epochs=2",
+                    f"hydra.run.dir={name}")  # fmt: skip
+        assert told.code == 0, told.err
+    a, b = (json.loads((tmp_path / name / "results.json").read_text()) for name in "ab")
+    assert a["test/se"] == b["test/se"]

@@ -9,15 +9,12 @@ from torch.nn.functional import normalize
 
 from aerun.dataset.base import Data, Split
 from aerun.errors import AerunError
-from aerun.experiment.measures import known_factors, measure
-from aerun.experiment.measures.mcc import matched
-from aerun.experiment.measures.mig import gap
+from aerun.experiment.measures import measure
 from aerun.experiment.measures.modes import coverage
 from aerun.experiment.measures.recovery import cosines
 from aerun.trained import Trained
 from tests.conftest import built, descend
 
-EVENLY = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).double() / 2  # a rotation that mixes most
 CPU = torch.device("cpu")
 
 
@@ -44,60 +41,6 @@ class Map(nn.Module):
 def mapped(function, *overrides):
     plan = built(*overrides)
     return Trained(Map(plan.autoencoder, function), plan.dataset, CPU, 0)
-
-
-# -- factors -------------------------------------------------------------------------------------------------------------
-
-
-def test_correlation_is_one_for_factors_in_any_order_sign_and_scale():
-    g = torch.Generator().manual_seed(0)
-    factors = torch.randn(500, 4, generator=g)
-    codes = factors[:, [2, 0, 3, 1]] * torch.tensor([-1.0, 5.0, 0.1, 1.0]) + 7
-    assert torch.allclose(matched(codes, factors), torch.ones(4).double(), atol=1e-6)
-    assert matched(factors @ EVENLY.float(), factors).mean() == pytest.approx(0.5, abs=0.1)
-
-
-def test_each_factor_has_a_unit_of_its_own():
-    """One unit that says all factors a little is matched once, not three times; a constant unit counts 0."""
-    g = torch.Generator().manual_seed(0)
-    factors = torch.randn(2000, 3, generator=g)
-    codes = torch.stack([factors.sum(1), torch.zeros(2000), torch.randn(2000, generator=g)], 1)
-    found = matched(codes, factors)
-    assert found.max() == pytest.approx(3**-0.5, abs=0.05)
-    assert (found < 0.1).sum() == 2
-
-
-def test_gap_knows_axes_noise_rotation_and_copies():
-    """P31: the factors themselves near 1, rotated below 0.15, noise below 0.01, a duplicated code lowered."""
-    g = torch.Generator().manual_seed(0)
-    factors = torch.randint(0, 5, (10_000, 4), generator=g).double()
-    noise = torch.randn(10_000, 4, generator=g).double()
-    assert gap(factors, factors) > 0.99
-    assert gap((factors - 2) @ EVENLY, factors) < 0.15
-    assert gap(noise, factors) < 0.01
-    assert gap(torch.cat([factors, factors[:, :2]], 1), factors) == pytest.approx(0.5, abs=0.01)
-    assert gap(factors[:, [3, 1, 0, 2]] * -3 + 1, factors) == pytest.approx(gap(factors, factors))
-
-
-def test_gap_reads_the_whole_information_of_one_unit():
-    """A factor of 2 values held by a single unit without any other: I = H, so the gap is 1."""
-    factor = torch.arange(100).remainder(2).double()[:, None]
-    assert gap(factor, factor) == pytest.approx(1)
-
-
-def test_measures_of_factors_refuse_data_without():
-    for overrides in (("dataset=mixture",), ("dataset=digits",)):
-        with pytest.raises(AerunError, match="dataset=factors or sprites"):
-            known_factors(untrained(*overrides))
-
-
-def test_factors_and_codes_are_of_the_same_rows():
-    """A code that is the data set's own principal directions finds all factors of `factors`."""
-    trained = untrained("dataset=factors", "dataset.noise=0", "model=linear", "model.latent_dim=4")
-    x, f = trained.data.train.x, trained.dataset.factors().train.x
-    with torch.no_grad():
-        trained.autoencoder.arch.encoder_weights()[0].copy_(torch.linalg.lstsq(x, f).solution.t())
-    assert measure("mcc", trained)["mean"] == pytest.approx(1, abs=1e-3)
 
 
 # -- sparse codes --------------------------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ GIVEN = {
     "sees_mask",
     "activate",
 }
-ADDED = {"_target_", "epochs", "normal", "contamination", "weight", "warmup", "cycles", "defaults"}  # read by the builder, not by the class
+# read by the builder, not by the class
+ADDED = {"_target_", "epochs", "normal", "contamination", "weight", "warmup", "cycles", "defaults"}
 OURS = [(g, o) for g in ORDER if g not in ("model", "optimizer") for o in catalog()[g] if (g, o) != ("regularizer", "none")]
 
 

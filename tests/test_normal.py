@@ -112,3 +112,12 @@ def test_the_data_verb_keeps_to_it(tmp_path):
     told = here(tmp_path, "data", "dataset.normal=[3]", "--no-dimension")
     assert told.code == 0, told.err
     assert "the training split is of one class" in told.out
+
+
+@pytest.mark.parametrize("name", catalog()["dataset"])
+def test_every_set_that_is_not_ones_own_names_its_source_and_terms(name):
+    lines = (config_dir() / "dataset" / f"{name}.yaml").read_text().splitlines()
+    if "our own" in lines[0] or ("generated" in lines[0] and name != "text"):
+        return
+    assert lines[1].startswith("# Source: ")
+    assert any(word in lines[0] for word in ("CC BY", "MIT", "licence", "domain", "only)"))

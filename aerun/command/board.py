@@ -11,7 +11,8 @@ from pathlib import Path
 from aerun.errors import AerunError, TrainingError
 
 _OPTIONS = {
-    "samples_per_plugin": "scalars=0,images=0",  # all epochs and all pictures through training, not ten of them
+    # Every epoch, every picture through training. Not 0: that is all to one of TensorBoard's readers and none to the other.
+    "samples_per_plugin": "scalars=100000,images=1000",
     "reload_multifile": "true",  # a run is evaluated, drawn and resumed into further files
     "window_title": "aerun",
 }

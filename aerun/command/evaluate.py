@@ -18,11 +18,15 @@ def run(argv: list[str]) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of completed runs")
     parser.add_argument("--ask", metavar="NAMES", help="applications with commas between; all (the default): those that fit")
     parser.add_argument(
-        "--pictures", metavar="NAMES", help="draw these (default, all, or names with commas between); asks nothing without --ask"
+        "--pictures",
+        metavar="NAMES",
+        help="draw these (default, all, or names with commas between); asks nothing without --ask",
     )
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
-    parser.add_argument("--list", action="store_true", help="say what each application asks and each picture shows, and why not of a run")
+    parser.add_argument(
+        "--list", action="store_true", help="say what each application asks and each picture shows, and why not of a run"
+    )
     args = parser.parse_args(argv)
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)

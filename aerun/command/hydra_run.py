@@ -3,11 +3,11 @@
 import datetime
 import logging
 import math
+import os
 import re
 import shlex
 import signal
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,40 +19,47 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.errors import AerunError, StoppedError, nearest
+from aerun.folder import Folder
 from aerun.paths import config_dir
+from aerun.sweep.grid import outcomes
+from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
+from aerun.sweep.plan import plan, spelt_out
 
 _NAME_LIMIT = 200
 
 log = logging.getLogger("aerun")
 
 
-@dataclass
-class _Outcome:
-    """What became of the jobs of this process."""
-
-    finished: list[tuple[list[str], dict[str, Any]]] = field(default_factory=list)
-    failed: list[tuple[list[str], Exception]] = field(default_factory=list)
-    folder: Path = Path()
-    many: bool = False
-
-
-_outcome = _Outcome()
+_failures: list[Exception] = []  # of this process; a job's failure never stops the others of a sweep
 
 
 def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
     stop_on_signals()
+    os.environ["AERUN_COMMAND"] = command()
+    sys.argv[1:] = spelt_out(sys.argv[1:])
     _refuse_unknown_flags(sys.argv[1:])
+    planned = plan(sys.argv[1:], command(), _job_name)
+    if planned is None:
+        _hydra()
+        if _failures:
+            raise _failures[0]
+        return 0
+    folder, grid, more = planned
+    sys.argv += more
     try:
-        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+        _hydra()
     finally:
-        if _outcome.many and (_outcome.finished or _outcome.failed):
+        finished, failed = outcomes(folder, grid.jobs)
+        if finished or failed:
             from aerun import show
 
-            show.sweep(_outcome.finished, [(typed, str(e)) for typed, e in _outcome.failed], _shown(_outcome.folder))
-    if _outcome.failed and not _outcome.many:
-        raise _outcome.failed[0][1]
-    return 1 if _outcome.failed else 0
+            show.sweep(finished, failed, _shown(folder.resolve()))
+    return 1 if failed else 0
+
+
+def _hydra() -> None:
+    hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
 
 
 def job(cfg: DictConfig) -> float:
@@ -62,43 +69,63 @@ def job(cfg: DictConfig) -> float:
     """
     about = HydraConfig.get()
     typed, path = list(about.overrides.task), Path(about.runtime.output_dir)
-    _outcome.many, _outcome.folder = about.mode == RunMode.MULTIRUN, path.parent
+    plain = resolved(cfg)
+    many = about.mode == RunMode.MULTIRUN
     try:
-        return _one(cfg, typed, path, about.runtime.choices["dataset"])
+        _refuse_idle_lambda(plain, typed)
+        return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])
+    except StoppedError:
+        raise
     except Exception as e:
         log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # into the log file, traceback and all
-        if _outcome.many:
+        _failures.append(e)
+        if many:
+            Folder(path).mark("failed", error=str(e) or type(e).__name__)
             print(f"\t   failed: {str(e).splitlines()[0] if str(e) else type(e).__name__}", flush=True)
-        _outcome.failed.append((typed, e))
         return math.nan
 
 
-def _one(cfg: DictConfig, typed: list[str], path: Path, dataset: str) -> float:
+def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     from aerun import show
     from aerun.train import train
 
-    plain = resolved(cfg)
-    _refuse_idle_lambda(plain, typed)
     found = train(plain, path, command())
-    title = f"{plain['model']['name']} on {dataset}"
-    if _outcome.many:
-        _outcome.finished.append((typed, found))
-        print(f"\t   SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
-    else:
-        show.results(found, title, _shown(path))
+    show.results(found, f"{plain['model']['name']} on {dataset}", _shown(path))
+    return float(found["objective"])
+
+
+def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float:
+    """One job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
+    from aerun import show
+    from aerun.train import train
+
+    with alone(path) as mine:
+        if not mine:
+            print("\t   another process is at work on this job", flush=True)
+            return math.nan
+        left = state(path, plain)
+        if left == DONE:
+            found = Folder(path).read()
+        else:
+            if left == FRESH:
+                clear(path)
+            typed = [o for o in typed if not o.startswith("sweep.")]
+            found = train(plain, path, shlex.join(["aerun", *typed]), resume=left == RESUME)
+    how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
+    print(f"\t   {how}SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
     return float(found["objective"])
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """A plain dictionary without interpolations."""
+    """A run's settings as a plain dictionary without interpolations."""
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items()}
+    return {str(k): v for k, v in plain.items() if k != "sweep"}
 
 
 def command() -> str:
     """The command as it was typed, ready to paste."""
-    return shlex.join(["aerun", *sys.argv[1:]])
+    return os.environ.get("AERUN_COMMAND") or shlex.join(["aerun", *sys.argv[1:]])
 
 
 def stop_on_signals() -> None:
@@ -145,7 +172,9 @@ def _job_name(overrides: list[str]) -> str:
     """A folder's name from a job's overrides."""
     import hashlib
 
-    parts = [re.sub(r"[^\w=.+-]+", "_", o.lstrip("+")) for o in overrides if not o.startswith(("dataset.root=", "hydra."))]
+    parts = [
+        re.sub(r"[^\w=.+-]+", "_", o.lstrip("+")) for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))
+    ]
     name = ",".join(parts) or "default"
     return name if len(name) <= _NAME_LIMIT else f"{name[: _NAME_LIMIT - 9]}-{hashlib.sha1(name.encode()).hexdigest()[:8]}"
 

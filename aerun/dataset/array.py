@@ -11,9 +11,12 @@ from torch import Tensor
 from aerun.checks import one_of
 from aerun.dataset import array_samples as samples
 from aerun.dataset.array_samples import Source
+from aerun.dataset.array_store import store
 from aerun.dataset.base import Data, Dataset, Split
 from aerun.dataset.frame import Frame
+from aerun.dataset.images import gigabytes
 from aerun.dataset.labels import places
+from aerun.dataset.mapped import Mapped, some
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.partition import Cut
 from aerun.dataset.remarks import told
@@ -49,6 +52,9 @@ class Array(Dataset):
     prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values) and `Scale`.
     Sequences may be of varying length, NaN behind the last step. labels: an array of the same npz file, or a file. The test
     split is `test_key` of the same file, or `test_path`, or drawn at random.
+    memory: GB that the samples may take, null for half of what is free. More are copied once into a file in `cache` (null:
+    ~/.cache/aerun) and read from there; a preparation then learns from 16 MB of random training samples, and minmax, which
+    needs all, is refused. Only npy files can be larger than memory.
     Raises AerunError for files, shapes and values that cannot be used as they are.
     """
 
@@ -69,6 +75,8 @@ class Array(Dataset):
         val: float,
         test: float,
         prepare: str,
+        memory: float | None,
+        cache: str | None,
     ) -> None:
         if path is None:
             raise AerunError("dataset.path is not set: dataset=array dataset.path=FILE.")
@@ -85,6 +93,7 @@ class Array(Dataset):
         if unit != "auto" and (isinstance(unit, str) or not 0 < unit < float("inf")):
             raise AerunError(f"dataset.unit={unit}: must be auto or the stored value that means 1, such as 255.")
         self.unit = None if isinstance(unit, str) else float(unit)
+        self.memory, self.cache = gigabytes(memory), cache
         self.cut = Cut(None, None, None, val, test)
 
     @cached_property
@@ -97,8 +106,11 @@ class Array(Dataset):
         rows = Data(*(Split(torch.from_numpy(r), None if labels is None else labels.codes[r]) for r in parts))
         names = () if labels is None else labels.names
         rows = normal_rows(rows, names, None if self.normal is None else places(self.normal, names), self.contamination)
-        data = Data(*(Split(samples.gathered(arrays, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
-        gaps = any(bool(part.x.isnan().any()) for part in (data.train, data.val, data.test))
+        chosen = (rows.train, rows.val, rows.test)
+        paths = [s.path for s in self.sources]
+        found = store(arrays, paths, [part.x for part in chosen], self.memory, self.cache)
+        data = Data(*(Split(x, part.y) for x, part in zip(found, chosen, strict=True)))
+        gaps = any(bool(samples.spanned(x)[0].any()) for x in found)
         unit = self.unit or (255.0 if kind == "image" and arrays[0].dtype == np.uint8 else 1.0)
         return Known(data, kind, unit, gaps, names)
 
@@ -109,6 +121,8 @@ class Array(Dataset):
     @property
     def way(self) -> str:
         """`prepare`, with auto decided."""
+        if self.prepare == "minmax" and isinstance(self.known.data.train.x, Mapped):
+            raise AerunError("dataset.prepare=minmax: needs all samples in memory; raise dataset.memory, or standardize.")
         if self.prepare == "auto":
             return "standardize" if self.known.kind == "table" else "none"
         return self.prepare
@@ -144,7 +158,8 @@ class Array(Dataset):
     def read(self) -> Data:
         known = self.known
         if self._prepared() and known.kind == "table":
-            told("array", known.data, self._columns().features, self.way)
+            kept = Data(*(Split(some(part.x), None) for part in (known.data.train, known.data.val, known.data.test)))
+            told("array", kept, self._columns().features, self.way)
         if not self._prepared() and _within(known.data.train.x, known.unit):
             for part in (known.data.val, known.data.test):
                 if not _within(part.x, known.unit):
@@ -157,5 +172,5 @@ class Array(Dataset):
 
 def _within(x: Tensor, unit: float) -> bool:
     """Does everything that is there lie in [0, 1] of `unit`?"""
-    low, high = x[~x.isnan()].aminmax() if x.is_floating_point() else x.aminmax()
-    return float(low) >= 0 and float(high) <= unit
+    _, low, high = samples.spanned(x)
+    return low >= 0 and high <= unit

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from aerun.dataset.bounds import refuse_beyond
 from aerun.dataset.labels import Labels
-from aerun.dataset.read_array import Array, names_of, read_array
+from aerun.dataset.read_array import Array, forget, is_mapped, names_of, read_array
 from aerun.errors import AerunError
 from aerun.preparation.columns import Feature
 
 KINDS = ("table", "image", "sequence")
 _COLOURS = (1, 3, 4)  # channels of an image, where it has to be guessed which axis they are
 _ROWS = 4096  # looked at together
+_ELEMENTS = 1_000_000  # the same
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def _shaped(path: Path, array: Array, kind: str, channels: str) -> Array:
     """(n, D), (n, C, H, W) or (n, T, F). AerunError where there is nothing, or more than fits into memory."""
     if not array.size:
         raise AerunError(f"{path}: an array of shape {array.shape}: empty.")
-    refuse_beyond(str(path), array.size * (1 if array.dtype in (np.uint8, np.bool_) else 4))
+    if not is_mapped(array):
+        refuse_beyond(str(path), array.size * dtype_of(array).itemsize)
     if kind == "image" and array.ndim == 3:
         return array[:, None]
     if kind == "sequence" and array.ndim == 2:
@@ -79,7 +81,12 @@ def _shaped(path: Path, array: Array, kind: str, channels: str) -> Array:
 def tensor(array: Array, rows: Tensor) -> Tensor:
     """The rows as a tensor: bytes (and truth values) as bytes, everything else as float32."""
     found = array[rows.numpy()]
-    return torch.from_numpy(np.ascontiguousarray(found, dtype=np.uint8 if array.dtype in (np.uint8, np.bool_) else np.float32))
+    return torch.from_numpy(np.ascontiguousarray(found, dtype=np.uint8 if dtype_of(array) == torch.uint8 else np.float32))
+
+
+def dtype_of(array: Array) -> torch.dtype:
+    """Of the samples: bytes (and truth values) stay bytes."""
+    return torch.uint8 if array.dtype in (np.uint8, np.bool_) else torch.float32
 
 
 def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
@@ -95,15 +102,37 @@ def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
             place = ", ".join(map(str, at[1:]))
             raise AerunError(f"{path}: sample {first + at[0] + 1}, element ({place}) is {part[at]}.")
+        forget(array)
+
+
+def spanned(x: Tensor) -> tuple[Tensor, float, float]:
+    """Which elements (*S) are missing in some sample of x (n, *S), and the smallest and largest value that is there."""
+    gone, low, high = torch.zeros(x.shape[1:], dtype=torch.bool), float("inf"), float("-inf")
+    for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
+        there = part
+        if part.is_floating_point():
+            nan = part.isnan()
+            gone |= nan.any(0)
+            there = part[~nan]
+        if there.numel():
+            low, high = min(low, float(there.min())), max(high, float(there.max()))
+    return gone, low, high
+
+
+def empty(x: Tensor) -> Tensor:
+    """Elements (*S) that are missing in every sample."""
+    found = torch.ones(x.shape[1:], dtype=torch.bool)
+    for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
+        found &= part.isnan().all(0)
+    return found
 
 
 def features(path: Path, x: Tensor) -> list[Feature]:
     """The columns f1, f2, ... of a table's training samples x (n, D). AerunError for one without any value."""
-    gone = x.isnan()
-    empty = gone.all(0).nonzero().flatten()
-    if len(empty):
-        raise AerunError(f"{path}: column {int(empty[0]) + 1} has no value in any training sample.")
-    return [Feature(f"f{i}", "number", missing=bool(gap)) for i, gap in enumerate(gone.any(0), 1)]
+    without = empty(x).nonzero().flatten()
+    if len(without):
+        raise AerunError(f"{path}: column {int(without[0]) + 1} has no value in any training sample.")
+    return [Feature(f"f{i}", "number", missing=bool(gap)) for i, gap in enumerate(spanned(x)[0], 1)]
 
 
 def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:

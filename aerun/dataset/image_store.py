@@ -35,7 +35,7 @@ def load(images: Images, memory: float | None, cache: str | None) -> Data:
         x = torch.empty(len(images.order), *images.row, dtype=torch.uint8)
         left_out = decode(images, _Rows(x))
         return _data(images, left_out, lambda rows: list(x[: sum(rows)].split(list(rows))))
-    path = _place(cache) / f"{images.root.resolve().name}-{images.key()}.bytes"
+    path = place(cache) / f"{images.root.resolve().name}-{images.key()}.bytes"
     left_out = _kept(images, path)
     if fits:
         return _data(images, left_out, lambda rows: list(_read(path, images.row).split(list(rows))))
@@ -105,7 +105,7 @@ def _read(path: Path, row: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(-1, *row)
 
 
-def _place(cache: str | None) -> Path:
+def place(cache: str | None) -> Path:
     """Where decoded images are kept."""
     if cache is not None:
         return Path(cache).expanduser()

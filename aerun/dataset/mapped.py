@@ -1,4 +1,4 @@
-"""Bytes on disk as a tensor, with bounded resident memory; and how much memory there is."""
+"""Samples on disk as a tensor, with bounded resident memory; and how much memory there is."""
 
 import mmap
 import os
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 _CGROUP = Path("/sys/fs/cgroup")
+_SOME = 16_000_000  # bytes
 _STEP = 16_000_000  # bytes that are looked at in one piece
 
 
@@ -28,7 +29,7 @@ def available() -> int:
 
 
 class Mapped(Tensor):
-    """A uint8 tensor (n, *S) on disk. Rows that are taken by number or by slice are read into a plain tensor.
+    """A tensor (n, *S) on disk. Rows that are taken by number or by slice are read into a plain tensor.
 
     As a tensor it is a mapping of the file, so that whatever else is done with it is right too; but pages of a mapping count
     as this process's memory until the system wants them back. Reading rows instead leaves nothing behind but what was asked
@@ -55,13 +56,15 @@ class Mapped(Tensor):
             yield self[first : first + rows]
 
     def aminmax(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        size, low, high = self.stride(0) * len(self), 255, 0
-        buffer = torch.empty(min(_STEP, size), dtype=torch.uint8)  # one for all: many would leave holes in the heap
-        for first in range(0, size, _STEP):
-            part = buffer[: size - first]
-            self.file.read(_buffer(part), self.first + first)
-            low, high = min(low, int(part.min())), max(high, int(part.max()))
-        return torch.tensor(low, dtype=torch.uint8), torch.tensor(high, dtype=torch.uint8)
+        count, each = self.stride(0) * len(self), self.element_size()
+        buffer = torch.empty(min(_STEP // each, count), dtype=self.dtype)  # one for all: many would leave holes in the heap
+        found = []
+        for first in range(0, count, len(buffer)):
+            part = buffer[: count - first]
+            self.file.read(_buffer(part), self.first + each * first)
+            found.append(torch.stack(part.aminmax()))
+        low, high = torch.stack(found).unbind(1)
+        return low.amin(), high.amax()
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         found = super().to(*args, **kwargs)
@@ -69,8 +72,8 @@ class Mapped(Tensor):
 
     def _read(self, runs: list[tuple[int, int]]) -> Tensor:
         """Runs of rows (first, number), one behind the other."""
-        size, n = self.stride(0), len(self)
-        found = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=torch.uint8)
+        size, n = self.stride(0) * self.element_size(), len(self)
+        found = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=self.dtype)
         into, at = _buffer(found), 0
         for row, number in runs:
             if not 0 <= row <= n - number:
@@ -100,14 +103,23 @@ class _File:
 def _buffer(x: Tensor) -> memoryview:
     """The bytes of a contiguous tensor, to be written."""
     flat: Any = x.flatten().numpy()
-    return memoryview(flat)
+    return memoryview(flat).cast("B")
 
 
-def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...]) -> list[Tensor]:
-    """The bytes of a file as consecutive tensors (n, *shape), n in `rows`. Writing to them does not change the file."""
+def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> list[Tensor]:
+    """A file's numbers as consecutive tensors (n, *shape), n in `rows`. Writing to them does not change the file."""
     file = _File(path)
-    whole = torch.frombuffer(mmap.mmap(file.number, 0, access=mmap.ACCESS_COPY), dtype=torch.uint8).view(-1, *shape)
+    whole = torch.frombuffer(mmap.mmap(file.number, 0, access=mmap.ACCESS_COPY), dtype=dtype).view(-1, *shape)
     parts = [part.as_subclass(Mapped) for part in whole.split(list(rows))]
     for part in parts:
-        part.file, part.first = file, part.storage_offset()
+        part.file, part.first = file, part.storage_offset() * part.element_size()
     return list(parts)
+
+
+def some(x: Tensor) -> Tensor:
+    """x (n, *S) itself; where it is on disk as many random rows as take 16 MB: what statistics are taken of."""
+    if not isinstance(x, Mapped):
+        return x
+    rows = max(1, _SOME // (x.stride(0) * x.element_size()))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    return x.index_select(0, order[:rows].sort().values)

@@ -1,6 +1,7 @@
 """Arrays in npy, npz and safetensors files. Pickled objects are never loaded."""
 
 import math
+import mmap
 import zipfile
 import zlib
 from importlib import import_module
@@ -83,6 +84,23 @@ def _refuse_shape(path: Path, f: Any, size: int) -> None:
         raise AerunError(
             f"{path}: truncated or damaged: its header promises an array of shape {shape}, more than the file holds."
         )
+
+
+def forget(array: Array) -> None:
+    """Give memory back that holds what was read of a mapped file; it is read again where it is needed."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def is_mapped(array: Array) -> bool:
+    """Is it on disk, and read where it is needed?"""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, mmap.mmap)
 
 
 def _safetensors(path: Path, name: str | None) -> Array:

@@ -16,6 +16,7 @@ from aerun.trained import Trained
 log = logging.getLogger("aerun")
 
 _FIGURES = ("val/mse", "test/se", "test/psnr")
+_EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
 
 
 def draw_all(names: Iterable[str], trained: Trained, folder: Path) -> list[Path]:
@@ -59,14 +60,14 @@ def _array(picture: Image.Image) -> Any:
 
 
 def results(folder: Path, found: Mapping[str, Any]) -> None:
-    """What runs are compared by, as scalars of one group that the HParams page lists before all others (capitals first).
+    """What runs are compared by, as scalars Results/...: capitals come first, so the HParams page shows these of all figures.
 
-    Results/objective, Results/test/se, Results/test/se over PCA, ...
+    pca_ratio: test/se over that of PCA of the same size; left out where PCA is exact.
     """
     from torch.utils.tensorboard import SummaryWriter
 
     figures = {k: found[k] for k in ("objective", *_FIGURES) if k in found}
-    if found.get("pca/se"):
+    if found["pca/se"] > _EXACT * found["mean/se"]:
         figures["pca_ratio"] = found["test/se"] / found["pca/se"]
     with SummaryWriter(str(folder), filename_suffix=".results") as writer:
         for key, value in figures.items():

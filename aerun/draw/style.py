@@ -47,8 +47,7 @@ def chart(rows: int = 1, columns: int = 1, width: float = 4.2, height: float = 3
 
     The user's own matplotlib settings do not reach it, and matplotlib's remarks about its font cache do not reach the user.
     """
-    for name in ("matplotlib", "matplotlib.font_manager"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""How near samples are to data, as two clouds of points: Frechet distance, precision and recall, density and coverage, copies."""
+"""How near made samples are to data, as clouds of points: Frechet distance, precision and recall, density and coverage."""
 
 import torch
 from torch import Tensor

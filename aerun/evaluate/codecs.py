@@ -1,6 +1,7 @@
 """Codecs that know no model: a rate-distortion curve each, to hold a learned one against."""
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -32,18 +33,16 @@ class Curve:
 
     def psnr(self, rate: float) -> float | None:
         """PSNR at this rate, between two points along log rate; None where the codec does not go."""
-        return _between(
-            rate, [(float(np.log(b)), p) for b, p in self.points if b > 0], float(np.log(rate)) if rate > 0 else None
-        )
+        return _between([(math.log(b), p) for b, p in self.points if b > 0], math.log(max(rate, 1e-12)))
 
     def rate(self, psnr: float) -> float | None:
         """Bits per element that this PSNR takes; None where the codec does not go."""
-        found = _between(psnr, sorted((p, float(np.log(b))) for b, p in self.points if b > 0), psnr)
-        return None if found is None else float(np.exp(found))
+        found = _between(sorted((p, math.log(b)) for b, p in self.points if b > 0), psnr)
+        return None if found is None else math.exp(found)
 
 
-def _between(asked: float, points: Sequence[tuple[float, float]], at: float | None) -> float | None:
-    if at is None or not points or not points[0][0] <= at <= points[-1][0]:
+def _between(points: Sequence[tuple[float, float]], at: float) -> float | None:
+    if not points or not points[0][0] <= at <= points[-1][0]:
         return None
     return float(np.interp(at, [p[0] for p in points], [p[1] for p in points]))
 
@@ -115,7 +114,7 @@ def _mosaic(x: Tensor, low: float, high: float) -> tuple[NDArray[np.uint8], Call
     """Bytes (H', W', C) with the images side by side, their borders repeated in between; and the way back to (n, C, H, W)."""
     n, _, height, width = x.shape
     tall, wide = (-(-side // _BLOCK) * _BLOCK for side in (height, width))
-    across = int(np.ceil(np.sqrt(n)))
+    across = math.ceil(math.sqrt(n))
     down = -(-n // across)
     pixels = (((x - low) / (high - low)).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     padded = np.pad(pixels, ((0, 0), (0, tall - height), (0, wide - width), (0, 0)), mode="edge")

@@ -45,11 +45,9 @@ def classifier(shape: tuple[int, ...], kind: str, mean: Tensor, classes: int) ->
     """(B, *S) -> (B, 64) -> (B, classes); images by two convolutions of stride 2."""
     body: list[nn.Module]
     if kind == "image" and min(shape[1:]) >= 8:
-        body = [nn.Conv2d(shape[0], 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 32, 5, 2, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(7)]
-        if min(shape[1:]) < 25:
-            body = body[:-1]
-        sides = [7, 7] if min(shape[1:]) >= 25 else [-(-(-(-side // 2)) // 2) for side in shape[1:]]
-        body += [nn.Flatten(), nn.Linear(32 * sides[0] * sides[1], _WIDTH), nn.ReLU()]
+        tall, wide = (min(7, side // 4) for side in shape[1:])
+        body = [nn.Conv2d(shape[0], 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 32, 5, 2, 2), nn.ReLU()]
+        body += [nn.AdaptiveAvgPool2d((tall, wide)), nn.Flatten(), nn.Linear(32 * tall * wide, _WIDTH), nn.ReLU()]
     else:
         size = int(torch.Size(shape).numel())
         body = [nn.Flatten(), nn.Linear(size, 256), nn.ReLU(), nn.Linear(256, _WIDTH), nn.ReLU()]
@@ -57,6 +55,8 @@ def classifier(shape: tuple[int, ...], kind: str, mean: Tensor, classes: int) ->
 
 
 class _Centred(nn.Module):
+    mean: Tensor
+
     def __init__(self, mean: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", mean)

@@ -93,7 +93,7 @@ def replaced(known: Moments, p: float, values: tuple[float, ...]) -> Noise:
 
 
 class Lmmse:
-    """The linear estimate of x from y with the least mean squared error: m + Cov(x, y) Cov(y)^-1 (y - E[y]); (B, *S) -> same."""
+    """The linear estimate of x from y with the least mean squared error: m + Cov(x, y) Cov(y)^-1 (y - E[y]). (B, *S)."""
 
     def __init__(self, known: Moments, noise: Noise) -> None:
         self.mean, self.noise = known.mean, noise

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from aerun.dataset.base import Data, Split
+from aerun.dataset.mapped import some
 from aerun.evaluate.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
 from aerun.facts import Facts
 from aerun.preparation.base import Preparation
@@ -102,7 +103,7 @@ def dimension(data: Data, facts: Facts, preparation: Preparation) -> Dimension |
     if facts.tokens:
         return None
     if facts.prepared_from is not None:
-        preparation.fit(facts.units(data.train.x[:]))
+        preparation.fit(facts.units(some(data.train.x)))
     g = torch.Generator().manual_seed(0)
     rows = torch.randperm(len(data.train), generator=g)[: affordable(facts.size)]
     x: Tensor = preparation(facts.units(data.train.x.index_select(0, rows))).flatten(1)

@@ -44,7 +44,7 @@ def missing(cfg: Config) -> str:
 def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tuple[dict[str, float], bool]:
     """Figures of one run in the folder `where`, and whether it was there already, complete and with the same config."""
     folder = Folder(where)
-    reused = not fresh and _complete(folder, cfg)
+    reused = not fresh and folder.read().get("status") == "completed" and folder.holds(cfg)
     if not reused:
         if (where / "config.yaml").exists():
             shutil.rmtree(where)
@@ -55,14 +55,6 @@ def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tu
     results = folder.read()  # what is not finite stands there as null
     numbers = {k: math.nan if v is None else float(v) for k, v in results.items() if v is None or isinstance(v, int | float)}
     return {**numbers, **_measured(run, cfg, folder)}, reused
-
-
-def _complete(folder: Folder, cfg: Config) -> bool:
-    from omegaconf import OmegaConf
-
-    if folder.read().get("status") != "completed":
-        return False
-    return folder.config() == OmegaConf.to_container(OmegaConf.create(dict(cfg)))
 
 
 def _measured(run: Run, cfg: Config, folder: Folder) -> dict[str, float]:

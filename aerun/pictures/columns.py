@@ -43,7 +43,8 @@ def draw(trained: Trained, folder: Path) -> Pixels:
             ax.scatter(own[rows, j], found[rows, j], s=7, color=BLUE, alpha=0.5, linewidths=0)
             low, high = (float(v) for v in own[rows, j].aminmax())
             ax.plot([low, high], [low, high], color="black", linewidth=0.8, linestyle=":")
-            ax.set(title=f"{_short(names[j])}: R² {float(fit[j]):.3g}", xlabel="true", ylabel="reconstructed")
+            ax.set(xlabel="true", ylabel="reconstructed")
+            ax.set_title(f"{_short(names[j])}: R² {float(fit[j]):.2f}", fontsize=8.5)
             ax.locator_params(nbins=5)
         for ax in axes[len(order) :]:
             ax.axis("off")
@@ -63,4 +64,4 @@ def _values(trained: Trained) -> tuple[list[str], Tensor, Tensor]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 22 else f"{name[:21]}…"
+    return name if len(name) <= 20 else f"{name[:19]}…"

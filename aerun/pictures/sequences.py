@@ -7,7 +7,7 @@ import torch
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.draw.rows import every
-from aerun.draw.style import COLOURS, Pixels, chart, pixels
+from aerun.draw.style import COLOURS, Pixels, chart, pixels, whole
 from aerun.trained import Trained
 
 CHEAP = True
@@ -43,6 +43,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
             error = ((x_hat[i, : steps[i]] - truth[i, : steps[i]]) ** 2).mean()
             ax.set_title(f"{steps[i]} steps, mean squared error {error:.3g}")
             ax.set_xlabel("step")
+            whole(ax)
         for ax in axes[len(x) :]:
             ax.axis("off")
         handles, labels = axes[0].get_legend_handles_labels()

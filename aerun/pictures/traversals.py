@@ -40,7 +40,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     for j in best:
         cells = shown(model.decode(found.moved(j, values[:, j])), model.facts).expand(-1, 3, -1, -1)
         rows.append(Row(f"unit {j}", torch.cat([cells, signed(both[j, 1:] - both[j, :1], most)])))
-    title = f"Each unit through quantiles of its values; {len(best)} of {len(effect)} units, largest change first (orange: brighter)"
+    title = f"Each unit through quantiles of its values; {len(best)} of {len(effect)} units, largest change first"
     return sheet(rows, title, heads=[*(f"{100 * s:g} %" for s in _SHARES), "change"])
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CHEAP = True
-_SIDE, _SAMPLES = 25, 2000
+_SIDE, _SAMPLES = 19, 2000
 
 
 def unfit(model: Autoencoder, dataset: Dataset) -> str:

@@ -20,6 +20,7 @@ from aerun.trained import Trained
 WHO = ("model", "pca", "jpeg", "webp")
 _POINTS = {"coarse": 1.5, "middle": 0.5, "fine": 0.1}  # dB that quantization may cost
 METRICS = {f"{point}_{k}": better for point in _POINTS for k, better in (("bpp", "min"), ("psnr", "max"))}
+METRICS["excess"] = "min"
 _ROWS, _ELEMENTS, _PROBES, _HALVINGS = 20_000, 8_000_000, 16, 12
 
 
@@ -46,15 +47,16 @@ def unfit(model: Autoencoder, dataset: Dataset) -> str:
 def evaluate(trained: Trained) -> Outcome:
     """The first 1,000 test samples (fewer where they are large) as bytes of a real coder, decoded again from these.
 
-    Each unit of the code is rounded to multiples of a step, small where the decoder is sensitive; levels and how often they come
-    are taken from the first 20,000 training codes (fewer of large ones). Three operating points: fine, middle and coarse, with
-    steps at which rounding costs 0.1, 0.5 and 1.5 dB on validation samples; codes that are whole already (bottleneck quantized, vq)
-    have the point fine alone.
+    Each unit of the code is rounded to multiples of a step, small where the decoder is sensitive; levels and how often they
+    come are taken from the first 20,000 training codes (fewer of large ones). Three operating points: fine, middle and
+    coarse, with steps at which rounding costs 0.1, 0.5 and 1.5 dB on validation samples; codes that are whole already
+    (bottleneck quantized, vq) have the point fine alone.
 
-    bpp: bits per original element (of a grey image: per pixel); psnr in dB, pooled. Rows: model, both as they are; of the others
-    bpp is what they need for the model's psnr, and psnr what they reach with the model's bpp, between two of their own
+    bpp: bits per original element (of a grey image: per pixel); psnr in dB, pooled. Rows: model, both as they are; of the
+    others bpp is what they need for the model's psnr, and psnr what they reach with the model's bpp, between two of their own
     operating points; - where they do not go. pca: transform coding with the training covariance; jpeg, webp: on a mosaic.
-    The decoder itself and the tables are not counted.
+    excess: the largest share by which the bytes are longer than the entropy of the tables. The decoder itself and the tables
+    are not counted.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
     x, _ = first(trained, trained.data.test)
@@ -65,12 +67,12 @@ def evaluate(trained: Trained) -> Outcome:
     figures = {"model": {f"{name}_{k}": v for name, p in points.items() for k, v in zip(("bpp", "psnr"), p[:2], strict=True)}}
     for who, curve in curves.items():
         figures[who] = {k: v for name, p in points.items() for k, v in _beside(curve, name, p[0], p[1]).items()}
-    excess = max(100 * (p[0] / max(p[2], 1e-12) - 1) for p in points.values())
+    figures["model"]["excess"] = max(p[0] / max(p[2], 1e-12) - 1 for p in points.values())
     weights = sum(p.numel() for p in model.arch.decoder.parameters())
     return Outcome(
         figures,
-        f"first {len(x):,} test samples, bytes decoded bit by bit the same, {excess:.1f} % longer at most than their tables' "
-        f"entropy; bits per original element; {weights:,} weights of the decoder not counted",
+        f"first {len(x):,} test samples, bytes decoded bit by bit the same; bits per original element; "
+        f"excess: of bytes over the entropy; {weights:,} weights of the decoder not counted",
     )
 
 
@@ -93,7 +95,7 @@ def _codec(trained: Trained) -> _Codec:
 
 
 def _gains(trained: Trained) -> Tensor:
-    """sqrt of the mean squared derivative of the whole output by one element of unit j, (d,), by differences at validation samples."""
+    """Root mean squared derivative of the whole output by one element of unit j, (d,): differences at validation samples."""
     model = trained.autoencoder
     x = next(trained.batches(trained.data.val, _PROBES))
     z = model.encode(x)

@@ -28,12 +28,12 @@ def unfit(model: Autoencoder, dataset: Dataset) -> str:
 def evaluate(trained: Trained) -> Outcome:
     """At most 2,000 test samples against as many made ones, clamped to the data's range.
 
-    Rows are where codes come from, see `aerun.evaluate.samplers`: prior, gaussian, mixture, decoded by the model; pca: a Gaussian
-    in PCA of the same size, no network; real: validation samples, what a perfect generator would get (of fewer samples a larger fcd). fcd: Frechet distance
-    of features of a small classifier that is trained here, see `aerun.evaluate.features`: not comparable with an FID, nor
-    between data sets or seeds. precision, recall, density, coverage on the same features, see `aerun.evaluate.closeness`.
-    copied: share of samples that lie nearer to one of 10,000 training samples than 99 % of the test samples do; 0.01 is no
-    copying. The note says how far samples lie from those, over how far test samples do.
+    Rows are where codes come from, see `aerun.evaluate.samplers`: prior, gaussian, mixture, decoded by the model; pca: a
+    Gaussian in PCA of the same size, no network; real: validation samples, what a perfect generator would get (where there
+    are fewer of them, fcd is larger). fcd: Frechet distance of features of a small classifier that is trained here, see
+    `aerun.evaluate.features`: not an FID, nor comparable between data sets. precision, recall, density, coverage on the same
+    features, see `aerun.evaluate.closeness`. copied: share of samples that lie nearer to one of 10,000 training samples than
+    99 % of the test samples do; 0.01 is no copying. The note says how far samples lie from those, over how far test samples do.
     """
     facts, data = trained.autoencoder.facts, trained.data
     test, known = (trained.samples(some(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
@@ -47,9 +47,8 @@ def evaluate(trained: Trained) -> Outcome:
         copied = float((own < near).double().mean())
         figures[who] = {"fcd": frechet(real, embedded), **overlap(real, embedded), "copied": copied}
         ratios.append(f"{who} {float(own.median() / away.median().clamp_min(1e-12)):.2f}{_classes(found, x)}")
-    return Outcome(
-        figures, f"{len(test):,} samples each; {found.told}. Distance to training over that of test: {'; '.join(ratios)}"
-    )
+    note = f"{len(test):,} test and made samples; {found.told}. Distance to training over that of test"
+    return Outcome(figures, f"{note}: {'; '.join(ratios)}")
 
 
 def _made(trained: Trained, n: int) -> dict[str, Tensor]:

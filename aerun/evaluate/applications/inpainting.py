@@ -36,10 +36,10 @@ def unfit(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """The first 1,000 test samples (fewer where they are large), once with holes drawn as in training and once with a hole in the
+    """The first 1,000 test samples (fewer where they are large), once with holes drawn as in training and once with one in the
     middle, 10/28 of each side (of sequences: of the steps). Only what is hidden is taken from the restored sample.
 
-    psnr and centre_psnr: pooled over hidden elements, in dB, for the two kinds of holes. whole_psnr: of the whole sample with the
+    psnr and centre_psnr: pooled over hidden elements, in dB, for the two kinds of holes. whole_psnr: of whole samples with the
     holes of training, which flatters, for what is visible is right anyway. Rows: zero; mean, the training mean; copy, the same
     place of that of the first 20,000 training samples which is nearest in what is visible; lmmse, the mean of a Gaussian
     with the training covariance given what is visible (not above 4,096 features).

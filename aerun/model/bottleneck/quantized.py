@@ -35,9 +35,7 @@ class Quantized(Bottleneck):
         self.rate = at_least("model.bottleneck.rate", rate, 0)
         parts = integer("model.bottleneck.mixture", mixture, 1)
         self.weight = nn.Parameter(torch.zeros(latent_dim, parts))
-        self.centre = nn.Parameter(
-            torch.linspace(-1, 1, parts).repeat(latent_dim, 1) if parts > 1 else torch.zeros(latent_dim, 1)
-        )
+        self.centre = nn.Parameter((torch.arange(parts) - (parts - 1) / 2).repeat(latent_dim, 1))
         self.width = nn.Parameter(torch.full((latent_dim, parts), math.log(math.e - 1)))  # softplus of it is 1
 
     @property

@@ -1,0 +1,88 @@
+"""`aerun show RUN`: what a run is, in one screen."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aerun.use.model import Model
+
+
+def run(argv: list[str]) -> int:
+    """The verb."""
+    parser = argparse.ArgumentParser(
+        prog="aerun show",
+        description="What a run is, in one screen: its command, its model, its data, its figures, and what can be asked of it.",
+        epilog="example: aerun show outputs/runs/RUN",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a sweep's: its best run")
+    parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
+    parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
+    args = parser.parse_args(argv)
+
+    from aerun.use.loading import load
+
+    model = load(args.run, args.weights, args.trust)
+    for name, line in _lines(model):
+        print(f"{name:<10} {line}")
+    return 0
+
+
+def _lines(model: "Model") -> list[tuple[str, str]]:
+    """Name and content of each line."""
+    from aerun.compose import option
+
+    ae, facts, about = model.autoencoder, model.facts, model.folder.read("run.json")
+    span = "unbounded" if facts.low is None else f"{facts.low * facts.unit:g} to {(facts.high or 0) * facts.unit:g}"
+    shape = " x ".join(map(str, facts.stored)) + (" at most" if facts.ragged else "")
+    terms = [f"{k} (weight {ae.weight(k, None):g})" for k in ae.terms] or ["none"]
+    parts = (
+        f"{room}={option(part)}"
+        for room, part in (("arch", ae.arch), ("bottleneck", ae.bottleneck), ("corruption", ae.corruption), ("loss", ae.loss))
+    )
+    weights = sum(p.numel() for p in ae.own_parameters())
+    return [
+        ("run", str(model.folder.path)),
+        ("command", str(about.get("command", "unknown"))),
+        ("model", f"{model.name}: {', '.join(parts)}"),
+        ("regularizer", ", ".join(terms)),
+        ("code", f"{' x '.join(map(str, model.code_shape))} numbers; {weights:,} parameters"),
+        ("data", f"{facts.kind} {shape}, {span} ({_data(model)})"),
+        *_figures(model.results),
+        ("asks", f"aerun {', '.join(_fitting(model))} {model.folder.path} ..."),
+    ]
+
+
+def _data(model: "Model") -> str:
+    settings = model.config.get("dataset") or {}
+    name = str(settings.get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
+    return f"{name} {settings['path']}" if settings.get("path") else name
+
+
+def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
+    if results.get("status") != "completed":
+        return [("status", str(results.get("status", "unknown")))]
+    told = [
+        (
+            "status",
+            f"completed {results.get('started', '')}, {results.get('epochs')} epochs, aerun {results.get('versions/aerun')}",
+        )
+    ]
+    figures = [
+        f"{name} {results[key]:.4g}"
+        for name, key in (("SE", "test/se"), ("PCA", "pca/se"), ("mean", "mean/se"))
+        if key in results
+    ]
+    return [*told, ("test", f"squared error per sample: {', '.join(figures)}")]
+
+
+def _fitting(model: "Model") -> list[str]:
+    """Verbs that make sense for this run."""
+    from aerun.compose import option
+    from aerun.model.corruption.base import Hiding
+    from aerun.use.verbs import VERBS
+
+    corruption = model.autoencoder.corruption
+    without = {"denoise"} if option(corruption) == "none" else set()
+    without |= set() if isinstance(corruption, Hiding) and not model.facts.tokens else {"inpaint"}
+    return [v for v in VERBS if v not in without]

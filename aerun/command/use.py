@@ -1,0 +1,163 @@
+"""`aerun encode RUN FILE... --output FILE` and the other verbs of a trained model."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aerun.errors import AerunError
+from aerun.use.verbs import VERBS, Verb
+
+if TYPE_CHECKING:
+    from aerun.use.model import Model
+    from aerun.use.reading import Piece, Reader
+    from aerun.use.writing import Writer
+
+
+def run(word: str, argv: list[str]) -> int:
+    """One verb."""
+    verb = VERBS[word]
+    args = _parser(word, verb).parse_intermixed_args(argv)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+
+    from aerun.use.loading import load
+
+    model = load(args.run, args.weights, args.trust)
+    from aerun.use.reading import Reader
+    from aerun.use.writing import written
+
+    settings = model.config.get("dataset")
+    reader = Reader(
+        model.form,
+        settings if isinstance(settings, dict) else {},
+        model.rows,
+        getattr(args, "key", None),
+        getattr(args, "resize", False),
+    )
+    _refuse_same(args)
+    done = 0
+    with written(args.output, _about(model)) as writer:
+        for piece in _pieces(verb, args, model, reader):
+            done += _answer(verb, args, model, piece, writer)
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r{done:,} samples")
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\033[K")
+    if args.output != "-":
+        print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
+    return 0
+
+
+def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"aerun {word}",
+        description=verb.about,
+        epilog=f"example: aerun {word} outputs/runs/RUN {verb.example}",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a sweep's: its best run")
+    if verb.reads == "samples":
+        what = "what the run was trained on: npy, npz, idx, images, csv, parquet, wav, text, folders; - is standard input"
+        parser.add_argument("files", nargs="+", metavar="FILE", help=what)
+    elif verb.reads == "codes":
+        parser.add_argument("files", nargs=1, metavar="CODES", help="npz, npy, csv or parquet")
+    elif verb.reads == "pairs":
+        parser.add_argument("files", nargs=2, metavar="FILE", help="files with equally many samples")
+    parser.add_argument(
+        "--output", required=True, metavar="FILE", help="npz, npy, csv, tsv, parquet, txt, png or wav; DIR/; - is csv"
+    )
+    for flag, settings in verb.flags:
+        parser.add_argument(flag, **settings)
+    if verb.reads != "nothing":
+        parser.add_argument("--key", metavar="NAME", help="the array of files that hold several (default: x, or z of codes)")
+    if verb.reads in ("samples", "pairs"):
+        parser.add_argument("--resize", action="store_true", help="bring images of other sizes to the one of training")
+    parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
+    parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
+    return parser
+
+
+def _refuse_same(args: argparse.Namespace) -> None:
+    """AerunError where the output is one of the inputs."""
+    for name in getattr(args, "files", []):
+        if (
+            name != "-"
+            and args.output != "-"
+            and Path(name).exists()
+            and Path(args.output).exists()
+            and Path(name).samefile(args.output)
+        ):
+            raise AerunError(f"--output {args.output}: is what is read.")
+
+
+def _about(model: "Model") -> dict[str, Any]:
+    """What pictures and sounds need to know."""
+    facts, settings = model.facts, model.config.get("dataset") or {}
+    low, high = (None if v is None else v * facts.unit for v in (facts.low, facts.high))
+    return {"kind": facts.kind, "low": low, "high": high, "rate": settings.get("rate")}
+
+
+def _pieces(verb: Verb, args: argparse.Namespace, model: "Model", reader: "Reader") -> Iterator["Piece"]:
+    from aerun.use.reading import Piece
+
+    if verb.reads == "nothing":
+        yield Piece(None, "", 1)
+    elif verb.reads == "codes":
+        from aerun.use.code_files import codes_of
+
+        yield from codes_of(Path(args.files[0]), args.key, model.rows)
+    elif verb.reads == "pairs":
+        yield _pair(args, reader)
+    else:
+        if "index" in args:
+            args.search = _search(model, reader, args)
+        yield from reader.pieces(args.files)
+
+
+def _pair(args: argparse.Namespace, reader: "Reader") -> "Piece":
+    from aerun.use.reading import Piece, joined
+
+    sides = [joined([p.x for p in reader.pieces([name])]) for name in args.files]
+    return Piece(tuple(sides), " and ".join(args.files), 1)
+
+
+def _search(model: "Model", reader: "Reader", args: argparse.Namespace) -> Any:
+    """Places and distances for queries, the index encoded once."""
+    import torch
+
+    stored = (model.form.taken(piece.x)[0] for piece in reader.pieces(args.index))
+    base = torch.cat([model.codes_of(part) for part in stored])
+    if not 1 <= args.k <= len(base):
+        raise AerunError(f"--k {args.k}: the index holds {len(base)} samples.")
+
+    def search(x: Any) -> tuple[Any, Any]:
+        asked, way = model.form.taken(x)
+        return model.nearest(base, model.codes_of(asked), args.k, args.metric, way)
+
+    return search
+
+
+def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece", writer: "Writer") -> int:
+    import numpy as np
+
+    if "mask" in args:
+        from aerun.use.mask_files import Masks
+
+        args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
+        args.hidden = args.masks.next(len(piece))
+    try:
+        found = verb.run(model, piece.x, args)
+    except AerunError as e:
+        where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
+        raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
+    arrays = {k: np.asarray(v) for k, v in found.items()}
+    count = len(next(iter(arrays.values())))
+    if piece.names:
+        arrays = {**({} if _is_picture(args.output) else {"file": np.asarray(piece.names)}), **arrays}
+    writer.add({k: v for k, v in arrays.items() if k != "file" or not args.output.endswith((".npy", ".txt"))})
+    return count
+
+
+def _is_picture(output: str) -> bool:
+    return output.endswith((".png", ".wav", "/"))

@@ -1,0 +1,75 @@
+"""The planned jobs of a sweep, in the file sweep.json of its folder."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aerun.errors import AerunError
+from aerun.folder import Folder, write
+
+FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """command: as it was typed. jobs: name of a job's folder -> its overrides; empty where a search draws them as it goes."""
+
+    command: str
+    jobs: Mapping[str, Sequence[str]]
+
+    def save(self, folder: Path) -> None:
+        """Write it down, whole or not at all. AerunError where the folder cannot be written."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder / FILE, json.dumps({"command": self.command, "jobs": dict(self.jobs)}, indent=1) + "\n")
+        except OSError as e:
+            raise AerunError(
+                f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.sweep.dir=DIR."
+            ) from e
+
+
+def read(folder: Path) -> Grid | None:
+    """The grid of a sweep's folder, None where it has none."""
+    found = Folder(folder).read(FILE)
+    if not isinstance(found.get("jobs"), dict):
+        return None
+    return Grid(str(found.get("command", "")), {str(k): [str(o) for o in v] for k, v in found["jobs"].items()})
+
+
+def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
+    """The grid that this folder is to hold: what was planned, and with `extend` what was planned there before as well.
+
+    AerunError where the folder belongs to another grid and `extend` was not asked for.
+    """
+    before = read(folder)
+    if before is None or set(before.jobs) == set(planned.jobs):
+        return planned
+    new, gone = (len(set(a) - set(b)) for a, b in ((planned.jobs, before.jobs), (before.jobs, planned.jobs)))
+    if not extend:
+        raise AerunError(
+            f"{folder} belongs to another grid: {new} jobs of this command are not in it, {gone} of its jobs are not in this "
+            f"command. sweep.extend=true adds to it, another sweep=NAME leaves it alone. It was: {before.command}"
+        )
+    return Grid(planned.command, {**before.jobs, **planned.jobs})
+
+
+def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any], list[tuple[list[str], str]]]:
+    """(overrides, results) of every completed job and (overrides, reason) of every other, read from their folders."""
+    finished, failed = [], []
+    for name, typed in (jobs or found_in(folder)).items():
+        results = Folder(folder / name).read()
+        status = results.get("status", "not begun")
+        if status == "completed":
+            finished.append((list(typed), results))
+        else:
+            failed.append((list(typed), str(results.get("error", status))))
+    return finished, failed
+
+
+def found_in(folder: Path) -> dict[str, list[str]]:
+    """The jobs that a search has drawn so far: folders of runs, with the overrides that they were started with."""
+    paths = sorted(p.parent for p in folder.glob("*/results.json"))
+    return {p.name: shlex.split(str(Folder(p).read("run.json").get("command", f"aerun {p.name}")))[1:] for p in paths}

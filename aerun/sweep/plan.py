@@ -1,0 +1,82 @@
+"""What a multirun is going to do, known and written down before Hydra starts it."""
+
+import importlib.util
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+
+from aerun.checks import integer
+from aerun.errors import AerunError
+from aerun.paths import config_dir
+from aerun.sweep.grid import Grid, settle
+
+_SHORT = re.compile(r"^\+?sweep=")
+_GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+def spelt_out(argv: Sequence[str]) -> list[str]:
+    """sweep=NAME -> sweep.name=NAME."""
+    return [_SHORT.sub("sweep.name=", word) for word in argv]
+
+
+def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> tuple[Path, Grid, list[str]] | None:
+    """(folder, grid, further overrides for Hydra) of a multirun, None for anything else; the grid is then written down.
+
+    name_of: a job's overrides -> its folder's name. AerunError for a grid that may not be run.
+    """
+    typed = get_args_parser().parse_args(list(argv))
+    if not typed.multirun or typed.cfg or typed.info or typed.shell_completion:
+        return None
+    parser = OverridesParser.create()
+    fixed = [str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()]
+    cfg = _composed(fixed, typed.config_dir)
+    folder, more = Path(str(cfg.hydra.sweep.dir)), list[str]()
+    if cfg.sweep.name is not None:
+        folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name))
+    more += [f"hydra.sweep.dir='{folder}'", *_launching(cfg)]
+    tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
+    if str(cfg.hydra.sweeper._target_) == _GRID:
+        params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
+        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *tasks]), None)
+    else:
+        jobs = []
+    grid = settle(folder, Grid(command, {name_of(job): job for job in jobs}), bool(cfg.sweep.extend))
+    grid.save(folder)
+    return folder, grid, more
+
+
+def _composed(overrides: Sequence[str], own: str | None) -> DictConfig:
+    from hydra import compose, initialize_config_dir
+
+    if own is not None:
+        overrides = [*overrides, f"hydra.searchpath=[file://{Path(own).resolve()}]"]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=True)
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[\w][\w.+-]*", name):
+        raise AerunError(f"sweep={name}: a name is letters, digits, and . + - _ behind the first.")
+    return name
+
+
+def _launching(cfg: DictConfig) -> list[str]:
+    """Overrides that run sweep.jobs jobs at the same time, each on its share of the cores."""
+    jobs = integer("sweep.jobs", cfg.sweep.jobs, 1)
+    if jobs == 1:
+        return []
+    if (
+        importlib.util.find_spec("hydra_plugins") is None
+        or importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None
+    ):
+        raise AerunError(f"sweep.jobs={jobs} needs joblib's launcher: pip install 'aerun[joblib]'")
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]

@@ -1,0 +1,185 @@
+"""The verbs of a trained model: what each reads, what it can be told, and what it answers. Imports no torch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from aerun.use.model import Model
+
+Answer = Mapping[str, Any]
+Flag = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), or nothing. answers:
+    samples, codes
+    or rows. run: the answer to one piece, arrays by name. example: what stands behind `aerun NAME RUN`."""
+
+    line: str
+    about: str
+    example: str
+    reads: str
+    answers: str
+    run: "Callable[[Model, Any, Namespace], Answer]"
+    flags: tuple[Flag, ...] = ()
+
+
+def _samples(x: Any) -> Answer:
+    """Samples by the name that files have for them; tables by their columns."""
+    if isinstance(x, Mapping):
+        return x
+    return {"text": x} if isinstance(x, list) else {"x": x}
+
+
+def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
+    score = model.score(x)
+    limit = args.threshold if args.threshold is not None else model.threshold(args.alpha)
+    found = {"score": score, "threshold": score * 0 + limit, "anomaly": score > limit}
+    return {**found, "errors": model.errors(x)} if args.map else found
+
+
+def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
+    return _samples(model.generate(args.count, args.seed, args.sampler))
+
+
+def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
+    first, last = x
+    return _samples(model.interpolate(first, last, args.steps, args.way))
+
+
+def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
+    return _samples(model.traverse(x, args.unit, args.values))
+
+
+_SEED: Flag = ("--seed", {"type": int, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
+
+VERBS: dict[str, Verb] = {
+    "encode": Verb(
+        "samples to codes",
+        "The deterministic codes of samples, as array z or columns z1, z2, ...",
+        "samples.npy --output codes.npz",
+        "samples",
+        "codes",
+        lambda model, x, args: {"z": model.encode(x)},
+    ),
+    "decode": Verb(
+        "codes to samples",
+        "Samples from codes: array z of npz, npy, or columns z1, z2, ... of csv or parquet.",
+        "codes.npz --output samples.npz",
+        "codes",
+        "samples",
+        lambda model, x, args: _samples(model.decode(x)),
+    ),
+    "reconstruct": Verb(
+        "samples, as they come back from their codes",
+        "What is left of samples after the code, within the range of the data.",
+        "samples.npy --output again.npz",
+        "samples",
+        "samples",
+        lambda model, x, args: _samples(model.reconstruct(x)),
+    ),
+    "denoise": Verb(
+        "noisy samples to clean ones",
+        "Noise removed by a run that was trained to do it, such as model=denoising.",
+        "noisy.npy --output clean.npz",
+        "samples",
+        "samples",
+        lambda model, x, args: _samples(model.denoise(x)),
+    ),
+    "inpaint": Verb(
+        "fill in what is hidden",
+        "What a mask hides, or what is missing (NaN, empty cells), filled in by a run that was trained with holes, such as "
+        "model=inpainting. All else stays as it is.",
+        "broken.npy --mask mask.npy --output whole.npz",
+        "samples",
+        "samples",
+        lambda model, x, args: _samples(model.inpaint(x, args.hidden)),
+        (
+            (
+                "--mask",
+                {"metavar": "FILE", "help": "npy, npz or an image: not 0 where hidden; one for all samples, or one each"},
+            ),
+        ),
+    ),
+    "generate": Verb(
+        "new samples",
+        "Samples decoded from drawn codes.",
+        "--count 64 --output new.npz",
+        "nothing",
+        "samples",
+        _generated,
+        (
+            ("--count", {"type": int, "default": 64, "metavar": "N", "help": "how many (default: 64)"}),
+            _SEED,
+            (
+                "--sampler",
+                {
+                    "choices": ("auto", "prior", "gaussian", "mixture"),
+                    "default": "auto",
+                    "help": "where codes come from: the prior, a Gaussian fitted to training codes, a mixture "
+                    "of ten (reads the "
+                    "training data); auto: the prior where codes were trained to follow it, else gaussian",
+                },
+            ),
+        ),
+    ),
+    "interpolate": Verb(
+        "from one sample to another through the code",
+        "Rows of samples between those of FILE A and those of FILE B, the first with the first, and so on.",
+        "a.npy b.npy --steps 9 --output between.npz",
+        "pairs",
+        "samples",
+        _between,
+        (
+            (
+                "--steps",
+                {"type": int, "default": 9, "metavar": "N", "help": "samples in a row, both ends included (default: 9)"},
+            ),
+            ("--way", {"choices": ("linear", "spherical"), "default": "linear", "help": "straight lines, or great circles"}),
+        ),
+    ),
+    "traverse": Verb(
+        "what one unit of the code does",
+        "Each sample with one unit of its code moved through values.",
+        "samples.npy --unit 0 --output moved.npz",
+        "samples",
+        "samples",
+        _moved,
+        (
+            ("--unit", {"type": int, "required": True, "metavar": "J", "help": "number of the unit, from 0"}),
+            ("--values", {"type": float, "nargs": "+", "metavar": "V", "help": "default: 7 quantiles of it in training"}),
+        ),
+    ),
+    "score": Verb(
+        "how unusual samples are, and which are anomalies",
+        "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. The "
+        "threshold is the score "
+        "that a share ALPHA of the run's validation samples exceeds.",
+        "samples.npy --output scores.csv",
+        "samples",
+        "rows",
+        _scored,
+        (
+            ("--alpha", {"type": float, "default": 0.05, "metavar": "A", "help": "share of false alarms (default: 0.05)"}),
+            ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
+            ("--map", {"action": "store_true", "help": "also the error of each element (errors): png shows it as heat maps"}),
+        ),
+    ),
+    "retrieve": Verb(
+        "the nearest samples of an index",
+        "For each sample the K of an index whose codes are nearest: their places in it (from 0) and distances.",
+        "queries.npy --index samples.npy --k 5 --output near.csv",
+        "samples",
+        "rows",
+        lambda model, x, args: dict(zip(("place", "distance"), args.search(x), strict=True)),
+        (
+            ("--index", {"nargs": "+", "required": True, "metavar": "FILE", "help": "files to search in"}),
+            ("--k", {"type": int, "default": 10, "metavar": "K", "help": "how many (default: 10)"}),
+            ("--metric", {"choices": ("euclidean", "cosine"), "default": "euclidean", "help": "distance between codes"}),
+        ),
+    ),
+}

@@ -1,0 +1,126 @@
+"""Data larger than memory: `python scripts/streaming.py [--megabytes 200] [--rounds 3] [--json FILE]`.
+
+Trains on an npy file and on a folder of images of five times the allowed `dataset.memory`, in memory and from a warm disk, in
+turns, each in a process of its own. Shown: samples per second (the median over rounds) of whole epochs, and how much the
+resident memory of the process grew from just before the data were read to its peak in training, in megabytes.
+"""
+
+import argparse
+import json
+import logging
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIDE = 128  # of images
+WIDTH = 512  # numbers of a row
+
+
+def resident(name: str) -> float:
+    """VmRSS (now) or VmHWM (at most so far) of this process, in megabytes."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024 / 1e6
+
+
+def forget_peak() -> None:
+    """Let VmHWM begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def child(overrides: list[str]) -> None:
+    """One training; prints what it measured as JSON."""
+    logging.disable()
+    trained("trainer=smoke")  # libraries take their memory now
+    forget_peak()
+    before = resident("VmRSS")
+    speed = trained(*overrides, "trainer.max_epochs=3", "model.latent_dim=16", "model.arch.hidden=[128]")
+    print(json.dumps({"speed": speed, "grown_mb": resident("VmHWM") - before}))
+
+
+def trained(*overrides: str) -> float:
+    """Samples per second of the fastest epoch but the first."""
+    from benchmark import config
+
+    from aerun.build import build
+    from aerun.trainer.base import Job
+
+    cfg = config(*overrides)
+    plan = build(cfg)
+    data = plan.dataset.load()
+    plan.autoencoder.start_from(data.train.x)
+    with tempfile.TemporaryDirectory() as folder:
+        plan.trainer.fit(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, 0, Path(folder), cfg), False)
+        rows = (Path(folder) / "metrics.csv").read_text().splitlines()
+    column = rows[0].split(",").index("samples_per_second")
+    return max(float(row.split(",")[column]) for row in rows[2:] or rows[1:])
+
+
+def table(path: Path, megabytes: int) -> list[str]:
+    """An npy file of so many megabytes of 32-bit numbers, written piece by piece."""
+    rows, g = int(megabytes * 1e6) // (4 * WIDTH), np.random.default_rng(0)
+    file = np.lib.format.open_memmap(path / "x.npy", mode="w+", dtype=np.float32, shape=(rows, WIDTH))
+    for first in range(0, rows, 4096):
+        file[first : first + 4096] = g.normal(size=file[first : first + 4096].shape)
+    file.flush()
+    return ["dataset=array", f"dataset.path={path / 'x.npy'}"]
+
+
+def images(path: Path, megabytes: int) -> list[str]:
+    """A folder of grey images that decode to so many megabytes."""
+    g = np.random.default_rng(0)
+    for i in range(int(megabytes * 1e6) // SIDE**2):
+        where = path / "images" / f"{i // 1000:03}"
+        where.mkdir(parents=True, exist_ok=True)
+        small = Image.fromarray(g.integers(0, 255, (8, 8), dtype=np.uint8)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        small.save(where / f"{i:06}.jpg")
+    return ["dataset=images", f"dataset.path={path / 'images'}"]
+
+
+def measured(overrides: list[str]) -> dict[str, float]:
+    """`child` in a process of its own."""
+    command = [sys.executable, __file__, "--child", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=int, default=200, help="dataset.memory; the data take five times as much")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        child(args.child)
+        return
+    report: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for kind, make in (("array", table), ("images", images)):
+            base = [*make(Path(name), 5 * args.megabytes), f"dataset.cache={name}/cache"]
+            ways = {"memory": "dataset.memory=1000", "disk": f"dataset.memory={args.megabytes / 1000}"}
+            measured([*base, ways["disk"]])  # copies or decodes, once, and warms the disk
+            rounds = [{way: measured([*base, more]) for way, more in ways.items()} for _ in range(args.rounds)]
+            report[kind] = {
+                "allowed_mb": args.megabytes,
+                "data_mb": 5 * args.megabytes,
+                **{f"{way}/{k}": statistics.median(r[way][k] for r in rounds) for way in ways for k in rounds[0][way]},
+            }
+            report[kind]["speed_ratio"] = report[kind]["disk/speed"] / report[kind]["memory/speed"]
+            print(kind, json.dumps(report[kind], indent=1), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

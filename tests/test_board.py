@@ -1,0 +1,174 @@
+"""`aerun board`: TensorBoard on the runs, looked at in a real browser."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+
+import pytest
+
+from aerun.command import board
+from aerun.errors import TrainingError
+from tests.browser import CHROMIUM, page
+from tests.shell import here, start
+
+RUNS = {"plain": [], "sparse": ["model=sparse", "reg.lambda=0.02"]}
+in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with two short runs of different settings in outputs/."""
+    path = tmp_path_factory.mktemp("board")
+    for name, overrides in RUNS.items():
+        told = here(path, *overrides, "trainer=smoke", "trainer.max_epochs=2", f"hydra.run.dir=outputs/{name}")
+        assert told.code == 0, told.err
+    return path
+
+
+@pytest.fixture(scope="module")
+def served(work):
+    """The address of a board on them, and what it said."""
+    process = start(work, "board")
+    line = process.stdout.readline()
+    assert re.fullmatch(r"2 runs of outputs at http://\S+ \(Ctrl-C ends\)\n", line), line + process.stderr.read()
+    yield line.split()[5]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not err
+
+
+def asked(url, route, body=None):
+    """An answer of the server."""
+    request = urllib.request.Request(url + route, json.dumps(body).encode() if body else None)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_both_runs_are_served_with_all_their_epochs_and_pictures(served):
+    """Not just those that TensorBoard keeps by default; and 0, `all` to one of its readers, is none to the other."""
+    scalars, images = asked(served, "data/plugin/scalars/tags"), asked(served, "data/plugin/images/tags")
+    assert set(scalars) == set(images) == set(RUNS)
+    assert "Results/pca_ratio" in scalars["plain"]
+    assert len(asked(served, "data/plugin/scalars/scalars?run=plain&tag=val/mse")) == 2
+    assert len(asked(served, "data/plugin/images/images?run=plain&tag=reconstructions&sample=0")) == 2
+    assert asked(served, "data/plugin/projector/runs") == sorted(RUNS)
+
+
+def test_hparams_have_the_settings_of_every_run_and_the_results_first(served):
+    """A setting that only the second run has is a column too, and what differs is marked."""
+    found = asked(served, "data/plugin/hparams/experiment", {"experimentName": "", "includeMetrics": True})
+    differs = {h["name"] for h in found["hparamInfos"] if h.get("differs")}
+    assert {"model", "lambda", "latent_dim"} <= differs
+    assert "seed" not in differs
+    assert "reg.terms.l1" in {h["name"] for h in found["hparamInfos"]}
+    first = [m["name"]["tag"] for m in found["metricInfos"][:5]]
+    assert [t.partition("/")[0] for t in first] == ["Results"] * len(first)
+    assert {"Results/objective", "Results/pca_ratio", "Results/test/se", "Results/val/mse"} <= set(first)
+
+
+@pytest.fixture(scope="module")
+def tab(served):
+    """One browser for all pages."""
+    with page() as found:
+        yield found
+
+
+@in_chromium
+def test_scalars_are_drawn(served, tab):
+    tab.go(f"{served}#timeseries")
+    assert tab.until(lambda: "Results/objective" in tab.words())
+    assert all(run in tab.words() for run in RUNS)
+    assert tab.until(lambda: tab.count("CANVAS", "e.width > 100") > 0)
+
+
+@in_chromium
+def test_custom_scalars_group_the_terms(served, tab):
+    tab.go(f"{served}#custom_scalars")
+    assert tab.until(lambda: "reg_w/l1" in tab.words())
+    assert tab.until(lambda: tab.count("VZ-LINE-CHART2") >= 3)
+
+
+@in_chromium
+def test_images_are_loaded(served, tab):
+    tab.go(f"{served}#images")
+    assert tab.until(lambda: tab.count("IMG", "e.naturalWidth > 100") >= 6)
+    assert "pictures/activations" in tab.words()
+
+
+@in_chromium
+def test_hparams_table_compares_the_runs(served, tab):
+    tab.go(f"{served}#hparams")
+    assert tab.until(lambda: "Results/objective" in tab.words() and "Trial ID" in tab.words())
+    assert tab.until(lambda: all(word in tab.words() for word in (*RUNS, "0.020000", "model.bottleneck")))
+
+
+@in_chromium
+def test_projector_shows_the_codes(served, tab):
+    tab.go(f"{served}#projector")
+    assert tab.until(lambda: re.search(r"Points: 270", tab.words()))
+    assert "projector/labels.tsv" in tab.words()
+    assert tab.until(lambda: tab.count("CANVAS", "e.width > 100") > 0)
+
+
+# -- what cannot work ----------------------------------------------------------------------------------------------------
+
+
+def test_without_runs_it_says_so(tmp_path):
+    (tmp_path / "empty").mkdir()
+    told = here(tmp_path, "board")
+    assert (told.code, told.err) == (
+        2,
+        "aerun: error: outputs: no such folder. Give the one that holds the runs: aerun board DIR.\n",
+    )
+    told = here(tmp_path, "board", "empty")
+    assert told.code == 2
+    assert "empty: holds no runs" in told.err
+
+
+def test_a_port_in_use_is_told_in_a_line(work):
+    with socket.create_server(("localhost", 0)) as taken:
+        told = here(work, "board", "--port", str(taken.getsockname()[1]))
+    assert told.code == 2
+    assert "is in use" in told.err
+    assert told.err.count("\n") == 1
+    assert here(work, "board", "--port", "70000").code == 2
+
+
+def test_a_tensorboard_that_cannot_start_is_told_in_a_line(work, monkeypatch):
+    from tensorboard import program
+
+    def refuse(self, **kwargs):
+        raise program.TensorBoardServerException("no such host\nand more")
+
+    monkeypatch.setattr(program.TensorBoard, "launch", refuse)
+    told = here(work, "board")
+    assert (told.code, told.err) == (1, "aerun: error: TensorBoard cannot start: no such host\n")
+
+
+def test_a_broken_tensorboard_is_told_in_a_line(work, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(TrainingError, match="TensorBoard cannot be imported"):
+        board._served(work, None)
+
+
+def test_it_leaves_nothing_running_and_writes_nothing(work):
+    """Not even where the shell ignores Ctrl-C for what it starts in the background."""
+    before = sorted(str(p) for p in work.rglob("*"))
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' INT; exec python -m aerun board outputs"], cwd=work, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert "2 runs" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert sorted(str(p) for p in work.rglob("*")) == before

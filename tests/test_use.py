@@ -1,0 +1,411 @@
+"""A run's folder in, an answer out: the verbs and `aerun.load` say the same, in the data's own units."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import aerun
+from aerun.errors import AerunError
+from tests.shell import here
+
+QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
+
+
+def read(path):
+    with path.open() as f:
+        return list(csv.reader(f))
+
+
+def records(path):
+    with path.open() as f:
+        return list(csv.DictReader(f))
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with runs and files; `work.run(NAME, OVERRIDES)` trains once."""
+    return Work(tmp_path_factory.mktemp("use"))
+
+
+class Work:
+    def __init__(self, path):
+        self.path = path
+        rng = np.random.default_rng(0)
+        np.save(path / "x.npy", rng.integers(0, 17, (40, 1, 8, 8)).astype(np.uint8))
+        words = ["low", "high", "", "middle"]
+        lines = [f"{rng.normal():.6g},{words[i % 4]},2024-01-{i % 28 + 1:02d},{i}" for i in range(120)]
+        (path / "t.csv").write_text("\n".join(["a,level,day,b", *lines]) + "\n")
+
+    @property
+    def x(self):
+        return np.load(self.path / "x.npy")
+
+    def run(self, name, *overrides, **settings):
+        if not (self.path / name).exists():
+            aerun.train(*QUICK, *overrides, folder=self.path / name, **settings)
+        return aerun.load(self.path / name)
+
+    def __call__(self, *args):
+        return here(self.path, *args)
+
+    def done(self, *args):
+        told = self(*args)
+        assert told.code == 0, told.err
+        return told
+
+
+@pytest.fixture(scope="module")
+def vae(work):
+    return work.run("vae", model="vae")
+
+
+# -- one answer, whoever asks ----------------------------------------------------------------------------------------
+
+
+def test_verb_and_python_say_the_same(work, vae):
+    work.done("encode", "vae", "x.npy", "--output", "z.npz")
+    work.done("encode", "vae", "x.npy", "--output", "z.csv")
+    z = vae.encode(work.x)
+    np.testing.assert_array_equal(np.load(work.path / "z.npz")["z"], z)
+    rows = read(work.path / "z.csv")
+    assert rows[0] == [f"z{i + 1}" for i in range(8)]
+    np.testing.assert_array_equal(np.array(rows[1:], dtype=np.float32), z)
+    for codes in ("z.npz", "z.csv"):
+        work.done("decode", "vae", codes, "--output", "back.npy")
+        np.testing.assert_allclose(np.load(work.path / "back.npy"), vae.decode(z), atol=1e-5)
+
+
+def test_score_is_the_squared_error_of_evaluation(work, vae):
+    """The mean over elements, in the units the model works in; the threshold is a quantile of validation scores."""
+    x = torch.from_numpy(work.x).float() / 16
+    expected = (vae.autoencoder(x) - x).double().square().flatten(1).mean(1)
+    np.testing.assert_allclose(vae.score(work.x), expected, rtol=1e-5)
+    np.testing.assert_allclose(vae.errors(work.x).reshape(40, -1).mean(1), expected, rtol=1e-5)
+    work.done("score", "vae", "x.npy", "--alpha", "0.2", "--output", "s.csv")
+    rows = records(work.path / "s.csv")
+    np.testing.assert_allclose([float(r["score"]) for r in rows], vae.score(work.x), rtol=1e-7)
+    limit = vae.threshold(0.2)
+    assert float(rows[0]["threshold"]) == pytest.approx(limit)
+    assert [r["anomaly"] for r in rows] == [str(int(s > limit)) for s in vae.score(work.x)]
+
+
+def test_threshold_lets_a_share_of_validation_samples_pass(vae, digits):
+    score = vae.score(digits.val.x.numpy())
+    for alpha in (0.5, 0.1, 0.02):
+        assert np.mean(score > vae.threshold(alpha)) == pytest.approx(alpha, abs=1.5 / len(score))
+    assert vae.threshold(0) == pytest.approx(score.max())
+    with pytest.raises(AerunError, match="alpha=2"):
+        vae.threshold(2)
+
+
+def test_answers_come_as_samples_did(vae, work):
+    x = work.x
+    assert vae.reconstruct(x).dtype == np.uint8
+    assert vae.reconstruct(x.astype(np.float32)).dtype == np.float32
+    found = vae.reconstruct(torch.from_numpy(x))
+    assert isinstance(found, torch.Tensor)
+    assert found.dtype == torch.uint8
+    np.testing.assert_array_equal(found, vae.reconstruct(x))
+    np.testing.assert_array_equal(vae.encode(x[:, 0]), vae.encode(x))  # grey images without their channel
+    assert vae.reconstruct(x).max() <= 16
+
+
+def test_pieces_do_not_matter(work, vae, monkeypatch):
+    """P: larger inputs are worked on in pieces; the answer is that of the whole."""
+    whole = vae.score(work.x), vae.encode(work.x)
+    monkeypatch.setattr(type(vae), "rows", 7)
+    np.testing.assert_allclose(vae.score(work.x), whole[0], rtol=1e-6)
+    np.testing.assert_allclose(vae.encode(work.x), whole[1], atol=1e-6)
+    work.done("score", "vae", "x.npy", "--output", "pieces.npz", "--map")
+    found = np.load(work.path / "pieces.npz")
+    np.testing.assert_allclose(found["score"], whole[0], rtol=1e-6)
+    assert found["errors"].shape == (40, 1, 8, 8)
+    work.done("encode", "vae", "x.npy", "--output", "pieces.npy")
+    np.testing.assert_allclose(np.load(work.path / "pieces.npy"), whole[1], atol=1e-6)
+
+
+# -- codes -----------------------------------------------------------------------------------------------------------
+
+
+def test_generate_follows_its_seed(vae):
+    a, b = vae.generate(5, seed=3), vae.generate(5, seed=3)
+    np.testing.assert_array_equal(a, b)
+    assert a.shape == (5, 1, 8, 8)
+    assert (vae.generate(5, seed=4) != a).any()
+    before = torch.get_rng_state()
+    vae.generate(2, sampler="gaussian")
+    assert torch.equal(torch.get_rng_state(), before)  # whoever asks keeps a chance of their own
+
+
+def test_gaussian_sampler_has_the_moments_of_training_codes(vae, digits):
+    from aerun.use import codes
+
+    z = codes.draw(vae, 4000, 0, "gaussian").numpy()
+    train = vae.encode(digits.train.x.numpy())
+    scale = train.std(0)
+    np.testing.assert_allclose(z.mean(0), train.mean(0), atol=0.15 * scale.max())
+    np.testing.assert_allclose(z.std(0), scale, rtol=0.15)
+    assert (z >= train.min(0) - 1e-6).all()
+    assert (z <= train.max(0) + 1e-6).all()
+
+
+def test_interpolation_ends_in_reconstructions(work, vae):
+    x = work.x.astype(np.float32)
+    for way in ("linear", "spherical"):
+        line = vae.interpolate(x[:3], x[3:6], steps=5, way=way)
+        assert line.shape == (3, 5, 1, 8, 8)
+        np.testing.assert_allclose(line[:, 0], vae.reconstruct(x[:3]), atol=1e-4)
+        np.testing.assert_allclose(line[:, -1], vae.reconstruct(x[3:6]), atol=1e-4)
+
+
+def test_traversal_moves_one_unit(work, vae):
+    x = work.x.astype(np.float32)
+    z = vae.encode(x[:2])
+    moved = vae.traverse(x[:2], 3, [float(z[0, 3]), 9.0])
+    np.testing.assert_allclose(moved[0, 0], vae.reconstruct(x[:1])[0], atol=1e-4)
+    z[:, 3] = 9.0
+    np.testing.assert_allclose(moved[:, 1], vae.decode(z).astype(np.float32), atol=1e-4)
+    assert vae.traverse(x[:2], 0).shape == (2, 7, 1, 8, 8)
+    with pytest.raises(AerunError, match="units 0 to 7"):
+        vae.traverse(x[:2], 8)
+
+
+def test_retrieval_finds_a_sample_itself(work, vae):
+    places, far = vae.retrieve(work.x, work.x[5:9], k=3)
+    assert places[:, 0].tolist() == [5, 6, 7, 8]
+    assert far[:, 0].max() == 0
+    z = vae.encode(work.x).astype(np.float64)
+    np.testing.assert_allclose(far, np.sort(np.linalg.norm(z[5:9, None] - z[None], axis=2), axis=1)[:, :3], rtol=1e-6)
+    work.done("retrieve", "vae", "x.npy", "--index", "x.npy", "--k", "3", "--output", "near.npz")
+    np.testing.assert_array_equal(np.load(work.path / "near.npz")["place"][5:9], places)
+    with pytest.raises(AerunError, match="k=41: the index holds 40"):
+        vae.retrieve(work.x, work.x, k=41)
+
+
+def test_features_of_a_layer(work, vae):
+    last = vae.features(work.x, vae.layers[-1])
+    assert last.shape[0] == 40
+    with pytest.raises(AerunError, match=r"layer=nope: one of encoder\.0"):
+        vae.features(work.x, "nope")
+
+
+# -- kinds of data ---------------------------------------------------------------------------------------------------
+
+
+def test_inpainting_changes_the_hole_alone(work):
+    model = work.run("holes", model="inpainting", **{"model__arch": "mlp"})
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[2:5, 3:6] = True
+    filled = model.inpaint(work.x, mask)
+    np.testing.assert_array_equal(filled[:, 0, ~mask], work.x[:, 0, ~mask])
+    hidden = work.x.copy()
+    hidden[:, 0, mask] = 0
+    np.testing.assert_array_equal(model.inpaint(hidden, mask), np.where(mask, filled, hidden))  # what is hidden is not read
+    np.save(work.path / "mask.npy", mask)
+    work.done("inpaint", "holes", "x.npy", "--mask", "mask.npy", "--output", "whole.npz")
+    np.testing.assert_array_equal(np.load(work.path / "whole.npz")["x"], filled)
+    with pytest.raises(AerunError, match="nothing is hidden"):
+        model.inpaint(work.x)
+
+
+def test_tables_by_their_columns(work):
+    model = work.run("table", f"dataset.path={work.path / 't.csv'}", dataset="table", dataset__drop=["b"])
+    work.done("reconstruct", "table", "t.csv", "--output", "again.csv")
+    rows = records(work.path / "again.csv")
+    assert list(rows[0]) == ["a", "level", "day"]
+    assert {r["level"] for r in rows} <= {"low", "high", "middle", ""}
+    assert rows[0]["day"].startswith("20")
+    table = records(work.path / "t.csv")
+    columns = {k: [r[k] for r in table] for k in ("level", "day")} | {"a": [float(r["a"]) for r in table]}
+    work.done("encode", "table", "t.csv", "--output", "tz.npy")
+    np.testing.assert_allclose(np.load(work.path / "tz.npy"), model.encode(columns), atol=1e-6)
+    assert model.errors(columns).shape == (120, 3)
+    np.testing.assert_allclose(model.errors(columns).sum(1) / model.facts.size, model.score(columns), rtol=1e-5)
+    again = model.reconstruct(columns)
+    np.testing.assert_allclose(again["a"], [float(r["a"]) for r in rows], rtol=1e-6)
+    with pytest.raises(AerunError, match="has no column 'level'"):
+        model.encode({"a": [1.0], "day": ["2024-01-01"]})
+
+
+def test_csv_is_read_in_pieces(work, monkeypatch):
+    from aerun.use.model import Model
+
+    work.run("table", f"dataset.path={work.path / 't.csv'}", dataset="table", dataset__drop=["b"])
+    work.done("score", "table", "t.csv", "--output", "one.npz")
+    monkeypatch.setattr(Model, "rows", 50)
+    work.done("score", "table", "t.csv", "--output", "three.npz")
+    one, three = np.load(work.path / "one.npz")["score"], np.load(work.path / "three.npz")["score"]
+    np.testing.assert_allclose(three, one, rtol=1e-6)
+    text = (work.path / "t.csv").read_text().splitlines()
+    text[101] = "word,low,2024-01-01,3"
+    (work.path / "bad.csv").write_text("\n".join(text) + "\n")
+    told = work("score", "table", "bad.csv", "--output", "bad.npz")
+    assert told.code == 2
+    assert "from row 101 on" in told.err
+    assert not list(work.path.glob("*bad.npz*"))  # nothing half-written, nothing left beside it
+
+
+def test_text_is_lines(work):
+    model = work.run("names", model="recurrent", dataset="text")
+    found = model.reconstruct(["SMITH", "JONES"])
+    assert [len(w) for w in found] == [5, 5]
+    (work.path / "names.txt").write_text("SMITH\n\nJONES\n")
+    work.done("reconstruct", "names", "names.txt", "--output", "again.txt")
+    assert (work.path / "again.txt").read_text().splitlines() == found
+    assert model.score(["SMITH"]).shape == (1,)
+    with pytest.raises(AerunError, match="list of strings"):
+        model.encode("SMITH")
+
+
+def test_sequences_of_their_own_lengths(work):
+    model = work.run("vowels", model="recurrent", dataset="japanese_vowels")
+    rng = np.random.default_rng(0)
+    series = [rng.normal(size=(n, 12)).astype(np.float32) for n in (7, 20, 29)]
+    found = model.reconstruct(series)
+    assert [s.shape for s in found] == [(7, 12), (20, 12), (29, 12)]
+    padded = np.full((3, 29, 12), np.nan, np.float32)
+    for row, s in zip(padded, series, strict=True):
+        row[: len(s)] = s
+    np.testing.assert_allclose(model.encode(padded), model.encode(series), atol=1e-6)
+    assert np.isnan(model.reconstruct(padded)[0, 7:]).all()
+    expected = [np.square(a - b).mean() for a, b in zip(found, series, strict=True)]
+    np.testing.assert_allclose(model.score(series), expected, rtol=1e-4)
+    with pytest.raises(AerunError, match=r"sequence 1 is of shape \(30, 12\)"):
+        model.encode([np.zeros((30, 12))])
+    gap = series[1].copy()
+    gap[3] = np.nan
+    with pytest.raises(AerunError, match="sequence 1 has no steps, or missing values"):
+        model.encode([gap])
+
+
+def test_folders_of_pictures(work):
+    folder = work.path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(20):
+        Image.fromarray(rng.integers(0, 256, (12, 12, 3)).astype(np.uint8)).save(folder / f"{i:02d}.png")
+    model = work.run("images", f"dataset.path={folder}", dataset="images")
+    x = np.stack([np.asarray(Image.open(f)) for f in sorted(folder.iterdir())])
+    work.done("encode", "images", "pictures", "--output", "zi.csv")
+    rows = records(work.path / "zi.csv")
+    assert rows[3]["file"].endswith("03.png")
+    np.testing.assert_allclose([float(r["z1"]) for r in rows], model.encode(x)[:, 0], atol=1e-6)  # colours last
+    work.done("reconstruct", "images", "pictures", "--output", "made/")
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(work.path / "made" / "000007.png")).transpose(2, 0, 1), model.reconstruct(x)[7]
+    )
+    work.done("reconstruct", "images", "pictures", "--output", "made.png")
+    with Image.open(work.path / "made.png") as made:
+        assert made.size == (5 * 13 - 1, 4 * 13 - 1)
+    Image.new("RGB", (9, 9)).save(work.path / "small.png")
+    told = work("encode", "images", "small.png", "--output", "q.npy")
+    assert told.code == 2
+    assert "--resize" in told.err
+    work.done("encode", "images", "small.png", "--resize", "--output", "q.npy")
+
+
+def test_a_sweep_is_its_best_run(work, vae):
+    import json
+    import shutil
+
+    sweep = work.path / "sweep"
+    for name, objective in (("a", 0.3), ("b", 0.1), ("c", 0.2)):
+        shutil.copytree(work.path / "vae", sweep / name)
+        results = json.loads((sweep / name / "results.json").read_text())
+        (sweep / name / "results.json").write_text(json.dumps({**results, "objective": objective}))
+    assert aerun.load(sweep).folder.path == sweep / "b"
+    told = work("show", "sweep")
+    assert told.code == 0, told.err
+    assert "b" in told.out
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "shape": (np.zeros((3, 1, 9, 9), np.uint8), r"samples of shape \(3, 1, 9, 9\): this run was trained on \(n, 1, 8, 8\)"),
+    "empty": (np.zeros((0, 1, 8, 8), np.uint8), "empty"),
+    "range": (np.full((3, 1, 8, 8), 17, np.uint8), r"values span \[17, 17\]; this run was trained on \[0, 16\]"),
+    "scaled": (np.random.default_rng(0).random((3, 1, 8, 8)), r"in units of its files"),
+    "nan": (np.full((3, 1, 8, 8), np.nan), "sample 1 holds NaN"),
+    "words": (np.array([["a"]]), "not numbers|numbers"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_samples_are_refused_in_a_line(work, vae, name):
+    x, words = WRONG[name]
+    with pytest.raises(AerunError, match=words):
+        vae.encode(x)
+    np.save(work.path / "wrong.npy", x)
+    for verb in ("encode", "reconstruct", "score"):
+        told = work(verb, "vae", "wrong.npy", "--output", "never.npz")
+        assert told.code == 2, told
+        assert told.err.startswith("aerun: error: wrong.npy")
+        assert told.err.count("\n") == 1
+        assert not list(work.path.glob("*never*"))
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("encode", "vae", "missing.npy", "--output", "never.npz"), "no such file"),
+        (("encode", "missing", "x.npy", "--output", "never.npz"), "no such folder"),
+        (("encode", "x.npy", "x.npy", "--output", "never.npz"), "a run is a folder"),
+        (("encode", "vae", "x.npy", "--output", "never.foo"), "ends in .npz"),
+        (("encode", "vae", "x.npy", "--output", "x.npy"), "is what is read"),
+        (("encode", "vae", "x.npy", "--output", "nowhere/never.npz"), "no folder nowhere"),
+        (("encode", "vae", "x.npy", "--output", "never.png"), "png holds images"),
+        (("encode", "vae", "x.npy", "--output", "never.txt"), "txt holds text"),
+        (("encode", "vae", "t.csv", "--output", "never.npz"), "reads images"),
+        (("denoise", "vae", "x.npy", "--output", "never.npz"), "model/corruption=none"),
+        (("inpaint", "vae", "x.npy", "--output", "never.npz"), "not trained to fill holes"),
+        (("decode", "vae", "x.npy", "--output", "never.npz"), r"codes of shape"),
+        (("generate", "vae", "--count", "0", "--output", "never.npz"), "n=0"),
+        (("retrieve", "vae", "x.npy", "--index", "x.npy", "--k", "99", "--output", "never.npz"), "holds 40"),
+    ],
+)
+def test_mistakes_are_one_line(work, vae, args, words):
+    told = work(*args)
+    assert told.code == 2, told
+    assert words in told.err
+    assert told.err.count("\n") == 1
+    assert not list(work.path.glob("*never*"))
+
+
+def test_every_verb_has_help_with_an_example(work):
+    from aerun.use.verbs import VERBS
+
+    for word in (*VERBS, "show", "export"):
+        told = work(word, "--help")
+        assert told.code == 0
+        assert f"example: aerun {word} outputs/runs/" in told.out
+
+
+def test_in_memory_samples_and_settings(work):
+    model = aerun.train(
+        *QUICK,
+        x=np.random.default_rng(0).normal(size=(60, 5)),
+        folder=work.path / "memory",
+        model="sparse",
+        model__latent_dim=3,
+    )
+    assert model.code_shape == (3,)
+    assert model.config["seed"] == 0
+    assert model.results["status"] == "completed"
+    with pytest.raises(AerunError, match="nearest: sparse"):
+        aerun.train(model="spars", folder=work.path / "never")
+    with pytest.raises(AerunError, match="not numbers"):
+        aerun.train(x=np.array(["a"]), folder=work.path / "never")
+    assert not (work.path / "never").exists()
+
+
+def test_the_function_survives_its_module():
+    import aerun.train
+
+    assert callable(aerun.train)
+    from aerun.train import train
+
+    assert train is not aerun.train
