@@ -11,7 +11,6 @@ VERBS = {
     "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
     **{name: verb.line for name, verb in USE.items()},
     "show": "what a run is, in one screen",
-    "export": "a trained model as one file for other programs: ONNX, safetensors, torch",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
     "board": "look at the runs in TensorBoard",
     "experiment": "run what must hold, and print it against what was obtained",

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from aerun.dataset.base import Data, Split
 from aerun.errors import AerunError
-from aerun.evaluate import applications, ssim
+from aerun.evaluate import applications, few_labels, ssim
 from aerun.evaluate.applications import clustering, disentanglement, probe, reduction, retrieval
 from aerun.evaluate.disentangling import dci, gap, matched, separated
 from aerun.evaluate.few_labels import drawn, logistic, paired
@@ -295,6 +295,20 @@ def test_logistic_regression_is_that_of_the_whole_space():
     assert logistic(1000 * x + 5, y, 1000 * test + 5, np.arange(500) % 3) == pytest.approx(found, abs=0.006)
 
 
+@pytest.mark.parametrize(("apart", "expected"), [(0.1, 1.0), (1.0, 1000.0)])
+def test_strength_is_the_one_that_scikit_learn_would_choose(apart, expected):
+    """Noise asks for the strongest penalty, classes far apart for the weakest."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    y = np.arange(60) % 3
+    x = 0.05 * np.random.default_rng(0).normal(size=(60, 4)) + apart * np.eye(4)[y] * (apart > 0.5)
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    grid = {"C": [1.0, 10.0, 100.0, 1000.0]}
+    search = GridSearchCV(LogisticRegression(max_iter=5000), grid, scoring="neg_log_loss", cv=folds).fit(x, y)
+    assert few_labels._strength(x, y) == search.best_params_["C"] == expected
+
+
 def test_one_label_of_each_class_is_enough():
     x = np.eye(4) + 0.0
     assert logistic(x, np.arange(4), x[[2, 0, 3]], np.array([2, 0, 3])) == 1
@@ -403,6 +417,17 @@ def test_scores_of_axes_are_high_for_factors_and_low_for_rotations_and_noise(sco
         assert whole > 0.75
         assert turned < 0.25
         assert score(random(2000, 4, seed=3), known) < 0.1
+
+
+def test_copies_lower_completeness_and_mixtures_disentanglement():
+    """A factor in two units is not in one place; a unit of two factors does not stand for one."""
+    factors = five(2000)
+    copied = dci(torch.cat([factors, factors], 1), factors)
+    assert copied["dci"] > 0.95
+    assert copied["completeness"] < 0.85
+    mixed = dci(torch.stack([factors[:, 0] + 5 * factors[:, 1], factors[:, 2] + 5 * factors[:, 3]], 1), factors)
+    assert mixed["completeness"] > 0.9
+    assert mixed["dci"] < 0.6
 
 
 def test_separation_of_continuous_factors_in_closed_form():

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from torchmetrics.functional import auroc as reference_auroc
-from torchmetrics.functional import average_precision, peak_signal_noise_ratio
+from torchmetrics.functional.classification import binary_auroc, binary_average_precision
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from aerun.dataset.base import Data
 from aerun.errors import AerunError
@@ -132,8 +132,8 @@ def test_detection_figures_are_those_of_independent_code():
     score = torch.randn(3000, generator=g).double() + truth
     found = scores(score, truth, torch.randn(500, generator=g), 0.05)
     shifted = torch.sigmoid(score)
-    assert found["auroc"] == pytest.approx(float(reference_auroc(shifted, truth.long(), task="binary")), abs=1e-6)
-    assert found["auprc"] == pytest.approx(float(average_precision(shifted, truth.long(), task="binary")), abs=1e-6)
+    assert found["auroc"] == pytest.approx(float(binary_auroc(shifted, truth.long())), abs=1e-6)
+    assert found["auprc"] == pytest.approx(float(binary_average_precision(shifted, truth.long())), abs=1e-6)
     rates = [(float((score[~truth] >= t).double().mean()), float((score[truth] >= t).double().mean())) for t in score.unique()]
     assert found["fpr95"] == pytest.approx(min(f for f, t in rates if t >= 0.95))
 

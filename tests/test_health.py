@@ -164,8 +164,8 @@ def test_memorization_is_told_and_plain_learning_is_not(digits):
     """P39: 24 random points through one number are known by heart (C09); digits through 8 numbers are not."""
     x = random(48, 20).float()
     g = Data(Split(x[:24], None), Split(x[24:36], None), Split(x[36:], None))
-    settings = ("dataset=factors", "model.latent_dim=1", "model.arch.hidden=[128,128]")
-    known = trained_on(g, *settings, steps=1500, lr=5e-3, batch=24)
+    settings = ("dataset=factors", "model.latent_dim=1", "model.arch.hidden=[256,256]")
+    known = trained_on(g, *settings, steps=3000, lr=2e-3, batch=24)
     found = health.examine(known)
     assert found["fit/train_fvu"] < 0.01
     assert found["fit/val_fvu"] > 1

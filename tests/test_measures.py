@@ -13,7 +13,7 @@ from aerun.experiment.measures import measure
 from aerun.experiment.measures.modes import coverage
 from aerun.experiment.measures.recovery import cosines
 from aerun.trained import Trained
-from tests.conftest import built, descend
+from tests.conftest import built
 
 CPU = torch.device("cpu")
 
@@ -179,22 +179,6 @@ def test_gan_finds_the_data_but_not_every_mode():
 
 
 # -- images, sequences, labels -------------------------------------------------------------------------------------------
-
-
-def test_denoising_baselines_are_what_they_are_called():
-    """On digits: LMMSE is what a linear denoising autoencoder tends to, and the best of the fixed ways."""
-    overrides = ("model=denoising", "model/arch=linear", "model.latent_dim=64", "model.corruption.sigma=0.3")
-    trained = untrained(*overrides)
-    descend(trained.autoencoder, trained.data, steps=1500, lr=3e-3)
-    found = measure("denoising", trained)
-    assert found["noisy_se"] == pytest.approx(64 * 0.09, rel=0.5)
-    assert found["se"] == pytest.approx(found["lmmse_se"], rel=0.05)
-    assert found["lmmse_se"] < min(found[f"{k}_se"] for k in ("noisy", "median", "smooth", "wiener"))
-    assert found["psnr"] == pytest.approx(10 * math.log10(64 / found["se"]))
-    perfect = measure("denoising", mapped(lambda x: trained.samples(trained.data.test) + 1e-3, *overrides))
-    assert perfect["psnr"] == pytest.approx(60, abs=3)
-    with pytest.raises(AerunError, match="images"):
-        measure("denoising", untrained("model=denoising", "dataset=manifold"))
 
 
 def test_principal_is_one_for_pca_and_more_for_less():

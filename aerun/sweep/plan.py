@@ -1,7 +1,5 @@
 """What a multirun is going to do, known and written down before Hydra starts it."""
 
-import importlib.util
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +10,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from aerun.checks import integer
 from aerun.errors import AerunError
 from aerun.paths import config_dir
 from aerun.sweep.grid import Grid, settle
@@ -40,7 +37,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     folder, more = Path(str(cfg.hydra.sweep.dir)), list[str]()
     if cfg.sweep.name is not None:
         folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name))
-    more += [f"hydra.sweep.dir='{folder}'", *_launching(cfg)]
+    more += [f"hydra.sweep.dir='{folder}'"]
     tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
     if str(cfg.hydra.sweeper._target_) == _GRID:
         params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
@@ -66,17 +63,3 @@ def _checked(name: str) -> str:
     if not re.fullmatch(r"[\w][\w.+-]*", name):
         raise AerunError(f"sweep={name}: a name is letters, digits, and . + - _ behind the first.")
     return name
-
-
-def _launching(cfg: DictConfig) -> list[str]:
-    """Overrides that run sweep.jobs jobs at the same time, each on its share of the cores."""
-    jobs = integer("sweep.jobs", cfg.sweep.jobs, 1)
-    if jobs == 1:
-        return []
-    if (
-        importlib.util.find_spec("hydra_plugins") is None
-        or importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None
-    ):
-        raise AerunError(f"sweep.jobs={jobs} needs joblib's launcher: pip install 'aerun[joblib]'")
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
-    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]

@@ -26,7 +26,7 @@ class Way:
 
     kind: str
     dtype: np.dtype[Any]
-    device: torch.device = torch.device("cpu")
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 - immutable
 
     @property
     def whole(self) -> bool:

@@ -40,7 +40,8 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> M
         facts, preparation = _known(folder)
         _refuse_foreign(cfg, trusted)
         _refuse_sizes(cfg, facts, preparation, trusted, checkpoint)
-        autoencoder, _ = model_of(cfg, facts, preparation, trusted)
+        with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+            autoencoder, _ = model_of(cfg, facts, preparation, trusted)
         seed = int(cfg["seed"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
         raise AerunError(f"{path}: damaged: {type(e).__name__} {_line(e)} in its config.yaml or facts.json.") from e
@@ -166,7 +167,7 @@ def _refuse_sizes(
     arch = dict(cfg["model"]["arch"])
     if arch.get("atoms") == "orthogonal":
         arch["atoms"] = "free"  # of the same size; torch cannot build the other one without memory
-    with torch.device("meta"):
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
         shapes = {**cfg, "model": {**cfg["model"], "arch": arch}}
         skeleton, _ = model_of(shapes, facts, preparation, trusted, rehearsed=False)
     parts = {id(v): v.numel() * v.element_size() for v in (*skeleton.parameters(), *skeleton.buffers())}

@@ -4,6 +4,7 @@ import logging
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from aerun.command import hydra_run
 from aerun.build import build
+from aerun.command import hydra_run
 from aerun.dataset.base import verified
 from aerun.errors import AerunError
 from aerun.folder import Folder
 from aerun.paths import config_dir
+from aerun.preparation.stored import plain
 from aerun.train import train as run
 from aerun.trained import Trained
 from aerun.trainer.base import Job
@@ -61,7 +63,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
             data = verified(plan.dataset.load(), plan.facts, "array")
             kept = Folder(folder)
             kept.open(cfg, "aerun.sklearn")
-            kept.describe(plan.facts, plan.autoencoder.preparation)
+            kept.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
             plan.autoencoder.start_from(data.train.x)
             job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, cfg)
             device = plan.trainer.fit(job, False).device

@@ -36,7 +36,7 @@ class Writer(ABC):
     def close(self) -> None:
         """Nothing more comes."""
 
-    def drop(self) -> None:
+    def drop(self) -> None:  # noqa: B027 - most have nothing open
         """Give up what is open."""
 
 
@@ -215,7 +215,7 @@ class Wav(Writer):
         if x.dtype.kind != "f" or x.ndim != 3 or x.shape[2] != 1 or not rate:
             raise AerunError("wav holds sound: it takes a run with dataset=audio, dataset.form=frames and dataset.rate=N.")
         if self.out is None:
-            self.out = wave.open(str(self.part), "wb")
+            self.out = wave.open(str(self.part), "wb")  # noqa: SIM115 - closed by close
             self.out.setnchannels(1)
             self.out.setsampwidth(2)
             self.out.setframerate(int(rate))

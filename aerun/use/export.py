@@ -1,0 +1,174 @@
+"""A trained model as one file: ONNX, torch.export, or its weights alone."""
+
+import contextlib
+import copy
+import importlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aerun import __version__
+from aerun.checks import one_of
+from aerun.errors import AerunError
+from aerun.folder import write
+from aerun.model.bottleneck import vq
+from aerun.use.exported import OUTPUTS, Exported, example
+from aerun.use.model import Model
+
+_SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".safetensors": "safetensors"}
+_SAME = 1e-5  # largest difference of an output over its largest value
+_SIZES = (1, 3, 64)  # of the batches that are compared
+
+Run = Callable[[Tensor], list[NDArray[Any]]]
+
+
+def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, check: bool = False) -> list[str]:
+    """Write the file; what was done, in lines. check: compare it with the model, and write OUTPUT.json.
+
+    AerunError where a library is missing, where the file cannot be written, and where the two differ by more than 1e-5.
+    """
+    kind = kind or _SUFFIXES.get(output.suffix.lower())
+    if kind is None:
+        raise AerunError(f"{output}: an export's name ends in {', '.join(_SUFFIXES)}; or say --format.")
+    one_of("--format", kind, tuple(_SUFFIXES.values()))
+    if not output.parent.is_dir():
+        raise AerunError(f"{output}: there is no folder {output.parent}.")
+    part = output.with_name(f".{output.stem}.{os.getpid()}{output.suffix or '.' + kind}")
+    try:
+        function = None if kind == "safetensors" else Exported(_plain(model), model.threshold(alpha)).eval()
+        differences = {"onnx": _onnx, "torch": _torch, "safetensors": _weights}[kind](model, function, part, check)
+        worst = max(differences.values(), default=0.0)
+        if worst > _SAME:
+            told = ", ".join(f"{k} {v:.2g}" for k, v in differences.items())
+            raise AerunError(f"{output}: not written: it differs from the model by more than {_SAME:g} ({told}).")
+        part.replace(output)
+    except OSError as e:
+        raise AerunError(f"{output}: cannot be written: {e.strerror or e}.") from e
+    finally:
+        part.unlink(missing_ok=True)
+    lines = [f"{output}: {model.name} as {kind}, {output.stat().st_size:,} bytes"]
+    if differences:
+        about = {"largest relative difference": differences, "batches": _SIZES, "aerun": __version__, "run": str(model.folder.path)}
+        write(output.with_name(f"{output.name}.json"), json.dumps(about, indent=1) + "\n")
+        lines.append(f"checked on batches of {', '.join(map(str, _SIZES))}: largest relative difference {worst:.2g}")
+    return lines
+
+
+def _plain(model: Model) -> Model:
+    """On the CPU, in 32 bits, the run's own model untouched."""
+    found = copy.copy(model)
+    found.autoencoder = copy.deepcopy(model.autoencoder).cpu().float().eval()
+    found.device = torch.device("cpu")
+    found.form = copy.copy(model.form)
+    found.form.preparation = found.autoencoder.preparation
+    return found
+
+
+def _needed(module: str) -> Any:
+    """An optional module, else AerunError that says how to get it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as e:
+        raise AerunError(f"this export needs {module}, which is not installed: pip install 'aerun[export]'") from e
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's remarks on its own exporter, and with a codebook looked up in one piece, whatever the batch is."""
+    rows, level = vq._ROWS, logging.getLogger("torch.onnx").level
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        vq._ROWS = 1 << 62
+        with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        vq._ROWS = rows
+        logging.getLogger("torch.onnx").setLevel(level)
+
+
+def _program(model: Model, function: Exported) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("samples", min=1, max=1 << 20)
+    with _quietly(), torch.no_grad():
+        return torch.export.export(function, (example(model, 3, 0),), dynamic_shapes=({0: batch},), strict=False)
+
+
+def _onnx(model: Model, function: Exported | None, part: Path, check: bool) -> dict[str, float]:
+    for module in ("onnx", "onnxscript", *(["onnxruntime"] if check else [])):
+        _needed(module)
+    assert function is not None
+    program = _program(model, function)
+    with _quietly():
+        found = torch.onnx.export(program, dynamo=True, input_names=["samples"], output_names=list(OUTPUTS), optimize=True, verbose=False)
+        assert found is not None
+        proto = found.model_proto
+    for key, value in _about(model).items():
+        proto.metadata_props.add(key=key, value=value)
+    part.write_bytes(proto.SerializeToString())
+    if not check:
+        return {}
+    ort = _needed("onnxruntime")
+    session = ort.InferenceSession(str(part), providers=["CPUExecutionProvider"])
+    return _compared(model, function, lambda x: session.run(None, {"samples": x.numpy()}))
+
+
+def _torch(model: Model, function: Exported | None, part: Path, check: bool) -> dict[str, float]:
+    assert function is not None
+    torch.export.save(_program(model, function), part)
+    if not check:
+        return {}
+    again = torch.export.load(part).module()
+    return _compared(model, function, lambda x: [v.numpy() for v in again(x)])
+
+
+def _weights(model: Model, function: Exported | None, part: Path, check: bool) -> dict[str, float]:
+    st = _needed("safetensors.torch")
+    state = {k: v.detach().cpu().clone().contiguous() for k, v in model.autoencoder.state_dict().items()}
+    st.save_file(state, part, _about(model))
+    if not check:
+        return {}
+    again = st.load_file(part)
+    same = again.keys() == state.keys() and all(torch.equal(again[k], v) for k, v in state.items())
+    return {"weights": 0.0 if same else float("inf")}
+
+
+def _about(model: Model) -> dict[str, str]:
+    """What a reader of the file should know, as words."""
+    facts = model.folder.read("facts.json")
+    return {"aerun": __version__, "config": json.dumps(model.config), "facts": json.dumps(facts)}
+
+
+@torch.no_grad()
+def _compared(model: Model, function: Exported, run: Run) -> dict[str, float]:
+    """Largest difference of each output over its largest value; a verdict counts where the score is not next to the threshold."""
+    worst = dict.fromkeys(OUTPUTS, 0.0)
+    for n in _SIZES:
+        x = example(model, n, n)
+        ours, theirs = function(x), run(x)
+        near = (ours[2] - function.threshold).abs() <= _SAME * function.threshold.abs()
+        for name, a, b in zip(OUTPUTS, ours, theirs, strict=True):
+            worst[name] = max(worst[name], _difference(a.numpy(), b, near.numpy()))
+    return worst
+
+
+def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_]) -> float:
+    if a.shape != b.shape:
+        return float("inf")
+    if a.dtype == np.bool_:
+        return float((a != b)[~near].any())
+    if not np.array_equal(np.isnan(a), np.isnan(b)):
+        return float("inf")
+    real = ~np.isnan(a)
+    scale = np.abs(a[real]).max(initial=1e-12)
+    return float(np.abs(a[real].astype(np.float64) - b[real]).max(initial=0.0) / scale)
+
+

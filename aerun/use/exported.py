@@ -1,0 +1,66 @@
+"""A trained model as one function of stored samples, for other programs."""
+
+import torch
+from torch import Tensor, nn
+
+from aerun.use import known
+from aerun.use.model import Model
+
+OUTPUTS = ("code", "reconstruction", "score", "anomaly")
+
+
+class Exported(nn.Module):
+    """Stored samples (n, *stored) in the data's own units -> code (n, d, *grid), reconstruction (n, *stored) in the same units, score
+    (n,) and anomaly (n,), true where the score is above `threshold`.
+
+    Sequences of varying length are NaN behind their ends, and so is their reconstruction; text is numbers of symbols, -1 behind
+    the end. Everything that stands between is inside: units, preparation, threshold.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, model: Model, threshold: float) -> None:
+        super().__init__()
+        self.autoencoder, self.form = model.autoencoder, model.form
+        self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        facts = self.autoencoder.facts
+        x, valid = self.autoencoder.units(samples), facts.valid(samples)
+        z = self.autoencoder.encode(x, valid=valid)
+        x_hat = self.autoencoder.decode(z, valid)
+        error = (x_hat - x).square()
+        if valid is None:
+            score = error.flatten(1).mean(1)
+        else:
+            steps = valid.to(x.dtype)
+            each = error.flatten(2).mean(2)
+            score = (each * steps).sum(1) / steps.sum(1)
+        own = self.form.own(x_hat, valid)
+        if valid is not None and not facts.tokens:
+            own = own.masked_fill(~valid[..., None], torch.nan)
+        return z, own, score, score > self.threshold
+
+
+def example(model: Model, n: int, seed: int) -> Tensor:
+    """n stored samples as the data might hold them: decoded from codes around those of training, with noise and gaps."""
+    g = torch.Generator().manual_seed(seed)
+    facts = model.facts
+    about = known.codes(model.folder.path, model.autoencoder)
+    low, high = torch.from_numpy(about.low), torch.from_numpy(about.high)
+    z = (low + (high - low) * torch.rand(n, len(low), generator=g)).reshape(n, *model.code_shape)
+    with torch.inference_mode():
+        x_hat = model.autoencoder.decode(z.to(model.device)).cpu()
+    own = model.form.own(x_hat, None)
+    if facts.tokens:
+        lengths = torch.randint(1, own.shape[1] + 1, (n, 1), generator=g)
+        return own.masked_fill(torch.arange(own.shape[1]) >= lengths, -1)
+    if facts.ragged:
+        lengths = torch.randint(1, own.shape[1] + 1, (n, 1), generator=g)
+        own = own.masked_fill((torch.arange(own.shape[1]) >= lengths)[..., None], torch.nan)
+    if model.form.features:
+        gone = torch.rand(own.shape, generator=g) < 0.05
+        return own.masked_fill(gone, torch.nan)
+    reach = float(own[~own.isnan()].std())
+    noisy = own + 0.1 * reach * torch.randn(own.shape, generator=g)
+    return noisy if facts.low is None else noisy.clamp(facts.low * facts.unit, None if facts.high is None else facts.high * facts.unit)
