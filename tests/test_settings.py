@@ -32,14 +32,14 @@ BASE = {
 }
 CHANGED = {
     "activation": "sigmoid", "atoms": "unit", "betas": "[0.1,0.2]", "capacity": "5", "cell": "gru", "code": "spatial",
-    "codes": "16",
-    "commitment": "2", "count": "4", "cycles": "2", "db": "0", "dead_after": "1", "decay": "0.5", "decoder": "autoregressive",
-    "delta": "0.01", "dropout": "0.5", "element": "absolute", "fill": "0.7", "free_bits": "3", "g": "l1smooth", "groups": "2",
-    "hidden": "[16]", "higher_order": "1", "k": "3", "k_aux": "1", "kernel": "gaussian", "largest": "0.9", "layers": "2", "mixture": "1",
-    "lr": "0.05", "method": "projection", "norm": "layer", "norm_weighted": "false", "normalize": "false", "of": "encoder",
-    "p": "0.6", "probes": "3", "rate": "2", "reduction": "mean", "restart_after": "1", "reverse": "false", "rho": "0.2", "rows": "8",
-    "samples": "2", "scales": "[3]", "scope": "batch", "share": "0.6", "show_mask": "true", "sigma": "0.6", "smallest": "0.45",
-    "span": "9", "strokes": "9", "teacher_forcing": "1", "teacher_forcing_until": "0.9", "thickness": "4", "tied": "true",
+    "codes": "16", "commitment": "2", "count": "4", "cycles": "2", "db": "0", "dead_after": "1", "decay": "0.5",
+    "decoder": "autoregressive", "delta": "0.01", "dropout": "0.5", "element": "absolute", "fill": "0.7", "free_bits":
+    "3", "g": "l1smooth", "groups": "2", "hidden": "[16]", "higher_order": "1", "k": "3", "k_aux": "1", "kernel":
+    "gaussian", "largest": "0.9", "layers": "2", "mixture": "1", "lr": "0.05", "method": "projection", "norm": "layer",
+    "norm_weighted": "false", "normalize": "false", "of": "encoder", "p": "0.6", "probes": "3", "rate": "2",
+    "reduction": "mean", "restart_after": "1", "reverse": "false", "rho": "0.2", "rows": "8", "samples": "2", "scales":
+    "[3]", "scope": "batch", "share": "0.6", "show_mask": "true", "sigma": "0.6", "smallest": "0.45", "span": "9",
+    "strokes": "9", "teacher_forcing": "1", "teacher_forcing_until": "0.9", "thickness": "4", "tied": "true",
     "upsample": "nearest", "variance": "fixed", "visible": "0", "warmup": "1", "weight": "7", "whiten": "true",
 }  # fmt: skip
 # Where a setting matters only with others, or means something else than elsewhere: (more overrides, value).

@@ -32,8 +32,8 @@ def run(argv: list[str]) -> int:
 
     count = runs(args.folder)
     url = _served(args.folder, args.port)
-    print(f"{count} run{'' if count == 1 else 's'} of {args.folder} at {url} (Ctrl-C ends)", flush=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell that started it ignores it
+    print(f"{count} run{'' if count == 1 else 's'} of {args.folder} at {url} (Ctrl-C ends)", flush=True)
     threading.Event().wait()
     return 0
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _BINS = 20
-_TREES, _LEAST = 50, 5  # of each forest; samples in a leaf
+_TREES, _LEAST = 20, 5  # of each forest; samples in a leaf
 
 
 def gap(codes: Tensor, factors: Tensor) -> float:
@@ -78,7 +78,8 @@ def dci(codes: Tensor, factors: Tensor) -> dict[str, float]:
         known = values(factor)
         y = factor.double().numpy() if known is None else known.numpy()
         kind = RandomForestRegressor if known is None else RandomForestClassifier
-        forest = kind(_TREES, min_samples_leaf=_LEAST, random_state=0).fit(x[:half], y[:half])
+        # Every split may choose among all units: a draw of them would credit the others where it leaves the right one out.
+        forest = kind(_TREES, min_samples_leaf=_LEAST, max_features=None, random_state=0).fit(x[:half], y[:half])
         importances.append(torch.from_numpy(forest.feature_importances_))
         scores.append(max(0.0, float(forest.score(x[half:], y[half:]))))
     r = torch.stack(importances, 1)

@@ -17,8 +17,8 @@ from aerun.folder import surroundings
 _COLUMNS = ("check", "obtained", "required", "measured before", "published", "")
 _HEAD = """# Experiments
 
-Made by `aerun experiment --all --short --seeds 5 --output docs/experiments.md`; not written by hand. *Required* is what the
-command holds a run against, with slack over what was *measured before*; *published* figures are no bounds. Values are medians
+Made by `aerun experiment --all --short --seeds {seeds} --output docs/experiments.md`; not written by hand. *Required* is what
+the command holds a run against, with slack over what was *measured before*; *published* figures are no bounds. Values are medians
 over seeds with the smallest and the largest.
 """
 
@@ -41,7 +41,8 @@ def write(outcomes: Sequence[Outcome], path: Path) -> None:
     """All of them as Markdown. AerunError where the file cannot be written."""
     about = surroundings()
     versions = ", ".join(f"{k.removeprefix('versions/')} {v}" for k, v in about.items() if k.startswith("versions/"))
-    parts = [_HEAD, f"Machine: {about['machine']}; {versions}."]
+    seeds = max((len(o.seeds) for o in outcomes), default=0)
+    parts = [_HEAD.format(seeds=seeds), f"Machine: {about['machine']}; {versions}."]
     for outcome in outcomes:
         parts.append("\n\n".join(_section(outcome)))
     try:

@@ -57,7 +57,7 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
         part.unlink(missing_ok=True)
     lines = [f"{output}: {model.name} as {kind}, {output.stat().st_size:,} bytes"]
     if differences:
-        about = {"largest relative difference": differences, "batches": _SIZES, "aerun": __version__, "run": str(model.folder.path)}
+        about = {"largest relative difference": differences, "batches": _SIZES, "aerun": __version__}
         write(output.with_name(f"{output.name}.json"), json.dumps(about, indent=1) + "\n")
         lines.append(f"checked on batches of {', '.join(map(str, _SIZES))}: largest relative difference {worst:.2g}")
     return lines
@@ -108,7 +108,8 @@ def _onnx(model: Model, function: Exported | None, part: Path, check: bool) -> d
     assert function is not None
     program = _program(model, function)
     with _quietly():
-        found = torch.onnx.export(program, dynamo=True, input_names=["samples"], output_names=list(OUTPUTS), optimize=True, verbose=False)
+        names = {"input_names": ["samples"], "output_names": list(OUTPUTS)}
+        found = torch.onnx.export(program, dynamo=True, optimize=True, verbose=False, **names)
         assert found is not None
         proto = found.model_proto
     for key, value in _about(model).items():
@@ -149,7 +150,7 @@ def _about(model: Model) -> dict[str, str]:
 
 @torch.no_grad()
 def _compared(model: Model, function: Exported, run: Run) -> dict[str, float]:
-    """Largest difference of each output over its largest value; a verdict counts where the score is not next to the threshold."""
+    """Largest difference of each output over its largest value; verdicts count where the score is not next to the threshold."""
     worst = dict.fromkeys(OUTPUTS, 0.0)
     for n in _SIZES:
         x = example(model, n, n)
@@ -170,5 +171,3 @@ def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_]) -> fl
     real = ~np.isnan(a)
     scale = np.abs(a[real]).max(initial=1e-12)
     return float(np.abs(a[real].astype(np.float64) - b[real]).max(initial=0.0) / scale)
-
-

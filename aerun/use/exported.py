@@ -10,8 +10,8 @@ OUTPUTS = ("code", "reconstruction", "score", "anomaly")
 
 
 class Exported(nn.Module):
-    """Stored samples (n, *stored) in the data's own units -> code (n, d, *grid), reconstruction (n, *stored) in the same units, score
-    (n,) and anomaly (n,), true where the score is above `threshold`.
+    """Stored samples (n, *stored) in the data's own units -> code (n, d, *grid), reconstruction (n, *stored) in the same
+    units, score (n,) and anomaly (n,), true where the score is above `threshold`.
 
     Sequences of varying length are NaN behind their ends, and so is their reconstruction; text is numbers of symbols, -1 behind
     the end. Everything that stands between is inside: units, preparation, threshold.
@@ -63,4 +63,5 @@ def example(model: Model, n: int, seed: int) -> Tensor:
         return own.masked_fill(gone, torch.nan)
     reach = float(own[~own.isnan()].std())
     noisy = own + 0.1 * reach * torch.randn(own.shape, generator=g)
-    return noisy if facts.low is None else noisy.clamp(facts.low * facts.unit, None if facts.high is None else facts.high * facts.unit)
+    low, high = (None if bound is None else bound * facts.unit for bound in (facts.low, facts.high))
+    return noisy if low is None else noisy.clamp(low, high)
