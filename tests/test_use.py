@@ -230,6 +230,30 @@ def test_tables_by_their_columns(work):
         model.encode({"a": [1.0], "day": ["2024-01-01"]})
 
 
+def test_what_a_table_gives_has_the_names_of_its_columns(work):
+    model = work.run("table", f"dataset.path={work.path / 't.csv'}", dataset="table", dataset__drop=["b"])
+    work.done("encode", "table", "t.csv", "--output", "tz.csv")
+    work.done("decode", "table", "tz.csv", "--output", "decoded.csv")
+    work.done("reconstruct", "table", "t.csv", "--output", "again.csv")
+    assert [r["level"] for r in records(work.path / "decoded.csv")] == [r["level"] for r in records(work.path / "again.csv")]
+    work.done("generate", "table", "--count", "3", "--output", "new.csv")
+    assert [*records(work.path / "new.csv")[0]] == ["a", "level", "day"]
+    work.done("interpolate", "table", "t.csv", "t.csv", "--steps", "3", "--output", "between.npz")
+    assert np.load(work.path / "between.npz")["level"].shape == (120, 3)
+    work.done("score", "table", "t.csv", "--map", "--output", "scores.csv")
+    rows = records(work.path / "scores.csv")
+    sums = [sum(float(r[f"error_{k}"]) for k in ("a", "level", "day")) for r in rows]
+    np.testing.assert_allclose(np.array(sums) / model.facts.size, [float(r["score"]) for r in rows], rtol=1e-4)
+
+
+def test_heat_maps_show_where_the_error_is(work, vae):
+    """P: brightness is proportional to the error, and white is the largest of the sheet."""
+    work.done("score", "vae", "x.npy", "--map", "--output", "heat.png")
+    page, errors = np.asarray(Image.open(work.path / "heat.png")).astype(float), vae.errors(work.x)[:, 0]
+    np.testing.assert_allclose(page[:8, :8], errors[0] / errors.max() * 255, atol=0.51)
+    np.testing.assert_allclose(page[9:17, 9:17], errors[8] / errors.max() * 255, atol=0.51)  # 7 across
+
+
 def test_csv_is_read_in_pieces(work, monkeypatch):
     from aerun.use.model import Model
 

@@ -44,10 +44,18 @@ class Form:
         self.symbols = {symbol: i for i, symbol in enumerate(facts.tokens)}
 
     @property
+    def named(self) -> bool:
+        """Has a table names for its columns? Those of an array are f1, f2, ..."""
+        return any(f.kind != "number" or f.name != f"f{i}" for i, f in enumerate(self.features, 1))
+
+    @property
     def way(self) -> Way:
-        """For answers to no sample: text as words, images of bytes as bytes, anything else as arrays of 32-bit numbers."""
+        """For answers to no sample: text as words, tables with named columns as such, images of bytes as bytes, anything else as
+        arrays of 32-bit numbers."""
         if self.facts.tokens:
             return Way("words", np.dtype(object))
+        if self.named:
+            return Way("columns", np.dtype(np.float32))
         return Way("array", np.dtype(np.uint8 if self.facts.unit == 255 else np.float32))
 
     def taken(self, x: Any) -> tuple[Tensor, Way]:

@@ -35,7 +35,8 @@ def grid(cells: NDArray[Any], about: Mapping[str, Any], across: int | None = Non
 
 
 def _bytes_of_all(cells: NDArray[Any], about: Mapping[str, Any]) -> NDArray[np.uint8]:
-    low, high = float(cells.min()), float(cells.max())
+    low = float(cells.min()) if about.get("low") is None else float(about["low"])
+    high = float(cells.max())
     return np.stack([_bytes(c, {**about, "low": low, "high": max(high, low + 1e-12)}) for c in cells])
 
 

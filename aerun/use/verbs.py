@@ -39,7 +39,11 @@ def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
     score = model.score(x)
     limit = args.threshold if args.threshold is not None else model.threshold(args.alpha)
     found = {"score": score, "threshold": score * 0 + limit, "anomaly": score > limit}
-    return {**found, "errors": model.errors(x)} if args.map else found
+    if not args.map:
+        return found
+    errors, form = model.errors(x), model.form
+    each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
+    return {**found, **each}
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
@@ -166,7 +170,13 @@ VERBS: dict[str, Verb] = {
         (
             ("--alpha", {"type": float, "default": 0.05, "metavar": "A", "help": "share of false alarms (default: 0.05)"}),
             ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
-            ("--map", {"action": "store_true", "help": "also the error of each element (errors): png shows it as heat maps"}),
+            (
+                "--map",
+                {
+                    "action": "store_true",
+                    "help": "also the error of each element (errors), or column: png shows it as heat maps, white is the largest",
+                },
+            ),
         ),
     ),
     "retrieve": Verb(

@@ -177,7 +177,8 @@ class Sheet(Writer):
         self.cells: list[Array] = []
 
     def add(self, arrays: Mapping[str, Array]) -> None:
-        self.cells.append(_images(arrays, self.about))
+        cells, self.about = _images(arrays, self.about)
+        self.cells.append(cells)
         if sum(c.shape[0] * (c.shape[1] if c.ndim == 5 else 1) for c in self.cells) > _CELLS:
             raise AerunError(f"a png of more than {_CELLS} images: use a folder (--output DIR/), npz or npy.")
 
@@ -192,7 +193,8 @@ class Pngs(Writer):
 
     def add(self, arrays: Mapping[str, Array]) -> None:
         self.part.mkdir(exist_ok=True)
-        for cells in _images(arrays, self.about):
+        found, self.about = _images(arrays, self.about)
+        for cells in found:
             picture = grid(cells, self.about, across=len(cells)) if cells.ndim == 4 else image(cells, self.about)
             picture.save(self.part / f"{self.count:06d}.png", "PNG")
             self.count += 1
@@ -299,8 +301,11 @@ def _cells(values: Array) -> list[Any]:
     return [int(v) for v in values] if values.dtype.kind == "b" else values.tolist()
 
 
-def _images(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> Array:
+def _images(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> tuple[Array, Mapping[str, Any]]:
+    """Images, and what is known of them; errors as grey ones of the mean over channels, from 0 to the largest among them."""
     name = next((n for n in arrays if n in ("errors", "x")), None)
     if name is None or about.get("kind") != "image":
         raise AerunError("png holds images, and these are none: use csv, npz, npy or parquet.")
-    return arrays[name]
+    if name == "errors":
+        return arrays[name].mean(1, keepdims=True), {**about, "low": 0.0, "high": None}
+    return arrays[name], about
