@@ -10,6 +10,7 @@ VERBS = {
     "resume": "continue an interrupted run from its folder",
     "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
     **{name: verb.line for name, verb in USE.items()},
+    "export": "a trained model as one file: ONNX, torch.export, safetensors",
     "show": "what a run is, in one screen",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
     "board": "look at the runs in TensorBoard",

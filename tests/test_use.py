@@ -423,6 +423,8 @@ def test_in_memory_samples_and_settings(work):
         aerun.train(model="spars", folder=work.path / "never")
     with pytest.raises(AerunError, match="not numbers"):
         aerun.train(x=np.array(["a"]), folder=work.path / "never")
+    with pytest.raises(AerunError, match="one or the other"):
+        aerun.train(x=np.zeros((9, 2)), dataset="wine", folder=work.path / "never")
     assert not (work.path / "never").exists()
 
 

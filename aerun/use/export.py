@@ -21,6 +21,7 @@ from aerun.checks import one_of
 from aerun.errors import AerunError
 from aerun.folder import write
 from aerun.model.bottleneck import vq
+from aerun.preparation import columns
 from aerun.use.exported import OUTPUTS, Exported, example
 from aerun.use.model import Model
 
@@ -42,17 +43,22 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
     one_of("--format", kind, tuple(_SUFFIXES.values()))
     if not output.parent.is_dir():
         raise AerunError(f"{output}: there is no folder {output.parent}.")
-    part = output.with_name(f".{output.stem}.{os.getpid()}{output.suffix or '.' + kind}")
+    suffix = next(k for k, v in _SUFFIXES.items() if v == kind)
+    part = output.with_name(f".{output.stem}.{os.getpid()}{suffix}")
     try:
-        function = None if kind == "safetensors" else Exported(_plain(model), model.threshold(alpha)).eval()
-        differences = {"onnx": _onnx, "torch": _torch, "safetensors": _weights}[kind](model, function, part, check)
+        differences = {"onnx": _onnx, "torch": _torch, "safetensors": _weights}[kind](_plain(model), alpha, part, check)
         worst = max(differences.values(), default=0.0)
         if worst > _SAME:
             told = ", ".join(f"{k} {v:.2g}" for k, v in differences.items())
             raise AerunError(f"{output}: not written: it differs from the model by more than {_SAME:g} ({told}).")
         part.replace(output)
+    except AerunError:
+        raise
     except OSError as e:
         raise AerunError(f"{output}: cannot be written: {e.strerror or e}.") from e
+    except Exception as e:  # the exporters raise errors of many kinds
+        why = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise AerunError(f"{output}: this model cannot be written as {kind}: {why}") from e
     finally:
         part.unlink(missing_ok=True)
     lines = [f"{output}: {model.name} as {kind}, {output.stat().st_size:,} bytes"]
@@ -83,33 +89,53 @@ def _needed(module: str) -> Any:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without torch's remarks on its own exporter, and with a codebook looked up in one piece, whatever the batch is."""
-    rows, level = vq._ROWS, logging.getLogger("torch.onnx").level
+    """Without torch's remarks on its own exporter."""
+    level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
-        vq._ROWS = 1 << 62
         with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             warnings.simplefilter("ignore")
             yield
     finally:
-        vq._ROWS = rows
         logging.getLogger("torch.onnx").setLevel(level)
 
 
-def _program(model: Model, function: Exported) -> torch.export.ExportedProgram:
+@contextlib.contextmanager
+def _any_batch() -> Iterator[None]:
+    """With a codebook looked up in one piece, and with `len(x)` as a size: to torch.export it is a constant."""
+    rows = vq._ROWS
+    try:
+        vq._ROWS = 1 << 62
+        for module in (vq, columns):
+            vars(module)["len"] = _length
+        yield
+    finally:
+        vq._ROWS = rows
+        for module in (vq, columns):
+            vars(module).pop("len", None)
+
+
+def _length(x: Any) -> Any:
+    return x.shape[0] if isinstance(x, Tensor) else len(x)
+
+
+def _program(model: Model, limit: float) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("samples", min=1, max=1 << 20)
-    with _quietly(), torch.no_grad():
-        return torch.export.export(function, (example(model, 3, 0),), dynamic_shapes=({0: batch},), strict=False)
+    function, samples = Exported(_plain(model), limit).eval(), example(model, 3, 0)
+    torch.compiler.reset()
+    with _quietly(), _any_batch(), torch.no_grad():
+        return torch.export.export(function, (samples,), dynamic_shapes=({0: batch},), strict=False)
 
 
-def _onnx(model: Model, function: Exported | None, part: Path, check: bool) -> dict[str, float]:
+def _onnx(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
     for module in ("onnx", "onnxscript", *(["onnxruntime"] if check else [])):
         _needed(module)
-    assert function is not None
-    program = _program(model, function)
+    limit = model.threshold(alpha)
+    program = _program(model, limit)
     with _quietly():
-        names = {"input_names": ["samples"], "output_names": list(OUTPUTS)}
-        found = torch.onnx.export(program, dynamo=True, optimize=True, verbose=False, **names)
+        found = torch.onnx.export(
+            program, dynamo=True, optimize=True, verbose=False, input_names=["samples"], output_names=list(OUTPUTS)
+        )
         assert found is not None
         proto = found.model_proto
     for key, value in _about(model).items():
@@ -119,19 +145,20 @@ def _onnx(model: Model, function: Exported | None, part: Path, check: bool) -> d
         return {}
     ort = _needed("onnxruntime")
     session = ort.InferenceSession(str(part), providers=["CPUExecutionProvider"])
-    return _compared(model, function, lambda x: session.run(None, {"samples": x.numpy()}))
+    return _compared(model, limit, lambda x: session.run(None, {"samples": x.numpy()}))
 
 
-def _torch(model: Model, function: Exported | None, part: Path, check: bool) -> dict[str, float]:
-    assert function is not None
-    torch.export.save(_program(model, function), part)
+def _torch(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
+    limit = model.threshold(alpha)
+    torch.export.save(_program(model, limit), part)
     if not check:
         return {}
-    again = torch.export.load(part).module()
-    return _compared(model, function, lambda x: [v.numpy() for v in again(x)])
+    with _quietly():
+        again = torch.export.load(part).module()
+    return _compared(model, limit, lambda x: [v.numpy() for v in again(x)])
 
 
-def _weights(model: Model, function: Exported | None, part: Path, check: bool) -> dict[str, float]:
+def _weights(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
     st = _needed("safetensors.torch")
     state = {k: v.detach().cpu().clone().contiguous() for k, v in model.autoencoder.state_dict().items()}
     st.save_file(state, part, _about(model))
@@ -148,20 +175,28 @@ def _about(model: Model) -> dict[str, str]:
     return {"aerun": __version__, "config": json.dumps(model.config), "facts": json.dumps(facts)}
 
 
-@torch.no_grad()
-def _compared(model: Model, function: Exported, run: Run) -> dict[str, float]:
-    """Largest difference of each output over its largest value; verdicts count where the score is not next to the threshold."""
+def _compared(model: Model, limit: float, run: Run) -> dict[str, float]:
+    """Largest difference of each output from what the verbs answer, over its largest value; the score's over the threshold
+    where that is larger. Verdicts count where the score is not next to the threshold."""
     worst = dict.fromkeys(OUTPUTS, 0.0)
     for n in _SIZES:
         x = example(model, n, n)
-        ours, theirs = function(x), run(x)
-        near = (ours[2] - function.threshold).abs() <= _SAME * function.threshold.abs()
+        ours, theirs = _answers(model, limit, x), run(x)
+        near = np.abs(ours[2] - limit) <= _SAME * abs(limit)
         for name, a, b in zip(OUTPUTS, ours, theirs, strict=True):
-            worst[name] = max(worst[name], _difference(a.numpy(), b, near.numpy()))
+            worst[name] = max(worst[name], _difference(a, b, near, limit if name == "score" else 1e-12))
     return worst
 
 
-def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_]) -> float:
+def _answers(model: Model, limit: float, x: Tensor) -> list[NDArray[Any]]:
+    """Of encode, reconstruct and score, for stored samples."""
+    score, own, valid = model.scores_of(x), model.rebuilt(x), model.facts.valid(x)
+    if valid is not None and not model.facts.tokens:
+        own = own.masked_fill(~valid[..., None], torch.nan)
+    return [model.codes_of(x).numpy(), own.numpy(), score.numpy(), (score > limit).numpy()]
+
+
+def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_], least: float) -> float:
     if a.shape != b.shape:
         return float("inf")
     if a.dtype == np.bool_:
@@ -169,5 +204,5 @@ def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_]) -> fl
     if not np.array_equal(np.isnan(a), np.isnan(b)):
         return float("inf")
     real = ~np.isnan(a)
-    scale = np.abs(a[real]).max(initial=1e-12)
+    scale = np.abs(a[real]).max(initial=max(least, 1e-12))
     return float(np.abs(a[real].astype(np.float64) - b[real]).max(initial=0.0) / scale)

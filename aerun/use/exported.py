@@ -1,7 +1,10 @@
 """A trained model as one function of stored samples, for other programs."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from aerun.use import known
 from aerun.use.model import Model
@@ -14,7 +17,7 @@ class Exported(nn.Module):
     units, score (n,) and anomaly (n,), true where the score is above `threshold`.
 
     Sequences of varying length are NaN behind their ends, and so is their reconstruction; text is numbers of symbols, -1 behind
-    the end. Everything that stands between is inside: units, preparation, threshold.
+    the end. Everything that stands between is inside: units, preparation, threshold. The model is changed: give a copy.
     """
 
     threshold: Tensor
@@ -22,6 +25,7 @@ class Exported(nn.Module):
     def __init__(self, model: Model, threshold: float) -> None:
         super().__init__()
         self.autoencoder, self.form = model.autoencoder, model.form
+        _fix(self.autoencoder)
         self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -40,6 +44,27 @@ class Exported(nn.Module):
         if valid is not None and not facts.tokens:
             own = own.masked_fill(~valid[..., None], torch.nan)
         return z, own, score, score > self.threshold
+
+
+class _Constant(nn.Module):
+    """A weight as it is now, where a formula of others stood."""
+
+    value: Tensor
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("value", value)
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+def _fix(autoencoder: nn.Module) -> None:
+    """Weights that are functions of others, such as orthogonal ones, become constants: other programs lack the functions."""
+    for module in [m for m in autoencoder.modules() if is_parametrized(m)]:
+        formulas = cast(nn.ModuleDict, module.parametrizations)
+        for name in list(formulas):
+            formulas[name] = _Constant(getattr(module, name).detach())
 
 
 def example(model: Model, n: int, seed: int) -> Tensor:
@@ -63,5 +88,5 @@ def example(model: Model, n: int, seed: int) -> Tensor:
         return own.masked_fill(gone, torch.nan)
     reach = float(own[~own.isnan()].std())
     noisy = own + 0.1 * reach * torch.randn(own.shape, generator=g)
-    low, high = (None if bound is None else bound * facts.unit for bound in (facts.low, facts.high))
-    return noisy if low is None else noisy.clamp(low, high)
+    least, most = (None if bound is None else bound * facts.unit for bound in (facts.low, facts.high))
+    return noisy if least is None and most is None else noisy.clamp(least, most)

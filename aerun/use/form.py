@@ -50,8 +50,8 @@ class Form:
 
     @property
     def way(self) -> Way:
-        """For answers to no sample: text as words, tables with named columns as such, images of bytes as bytes, anything else as
-        arrays of 32-bit numbers."""
+        """For answers to no sample: text as words, tables with named columns as such, images of bytes as bytes, else 32-bit
+        arrays."""
         if self.facts.tokens:
             return Way("words", np.dtype(object))
         if self.named:

@@ -105,8 +105,7 @@ class Model:
     def reconstruct(self, x: Samples) -> Any:
         """n samples -> what is left of them after the code, within the data's range."""
         stored, way = self.form.taken(x)
-        valid = self.facts.valid(stored)
-        return self.form.given(self._samples(lambda u, v: self._own(self.autoencoder(u, valid=v), v), stored), valid, way)
+        return self.form.given(self.rebuilt(stored), self.facts.valid(stored), way)
 
     def denoise(self, x: Samples) -> Any:
         """Noisy samples -> clean ones. AerunError of a run that was not trained to remove noise."""
@@ -177,7 +176,7 @@ class Model:
         """Anomaly score of each sample, (n,): the mean squared error of its reconstruction over its real elements, in the units
         the model works in (behind the preparation), as `aerun evaluate --ask anomaly` has it. 64-bit."""
         stored, way = self.form.taken(x)
-        return _as(way, self._samples(lambda u, v: known.score(known.errors(self.autoencoder, u, v), u, v), stored))
+        return _as(way, self.scores_of(stored))
 
     def errors(self, x: Samples) -> Any:
         """Where the score comes from: squared error of each stored element (n, *stored); of tables of each column, of
@@ -260,6 +259,14 @@ class Model:
     def codes_of(self, stored: Tensor) -> Tensor:
         """Codes of stored samples, on the CPU."""
         return self._samples(lambda u, v: self.autoencoder.encode(u, valid=v), stored)
+
+    def rebuilt(self, stored: Tensor) -> Tensor:
+        """Stored samples' reconstructions (n, *stored) in own units, on the CPU."""
+        return self._samples(lambda u, v: self._own(self.autoencoder(u, valid=v), v), stored)
+
+    def scores_of(self, stored: Tensor) -> Tensor:
+        """Anomaly scores of stored samples, on the CPU."""
+        return self._samples(lambda u, v: known.score(known.errors(self.autoencoder, u, v), u, v), stored)
 
     def _valid(self, n: int, lengths: Sequence[int] | None) -> Tensor | None:
         steps = self.facts.stored[0]

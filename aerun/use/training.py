@@ -33,10 +33,12 @@ _SAMPLES = "samples.npy"
 def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **settings: Any) -> Model:
     """See `aerun.train`."""
     typed = [*overrides, *written(settings)]
-    composed(typed)  # a mistake leaves no folder behind
+    if x is not None and any(o.startswith(("dataset=", "dataset.path=")) for o in typed):
+        raise AerunError("x=... and dataset=...: samples come from one or the other.")
+    composed(typed if x is None else ["dataset=array", *typed])  # a mistake leaves no folder behind
     path = Path(hydra_run._new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
-        typed = [*in_memory(x, path, typed), *typed]
+        typed = [*in_memory(x, path), *typed]
     run(composed(typed), path, shlex.join(["aerun", *typed, f"hydra.run.dir={path}"]))
     return load(path)
 
@@ -73,10 +75,8 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
     return load(folder)
 
 
-def in_memory(x: Any, path: Path, typed: Sequence[str] = ()) -> list[str]:
+def in_memory(x: Any, path: Path) -> list[str]:
     """Overrides that read samples which are kept in the folder `path` from now on."""
-    if any(o.startswith(("dataset=", "dataset.path=")) for o in typed):
-        raise AerunError("x=... and dataset=...: samples come from one or the other.")
     array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")

@@ -174,7 +174,7 @@ VERBS: dict[str, Verb] = {
                 "--map",
                 {
                     "action": "store_true",
-                    "help": "also the error of each element (errors), or column: png shows it as heat maps, white is the largest",
+                    "help": "also the error of each element, or column; as png heat maps, white the largest",
                 },
             ),
         ),

@@ -1,0 +1,40 @@
+"""`aerun export RUN --output FILE`: a trained model as one file for other programs."""
+
+import argparse
+from pathlib import Path
+
+
+def run(argv: list[str]) -> int:
+    """The verb."""
+    args = _parser().parse_args(argv)
+
+    from aerun.use.loading import load
+
+    model = load(args.run, args.weights, args.trust)
+    from aerun.use.export import export
+
+    for line in export(model, args.output.expanduser(), args.format, args.alpha, args.check):
+        print(line)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aerun export",
+        description="A trained model as one file: ONNX, a program of torch.export, or its weights as safetensors. ONNX and the "
+        "program take stored samples in the data's own units and give code, reconstruction, score and anomaly: "
+        "preparation and threshold are inside.",
+        epilog="example: aerun export outputs/runs/RUN --output model.onnx --check",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a sweep's: its best run")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="ends in .onnx, .pt2 or .safetensors")
+    parser.add_argument("--format", choices=("onnx", "torch", "safetensors"), help="where the name does not say it")
+    parser.add_argument(
+        "--check", action="store_true", help="compare the file with the model and write the difference to FILE.json"
+    )
+    parser.add_argument(
+        "--alpha", type=float, default=0.05, metavar="A", help="share of false alarms that sets the threshold (default: 0.05)"
+    )
+    parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
+    parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
+    return parser
