@@ -85,4 +85,4 @@ def _fitting(model: "Model") -> list[str]:
     corruption = model.autoencoder.corruption
     without = {"denoise"} if option(corruption) == "none" else set()
     without |= set() if isinstance(corruption, Hiding) and not model.facts.tokens else {"inpaint"}
-    return [v for v in VERBS if v not in without]
+    return [v for v in (*VERBS, "export") if v not in without]

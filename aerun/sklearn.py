@@ -1,0 +1,204 @@
+"""Any recipe as a scikit-learn estimator: a transformer to codes, and a detector of anomalies.
+
+from aerun.sklearn import AnomalyDetector, Autoencoder
+
+make_pipeline(StandardScaler(), Autoencoder(model="sparse", latent_dim=16), LogisticRegression())
+AnomalyDetector(model="ae", latent_dim=4, alpha=0.01).fit(X).predict(X_new)
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from aerun.errors import AerunError
+
+Array = NDArray[Any]
+
+
+class _Trained(BaseEstimator):
+    """What both share: settings and training."""
+
+    model_: Any
+
+    def __init__(
+        self,
+        model: str = "ae",
+        *,
+        latent_dim: int | None = None,
+        max_epochs: int | None = None,
+        prepare: str = "standardize",
+        overrides: Sequence[str] = (),
+        shape: Sequence[int] | None = None,
+        folder: str | Path | None = None,
+        random_state: Any = 0,
+    ) -> None:
+        self.model, self.latent_dim, self.max_epochs = model, latent_dim, max_epochs
+        self.prepare, self.overrides, self.shape, self.folder, self.random_state = (
+            prepare,
+            overrides,
+            shape,
+            folder,
+            random_state,
+        )
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+        """Train on samples X (n, D); y is not looked at. ValueError for settings and samples that cannot be used."""
+        x = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=2)
+        if self.folder is not None:
+            self._train(x, Path(self.folder).expanduser())
+            return self
+        with tempfile.TemporaryDirectory(prefix="aerun") as place:
+            self._train(x, Path(place))
+        return self
+
+    def _train(self, x: Array, folder: Path) -> None:
+        from aerun.use import known
+        from aerun.use.training import fitted
+
+        try:
+            self.model_ = fitted(self._samples(x), self._overrides(), folder)
+        except AerunError as e:
+            raise ValueError(str(e)) from e
+        self.model_.autoencoder.double()  # so that a sample's answer does not depend, in its last digits, on its neighbours
+        self.quantiles_ = known.scores(folder)[0]
+
+    def _overrides(self) -> list[str]:
+        from aerun.use.training import written
+
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31)
+        settings = {
+            "model": self.model,
+            "seed": int(seed),
+            "model__latent_dim": self.latent_dim,
+            "trainer__max_epochs": self.max_epochs,
+            "dataset__prepare": self.prepare,
+        }
+        return [*written({k: v for k, v in settings.items() if v is not None}), *self.overrides]
+
+    def _samples(self, x: Array) -> Array:
+        if self.shape is None:
+            return x
+        if int(np.prod(self.shape)) != x.shape[1]:
+            raise AerunError(f"shape={tuple(self.shape)}: does not hold the {x.shape[1]} features of a sample.")
+        return x.reshape(len(x), *self.shape)
+
+    def _checked(self, X: Any) -> Array:  # noqa: N803
+        check_is_fitted(self)
+        return self._samples(validate_data(self, X, dtype=(np.float64, np.float32), reset=False))
+
+    def _errors(self, X: Any) -> Array:  # noqa: N803
+        try:
+            found: Array = self.model_.score(self._checked(X))
+        except AerunError as e:
+            raise ValueError(str(e)) from e
+        return found
+
+    def score_samples(self, X: Any) -> Array:  # noqa: N803
+        """Less the mean squared error of each sample's reconstruction (n,), behind `prepare`: the higher, the more usual."""
+        check_is_fitted(self)
+        return -self._errors(X)
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
+    """Samples X (n, D) to the codes of any of aerun's recipes, and back.
+
+    model: a recipe, such as ae, sparse, vae, denoising (`aerun --help` lists them). latent_dim, max_epochs: the recipe's if
+    None. prepare: how features are scaled, standardize, robust, minmax or none; recipes with a loss for data in [0, 1], such
+    as vae, need minmax. overrides: other settings of the command line, such as ["regularizer=l1", "reg.lambda=1e-3"]. shape:
+    of one sample, for recipes that read images: (1, 28, 28) for D = 784. folder: where the run is left; None: nowhere.
+    random_state: of weights, order and noise; an int, a RandomState or None. 15 % of the samples choose the best epoch.
+
+    Fitted: n_features_in_; model_, an `aerun.Model`, which without a folder encodes, decodes, reconstructs and scores.
+    """
+
+    def transform(self, X: Any) -> Array:  # noqa: N803
+        """Codes (n, d), in the float type of X."""
+        x = self._checked(X)
+        try:
+            codes: Array = self.model_.encode(x)
+        except AerunError as e:
+            raise ValueError(str(e)) from e
+        return codes.reshape(len(codes), -1).astype(x.dtype)
+
+    def inverse_transform(self, X: Any) -> Array:  # noqa: N803
+        """Codes (n, d) -> samples (n, D)."""
+        check_is_fitted(self)
+        x = check_array(X, dtype=(np.float64, np.float32))
+        try:
+            found: Array = self.model_.decode(x)
+        except AerunError as e:
+            raise ValueError(str(e)) from e
+        return found.reshape(len(found), -1).astype(x.dtype)
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+        """Mean of `score_samples`: what GridSearchCV makes large."""
+        return float(self.score_samples(X).mean())
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(np.prod(self.model_.code_shape))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.non_deterministic = False
+        return tags
+
+
+class AnomalyDetector(OutlierMixin, _Trained):
+    """Samples that any of aerun's recipes does not know how to rebuild.
+
+    alpha: share of ordinary samples that may pass for anomalies; the threshold is that quantile of the score on the 15 % of the
+    samples that were held out of training (scikit-learn's `contamination`, which asks the training samples themselves, is
+    something else). Other settings: see `Autoencoder`. Fitted: offset_, the threshold on `score_samples`; model_.
+    """
+
+    def __init__(
+        self,
+        model: str = "ae",
+        *,
+        alpha: float = 0.05,
+        latent_dim: int | None = None,
+        max_epochs: int | None = None,
+        prepare: str = "standardize",
+        overrides: Sequence[str] = (),
+        shape: Sequence[int] | None = None,
+        folder: str | Path | None = None,
+        random_state: Any = 0,
+    ) -> None:
+        super().__init__(
+            model,
+            latent_dim=latent_dim,
+            max_epochs=max_epochs,
+            prepare=prepare,
+            overrides=overrides,
+            shape=shape,
+            folder=folder,
+            random_state=random_state,
+        )
+        self.alpha = alpha
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+        """Train on samples X (n, D), most of them ordinary; y is not looked at."""
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha={self.alpha}: a share between 0 and 1.")
+        super().fit(X)
+        self.offset_ = -float(np.interp(1 - self.alpha, np.linspace(0, 1, len(self.quantiles_)), self.quantiles_))
+        return self
+
+    def decision_function(self, X: Any) -> Array:  # noqa: N803
+        """`score_samples` less the threshold (n,): below 0 is an anomaly."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
+        """1 for ordinary samples, -1 for anomalies, (n,)."""
+        return np.where(self.decision_function(X) < 0, -1, 1)

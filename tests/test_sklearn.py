@@ -1,0 +1,94 @@
+"""Recipes as scikit-learn estimators: its own checks, and what people build from estimators."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+import aerun
+from aerun.sklearn import AnomalyDetector, Autoencoder
+
+QUICK = {"latent_dim": 2, "max_epochs": 2}
+SKIPPED = {"check_array_api_input", "check_classifier_data_not_an_array"}  # SCIPY_ARRAY_API is not set; pandas is missing
+
+
+@pytest.mark.parametrize("estimator", [Autoencoder(**QUICK), AnomalyDetector(**QUICK)], ids=lambda e: type(e).__name__)
+def test_scikit_learns_own_checks_pass(estimator):
+    found = check_estimator(estimator, on_skip=None)  # raises where one fails
+    assert len(found) > 40
+    assert {f["check_name"] for f in found if f["status"] != "passed"} <= SKIPPED
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": "sparse"},
+        {"model": "vae", "prepare": "minmax"},
+        {"model": "denoising", "prepare": "robust"},
+        {"model": "conv", "shape": (1, 8, 8)},
+        {"model": "ae", "overrides": ["regularizer=l1", "reg.lambda=1e-3"]},
+    ],
+    ids=lambda s: s["model"],
+)
+def test_any_recipe_by_name(settings):
+    x = load_digits().data[:200]
+    made = clone(Autoencoder(**settings, max_epochs=1, latent_dim=3)).fit(x)
+    z = made.transform(x)
+    assert z.shape == (200, int(np.prod(made.model_.code_shape)))
+    assert made.inverse_transform(z).shape == x.shape
+    assert len(made.get_feature_names_out()) == z.shape[1]
+    assert made.score(x) == pytest.approx(made.score_samples(x).mean())
+
+
+def test_pipelines_and_searches():
+    x, y = load_wine(return_X_y=True)
+    line = make_pipeline(Autoencoder(max_epochs=20), LogisticRegression())
+    search = GridSearchCV(line, {"autoencoder__latent_dim": [1, 4], "autoencoder__model": ["ae", "linear"]}, cv=2).fit(x, y)
+    assert search.best_params_["autoencoder__latent_dim"] == 4
+    assert search.best_score_ > 0.8
+
+
+def test_the_same_seed_is_the_same_model_and_torchs_own_is_left_alone():
+    x, before = np.random.default_rng(0).normal(size=(60, 5)), torch.get_rng_state()
+    a, b, c = (Autoencoder(**QUICK, random_state=s).fit(x).transform(x) for s in (1, 1, 2))
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - c).max() > 1e-3
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_detector_knows_what_is_unlike_its_training():
+    """The held-out share alpha passes for anomalies; other classes stand out."""
+    x, y = load_digits(return_X_y=True)
+    made = AnomalyDetector(max_epochs=40, latent_dim=8, alpha=0.1).fit(x[y < 3][:400])
+    usual, other = x[y < 3][400:], x[y > 5]
+    score = made.score_samples(np.concatenate([usual, other]))
+    assert roc_auc_score(np.repeat([1, 0], [len(usual), len(other)]), score) > 0.9
+    assert (made.predict(other) == -1).mean() > 0.5
+    np.testing.assert_array_equal(made.predict(other), np.where(made.score_samples(other) < made.offset_, -1, 1))
+
+
+def test_a_folder_keeps_the_run(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    made = Autoencoder(**QUICK, folder=tmp_path / "run").fit(x)
+    np.testing.assert_allclose(aerun.load(tmp_path / "run").encode(x), made.transform(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": "spars"}, "nearest: sparse"),
+        ({"prepare": "scaled"}, "dataset.prepare=scaled"),
+        ({"shape": (1, 3, 3)}, "does not hold the 5 features"),
+        ({"latent_dim": 0}, "model.latent_dim=0"),
+        ({"model": "vae"}, r"needs data in \[0, 1\]"),
+    ],
+)
+def test_mistakes_are_value_errors(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Autoencoder(**{**QUICK, **settings}).fit(np.random.default_rng(0).normal(size=(60, 5)))
