@@ -30,6 +30,7 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> M
     AerunError where the folder is not a run's, is damaged, or asks for what is not trusted.
     """
     path = chosen(Path(run).expanduser())
+    _inside(path, path / "config.yaml")
     folder, cfg = Folder(path), Folder(path).config()
     checkpoint = _inside(path, path / "checkpoints" / f"{weights}.ckpt")
     if not checkpoint.is_file():
