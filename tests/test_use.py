@@ -113,6 +113,12 @@ def test_answers_come_as_samples_did(vae, work):
     assert vae.reconstruct(x).max() <= 16
 
 
+def test_arrays_that_cannot_be_written_are_read(vae, work):
+    x = work.x
+    x.flags.writeable = False  # as those of idx files are
+    np.testing.assert_array_equal(vae.encode(x), vae.encode(work.x))
+
+
 def test_pieces_do_not_matter(work, vae, monkeypatch):
     """P: larger inputs are worked on in pieces; the answer is that of the whole."""
     whole = vae.score(work.x), vae.encode(work.x)

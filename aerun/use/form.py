@@ -76,7 +76,8 @@ class Form:
             way = Way("array", array.dtype)
         if array.dtype.kind not in "biuf":
             raise AerunError(f"samples of {array.dtype}: this run was trained on numbers.")
-        return self._checked(torch.from_numpy(np.ascontiguousarray(self.shaped(array), dtype=_kept(array.dtype)))), way
+        own = np.require(self.shaped(array), _kept(array.dtype), ["C", "W"])  # files that are mapped are read-only
+        return self._checked(torch.from_numpy(own)), way
 
     def given(self, own: Tensor, valid: Tensor | None, way: Way) -> Any:
         """Own units (n, *stored) as `way` says; `valid` (n, T) where lengths differ."""
