@@ -116,6 +116,16 @@ CASES = {
     "one sample: text": ("text", {"t.txt": "one\n"}, TEXT, ["t.txt", "1 lines"]),
     "one sample: series": ("series", {"t.csv": csv(X[:1])}, ("window=2",), ["t.csv"]),
     "one series": ("series", {"t.ts": TS.partition("@data")[0] + "@data\n1,2:a\n"}, ("path=t.ts",), ["t.ts"]),
+    "a series without a class": ("series", {"t.ts": TS + "1,2:\n"}, ("path=t.ts",), ["t.ts", "series 41", "class"]),
+    "a label for every sample: array": (
+        "array", {"x.npz": npz(x=X, y=np.arange(40))}, ("path=x.npz", "key=x", "labels=y"), ["labels=y", "40 different values"]
+    ),
+    "a label for every sample: idx": (
+        "idx", {"x.idx": idx(BYTES), "y.idx": idx(np.arange(40, dtype=np.uint8))}, ("labels=y.idx",), ["40 different values"]
+    ),
+    "no test sound is long enough": (
+        "audio", many(wav, ".wav", 9, ("train",)) | {"d/test/x.wav": wav(0.01)}, AUDIO, ["path=d", "the test split is empty"]
+    ),
     "most images corrupt": ("images", many(lambda: b"GIF89a", ".png"), ("size=8",), ["path=d", "not an image"]),
     "most sounds corrupt": ("audio", many(lambda: b"RIFF", ".wav"), AUDIO, ["path=d", "cannot be read", "000.wav"]),
     **{
@@ -185,8 +195,17 @@ FINE = {
     "missing values: table": ("table", {"t.csv": csv(NAN)}, (), ""),
     "missing values: array": ("array", {"x.npy": npy(NAN)}, (), ""),
     "missing values: series": ("series", {"t.csv": csv(NAN)}, ("window=2", "missing=linear"), "1 missing values are filled in"),
-    "one class: table": ("table", {"t.csv": csv(y=[7] * 40)}, ("label=y",), "every row is of the class 7"),
+    "one class: table": ("table", {"t.csv": csv(y=[7] * 40)}, ("label=y",), "every sample is of the class 7"),
+    **{
+        f"one class: {k}": (k, files, settings, "every sample is of the class")
+        for k, files, settings in (
+            ("array", {"x.npz": npz(x=X, y=np.zeros(40, int))}, ("path=x.npz", "key=x", "labels=y")),
+            ("idx", {"x.idx": idx(BYTES), "y.idx": idx(np.zeros(40, np.uint8))}, ("labels=y.idx",)),
+            ("series", {"t.ts": TS.replace(":b", ":a")}, ("path=t.ts",)),
+        )
+    },
     "a corrupt image": ("images", many(png, ".png", 200, **{"bad.png": b"GIF89a"}), (), "1 of 201 images"),
+    "a corrupt image, name not UTF-8": ("images", many(png, ".png", 200, **{"b\udcff.png": b"x"}), (), r"b\udcff.png (not an"),
     "a corrupt sound": ("audio", many(wav, ".wav", 200, **{"bad.wav": b"RIFF"}), AUDIO, "1 of 201 wav files"),
     "sizes mixed": ("images", many(png, ".png", 30, **{"big.png": png((9, 9))}), (), "sizes differ (8 x 8, 9 x 9)"),
     "colours mixed": ("images", many(png, ".png", 20, **{"red.png": png(mode="RGB")}), (), ""),

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from aerun.build import dataset_of
 from aerun.command.catalog import catalog
-from aerun.dataset.normal import anomalies
+from aerun.dataset.normal import anomalies, tell_one_sided
 from aerun.errors import AerunError
 from aerun.paths import config_dir
 from tests.conftest import composed
@@ -93,6 +93,14 @@ def test_refused_in_words(case):
     name, settings, words = BAD[case]
     with pytest.raises(AerunError, match=words):
         dataset(name, *settings).load()
+
+
+def test_a_test_split_without_anomalies_is_told(caplog):
+    tell_one_sided("digits", torch.zeros(9, dtype=torch.bool))
+    tell_one_sided("digits", torch.arange(9) > 7)
+    assert [r.getMessage() for r in caplog.records] == [
+        "dataset=digits: there are no anomalies among the 9 test samples: detection cannot be judged by them."
+    ]
 
 
 def test_a_run_and_its_resumption_keep_to_it(tmp_path):

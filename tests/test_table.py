@@ -516,4 +516,4 @@ def test_on_the_command_line_it_is_one_line_and_exit_code_2(tmp_path):
 
 def test_one_class_is_told_and_trained_on(tmp_path, caplog):
     text(tmp_path, GOOD.replace(",1\n", ",0\n"), "dataset.label=y")
-    assert "every row is of the class 0" in caplog.text
+    assert "every sample is of the class 0" in caplog.text

@@ -36,15 +36,20 @@ def run(argv: list[str]) -> int:
 
     from aerun.build import dataset_of
     from aerun.command import fits
+    from aerun.command.data_columns import columns_of
     from aerun.command.data_page import Page
+    from aerun.dataset.mapped import some
     from aerun.evaluate.survey import constant, dimension, survey
 
     dataset = dataset_of(cfg)
     facts, data = dataset.facts(), dataset.load()
     broken = _refused(data, facts, option)
     why, warnings = fits.refusal(cfg, facts, dataset.normal_classes)
-    page = Page(option, facts, dataset.preparation().columns)
+    columns = columns_of(dataset.preparation(), facts.stored[0]) if facts.kind == "table" else ()
+    page = Page(option, facts, columns, dataset.class_names)
     page.splits(survey(data, facts))
+    if columns:
+        page.columns(some(data.train.x))
     if not facts.tokens:
         page.constants(constant(data.train, facts))
     found = None if args.no_dimension or broken else dimension(data, facts, dataset.preparation())

@@ -3,25 +3,30 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from aerun.command.data_columns import described, histograms
+from aerun.dataset.mapped import some
 from aerun.errors import AerunError
 from aerun.evaluate.samples import page, wanted
 from aerun.evaluate.survey import Dimension, Seen
 from aerun.facts import Facts
+from aerun.preparation.columns import Feature
 
 _SPLITS = ("training", "validation", "test")
 _FEW = 12  # classes, columns or elements that are named one by one
 
 
 class Page:
-    """Written to the terminal part by part. names: of the columns of a table, by place, where they have some."""
+    """Written to the terminal part by part. columns: of a table. classes: their names."""
 
-    def __init__(self, option: str, facts: Facts, names: Mapping[int, str]) -> None:
-        self.option, self.facts, self.names = option, facts, names
+    def __init__(self, option: str, facts: Facts, columns: Sequence[Feature], classes: Sequence[str]) -> None:
+        self.option, self.facts, self.features, self.names = option, facts, columns, classes
         self.console = Console(width=None if Console().is_terminal else 110)
         sides = " x ".join(map(str, facts.stored))
         what = f"{facts.kind}, {sides}" + (f" -> {' x '.join(map(str, facts.shape))} to the model" if self._other() else "")
@@ -80,7 +85,13 @@ class Page:
             self._say("missing", _listed(worst, "columns"))
 
     def _name(self, place: int) -> str:
-        return self.names.get(place, f"column {place + 1}")
+        return self.features[place].name
+
+    def columns(self, stored: Tensor) -> None:
+        """What the columns of a table's training rows hold."""
+        told = [described(f, stored[:, i]) for i, f in enumerate(self.features[:_FEW])]
+        more = f" and {len(self.features) - _FEW} more" if len(self.features) > _FEW else ""
+        self._say("columns", "; ".join(told) + more)
 
     def _classes(self, seen: Sequence[Seen]) -> None:
         if seen[0].classes is None:
@@ -89,7 +100,8 @@ class Page:
         for name, s in zip(_SPLITS, seen, strict=True):
             assert s.classes is not None
             shares = s.classes.tolist()
-            each = ", ".join(f"{k}: {n:,}" for k, n in enumerate(shares))
+            named = [self.names[k] if k < len(self.names) else str(k) for k in range(len(shares))]
+            each = ", ".join(f"{name}: {n:,}" for name, n in zip(named, shares, strict=True))
             short = f"{len(shares)} classes of {min(shares):,} to {max(shares):,} samples"
             self._say("classes" if s is seen[0] else "", f"{name:<10} {each if len(shares) <= _FEW else short}")
         if sum(n > 0 for n in seen[0].classes.tolist()) == 1:
@@ -135,20 +147,24 @@ class Page:
             self._say("run", "would start with these settings")
 
     def picture(self, x: Tensor, path: Path) -> None:
-        """Samples drawn into a file, or written out where they are text."""
+        """Samples drawn into a file, of tables the spread of each column, or written out where they are text."""
         if self.facts.tokens:
             for row in x[:5].tolist():
                 self._say("sample", ("" if max(map(len, self.facts.tokens[1:])) == 1 else " ").join(self._symbols(row)))
-        if not wanted(self.facts):
             return
         from PIL import Image
 
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(page(x[: wanted(self.facts)], self.facts)).save(path)
+            Image.fromarray(self._drawn(x)).save(path)
         except OSError as e:
             raise AerunError(f"cannot write {path}: {e.strerror or e}. Choose another place with --output DIR.") from e
         self._say("picture", str(path))
+
+    def _drawn(self, x: Tensor) -> NDArray[np.uint8]:
+        if self.facts.kind == "table":
+            return histograms(some(x), self.features)
+        return page(x[: wanted(self.facts)], self.facts)
 
     def _symbols(self, row: Sequence[int]) -> list[str]:
         return [self.facts.tokens[i] for i in row if i >= 0]

@@ -50,7 +50,7 @@ class Array(Dataset):
     kind auto: two axes are a table, three or four are images. Bytes stay bytes, other numbers become 32-bit. unit: the stored
     value that means 1; auto: 255 for images of bytes, else 1. Where the training samples lie within [0, 1] behind it, all must.
     prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values) and `Scale`.
-    Sequences may be of varying length, NaN behind the last step. labels: an array of the same npz file, or a file. The test
+    Sequences may be of varying length, NaN behind the last step. labels: an array of the same file, or a file. The test
     split is `test_key` of the same file, or `test_path`, or drawn at random.
     memory: GB that the samples may take, null for half of what is free. More are copied once into a file in `cache` (null:
     ~/.cache/aerun) and read from there; a preparation then learns from 16 MB of random training samples, and minmax, which

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.dataset.bounds import refuse_beyond
-from aerun.dataset.labels import Labels
+from aerun.dataset.labels import Labels, refuse_many
 from aerun.dataset.read_array import Array, forget, is_mapped, names_of, read_array
 from aerun.errors import AerunError
 from aerun.preparation.columns import Feature
@@ -136,7 +136,7 @@ def features(path: Path, x: Tensor) -> list[Feature]:
 
 
 def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:
-    """Labels of all samples: an array of the same npz file, or a file of its own.
+    """Labels of all samples: an array of the same file, or a file of its own.
 
     AerunError where a part has none and another has, where there are not as many as samples, and for fractions.
     """
@@ -144,6 +144,7 @@ def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:
         return None
     found = [_labels(s.labels_key, s.path, s.labels, n) for s, n in zip(sources, counts, strict=True)]
     values, codes = np.unique(np.concatenate(found), return_inverse=True)
+    refuse_many(f"{sources[0].labels_key}={sources[0].labels}", len(values), sum(counts), "samples", "Leave it out.")
     return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
 
 

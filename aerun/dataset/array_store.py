@@ -6,8 +6,10 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from aerun.dataset import array_samples as samples
@@ -16,7 +18,7 @@ from aerun.dataset.mapped import available, mapped
 from aerun.dataset.read_array import Array, forget
 from aerun.errors import AerunError
 
-_CHUNK = 1_000_000  # bytes of samples copied in one piece: around each row the system maps 64 kB
+_CHUNK = 4_000_000  # bytes of samples copied in one piece
 
 log = logging.getLogger("aerun")
 
@@ -50,6 +52,23 @@ def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
     return found.hexdigest()[:16]
 
 
+def _scatter(file: int, arrays: Sequence[Array], rows: Tensor, each: int) -> None:
+    """Write the numbered rows, `each` bytes long, one behind the other. The arrays are read from front to back: the system maps
+    up to megabytes around a row of a mapped file, so that rows in random order would bring all of it into memory.
+    """
+    place = torch.full((sum(map(len, arrays)),), -1).index_copy_(0, rows, torch.arange(len(rows))).tolist()
+    start = 0
+    for array in arrays:
+        for some in torch.arange(len(array)).split(max(1, _CHUNK // each)):
+            whole: Any = samples.tensor(array, some).numpy()
+            bytes_of = memoryview(whole).cast("B")
+            for i, row in enumerate(some.tolist()):
+                if (at := place[start + row]) >= 0:
+                    os.pwrite(file, bytes_of[i * each : (i + 1) * each], at * each)
+            forget(array)
+        start += len(array)
+
+
 def _write(path: Path, arrays: Sequence[Array], parts: Sequence[Tensor], each: int) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -61,11 +80,8 @@ def _write(path: Path, arrays: Sequence[Array], parts: Sequence[Tensor], each: i
                 "with dataset.cache=DIR, or raise dataset.memory."
             )
         with part.open("wb") as file:
-            for rows in parts:
-                for some in rows.split(max(1, _CHUNK // each)):
-                    file.write(samples.gathered(arrays, some).numpy().data)
-                    for array in arrays:
-                        forget(array)
+            file.truncate(size)
+            _scatter(file.fileno(), arrays, torch.cat(list(parts)), each)
         part.replace(path)
     except OSError as e:
         raise AerunError(f"cannot keep samples in {path.parent} (dataset.cache): {e.strerror or e}.") from e

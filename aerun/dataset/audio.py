@@ -102,13 +102,14 @@ class Audio(Dataset):
         found = self._stretches()
         if not found:
             raise AerunError(f"{self.where}: all files are shorter than dataset.length={self.length} samples.")
-        return Data(*(self._together(found, part) for part in self._listing.parts))
+        parts = zip(("training", "validation", "test"), self._listing.parts, strict=True)
+        return Data(*(self._together(found, name, part) for name, part in parts))
 
-    def _together(self, found: dict[str, Tensor], files: Tensor) -> Split:
+    def _together(self, found: dict[str, Tensor], split: str, files: Tensor) -> Split:
         """All samples of some files."""
         numbers = [i for i in files.tolist() if self._names[i] in found]
         if not numbers:
-            raise AerunError(f"{self.where}: a split is left without any file that can be used.")
+            raise AerunError(f"{self.where}: the {split} split is empty: none of its {len(files)} files can be used.")
         samples, labels = [found[self._names[i]] for i in numbers], self._listing.labels
         counts = torch.tensor([len(part) for part in samples])
         return Split(torch.cat(samples), None if labels is None else labels[numbers].repeat_interleave(counts))

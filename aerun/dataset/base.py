@@ -1,5 +1,6 @@
 """What every data set is, and how it is split."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +9,14 @@ import torch
 from torch import Tensor
 
 from aerun.checks import fits
+from aerun.compose import option
 from aerun.dataset.labels import Normal, places
-from aerun.dataset.normal import normal_only, share_of_anomalies
+from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
 from aerun.errors import AerunError
 from aerun.facts import Facts
 from aerun.preparation.base import Preparation, Unchanged
+
+log = logging.getLogger("aerun")
 
 _SPLIT_SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
 
@@ -87,9 +91,14 @@ class Dataset(ABC):
     def load(self) -> Data:
         """The samples to train, validate and test on. AerunError names what is missing or damaged."""
         normal = self.normal_classes
-        if normal is None or self.selects:
-            return self.read()
-        return normal_only(self.read(), self.facts(), normal, self.contamination)
+        data = self.read()
+        if normal is not None and not self.selects:
+            data = normal_only(data, self.facts(), normal, self.contamination)
+        if len(self.class_names) == 1:
+            log.warning("dataset=%s: every sample is of the class %s.", option(self), self.class_names[0])
+        if normal is not None and data.test.y is not None:
+            tell_one_sided(option(self), anomalies(data.test, normal))
+        return data
 
     @abstractmethod
     def read(self) -> Data:

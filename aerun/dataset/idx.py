@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aerun.dataset.base import Data, Dataset, Split, split
 from aerun.dataset.idx_file import Header, classes_of, header_of, opened, samples_of
-from aerun.dataset.labels import Labels
+from aerun.dataset.labels import Labels, refuse_many
 from aerun.dataset.listing import folder
 from aerun.dataset.normal import normal_rows
 from aerun.errors import AerunError
@@ -70,6 +70,7 @@ class Idx(Dataset):
         if not found:
             return None
         values, codes = np.unique(np.concatenate(found), return_inverse=True)
+        refuse_many(f"dataset.labels={self.labels}", len(values), len(codes), "samples", "Leave it out.")
         return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
 
     @property

@@ -59,14 +59,17 @@ def by_class(frame: Frame, name: str) -> Labels:
     if gone.any():
         raise AerunError(f"{frame.where(name, int(gone.argmax()))}: has no label. Mend it, or dataset.drop=[{name}].")
     names = _ordered(column.words)
-    if len(names) > max(2, min(_MOST, len(frame) // 2)):
-        raise AerunError(
-            f"dataset.label={name}: {len(names)} different values in {len(frame)} rows of {frame.file} are not classes. "
-            f"dataset.drop=[{name}] leaves the column out."
-        )
+    left = f"dataset.drop=[{name}] leaves the column out."
+    refuse_many(f"dataset.label={name}", len(names), len(frame), f"rows of {frame.file}", left)
     place = {n: i for i, n in enumerate(names)}
     codes = np.array([place[w] for w in column.words])[column.values.astype(np.int64)]
     return Labels(torch.from_numpy(codes), names)
+
+
+def refuse_many(key: str, classes: int, count: int, what: str, instead: str) -> None:
+    """AerunError where so many of `count` samples have a label of their own that they are no classes."""
+    if classes > max(2, min(_MOST, count // 2)):
+        raise AerunError(f"{key}: {classes} different values in {count} {what} are not classes. {instead}")
 
 
 def _ordered(words: Sequence[str]) -> tuple[str, ...]:

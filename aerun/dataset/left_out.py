@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+from aerun.dataset.listing import printable
 from aerun.errors import AerunError
 
 _MOST = 0.01  # share of unreadable files that is put up with
@@ -32,9 +33,9 @@ class LeftOut:
         if self.reasons:
             words = "%s: %d of %d %s cannot be read and are left out: %s."
             log.warning(words, self.where, len(self.reasons), self.total, self.what, self._named())
-            log.info("%s: all that are left out: %s", self.where, ", ".join(self.reasons))
+            log.info("%s: all that are left out: %s", self.where, printable(", ".join(self.reasons)))
         return frozenset(self.reasons)
 
     def _named(self) -> str:
         more = f" and {len(self.reasons) - _NAMED} more" if len(self.reasons) > _NAMED else ""
-        return "; ".join(f"{name} ({reason})" for name, reason in list(self.reasons.items())[:_NAMED]) + more
+        return "; ".join(f"{printable(name)} ({reason})" for name, reason in list(self.reasons.items())[:_NAMED]) + more

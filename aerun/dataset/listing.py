@@ -43,6 +43,11 @@ class Listing:
         return replace(self, parts=(kept.train.x, kept.val.x, kept.test.x))
 
 
+def printable(name: str) -> str:
+    """A file's name; bytes of it that are no UTF-8, which can be opened but not printed, as an escape."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def folder(key: str, path: str | None, what: str) -> Path:
     """`path` as an existing folder or file, else AerunError."""
     if path is None:
@@ -111,14 +116,14 @@ def _classes(paths: list[list[str]], where: str) -> tuple[Tensor | None, tuple[s
     classes = sorted(set(tops))
     if len(classes) == 1:
         if classes[0]:
-            log.warning("%s: all files are of one class, %s: they are used without labels.", where, classes[0])
+            log.warning("%s: all files are of one class, %s: they are used without labels.", where, printable(classes[0]))
         return None, ()
     if "" in classes:
         words = "%s: %d of %d files lie outside of the class folders (%s): all are used without labels."
-        log.warning(words, where, tops.count(""), len(tops), ", ".join(classes[1:4]))
+        log.warning(words, where, tops.count(""), len(tops), printable(", ".join(classes[1:4])))
         return None, ()
     number = {name: i for i, name in enumerate(classes)}
-    return torch.tensor([number[top] for top in tops]), tuple(classes)
+    return torch.tensor([number[top] for top in tops]), tuple(map(printable, classes))
 
 
 def _parts(part: Tensor, val: float, test: float) -> tuple[Tensor, Tensor, Tensor]:

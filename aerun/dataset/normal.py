@@ -1,5 +1,6 @@
 """The anomaly protocol: a model learns what is normal, and is tested on everything."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from aerun.facts import Facts
 
 if TYPE_CHECKING:
     from aerun.dataset.base import Data, Split
+
+log = logging.getLogger("aerun")
 
 _SEED = 20181  # the draw of anomalies belongs to the data set, not to the run
 
@@ -81,3 +84,11 @@ def anomalies(samples: "Split", normal: Sequence[int]) -> Tensor:
     if samples.y is None:
         raise AerunError("anomalies are told by labels, and this data set has none.")
     return ~torch.isin(samples.y, torch.tensor(list(normal)))
+
+
+def tell_one_sided(option: str, truth: Tensor) -> None:
+    """Warn where the test split, truth (n,) True for anomalies, lacks one of the two sides: nothing can be judged by it."""
+    if not truth.any() or truth.all():
+        lacks = "normal samples" if truth.all() else "anomalies"
+        words = "dataset=%s: there are no %s among the %d test samples: detection cannot be judged by them."
+        log.warning(words, option, lacks, len(truth))

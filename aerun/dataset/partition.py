@@ -49,12 +49,15 @@ class Cut:
         found = {**given, "train": parts[0], **{part: rows for (part, _), rows in zip(wanted, parts[1:], strict=True)}}
         for part in ("train", "val", "test"):
             if not len(found[part]):
-                raise AerunError(
-                    f"{frame.file}: nothing is left for {_NAMES[part]}: {len(frame)} rows are too few for {self._spoken()}."
-                )
+                count = f"{len(frame)} rows" + (f" in {self._groups(frame)} groups" if self.group else "")
+                raise AerunError(f"{frame.file}: nothing is left for {_NAMES[part]}: {count} are too few for {self._spoken()}.")
         if self.group is not None:
             _refuse_straddling(frame, self.group, found)
         return found["train"], found["val"], found["test"]
+
+    def _groups(self, frame: Frame) -> int:
+        assert self.group is not None
+        return len(np.unique(frame.column("dataset.group", self.group).values))
 
     def _spoken(self) -> str:
         return f"dataset.val={self.val} dataset.test={self.test}" + (f" dataset.group={self.group}" if self.group else "")
@@ -117,7 +120,7 @@ def moments(frame: Frame, name: str) -> Values:
         values = np.array([np.nan if np.isnan(v) or found[int(v)] is None else found[int(v)] for v in column.values])
     if np.isnan(values).any():
         row = int(np.isnan(values).argmax())
-        raise AerunError(f"{frame.where(name, row)}: no number and no date in ISO 8601: rows are split by this column's time.")
+        raise AerunError(f"{frame.where(name, row)}: no number and no date in ISO 8601: rows are ordered by this column.")
     return values
 
 

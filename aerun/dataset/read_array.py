@@ -47,10 +47,17 @@ def _words(e: Exception) -> str:
 
 
 def names_of(path: Path) -> list[str]:
-    """The arrays in a file; none for npy."""
+    """The arrays in a file; none for npy, and none where it cannot be read, which `read_array` says."""
     if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as packed:
             return [n.removesuffix(".npy") for n in packed.namelist()]
+    if path.suffix.lower() == ".safetensors" and path.is_file():
+        safetensors = _module(path)
+        try:
+            with safetensors.safe_open(str(path), framework="numpy") as file:
+                return list(file.keys())
+        except (safetensors.SafetensorError, OSError):
+            return []
     return []
 
 
@@ -104,16 +111,20 @@ def is_mapped(array: Array) -> bool:
 
 
 def _safetensors(path: Path, name: str | None) -> Array:
-    try:
-        safetensors = import_module("safetensors")
-    except ImportError as e:
-        raise AerunError(f"{path}: reading it needs safetensors, which is not installed: pip install 'aerun[data]'") from e
+    safetensors = _module(path)
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
             found: Array = file.get_tensor(chosen(path, name, list(file.keys())))
             return found
     except (safetensors.SafetensorError, TypeError) as e:
         raise ValueError(str(e)) from e
+
+
+def _module(path: Path) -> Any:
+    try:
+        return import_module("safetensors")
+    except ImportError as e:
+        raise AerunError(f"{path}: reading it needs safetensors, which is not installed: pip install 'aerun[data]'") from e
 
 
 def chosen(path: Path, name: str | None, names: list[str]) -> str:

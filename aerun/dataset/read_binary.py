@@ -73,7 +73,7 @@ def arrow(path: Path, suffix: str, reading: Reading) -> Frame:
 
 
 def _parquet(path: Path) -> Any:
-    file = needed("pyarrow.parquet", path).ParquetFile(path)
+    file = needed("pyarrow.parquet", path).ParquetFile(path, page_checksum_verification=True)
     refuse_beyond(str(path), 20.0 * file.metadata.num_rows * file.metadata.num_columns)
     return file.read()
 

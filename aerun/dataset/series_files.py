@@ -47,7 +47,12 @@ class Layout:
             setting, name = next(iter(self.roles.items()))
             raise AerunError(f"dataset.{setting}={name}: a .ts file has no columns, and its class last in each series: {path}.")
         lines = series_of(path, self.reading.encoding)
-        labelled = all(line.label for line in lines) and CLASS not in self.reading.drop
+        labelled = any(line.label for line in lines) and CLASS not in self.reading.drop
+        for number, line in enumerate(lines, 1) if labelled else ():
+            if not line.label:
+                raise AerunError(
+                    f"{path}: series {number} has no class, and others have one. Mend it, or dataset.drop=[{CLASS}]."
+                )
         about = {CLASS: _words([line.label for line in lines])} if labelled else {}
         return recorded.melted([li.values for li in lines], about, str(path), None, CLASS if labelled else None)
 

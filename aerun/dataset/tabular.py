@@ -1,6 +1,5 @@
 """What all tables share: columns, of which the training rows say how they are prepared."""
 
-import logging
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +22,6 @@ from aerun.errors import AerunError
 from aerun.facts import Facts
 from aerun.preparation.columns import Columns, Feature
 from aerun.preparation.statistics import WAYS
-
-log = logging.getLogger("aerun")
 
 
 @dataclass(frozen=True)
@@ -94,10 +91,7 @@ class Tabular(Dataset):
             return by_flag(frame, self.roles.anomaly)
         if self.roles.label is None:
             return None
-        found = by_class(frame, self.roles.label)
-        if len(found.names) < 2:
-            log.warning("dataset.label=%s: every row is of the class %s.", self.roles.label, found.names[0])
-        return found
+        return by_class(frame, self.roles.label)
 
     def facts(self) -> Facts:
         low, high = (0.0, 1.0) if self.prepare == "minmax" else (None, None)

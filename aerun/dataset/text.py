@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aerun.checks import integer, one_of
 from aerun.dataset.base import Data, Dataset, Split, split
+from aerun.dataset.bounds import refuse_beyond
 from aerun.dataset.files import HERE
 from aerun.errors import AerunError
 from aerun.facts import Facts
@@ -64,6 +65,7 @@ class Text(Dataset):
     def _lines(self) -> list[list[str]]:
         """Symbols of every line that is not blank, cut at max_length."""
         try:
+            refuse_beyond(str(self.path), 20.0 * self.path.stat().st_size)  # bytes that one character takes as a symbol
             stored = self.path.read_bytes().removesuffix(b"\n").split(b"\n")
         except OSError as e:
             raise AerunError(

@@ -53,7 +53,9 @@ class Vision(Dataset):
                 raise AerunError(
                     f"{here}: {name} is not there. Give the folder that holds it, or dataset.download=true."
                 ) from e
-            raise AerunError(f"{here}: cannot read {name}: {_first_line(e)}") from e
+            fetched = "downloading" in str(e).lower()
+            doing = f"cannot fetch {name} (no network?)" if fetched else f"cannot read {name}"
+            raise AerunError(f"{here}: {doing}: {_first_line(e)}") from e
         except (urllib.error.URLError, OSError, ValueError, EOFError, KeyError, AssertionError) as e:
             doing = "cannot fetch or read" if self.download else "cannot read"
             raise AerunError(f"{here}: {doing} {name} (missing, truncated or no network): {_first_line(e)}") from e
@@ -111,4 +113,4 @@ def _as_bytes(data: Any, shape: tuple[int, int, int]) -> Tensor:
 
 
 def _first_line(e: BaseException) -> str:
-    return (str(e).strip() or type(e).__name__).splitlines()[0]
+    return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(":")
