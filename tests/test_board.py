@@ -1,4 +1,4 @@
-"""`aerun board`: TensorBoard on the runs, asked as its own pages ask it."""
+"""`aerun board`: TensorBoard on the runs, asked as its own pages ask it, and looked at in a browser."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import pytest
 
 from aerun.command import board
 from aerun.errors import TrainingError
+from tests.browser import CHROMIUM, page
 from tests.shell import here, outside, start
 
 RUNS = {"plain": [], "sparse": ["model=sparse", "reg.lambda=0.02"]}
@@ -78,6 +79,29 @@ def test_hparams_have_the_settings_of_every_run_and_the_results_first(served):
     first = [m["name"]["tag"] for m in found["metricInfos"][:5]]
     assert [t.partition("/")[0] for t in first] == ["Results"] * len(first)
     assert {"Results/objective", "Results/pca_ratio", "Results/test/se", "Results/val/mse"} <= set(first)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@pytest.mark.parametrize(
+    ("name", "words", "element", "such", "least"),
+    [
+        ("timeseries", ["/objective", *RUNS], "CANVAS", "e.width > 100", 1),
+        ("custom_scalars", ["reg_w/l1"], "VZ-LINE-CHART2", "true", 3),
+        ("images", ["pictures/activations"], "IMG", "e.naturalWidth > 100", 6),
+        ("hparams", ["Results/objective", "Trial ID", "0.020000", "model.bottleneck", *RUNS], "VAADIN-GRID", "true", 0),
+        ("projector", ["Points: 270", "projector/labels.tsv"], "CANVAS", "e.width > 100", 1),
+    ],
+)
+def test_the_page_shows_the_runs(served, name, words, element, such, least):
+    """In a real browser: the words, and as many elements `e` of a kind as are to be drawn."""
+    with page() as tab:
+        for _ in range(3):  # the first load of a page may stay blank while the browser is starting
+            tab.go(f"{served}#{name}")
+            if tab.until(lambda: not [w for w in words if w not in tab.words()], seconds=20):
+                break
+        assert not [w for w in words if w not in tab.words()]
+        assert tab.until(lambda: tab.count(element, such) >= least)
 
 
 # -- what cannot work ----------------------------------------------------------------------------------------------------

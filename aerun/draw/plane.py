@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Split
 from aerun.draw.rows import every
 from aerun.draw.style import AMOUNT, COLOURS, MARKERS, Pixels, chart, pixels
+from aerun.evaluate.neighbourhood import trustworthiness
 from aerun.trained import Trained
 
 if TYPE_CHECKING:
@@ -35,10 +37,8 @@ def some(trained: Trained) -> tuple[Points, Split]:
 
 def trust(codes: Points, points: Points) -> float:
     """Trustworthiness of the points as a map of the codes, 12 neighbours (fewer of few samples); NaN for less than 4."""
-    from sklearn.manifold import trustworthiness
-
     k = min(_NEIGHBOURS, (len(codes) - 1) // 2)
-    return float(trustworthiness(codes, points, n_neighbors=k)) if k >= 1 else float("nan")
+    return trustworthiness(torch.from_numpy(codes), torch.from_numpy(points), k) if k >= 1 else float("nan")
 
 
 def drawn(trained: Trained, codes: Points, samples: Split, points: Points, way: str, axes: tuple[str, str] | None) -> Pixels:
