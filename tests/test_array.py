@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from aerun.dataset import bounds
+from aerun.dataset import array_store, bounds
 from aerun.errors import AerunError
 from aerun.evaluate.columns import rmse
 from tests.conftest import built
@@ -353,3 +353,13 @@ def test_a_run_from_disk_is_a_run_from_memory(tmp_path):
         assert told.code == 0, told.err
     a, b = (json.loads((tmp_path / name / "results.json").read_text()) for name in "ab")
     assert a["test/se"] == b["test/se"]
+
+
+def test_rows_of_two_files_are_copied_to_their_places(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_store, "_CHUNK", 100)
+    first, second = np.arange(60.0).reshape(20, 3), np.arange(60.0, 90.0).reshape(10, 3)
+    rows = torch.randperm(30, generator=torch.Generator().manual_seed(0))[:25]
+    with (tmp_path / "x").open("wb") as file:
+        array_store._scatter(file.fileno(), [first, second], rows, 12)
+    found = np.fromfile(tmp_path / "x", np.float32).reshape(25, 3)
+    assert (found == np.concatenate([first, second])[rows.numpy()]).all()
