@@ -90,7 +90,7 @@ def test_hparams_have_the_settings_of_every_run_and_the_results_first(served):
         ("custom_scalars", ["reg_w/l1"], "VZ-LINE-CHART2", "true", 3),
         ("images", ["pictures/activations"], "IMG", "e.naturalWidth > 100", 6),
         ("hparams", ["Results/objective", "Trial ID", "0.020000", "model.bottleneck", *RUNS], "VAADIN-GRID", "true", 0),
-        ("projector", ["Points: 270", "projector/labels.tsv"], "CANVAS", "e.width > 100", 1),
+        ("projector", ["Points: 270", "labels.tsv"], "CANVAS", "e.width > 100", 1),
     ],
 )
 def test_the_page_shows_the_runs(served, name, words, element, such, least):

@@ -43,7 +43,7 @@ def test_a_run_is_resumed_from_another_folder(tmp_path, kind):
     arch = "recurrent" if kind == "text" else "mlp"
     loss = ["model/loss=categorical"] if kind == "text" else []
     settings = [f"dataset={kind}", *(f"dataset.{s}" for s in RUNS[kind]), f"model/arch={arch}", *loss, "model.latent_dim=2"]
-    told = here(tmp_path, *settings, "trainer=smoke", "hydra.run.dir=run")
+    told = here(tmp_path, *settings, "trainer=smoke", "pictures=[]", "hydra.run.dir=run")
     assert told.code == 0, told.err
     again = here(tmp_path / "other", "resume", "../run", "--epochs", "2")
     assert again.code == 0, again.err

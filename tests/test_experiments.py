@@ -213,7 +213,7 @@ def test_failing_check_is_exit_code_1(tmp_path, bound):
 
 
 def test_every_seed_must_hold_where_the_median_need_not(tmp_path):
-    """Seeds 0, 1, 2 against a bound between the first and the second."""
+    """Seeds 0, 1, 2 against a bound between the last two."""
     check = {"name": "seed", "formula": "{ae.seed}", "at_most": 1.5}
     for over, code in (("every", 1), ("median", 0)):
         told = here(tmp_path, "experiment", tiny(tmp_path, checks=[{**check, "over": over}]), "--seeds", "3")

@@ -192,7 +192,7 @@ def test_a_code_of_three_numbers_is_enough_for_the_manifold(tmp_path):
     fvu = {}
     for k in (2, 3, 4):
         overrides = ("dataset=manifold", f"model.latent_dim={k}", "model.arch.hidden=[128,128]", "optimizer.lr=3e-3")
-        fvu[k] = train(composed(*overrides, "trainer.progress=false"), tmp_path / str(k), "")["test/fvu"]
+        fvu[k] = train(composed(*overrides, "trainer.progress=false", "pictures=[]"), tmp_path / str(k), "")["test/fvu"]
     assert fvu[2] > 10 * fvu[3]
     assert fvu[3] < 2 * fvu[4]
 

@@ -104,7 +104,9 @@ def test_a_test_split_without_anomalies_is_told(caplog):
 
 
 def test_a_run_and_its_resumption_keep_to_it(tmp_path):
-    told = here(tmp_path, "dataset.normal=[3]", "dataset.contamination=0.02", "trainer=smoke", "hydra.run.dir=run")
+    told = here(
+        tmp_path, "dataset.normal=[3]", "dataset.contamination=0.02", "trainer=smoke", "pictures=[]", "hydra.run.dir=run"
+    )
     assert told.code == 0, told.err
     n = told.out.partition(" training, ")[0].rpartition("\n")[2]
     data = dataset("digits", "normal=[3]", "contamination=0.02").load()

@@ -11,7 +11,7 @@ import yaml
 from tests.shell import here, metrics, outside, start, stopped, timeless
 
 # Noise in the input, a learning rate that depends on the whole length, and long enough to be stopped on the way.
-RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=120", "schedule=cosine"]
+RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=60", "schedule=cosine", "pictures=[]"]
 SIGNALS = {
     signal.SIGTERM: (143, "terminated"),
     signal.SIGINT: (130, "interrupted"),
@@ -55,7 +55,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def short(tmp_path):
     """The folder of a finished run of one epoch."""
-    assert here(tmp_path, "trainer=smoke", "hydra.run.dir=run").code == 0
+    assert here(tmp_path, "trainer=smoke", "pictures=[]", "hydra.run.dir=run").code == 0
     return tmp_path / "run"
 
 

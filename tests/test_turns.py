@@ -57,7 +57,7 @@ def phases(monkeypatch):
 
 def run(folder, *overrides):
     """Train in `folder`; its results."""
-    return train(composed(*overrides), folder, "test")
+    return train(composed("pictures=[]", *overrides), folder, "test")
 
 
 def state(folder, name="last"):
@@ -199,7 +199,7 @@ def test_stopped_and_resumed_is_the_same_run(tmp_path, monkeypatch):
         with pytest.raises(StoppedError):
             run(folder, *given)
     assert state(folder)["epoch"] == 1
-    train(composed(*given), folder, "test", resume=True)
+    train(composed("pictures=[]", *given), folder, "test", resume=True)
     assert timeless(folder) == timeless(whole)
     assert len(timeless(whole)) == 5
     for name in ("best", "last"):
@@ -224,6 +224,7 @@ def same(a, b):
     return a == b
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 @pytest.mark.parametrize("model", ["adversarial", "wae", "factor_vae", "beta_tcvae", "iwae"])
 def test_recipes_run_in_every_precision(tmp_path, model, precision):

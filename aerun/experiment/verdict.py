@@ -75,7 +75,7 @@ def _seeds_of(run: Run, outcome: Outcome, settings: Settings, tell: Callable[[st
     if run.name in outcome.left_out:
         return found
     for seed in outcome.seeds if run.seeds is None else run.seeds[: len(outcome.seeds)]:
-        title, typed = f"{outcome.experiment.id} {run.name} seed {seed}", [*run.overrides, f"seed={seed}"]
+        title, typed = f"{outcome.experiment.id} {run.name} seed {seed}", [*run.overrides, f"seed={seed}", "pictures=[]"]
         where, began = settings.root / outcome.experiment.id / run.name / f"seed={seed}", time.perf_counter()
         try:
             found[seed], reused = perform(run, composed(typed), where, shlex.join(["aerun", *typed]), settings.fresh)
