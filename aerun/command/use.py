@@ -37,8 +37,13 @@ def run(word: str, argv: list[str]) -> int:
         getattr(args, "resize", False),
     )
     _refuse_same(args)
-    done = 0
-    with written(args.output, _about(model)) as writer:
+    done, about, kind = 0, _about(model), None
+    if verb.answers == "packed":
+        from aerun.use.packed import Packed, Packer
+
+        args.packer, kind = Packer.of(model, args.step), Packed
+        about["head"] = args.packer.head()
+    with written(args.output, about, kind) as writer:
         for piece in _pieces(verb, args, model, reader):
             done += _answer(verb, args, model, piece, writer)
             if sys.stderr.isatty():
@@ -47,7 +52,18 @@ def run(word: str, argv: list[str]) -> int:
         sys.stderr.write("\r\033[K")
     if args.output != "-":
         print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
+    if verb.answers == "packed":
+        print(_size(args, model, done))
     return 0
+
+
+def _size(args: argparse.Namespace, model: "Model", done: int) -> str:
+    """How small the file is, and whether anything was lost."""
+    size = Path(args.output).expanduser().stat().st_size
+    bits = f"{size:,} bytes, {8 * size / done:.4g} bits a sample, {8 * size / done / model.facts.size:.3g} an element"
+    if args.packer.rounding.steps is None:
+        return f"{bits}; codes kept exactly"
+    return f"{bits}; codes rounded to {args.step or 0.1:g} standard deviations of training codes"
 
 
 def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
@@ -64,12 +80,14 @@ def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
         parser.add_argument("files", nargs=1, metavar="CODES", help="npz, npy, csv or parquet")
     elif verb.reads == "pairs":
         parser.add_argument("files", nargs=2, metavar="FILE", help="files with equally many samples")
-    parser.add_argument(
-        "--output", required=True, metavar="FILE", help="npz, npy, csv, tsv, parquet, txt, png or wav; DIR/; - is csv"
-    )
+    elif verb.reads == "packed":
+        parser.add_argument("files", nargs=1, metavar="FILE", help="what aerun compress wrote")
+    any_name = "npz, npy, csv, tsv, parquet, txt, png or wav; DIR/; - is csv"
+    where = "by any name" if verb.answers == "packed" else any_name
+    parser.add_argument("--output", required=True, metavar="FILE", help=where)
     for flag, settings in verb.flags:
         parser.add_argument(flag, **settings)
-    if verb.reads != "nothing":
+    if verb.reads not in ("nothing", "packed"):
         parser.add_argument("--key", metavar="NAME", help="the array of files that hold several (default: x, or z of codes)")
     if verb.reads in ("samples", "pairs"):
         parser.add_argument("--resize", action="store_true", help="bring images of other sizes to the one of training")
@@ -109,10 +127,26 @@ def _pieces(verb: Verb, args: argparse.Namespace, model: "Model", reader: "Reade
         yield from codes_of(Path(args.files[0]), args.key, model.rows)
     elif verb.reads == "pairs":
         yield _pair(args, reader)
+    elif verb.reads == "packed":
+        yield from _unpacked(args.files[0], model)
     else:
         if "index" in args:
             args.search = _search(model, reader, args)
         yield from reader.pieces(args.files)
+
+
+def _unpacked(name: str, model: "Model") -> Iterator["Piece"]:
+    from aerun.use.packed import pieces
+    from aerun.use.reading import Piece
+
+    path, first = Path(name).expanduser(), 1
+    try:
+        with path.open("rb") as file:
+            for n, x in pieces(model, file, name):
+                yield Piece(x, name, first)
+                first += n
+    except OSError as e:
+        raise AerunError(f"{name}: cannot be read: {e.strerror or e}.") from e
 
 
 def _pair(args: argparse.Namespace, reader: "Reader") -> "Piece":
@@ -152,6 +186,9 @@ def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece"
         where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in found.items()}
+    if verb.answers == "packed":
+        writer.add(arrays)
+        return len(piece)
     count = len(next(iter(arrays.values())))
     if piece.names:
         arrays = {**({} if _is_picture(args.output) else {"file": np.asarray(piece.names)}), **arrays}

@@ -108,7 +108,7 @@ class Columns(Preparation):
 
     def inverse(self, x: Tensor) -> Tensor:
         numbers, hot, _ = x.split([len(self.numeric), len(self.asked), len(self.marked)], 1)
-        own = x.new_zeros(len(x), len(self.features))
+        own = x.new_zeros(x.shape[0], len(self.features))
         own[:, self.numeric] = self.centre + numbers * self.spread
         sizes = [len(f.words) for f in self.features if f.kind == "category"]
         places = [i for i, f in enumerate(self.features) if f.kind == "category"]

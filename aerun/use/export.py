@@ -20,8 +20,6 @@ from aerun import __version__
 from aerun.checks import one_of
 from aerun.errors import AerunError
 from aerun.folder import write
-from aerun.model.bottleneck import vq
-from aerun.preparation import columns
 from aerun.use.exported import OUTPUTS, Exported, example
 from aerun.use.model import Model
 
@@ -100,30 +98,11 @@ def _quietly() -> Iterator[None]:
         logging.getLogger("torch.onnx").setLevel(level)
 
 
-@contextlib.contextmanager
-def _any_batch() -> Iterator[None]:
-    """With a codebook looked up in one piece, and with `len(x)` as a size: to torch.export it is a constant."""
-    rows = vq._ROWS
-    try:
-        vq._ROWS = 1 << 62
-        for module in (vq, columns):
-            vars(module)["len"] = _length
-        yield
-    finally:
-        vq._ROWS = rows
-        for module in (vq, columns):
-            vars(module).pop("len", None)
-
-
-def _length(x: Any) -> Any:
-    return x.shape[0] if isinstance(x, Tensor) else len(x)
-
-
 def _program(model: Model, limit: float) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("samples", min=1, max=1 << 20)
     function, samples = Exported(_plain(model), limit).eval(), example(model, 3, 0)
     torch.compiler.reset()
-    with _quietly(), _any_batch(), torch.no_grad():
+    with _quietly(), torch.no_grad():
         return torch.export.export(function, (samples,), dynamic_shapes=({0: batch},), strict=False)
 
 

@@ -100,6 +100,20 @@ class Model:
         """Names of the encoder's layers, in order."""
         return [name for name, module in self.autoencoder.arch.named_modules() if name.startswith("encoder.")]
 
+    def compress(self, x: Samples, step: float | None = None) -> bytes:
+        """n samples -> a file's bytes: their codes, entropy-coded. Whole numbers (bottleneck quantized, vq) lose nothing; other
+        codes are rounded to `step` (0.1) standard deviations of training codes."""
+        from aerun.use.packed import packed
+
+        return packed(self, x, step)
+
+    def decompress(self, data: bytes) -> Any:
+        """What `compress` gave -> samples, as they were given: of whole numbers exactly what `reconstruct` says on the same
+        machine. AerunError for another model's bytes and damaged ones."""
+        from aerun.use.packed import unpacked
+
+        return unpacked(self, data)
+
     # -- samples -----------------------------------------------------------------------------------------------------
 
     def reconstruct(self, x: Samples) -> Any:

@@ -15,9 +15,9 @@ Flag = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Verb:
-    """reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), or nothing. answers:
-    samples, codes
-    or rows. run: the answer to one piece, arrays by name. example: what stands behind `aerun NAME RUN`."""
+    """reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), packed (of compress), or nothing.
+    answers: samples, codes, rows or packed. run: the answer to one piece, arrays by name. example: what stands behind
+    `aerun NAME RUN`."""
 
     line: str
     about: str
@@ -46,6 +46,10 @@ def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
     return {**found, **each}
 
 
+def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
+    return {"z": model.encode(x) if args.layer is None else model.features(x, args.layer)}
+
+
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
     return _samples(model.generate(args.count, args.seed, args.sampler))
 
@@ -68,7 +72,13 @@ VERBS: dict[str, Verb] = {
         "samples.npy --output codes.npz",
         "samples",
         "codes",
-        lambda model, x, args: {"z": model.encode(x)},
+        _coded,
+        (
+            (
+                "--layer",
+                {"metavar": "NAME", "help": "the output of this layer of the encoder instead, such as encoder.1"},
+            ),
+        ),
     ),
     "decode": Verb(
         "codes to samples",
@@ -191,5 +201,24 @@ VERBS: dict[str, Verb] = {
             ("--k", {"type": int, "default": 10, "metavar": "K", "help": "how many (default: 10)"}),
             ("--metric", {"choices": ("euclidean", "cosine"), "default": "euclidean", "help": "distance between codes"}),
         ),
+    ),
+    "compress": Verb(
+        "samples to a small file of their codes",
+        "The codes of samples in an entropy-coded file that only this run's model can read. With model=compression and "
+        "model=vqvae, whose codes are whole numbers, decompress gives what reconstruct gives; other codes are rounded to STEP "
+        "standard deviations of training codes, and decompress gives what these decode to.",
+        "samples.npy --output samples.aez",
+        "samples",
+        "packed",
+        lambda model, x, args: args.packer.arrays(x),
+        (("--step", {"type": float, "metavar": "STEP", "help": "of rounding; not of whole numbers (default: 0.1)"}),),
+    ),
+    "decompress": Verb(
+        "samples from a file of compress",
+        "What compress wrote, decoded by the same model: another one, a damaged file and one that is cut short are refused.",
+        "samples.aez --output samples.npz",
+        "packed",
+        "samples",
+        lambda model, x, args: _samples(x),
     ),
 }

@@ -237,17 +237,18 @@ _KINDS: dict[str, type[Writer]] = {
 
 
 @contextlib.contextmanager
-def written(output: str, about: Mapping[str, Any]) -> Iterator[Writer]:
-    """A writer for what `output` is called: a file, a folder (with a / behind) of png files, or - for csv on standard output.
+def written(output: str, about: Mapping[str, Any], kind: type[Writer] | None = None) -> Iterator[Writer]:
+    """A writer for what `output` is called: a file, a folder (with a / behind) of png files, or - for csv on standard output;
+    or of one `kind`, whatever it is called.
 
     The place is taken when all is whole; where anything fails it is as it was. AerunError where nothing can be written there.
     """
-    if output == "-":
+    if output == "-" and kind is None:
         writer: Writer = Csv(Path("-"), {**about, "stdout": True})
         yield writer
         writer.close()
         return
-    path, kind = _place(output)
+    path, kind = _place(output, kind)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     writer = kind(part, {**about, "tab": path.suffix.lower() == ".tsv"})
     whole = False
@@ -265,18 +266,22 @@ def written(output: str, about: Mapping[str, Any]) -> Iterator[Writer]:
                 part.unlink()
 
 
-def _place(output: str) -> tuple[Path, type[Writer]]:
+def _place(output: str, kind: type[Writer] | None) -> tuple[Path, type[Writer]]:
     path = Path(output).expanduser()
     if not path.parent.is_dir():
         raise AerunError(f"{output}: there is no folder {path.parent}.")
+    if kind is not None:
+        if path.is_dir() or output in ("-", ""):
+            raise AerunError(f"--output {output}: this goes into one file; name it.")
+        return path, kind
     if output.endswith("/") or path.is_dir():
         if path.is_dir() and any(path.iterdir()):
             raise AerunError(f"{output}: is a folder that is not empty; name a new one.")
         return path, Pngs
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None:
+    named = _KINDS.get(path.suffix.lower())
+    if named is None:
         raise AerunError(f"{output}: an output's name ends in {', '.join(_KINDS)}, or in / for a folder of png files.")
-    return path, kind
+    return path, named
 
 
 def flattened(arrays: Mapping[str, Array]) -> dict[str, Array]:

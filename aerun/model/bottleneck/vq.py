@@ -65,12 +65,12 @@ class Vq(Bottleneck):
 
     def indices(self, h: Tensor) -> Tensor:
         """h (B, d, *grid) -> numbers of its codes (B, groups, *grid)."""
-        return self._nearest(self._vectors(h)).view(len(h), self.groups, *h.shape[2:])
+        return self._nearest(self._vectors(h)).view(h.shape[0], self.groups, *h.shape[2:])
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Numbers (B, groups, *grid) -> z (B, d, *grid)."""
         parts = embedding(indices, self.codebook)  # (B, groups, *grid, d / groups)
-        return parts.movedim(-1, 2).reshape(len(indices), self.latent_dim, *indices.shape[2:])
+        return parts.movedim(-1, 2).reshape(indices.shape[0], self.latent_dim, *indices.shape[2:])
 
     def bits(self, places: int) -> float:
         """Size of one code where every number costs log2(codes); places: how many the grid has, 1 without."""
@@ -84,21 +84,22 @@ class Vq(Bottleneck):
         if self.training:
             self._restart(vectors)
         chosen = self._nearest(vectors)
-        e = self.lookup(chosen.view(len(h), self.groups, *h.shape[2:]))
+        e = self.lookup(chosen.view(h.shape[0], self.groups, *h.shape[2:]))
         if self.training:
-            self._follow(vectors, chosen, len(h))
+            self._follow(vectors, chosen, h.shape[0])
         penalty = self.commitment * (h - e).square().flatten(1).sum(1)
         return {"z": e + (h - h.detach()), "penalty": penalty}
 
     def _vectors(self, h: Tensor) -> Tensor:
         """(B, d, *grid) -> (B * groups * places, d / groups)."""
-        parts = wide(h).reshape(len(h), self.groups, self.codebook.shape[1], -1)
+        parts = wide(h).reshape(h.shape[0], self.groups, self.codebook.shape[1], -1)
         return parts.movedim(2, -1).reshape(-1, self.codebook.shape[1])
 
     def _nearest(self, vectors: Tensor) -> Tensor:
         with torch.autocast(vectors.device.type, enabled=False):
             squares = self.codebook.square().sum(1)
-            found = [(squares - 2 * part @ self.codebook.t()).argmin(1) for part in vectors.split(_ROWS)]
+            parts = [vectors] if torch.compiler.is_exporting() else vectors.split(_ROWS)  # an export knows no number of rows
+            found = [(squares - 2 * part @ self.codebook.t()).argmin(1) for part in parts]
         return torch.cat(found)
 
     def _restart(self, vectors: Tensor) -> None:
