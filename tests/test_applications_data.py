@@ -174,6 +174,7 @@ def test_model_that_says_the_mean_is_the_baseline_without_a_model():
     assert 0.4 < found["none"]["auroc"] < 0.7
 
 
+@pytest.mark.slow
 def test_unseen_digits_reconstruct_worse():
     """C16: trained on 0 to 4; better than PCA of the same size, false alarms about as many as asked for."""
     found = figures("anomaly", learned("dataset.normal=[0,1,2,3,4]", "model.latent_dim=8", steps=1500))
@@ -297,6 +298,7 @@ def test_moving_average_knows_borders_and_lengths():
             assert torch.allclose(found[i, t], near.mean(0), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "known"),
     [
@@ -372,6 +374,7 @@ def test_copied_sample_is_the_nearest_by_what_is_visible():
         assert torch.allclose(((ours - row) * ~hidden).square().sum(), distances.min(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_centre_hole_on_mnist_is_as_measured_before(mnist):
     found = figures("inpainting", untrained("dataset=mnist", "model=inpainting", loaded=mnist))
     known = {"zero": 4.98, "mean": 7.49, "copy": 8.25, "lmmse": 10.31}
@@ -454,6 +457,7 @@ def test_samples_of_discrete_codes_are_such_codes():
     assert all(torch.equal(f(5), f(5).round()) or (f(5) == f(5).round()).all() for f in whole.values())
 
 
+@pytest.mark.slow
 def test_tables_tell_who_samples_well():
     """A6: of a plain autoencoder the prior is worse than the mixture, and nothing is better than real samples."""
     found = figures("generation", learned("model.latent_dim=4", steps=1500, lr=2e-3))

@@ -210,6 +210,7 @@ def test_far_levels_cost_much_and_nothing_is_infinite():
     assert bits[0] < bits[1] < bits[2] <= 30
 
 
+@pytest.mark.slow
 def test_more_rate_fewer_bits_and_more_error(digits):
     found = {}
     for rate in (0.002, 0.2):

@@ -160,6 +160,7 @@ def test_every_kind_of_code_is_examined(overrides):
 # -- alarms --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_memorization_is_told_and_plain_learning_is_not(digits):
     """P39: 24 random points through one number are known by heart (C09); digits through 8 numbers are not."""
     x = random(48, 20).float()

@@ -194,6 +194,7 @@ def test_charts_ask_for_no_window_and_ignore_the_users_style(monkeypatch):
     assert type(figure.canvas).__name__ == "FigureCanvasAgg"
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_fonts_and_caches(tmp_path):
     """Not even on a first run, or where the home folder cannot be written to."""
     nowhere = dict.fromkeys(("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/proc/none")

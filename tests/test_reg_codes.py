@@ -340,6 +340,7 @@ def units_kl(digits, *overrides):
     return kl_divergence(names["posterior"], names["prior"]).mean(0).detach()
 
 
+@pytest.mark.slow
 def test_free_bits_keep_every_unit_in_use(digits):
     """P29: under a strong prior units fall silent; with free bits none falls below its floor."""
     silent = units_kl(digits, "reg.lambda=4")

@@ -135,6 +135,7 @@ def test_weight_l2_of_a_linear_autoencoder_shrinks_to_the_known_singular_values(
     assert ((left * vectors[:, :3]).sum(0).abs() > 1 - 1e-6).all()
 
 
+@pytest.mark.slow
 def test_weight_l1_brings_more_weights_near_zero_than_weight_l2(digits):
     found = {}
     for name in ("weight_l1", "weight_l2"):
@@ -171,6 +172,7 @@ def test_soft_orthogonality_trains_to_zero_on_the_smaller_side_and_to_its_floor_
     assert departures(w.detach())[1][1].item() == pytest.approx(9 - 4, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_soft_orthogonality_acts_in_training(digits):
     """P35: with weight 10 the atoms of a free decoder end orthonormal within a few percent, without it they do not."""
     found = {}

@@ -59,6 +59,7 @@ def test_rate_refuses_a_target_outside_the_open_interval(rho):
         Rate(rho=rho)
 
 
+@pytest.mark.slow
 def test_training_brings_each_unit_to_its_rate(digits):
     """P13: rho_hat_j within 10 % of rho for at least 90 % of the units."""
     torch.manual_seed(0)
