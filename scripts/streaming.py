@@ -1,8 +1,10 @@
-"""Data larger than memory: `python scripts/streaming.py [--megabytes 200] [--rounds 3] [--json FILE]`.
+"""Data larger than memory: `python scripts/streaming.py [--megabytes 200] [--times 5] [--rounds 3] [--json FILE]`.
 
-Trains on an npy file and on a folder of images of five times the allowed `dataset.memory`, in memory and from a warm disk, in
-turns, each in a process of its own. Shown: samples per second (the median over rounds) of whole epochs, and how much the
-resident memory of the process grew from just before the data were read to its peak in training, in megabytes.
+Trains on an npy file and on a folder of images of five (`--times`) times the allowed `dataset.memory`, in memory and from a
+warm disk, in turns, each in a process of its own. Shown: samples per second (the median over rounds) of whole epochs, and how
+much the process grew from just before the data were read to its peak in loading and training, in megabytes: its resident
+memory (VmHWM of /proc/self/status), and the part of it that is no page of a file (RssAnon, looked at every 10 ms), which the
+system could not take back.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,7 @@ WIDTH = 512  # numbers of a row
 
 
 def resident(name: str) -> float:
-    """VmRSS (now) or VmHWM (at most so far) of this process, in megabytes."""
+    """VmRSS (now), VmHWM (at most so far) or RssAnon (now, without pages of files) of this process, in megabytes."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) * 1024 / 1e6
@@ -35,14 +38,32 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+class Watch(threading.Thread):
+    """The largest RssAnon while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.done, self.most = threading.Event(), 0.0
+
+    def run(self) -> None:
+        while not self.done.wait(0.01):
+            self.most = max(self.most, resident("RssAnon"))
+
+
 def child(overrides: list[str]) -> None:
     """One training; prints what it measured as JSON."""
+    from aerun.dataset.mapped import give_back
+
     logging.disable()
     trained("trainer=smoke")  # libraries take their memory now
+    give_back()  # what they have freed, so that it is not used again unseen
     forget_peak()
-    before = resident("VmRSS")
+    before, anonymous, watch = resident("VmRSS"), resident("RssAnon"), Watch()
+    watch.start()
     speed = trained(*overrides, "trainer.max_epochs=3", "model.latent_dim=16", "model.arch.hidden=[128]")
-    print(json.dumps({"speed": speed, "grown_mb": resident("VmHWM") - before}))
+    watch.done.set()
+    grown = {"rss_grown_mb": resident("VmHWM") - before, "anon_grown_mb": watch.most - anonymous}
+    print(json.dumps({"speed": speed, **grown}))
 
 
 def trained(*overrides: str) -> float:
@@ -96,7 +117,8 @@ def measured(overrides: list[str]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=int, default=200, help="dataset.memory; the data take five times as much")
+    parser.add_argument("--megabytes", type=int, default=200, help="dataset.memory")
+    parser.add_argument("--times", type=int, default=5, help="the data take so many times as much")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -107,13 +129,13 @@ def main() -> None:
     report: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         for kind, make in (("array", table), ("images", images)):
-            base = [*make(Path(name), 5 * args.megabytes), f"dataset.cache={name}/cache"]
+            base = [*make(Path(name), args.times * args.megabytes), f"dataset.cache={name}/cache"]
             ways = {"memory": "dataset.memory=1000", "disk": f"dataset.memory={args.megabytes / 1000}"}
             measured([*base, ways["disk"]])  # copies or decodes, once, and warms the disk
             rounds = [{way: measured([*base, more]) for way, more in ways.items()} for _ in range(args.rounds)]
             report[kind] = {
                 "allowed_mb": args.megabytes,
-                "data_mb": 5 * args.megabytes,
+                "data_mb": args.times * args.megabytes,
                 **{f"{way}/{k}": statistics.median(r[way][k] for r in rounds) for way in ways for k in rounds[0][way]},
             }
             report[kind]["speed_ratio"] = report[kind]["disk/speed"] / report[kind]["memory/speed"]

@@ -1,5 +1,6 @@
 """Arrays: read as they are, bytes as bytes, objects never, and refused in words."""
 
+import gc
 import io
 import json
 import pickle
@@ -363,3 +364,26 @@ def test_rows_of_two_files_are_copied_to_their_places(tmp_path, monkeypatch):
         array_store._scatter(file.fileno(), [first, second], rows, 12)
     found = np.fromfile(tmp_path / "x", np.float32).reshape(25, 3)
     assert (found == np.concatenate([first, second])[rows.numpy()]).all()
+
+
+def test_batches_are_freed_as_training_goes_on(tmp_path, monkeypatch):
+    from aerun.trainer.base import Job
+    from aerun.trainer.lightning import Training
+
+    plan = array(saved(tmp_path, G.normal(size=(4000, 7)).astype(np.float32)), "trainer.batch_size=33", "trainer.max_epochs=1")
+    data = plan.dataset.load()
+    plan.autoencoder.start_from(data.train.x)
+    alive, was = [], Training.on_validation_epoch_start
+
+    def ended(self):
+        alive.append(sum(type(o) is torch.Tensor and o.shape[:1] == (33,) for o in gc.get_objects()))
+        was(self)
+
+    monkeypatch.setattr(Training, "on_validation_epoch_start", ended)
+    gc.collect()
+    gc.disable()  # what only a search for rings would free stays
+    try:
+        plan.trainer.fit(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, 0, tmp_path / "run", {}), False)
+    finally:
+        gc.enable()
+    assert alive[0] < 20  # of 84 steps

@@ -16,14 +16,14 @@ from aerun.dataset.base import Data, Dataset, Split
 from aerun.dataset.frame import Frame
 from aerun.dataset.images import gigabytes
 from aerun.dataset.labels import places
-from aerun.dataset.mapped import Mapped, some
+from aerun.dataset.mapped import Mapped, give_back, some
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.partition import Cut
 from aerun.dataset.remarks import told
 from aerun.errors import AerunError
 from aerun.facts import Facts
 from aerun.preparation.base import Preparation, Unchanged
-from aerun.preparation.columns import Columns
+from aerun.preparation.columns import Columns, Feature
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS
 
@@ -153,7 +153,11 @@ class Array(Dataset):
         return Scale(shape=self.known.shape, channels=0 if self.known.kind == "image" else 1, way=self.way)
 
     def _columns(self) -> Columns:
-        return Columns(features=samples.features(self.sources[0].path, self.known.data.train.x), way=self.way)
+        return Columns(features=self._features, way=self.way)
+
+    @cached_property
+    def _features(self) -> list[Feature]:
+        return samples.features(self.sources[0].path, self.known.data.train.x)
 
     def read(self) -> Data:
         known = self.known
@@ -167,6 +171,8 @@ class Array(Dataset):
                         f"{self.sources[-1].path}: training samples lie in [0, 1] and others do not. dataset.prepare=minmax "
                         "clips them to the training range, dataset.prepare=standardize has no bounds."
                     )
+        if isinstance(known.data.train.x, Mapped):
+            give_back()
         return known.data
 
 

@@ -16,8 +16,7 @@ from aerun.preparation.columns import Feature
 
 KINDS = ("table", "image", "sequence")
 _COLOURS = (1, 3, 4)  # channels of an image, where it has to be guessed which axis they are
-_ROWS = 4096  # looked at together
-_ELEMENTS = 1_000_000  # the same
+_ELEMENTS = 250_000  # looked at together: little enough to be given back at once
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,9 @@ def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
     """AerunError for an infinite value, for one beyond 32 bits and, unless there may be `gaps`, for NaN."""
     if array.dtype.kind != "f":
         return
-    for first in range(0, len(array), _ROWS):
-        part = array[first : first + _ROWS]
+    rows = max(1, _ELEMENTS // max(1, array[:1].size))
+    for first in range(0, len(array), rows):
+        part = array[first : first + rows]
         wrong = np.abs(part) > np.finfo(np.float32).max
         if not gaps:
             wrong |= np.isnan(part)

@@ -1,5 +1,6 @@
 """Samples on disk as a tensor, with bounded resident memory; and how much memory there is."""
 
+import ctypes
 import mmap
 import os
 from collections.abc import Iterator
@@ -26,6 +27,13 @@ def available() -> int:
         return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
     except (OSError, ValueError):
         return free
+
+
+def give_back() -> None:
+    """Return freed memory to the system, where the C library keeps it (glibc does) and can be asked to."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 class Mapped(Tensor):

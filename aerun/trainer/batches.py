@@ -67,6 +67,6 @@ def mix(seed: int, epoch: int, stream: int) -> int:
     return ((seed * 1_000_003 + epoch) * 7 + stream) % (1 << 62)
 
 
-def rows_that_fit(size: int) -> int:
+def rows_that_fit(size: int, elements: int = 4_000_000) -> int:
     """Rows of `size` elements for one batch of evaluation: about 16 MB of floats."""
-    return max(1, min(4096, 4_000_000 // size))
+    return max(1, min(4096, elements // size))

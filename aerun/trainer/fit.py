@@ -9,6 +9,7 @@ import torch
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Split
+from aerun.dataset.mapped import Mapped
 from aerun.quiet import quiet_lightning
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batches
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
 log = logging.getLogger("aerun")
+
+_STREAMED = 500_000  # elements of a validation batch from disk: what is made of it stays small beside dataset.memory
 
 
 def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
@@ -96,7 +99,7 @@ def _batches(job: Job, settings: Trainer, device: torch.device) -> tuple[Batches
     )
     val = Batches(
         _on(job.data.val, device, settings.precision),
-        batch_size=_val_rows(settings, job.autoencoder, len(job.data.val)),
+        batch_size=_val_rows(settings, job.autoencoder, job.data.val.x),
         per_call=1,
         seed=None,
         drop_last=False,
@@ -105,9 +108,10 @@ def _batches(job: Job, settings: Trainer, device: torch.device) -> tuple[Batches
     return train, val
 
 
-def _val_rows(settings: Trainer, autoencoder: Autoencoder, n: int) -> int:
+def _val_rows(settings: Trainer, autoencoder: Autoencoder, x: torch.Tensor) -> int:
     """As many as fit; a batch statistic means something at the size of training only, in batches as equal as can be."""
-    rows = rows_that_fit(autoencoder.facts.size)
+    size, n = autoencoder.facts.size, len(x)
+    rows = rows_that_fit(size, _STREAMED) if isinstance(x, Mapped) else rows_that_fit(size)
     if not reads_batches(autoencoder):
         return rows
     return math.ceil(n / math.ceil(n / min(rows, settings.batch_size)))
@@ -120,12 +124,15 @@ def _callbacks(job: Job, settings: Trainer, train: Batches) -> tuple[list["Callb
     from aerun.trainer.pictures import Pictures
     from aerun.trainer.progress import Progress
     from aerun.trainer.record import Record
+    from aerun.trainer.returning import Returning
 
     where = job.folder / "checkpoints"
     record = Record(job.folder, job.config, job.autoencoder)
     callbacks: list[Callback] = [First(where / "last.ckpt"), record, Pictures(record, job.data.val, settings.max_epochs)]
     if settings.progress:
         callbacks.append(Progress(settings.max_epochs, len(train), job.title))
+    if isinstance(job.data.train.x, Mapped):
+        callbacks.append(Returning())
     if settings.patience is not None:
         callbacks.append(EarlyStopping(settings.monitor, patience=settings.patience))
     callbacks += [

@@ -77,6 +77,7 @@ class Training(pl.LightningModule):
             # The last step of a call goes through Lightning, so that its own counters move.
             (optimizer if left else self._counted_optimizer()).step()
             self._take_turns(value, x, valid)
+            value.names.clear()
             self.steps += 1
         values = torch.stack(rows)
         self._refuse_non_finite(values, self.train_keys, self.steps - len(values))
@@ -135,6 +136,7 @@ class Training(pl.LightningModule):
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
             value = self.autoencoder.objective(x, None, valid)
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
+            value.names.clear()  # it holds functions of itself: without this, batches pile up until Python looks for such rings
             error = (self.autoencoder(x, valid=valid) - x).square() * spread(valid, x)
             elements = x.numel() if valid is None else int(valid.sum()) * x[0, 0].numel()
             rows = [torch.stack([*value.parts, *figures]).double() * len(x), error.sum().double()[None]]
