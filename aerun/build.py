@@ -23,7 +23,7 @@ from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
-_MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss")
+_MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # settings that are not the class's own
 _TERM = ("weight", "warmup", "cycles")
 
@@ -62,6 +62,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
     autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
     trainer = make("trainer", cfg["trainer"], {})
     trainer.refuse(autoencoder)
+    warnings += _begun(autoencoder, cfg["model"], trusted)
     evaluate = _applications(cfg.get("evaluate", []), autoencoder, dataset)
     _refuse_objective(str(cfg["objective"]), autoencoder, evaluate)
     return Plan(
@@ -101,6 +102,15 @@ def model_of(
     if rehearsed:
         autoencoder.rehearse()
     return autoencoder, warnings
+
+
+def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | None) -> list[str]:
+    """Weights of another run, and what is frozen. `trusted` is given where a run's folder is read, to go on with it."""
+    if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
+        return []
+    from aerun.use.warm import begin
+
+    return begin(autoencoder, settings, again=trusted is not None)
 
 
 def _applications(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:

@@ -32,10 +32,7 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> M
     path = chosen(Path(run).expanduser())
     _inside(path, path / "config.yaml")
     folder, cfg = Folder(path), Folder(path).config()
-    checkpoint = _inside(path, path / "checkpoints" / f"{weights}.ckpt")
-    if not checkpoint.is_file():
-        raise AerunError(f"{checkpoint}: there are no such weights: the run was stopped before it wrote any.")
-    state = _state(checkpoint)
+    checkpoint, state = path / "checkpoints" / f"{weights}.ckpt", weights_of(path, weights)
     trusted = (*ROOMS, *trust)
     try:
         facts, preparation = _known(folder)
@@ -49,6 +46,14 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> M
     _fill(autoencoder, state, checkpoint)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Model(autoencoder.to(device).eval().requires_grad_(False), cfg, folder, device, seed)
+
+
+def weights_of(path: Path, weights: str) -> dict[str, Tensor]:
+    """The `best` or `last` weights in a run's folder, as plain tensors."""
+    checkpoint = _inside(path, path / "checkpoints" / f"{weights}.ckpt")
+    if not checkpoint.is_file():
+        raise AerunError(f"{checkpoint}: there are no such weights: the run was stopped before it wrote any.")
+    return _state(checkpoint)
 
 
 def chosen(path: Path) -> Path:
