@@ -13,6 +13,7 @@ VERBS = {
     "export": "a trained model as one file: ONNX, torch.export, safetensors",
     "show": "what a run is, in one screen",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
+    "compare": "runs side by side: only what differs, mean and deviation over seeds, the best two held against each other",
     "board": "look at the runs in TensorBoard",
     "experiment": "run what must hold, and print it against what was obtained",
 }

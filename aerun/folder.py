@@ -20,7 +20,7 @@ _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorb
 
 
 class Folder:
-    """config.yaml, run.json, facts.json, results.json, metrics.csv, events, aerun.log, checkpoints/, pictures/."""
+    """config.yaml, run.json, facts.json, results.json, metrics.csv, test_errors.npy, events, aerun.log, and more in folders."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,6 +68,15 @@ class Folder:
     def evaluation(self, values: Mapping[str, Any]) -> None:
         """Replace evaluation.json."""
         write(self.path / "evaluation.json", _json(values))
+
+    def keep(self, name: str, array: Any) -> None:
+        """Write a numpy array as NAME.npy, whole or not at all."""
+        import numpy as np
+
+        part = self.path / f".{name}"
+        with part.open("wb") as f:
+            np.save(f, array, allow_pickle=False)
+        part.replace(self.path / name)
 
     def read(self, name: str = "results.json") -> dict[str, Any]:
         """A JSON file of this folder, empty where there is none."""

@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from aerun import show
 from aerun.build import Plan, build
 from aerun.compose import option
@@ -76,7 +79,9 @@ def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any]
     seconds = time.perf_counter() - clock
     growth = health.decoder_scale(model) / scale
     trained = Trained(model, plan.dataset, fitted.device, plan.seed, data)
-    figures = report(trained)
+    errors = list[Tensor]()
+    figures = report(trained, errors)
+    folder.keep("test_errors.npy", torch.cat(errors).float().numpy())
     looked = time.perf_counter()
     found = health.examine(trained)
     looked = time.perf_counter() - looked

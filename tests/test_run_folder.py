@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -72,7 +73,17 @@ def test_nothing_else_is_there(run):
     names = {p.name for p in run.iterdir()}
     events = {n for n in names if n.startswith("events.out.tfevents.")}
     assert sorted(n.rpartition(".")[2] for n in events)[1:] == ["pictures", "results"]
-    plain = {"aerun.log", "config.yaml", "run.json", "facts.json", "results.json", "metrics.csv", "scores.json", "codes.npz"}
+    plain = {
+        "aerun.log",
+        "config.yaml",
+        "run.json",
+        "facts.json",
+        "results.json",
+        "metrics.csv",
+        "scores.json",
+        "codes.npz",
+        "test_errors.npy",
+    }
     assert names == {*events, *plain, "checkpoints", "pictures", "projector", "projector_config.pbtxt"}
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
@@ -108,6 +119,12 @@ def test_results_are_flat_and_complete(run):
     assert found["epochs"] == EPOCHS
     assert found["test/mse"] == pytest.approx(found["test/se"] / 64)
     assert found["effective_lambda/l1"] == pytest.approx(0.02)
+
+
+def test_errors_of_test_samples_are_those_of_the_results(run):
+    errors = np.load(run / "test_errors.npy", allow_pickle=False)
+    assert errors.shape == (270,)
+    assert errors.mean() == pytest.approx(json.loads((run / "results.json").read_text())["test/se"])
 
 
 def test_metrics_have_one_row_an_epoch(run):

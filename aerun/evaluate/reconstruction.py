@@ -32,9 +32,10 @@ FIGURES = (
 
 
 @torch.no_grad()
-def report(trained: Trained) -> dict[str, float]:
+def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, float]:
     """Test figures of the model, of PCA with as many numbers in its code, and of the training mean.
 
+    errors: the model's SE_i are put into it, batch after batch, in the order of the test split.
     Sequences of varying length: only real steps count, and PCA reads the mean where there is none.
     """
     model, data, mean = trained.autoencoder, trained.data, trained.mean
@@ -48,7 +49,7 @@ def report(trained: Trained) -> dict[str, float]:
         "pca": lambda x, valid: trained.pca(filled(x, valid, mean)),
         "mean": lambda x, valid: mean.expand_as(x),
     }
-    scores = {who: _scores(f, test, model.facts, span) for who, f in models.items()}
+    scores = {who: _scores(f, test, model.facts, span, errors if who == "test" else None) for who, f in models.items()}
     found = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         found[f"{who}/fvu"] = found[f"{who}/se"] / found["mean/se"] if found["mean/se"] > 0 else math.nan
@@ -56,11 +57,13 @@ def report(trained: Trained) -> dict[str, float]:
     return {**found, **_own_loss(model, test), **own_units}
 
 
-def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float) -> dict[str, float]:
+def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: list[Tensor] | None = None) -> dict[str, float]:
     se, clamped, psnr, count, elements = 0.0, 0.0, 0.0, 0, 0.0
     for x, valid in batches():
         x_hat, weight = f(x, valid), spread(valid, x)
         each = _se(x_hat, x, weight)
+        if errors is not None:
+            errors.append(each.cpu())
         inside = each if facts.low is None and facts.high is None else _se(x_hat.clamp(facts.low, facts.high), x, weight)
         sizes = (torch.ones_like(x) * weight).flatten(1).double().sum(1)
         se, clamped, count = se + float(each.sum()), clamped + float(inside.sum()), count + len(x)

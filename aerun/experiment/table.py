@@ -17,9 +17,9 @@ from aerun.folder import surroundings
 _COLUMNS = ("check", "obtained", "required", "measured before", "published", "")
 _HEAD = """# Experiments
 
-Made by `aerun experiment --all --short --seeds {seeds} --output docs/experiments.md`; not written by hand. *Required* is what
-the command holds a run against, with slack over what was *measured before*; *published* figures are no bounds. Values are medians
-over seeds with the smallest and the largest.
+Made by `aerun experiment --all --short --seeds {seeds} --output docs/experiments.md`; not written by hand. *Required* is
+what the command holds a run against, with slack over what was *measured before*; *published* figures are no bounds. Values are
+medians over seeds with the smallest and the largest.
 """
 
 

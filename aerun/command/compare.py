@@ -1,0 +1,117 @@
+"""`aerun compare RUN|SWEEP...`: what differs between runs, and what came of it."""
+
+import argparse
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from aerun.errors import AerunError
+from aerun.sweep.bootstrap import difference
+from aerun.sweep.figures import cell, higher_is_better, known, ranked
+from aerun.sweep.runs import Group, Run, chosen, columns, gather, grouped
+
+_FIGURES = ("objective", "test/se", "pca/se", "seconds")
+
+
+def run(argv: list[str]) -> int:
+    """The verb."""
+    args = _parser().parse_args(argv)
+    runs = chosen(gather(args.paths), args.where)
+    keys = columns(runs)
+    groups = grouped(runs, keys)
+    if not groups:
+        raise AerunError(f"none of {len(runs)} runs is complete: there is nothing to compare.")
+    figures = known(args.figures.split(",") if args.figures else _FIGURES, runs)
+    sort = known([args.sort], runs)[0] if args.sort else figures[0]
+    groups = ranked(groups, sort)
+    _refuse_mixed_objectives(runs, sort)
+    _show(groups[: args.top], keys, figures, sort)
+    _tell(groups, keys, runs, args.top)
+    if args.csv:
+        _write(args.csv, groups, keys, figures)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aerun compare",
+        description="One row for each choice of settings, best first: mean and standard deviation over seeds. Only settings "
+        "that differ are shown. The best two are held against each other by a paired bootstrap of their test errors.",
+        epilog="example: aerun compare outputs/sweeps/NAME --where model=ae,vae --sort test/psnr --csv table.csv",
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="RUN|SWEEP", help="folders of runs, or folders that hold some")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
+    parser.add_argument("--figures", metavar="A,B", help=f"keys of results.json (default: {','.join(_FIGURES)})")
+    parser.add_argument("--sort", metavar="KEY", help="best of this figure first (default: the first figure)")
+    parser.add_argument("--top", type=int, metavar="N", help="the best N only")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them, mean, deviation and seeds in own columns")
+    return parser
+
+
+def _refuse_mixed_objectives(runs: Sequence[Run], sort: str) -> None:
+    names = sorted({str(run.config["objective"]) for run in runs if run.complete and "objective" in run.config})
+    if sort == "objective" and len(names) > 1:
+        raise AerunError(f"these runs have different objectives ({', '.join(names)}): choose a figure with --sort KEY.")
+
+
+def _show(groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str], sort: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 160)
+    table = Table()
+    for key in keys:
+        table.add_column(key)
+    for key in figures:
+        arrow = ("↑" if higher_is_better(key) else "↓") if key == sort else ""
+        table.add_column(f"{_named(key, groups)} {arrow}".strip(), justify="right")
+    table.add_column("seeds", justify="right")
+    for group in groups:
+        table.add_row(*(escape(s) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)))
+    console.print(table, highlight=False)
+
+
+def _named(key: str, groups: Sequence[Group]) -> str:
+    """The objective with its own name."""
+    return f"objective ({groups[0].runs[0].config.get('objective', '?')})" if key == "objective" else key
+
+
+def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top: int | None) -> None:
+    if top is not None and len(groups) > top:
+        print(f"{top} of {len(groups)} settings shown")
+    if len(groups) > 1:
+        found = difference(groups[0], groups[1])
+        first, second = (label(group, keys) for group in groups[:2])
+        print(
+            found.words(first, second) if found else f"{first} and {second} have no errors of the same test samples in common."
+        )
+    fewest = min(len(group.runs) for group in groups)
+    if fewest < 3:
+        print(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")
+    for one in runs:
+        if not one.complete:
+            why = one.results.get("error") or one.results.get("status") or "nothing is known of it"
+            print(f"not complete: {one.path}: {str(why).splitlines()[0]}")
+
+
+def label(group: Group, keys: Sequence[str]) -> str:
+    """`model=vae model.latent_dim=8`."""
+    return " ".join(f"{k}={v}" for k, v in zip(keys, group.settings, strict=True)) or str(group.runs[0].path)
+
+
+def _write(path: Path, groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str]) -> None:
+    heads = [*keys, *(f"{k}{part}" for k in figures for part in ("", " deviation")), "seeds", "runs"]
+    try:
+        with path.open("w", newline="", encoding="utf-8") as f:
+            out = csv.writer(f)
+            out.writerow(heads)
+            for group in groups:
+                values = [v for k in figures for v in (group.mean(k), group.deviation(k))]
+                numbers = ["" if math.isnan(v) else f"{v:.8g}" for v in values]
+                seeds = " ".join(str(r.seed) for r in group.runs)
+                out.writerow([*group.settings, *numbers, seeds, " ".join(str(r.path) for r in group.runs)])
+    except OSError as e:
+        raise AerunError(f"--csv {path}: {e.strerror or e}.") from e
+    print(f"{path}: {len(groups)} settings")

@@ -1,0 +1,149 @@
+"""Runs gathered from folders, and put together where they differ in nothing but the seed."""
+
+import math
+import re
+import shlex
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aerun.errors import AerunError
+from aerun.folder import Folder
+
+# Not what an experiment is about: where it reads and writes, and what it shows.
+_ASIDE = ("seed", "hydra", "sweep", "dataset.root", "dataset.download", "trainer.progress", "pictures", "evaluate", "objective")
+
+
+@dataclass(frozen=True)
+class Run:
+    """typed: setting -> value, as its command has them. config: the resolved settings, flat. results: results.json."""
+
+    path: Path
+    typed: Mapping[str, str]
+    config: Mapping[str, Any]
+    results: Mapping[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Of weights, order and noise."""
+        return int(self.config.get("seed", 0))
+
+    @property
+    def complete(self) -> bool:
+        """Has it come to its end?"""
+        return self.results.get("status") == "completed"
+
+    def setting(self, key: str) -> str:
+        """What was chosen for `key`: as typed, else as the resolved settings have it, else `default`."""
+        if key in self.typed:
+            return self.typed[key]
+        found = self.config.get("model.name" if key == "model" else key)
+        return "default" if found is None else str(found)
+
+    def figure(self, key: str) -> float:
+        """A number of results.json; NaN where there is none."""
+        value = self.results.get(key)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of the same settings (in the order of the columns), one a seed."""
+
+    settings: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    def mean(self, key: str) -> float:
+        """Over seeds; NaN where a run has no such figure."""
+        return statistics.fmean(run.figure(key) for run in self.runs)
+
+    def deviation(self, key: str) -> float:
+        """Standard deviation over seeds (n - 1); NaN of one."""
+        return statistics.stdev(run.figure(key) for run in self.runs) if self.runs[1:] else math.nan
+
+
+def gather(paths: Iterable[Path]) -> list[Run]:
+    """Every run in or below these folders. AerunError for a folder that is not there or has none."""
+    found: dict[Path, Run] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise AerunError(f"{path}: no such folder.")
+        inside = sorted(p.parent for p in path.rglob("run.json"))
+        failed = sorted(p.parent for p in path.rglob("results.json") if not (p.parent / "run.json").exists())
+        if not inside and not failed:
+            raise AerunError(f"{path}: holds no runs (no run.json in or below it).")
+        found |= {p.resolve(): _read(p) for p in (*inside, *failed)}
+    return list(found.values())
+
+
+def _read(path: Path) -> Run:
+    folder = Folder(path)
+    try:
+        config = flat(folder.config())
+    except AerunError:
+        config = {}  # refused before it began
+    command = str(folder.read("run.json").get("command", "")) or path.name.replace(",", " ")
+    return Run(path, _typed(command), config, folder.read())
+
+
+def _typed(command: str) -> dict[str, str]:
+    """Settings of a command line."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    pairs = (word.lstrip("+").partition("=") for word in words if "=" in word and not word.startswith("-"))
+    return {key: value for key, _, value in pairs if not _aside(key)}
+
+
+def _aside(key: str) -> bool:
+    return any(key == a or key.startswith((f"{a}.", f"{a}/")) for a in _ASIDE)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys; lists and numbers as they are."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def columns(runs: Sequence[Run]) -> list[str]:
+    """The settings in which runs differ, in the order of the commands."""
+    keys = dict.fromkeys(key for run in runs for key in run.typed)
+    return [key for key in keys if len({run.setting(key) for run in runs}) > 1]
+
+
+def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:
+    """Complete runs by their settings; of two with one seed the later counts."""
+    found: dict[tuple[str, ...], dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda r: str(r.results.get("started", ""))):
+        if run.complete:
+            found.setdefault(tuple(run.setting(k) for k in keys), {})[run.seed] = run
+    return [Group(settings, tuple(by[s] for s in sorted(by))) for settings, by in found.items()]
+
+
+def chosen(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
+    """Runs for which every KEY=VALUE (VALUE may be a list: A,B) holds. AerunError where none is left."""
+    for condition in where:
+        key, sign, value = condition.partition("=")
+        if not sign or not key:
+            raise AerunError(f"--where {condition}: is not KEY=VALUE, such as model.latent_dim=8 or model=ae,vae.")
+        allowed = value.split(",")
+        kept = [run for run in runs if run.setting(key) in allowed]
+        if not kept:
+            there = sorted({run.setting(key) for run in runs}, key=natural)
+            raise AerunError(f"--where {condition}: no run has it; {key} is {', '.join(there[:12])}.")
+        runs = kept
+    return list(runs)
+
+
+def natural(word: str) -> tuple[tuple[int, float, str], ...]:
+    """A key for sorting words with numbers as people do: 2 before 10, 1e-3 before 0.1."""
+    try:
+        return ((0, float(word), ""),)
+    except ValueError:
+        parts = re.split(r"(\d+)", word)
+        return tuple((0, float(p), "") if p.isdigit() else (1, 0.0, p) for p in parts if p)

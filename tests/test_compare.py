@@ -1,0 +1,163 @@
+"""`aerun compare`: rows by what differs, means over seeds, and how sure a difference is. On made-up runs, no training."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from aerun.sweep.bootstrap import difference
+from aerun.sweep.figures import higher_is_better
+from aerun.sweep.runs import columns, gather, grouped, natural
+from tests.shell import here
+
+N = 400
+
+
+def made(folder, name, *, error, seed=0, model="ae", size=8, status="completed", dataset="digits", **results):
+    """The folder of a run whose test errors are `error` (N,)."""
+    path = folder / name
+    path.mkdir(parents=True)
+    config = {"model": {"name": model, "latent_dim": size}, "seed": seed, "objective": "val/mse", "dataset": {"name": dataset}}
+    (path / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+    command = f"aerun model={model} model.latent_dim={size} seed={seed} dataset.root=there"
+    (path / "run.json").write_text(json.dumps({"command": command}))
+    found = {"status": status, "seed": seed, "objective": float(np.mean(error)) / 64, "test/se": float(np.mean(error))}
+    found |= {"pca/se": 1.0, "mean/se": 5.0, "seconds": 1.0, "test/psnr": 20 - float(np.mean(error)), **results}
+    (path / "results.json").write_text(json.dumps(found))
+    np.save(path / "test_errors.npy", np.asarray(error, dtype=np.float32))
+    return path
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Two models of two sizes with three seeds each; one failed."""
+    g = np.random.default_rng(0)
+    hard = g.gamma(2.0, 1.0, N)  # what all find hard
+    for model, factor in (("ae", 1.0), ("vae", 1.3)):
+        for size, more in ((8, 1.0), (10, 0.99)):
+            for seed in range(3):
+                error = hard * factor * more * (1 + 0.02 * g.normal(size=N)) * (1 + 0.01 * g.normal())
+                made(tmp_path / "runs", f"{model}-{size}-{seed}", error=error, seed=seed, model=model, size=size)
+    made(tmp_path / "runs", "broken", error=hard, model="sparse", status="failed")
+    (tmp_path / "runs" / "broken" / "results.json").write_text('{"status": "failed", "error": "it broke"}')
+    return tmp_path
+
+
+def test_rows_are_settings_and_the_best_is_first(work):
+    told = here(work, "compare", "runs", "--csv", "t.csv")
+    assert told.code == 0, told.err
+    with (work / "t.csv").open() as f:
+        rows = list(csv.DictReader(f))
+    assert [(r["model"], r["model.latent_dim"]) for r in rows][2:] == [("vae", "10"), ("vae", "8")]
+    assert {r["seeds"] for r in rows} == {"0 1 2"}
+    runs = [r for r in gather([work / "runs"]) if r.path.name.startswith("vae-8")]
+    values = [r.results["test/se"] for r in runs]
+    assert float(rows[3]["test/se"]) == pytest.approx(np.mean(values), rel=1e-6)
+    assert float(rows[3]["test/se deviation"]) == pytest.approx(np.std(values, ddof=1), rel=1e-5)
+    assert "dataset.root" not in rows[0]
+    assert "seed" not in rows[0]
+    assert "broken: it broke" in told.out
+
+
+def test_only_what_is_asked_for(work):
+    told = here(work, "compare", "runs", "--where", "model=vae", "--figures", "test/psnr", "--sort", "test/psnr", "--top", "1")
+    assert "test/psnr ↑" in told.out
+    assert "1 of 2 settings shown" in told.out
+    assert "│ vae" not in told.out  # all are: no column
+    assert "sparse" not in told.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing"], "nothing: no such folder"),
+        (["empty"], "empty: holds no runs"),
+        (["runs/broken"], "none of 1 runs is complete"),
+        (["runs", "--sort", "tset/se"], "tset/se: no run has such a figure (nearest: test/se)"),
+        (["runs", "--where", "model=conv"], "no run has it; model is ae, sparse, vae"),
+        (["runs", "--where", "model"], "is not KEY=VALUE"),
+        (["runs", "--csv", "no/t.csv"], "--csv no/t.csv: No such file"),
+    ],
+)
+def test_mistakes_are_one_line(work, words, said):
+    (work / "empty").mkdir()
+    told = here(work, "compare", *words)
+    assert told.code == 2
+    assert said in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_objectives_are_not_mixed(work):
+    config = (work / "runs" / "ae-8-0" / "config.yaml").read_text()
+    (work / "runs" / "ae-8-0" / "config.yaml").write_text(config.replace("val/mse", "test/psnr"))
+    assert "different objectives (test/psnr, val/mse)" in here(work, "compare", "runs").err
+    assert here(work, "compare", "runs", "--sort", "test/se").code == 0
+
+
+# -- how sure --------------------------------------------------------------------------------------------------------------
+
+
+def groups(work, *names):
+    runs = [r for r in gather([work / "runs"]) if r.path.name.rpartition("-")[0] in names]
+    return {g.settings: g for g in grouped(runs, columns(runs))}
+
+
+def test_what_is_paired_is_sure_where_unpaired_it_is_not(work):
+    """1 % apart with errors that vary by 70 % from sample to sample: only pairs show it; seeds are 1 % apart too."""
+    by = groups(work, "ae-8", "vae-8")
+    found = difference(by[("ae",)], by[("vae",)])
+    assert found.share == pytest.approx(1 / 1.3 - 1, abs=0.03)
+    assert found.low < found.share < found.high < 0
+    assert found.high - found.low < 0.06
+    assert (found.samples, found.seeds) == (N, 3)
+    assert "lower than" in found.words("a", "b")
+
+
+def test_the_same_errors_cannot_be_told_apart(work):
+    by = groups(work, "ae-8", "vae-8")
+    same = difference(by[("ae",)], by[("ae",)])
+    assert same.share == same.low == same.high == 0
+    assert "cannot be told apart" in same.words("a", "b")
+
+
+def test_an_interval_covers_the_truth_as_often_as_it_says(tmp_path):
+    """100 pairs of settings that differ by 10 % in truth; one seed, 60 samples: about 95 of the intervals hold it."""
+    g, held = np.random.default_rng(1), 0
+    for i in range(100):
+        hard = g.gamma(2.0, 1.0, 60)
+        a = made(tmp_path / str(i), "a", error=0.9 * hard * g.gamma(20, 1 / 20, 60), model="a")
+        b = made(tmp_path / str(i), "b", error=hard * g.gamma(20, 1 / 20, 60), model="b")
+        by = grouped(gather([a, b]), ["model"])
+        found = difference(*sorted(by, key=lambda x: x.settings))
+        held += found.low <= -0.1 <= found.high
+    assert 86 <= held <= 100
+
+
+def test_other_data_are_not_paired(work):
+    path = made(work / "runs", "other-8-0", error=np.ones(N), dataset="wine")
+    one, other = grouped(gather([work / "runs" / "ae-8-0", path]), ["dataset.name"])
+    assert difference(one, other) is None
+    (path / "test_errors.npy").unlink()
+    assert difference(other, other) is None
+
+
+def test_a_seed_run_twice_counts_once(work):
+    made(work / "again", "ae-8-0", error=np.full(N, 2.0), started="2999-01-01")
+    runs = [r for r in gather([work / "runs", work / "again"]) if r.path.name.startswith("ae-8")]
+    (group,) = grouped(runs, columns(runs))
+    assert [r.seed for r in group.runs] == [0, 1, 2]
+    assert group.runs[0].results["test/se"] == 2.0
+
+
+def test_which_way_is_better():
+    assert higher_is_better("probe/model/acc_50")
+    assert higher_is_better("test/psnr")
+    assert not higher_is_better("test/se")
+    assert not higher_is_better("objective")
+
+
+def test_numbers_are_in_order():
+    assert sorted(["32", "8", "1e-1", "2"], key=natural) == ["1e-1", "2", "8", "32"]
+    assert sorted(["b10", "b9", "a"], key=natural) == ["a", "b9", "b10"]
