@@ -1,5 +1,6 @@
 """A table as it stands in its file, before anything is learned from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -94,7 +95,7 @@ def _places(column: Column, words: dict[str, int]) -> Values:
     return column.values if column.kind != "text" else moved(column.values, [words[w] for w in column.words])
 
 
-def moved(values: Values, to: list[int]) -> Values:
+def moved(values: Values, to: Sequence[float]) -> Values:
     """Places in one list of words as places in another, word by word; NaN stays."""
     table = np.array([*to, np.nan], dtype=np.float64)
     return table[np.where(np.isnan(values), len(to), values).astype(np.int64)]

@@ -31,6 +31,8 @@ def places(normal: int | str | Sequence[int | str], names: Sequence[str]) -> tup
         raise AerunError("dataset.normal needs labels, and this data set has none.")
     for name in asked:
         if name not in names:
+            if isinstance(normal, str) and {"<", ">", "="} & set(name):
+                raise AerunError(f"dataset.normal={name}: neither a class nor, but for tables (dataset=table), a query.")
             shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
             raise AerunError(f"dataset.normal={name}: no such class{nearest(name, names)}; there are {shown}.")
     if not 0 < len(set(asked)) < len(names):

@@ -16,6 +16,7 @@ from aerun.dataset.frame import Column, Frame
 from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.partition import Cut
+from aerun.dataset.query import Query, is_query
 from aerun.dataset.remarks import told
 from aerun.dataset.table_columns import encode, learn
 from aerun.errors import AerunError
@@ -48,7 +49,8 @@ class Tabular(Dataset):
     """Rows of numbers, categories and dates. The file is read once, when its facts are first asked for.
 
     prepare: how numbers and dates are scaled (standardize, robust, minmax, none), see `Columns`. Classes are named as the
-    label column does. A column that marks anomalies says what is normal.
+    label column does. A column that marks anomalies says what is normal, or a `Query` in `normal`: classes are then normal and
+    anomaly. The columns that it asks are no features, as they would tell the model.
     """
 
     roles: Roles
@@ -58,8 +60,12 @@ class Tabular(Dataset):
     def __init__(self, *, prepare: str) -> None:
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
 
+    query: Query | None = None
+
     def refuse_protocol(self) -> None:
         self.normal = by_mark(self.roles.anomaly, self.roles.label, self.normal, self.contamination)
+        if isinstance(self.normal, str) and is_query(self.normal):
+            self.query, self.normal = Query(self.normal), "normal"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -80,7 +86,7 @@ class Tabular(Dataset):
         classes = () if labels is None else labels.names
         normal = None if self.normal is None else places(self.normal, classes)
         rows = normal_rows(rows, classes, normal, self.contamination)
-        used = {self.roles.label, self.roles.anomaly, *self.roles.others}
+        used = {self.roles.label, self.roles.anomaly, *self.roles.others, *(self.query.columns if self.query else ())}
         names = [name for name in frame.columns if name not in used]
         if not names:
             raise AerunError(f"{frame.file}: no column is left to train on.")
@@ -89,6 +95,8 @@ class Tabular(Dataset):
     def _labels(self, frame: Frame) -> Labels | None:
         if self.roles.anomaly is not None:
             return by_flag(frame, self.roles.anomaly)
+        if self.query is not None:
+            return self.query(frame)
         if self.roles.label is None:
             return None
         return by_class(frame, self.roles.label)
