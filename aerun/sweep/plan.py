@@ -42,6 +42,8 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     if str(cfg.hydra.sweeper._target_) == _GRID:
         params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *tasks]), None)
+        if not jobs:
+            raise AerunError(f"{' '.join(tasks)}: an empty grid: one of these has no value, such as range(3,3).")
     else:
         jobs = []
     grid = settle(folder, Grid(command, {name_of(job): job for job in jobs}), bool(cfg.sweep.extend))

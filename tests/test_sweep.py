@@ -1,0 +1,129 @@
+"""Sweeps go on where they stopped: what is complete is left alone, what was stopped continues, what failed begins anew."""
+
+import json
+import random
+import signal
+import time
+
+import pytest
+
+from tests.shell import here, metrics, start, stopped, timeless
+
+QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
+
+
+def jobs(sweep):
+    """Folder of each job by its name."""
+    return {p.name: p for p in sorted(sweep.iterdir()) if p.is_dir() and not p.name.startswith(".")}
+
+
+def stamps(sweep):
+    return {name: (path / "results.json").stat().st_mtime_ns for name, path in jobs(sweep).items()}
+
+
+@pytest.fixture
+def first(tmp_path):
+    """A sweep of two jobs, complete."""
+    told = here(tmp_path, "-m", "sweep=first", "seed=0,1", *QUICK)
+    assert told.code == 0, told.err
+    return tmp_path / "outputs" / "sweeps" / "first"
+
+
+def test_the_grid_is_written_down_and_nothing_is_done_twice(first, tmp_path):
+    grid = json.loads((first / "sweep.json").read_text())
+    assert set(grid["jobs"]) == set(jobs(first))
+    before = stamps(first)
+    told = here(tmp_path, "-m", "sweep=first", "seed=0,1", *QUICK)
+    assert told.code == 0
+    assert told.out.count("complete already") == 2
+    assert stamps(first) == before
+
+
+def test_another_grid_is_refused_and_added_on_request(first, tmp_path):
+    told = here(tmp_path, "-m", "sweep=first", "seed=1,2", *QUICK)
+    assert told.code == 2
+    assert "belongs to another grid: 1 jobs of this command are not in it, 1 of its jobs are not in this command" in told.err
+    assert len(jobs(first)) == 2
+    before = stamps(first)
+    told = here(tmp_path, "-m", "sweep=first", "seed=1,2", "sweep.extend=true", *QUICK)
+    assert told.code == 0
+    after = stamps(first)
+    assert len(after) == 3
+    assert all(after[name] == before[name] for name in before)
+    assert "3 of 3 jobs completed" in told.out
+
+
+def test_what_failed_begins_anew_and_what_changed_too(first, tmp_path):
+    one, other = jobs(first).values()
+    results = json.loads((one / "results.json").read_text())
+    (one / "results.json").write_text(json.dumps({**results, "status": "failed"}))
+    (one / "left-over").write_text("")
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(
+        config.replace("lr: 0.003", "lr: 0.5") if "lr: 0.003" in config else config + "more: 1\n"
+    )
+    before = stamps(first)
+    told = here(tmp_path, "-m", "sweep=first", "seed=0,1", *QUICK)
+    assert told.code == 0
+    assert "complete already" not in told.out
+    assert all(stamps(first)[name] > before[name] for name in before)
+    assert not (one / "left-over").exists()
+    assert json.loads((one / "results.json").read_text())["status"] == "completed"
+
+
+def test_a_stopped_job_goes_on_from_its_checkpoint(tmp_path):
+    line = ["-m", "sweep=s", "seed=0,1", "trainer.max_epochs=40", "pictures=[]"]
+    folder = tmp_path / "outputs" / "sweeps" / "s" / "seed=0,trainer.max_epochs=40,pictures=_"
+    assert stopped(start(tmp_path, *line), signal.SIGKILL, folder, epochs=5).code == -signal.SIGKILL
+    told = here(tmp_path, *line)
+    assert told.code == 0, told.err
+    assert told.out.count("gone on with") == 1
+    assert "2 of 2 jobs completed" in told.out
+    alone = tmp_path / "alone"
+    assert here(tmp_path, "seed=0", *line[3:], f"hydra.run.dir={alone}").code == 0
+    assert timeless(folder) == timeless(alone)
+    assert len(metrics(folder)) == 40
+
+
+def test_a_failed_job_is_told_and_stops_no_other(tmp_path):
+    told = here(tmp_path, "-m", "sweep=f", "optimizer=sgd", "optimizer.lr=1e30,1e-2", *QUICK)
+    assert told.code == 1
+    assert "1 of 2 jobs completed" in told.out
+    assert "loss is not finite" in told.out
+    bad = next(p for name, p in jobs(tmp_path / "outputs" / "sweeps" / "f").items() if "1e30" in name or "1e+30" in name)
+    assert json.loads((bad / "results.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["sweep=../up", "seed=0,1"], "a name is letters"), (["sweep=ok", "seed=range(3,3)"], "seed=range(3,3)")],
+)
+def test_mistakes_are_told(tmp_path, words, said):
+    told = here(tmp_path, "-m", *words, *QUICK)
+    assert told.code == 2
+    assert said in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.slow
+def test_killed_ten_times_it_ends_as_if_undisturbed(tmp_path):
+    """24 jobs; SIGKILL at ten random moments."""
+    line = ["-m", "sweep=k", "model=ae,sparse", "model.latent_dim=2,4,8", "seed=0,1,2,3", "trainer.max_epochs=6"]
+    line += ["trainer.progress=false", "pictures=[]"]
+    (tmp_path / "whole").mkdir()
+    assert here(tmp_path / "whole", *line).code == 0
+    g = random.Random(0)
+    for _ in range(10):
+        process = start(tmp_path, *line)
+        time.sleep(g.uniform(2, 7))
+        process.kill()
+        process.communicate()
+    told = here(tmp_path, *line)
+    assert told.code == 0, told.err
+    assert "24 of 24 jobs completed" in told.out
+    ours, theirs = (jobs(p / "outputs" / "sweeps" / "k") for p in (tmp_path, tmp_path / "whole"))
+    assert list(ours) == list(theirs)
+    assert len(ours) == 24
+    for name, path in ours.items():
+        assert timeless(path) == timeless(theirs[name]), name
+        assert (path / "test_errors.npy").read_bytes() == (theirs[name] / "test_errors.npy").read_bytes()
