@@ -60,6 +60,44 @@ def test_the_seed_of_the_waves_is_their_own():
     assert torch.equal(first, whole(dataset("sines", "dataset.n=40", "dataset.seed=1", "seed=7").load()))
 
 
+SPOILT = {  # kind -> steps that differ from the clean wave, at least and at most, of 40
+    "spike": (1, 1),
+    "level_shift": (10, 30),
+    "frequency": (9, 29),
+    "noise": (10, 10),
+    "stuck": (9, 9),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_anomalous_waves_are_test_samples_alone_and_differ_where_they_should(kind):
+    clean = dataset("sines").load()
+    data = dataset("sines", "dataset.anomalies=0.2", f"dataset.kinds={kind}").load()
+    for part in ("train", "val"):
+        assert torch.equal(getattr(data, part).x, getattr(clean, part).x)
+        assert not getattr(data, part).y.any()
+    assert int(data.test.y.sum()) == 60  # of 300
+    changed = ((data.test.x - clean.test.x).abs() > 1e-6).sum((1, 2))
+    assert not changed[data.test.y == 0].any()
+    low, high = SPOILT[kind]
+    assert low - 1 <= changed[data.test.y == 1].min()
+    assert changed[data.test.y == 1].max() <= high + 1
+    again = dataset("sines", "dataset.anomalies=0.2", f"dataset.kinds={kind}").load()
+    assert torch.equal(again.test.x, data.test.x)
+
+
+def test_contaminated_waves_and_kinds_in_turn():
+    settings = ("dataset.anomalies=0.5", "dataset.contamination=0.1")
+    one = dataset("sines", *settings)
+    data = one.load()
+    assert [int(s.y.sum()) for s in (data.train, data.val, data.test)] == [140, 0, 150]
+    assert (one.class_names, one.normal_classes, one.facts().classes) == (("normal", "anomaly"), (0,), 2)
+    assert dataset("sines").load().test.y is None
+    spikes = (data.test.x.abs() > 1.5 + 4 * 0.05).any(1).flatten()
+    assert 0.1 < float(spikes[data.test.y == 1].float().mean()) < 0.6
+    assert not spikes[data.test.y == 0].any()
+
+
 def test_a_stuck_sensor_hangs_for_so_many_steps_and_nothing_else_changes():
     x = torch.randn(300, 40, 2, generator=torch.Generator().manual_seed(0))
     y = stuck(x, steps=8, seed=3)
@@ -228,6 +266,10 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path, content, words):
         (["dataset=sines", "dataset.steps=7"], r"dataset\.steps=7.*at least 8"),
         (["dataset=sines", "dataset.noise=-1"], r"dataset\.noise=-1"),
         (["dataset=sines", "dataset.seed=-1"], r"dataset\.seed=-1"),
+        (["dataset=sines", "dataset.anomalies=1"], r"dataset\.anomalies=1: must leave some of both among the 300"),
+        (["dataset=sines", "dataset.kinds=[bump]"], r"dataset\.kinds=bump"),
+        (["dataset=sines", "dataset.contamination=0.1"], r"dataset\.contamination=0\.1 needs dataset\.anomalies"),
+        (["dataset=sines", "dataset.anomalies=0.1", "dataset.normal=anomaly"], r"dataset\.normal=anomaly: the waves are"),
         (["dataset=japanese_vowels", "dataset.val=0"], r"dataset\.val=0"),
         (["dataset=japanese_vowels", "model=ae"], r"model/arch=mlp.*recurrent"),
     ],
