@@ -161,7 +161,8 @@ def test_shipped_files_hold_no_code_and_their_terms_are_told():
 
 # -- text ---------------------------------------------------------------------------------------------------------------
 
-CHOSEN = {"path": None, "tokens": "characters", "max_length": 64, "vocabulary": 1000, "lower": False}
+CHOSEN = {"path": None, "test_path": None, "tokens": "characters", "max_length": 64, "vocabulary": 1000, "lower": False,
+          "val": 0.15, "test": 0.15}  # fmt: skip
 
 
 def text(folder, content, **settings):
@@ -204,6 +205,36 @@ def test_symbols_are_those_of_the_training_lines(tmp_path):
     assert (data.val.x == 0).all()
     assert (data.test.x == 0).all()
     assert {2 * facts.tokens[row[0]] for row in data.train.x} <= set(lines)
+
+
+def test_a_given_test_split_is_read_with_the_training_symbols(tmp_path, caplog):
+    (tmp_path / "later.txt").write_text("abz\n\nbazzzz\n")
+    given = text(tmp_path, "ab\nba\n" * 10, test_path=str(tmp_path / "later.txt"))
+    facts, data = given.facts(), given.load()
+    assert facts.tokens == (UNKNOWN["characters"], "a", "b")
+    assert [len(s) for s in (data.train, data.val, data.test)] == [17, 3, 2]
+    assert data.test.x.tolist() == [[1, 2, 0, -1, -1, -1], [2, 1, 0, 0, 0, 0]]
+    assert "55.6 % of the symbols of the test lines are unknown" in caplog.text
+    shares = text(tmp_path, "ab\nba\n" * 10, val=0.25, test=0.5).load()
+    assert [len(s) for s in (shares.train, shares.val, shares.test)] == [5, 5, 10]
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "words"),
+    [
+        ("a\n" * 9, {"test_path": "missing.txt"}, r"dataset\.test_path=missing\.txt: cannot be read"),
+        ("a\n" * 9, {"val": 0.6, "test": 0.6}, r"dataset\.val=0\.6 dataset\.test=0\.6"),
+        ("a\n" * 4, {"val": 0.01}, "nothing is left for validation"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(tmp_path, content, settings, words):
+    with pytest.raises(AerunError, match=words):
+        text(tmp_path, content, **settings).load()
+
+
+def test_a_test_split_of_the_names_needs_a_file_to_train_on():
+    with pytest.raises(AerunError, match=r"needs dataset\.path"):
+        Text(**{**CHOSEN, "test_path": "x.txt"})
 
 
 def test_words_lower_case_and_a_small_vocabulary(tmp_path):

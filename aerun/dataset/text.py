@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from aerun.checks import integer, one_of
-from aerun.dataset.base import Data, Dataset, Split, split
+from aerun.dataset.base import Data, Dataset, Split
 from aerun.dataset.bounds import refuse_beyond
 from aerun.dataset.files import HERE
+from aerun.dataset.frame import Frame
+from aerun.dataset.partition import Cut
 from aerun.errors import AerunError
 from aerun.facts import Facts
 
@@ -23,17 +25,34 @@ _END, _LEAST, _MOST = -1, 4, 32_000  # fewer lines cannot be cut into three; mor
 
 
 class Text(Dataset):
-    """One sample a line of a UTF-8 file; 70 % training, 15 % validation, 15 % test. path null: 5,000 US family names.
+    """One sample a line of a UTF-8 file; path null: 5,000 US family names. `test_path` is the test split, or the share `test`
+    is drawn at random; the share `val` of the others is for validation.
 
     tokens: `characters` (code points of the line as it is), or `words` (what blanks part). Samples are stored as numbers of
-    symbols (n, T), -1 behind the end; T is the longest line's length, at most max_length: longer lines are cut, and blank ones
-    left out; both are counted in the log. Symbol 0 stands for every unknown one: those that the training lines do not hold,
-    and those beyond its `vocabulary` most frequent. The names: US Census Bureau 1990, public domain.
+    symbols (n, T), -1 behind the end; T is the longest line's length (of both files), at most max_length: longer lines are
+    cut, and blank ones left out; both are counted in the log. Symbol 0 stands for every unknown one: those that the training
+    lines do not hold, and those beyond its `vocabulary` most frequent; their share of the test lines is told where it is
+    above 5 %. The names: US Census Bureau 1990, public domain.
     Raises AerunError for a file that is missing, not UTF-8 (with the line), or has fewer than 4 lines that are not blank.
     """
 
-    def __init__(self, *, path: str | None, tokens: str, max_length: int, vocabulary: int, lower: bool) -> None:
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        test_path: str | None,
+        tokens: str,
+        max_length: int,
+        vocabulary: int,
+        lower: bool,
+        val: float,
+        test: float,
+    ) -> None:
         self.path = NAMES if path is None else Path(path).expanduser()
+        self.test_path = None if test_path is None else Path(test_path).expanduser()
+        if test_path is not None and path is None:
+            raise AerunError(f"dataset.test_path={test_path} needs dataset.path, the lines to train on.")
+        self.cut = Cut(None, None, None, val, test)
         self.tokens = one_of("dataset.tokens", tokens, tuple(UNKNOWN))
         self.max_length = integer("dataset.max_length", max_length, 1)
         self.vocabulary = integer("dataset.vocabulary", vocabulary, 1)
@@ -52,43 +71,51 @@ class Text(Dataset):
     @cached_property
     def _read(self) -> tuple[list[Split], tuple[str, ...]]:
         """The three splits and the symbols by number; the file is read once."""
-        lines = self._lines()
-        parts = [part.x.tolist() for part in split(Split(torch.arange(len(lines)), None), 0.15, 0.15)]
+        files = [("dataset.path", self.path, _LEAST)]
+        files += [] if self.test_path is None else [("dataset.test_path", self.test_path, 1)]
+        found = [self._lines(*file) for file in files]
+        lines = [line for own in found for line in own]
+        sizes = tuple((str(path), len(own)) for (_, path, _), own in zip(files, found, strict=True))
+        parts = [rows.tolist() for rows in self.cut(Frame({}, sizes))]
         counts = Counter(symbol for number in parts[0] for symbol in lines[number])
         unknown = UNKNOWN[self.tokens]
         known = sorted(symbol for symbol, _ in counts.most_common(self.vocabulary) if symbol != unknown)
         symbols = (unknown, *known)
         number_of = {symbol: number for number, symbol in enumerate(symbols)}
         steps = max(map(len, lines))
-        return [Split(_numbers([lines[i] for i in part], number_of, steps), None) for part in parts], symbols
+        samples = [Split(_numbers([lines[i] for i in part], number_of, steps), None) for part in parts]
+        self._tell_unknown(samples[2].x)
+        return samples, symbols
 
-    def _lines(self) -> list[list[str]]:
+    def _tell_unknown(self, x: Tensor) -> None:
+        unknown, count = int((x == 0).sum()), int((x >= 0).sum())
+        if 20 * unknown > count:
+            words = "dataset=text: %.1f %% of the symbols of the test lines are unknown: the training lines do not hold them."
+            log.warning(words, 100 * unknown / count)
+
+    def _lines(self, key: str, path: Path, least: int) -> list[list[str]]:
         """Symbols of every line that is not blank, cut at max_length."""
         try:
-            refuse_beyond(str(self.path), 20.0 * self.path.stat().st_size)  # bytes that one character takes as a symbol
-            stored = self.path.read_bytes().removesuffix(b"\n").split(b"\n")
+            refuse_beyond(str(path), 20.0 * path.stat().st_size)  # bytes that one character takes as a symbol
+            stored = path.read_bytes().removesuffix(b"\n").split(b"\n")
         except OSError as e:
-            raise AerunError(
-                f"dataset.path={self.path}: cannot be read: {e.strerror}. Give a text file, one sample a line."
-            ) from e
-        lines = [self._symbols(line, number) for number, line in enumerate(stored, 1)]
+            raise AerunError(f"{key}={path}: cannot be read: {e.strerror}. Give a text file, one sample a line.") from e
+        lines = [self._symbols(key, path, line, number) for number, line in enumerate(stored, 1)]
         found = [line for line in lines if line]
-        if len(found) < _LEAST:
-            raise AerunError(
-                f"dataset.path={self.path}: {len(found)} lines with text; at least {_LEAST} are needed, for training, "
-                "validation and test samples."
-            )
+        if len(found) < least:
+            what = "for training, validation and test samples" if least == _LEAST else "to test on"
+            raise AerunError(f"{key}={path}: {len(found)} lines with text; at least {least} are needed, {what}.")
         long = sum(len(line) > self.max_length for line in found)
-        log.info("%s: %d samples, %d blank lines left out", self.path.name, len(found), len(lines) - len(found))
+        log.info("%s: %d samples, %d blank lines left out", path.name, len(found), len(lines) - len(found))
         if long:
-            log.warning("%s: %d lines were cut at dataset.max_length=%d.", self.path.name, long, self.max_length)
+            log.warning("%s: %d lines were cut at dataset.max_length=%d.", path.name, long, self.max_length)
         return [line[: self.max_length] for line in found]
 
-    def _symbols(self, stored: bytes, number: int) -> list[str]:
+    def _symbols(self, key: str, path: Path, stored: bytes, number: int) -> list[str]:
         try:
             line = stored.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r")
         except UnicodeDecodeError as e:
-            raise AerunError(f"dataset.path={self.path}: line {number} is not UTF-8 text. Convert the file to UTF-8.") from e
+            raise AerunError(f"{key}={path}: line {number} is not UTF-8 text. Convert the file to UTF-8.") from e
         line = line.lower() if self.lower else line
         if self.tokens == "words":
             return line.split()
