@@ -14,6 +14,7 @@ VERBS = {
     "show": "what a run is, in one screen",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
     "compare": "runs side by side: only what differs, mean and deviation over seeds, the best two held against each other",
+    "report": "a sweep as one page: what was asked, what came out, how sure it is",
     "board": "look at the runs in TensorBoard",
     "experiment": "run what must hold, and print it against what was obtained",
 }

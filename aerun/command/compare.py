@@ -3,13 +3,13 @@
 import argparse
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aerun.errors import AerunError
 from aerun.sweep.bootstrap import difference
 from aerun.sweep.figures import cell, higher_is_better, known, ranked
-from aerun.sweep.runs import Group, Run, chosen, columns, gather, grouped
+from aerun.sweep.runs import Group, Run, chosen, columns, gather, grouped, label, objective
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -24,9 +24,9 @@ def run(argv: list[str]) -> int:
         raise AerunError(f"none of {len(runs)} runs is complete: there is nothing to compare.")
     figures = known(args.figures.split(",") if args.figures else _FIGURES, runs)
     sort = known([args.sort], runs)[0] if args.sort else figures[0]
+    name = objective(runs, sort)
     groups = ranked(groups, sort)
-    _refuse_mixed_objectives(runs, sort)
-    _show(groups[: args.top], keys, figures, sort)
+    _show(groups[: args.top], keys, {k: f"objective ({name})" if k == sort == "objective" else k for k in figures}, sort)
     _tell(groups, keys, runs, args.top)
     if args.csv:
         _write(args.csv, groups, keys, figures)
@@ -49,13 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _refuse_mixed_objectives(runs: Sequence[Run], sort: str) -> None:
-    names = sorted({str(run.config["objective"]) for run in runs if run.complete and "objective" in run.config})
-    if sort == "objective" and len(names) > 1:
-        raise AerunError(f"these runs have different objectives ({', '.join(names)}): choose a figure with --sort KEY.")
-
-
-def _show(groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str], sort: str) -> None:
+def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str], sort: str) -> None:
+    """figures: key -> its name in the table's head."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -64,18 +59,13 @@ def _show(groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str], 
     table = Table()
     for key in keys:
         table.add_column(key)
-    for key in figures:
+    for key, name in figures.items():
         arrow = ("↑" if higher_is_better(key) else "↓") if key == sort else ""
-        table.add_column(f"{_named(key, groups)} {arrow}".strip(), justify="right")
+        table.add_column(f"{name} {arrow}".strip(), justify="right")
     table.add_column("seeds", justify="right")
     for group in groups:
         table.add_row(*(escape(s) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)))
     console.print(table, highlight=False)
-
-
-def _named(key: str, groups: Sequence[Group]) -> str:
-    """The objective with its own name."""
-    return f"objective ({groups[0].runs[0].config.get('objective', '?')})" if key == "objective" else key
 
 
 def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top: int | None) -> None:
@@ -94,11 +84,6 @@ def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top
         if not one.complete:
             why = one.results.get("error") or one.results.get("status") or "nothing is known of it"
             print(f"not complete: {one.path}: {str(why).splitlines()[0]}")
-
-
-def label(group: Group, keys: Sequence[str]) -> str:
-    """`model=vae model.latent_dim=8`."""
-    return " ".join(f"{k}={v}" for k, v in zip(keys, group.settings, strict=True)) or str(group.runs[0].path)
 
 
 def _write(path: Path, groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str]) -> None:

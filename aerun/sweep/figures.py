@@ -43,8 +43,8 @@ def ranked(groups: Iterable[Group], key: str) -> list[Group]:
 
 
 def cell(group: Group, key: str) -> str:
-    """`mean ± deviation`, the mean alone of one seed, `-` of none."""
+    """`mean ± deviation`, the mean alone of one seed or of equal figures, `-` of none."""
     mean, deviation = group.mean(key), group.deviation(key)
     if math.isnan(mean):
         return "-"
-    return f"{mean:.4g}" if math.isnan(deviation) else f"{mean:.4g} ± {deviation:.2g}"
+    return f"{mean:.4g}" if math.isnan(deviation) or deviation == 0 else f"{mean:.4g} ± {deviation:.2g}"

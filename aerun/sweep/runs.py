@@ -21,6 +21,7 @@ class Run:
     """typed: setting -> value, as its command has them. config: the resolved settings, flat. results: results.json."""
 
     path: Path
+    command: str
     typed: Mapping[str, str]
     config: Mapping[str, Any]
     results: Mapping[str, Any]
@@ -85,7 +86,7 @@ def _read(path: Path) -> Run:
     except AerunError:
         config = {}  # refused before it began
     command = str(folder.read("run.json").get("command", "")) or path.name.replace(",", " ")
-    return Run(path, _typed(command), config, folder.read())
+    return Run(path, command, _typed(command), config, folder.read())
 
 
 def _typed(command: str) -> dict[str, str]:
@@ -123,6 +124,21 @@ def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:
         if run.complete:
             found.setdefault(tuple(run.setting(k) for k in keys), {})[run.seed] = run
     return [Group(settings, tuple(by[s] for s in sorted(by))) for settings, by in found.items()]
+
+
+def label(group: Group, keys: Sequence[str]) -> str:
+    """`model=vae model.latent_dim=8`."""
+    return " ".join(f"{k}={v}" for k, v in zip(keys, group.settings, strict=True)) or group.runs[0].path.name
+
+
+def objective(runs: Sequence[Run], sort: str) -> str:
+    """The name of the figure that `sort` is. AerunError where it is the objective and runs have different ones."""
+    names = sorted({str(run.config["objective"]) for run in runs if run.complete and "objective" in run.config})
+    if sort != "objective":
+        return sort
+    if len(names) > 1:
+        raise AerunError(f"these runs have different objectives ({', '.join(names)}): choose a figure with --sort KEY.")
+    return names[0] if names else sort
 
 
 def chosen(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:

@@ -1,0 +1,48 @@
+"""`aerun report SWEEP...`: one page of HTML that answers what the sweep asked."""
+
+import argparse
+from pathlib import Path
+
+from aerun.errors import AerunError
+from aerun.folder import write
+from aerun.report.page import page
+from aerun.sweep.figures import known, ranked
+from aerun.sweep.runs import chosen, columns, gather, grouped, objective
+
+_FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
+
+
+def run(argv: list[str]) -> int:
+    """The verb."""
+    args = _parser().parse_args(argv)
+    runs = chosen(gather(args.paths), args.where)
+    keys = columns(runs)
+    groups = grouped(runs, keys)
+    if not groups:
+        raise AerunError(f"none of {len(runs)} runs is complete: there is nothing to report.")
+    sort = known([args.sort], runs)[0] if args.sort else "objective"
+    objective(runs, sort)
+    numbers = {k for r in runs for k in r.results}
+    figures = [k for k in dict.fromkeys((sort, *_FIGURES)) if k in numbers]
+    path = args.output or args.paths[0] / "report.html"
+    title = f"Sweep {args.paths[0].resolve().name}"
+    try:
+        write(path, page(title, ranked(groups, sort), keys, runs, figures, sort))
+    except OSError as e:
+        raise AerunError(f"--output {path}: {e.strerror or e}.") from e
+    print(f"{path}: {len(groups)} settings, {len(runs)} runs")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aerun report",
+        description="One HTML file without anything from elsewhere: what was swept, the best setting and how sure that is, "
+        "curves with PCA beside them, every setting, reconstructions, failures, cost, and the command of every run.",
+        epilog="example: aerun report outputs/sweeps/NAME",
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="SWEEP", help="folders of sweeps or runs")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
+    parser.add_argument("--sort", metavar="KEY", help="best of this figure first (default: the objective)")
+    parser.add_argument("--output", type=Path, metavar="FILE.html", help="default: report.html in the first folder")
+    return parser

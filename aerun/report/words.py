@@ -1,0 +1,54 @@
+"""What was asked and what came out, in sentences."""
+
+import math
+from collections.abc import Sequence
+
+from aerun.sweep.bootstrap import difference
+from aerun.sweep.figures import cell
+from aerun.sweep.runs import Group, Run, label, natural
+
+_EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
+_MOST = 8  # values that are named
+
+
+def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) -> str:
+    """`What was swept: model (ae, vae), model.latent_dim (2, 8); seeds 0, 1, 2. 12 of 12 runs are complete.`"""
+    swept = []
+    for i, key in enumerate(keys):
+        values = sorted({g.settings[i] for g in groups}, key=natural)
+        more = f", ... {len(values)} values" if len(values) > _MOST else ""
+        swept.append(f"{key} ({', '.join(values[:_MOST])}{more})")
+    seeds = sorted({run.seed for group in groups for run in group.runs})
+    done = sum(run.complete for run in runs)
+    what = f"What was swept: {', '.join(swept)}" if swept else "Nothing was swept but the seed"
+    data = sorted({str(g.runs[0].config.get("dataset._target_", "")).split(".")[-2:][0] for g in groups} - {""})
+    what += f"; data: {', '.join(data)}" if data else ""
+    return f"{what}; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. {done} of {len(runs)} runs are complete."
+
+
+def answer(groups: Sequence[Group], keys: Sequence[str], sort: str) -> list[str]:
+    """The best setting, how it stands to PCA of the same size, and how sure it is that it is the best."""
+    best = groups[0]
+    name = str(best.runs[0].config.get("objective", "")) if sort == "objective" else sort
+    n = len(best.runs)
+    said = [f"Best by {name}: {label(best, keys)}, {cell(best, sort)} ({n} seed{'s' * (n > 1)}).", _against_pca(best)]
+    if groups[1:]:
+        found = difference(best, groups[1])
+        second = label(groups[1], keys)
+        said.append(
+            found.words("The best", second) if found else f"Next: {second}; its test errors are not of the same samples."
+        )
+    if min(len(g.runs) for g in groups) < 3:
+        said.append("Some settings have fewer than three seeds: what one run gains, the next may lose.")
+    return said
+
+
+def _against_pca(group: Group) -> str:
+    model, pca, mean = (group.mean(f"{who}/se") for who in ("test", "pca", "mean"))
+    if math.isnan(pca) or pca <= _EXACT * mean:
+        return (
+            f"Its test squared error is {model:.4g} a sample; PCA of the same size loses nothing, so that is no yardstick here."
+        )
+    word = "lower" if model < pca else "higher"
+    share = f"{100 * abs(1 - model / pca):.0f} % {word}"
+    return f"Its test squared error is {model:.4g} a sample, {share} than that of PCA of the same size ({pca:.4g})."
