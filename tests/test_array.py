@@ -204,7 +204,7 @@ BAD = {
     "five axes": (np.zeros((2,) * 5), (), "samples are"),
     "no samples": (np.zeros((0, 5)), (), "empty"),
     "no features": (np.zeros((5, 0)), (), "empty"),
-    "one sample": (np.zeros((1, 5)), (), "1 rows are too few"),
+    "one sample": (np.zeros((1, 5)), (), "1 row: too few"),
     "infinite": (spoilt(np.inf), (), r"sample 6, element \(0, 2, 3\) is inf"),
     "NaN in an image": (spoilt(np.nan), (), r"sample 6, element \(0, 2, 3\) is nan"),
     "all missing": (np.where(np.arange(5) == 2, np.nan, TABLE), (), "column 3 has no value"),

@@ -14,7 +14,7 @@ from aerun.command.fits import fitting, refusal
 from aerun.dataset.base import Data, Split
 from aerun.evaluate.intrinsic import maximum_likelihood, neighbours, two_nn
 from aerun.evaluate.samples import page
-from aerun.evaluate.survey import constant, dimension, survey
+from aerun.evaluate.survey import Dimension, constant, dimension, survey
 from aerun.facts import Facts
 from aerun.preparation.columns import Feature
 from tests.conftest import built, composed
@@ -166,6 +166,15 @@ def test_constant_columns_and_pixels():
     ragged = Facts(shape=(6, 3), kind="sequence", unit=1.0, low=None, high=None, classes=None, ragged=True)
     assert constant(Split(steps, None), ragged).tolist() == [False, True, False]
     assert survey(data(steps, steps[:2], steps[:2]), ragged)[0].lengths.tolist() == [4] * 5 + [6] * 15
+
+
+def test_code_sizes_span_both_estimates_and_few_samples_are_no_evidence():
+    assert Dimension(3.1, 2.8, 1000).codes(20) == (3, 6)
+    assert not Dimension(3.1, 2.8, 1000).unsure
+    assert Dimension(238.0, 10.5, 42).codes(768) == (10, 238)
+    assert Dimension(238.0, 10.5, 5000).unsure
+    assert Dimension(3.1, 2.8, 42).unsure
+    assert Dimension(9.0, 0.2, 500).codes(4) == (1, 4)
 
 
 def test_dimension_is_that_of_what_the_model_sees(tmp_path):

@@ -431,7 +431,7 @@ BAD = {
     "all missing": (GOOD.replace("a,b", "m,a,b").replace("\n", "\n,", 30), (), r"column 'm' has no value.*drop=\[m\]"),
     "infinite": (GOOD + "inf,2,u,1\n", (), r"column 'a', row 31: inf is infinite"),
     "beyond 32 bits": (GOOD + "1e300,2,u,1\n", (), r"column 'a', row 31: 1e\+300 .*beyond 32 bits"),
-    "one row": ("a,b\n1,2\n", (), r"t\.csv: nothing is left for .*1 rows are too few"),
+    "one row": ("a,b\n1,2\n", (), r"t\.csv: nothing is left for .*1 row: too few"),
     "not text": (bytes(range(128, 256)) * 4, (), r"t\.csv, line 1: not utf-8 text"),
     "utf-16": (GOOD.encode("utf-16"), (), r"line 1: not utf-8 text"),
     "unknown encoding": (GOOD, ("dataset.encoding=utf-99",), r"dataset\.encoding=utf-99: no such encoding"),

@@ -127,6 +127,8 @@ class Page:
             f"TwoNN {found.two_nn:.1f}, MLE {found.likelihood:.1f} (intrinsic, of {found.rows:,} training samples; "
             f"{self.facts.size:,} numbers each). Try model.latent_dim={low} to {high}.",
         )
+        if found.unsure:
+            self._say("", "too few samples to tell, or the estimates would be alike: take the range as a first guess")
 
     def fitting(self, found: Mapping[str, Mapping[str, str]]) -> None:
         """Which losses and archs fit, and why the others do not."""

@@ -49,15 +49,16 @@ class Cut:
         found = {**given, "train": parts[0], **{part: rows for (part, _), rows in zip(wanted, parts[1:], strict=True)}}
         for part in ("train", "val", "test"):
             if not len(found[part]):
-                count = f"{len(frame)} rows" + (f" in {self._groups(frame)} groups" if self.group else "")
-                raise AerunError(f"{frame.file}: nothing is left for {_NAMES[part]}: {count} are too few for {self._spoken()}.")
+                count = f"{len(frame)} row{'s'[: len(frame) != 1]}" + (self._groups(frame) if self.group else "")
+                raise AerunError(f"{frame.file}: nothing is left for {_NAMES[part]}: {count}: too few for {self._spoken()}.")
         if self.group is not None:
             _refuse_straddling(frame, self.group, found)
         return found["train"], found["val"], found["test"]
 
-    def _groups(self, frame: Frame) -> int:
+    def _groups(self, frame: Frame) -> str:
         assert self.group is not None
-        return len(np.unique(frame.column("dataset.group", self.group).values))
+        count = len(np.unique(frame.column("dataset.group", self.group).values))
+        return f" in {count} group{'s'[: count != 1]}"
 
     def _spoken(self) -> str:
         return f"dataset.val={self.val} dataset.test={self.test}" + (f" dataset.group={self.group}" if self.group else "")

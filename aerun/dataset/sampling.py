@@ -121,7 +121,7 @@ class Sampling:
             return replace(self.cut, split=split, time="time")(Frame(columns, files))
         needed = 3 if not tests and split is None else 1
         if groups < needed:
-            raise AerunError(f"{title}: {groups} series cannot be split into three. dataset.by=time splits each by its time.")
+            raise AerunError(f"{title}: only {groups} series, to be split into three. dataset.by=time splits each by its time.")
         columns["series"] = Column("number", found.group.astype(np.float64))
         return replace(self.cut, split=split, group="series")(Frame(columns, files))
 

@@ -13,6 +13,8 @@ from aerun.facts import Facts
 from aerun.preparation.base import Preparation
 from aerun.trainer.batches import rows_that_fit
 
+_FEW = 100  # samples that tell a dimension
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -89,9 +91,15 @@ class Dimension:
     rows: int
 
     def codes(self, size: int) -> tuple[int, int]:
-        """Code sizes worth trying: once to twice the dimension, at most that of the data."""
-        least = max(1, round(self.two_nn))
-        return min(least, size), min(2 * least, size)
+        """Code sizes worth trying: from the smaller estimate to twice it, or to the larger one; at most that of the data."""
+        least, most = (max(1, round(v)) for v in sorted((self.two_nn, self.likelihood)))
+        return min(least, size), min(max(2 * least, most), size)
+
+    @property
+    def unsure(self) -> bool:
+        """Are the samples too few to tell: fewer than 100, or so few that one estimate is more than twice the other?"""
+        low, high = sorted((self.two_nn, self.likelihood))
+        return self.rows < _FEW or high > 2 * low
 
 
 @torch.no_grad()

@@ -62,4 +62,5 @@ class ResidualLoss(ElementLoss):
 def refuse_outside_unit(asker: str, low: float | None, high: float | None, instead: str) -> None:
     """AerunError where the data's range [low, high] is not within [0, 1]."""
     if low is None or high is None or low < 0 or high > 1:
-        raise AerunError(f"{asker} needs data in [0, 1]; this data set's range is [{low}, {high}]. Use {instead}.")
+        here = "'s values have no bounds" if low is None or high is None else f"'s range is [{low:g}, {high:g}]"
+        raise AerunError(f"{asker} needs data in [0, 1]; this data set{here}. Use {instead}.")
