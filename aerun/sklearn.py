@@ -59,7 +59,6 @@ class _Trained(BaseEstimator):
         return self
 
     def _train(self, x: Array, folder: Path) -> None:
-        from aerun.use import known
         from aerun.use.training import fitted
 
         try:
@@ -67,7 +66,8 @@ class _Trained(BaseEstimator):
         except AerunError as e:
             raise ValueError(str(e)) from e
         self.model_.autoencoder.double()  # so that a sample's answer does not depend, in its last digits, on its neighbours
-        self.quantiles_ = known.scores(folder)[0]
+        self.quantiles_ = self.model_.validation_scores
+        _ = self.model_.training_codes  # read while the folder is there
 
     def _overrides(self) -> list[str]:
         from aerun.use.training import written
@@ -117,7 +117,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
     of one sample, for recipes that read images: (1, 28, 28) for D = 784. folder: where the run is left; None: nowhere.
     random_state: of weights, order and noise; an int, a RandomState or None. 15 % of the samples choose the best epoch.
 
-    Fitted: n_features_in_; model_, an `aerun.Model`, which without a folder encodes, decodes, reconstructs and scores.
+    Fitted: n_features_in_; model_, an `aerun.Model` with all its verbs (of `generate` the sampler mixture needs a folder).
     """
 
     def transform(self, X: Any) -> Array:  # noqa: N803

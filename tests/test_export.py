@@ -28,6 +28,11 @@ ARCHS = {
 }
 
 
+def archs(*quick):
+    """All of them; those that are not named here take long."""
+    return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in ARCHS]
+
+
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     return tmp_path_factory.mktemp("export")
@@ -60,7 +65,7 @@ def agrees(model, x, found):
     np.testing.assert_array_equal(anomaly, score > np.float32(limit))
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", archs("mlp", "codebook", "table"))
 def test_onnx_says_what_the_verbs_say(work, name):
     ort = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -76,7 +81,7 @@ def test_onnx_says_what_the_verbs_say(work, name):
     assert max(figures.values()) < 1e-5
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", archs("codebook"))
 def test_torch_program_says_what_the_verbs_say(work, name):
     model, x = trained(work, name)
     before = model.codes_of(x)

@@ -11,7 +11,6 @@ from aerun.errors import AerunError
 from aerun.model.bottleneck.quantized import Quantized
 from aerun.model.bottleneck.vq import Vq
 from aerun.pictures.interpolations import circle, straight
-from aerun.use import known
 
 if TYPE_CHECKING:
     from aerun.use.model import Model
@@ -53,7 +52,7 @@ def _prior(model: "Model", n: int) -> Tensor:
 
 
 def _gaussian(model: "Model", n: int) -> Tensor:
-    about = known.codes(model.folder.path, model.autoencoder)
+    about = model.training_codes
     if about.covariance is None:
         raise AerunError("sampler=gaussian: the covariance of so large a code is not kept; sampler=mixture reads the data.")
     mean, covariance, low, high = (

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from aerun.use import known
 from aerun.use.model import Model
 
 OUTPUTS = ("code", "reconstruction", "score", "anomaly")
@@ -71,7 +70,7 @@ def example(model: Model, n: int, seed: int) -> Tensor:
     """n stored samples as the data might hold them: decoded from codes around those of training, with noise and gaps."""
     g = torch.Generator().manual_seed(seed)
     facts = model.facts
-    about = known.codes(model.folder.path, model.autoencoder)
+    about = model.training_codes
     low, high = torch.from_numpy(about.low), torch.from_numpy(about.high)
     z = (low + (high - low) * torch.rand(n, len(low), generator=g)).reshape(n, *model.code_shape)
     with torch.inference_mode():

@@ -62,6 +62,16 @@ class Model:
         """results.json of its run."""
         return self.folder.read()
 
+    @cached_property
+    def training_codes(self) -> known.Codes:
+        """What the run wrote down of its training codes, read once. AerunError where it did not."""
+        return known.codes(self.folder.path, self.autoencoder)
+
+    @cached_property
+    def validation_scores(self) -> NDArray[np.float64]:
+        """1,001 quantiles of the scores of its validation samples, read once. AerunError where they were not written down."""
+        return known.scores(self.folder.path)[0]
+
     @property
     def code_shape(self) -> tuple[int, ...]:
         """Of one code, (d, *grid)."""
@@ -178,7 +188,7 @@ class Model:
         """
         if not 0 <= unit < self.code_shape[0]:
             raise AerunError(f"unit={unit}: this run's codes have units 0 to {self.code_shape[0] - 1}.")
-        wanted = known.codes(self.folder.path, self.autoencoder).units[:, unit] if values is None else values
+        wanted = self.training_codes.units[:, unit] if values is None else values
         stored, back = self.form.taken(x)
         moved = self.codes_of(stored)[:, None].repeat(1, len(wanted), *[1] * len(self.code_shape))
         moved[:, :, unit] = torch.as_tensor(np.asarray(wanted, np.float32)).reshape(1, -1, *[1] * (len(self.code_shape) - 1))
@@ -210,7 +220,7 @@ class Model:
         """The score that a share `alpha` of the run's validation samples exceeds."""
         if not 0 <= alpha <= 1:
             raise AerunError(f"alpha={alpha}: the share of ordinary samples that may pass for anomalies, between 0 and 1.")
-        quantiles, _ = known.scores(self.folder.path)
+        quantiles = self.validation_scores
         return float(np.interp(1 - alpha, np.linspace(0, 1, len(quantiles)), quantiles))
 
     def retrieve(self, index: Samples, queries: Samples, k: int = 10, metric: str = "euclidean") -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -41,7 +41,7 @@ def fingerprint(model: "Model") -> str:
     """Of everything that codes and samples depend on: weights, the parts that use them, and facts about the data."""
     found, own = hashlib.sha256(), model.config["model"]
     parts = {k: own[k] for k in ("arch", "bottleneck", "loss")}
-    found.update(json.dumps([parts, model.folder.read("facts.json").get("facts")], sort_keys=True).encode())
+    found.update(json.dumps([parts, asdict(model.facts)], sort_keys=True).encode())
     for name, value in sorted(model.autoencoder.state_dict().items()):
         array = np.ascontiguousarray(value.detach().cpu().numpy())
         found.update(f"{name} {array.dtype.str} {array.shape}".encode())

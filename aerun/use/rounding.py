@@ -14,7 +14,6 @@ from aerun.coding.rans import tables_of
 from aerun.errors import AerunError
 from aerun.model.bottleneck.quantized import Quantized
 from aerun.model.bottleneck.vq import Vq
-from aerun.use import known
 
 if TYPE_CHECKING:
     from aerun.use.model import Model
@@ -106,7 +105,7 @@ def moments(model: "Model") -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
     Of wide codes, whose covariance is not kept, the deviation is half of what lies between their quantiles 0.16 and 0.84.
     """
-    about = known.codes(model.folder.path, model.autoencoder)
+    about = model.training_codes
     d = model.code_shape[0]
     mean, low, high = (torch.from_numpy(v).double().reshape(d, -1) for v in (about.mean, about.low, about.high))
     low, high = low.min(1).values, high.max(1).values
