@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.shell import here, metrics, start, stopped, timeless
+from tests.shell import here, metrics, outside, start, stopped, timeless
 
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
 
@@ -96,13 +96,29 @@ def test_a_failed_job_is_told_and_stops_no_other(tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["sweep=../up", "seed=0,1"], "a name is letters"), (["sweep=ok", "seed=range(3,3)"], "seed=range(3,3)")],
+    [
+        (["sweep=../up", "seed=0,1"], "a name is letters"),
+        (["sweep=ok", "seed=range(3,3)"], "seed=range(3,3)"),
+        (["sweep.jobs=0", "seed=0,1"], "sweep.jobs=0: a whole number"),
+    ],
 )
 def test_mistakes_are_told(tmp_path, words, said):
     told = here(tmp_path, "-m", *words, *QUICK)
     assert told.code == 2
     assert said in told.err
     assert "Traceback" not in told.err
+
+
+@pytest.mark.slow
+def test_jobs_at_once_are_the_same_jobs(first, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    told = outside(tmp_path, "-m", "sweep=at_once", "sweep.jobs=2", "seed=0,1", *QUICK)
+    assert told.code == 0, told.err
+    assert "2 of 2 jobs completed" in told.out
+    assert "Joblib" not in told.out + told.err
+    ours, theirs = jobs(tmp_path / "outputs" / "sweeps" / "at_once"), jobs(first)
+    assert list(ours) == list(theirs)
+    assert all(timeless(ours[name]) == timeless(theirs[name]) for name in ours)
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from aerun.folder import Folder
 from aerun.paths import config_dir
 from aerun.sweep.grid import outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
-from aerun.sweep.plan import plan, spelt_out
+from aerun.sweep.plan import one_by_one, plan, spelt_out
 
 _NAME_LIMIT = 200
 
@@ -112,7 +112,8 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float:
             typed = [o for o in typed if not o.startswith("sweep.")]
             found = train(plain, path, shlex.join(["aerun", *typed]), resume=left == RESUME)
     how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
-    print(f"\t   {how}SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
+    name = "" if one_by_one() else f"{path.name}: "  # jobs at the same time end in any order
+    print(f"\t   {name}{how}SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
     return float(found["objective"])
 
 

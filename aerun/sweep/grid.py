@@ -65,7 +65,8 @@ def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any]
         if status == "completed":
             finished.append((list(typed), results))
         else:
-            failed.append((list(typed), str(results.get("error", status))))
+            stopped = "stopped before its end; the same command goes on with it" if status == "running" else status
+            failed.append((list(typed), str(results.get("error", stopped))))
     return finished, failed
 
 

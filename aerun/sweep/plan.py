@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
@@ -15,6 +17,7 @@ from aerun.paths import config_dir
 from aerun.sweep.grid import Grid, settle
 
 _SHORT = re.compile(r"^\+?sweep=")
+_ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -37,7 +40,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     folder, more = Path(str(cfg.hydra.sweep.dir)), list[str]()
     if cfg.sweep.name is not None:
         folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name))
-    more += [f"hydra.sweep.dir='{folder}'"]
+    more += [f"hydra.sweep.dir='{folder}'", *_at_once(cfg)]
     tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
     if str(cfg.hydra.sweeper._target_) == _GRID:
         params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
@@ -59,6 +62,25 @@ def _composed(overrides: Sequence[str], own: str | None) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return compose("config", list(overrides), return_hydra_config=True)
+
+
+def one_by_one() -> bool:
+    """Does this multirun do its jobs one after the other?"""
+    return str(HydraConfig.get().launcher._target_) == _ONE_BY_ONE
+
+
+def _at_once(cfg: DictConfig) -> list[str]:
+    """Overrides that launch `sweep.jobs` jobs at a time. AerunError where that cannot be."""
+    jobs = cfg.sweep.jobs
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise AerunError(f"sweep.jobs={jobs}: a whole number, at least 1.")
+    if jobs == 1:
+        return []
+    if str(cfg.hydra.launcher._target_) != _ONE_BY_ONE:
+        raise AerunError(f"sweep.jobs={jobs}: is for the launcher that comes with aerun; yours has settings of its own.")
+    if find_spec("hydra_plugins.hydra_joblib_launcher") is None:
+        raise AerunError(f"sweep.jobs={jobs}: needs joblib's launcher: pip install hydra-joblib-launcher")
+    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
 
 
 def _checked(name: str) -> str:
