@@ -1,6 +1,10 @@
 """A run's folder in, an answer out: the verbs and `aerun.load` say the same, in the data's own units."""
 
 import csv
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import aerun
 from aerun.errors import AerunError
 from tests.shell import here
 
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
 
 
@@ -441,3 +446,62 @@ def test_the_function_survives_its_module():
     from aerun.train import train
 
     assert train is not aerun.train
+
+
+# -- examples --------------------------------------------------------------------------------------------------------
+
+
+def examples():
+    """The lines of the README's section, without their comments."""
+    block = README.partition("<!-- use:begin -->")[2].partition("<!-- use:end -->")[0]
+    return [line for line in block.splitlines() if line.startswith(("aerun ", "python "))]
+
+
+def test_the_readme_shows_every_verb():
+    from aerun.use.verbs import VERBS
+
+    shown = {shlex.split(line)[1] for line in examples() if line.startswith("aerun ")}
+    assert shown >= {*VERBS, "show", "export"}
+
+
+@pytest.mark.parametrize("exports", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_readmes_lines_work_as_written(tmp_path, exports):
+    """In their order, in one folder; only training is cut short."""
+    for line in examples():
+        words = shlex.split(line, comments=True)
+        if words[0] == "python":
+            subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, check=True)
+            continue
+        if words[1] == "export" and not exports:
+            continue
+        told = here(tmp_path, *words[1:], *(QUICK if "=" in words[1] else ()))
+        assert told.code == 0, f"{line}\n{told.err}"
+        if "--output" in words:
+            assert (tmp_path / words[words.index("--output") + 1]).stat().st_size > 0, line
+    small = aerun.load(tmp_path / "small")
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), small.reconstruct(np.load(tmp_path / "x.npy")))
+
+
+def test_the_example_of_every_help_works(work, vae):
+    """With RUN's name and files of those names."""
+    from aerun.use.verbs import VERBS
+
+    folder = work.path / "examples"
+    folder.mkdir()
+    for name in ("samples", "noisy", "broken", "a", "b", "queries"):
+        np.save(folder / f"{name}.npy", work.x)
+    np.save(folder / "mask.npy", np.eye(8, dtype=bool))
+    work.run("cleaner", "model=denoising"), work.run("holes", model="inpainting", **{"model__arch": "mlp"})
+    runs = {"denoise": "cleaner", "inpaint": "holes"}
+    for word, verb in VERBS.items():
+        told = here(folder, word, str(work.path / runs.get(word, "vae")), *shlex.split(verb.example))
+        assert told.code == 0, f"{word}: {told.err}"
+
+
+def test_a_layer_from_the_command_line(work, vae):
+    work.done("encode", "vae", "x.npy", "--layer", "encoder.2", "--output", "layer.npy")
+    np.testing.assert_array_equal(np.load(work.path / "layer.npy"), vae.features(work.x, "encoder.2"))
+    told = work("encode", "vae", "x.npy", "--layer", "encoder.99", "--output", "never.npy")
+    assert told.code == 2
+    assert "layer=encoder.99: one of encoder.0, encoder.1," in told.err
+    assert told.err.count("\n") == 1
