@@ -4,7 +4,8 @@ Trains on an npy file and on a folder of images of five (`--times`) times the al
 warm disk, in turns, each in a process of its own. Shown: samples per second (the median over rounds) of whole epochs, and how
 much the process grew from just before the data were read to its peak in loading and training, in megabytes: its resident
 memory (VmHWM of /proc/self/status), and the part of it that is no page of a file (RssAnon, looked at every 10 ms), which the
-system could not take back.
+system could not take back. model_mb: what weights, gradients, the optimizer and one batch take, which is no matter of the data:
+the growth of a training on a tenth of `dataset.memory`, less these data. beyond_model_mb: the growth from disk less that.
 """
 
 import argparse
@@ -84,7 +85,7 @@ def trained(*overrides: str) -> float:
     return max(float(row.split(",")[column]) for row in rows[2:] or rows[1:])
 
 
-def table(path: Path, megabytes: int) -> list[str]:
+def table(path: Path, megabytes: float) -> list[str]:
     """An npy file of so many megabytes of 32-bit numbers, written piece by piece."""
     rows, g = int(megabytes * 1e6) // (4 * WIDTH), np.random.default_rng(0)
     file = np.lib.format.open_memmap(path / "x.npy", mode="w+", dtype=np.float32, shape=(rows, WIDTH))
@@ -94,7 +95,7 @@ def table(path: Path, megabytes: int) -> list[str]:
     return ["dataset=array", f"dataset.path={path / 'x.npy'}"]
 
 
-def images(path: Path, megabytes: int) -> list[str]:
+def images(path: Path, megabytes: float) -> list[str]:
     """A folder of grey images that decode to so many megabytes."""
     g = np.random.default_rng(0)
     for i in range(int(megabytes * 1e6) // SIDE**2):
@@ -129,6 +130,9 @@ def main() -> None:
     report: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         for kind, make in (("array", table), ("images", images)):
+            few = args.megabytes / 10
+            (Path(name) / "few").mkdir(exist_ok=True)
+            model = measured([*make(Path(name) / "few", few), "dataset.memory=1000"])["rss_grown_mb"] - few
             base = [*make(Path(name), args.times * args.megabytes), f"dataset.cache={name}/cache"]
             ways = {"memory": "dataset.memory=1000", "disk": f"dataset.memory={args.megabytes / 1000}"}
             measured([*base, ways["disk"]])  # copies or decodes, once, and warms the disk
@@ -138,6 +142,8 @@ def main() -> None:
                 "data_mb": args.times * args.megabytes,
                 **{f"{way}/{k}": statistics.median(r[way][k] for r in rounds) for way in ways for k in rounds[0][way]},
             }
+            report[kind]["model_mb"] = model
+            report[kind]["beyond_model_mb"] = report[kind]["disk/rss_grown_mb"] - model
             report[kind]["speed_ratio"] = report[kind]["disk/speed"] / report[kind]["memory/speed"]
             print(kind, json.dumps(report[kind], indent=1), flush=True)
     if args.json:

@@ -8,8 +8,11 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from aerun.dataset.base import verified
+from tests.conftest import built
 from tests.shell import here
 
 G = np.random.default_rng(0)
@@ -35,11 +38,11 @@ def npz(**arrays):
 
 
 def bomb():
-    """An npz file of 1 MB that would unpack to 1 GB."""
+    """An npz file of 0.1 MB that would unpack to 134 MB."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("x.npy", "w", force_zip64=True) as f:
         f.write(npy(np.zeros((1, 1)))[:128].replace(b"(1, 1)", b"(1000000, 125)"[:6]))
-        for _ in range(64):
+        for _ in range(8):
             f.write(bytes(1 << 24))
     return file.getvalue()
 
@@ -168,13 +171,21 @@ CASES = {
 }  # fmt: skip
 
 
-def type_in(tmp_path, kind, files, settings):
+def put(folder, files):
     for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def asked(kind, settings):
     own = [s if s.startswith("model") else f"dataset.{s}" for s in settings]
     path = [] if any(s.startswith("path=") for s in settings) else [f"dataset.path={FILE[kind]}"]
-    return here(tmp_path, f"dataset={kind}", *path, *own, "trainer=smoke", "model.latent_dim=2")
+    return [f"dataset={kind}", *path, *own, "model.latent_dim=2"]
+
+
+def type_in(tmp_path, kind, files, settings):
+    put(tmp_path, files)
+    return here(tmp_path, *asked(kind, settings), "trainer=smoke")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -224,7 +235,10 @@ FINE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", FINE)
+TRAINED = ("a corrupt image", "fewer samples than a batch: images")
+
+
+@pytest.mark.parametrize("case", TRAINED)
 def test_gone_on_with_and_told(tmp_path, case):
     kind, files, settings, words = FINE[case]
     told = type_in(tmp_path, kind, files, settings)
@@ -232,10 +246,22 @@ def test_gone_on_with_and_told(tmp_path, case):
     assert words in told.out
 
 
+@pytest.mark.parametrize("case", [case for case in FINE if case not in TRAINED])
+def test_loaded_as_for_a_run_and_told(tmp_path, monkeypatch, caplog, case):
+    kind, files, settings, words = FINE[case]
+    put(tmp_path, files)
+    monkeypatch.chdir(tmp_path)
+    plan = built(*asked(kind, settings))
+    data = verified(plan.dataset.load(), plan.facts, kind)
+    plan.autoencoder.start_from(data.train.x)
+    assert torch.isfinite(plan.autoencoder(plan.autoencoder.units(data.test.x))).all()
+    assert words in caplog.text
+
+
 def test_a_packed_file_is_not_unpacked_where_it_would_not_fit(tmp_path, monkeypatch):
     from aerun.dataset import bounds
 
-    monkeypatch.setattr(bounds, "room", lambda: 100_000_000)
+    monkeypatch.setattr(bounds, "room", lambda: 10_000_000)
     told = type_in(tmp_path, "array", {"x.npz": bomb()}, ("path=x.npz",))
     assert told.code == 2
-    assert "x.npz: takes 1.07 GB or more in memory" in told.err
+    assert "x.npz: takes 0.134 GB or more in memory" in told.err
