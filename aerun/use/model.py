@@ -98,17 +98,22 @@ class Model:
             raise AerunError(f"layer={layer}: one of {', '.join(self.layers)}.")
         stored, way = self.form.taken(x)
         seen: list[Tensor] = []
-        hook = self.autoencoder.arch.get_submodule(layer).register_forward_hook(lambda module, given, out: seen.append(out))
+
+        def keep(module: Any, given: Any, out: Any) -> None:
+            seen.append((out[0] if isinstance(out, tuple) else out).cpu())
+
+        hook = self.autoencoder.arch.get_submodule(layer).register_forward_hook(keep)
         try:
             self.codes_of(stored)
         finally:
             hook.remove()
-        return _as(way, torch.cat([part[0] if isinstance(part, tuple) else part for part in seen]))
+        return _as(way, torch.cat(seen))
 
     @property
     def layers(self) -> list[str]:
         """Names of the encoder's layers, in order."""
-        return [name for name, module in self.autoencoder.arch.named_modules() if name.startswith("encoder.")]
+        names = [name for name, _ in self.autoencoder.arch.named_modules() if name.startswith("encoder.")]
+        return [name for name in names if ".parametrizations" not in name]
 
     def compress(self, x: Samples, step: float | None = None) -> bytes:
         """n samples -> a file's bytes: their codes, entropy-coded. Whole numbers (bottleneck quantized, vq) lose nothing; other
