@@ -85,12 +85,13 @@ def composed(settings: Sequence[str], folder: Path | None) -> tuple[dict[str, An
 
     from aerun.command.hydra_run import resolved
     from aerun.paths import config_dir
+    from aerun.sweep.plan import spelt_out
 
     if folder is not None and not folder.is_dir():
         raise AerunError(f"--config-dir {folder}: no such folder.")
     own = [] if folder is None else [f"hydra.searchpath=[file://{folder.resolve()}]"]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("config", [*settings, *own], return_hydra_config=True)
+        cfg = compose("config", [*spelt_out(settings), *own], return_hydra_config=True)
     option = str(cfg.hydra.runtime.choices["dataset"])
     return resolved(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "hydra"])), option

@@ -76,7 +76,7 @@ def whole(ax: "Axes") -> None:
     """Whole numbers along x."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def bins(samples: int) -> int:

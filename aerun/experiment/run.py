@@ -27,10 +27,11 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 
     from aerun.command.hydra_run import resolved
     from aerun.paths import config_dir
+    from aerun.sweep.plan import spelt_out
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return resolved(compose("config", list(overrides)))
+        return resolved(compose("config", spelt_out(overrides)))
 
 
 def missing(cfg: Config) -> str:

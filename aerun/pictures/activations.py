@@ -45,6 +45,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
         figure.colorbar(mesh, ax=ax, label="of the unit's fullest bin, log scale")
         every_unit.stairs(counts.sum(1), edges, color=BLUE, fill=True)
         every_unit.set(xlabel="activation", ylabel="count, log scale")
+        every_unit.locator_params(axis="x", nbins=6)
         log(every_unit, "y")
         every_unit.set_title(f"all units, {len(samples):,} validation samples; exactly 0: {(values == 0).mean():.0%}")
         return pixels(figure)

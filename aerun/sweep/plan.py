@@ -17,13 +17,22 @@ from aerun.paths import config_dir
 from aerun.sweep.grid import Grid, settle
 
 _SHORT = re.compile(r"^\+?sweep=")
+_QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
 _ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def spelt_out(argv: Sequence[str]) -> list[str]:
-    """sweep=NAME -> sweep.name=NAME."""
-    return [_SHORT.sub("sweep.name=", word) for word in argv]
+    """sweep=NAME -> sweep.name=NAME; a query in dataset.normal gets the quotes that Hydra wants around it."""
+    return [_quoted(_SHORT.sub("sweep.name=", word)) for word in argv]
+
+
+def _quoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    if key.lstrip("+") != "dataset.normal" or not _QUERY.search(value) or value[:1] in "\"'[":
+        return word
+    escaped = value.replace('"', '\\"')
+    return f'{key}="{escaped}"'
 
 
 def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> tuple[Path, Grid, list[str]] | None:
