@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-_WORK = 20_000_000  # distances that are held at a time
+_WORK = 4_000_000  # distances or ranks that are held at a time
 
 
 def distances(x: Tensor, base: Tensor, rows: int) -> Iterator[Tensor]:
