@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor
@@ -177,8 +178,10 @@ def scale_shift(model: Autoencoder, growth: float) -> list[str]:
     fooled = [k for k, t in model.terms.items() if t.regularizer.shrinks_code and model.weight(k, None) > 0]
     if not fooled or growth <= _SHIFT:
         return []
-    other = " or reg.terms.l1.norm_weighted=true" if "l1" in fooled else ""
+    tied = "tied" in signature(type(model.arch)).parameters
+    ways = ["model.arch.tied=true" if tied else f"regularizer=[{','.join(model.terms)},weight_l2]"]
+    ways += ["reg.terms.l1.norm_weighted=true"] if "l1" in fooled else []
     return [
         f"ScaleShift: under {', '.join(fooled)} the decoder grew {growth:.2f} times against the encoder, so the penalty may "
-        f"have shrunk the code instead of shaping it. Use model.arch.tied=true{other}."
+        f"have shrunk the code instead of shaping it. Use {' or '.join(ways)}."
     ]
