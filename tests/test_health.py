@@ -274,8 +274,9 @@ def test_a_run_writes_its_figures_and_says_what_is_wrong(tmp_path):
 
 def test_advice_is_what_the_arch_can_do():
     """A recurrent decoder cannot be tied."""
-    (said,) = health.scale_shift(built("model=recurrent", "dataset=sines", "regularizer=l1").autoencoder, 2.0)
+    fooled = "reg.terms.l1.norm_weighted=false"
+    (said,) = health.scale_shift(built("model=recurrent", "dataset=sines", "regularizer=l1", fooled).autoencoder, 2.0)
     assert "tied" not in said
     assert "regularizer=[l1,weight_l2]" in said
-    (said,) = health.scale_shift(built("model=sparse").autoencoder, 2.0)
+    (said,) = health.scale_shift(built("model=sparse", fooled).autoencoder, 2.0)
     assert "model.arch.tied=true" in said
