@@ -343,7 +343,7 @@ BAD = {
     "unknown group": ("t.csv", PAIRS, ("group=ib",), r"dataset\.group=ib: .*no such column \(nearest: id\)"),
     "unknown time": ("t.csv", PAIRS, ("time=t", "group=id"), r"dataset\.time=t: .*no such column"),
     "nothing left": ("t.csv", PAIRS, ("group=id", "drop=[a]"), "no column is left to train on"),
-    "two series": ("t.csv", "id,a\n" + "1,1\n2,2\n" * 9, ("group=id", "window=2"), r"2 series cannot be split.*by=time"),
+    "two series": ("t.csv", "id,a\n" + "1,1\n2,2\n" * 9, ("group=id", "window=2"), r"only 2 series.*by=time"),
     "window too long": ("t.csv", PAIRS, ("window=50",), r"the validation split, 15 steps, holds no sample of .*window=50"),
     "window of one": ("t.csv", PAIRS, ("window=1",), r"dataset\.window=1: must be an integer of at least 2"),
     "stride alone": ("t.csv", PAIRS, ("stride=2",), r"dataset\.stride=2 needs dataset\.window"),

@@ -36,7 +36,7 @@ _failures: list[Exception] = []  # of this process; a job's failure never stops 
 def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
     stop_on_signals()
-    os.environ["AERUN_COMMAND"] = command()
+    os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
     sys.argv[1:] = spelt_out(sys.argv[1:])
     _refuse_unknown_flags(sys.argv[1:])
     planned = plan(sys.argv[1:], command(), _job_name)
