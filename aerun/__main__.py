@@ -42,8 +42,7 @@ def _run(argv: list[str]) -> int:
     if word == "help" or (any(a in ("--help", "-h") for a in argv) and word not in VERBS):
         from aerun.command.help import page
 
-        print(page())
-        return 0
+        return _told(lambda: _say(page()))
     if word in VERBS:
         return _told(lambda: _verb(word, argv[1:]))
     if word and "=" not in word and word[0] not in "-+~":
@@ -54,6 +53,11 @@ def _run(argv: list[str]) -> int:
         )
         return 2
     return _told(_hydra)
+
+
+def _say(text: str) -> int:
+    print(text, flush=True)  # here and not at the end, so that a reader who has seen enough is no error
+    return 0
 
 
 def _verb(word: str, argv: list[str]) -> int:

@@ -13,7 +13,9 @@ WHAT TO TYPE
   aerun model=sparse reg.lambda=1e-3              another recipe, another setting
   aerun model=vae model/arch=conv dataset=mnist dataset.root=DIR
   aerun regularizer=[l1,contractive] reg.lambda=1e-2   several regularizers at once
-  aerun -m model=ae,vae model.latent_dim=2,8,32   a sweep: every combination
+  aerun -m sweep=NAME model=ae,vae model.latent_dim=2,8,32   a sweep: every combination; again: goes on
+  aerun compare outputs/sweeps/NAME               its runs side by side (aerun report: as a page)
+  aerun data dataset=table dataset.path=FILE      what a run would read, before it does
   aerun resume RUN                                continue an interrupted run from its folder
   tensorboard --logdir outputs                    browse the runs
 
@@ -32,7 +34,13 @@ MORE
 
 def page() -> str:
     """The text."""
-    parts = [_TOP]
+    from aerun.__main__ import VERBS
+
+    wide = max(map(len, VERBS))
+    parts = [
+        _TOP,
+        "\n".join(["VERBS, each with a --help of its own", *(f"  {v:<{wide}}  {line}" for v, line in VERBS.items())]),
+    ]
     for group, options in catalog().items():
         width = max(map(len, options))
         lines = [f"  {name:<{width}}  {line}" for name, line in options.items()]
