@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.yardstick import pca_is_exact
 
 _SAME = 0.005  # difference of two errors that no one would call better or worse
-_EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
 
 
 Job = tuple[list[str], Mapping[str, Any]]
@@ -77,7 +77,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         table.add_column(column, justify="right")
     for typed, found in sorted(finished, key=lambda f: float(f[1]["objective"])):
         model, baseline = found["test/se"], found["pca/se"]
-        ratio = f"{model / baseline:.2f}" if baseline > _EXACT * found["mean/se"] else "-"
+        ratio = f"{model / baseline:.2f}" if not pca_is_exact(found) else "-"
         table.add_row(
             " ".join(o for o in typed if o not in common), f"{found['objective']:.4g}", f"{model:.4g}", f"{baseline:.4g}", ratio
         )
@@ -92,7 +92,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
 def verdict(found: Mapping[str, Any]) -> str:
     """`1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
     model, baseline = found["test/se"], found["pca/se"]
-    if baseline <= _EXACT * found["mean/se"]:
+    if pca_is_exact(found):
         return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
     if abs(model / baseline - 1) < _SAME:
         return f"As good as PCA of the same size (test squared error, seed {found['seed']})."

@@ -9,7 +9,7 @@ from pathlib import Path
 from aerun.errors import AerunError
 from aerun.sweep.bootstrap import difference
 from aerun.sweep.figures import cell, higher_is_better, known, ranked
-from aerun.sweep.runs import Group, Run, chosen, columns, gather, grouped, label, objective
+from aerun.sweep.runs import Group, Run, label, objective, options, selected
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -17,11 +17,7 @@ _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 def run(argv: list[str]) -> int:
     """The verb."""
     args = _parser().parse_args(argv)
-    runs = chosen(gather(args.paths), args.where)
-    keys = columns(runs)
-    groups = grouped(runs, keys)
-    if not groups:
-        raise AerunError(f"none of {len(runs)} runs is complete: there is nothing to compare.")
+    runs, keys, groups = selected(args.paths, args.where)
     figures = known(args.figures.split(",") if args.figures else _FIGURES, runs)
     sort = known([args.sort], runs)[0] if args.sort else figures[0]
     name = objective(runs, sort)
@@ -40,10 +36,8 @@ def _parser() -> argparse.ArgumentParser:
         "that differ are shown. The best two are held against each other by a paired bootstrap of their test errors.",
         epilog="example: aerun compare outputs/sweeps/NAME --where model=ae,vae --sort test/psnr --csv table.csv",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="RUN|SWEEP", help="folders of runs, or folders that hold some")
-    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
+    options(parser, "RUN|SWEEP", "the first figure")
     parser.add_argument("--figures", metavar="A,B", help=f"keys of results.json (default: {','.join(_FIGURES)})")
-    parser.add_argument("--sort", metavar="KEY", help="best of this figure first (default: the first figure)")
     parser.add_argument("--top", type=int, metavar="N", help="the best N only")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them, mean, deviation and seeds in own columns")
     return parser
@@ -82,8 +76,7 @@ def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top
         print(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")
     for one in runs:
         if not one.complete:
-            why = one.results.get("error") or one.results.get("status") or "nothing is known of it"
-            print(f"not complete: {one.path}: {str(why).splitlines()[0]}")
+            print(f"not complete: {one.path}: {one.unfinished}")
 
 
 def _write(path: Path, groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str]) -> None:

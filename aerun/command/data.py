@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aerun.command.typed import config_of, resolved
 from aerun.errors import AerunError
 
 if TYPE_CHECKING:
@@ -79,19 +80,8 @@ def _refused(data: "Data", facts: "Facts", option: str) -> str:
 
 def composed(settings: Sequence[str], folder: Path | None) -> tuple[dict[str, Any], str]:
     """The resolved config of a command line, and the data set's name in it."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import OmegaConf
-
-    from aerun.command.hydra_run import resolved
-    from aerun.paths import config_dir
-    from aerun.sweep.plan import spelt_out
-
     if folder is not None and not folder.is_dir():
         raise AerunError(f"--config-dir {folder}: no such folder.")
-    own = [] if folder is None else [f"hydra.searchpath=[file://{folder.resolve()}]"]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("config", [*spelt_out(settings), *own], return_hydra_config=True)
+    cfg = config_of(settings, folder)
     option = str(cfg.hydra.runtime.choices["dataset"])
-    return resolved(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "hydra"])), option
+    return resolved(cfg), option

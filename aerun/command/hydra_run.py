@@ -18,12 +18,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from aerun.command.typed import resolved, spelt_out
 from aerun.errors import AerunError, StoppedError, nearest
 from aerun.folder import Folder
 from aerun.paths import config_dir
 from aerun.sweep.grid import outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
-from aerun.sweep.plan import one_by_one, plan, spelt_out
+from aerun.sweep.plan import one_by_one, plan
 
 _NAME_LIMIT = 200
 
@@ -115,13 +116,6 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float:
     name = "" if one_by_one() else f"{path.name}: "  # jobs at the same time end in any order
     print(f"\t   {name}{how}SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
     return float(found["objective"])
-
-
-def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """A run's settings as a plain dictionary without interpolations."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items() if k != "sweep"}
 
 
 def command() -> str:

@@ -7,7 +7,7 @@ from aerun.errors import AerunError
 from aerun.folder import write
 from aerun.report.page import page
 from aerun.sweep.figures import known, ranked
-from aerun.sweep.runs import chosen, columns, gather, grouped, objective
+from aerun.sweep.runs import objective, options, selected
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
 
@@ -15,11 +15,7 @@ _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/de
 def run(argv: list[str]) -> int:
     """The verb."""
     args = _parser().parse_args(argv)
-    runs = chosen(gather(args.paths), args.where)
-    keys = columns(runs)
-    groups = grouped(runs, keys)
-    if not groups:
-        raise AerunError(f"none of {len(runs)} runs is complete: there is nothing to report.")
+    runs, keys, groups = selected(args.paths, args.where)
     sort = known([args.sort], runs)[0] if args.sort else "objective"
     objective(runs, sort)
     numbers = {k for r in runs for k in r.results}
@@ -41,8 +37,6 @@ def _parser() -> argparse.ArgumentParser:
         "curves with PCA beside them, every setting, reconstructions, failures, cost, and the command of every run.",
         epilog="example: aerun report outputs/sweeps/NAME",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="SWEEP", help="folders of sweeps or runs")
-    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
-    parser.add_argument("--sort", metavar="KEY", help="best of this figure first (default: the objective)")
+    options(parser, "SWEEP", "the objective")
     parser.add_argument("--output", type=Path, metavar="FILE.html", help="default: report.html in the first folder")
     return parser

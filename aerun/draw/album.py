@@ -11,12 +11,12 @@ from PIL import Image
 
 from aerun import pictures
 from aerun.errors import AerunError
+from aerun.evaluate.yardstick import pca_is_exact
 from aerun.trained import Trained
 
 log = logging.getLogger("aerun")
 
 _FIGURES = ("val/mse", "test/se", "test/psnr")
-_EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
 
 
 def draw_all(names: Iterable[str], trained: Trained, folder: Path) -> list[Path]:
@@ -67,7 +67,7 @@ def results(folder: Path, found: Mapping[str, Any]) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     figures = {k: found[k] for k in ("objective", *_FIGURES) if k in found}
-    if found["pca/se"] > _EXACT * found["mean/se"]:
+    if not pca_is_exact(found):
         figures["pca_ratio"] = found["test/se"] / found["pca/se"]
     with SummaryWriter(str(folder), filename_suffix=".results") as writer:
         for key, value in figures.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.build import Config, build
+from aerun.command.typed import config_of, resolved
 from aerun.dataset.vision import Grey
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
@@ -22,16 +23,7 @@ _FIGURES = "figures.json"
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
     """The resolved config of a command line."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    from aerun.command.hydra_run import resolved
-    from aerun.paths import config_dir
-    from aerun.sweep.plan import spelt_out
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return resolved(compose("config", spelt_out(overrides)))
+    return resolved(config_of(overrides))
 
 
 def missing(cfg: Config) -> str:

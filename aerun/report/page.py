@@ -68,11 +68,11 @@ def _number(value: float) -> str:
 
 def _applications(groups: Sequence[Group], keys: Sequence[str]) -> str:
     """What `evaluate=` found: APPLICATION/WHO/METRIC, the model beside its baselines."""
-    found = dict.fromkeys(k for g in groups for r in g.runs for k in r.results if k.count("/") == 2 and "/model/" in k)
+    known = dict.fromkeys(k for g in groups for r in g.runs for k in r.results)
+    found = [k for k in known if k.count("/") == 2 and "/model/" in k]
     parts = []
     for name in dict.fromkeys(k.split("/")[0] for k in found):
         mine = [k for k in found if k.startswith(f"{name}/")]
-        known = {k for g in groups for r in g.runs for k in r.results}
         baselines = sorted({k.split("/")[1] for k in known if k.startswith(f"{name}/") and k.count("/") == 2} - {"model"})
         columns = [c for k in mine for c in (k, *(k.replace("/model/", f"/{b}/") for b in baselines)) if c in known]
         parts.append(f"<h2>{escape(name)}</h2>{_table(groups, keys, columns)}")
@@ -106,8 +106,7 @@ def _failures(runs: Sequence[Run]) -> str:
     rows = []
     for run in runs:
         if not run.complete:
-            why = str(run.results.get("error") or run.results.get("status") or "nothing is known of it").splitlines()[0]
-            rows.append(f'<li class="failed"><code>{escape(run.path.name)}</code>: {escape(why)}</li>')
+            rows.append(f'<li class="failed"><code>{escape(run.path.name)}</code>: {escape(run.unfinished)}</li>')
     return f"<h2>Not complete</h2><ul>{''.join(rows)}</ul>" if rows else ""
 
 

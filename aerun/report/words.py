@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from aerun.evaluate.yardstick import pca_is_exact
 from aerun.sweep.bootstrap import difference
 from aerun.sweep.figures import cell
 from aerun.sweep.runs import Group, Run, label, natural
 
-_EXACT = 1e-6  # share of the training mean's error below which PCA counts as exact
 _MOST = 8  # values that are named
 
 
@@ -44,8 +44,9 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str) -> list[str]
 
 
 def _against_pca(group: Group) -> str:
-    model, pca, mean = (group.mean(f"{who}/se") for who in ("test", "pca", "mean"))
-    if math.isnan(pca) or pca <= _EXACT * mean:
+    figures = {f"{who}/se": group.mean(f"{who}/se") for who in ("test", "pca", "mean")}
+    model, pca = figures["test/se"], figures["pca/se"]
+    if math.isnan(pca) or pca_is_exact(figures):
         return (
             f"Its test squared error is {model:.4g} a sample; PCA of the same size loses nothing, so that is no yardstick here."
         )

@@ -7,32 +7,16 @@ from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from aerun.command.typed import config_of
 from aerun.errors import AerunError
-from aerun.paths import config_dir
 from aerun.sweep.grid import Grid, settle
 
-_SHORT = re.compile(r"^\+?sweep=")
-_QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
 _ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-
-
-def spelt_out(argv: Sequence[str]) -> list[str]:
-    """sweep=NAME -> sweep.name=NAME; a query in dataset.normal gets the quotes that Hydra wants around it."""
-    return [_quoted(_SHORT.sub("sweep.name=", word)) for word in argv]
-
-
-def _quoted(word: str) -> str:
-    key, _, value = word.partition("=")
-    if key.lstrip("+") != "dataset.normal" or not _QUERY.search(value) or value[:1] in "\"'[":
-        return word
-    escaped = value.replace('"', '\\"')
-    return f'{key}="{escaped}"'
 
 
 def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> tuple[Path, Grid, list[str]] | None:
@@ -45,7 +29,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
         return None
     parser = OverridesParser.create()
     fixed = [str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()]
-    cfg = _composed(fixed, typed.config_dir)
+    cfg = config_of(fixed, None if typed.config_dir is None else Path(typed.config_dir))
     folder, more = Path(str(cfg.hydra.sweep.dir)), list[str]()
     if cfg.sweep.name is not None:
         folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name))
@@ -61,16 +45,6 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     grid = settle(folder, Grid(command, {name_of(job): job for job in jobs}), bool(cfg.sweep.extend))
     grid.save(folder)
     return folder, grid, more
-
-
-def _composed(overrides: Sequence[str], own: str | None) -> DictConfig:
-    from hydra import compose, initialize_config_dir
-
-    if own is not None:
-        overrides = [*overrides, f"hydra.searchpath=[file://{Path(own).resolve()}]"]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose("config", list(overrides), return_hydra_config=True)
 
 
 def one_by_one() -> bool:

@@ -4,6 +4,7 @@ import math
 import re
 import shlex
 import statistics
+from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,12 @@ class Run:
     def complete(self) -> bool:
         """Has it come to its end?"""
         return self.results.get("status") == "completed"
+
+    @property
+    def unfinished(self) -> str:
+        """Why it is not complete, in a line."""
+        why = self.results.get("error") or self.results.get("status") or "nothing is known of it"
+        return str(why).splitlines()[0]
 
     def setting(self, key: str) -> str:
         """What was chosen for `key`: as typed, else as the resolved settings have it, else `default`."""
@@ -139,6 +146,23 @@ def objective(runs: Sequence[Run], sort: str) -> str:
     if len(names) > 1:
         raise AerunError(f"these runs have different objectives ({', '.join(names)}): choose a figure with --sort KEY.")
     return names[0] if names else sort
+
+
+def options(parser: ArgumentParser, paths: str, sort: str) -> None:
+    """What a verb on many runs is asked: folders, conditions, the figure that ranks. paths: their name; sort: its default."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar=paths, help="folders of runs, or folders that hold some")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
+    parser.add_argument("--sort", metavar="KEY", help=f"best of this figure first (default: {sort})")
+
+
+def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], list[str], list[Group]]:
+    """Runs, the settings in which they differ, and groups of those that are complete. AerunError where none is."""
+    runs = chosen(gather(paths), where)
+    keys = columns(runs)
+    groups = grouped(runs, keys)
+    if not groups:
+        raise AerunError(f"none of {len(runs)} runs is complete.")
+    return runs, keys, groups
 
 
 def chosen(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 
 from aerun.build import build
 from aerun.command import hydra_run
+from aerun.command.typed import config_of, resolved
 from aerun.dataset.base import verified
 from aerun.errors import AerunError
 from aerun.folder import Folder
@@ -119,13 +118,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 
     from aerun.command.explain import explain
 
-    hydra, before = GlobalHydra.instance(), GlobalHydra.instance().hydra
-    hydra.clear()
     try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            found = hydra_run.resolved(compose("config", list(overrides)))
-            return {k: v for k, v in found.items() if k != "sweep"}
+        return resolved(config_of(overrides))
     except (HydraException, OmegaConfBaseException) as e:
         raise AerunError(explain(e, (AerunError, AerunError))[1]) from e
-    finally:
-        hydra.hydra = before
