@@ -7,6 +7,7 @@ pass (encode, decode, forward) is clean and deterministic.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,8 @@ class Autoencoder(nn.Module):
         self.corruption, self.loss = composition.corruption, composition.loss
         self.terms: dict[str, Term] = dict(composition.terms)
         self.regularizers = nn.ModuleDict({k: t.regularizer for k, t in self.terms.items()})
-        self.lambda_ = composition.lambda_
+        self.strength: dict[str, Any] = {k: composition.lambda_ * t.weight for k, t in self.terms.items()}
+        self._weighing = [k for k, strength in self.strength.items() if strength != 0]
         self._takes = self.loss.takes().union(*(t.regularizer.takes() for t in self.terms.values()))
         self._watched: list[tuple[str, Part]] = [
             *((k, t.regularizer) for k, t in self.terms.items()),
@@ -123,7 +125,7 @@ class Autoencoder(nn.Module):
 
     def _computed(self, training: bool) -> list[str]:
         """A term that weighs nothing is left out of training (so it cannot disturb it) and still reported in validation."""
-        return [k for k, t in self.terms.items() if not training or self.lambda_ * t.weight != 0]
+        return self._weighing if training else list(self.terms)
 
     def objective(self, x: Tensor, progress: float | None, valid: Tensor | None = None) -> Value:
         """Objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
@@ -154,8 +156,14 @@ class Autoencoder(nn.Module):
 
     def weight(self, key: str, progress: float | None) -> float:
         """reg.lambda times the term's weight times its ramp."""
-        term = self.terms[key]
-        return self.lambda_ * term.weight * (1.0 if progress is None else term.ramp(progress))
+        weight: float = self.strength[key] * (1.0 if progress is None else self.terms[key].ramp(progress))
+        return weight
+
+    @property
+    def follows_prior(self) -> bool:
+        """Are its codes trained to follow the bottleneck's prior?"""
+        asked = any("prior" in t.regularizer.takes() and self.strength[k] > 0 for k, t in self.terms.items())
+        return asked and "prior" in self.bottleneck.offers
 
     def effective_lambda(self, key: str, progress: float | None) -> float:
         """The weight in units of summed error per sample, whatever `loss.reduction` is."""

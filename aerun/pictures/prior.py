@@ -20,8 +20,7 @@ def unfit(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images, and codes that were trained to follow a prior."""
     if dataset.facts().kind != "image":
         return "draws images only."
-    follows = any("prior" in t.regularizer.takes() and model.lambda_ * t.weight > 0 for t in model.terms.values())
-    if "prior" not in model.bottleneck.offers or not follows:
+    if not model.follows_prior:
         return "needs a model whose codes are trained to follow a prior, such as model=vae or regularizer=mmd."
     return ""
 

@@ -1,22 +1,35 @@
 """Checkpoints that exist from the first moment and are whole or not there at all."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from aerun.errors import AerunError
 
 
-def refuse_damaged(path: Path) -> None:
-    """AerunError where a checkpoint cannot be read as plain data."""
+def read(path: Path, device: str = "meta") -> dict[str, Any]:
+    """A checkpoint, its tensors on `device`. AerunError where it cannot be read as plain data."""
     try:
-        torch.load(path, weights_only=True, map_location="meta")
+        found: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
     except Exception as e:
         raise AerunError(f"{path}: not a checkpoint of aerun, or damaged: it cannot be read as plain data.") from e
+    return found
+
+
+def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
+    """Did training come to its end here, which is after `total` steps or as early as `trainer.patience` said?"""
+    return bool(checkpoint["steps"] >= total or (checkpoint["ended"] and checkpoint["total"] == total))
+
+
+def best_of(where: Path, monitor: str) -> ModelCheckpoint:
+    """Saves `best`, the epoch of the lowest `monitor`."""
+    return ModelCheckpoint(where, "best", monitor=monitor, enable_version_counter=False)
 
 
 class Whole(TorchCheckpointIO):

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batch
 from aerun.trainer.batches import Batches, rows_that_fit
 
 if TYPE_CHECKING:
+    from lightning_fabric.plugins import TorchCheckpointIO
     from pytorch_lightning import Callback
+    from pytorch_lightning import Trainer as Lightning
 
 log = logging.getLogger("aerun")
 
@@ -30,13 +33,11 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 
 
 def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
-    from pytorch_lightning import Trainer
-
-    from aerun.trainer.checkpoints import Whole, refuse_damaged
+    from aerun.trainer.checkpoints import Whole, ended, read
     from aerun.trainer.lightning import Training
     from aerun.trainer.record import row_of
 
-    device = _device(settings)
+    device = device_of(settings)
     job.autoencoder.to(device).train()
     backend = choose(settings.backend, job.autoencoder, settings.batch_size, device)
     log.info("%s", backend)
@@ -50,15 +51,32 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
         clip=settings.gradient_clip,
     )
     callbacks, best, last = _callbacks(job, settings, train)
-    trainer = Trainer(
+    resume = resume and last.exists()
+    if not (resume and ended(read(last), module.total)):
+        trainer = lightning(settings, device, callbacks, Whole(), job.folder)
+        trainer.fit(module, train, val, ckpt_path=last if resume else None, weights_only=True)
+    end, found = read(last), read(best, "cpu")
+    module.load_state_dict(found["state_dict"])
+    job.autoencoder.to(device).eval()
+    epoch = int(found["epoch"])
+    return Fitted(backend, device, row_of(job.folder, epoch), epoch, int(end["epoch"]) + 1, float(end["seconds"]))
+
+
+def lightning(
+    settings: Trainer, device: torch.device, callbacks: Sequence["Callback"], files: "TorchCheckpointIO", folder: Path
+) -> "Lightning":
+    """Lightning's trainer: our callbacks and checkpoint files, and nothing of its own."""
+    from pytorch_lightning import Trainer
+
+    return Trainer(
         max_epochs=settings.max_epochs,
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
         devices=1,
         precision=settings.precision,  # type: ignore[arg-type]
-        callbacks=callbacks,
-        plugins=[Whole()],
+        callbacks=list(callbacks),
+        plugins=[files],
         logger=False,
-        default_root_dir=job.folder,
+        default_root_dir=folder,
         num_sanity_val_steps=0,
         inference_mode=False,  # penalties on the Jacobian differentiate in validation too
         enable_progress_bar=False,
@@ -66,19 +84,10 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
         deterministic=False,
         benchmark=False,
     )
-    resume = resume and last.exists()
-    if resume:
-        refuse_damaged(last)
-    trainer.fit(module, train, val, ckpt_path=last if resume else None, weights_only=True)
-    found = torch.load(best, weights_only=True, map_location="cpu")
-    module.load_state_dict(found["state_dict"])
-    job.autoencoder.to(device).eval()
-    return Fitted(
-        backend, device, row_of(job.folder, int(found["epoch"])), int(found["epoch"]), trainer.current_epoch, module.seconds
-    )
 
 
-def _device(settings: Trainer) -> torch.device:
+def device_of(settings: Trainer) -> torch.device:
+    """Where `trainer.accelerator` says that a run computes."""
     if settings.accelerator != "auto":
         return torch.device({"gpu": "cuda"}.get(settings.accelerator, settings.accelerator))
     if torch.cuda.is_available():
@@ -120,15 +129,16 @@ def _val_rows(settings: Trainer, autoencoder: Autoencoder, x: torch.Tensor) -> i
 def _callbacks(job: Job, settings: Trainer, train: Batches) -> tuple[list["Callback"], Path, Path]:
     from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-    from aerun.trainer.checkpoints import First
+    from aerun.trainer.checkpoints import First, best_of
     from aerun.trainer.pictures import Pictures
     from aerun.trainer.progress import Progress
-    from aerun.trainer.record import Record
+    from aerun.trainer.record import Record, Recording
     from aerun.trainer.returning import Returning
 
     where = job.folder / "checkpoints"
     record = Record(job.folder, job.config, job.autoencoder)
-    callbacks: list[Callback] = [First(where / "last.ckpt"), record, Pictures(record, job.data.val, settings.max_epochs)]
+    pictures = Pictures(record, job.data.val, settings.max_epochs)
+    callbacks: list[Callback] = [First(where / "last.ckpt"), Recording(record), pictures]
     if settings.progress:
         callbacks.append(Progress(settings.max_epochs, len(train), job.title))
     if isinstance(job.data.train.x, Mapped):
@@ -136,7 +146,7 @@ def _callbacks(job: Job, settings: Trainer, train: Batches) -> tuple[list["Callb
     if settings.patience is not None:
         callbacks.append(EarlyStopping(settings.monitor, patience=settings.patience))
     callbacks += [
-        ModelCheckpoint(where, "best", monitor=settings.monitor, enable_version_counter=False),
+        best_of(where, settings.monitor),
         ModelCheckpoint(where, "last", save_on_train_epoch_end=True, enable_version_counter=False),
     ]
     return callbacks, where / "best.ckpt", where / "last.ckpt"

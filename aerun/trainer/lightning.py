@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from aerun.autoencoder import Autoencoder, Value
-from aerun.errors import TrainingError
 from aerun.facts import spread
 from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
+from aerun.trainer.figures import non_finite, train_row, val_row
 from aerun.trainer.optimizer import Recipe
 from aerun.trainer.turns import Turn
 
@@ -30,10 +30,10 @@ class Training(pl.LightningModule):
         self.automatic_optimization = False
         self.autoencoder = autoencoder
         self.recipe, self.schedule, self.seed, self.total, self.clip = optimizer, schedule, seed, total, clip
-        self.train_keys, self.val_keys = autoencoder.keys(training=True), autoencoder.keys(training=False)
         self.steps = 0
         self.metrics: dict[str, float] = {}
-        self.seconds = 0.0
+        self.seconds = 0.0  # in epochs, those before an interruption with them
+        self._began: float | None = None
         self._sums: dict[str, Any] = {}
 
     def configure_optimizers(self) -> list[Optimizer]:
@@ -44,10 +44,7 @@ class Training(pl.LightningModule):
     # -- training ----------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
-        self.seconds = -time.perf_counter()
-
-    def on_train_end(self) -> None:
-        self.seconds += time.perf_counter()
+        self._began = time.perf_counter() - self.seconds
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(mix(self.seed, self.current_epoch, 0))
@@ -80,7 +77,7 @@ class Training(pl.LightningModule):
             value.names.clear()
             self.steps += 1
         values = torch.stack(rows)
-        self._refuse_non_finite(values, self.train_keys, self.steps - len(values))
+        self._refuse_non_finite(values, True, self.steps - len(values))
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
@@ -101,28 +98,17 @@ class Training(pl.LightningModule):
         for turn in self.turns:
             turn.take(value.names, x, valid, progress=progress, factor=factor, clip=self.clip)
 
-    def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
+    def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
         """TrainingError for the first row (step) with a value that is not finite; asked before a checkpoint is written."""
-        good = torch.isfinite(values)
-        if bool(good.all()):
-            return
-        row = int((~good.all(1)).nonzero()[0])
-        guilty = [k for k, ok in zip(keys, good[row].tolist(), strict=True) if not ok and k != "loss"]
-        raise TrainingError(
-            f"loss is not finite at step {first + row} (epoch {self.current_epoch}): {', '.join(guilty) or 'loss'}. The last "
-            "good checkpoint is kept. Try a lower optimizer.lr, trainer.gradient_clip=1, or a smaller reg.lambda."
-        )
+        error = non_finite(values, self.autoencoder.keys(training), first, self.current_epoch)
+        if error is not None:
+            raise error
 
     def _train_row(self) -> dict[str, float]:
-        progress = max(0, self.steps - 1) / self.total
         samples = self._sums["samples"]
         means = (self._sums["values"] / samples).tolist()
-        row = {f"train/{k}": v for k, v in zip(self.train_keys, means, strict=True)}
-        row["lr"] = self._raw_optimizer().param_groups[0]["lr"]
-        row["samples_per_second"] = samples / self._train_seconds
-        for key in self.autoencoder.terms:
-            row[f"effective_lambda/{key}"] = self.autoencoder.effective_lambda(key, progress)
-        return row
+        lr = self._raw_optimizer().param_groups[0]["lr"]
+        return train_row(self.autoencoder, means, lr, samples / self._train_seconds, max(0, self.steps - 1) / self.total)
 
     # -- validation --------------------------------------------------------------------------------------------------
 
@@ -147,9 +133,8 @@ class Training(pl.LightningModule):
         assert self._val_sums is not None
         *sums, error, samples, elements = self._val_sums.tolist()
         means = [s / samples for s in sums]
-        self._refuse_non_finite(torch.tensor([means[: len(self.val_keys)]]), self.val_keys, self.steps)
-        names = [*self.val_keys, *self.autoencoder.watch_keys(), "mse"]
-        val = {f"val/{k}": v for k, v in zip(names, [*means, error / elements], strict=True)}
+        self._refuse_non_finite(torch.tensor([means[: len(self.autoencoder.keys(False))]]), False, self.steps)
+        val = val_row(self.autoencoder, means, error / elements)
         # Here and not in on_train_epoch_end, which Lightning calls after the callbacks that read it.
         self.metrics = {"epoch": self.current_epoch, "step": self.steps, **self._train_row(), **val}
         self.log_dict(val)
@@ -157,7 +142,8 @@ class Training(pl.LightningModule):
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["steps"] = self.steps
+        seconds = self.seconds if self._began is None else time.perf_counter() - self._began
+        checkpoint |= {"steps": self.steps, "total": self.total, "seconds": seconds, "ended": self.trainer.should_stop}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.steps = int(checkpoint["steps"])
+        self.steps, self.seconds = int(checkpoint["steps"]), float(checkpoint["seconds"])

@@ -1,18 +1,19 @@
 """What a run writes as it goes: metrics.csv and TensorBoard, one row and one point an epoch."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from aerun.autoencoder import Autoencoder
 
 
-class Record(Callback):
+class Record:
     """Appends to the run's own files; on resume, rows and points after the checkpoint are dropped first."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any] | None, autoencoder: Autoencoder) -> None:
@@ -23,34 +24,32 @@ class Record(Callback):
         self.layout = _layout(autoencoder)
         self.writer: SummaryWriter | None = None
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        steps = int(pl_module.steps)  # type: ignore[arg-type]
+    def open(self, steps: int) -> None:
+        """Go on after so many steps."""
         self.writer = SummaryWriter(str(self.folder), purge_step=steps + 1 if steps else None)
         for summary in self.summaries[:1]:
             self._file().add_summary(summary)
         self.writer.add_custom_scalars(self.layout)
         _keep_rows(self.path, steps)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        row: dict[str, float] = pl_module.metrics  # type: ignore[assignment]
+    def add(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Figures of epochs: `epoch`, `step` and others, the same in each."""
         assert self.writer is not None
-        for key, value in row.items():
-            if key not in ("epoch", "step"):
-                self.writer.add_scalar(key, value, int(row["step"]))
+        for row in rows:
+            points = [Summary.Value(tag=k, simple_value=v) for k, v in row.items() if k not in ("epoch", "step")]
+            self._file().add_summary(Summary(value=points), int(row["step"]))
         self.writer.flush()
         new = not self.path.exists()
         with self.path.open("a", newline="") as f:
-            out = csv.DictWriter(f, list(row))
+            out = csv.DictWriter(f, list(rows[0]))
             if new:
                 out.writeheader()
-            out.writerow(row)
+            out.writerows(rows)
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for summary in self.summaries[1:]:  # not reached by a run that fails: its status stays unknown
+    def finish(self) -> None:
+        """Say that the run came to its end; the status of one that fails stays unknown."""
+        for summary in self.summaries[1:]:
             self._file().add_summary(summary)
-        self.close()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.close()
 
     def close(self) -> None:
@@ -61,6 +60,25 @@ class Record(Callback):
     def _file(self) -> Any:
         assert self.writer is not None
         return self.writer._get_file_writer()
+
+
+class Recording(Callback):
+    """Keeps the record of one run."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.record.open(int(pl_module.steps))  # type: ignore[arg-type]
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.record.add([pl_module.metrics])  # type: ignore[list-item]
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.record.finish()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.record.close()
 
 
 def row_of(folder: Path, epoch: int) -> dict[str, float]:

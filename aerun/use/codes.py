@@ -31,9 +31,8 @@ def taken(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
 def draw(model: "Model", n: int, seed: int, sampler: str) -> Tensor:
     """n codes (n, d, *grid), of this seed always the same."""
     autoencoder = model.autoencoder
-    follows = any("prior" in t.regularizer.takes() and autoencoder.lambda_ * t.weight > 0 for t in autoencoder.terms.values())
     if sampler == "auto":
-        sampler = "prior" if follows and "prior" in autoencoder.bottleneck.offers else "gaussian"
+        sampler = "prior" if autoencoder.follows_prior else "gaussian"
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         if sampler == "prior":

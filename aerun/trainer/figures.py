@@ -1,0 +1,38 @@
+"""The figures of an epoch, as metrics.csv and TensorBoard name them, and the refusal of those that are no numbers."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.errors import TrainingError
+
+
+def train_row(autoencoder: Autoencoder, means: Sequence[float], lr: float, rate: float, progress: float) -> dict[str, float]:
+    """Means of the objective's parts over an epoch's samples, learning rate, samples a second, weights at `progress`."""
+    row = {f"train/{k}": v for k, v in zip(autoencoder.keys(training=True), means, strict=True)}
+    row["lr"] = lr
+    row["samples_per_second"] = rate
+    for key in autoencoder.terms:
+        row[f"effective_lambda/{key}"] = autoencoder.effective_lambda(key, progress)
+    return row
+
+
+def val_row(autoencoder: Autoencoder, means: Sequence[float], mse: float) -> dict[str, float]:
+    """Means of the parts and of what is watched over the validation split, and the clean error of an element."""
+    names = [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]
+    return {f"val/{k}": v for k, v in zip(names, [*means, mse], strict=True)}
+
+
+def non_finite(values: Tensor, keys: Sequence[str], first: int, epoch: int) -> TrainingError | None:
+    """What to say of values (steps, K) from step `first` on; None where all are finite."""
+    good = torch.isfinite(values)
+    if bool(good.all()):
+        return None
+    row = int((~good.all(1)).nonzero()[0])
+    guilty = [k for k, ok in zip(keys, good[row].tolist(), strict=True) if not ok and k != "loss"]
+    return TrainingError(
+        f"loss is not finite at step {first + row} (epoch {epoch}): {', '.join(guilty) or 'loss'}. The last "
+        "good checkpoint is kept. Try a lower optimizer.lr, trainer.gradient_clip=1, or a smaller reg.lambda."
+    )
