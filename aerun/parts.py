@@ -16,6 +16,7 @@ class Part(nn.Module, ABC):
 
     offers: frozenset[str] = frozenset()
     watches: tuple[str, ...] = ()  # figures that `watch` returns, logged in validation as val/OPTION/FIGURE
+    follows_batches: bool = False  # do its buffers follow the batches of training?
 
     def watch(self, *_: Any, **names: Any) -> dict[str, Tensor]:
         """Figures of a validation batch beside the objective; its parameters are names of the vocabulary."""

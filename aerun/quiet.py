@@ -13,6 +13,8 @@ _REMARKS = (
     ".*does not have many workers.*",
     # Resuming writes into the run's own folder on purpose.
     "Checkpoint directory .* exists and is not empty.*",
+    # What is logged are sums over all ranks already.
+    "It is recommended to use `self.log.* when logging on epoch level in distributed setting.*",
     # Nothing is logged by Lightning: events and metrics.csv are our own, one row an epoch.
     r"The number of training batches .* is smaller than the logging interval.*",
 )

@@ -15,7 +15,7 @@ from torch import Tensor
 from aerun import show
 from aerun.build import Plan, build
 from aerun.compose import option
-from aerun.dataset.base import Data, verified
+from aerun.dataset.base import verified
 from aerun.draw import album
 from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate import health
@@ -52,7 +52,8 @@ def train(
     folder.open(cfg, command)
     try:
         folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
-        results = _fit_and_test(plan, data, folder, cfg, resume)
+        job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
+        results = _fit_and_test(plan, job, folder, cfg, resume)
         results["seconds"] = time.perf_counter() - started
         results["objective"] = _objective(results, plan.objective)
         folder.results(results)
@@ -70,12 +71,12 @@ def train(
     return results
 
 
-def _fit_and_test(plan: Plan, data: Data, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
-    model = plan.autoencoder
+def _fit_and_test(plan: Plan, job: Job, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
+    model, data = job.autoencoder, job.data
     model.start_from(data.train.x)
     scale = health.decoder_scale(model)
     clock = time.perf_counter()
-    fitted = plan.trainer.fit(Job(model, data, plan.optimizer, plan.schedule, plan.seed, folder.path, cfg), resume)
+    fitted = plan.trainer.fit(job, resume)
     seconds = time.perf_counter() - clock
     growth = health.decoder_scale(model) / scale
     trained = Trained(model, plan.dataset, fitted.device, plan.seed, data)

@@ -1,5 +1,6 @@
 """A run that was stopped goes on as if it never had been."""
 
+import io
 import json
 import shutil
 import signal
@@ -8,6 +9,8 @@ import pytest
 import torch
 import yaml
 
+from aerun.errors import StoppedError
+from aerun.trainer.checkpoints import Whole
 from tests.shell import here, metrics, outside, start, stopped, timeless
 
 # Noise in the input, a learning rate that depends on the whole length, and long enough to be stopped on the way.
@@ -203,3 +206,19 @@ def test_an_infinite_loss_ends_the_run_and_spares_the_checkpoint(tmp_path, more)
     assert all(t.isfinite().all() for t in last["state_dict"].values())
     # What is kept was good: the loss of its epoch is a number.
     assert all(r["val/loss"] < float("inf") for r in metrics(folder) if r["step"] <= last["steps"])
+
+
+def test_a_stop_while_a_checkpoint_is_written_is_a_stop(tmp_path, monkeypatch):
+    """torch's writer, cut short, raises an error of its own; the older checkpoint stays."""
+
+    class Cut(io.BytesIO):
+        def write(self, part):
+            if self.tell():
+                raise StoppedError(130)
+            return super().write(part)
+
+    Whole().save_checkpoint({"steps": 1}, tmp_path / "last.ckpt")
+    monkeypatch.setattr(type(tmp_path), "open", lambda *_: Cut())
+    with pytest.raises(StoppedError):
+        Whole().save_checkpoint({"weights": torch.zeros(100_000)}, tmp_path / "last.ckpt")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"steps": 1}

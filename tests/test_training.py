@@ -9,7 +9,8 @@ import torch
 from aerun.dataset.base import Data, Split
 from aerun.trainer.base import Job
 from aerun.trainer.batches import Batches
-from aerun.trainer.fit import _batches
+from aerun.trainer.fit import batches
+from aerun.trainer.ranks import Ranks
 from tests.conftest import built, composed
 
 
@@ -84,16 +85,16 @@ def test_warm_up_rises_linearly(schedule):
 
 def test_an_epoch_sees_every_sample_once_in_an_order_of_its_own():
     x = torch.arange(103).float()
-    batches = Batches(x, batch_size=10, per_call=4, seed=7, drop_last=False, limit=None)
+    found = Batches(x, batch_size=10, per_call=4, seed=7, drop_last=False, limit=None, ranks=Ranks())
     epochs = []
     for epoch in (0, 1, 0):
-        batches.sampler.set_epoch(epoch)
-        epochs.append(torch.cat([b for call in batches for b in call]))
+        found.sampler.set_epoch(epoch)
+        epochs.append(torch.cat([b for call in found for b in call]))
     assert torch.equal(epochs[0].sort()[0], x)
     assert not torch.equal(epochs[0], epochs[1])
     assert torch.equal(epochs[0], epochs[2])
-    assert len(batches) == 3
-    assert batches.steps == 11
+    assert len(found) == 3
+    assert found.steps == 11
 
 
 def test_full_batches_where_batch_statistics_need_them(tmp_path):
@@ -102,7 +103,7 @@ def test_full_batches_where_batch_statistics_need_them(tmp_path):
         plan = built(*overrides)
         data = plan.dataset.load()
         job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, 0, tmp_path, {})
-        train, _ = _batches(job, plan.trainer, torch.device("cpu"))
+        train, _ = batches(job, plan.trainer, torch.device("cpu"))
         assert train.steps == steps
 
 

@@ -30,6 +30,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     parser = OverridesParser.create()
     fixed = [str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()]
     cfg = config_of(fixed, None if typed.config_dir is None else Path(typed.config_dir))
+    _refuse_devices(cfg, typed.overrides)
     folder, more = Path(str(cfg.hydra.sweep.dir)), list[str]()
     if cfg.sweep.name is not None:
         folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name))
@@ -64,6 +65,20 @@ def _at_once(cfg: DictConfig) -> list[str]:
     if find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         raise AerunError(f"sweep.jobs={jobs}: needs joblib's launcher: pip install hydra-joblib-launcher")
     return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
+
+
+def _refuse_devices(cfg: DictConfig, typed: Sequence[str]) -> None:
+    """AerunError for a sweep of runs that take several devices each."""
+    keys = [*typed, *(f"{k}={v}" for k, v in (cfg.hydra.sweeper.get("params") or {}).items())]
+    asked = [o.lstrip("+") for o in keys if o.lstrip("+").startswith("trainer.devices=") and not o.endswith("=1")]
+    devices = cfg.trainer.get("devices", 1)  # a trainer of the user's own may not know it
+    if devices != 1 and not asked:
+        asked = [f"trainer.devices={devices}"]
+    if asked:
+        raise AerunError(
+            f"{asked[0]}: in a sweep every run has one device; a further process of one job would take the place of another "
+            "job. Leave out -m to train one model on several, or do several runs at once with sweep.jobs=N."
+        )
 
 
 def _checked(name: str) -> str:

@@ -1,7 +1,7 @@
 """What every trainer is given, promises and can be set to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from aerun.autoencoder import Autoencoder
-from aerun.checks import at_least, one_of
+from aerun.checks import at_least, integer, one_of
+from aerun.compose import option
 from aerun.dataset.base import Data
 from aerun.errors import AerunError
 from aerun.schedule.base import Schedule
@@ -31,6 +32,7 @@ class Job:
     folder: Path
     config: Mapping[str, Any] | None  # for the HParams page; None: a phase that does not compare with whole runs
     title: str = ""  # shown before the bar
+    trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Trainer(ABC):
     """Settings that every trainer has.
 
     `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
-    batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning.
+    batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train
+    one model, each on its share of every batch.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Trainer(ABC):
         batch_size: int,
         precision: str | int,
         accelerator: str,
+        devices: int,
         backend: str,
         gradient_clip: float | None,
         patience: int | None,
@@ -71,6 +75,7 @@ class Trainer(ABC):
         self.batch_size = int(at_least("trainer.batch_size", batch_size, 1))
         self.precision = one_of("trainer.precision", precision, _PRECISIONS)
         self.accelerator = one_of("trainer.accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
+        self.devices = integer("trainer.devices", devices, 1)
         self.backend = one_of("trainer.backend", backend, BACKENDS)
         self.gradient_clip = None if gradient_clip is None else at_least("trainer.gradient_clip", gradient_clip, 1e-12)
         self.patience = None if patience is None else int(at_least("trainer.patience", patience, 1))
@@ -88,6 +93,32 @@ class Trainer(ABC):
             raise AerunError("trainer.batch_size=1: statistics of a batch (a regularizer's or batch norm's) need at least 2.")
         if self.accelerator == "gpu" and not torch.cuda.is_available():
             raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
+        if self.devices > 1:
+            self._refuse_devices(autoencoder)
+
+    def _refuse_devices(self, autoencoder: Autoencoder) -> None:
+        """AerunError where several processes would not train the model that one trains, or have no device each."""
+        devices, kind = f"trainer.devices={self.devices}", self.device_type()
+        guilty = batch_readers(autoencoder)
+        if guilty:
+            raise AerunError(
+                f"{devices}: each process sees its share of a batch only, and {guilty[0]} needs the whole. "
+                "Use trainer.devices=1."
+            )
+        found = torch.cuda.device_count() if kind == "cuda" else 1
+        if kind != "cpu" and found < self.devices:
+            raise AerunError(
+                f"{devices}: torch sees {found} GPU{'s' * (found != 1)} here. Use trainer.devices={found}, or "
+                "trainer.accelerator=cpu for processes on the CPU."
+            )
+
+    def device_type(self) -> str:
+        """The kind of device that trains."""
+        if self.accelerator != "auto":
+            return {"gpu": "cuda"}.get(self.accelerator, self.accelerator)
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
 
     @abstractmethod
     def fit(self, job: Job, resume: bool) -> Fitted:
@@ -97,6 +128,16 @@ class Trainer(ABC):
 def reads_batches(autoencoder: Autoencoder) -> bool:
     """Does the objective hold a statistic of a whole batch?"""
     return any(t.regularizer.batch_statistic for t in autoencoder.terms.values())
+
+
+def batch_readers(autoencoder: Autoencoder) -> list[str]:
+    """What would be another on a part of a batch: statistics of it, figures that follow it, opponents that learn from it."""
+    terms = [
+        f"regularizer={k}" for k, t in autoencoder.terms.items() if t.regularizer.batch_statistic or k in autoencoder.opposed()
+    ]
+    parts = {"model/bottleneck": autoencoder.bottleneck, "model/loss": autoencoder.loss}
+    following = [f"{room}={option(part)}" for room, part in parts.items() if part.follows_batches]
+    return [*terms, *following, *(["batch norm"] if has_batch_norm(autoencoder) else [])]
 
 
 def has_batch_norm(module: torch.nn.Module) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from aerun.trainer.ranks import Ranks, Share
+
 
 class Order:
     """The order of samples in an epoch: a pure function of (seed, epoch), so that a resumed run draws the same batches."""
@@ -25,41 +27,54 @@ class Order:
 class Batches:
     """Iterates over *calls*, each a list-like of up to `per_call` batches (batch_size, *S) of stored samples.
 
-    A training step of Lightning takes one call, so its fixed cost is paid once for several optimizer steps.
+    A training step of Lightning takes one call, so its fixed cost is paid once for several optimizer steps. With a seed the
+    order is drawn, and every rank takes its share of each batch; without, batches are dealt to the ranks whole, so that
+    figures of a batch are what they are on one device.
     """
 
     def __init__(
-        self, x: Tensor, *, batch_size: int, per_call: int, seed: int | None, drop_last: bool, limit: int | None
+        self, x: Tensor, *, batch_size: int, per_call: int, seed: int | None, drop_last: bool, limit: int | None, ranks: Ranks
     ) -> None:
         self.x, self.batch_size, self.per_call, self.shuffled = x, batch_size, per_call, seed is not None
+        self.ranks = ranks
         if seed is not None:
             self.sampler = Order(len(x), seed)  # Lightning tells it the epoch
         whole = len(x) // batch_size if drop_last else math.ceil(len(x) / batch_size)
         self.steps = whole if limit is None else min(whole, limit)
 
     def __len__(self) -> int:
-        return math.ceil(self.steps / self.per_call)
+        return math.ceil(math.ceil(self.steps / self._stride) / self.per_call)
 
     def __iter__(self) -> Iterator["Call"]:
         order = self.sampler.draw().to(self.x.device) if self.shuffled else None
-        for first in range(0, self.steps, self.per_call):
-            yield Call(self, order, range(first, min(first + self.per_call, self.steps)))
+        own = range(self.ranks.rank if self._stride > 1 else 0, self.steps, self._stride)
+        for number in range(len(self)):  # as many for every rank: the last one of a rank may be empty
+            yield Call(self, order, own[number * self.per_call : (number + 1) * self.per_call])
+
+    @property
+    def _stride(self) -> int:
+        return 1 if self.shuffled else self.ranks.number
+
+    def share(self, number: int) -> Share:
+        """What this rank takes of a batch."""
+        first = number * self.batch_size
+        last = min(first + self.batch_size, len(self.x))
+        return self.ranks.share(first, last) if self.shuffled else Share(slice(first, last), last - first, 1.0)
 
 
 class Call:
     """Some consecutive batches, gathered when they are iterated over."""
 
     def __init__(self, batches: Batches, order: Tensor | None, numbers: range) -> None:
-        self.batches, self.order, self.numbers = batches, order, numbers
+        self.x, self.order = batches.x, order
+        self.shares = [batches.share(number) for number in numbers]
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.shares)
 
     def __iter__(self) -> Iterator[Tensor]:
-        x, size = self.batches.x, self.batches.batch_size
-        for number in self.numbers:
-            rows = slice(number * size, (number + 1) * size)
-            yield x[rows] if self.order is None else x.index_select(0, self.order[rows])
+        for rows, _, _ in self.shares:
+            yield self.x[rows] if self.order is None else self.x.index_select(0, self.order[rows])
 
 
 def mix(seed: int, epoch: int, stream: int) -> int:

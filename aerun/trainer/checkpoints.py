@@ -10,7 +10,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from aerun.errors import AerunError
+from aerun.errors import AerunError, StoppedError
 
 
 def read(path: Path, device: str = "meta") -> dict[str, Any]:
@@ -43,6 +43,10 @@ class Whole(TorchCheckpointIO):
             with part.open("wb") as f:
                 torch.save(checkpoint, f)
             part.replace(target)
+        except RuntimeError as e:
+            if isinstance(e.__context__, StoppedError):  # torch's writer, cut short, puts a complaint of its own in front
+                raise e.__context__ from None
+            raise
         finally:
             part.unlink(missing_ok=True)
 

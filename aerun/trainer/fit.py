@@ -3,8 +3,9 @@
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -15,14 +16,18 @@ from aerun.quiet import quiet_lightning
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batches
 from aerun.trainer.batches import Batches, rows_that_fit
+from aerun.trainer.ranks import Ranks
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins import TorchCheckpointIO
     from pytorch_lightning import Callback
     from pytorch_lightning import Trainer as Lightning
 
+    from aerun.trainer.lightning import Training
+
 log = logging.getLogger("aerun")
 
+_ALONE = Ranks()
 _STREAMED = 500_000  # elements of a validation batch from disk: what is made of it stays small beside dataset.memory
 
 
@@ -33,15 +38,51 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 
 
 def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
-    from aerun.trainer.checkpoints import Whole, ended, read
-    from aerun.trainer.lightning import Training
+    from aerun.trainer.checkpoints import ended, read
     from aerun.trainer.record import row_of
 
-    device = device_of(settings)
+    ready = _ready(job, settings, Ranks(0, settings.devices))
+    last = _last(job)
+    resume = resume and last.exists()
+    if not (resume and ended(read(last), ready.module.total)):
+        with _others(job, ready, resume):
+            _descend(job, settings, ready, resume)
+    end, found = read(last), read(last.with_name("best.ckpt"), "cpu")
+    ready.module.load_state_dict(found["state_dict"])
+    job.autoencoder.to(ready.device).eval()
+    epoch = int(found["epoch"])
+    row = row_of(job.folder, epoch)
+    return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]))
+
+
+def assist(job: Job, settings: Trainer, resume: bool, ranks: Ranks, meeting: Path) -> None:
+    """What a further rank does of `fit`: it trains, and neither decides nor writes. They find each other at `meeting`."""
+    with quiet_lightning():
+        from aerun.trainer.launcher import joined
+
+        ready = _ready(job, settings, ranks)
+        with joined(ranks, ready.device, meeting):
+            _descend(job, settings, ready, resume)
+
+
+class _Ready(NamedTuple):
+    device: torch.device
+    backend: str
+    train: Batches
+    val: Batches
+    module: "Training"
+
+
+def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
+    from aerun.trainer.lightning import Training
+
+    device = device_of(settings, ranks.rank)
     job.autoencoder.to(device).train()
-    backend = choose(settings.backend, job.autoencoder, settings.batch_size, device)
+    backend = choose(settings.backend, job.autoencoder, math.ceil(settings.batch_size / ranks.number), device)
+    if ranks.number > 1:
+        backend += f"; {ranks.number} processes, each with its share of a batch"
     log.info("%s", backend)
-    train, val = _batches(job, settings, device)
+    train, val = batches(job, settings, device, ranks)
     module = Training(
         job.autoencoder,
         optimizer=job.optimizer,
@@ -49,17 +90,33 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
         seed=job.seed,
         total=train.steps * settings.max_epochs,
         clip=settings.gradient_clip,
+        ranks=ranks,
     )
-    callbacks, best, last = _callbacks(job, settings, train)
-    resume = resume and last.exists()
-    if not (resume and ended(read(last), module.total)):
-        trainer = lightning(settings, device, callbacks, Whole(), job.folder)
-        trainer.fit(module, train, val, ckpt_path=last if resume else None, weights_only=True)
-    end, found = read(last), read(best, "cpu")
-    module.load_state_dict(found["state_dict"])
-    job.autoencoder.to(device).eval()
-    epoch = int(found["epoch"])
-    return Fitted(backend, device, row_of(job.folder, epoch), epoch, int(end["epoch"]) + 1, float(end["seconds"]))
+    return _Ready(device, backend, train, val, module)
+
+
+def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[None]:
+    """The further ranks, where there are any, at work."""
+    if ready.module.ranks.number == 1:
+        return nullcontext()
+    from aerun.trainer.launcher import helped
+
+    return helped(job, ready.module.ranks, ready.device, resume)
+
+
+def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
+    from aerun.trainer.callbacks import callbacks
+    from aerun.trainer.checkpoints import Whole
+
+    ranks = ready.module.ranks
+    ranks.level(job.autoencoder)
+    found = callbacks(job, settings, len(ready.train), ranks)
+    trainer = lightning(settings, ready.device, found, Whole(), job.folder)
+    trainer.fit(ready.module, ready.train, ready.val, ckpt_path=_last(job) if resume else None, weights_only=True)
+
+
+def _last(job: Job) -> Path:
+    return job.folder / "checkpoints" / "last.ckpt"
 
 
 def lightning(
@@ -67,15 +124,17 @@ def lightning(
 ) -> "Lightning":
     """Lightning's trainer: our callbacks and checkpoint files, and nothing of its own."""
     from pytorch_lightning import Trainer
+    from pytorch_lightning.callbacks import Checkpoint
 
     return Trainer(
         max_epochs=settings.max_epochs,
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
-        devices=1,
+        devices=1 if device.index is None else [device.index],
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=list(callbacks),
         plugins=[files],
         logger=False,
+        enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
         default_root_dir=folder,
         num_sanity_val_steps=0,
         inference_mode=False,  # penalties on the Jacobian differentiate in validation too
@@ -86,16 +145,14 @@ def lightning(
     )
 
 
-def device_of(settings: Trainer) -> torch.device:
-    """Where `trainer.accelerator` says that a run computes."""
-    if settings.accelerator != "auto":
-        return torch.device({"gpu": "cuda"}.get(settings.accelerator, settings.accelerator))
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def device_of(settings: Trainer, rank: int = 0) -> torch.device:
+    """Where `trainer.accelerator` says that a run computes; each rank has a GPU of its own."""
+    kind = settings.device_type()
+    return torch.device(kind, rank) if kind == "cuda" and settings.devices > 1 else torch.device(kind)
 
 
-def _batches(job: Job, settings: Trainer, device: torch.device) -> tuple[Batches, Batches]:
+def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _ALONE) -> tuple[Batches, Batches]:
+    """Those of training, and those of validation."""
     size = min(settings.batch_size, len(job.data.train))
     full = reads_batches(job.autoencoder) or has_batch_norm(job.autoencoder)
     train = Batches(
@@ -105,6 +162,7 @@ def _batches(job: Job, settings: Trainer, device: torch.device) -> tuple[Batches
         seed=job.seed,
         drop_last=full,
         limit=settings.limit_batches,
+        ranks=ranks,
     )
     val = Batches(
         _on(job.data.val, device, settings.precision),
@@ -113,6 +171,7 @@ def _batches(job: Job, settings: Trainer, device: torch.device) -> tuple[Batches
         seed=None,
         drop_last=False,
         limit=settings.limit_batches,
+        ranks=ranks,
     )
     return train, val
 
@@ -124,32 +183,6 @@ def _val_rows(settings: Trainer, autoencoder: Autoencoder, x: torch.Tensor) -> i
     if not reads_batches(autoencoder):
         return rows
     return math.ceil(n / math.ceil(n / min(rows, settings.batch_size)))
-
-
-def _callbacks(job: Job, settings: Trainer, train: Batches) -> tuple[list["Callback"], Path, Path]:
-    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
-
-    from aerun.trainer.checkpoints import First, best_of
-    from aerun.trainer.pictures import Pictures
-    from aerun.trainer.progress import Progress
-    from aerun.trainer.record import Record, Recording
-    from aerun.trainer.returning import Returning
-
-    where = job.folder / "checkpoints"
-    record = Record(job.folder, job.config, job.autoencoder)
-    pictures = Pictures(record, job.data.val, settings.max_epochs)
-    callbacks: list[Callback] = [First(where / "last.ckpt"), Recording(record), pictures]
-    if settings.progress:
-        callbacks.append(Progress(settings.max_epochs, len(train), job.title))
-    if isinstance(job.data.train.x, Mapped):
-        callbacks.append(Returning())
-    if settings.patience is not None:
-        callbacks.append(EarlyStopping(settings.monitor, patience=settings.patience))
-    callbacks += [
-        best_of(where, settings.monitor),
-        ModelCheckpoint(where, "last", save_on_train_epoch_end=True, enable_version_counter=False),
-    ]
-    return callbacks, where / "best.ckpt", where / "last.ckpt"
 
 
 def _on(split: Split, device: torch.device, precision: str) -> torch.Tensor:

@@ -14,6 +14,7 @@ from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
 from aerun.trainer.figures import non_finite, train_row, val_row
 from aerun.trainer.optimizer import Recipe
+from aerun.trainer.ranks import Ranks
 from aerun.trainer.turns import Turn
 
 
@@ -24,12 +25,21 @@ class Training(pl.LightningModule):
     """
 
     def __init__(
-        self, autoencoder: Autoencoder, *, optimizer: Recipe, schedule: Schedule, seed: int, total: int, clip: float | None
+        self,
+        autoencoder: Autoencoder,
+        *,
+        optimizer: Recipe,
+        schedule: Schedule,
+        seed: int,
+        total: int,
+        clip: float | None,
+        ranks: Ranks,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.autoencoder = autoencoder
         self.recipe, self.schedule, self.seed, self.total, self.clip = optimizer, schedule, seed, total, clip
+        self.ranks = ranks
         self.steps = 0
         self.metrics: dict[str, float] = {}
         self.seconds = 0.0  # in epochs, those before an interruption with them
@@ -47,13 +57,17 @@ class Training(pl.LightningModule):
         self._began = time.perf_counter() - self.seconds
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(mix(self.seed, self.current_epoch, 0))
+        self._seed_noise(mix(self.seed, self.current_epoch, 0))
         self._sums = {"values": 0.0, "samples": 0}
         self._lr = [group.get("initial_lr", group["lr"]) for group in self._raw_optimizer().param_groups]
         for group, lr in zip(self._raw_optimizer().param_groups, self._lr, strict=True):
             group["initial_lr"] = lr
         self._descended = [p for group in self._raw_optimizer().param_groups for p in group["params"] if p.requires_grad]
         self._started = time.perf_counter()
+
+    def _seed_noise(self, seed: int) -> None:
+        """Each rank draws its own: the samples of one batch must not share their noise."""
+        torch.manual_seed(mix(seed, self.ranks.rank, 4) if self.ranks.rank else seed)
 
     def _raw_optimizer(self) -> Optimizer:
         found = self.optimizers(use_pl_optimizer=False)
@@ -65,12 +79,13 @@ class Training(pl.LightningModule):
         return found[0] if isinstance(found, list) else found
 
     def training_step(self, call: Call, index: int) -> None:
-        optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), list[int]()
-        for left, stored in zip(reversed(range(len(call))), call, strict=True):
+        optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), [share.samples for share in call.shares]
+        for left, stored, share in zip(reversed(range(len(call))), call, call.shares, strict=True):
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self._descend(x, valid, optimizer)
-            rows.append(torch.stack(value.parts))
-            sizes.append(len(stored))
+            value = self._backward_pass(x, valid, optimizer)
+            rows.append(self.ranks.mean(self._descended, torch.stack(value.parts), share.weight))
+            if self.clip is not None:
+                torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
             # The last step of a call goes through Lightning, so that its own counters move.
             (optimizer if left else self._counted_optimizer()).step()
             self._take_turns(value, x, valid)
@@ -81,16 +96,14 @@ class Training(pl.LightningModule):
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
-    def _descend(self, x: Tensor, valid: Tensor | None, optimizer: Optimizer) -> Value:
-        """Gradients of one batch, and its values."""
+    def _backward_pass(self, x: Tensor, valid: Tensor | None, optimizer: Optimizer) -> Value:
+        """Gradients of this rank's rows of one batch, and their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
         value = self.autoencoder.objective(x, self.steps / self.total, valid)
         optimizer.zero_grad()
         value.loss.backward(inputs=self._descended)  # not to the input, whatever a regularizer asks of it
-        if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
         return value
 
     def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None) -> None:
@@ -114,8 +127,9 @@ class Training(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._train_seconds = time.perf_counter() - self._started
-        torch.manual_seed(mix(self.seed, 0, 2))  # the same noise in every epoch: the curve shows the model, not the draw
-        self._val_sums: Tensor | None = None
+        self._seed_noise(mix(self.seed, 0, 2))  # the same noise in every epoch: the curve shows the model, not the draw
+        figures = len(self.autoencoder.keys(False)) + len(self.autoencoder.watch_keys())
+        self._val_sums = torch.zeros(figures + 3, dtype=torch.float64, device=self.device)  # a rank may have no batch
 
     def validation_step(self, call: Call, index: int) -> None:
         for stored in call:
@@ -127,11 +141,10 @@ class Training(pl.LightningModule):
             elements = x.numel() if valid is None else int(valid.sum()) * x[0, 0].numel()
             rows = [torch.stack([*value.parts, *figures]).double() * len(x), error.sum().double()[None]]
             row = torch.cat([*rows, rows[0].new_tensor([len(x), elements])])
-            self._val_sums = row if self._val_sums is None else self._val_sums + row
+            self._val_sums = self._val_sums + row
 
     def on_validation_epoch_end(self) -> None:
-        assert self._val_sums is not None
-        *sums, error, samples, elements = self._val_sums.tolist()
+        *sums, error, samples, elements = self.ranks.total(self._val_sums).tolist()
         means = [s / samples for s in sums]
         self._refuse_non_finite(torch.tensor([means[: len(self.autoencoder.keys(False))]]), False, self.steps)
         val = val_row(self.autoencoder, means, error / elements)

@@ -43,6 +43,8 @@ class Stacked(Trainer):
 
     def refuse(self, autoencoder: Autoencoder) -> None:
         super().refuse(autoencoder)
+        if self.devices > 1:
+            raise AerunError(f"trainer.devices={self.devices}: trainer=stacked trains on one. Use trainer=joint.")
         if not autoencoder.arch.levels or autoencoder.arch.sees_mask:
             raise AerunError(
                 f"trainer=stacked trains layer by layer, which model/arch={option(autoencoder.arch)} "

@@ -29,6 +29,7 @@ class Topk(Bottleneck):
 
     offers = frozenset({"encode", "slope", "spare"})
     watches = ("l0", "dead")
+    follows_batches = True
 
     threshold: Tensor
     idle: Tensor

@@ -34,6 +34,7 @@ class Vq(Bottleneck):
 
     offers = frozenset({"penalty"})
     watches = ("perplexity", "used", "bits")
+    follows_batches = True
 
     codebook: Tensor
     mass: Tensor

@@ -33,6 +33,7 @@ class Gaussian(ResidualLoss):
     ) -> None:
         super().__init__(activation=activation, reduction=reduction, low=low, high=high)
         self.learned = one_of("model.loss.variance", variance, ("fixed", "learned")) == "learned"
+        self.follows_batches = self.learned
         self.register_buffer("variance", torch.tensor(at_least("model.loss.sigma", sigma, _LEAST**0.5) ** 2))
 
     def element(self, raw: Tensor, x: Tensor) -> Tensor:

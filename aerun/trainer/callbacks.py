@@ -1,0 +1,28 @@
+"""What Lightning calls as a run goes: what is shown of it, when it ends, and what is kept."""
+
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+from aerun.dataset.mapped import Mapped
+from aerun.trainer.base import Job, Trainer
+from aerun.trainer.checkpoints import First, best_of
+from aerun.trainer.pictures import Pictures
+from aerun.trainer.progress import Progress
+from aerun.trainer.ranks import Ranks
+from aerun.trainer.record import Record, Recording
+from aerun.trainer.returning import Returning
+
+
+def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Callback]:
+    """In their order; calls: of Lightning, in an epoch. Ranks other than 0 end with it and leave all else to it."""
+    every: list[Callback] = [Returning()] if isinstance(job.data.train.x, Mapped) else []
+    if settings.patience is not None:
+        every.append(EarlyStopping(settings.monitor, patience=settings.patience))
+    if ranks.rank:
+        return every
+    where = job.folder / "checkpoints"
+    record = Record(job.folder, job.config, job.autoencoder)
+    pictures = Pictures(record, job.data.val, settings.max_epochs)
+    bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
+    last = ModelCheckpoint(where, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return [First(where / "last.ckpt"), Recording(record), pictures, *bar, *every, best_of(where, settings.monitor), last]
