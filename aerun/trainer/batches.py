@@ -28,8 +28,7 @@ class Batches:
     """Iterates over *calls*, each a list-like of up to `per_call` batches (batch_size, *S) of stored samples.
 
     A training step of Lightning takes one call, so its fixed cost is paid once for several optimizer steps. With a seed the
-    order is drawn, and every rank takes its share of each batch; without, batches are dealt to the ranks whole, so that
-    figures of a batch are what they are on one device.
+    order is drawn, and every rank takes its share of each batch; without, batches are dealt to the ranks whole.
     """
 
     def __init__(

@@ -179,7 +179,8 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
 def _val_rows(settings: Trainer, autoencoder: Autoencoder, x: torch.Tensor) -> int:
     """As many as fit; a batch statistic means something at the size of training only, in batches as equal as can be."""
     size, n = autoencoder.facts.size, len(x)
-    rows = rows_that_fit(size, _STREAMED) if isinstance(x, Mapped) else rows_that_fit(size)
+    # Several ranks deal out the same batches, though one may find less free memory than another and read from disk.
+    rows = rows_that_fit(size, _STREAMED) if isinstance(x, Mapped) or settings.devices > 1 else rows_that_fit(size)
     if not reads_batches(autoencoder):
         return rows
     return math.ceil(n / math.ceil(n / min(rows, settings.batch_size)))
