@@ -41,7 +41,7 @@ class Plan:
     optimizer: Recipe
     schedule: Schedule
     seed: int
-    objective: str
+    objectives: list[str]
     evaluate: list[str]
     pictures: list[str]
     warnings: list[str]
@@ -52,7 +52,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
-    known("", cfg, (*_TOP, "sweep"))
+    known("", cfg, (*_TOP, "sweep", "search"))
     known("model", cfg["model"], _MODEL)
     make = _Maker(trusted)
     seed = integer("seed", cfg["seed"], 0)
@@ -64,7 +64,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
     evaluate = _applications(cfg.get("evaluate", []), autoencoder, dataset)
-    _refuse_objective(str(cfg["objective"]), autoencoder, evaluate)
+    objectives = _objectives(cfg["objective"], autoencoder, evaluate)
     return Plan(
         dataset=dataset,
         facts=facts,
@@ -73,7 +73,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
         optimizer=Recipe(make.checked("optimizer", cfg["optimizer"], {"params": None}), cfg["optimizer"]),
         schedule=make("schedule", cfg["schedule"], {}),
         seed=seed,
-        objective=str(cfg["objective"]),
+        objectives=objectives,
         evaluate=evaluate,
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         warnings=warnings,
@@ -135,15 +135,22 @@ def _pictures(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[st
     return pictures.chosen(asked, autoencoder, dataset)
 
 
-def _refuse_objective(name: str, autoencoder: Autoencoder, evaluate: list[str]) -> None:
+def _objectives(asked: Any, autoencoder: Autoencoder, evaluate: list[str]) -> list[str]:
+    """The figures that a run returns to a sweeper, the first of which ranks it. AerunError for one that it will not have."""
+    names = [asked] if isinstance(asked, str) else asked
+    if not fits(names, list[str]) or not names or len(set(names)) < len(names):
+        raise AerunError(f"objective={asked}: a figure, or a list of different ones, such as [val/mse,latent_dim].")
     figures = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
     figures += [f"val/{k}" for k in autoencoder.watch_keys()]
     if evaluate:
         from aerun.evaluate import applications
 
         figures += applications.figures(evaluate)
-    if name not in figures:
-        raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")
+    figures += ["latent_dim", "code_elements", "parameters", "seconds"]
+    for name in names:
+        if name not in figures:
+            raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")
+    return list(names)
 
 
 def _compose(make: "_Maker", cfg: Config, facts: Facts) -> Composition:

@@ -33,7 +33,7 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     console.print(_caption(found), highlight=False, soft_wrap=True)
     console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
     console.print(f"run   {path}", highlight=False, soft_wrap=True)
-    console.print(f"see   tensorboard --logdir {_shown_root(path)}", highlight=False, soft_wrap=True)
+    console.print(f"see   tensorboard --logdir {shown_root(path)}", highlight=False, soft_wrap=True)
 
 
 def application(name: str, outcome: Outcome) -> None:
@@ -86,7 +86,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
     for typed, reason in failed:
         words = f"failed: {' '.join(o for o in typed if o not in common)}: {reason}"
         console.print(words, style="red", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"sweep {folder}\nsee   tensorboard --logdir {_shown_root(folder / 'job')}", highlight=False, soft_wrap=True)
+    console.print(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}", highlight=False, soft_wrap=True)
 
 
 def verdict(found: Mapping[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _caption(found: Mapping[str, Any]) -> str:
     )
 
 
-def _shown_root(path: Path) -> Path:
+def shown_root(path: Path) -> Path:
     """The outputs folder that holds this run, for TensorBoard."""
     for parent in path.parents:
         if parent.name == "outputs":

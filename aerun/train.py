@@ -55,7 +55,7 @@ def train(
         job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
         results = _fit_and_test(plan, job, folder, cfg, resume)
         results["seconds"] = time.perf_counter() - started
-        results["objective"] = _objective(results, plan.objective)
+        results["objective"] = _objective(results, plan.objectives)
         folder.results(results)
         album.results(folder.path, results)
         log.info("test/se %.6g, pca/se %.6g, objective %.6g", results["test/se"], results["pca/se"], results["objective"])
@@ -123,14 +123,15 @@ def _fit_and_test(plan: Plan, job: Job, folder: Folder, cfg: Mapping[str, Any], 
     }
 
 
-def _objective(results: Mapping[str, Any], name: str) -> float:
-    """The figure that a sweep compares. A non-finite one is a failed run, not a silent zero."""
-    value = results.get(name)
-    if value is None:
-        raise TrainingError(f"objective={name}: this run has no such figure.")
-    if not math.isfinite(value):
-        raise TrainingError(f"objective={name} is not finite ({value}).")
-    return float(value)
+def _objective(results: Mapping[str, Any], names: Sequence[str]) -> float:
+    """The figure that a sweep compares, the first. A non-finite one of them is a failed run, not a silent zero."""
+    for name in names:
+        value = results.get(name)
+        if value is None:
+            raise TrainingError(f"objective={name}: this run has no such figure.")
+        if not math.isfinite(value):
+            raise TrainingError(f"objective={name} is not finite ({value}).")
+    return float(results[names[0]])
 
 
 def _disk_full(e: BaseException | None) -> bool:

@@ -10,7 +10,8 @@ from aerun.paths import config_dir
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- options:begin -->", "<!-- options:end -->"
-_LINE = re.compile(r"(?P<indent> *)(?P<item>- )?(?P<key>[\w /]+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<comment>.*))?")
+_LINE = re.compile(r"(?P<indent> *)(?P<item>- )?(?P<key>[\w /.]+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<comment>.*))?")
+_SETS = {"model": "what it sets", "search": "what is drawn, and from what; what for"}
 _ELSE = re.compile(r"\$\{oc\.(env|select):([\w.]+),([^}]*)\}")
 
 
@@ -42,11 +43,11 @@ def tables() -> str:
 def _table(group: str, options: dict[str, str]) -> str:
     settings = {name: "<br>".join(_settings(group, name)) for name in options}
     cells = [[f"`{name}`", _cell(line), settings[name]] for name, line in options.items()]
-    header = ["name", "what it is", "what it sets" if group == "model" else "settings and their defaults"]
+    header = ["name", "what it is", _SETS.get(group, "settings and their defaults")]
     title = f"**`{group}=NAME`**"
     if not any(settings.values()):
         header, cells = header[:2], [row[:2] for row in cells]
-    elif group != "model":
+    elif group not in _SETS:
         title += f", settings `{'reg.terms.NAME' if group == 'regularizer' else group.replace('/', '.')}.KEY=VALUE`"
     rows = [header, ["---"] * len(header), *cells]
     return "\n".join([title, "", *(f"| {' | '.join(row)} |" for row in rows)])

@@ -27,7 +27,8 @@ GIVEN = {
 }
 # read by the builder, not by the class
 ADDED = {"_target_", "epochs", "normal", "contamination", "weight", "warmup", "cycles", "defaults"}
-OURS = [(g, o) for g in ORDER if g not in ("model", "optimizer") for o in catalog()[g] if (g, o) != ("regularizer", "none")]
+BUILT = [g for g in ORDER if g not in ("model", "optimizer", "search")]
+OURS = [(g, o) for g in BUILT for o in catalog()[g] if (g, o) != ("regularizer", "none")]
 
 
 def settings(group, option):

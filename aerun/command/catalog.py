@@ -15,6 +15,7 @@ ORDER = (
     "trainer",
     "optimizer",
     "schedule",
+    "search",
 )
 
 

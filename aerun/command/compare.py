@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aerun.errors import AerunError
 from aerun.sweep.bootstrap import difference
-from aerun.sweep.figures import cell, higher_is_better, known, ranked
-from aerun.sweep.runs import Group, Run, label, objective, options, selected
+from aerun.sweep.figures import cell, higher_is_better, known, others, ranked
+from aerun.sweep.runs import Group, Run, label, objective, options, selected, short
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -18,11 +18,14 @@ def run(argv: list[str]) -> int:
     """The verb."""
     args = _parser().parse_args(argv)
     runs, keys, groups = selected(args.paths, args.where)
-    figures = known(args.figures.split(",") if args.figures else _FIGURES, runs)
+    usual = dict.fromkeys((_FIGURES[0], *others(runs), *_FIGURES[1:]))
+    figures = known(args.figures.split(",") if args.figures else usual, runs)
     sort = known([args.sort], runs)[0] if args.sort else figures[0]
     name = objective(runs, sort)
-    groups = ranked(groups, sort)
-    _show(groups[: args.top], keys, {k: f"objective ({name})" if k == sort == "objective" else k for k in figures}, sort)
+    groups = ranked(groups, sort, name)
+    arrow = "↑" if higher_is_better(name) else "↓"
+    words = {k: f"objective ({name})" if k == sort == "objective" else k for k in figures}
+    _show(groups[: args.top], keys, {k: f"{word} {arrow}" if k == sort else word for k, word in words.items()})
     _tell(groups, keys, runs, args.top)
     if args.csv:
         _write(args.csv, groups, keys, figures)
@@ -43,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str], sort: str) -> None:
+def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str]) -> None:
     """figures: key -> its name in the table's head."""
     from rich.console import Console
     from rich.markup import escape
@@ -53,12 +56,11 @@ def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, st
     table = Table()
     for key in keys:
         table.add_column(key)
-    for key, name in figures.items():
-        arrow = ("↑" if higher_is_better(key) else "↓") if key == sort else ""
-        table.add_column(f"{name} {arrow}".strip(), justify="right")
+    for name in figures.values():
+        table.add_column(name, justify="right")
     table.add_column("seeds", justify="right")
     for group in groups:
-        table.add_row(*(escape(s) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)))
+        table.add_row(*(escape(short(s)) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)))
     console.print(table, highlight=False)
 
 

@@ -14,6 +14,7 @@ WHAT TO TYPE
   aerun model=vae model/arch=conv dataset=mnist dataset.root=DIR
   aerun regularizer=[l1,contractive] reg.lambda=1e-2   several regularizers at once
   aerun -m sweep=NAME model=ae,vae model.latent_dim=2,8,32   a sweep: every combination; again: goes on
+  aerun -m sweep=NAME search=lambda model=sparse             a search: Optuna draws reg.lambda; again: goes on
   aerun compare outputs/sweeps/NAME               its runs side by side (aerun report: as a page)
   aerun data dataset=table dataset.path=FILE      what a run would read, before it does
   aerun resume RUN                                continue an interrupted run from its folder

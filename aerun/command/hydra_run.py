@@ -8,9 +8,11 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -22,9 +24,12 @@ from aerun.command.typed import resolved, spelt_out
 from aerun.errors import AerunError, StoppedError, nearest
 from aerun.folder import Folder
 from aerun.paths import config_dir
-from aerun.sweep.grid import outcomes
+from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
-from aerun.sweep.plan import one_by_one, plan
+from aerun.sweep.plan import Plan, one_by_one, plan
+
+if TYPE_CHECKING:
+    from aerun.sweep.study import Opened
 
 _NAME_LIMIT = 200
 
@@ -46,12 +51,16 @@ def run() -> int:
         if _failures:
             raise _failures[0]
         return 0
-    folder, grid, more = planned
-    sys.argv += more
+    sys.argv += planned.overrides
+    return _grid(planned) if planned.study is None else _search(planned.folder, planned.grid, planned.study)
+
+
+def _grid(planned: Plan) -> int:
+    folder = planned.folder
     try:
         _hydra()
     finally:
-        finished, failed = outcomes(folder, grid.jobs)
+        finished, failed = outcomes(folder, planned.grid.jobs)
         if finished or failed:
             from aerun import show
 
@@ -59,12 +68,25 @@ def run() -> int:
     return 1 if failed else 0
 
 
+def _search(folder: Path, grid: Grid, study: "AbstractContextManager[Opened]") -> int:
+    from aerun.sweep.found import tell
+
+    with study as opened:
+        grid.save(folder)
+        sys.argv += opened.overrides
+        try:
+            _hydra()
+        finally:
+            failed = tell(opened, folder, grid, _shown(folder.resolve()))
+    return 1 if failed else 0
+
+
 def _hydra() -> None:
     hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
 
 
-def job(cfg: DictConfig) -> float:
-    """One run of a composed config; returns its objective to the sweeper. Importable by name, for launchers.
+def job(cfg: DictConfig) -> float | tuple[float, ...]:
+    """One run of a composed config; returns its objective, or a tuple of them, to the sweeper. Launchers import it by name.
 
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
@@ -73,7 +95,7 @@ def job(cfg: DictConfig) -> float:
     plain = resolved(cfg)
     many = about.mode == RunMode.MULTIRUN
     try:
-        _refuse_idle_lambda(plain, typed)
+        refuse_idle_lambda(plain, typed)
         return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])
     except StoppedError:
         raise
@@ -95,7 +117,7 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     return float(found["objective"])
 
 
-def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float:
+def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
     """One job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
     from aerun import show
     from aerun.train import train
@@ -115,7 +137,8 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float:
     how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
     name = "" if one_by_one() else f"{path.name}: "  # jobs at the same time end in any order
     print(f"\t   {name}{how}SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
-    return float(found["objective"])
+    several = plain["objective"]
+    return float(found["objective"]) if isinstance(several, str) else tuple(float(found[key]) for key in several)
 
 
 def command() -> str:
@@ -144,7 +167,8 @@ def _refuse_unknown_flags(argv: list[str]) -> None:
             raise AerunError(f"{flag}: no such flag{nearest(flag, known)}. Settings are given as KEY=VALUE; see aerun --help.")
 
 
-def _refuse_idle_lambda(plain: dict[str, Any], typed: list[str]) -> None:
+def refuse_idle_lambda(plain: dict[str, Any], typed: Sequence[str]) -> None:
+    """AerunError where a weight is typed that weighs nothing."""
     reg = plain.get("reg")
     given = any(o.lstrip("+").startswith("reg.lambda=") for o in typed)
     lambda_ = reg.get("lambda") if isinstance(reg, dict) and not reg.get("terms") else None

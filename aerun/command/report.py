@@ -6,7 +6,7 @@ from pathlib import Path
 from aerun.errors import AerunError
 from aerun.folder import write
 from aerun.report.page import page
-from aerun.sweep.figures import known, ranked
+from aerun.sweep.figures import known, others, ranked
 from aerun.sweep.runs import objective, options, selected
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
@@ -17,13 +17,13 @@ def run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     runs, keys, groups = selected(args.paths, args.where)
     sort = known([args.sort], runs)[0] if args.sort else "objective"
-    objective(runs, sort)
+    name = objective(runs, sort)
     numbers = {k for r in runs for k in r.results}
-    figures = [k for k in dict.fromkeys((sort, *_FIGURES)) if k in numbers]
+    figures = [k for k in dict.fromkeys((sort, *_FIGURES[:1], *others(runs), *_FIGURES[1:])) if k in numbers]
     path = args.output or args.paths[0] / "report.html"
     title = f"Sweep {args.paths[0].resolve().name}"
     try:
-        write(path, page(title, ranked(groups, sort), keys, runs, figures, sort))
+        write(path, page(title, ranked(groups, sort, name), keys, runs, figures, (sort, name)))
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
     print(f"{path}: {len(groups)} settings, {len(runs)} runs")

@@ -11,7 +11,7 @@ from aerun.paths import config_dir
 
 _SHORT = re.compile(r"^\+?sweep=")
 _QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
-_ASIDE = ("hydra", "sweep")  # how jobs are started: no part of a run's settings
+_ASIDE = ("hydra", "sweep", "search")  # how jobs are started: no part of a run's settings
 
 
 def spelt_out(argv: Sequence[str]) -> list[str]:

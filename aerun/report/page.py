@@ -11,22 +11,25 @@ from aerun.report.curves import curves
 from aerun.report.style import CSS, SCRIPT
 from aerun.report.words import answer, question
 from aerun.sweep.figures import cell, higher_is_better
-from aerun.sweep.runs import Group, Run, label
+from aerun.sweep.runs import Group, Run, label, short
 
 _PICTURES = 6  # settings whose reconstructions are shown
 _LARGEST = 2 << 20  # bytes of one picture
 
 
 def page(
-    name: str, groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], figures: Sequence[str], sort: str
+    name: str, groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], figures: Sequence[str], sort: tuple[str, str]
 ) -> str:
-    """HTML of complete groups (best first by `sort`), and of all runs for what failed and what it cost."""
+    """HTML of complete groups, best first, and of all runs for what failed and what it cost.
+
+    sort: key and name of the figure that ranks.
+    """
     charts = curves(groups, keys)
     parts = [
         f"<h1>{escape(name)}</h1>",
         f"<p>{escape(question(groups, keys, runs))}</p>",
         '<section class="answer" aria-label="Answer">'
-        + "".join(f"<p>{escape(s)}</p>" for s in answer(groups, keys, sort))
+        + "".join(f"<p>{escape(s)}</p>" for s in answer(groups, keys, *sort))
         + "</section>",
         *([f'<h2>Curves</h2><div class="charts">{"".join(charts)}</div>'] if charts else []),
         "<h2>All settings</h2><p>Mean and standard deviation over seeds, best first. A head sorts.</p>",
@@ -44,14 +47,14 @@ def page(
     )
 
 
-def _table(groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str], sort: str | None = None) -> str:
+def _table(groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str], sort: tuple[str, str] | None = None) -> str:
     """A row for each setting; the figure that they are sorted by, or of an application any, says which way is better."""
     rows = []
     for group in groups:
-        words = [f'<td class="word" data-value="{escape(s)}">{escape(s)}</td>' for s in group.settings]
+        words = [f'<td class="word" data-value="{escape(s)}">{escape(short(s))}</td>' for s in group.settings]
         numbers = [f'<td data-value="{_number(group.mean(k))}">{cell(group, k)}</td>' for k in figures]
         rows.append("".join([*words, *numbers, f'<td data-value="{len(group.runs)}">{len(group.runs)}</td>']))
-    arrows = {k: " ↑" if higher_is_better(k) else " ↓" for k in figures if sort in (None, k)}
+    arrows = {k: " ↑" if higher_is_better(n) else " ↓" for k, n in ([sort] if sort else zip(figures, figures, strict=True))}
     heads = [("word", k) for k in keys] + [("", k + arrows.get(k, "")) for k in figures] + [("", "seeds")]
     return _laid_out(heads, rows)
 

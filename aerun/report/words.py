@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aerun.evaluate.yardstick import pca_is_exact
 from aerun.sweep.bootstrap import difference
 from aerun.sweep.figures import cell
-from aerun.sweep.runs import Group, Run, label, natural
+from aerun.sweep.runs import Group, Run, label, natural, short
 
 _MOST = 8  # values that are named
 
@@ -17,7 +17,7 @@ def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) 
     for i, key in enumerate(keys):
         values = sorted({g.settings[i] for g in groups}, key=natural)
         more = f", ... {len(values)} values" if len(values) > _MOST else ""
-        swept.append(f"{key} ({', '.join(values[:_MOST])}{more})")
+        swept.append(f"{key} ({', '.join(map(short, values[:_MOST]))}{more})")
     seeds = sorted({run.seed for group in groups for run in group.runs})
     done = sum(run.complete for run in runs)
     what = f"What was swept: {', '.join(swept)}" if swept else "Nothing was swept but the seed"
@@ -26,10 +26,12 @@ def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) 
     return f"{what}; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. {done} of {len(runs)} runs are complete."
 
 
-def answer(groups: Sequence[Group], keys: Sequence[str], sort: str) -> list[str]:
-    """The best setting, how it stands to PCA of the same size, and how sure it is that it is the best."""
+def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -> list[str]:
+    """The best setting by a figure, how it stands to PCA of the same size, and how sure it is that it is the best.
+
+    name: what the figure is called.
+    """
     best = groups[0]
-    name = str(best.runs[0].config.get("objective", "")) if sort == "objective" else sort
     n = len(best.runs)
     said = [f"Best by {name}: {label(best, keys)}, {cell(best, sort)} ({n} seed{'s' * (n > 1)}).", _against_pca(best)]
     if groups[1:]:

@@ -31,9 +31,14 @@ def known(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
     return list(keys)
 
 
-def ranked(groups: Iterable[Group], key: str) -> list[Group]:
-    """Best first; groups without the figure last."""
-    sign = -1 if higher_is_better(key) else 1
+def others(runs: Sequence[Run]) -> list[str]:
+    """Objectives of these runs behind their first."""
+    return list(dict.fromkeys(key for run in runs for key in run.objectives[1:] if run.complete))
+
+
+def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[Group]:
+    """Best first; groups without the figure last. name: what the figure is, where its key does not say it."""
+    sign = -1 if higher_is_better(name or key) else 1
 
     def place(group: Group) -> tuple[bool, float]:
         mean = group.mean(key)

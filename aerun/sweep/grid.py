@@ -1,9 +1,9 @@
-"""The planned jobs of a sweep, in the file sweep.json of its folder."""
+"""What a sweep is, in the file sweep.json of its folder: the planned jobs of a grid, or what a search draws from."""
 
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,31 @@ from aerun.errors import AerunError
 from aerun.folder import Folder, write
 
 FILE = "sweep.json"
+_OTHER = {
+    "drawn": "draws from another space",
+    "fixed": "holds other settings fixed",
+    "objectives": "has other objectives",
+    "seeds": "has other seeds",
+}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """command: as it was typed. jobs: name of a job's folder -> its overrides; empty where a search draws them as it goes."""
+    """command: as it was typed. jobs: name of a job's folder -> its overrides; empty where a search draws them as it goes.
+
+    search: what that search is (`Space.about`), empty for a grid.
+    """
 
     command: str
     jobs: Mapping[str, Sequence[str]]
+    search: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write it down, whole or not at all. AerunError where the folder cannot be written."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write(folder / FILE, json.dumps({"command": self.command, "jobs": dict(self.jobs)}, indent=1) + "\n")
+            found = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
+            write(folder / FILE, json.dumps(found, indent=1) + "\n")
         except OSError as e:
             raise AerunError(
                 f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.sweep.dir=DIR."
@@ -36,16 +47,23 @@ def read(folder: Path) -> Grid | None:
     found = Folder(folder).read(FILE)
     if not isinstance(found.get("jobs"), dict):
         return None
-    return Grid(str(found.get("command", "")), {str(k): [str(o) for o in v] for k, v in found["jobs"].items()})
+    jobs = {str(k): [str(o) for o in v] for k, v in found["jobs"].items()}
+    return Grid(str(found.get("command", "")), jobs, found.get("search") or {})
 
 
 def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
     """The grid that this folder is to hold: what was planned, and with `extend` what was planned there before as well.
 
-    AerunError where the folder belongs to another grid and `extend` was not asked for.
+    AerunError where the folder belongs to another grid and `extend` was not asked for, and where one of them is a search
+    and they are not the same; `extend` lets the same search draw from another space.
     """
     before = read(folder)
-    if before is None or set(before.jobs) == set(planned.jobs):
+    if before is None:
+        return planned
+    if before.search or planned.search:
+        _refuse_other_search(folder, before, planned, extend)
+        return planned
+    if set(before.jobs) == set(planned.jobs):
         return planned
     new, gone = (len(set(a) - set(b)) for a, b in ((planned.jobs, before.jobs), (before.jobs, planned.jobs)))
     if not extend:
@@ -54,6 +72,20 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
             f"command. sweep.extend=true adds to it, another sweep=NAME leaves it alone. It was: {before.command}"
         )
     return Grid(planned.command, {**before.jobs, **planned.jobs})
+
+
+def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool) -> None:
+    was = f"Choose another sweep=NAME. It was: {before.command}"
+    if not (before.search and planned.search):
+        kinds = [f"a {'search' if grid.search else 'grid'}" for grid in (before, planned)]
+        raise AerunError(f"{folder} holds {kinds[0]}, and this command is {kinds[1]}. {was}")
+    differ = [k for k in planned.search if planned.search[k] != before.search.get(k)]
+    if differ == ["drawn"] and extend:
+        return
+    if differ:
+        words = " and ".join(_OTHER[k] for k in differ)
+        more = "sweep.extend=true goes on with it all the same. " if differ == ["drawn"] else ""
+        raise AerunError(f"{folder} belongs to another search: this one {words}. {more}{was}")
 
 
 def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any], list[tuple[list[str], str]]]:

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
@@ -14,28 +17,45 @@ from omegaconf import DictConfig
 from aerun.command.typed import config_of
 from aerun.errors import AerunError
 from aerun.sweep.grid import Grid, settle
+from aerun.sweep.space import searches, space_of, whole
+
+if TYPE_CHECKING:
+    from aerun.sweep.study import Opened
 
 _ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
-def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> tuple[Path, Grid, list[str]] | None:
-    """(folder, grid, further overrides for Hydra) of a multirun, None for anything else; the grid is then written down.
+@dataclass(frozen=True)
+class Plan:
+    """A multirun's folder, the grid in it, further overrides for Hydra, and of a search its study: see `studied`."""
+
+    folder: Path
+    grid: Grid
+    overrides: list[str]
+    study: AbstractContextManager["Opened"] | None = None
+
+
+def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> Plan | None:
+    """What a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
 
     name_of: a job's overrides -> its folder's name. AerunError for a grid that may not be run.
     """
     typed = get_args_parser().parse_args(list(argv))
-    if not typed.multirun or typed.cfg or typed.info or typed.shell_completion:
-        return None
-    parser = OverridesParser.create()
-    fixed = [str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()]
-    cfg = config_of(fixed, None if typed.config_dir is None else Path(typed.config_dir))
-    _refuse_devices(cfg, typed.overrides)
-    folder, more = Path(str(cfg.hydra.sweep.dir)), list[str]()
-    if cfg.sweep.name is not None:
-        folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name))
-    more += [f"hydra.sweep.dir='{folder}'", *_at_once(cfg)]
     tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
+    searched = searches(tasks)
+    if typed.cfg or typed.info or typed.shell_completion:
+        return None
+    if not typed.multirun:
+        if searched:
+            raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
+        return None
+    own = None if typed.config_dir is None else Path(typed.config_dir)
+    if searched:
+        return _searched(list(typed.overrides), tasks, own, command)
+    parser = OverridesParser.create()
+    cfg = config_of([str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()], own)
+    folder, more = _place(cfg)
     if str(cfg.hydra.sweeper._target_) == _GRID:
         params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *tasks]), None)
@@ -45,7 +65,32 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
         jobs = []
     grid = settle(folder, Grid(command, {name_of(job): job for job in jobs}), bool(cfg.sweep.extend))
     grid.save(folder)
-    return folder, grid, more
+    return Plan(folder, grid, more)
+
+
+def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
+    """The same for a search."""
+    from aerun.sweep.rehearsal import rehearse
+    from aerun.sweep.study import refuse_without_plugin, studied
+
+    refuse_without_plugin()
+    hydra = [o for o in typed if o not in tasks]
+    sweeper = [] if any(o.startswith("hydra/sweeper=") for o in hydra) else ["hydra/sweeper=optuna"]
+    parsed = OverridesParser.create().parse_overrides([*typed, *sweeper])
+    cfg = config_of([str(o.input_line) for o in parsed if not o.is_sweep_override()], own)
+    folder, more = _place(cfg)
+    space = space_of(cfg, tasks)
+    study = studied(folder, cfg, space, hydra)
+    rehearse(space, own)
+    grid = settle(folder, Grid(command, {}, space.about()), bool(cfg.sweep.extend))
+    return Plan(folder, grid, [*more, *sweeper], study)
+
+
+def _place(cfg: DictConfig) -> tuple[Path, list[str]]:
+    """A multirun's folder, and the overrides that put it there and launch its jobs."""
+    named = cfg.sweep.name is not None
+    folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name)) if named else Path(str(cfg.hydra.sweep.dir))
+    return folder, [f"hydra.sweep.dir='{folder}'", *_at_once(cfg)]
 
 
 def one_by_one() -> bool:
@@ -55,9 +100,7 @@ def one_by_one() -> bool:
 
 def _at_once(cfg: DictConfig) -> list[str]:
     """Overrides that launch `sweep.jobs` jobs at a time. AerunError where that cannot be."""
-    jobs = cfg.sweep.jobs
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise AerunError(f"sweep.jobs={jobs}: a whole number, at least 1.")
+    jobs = whole("sweep.jobs", cfg.sweep.jobs)
     if jobs == 1:
         return []
     if str(cfg.hydra.launcher._target_) != _ONE_BY_ONE:

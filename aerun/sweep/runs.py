@@ -14,7 +14,9 @@ from aerun.errors import AerunError
 from aerun.folder import Folder
 
 # Not what an experiment is about: where it reads and writes, and what it shows.
-_ASIDE = ("seed", "hydra", "sweep", "dataset.root", "dataset.download", "trainer.progress", "pictures", "evaluate", "objective")
+_SHOWN = ("trainer.progress", "pictures", "evaluate", "objective")
+_ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *_SHOWN)
+_DIGITS = 8  # of a number that was drawn and not typed
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class Run:
     def seed(self) -> int:
         """Of weights, order and noise."""
         return int(self.config.get("seed", 0))
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What it returned to its sweep; the first ranks it. None where it was refused before it began."""
+        asked = self.config.get("objective", ())
+        return (asked,) if isinstance(asked, str) else tuple(map(str, asked))
 
     @property
     def complete(self) -> bool:
@@ -133,14 +141,21 @@ def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:
     return [Group(settings, tuple(by[s] for s in sorted(by))) for settings, by in found.items()]
 
 
+def short(value: str) -> str:
+    """A setting's value as it is shown: of a fraction with many digits, as a search draws them, the first four."""
+    if not re.fullmatch(r"-?\d*\.\d+(e[-+]?\d+)?", value) or len(re.sub(r"e.*|^-?0*\.?0*|\D", "", value)) < _DIGITS:
+        return value
+    return f"{float(value):.4g}"
+
+
 def label(group: Group, keys: Sequence[str]) -> str:
     """`model=vae model.latent_dim=8`."""
-    return " ".join(f"{k}={v}" for k, v in zip(keys, group.settings, strict=True)) or group.runs[0].path.name
+    return " ".join(f"{k}={short(v)}" for k, v in zip(keys, group.settings, strict=True)) or group.runs[0].path.name
 
 
 def objective(runs: Sequence[Run], sort: str) -> str:
     """The name of the figure that `sort` is. AerunError where it is the objective and runs have different ones."""
-    names = sorted({str(run.config["objective"]) for run in runs if run.complete and "objective" in run.config})
+    names = sorted({run.objectives[0] for run in runs if run.complete and run.objectives})
     if sort != "objective":
         return sort
     if len(names) > 1:
@@ -172,7 +187,7 @@ def chosen(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
         if not sign or not key:
             raise AerunError(f"--where {condition}: is not KEY=VALUE, such as model.latent_dim=8 or model=ae,vae.")
         allowed = value.split(",")
-        kept = [run for run in runs if run.setting(key) in allowed]
+        kept = [run for run in runs if {run.setting(key), short(run.setting(key))} & set(allowed)]
         if not kept:
             there = sorted({run.setting(key) for run in runs}, key=natural)
             raise AerunError(f"--where {condition}: no run has it; {key} is {', '.join(there[:12])}.")

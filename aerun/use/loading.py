@@ -16,6 +16,7 @@ from aerun.facts import Facts, facts_from
 from aerun.folder import Folder
 from aerun.preparation.base import Preparation
 from aerun.preparation.stored import restored
+from aerun.sweep.figures import higher_is_better
 from aerun.use.model import Model
 
 ROOMS = ("aerun.model", "aerun.regularizer")  # whose classes a stranger's folder may name
@@ -74,19 +75,9 @@ def _objective(path: Path) -> float | None:
     value = results.get("objective")
     if results.get("status") != "completed" or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    name = str(Folder(path).config().get("objective"))
-    return -float(value) if _is_better_when_large(name) else float(value)
-
-
-def _is_better_when_large(objective: str) -> bool:
-    application, _, rest = objective.partition("/")
-    if rest.count("/") != 1:
-        return False
-    from aerun.evaluate import applications
-
-    if application not in applications.names():
-        return False
-    return applications.metrics(application).get(rest.rpartition("/")[2]) == "max"
+    asked = Folder(path).config().get("objective")
+    name = asked[0] if isinstance(asked, list) and asked else asked
+    return -float(value) if higher_is_better(str(name)) else float(value)
 
 
 def _inside(folder: Path, path: Path) -> Path:

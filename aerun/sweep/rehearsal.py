@@ -1,0 +1,46 @@
+"""A search's first look at its own space: mistakes that every one of its runs would make are told at once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aerun.command.catalog import ORDER
+from aerun.command.typed import config_of, resolved
+from aerun.errors import AerunError
+from aerun.sweep.space import Space
+
+
+def rehearse(space: Space, own: Path | None = None) -> None:
+    """Compose and build the runs at both ends of the space. own: the folder of the user's options.
+
+    AerunError, or Hydra's own error, where neither can be; where parts are drawn, too, only what cannot be composed is told.
+    """
+    from aerun.sweep.study import distributions_of
+
+    found = distributions_of(space)
+    for key, distribution in found.items():
+        for choice in getattr(distribution, "choices", ()):
+            config_of([*space.fixed, f"{key}={choice}"], own)
+    if any(key.lstrip("+") in ORDER for key in found):
+        return
+    first = _refused([*(f"{k}={_ends(d)[0]}" for k, d in found.items()), *space.fixed], own)
+    if first and _refused([*(f"{k}={_ends(d)[1]}" for k, d in found.items()), *space.fixed], own):
+        raise first
+
+
+def _refused(overrides: Sequence[str], own: Path | None) -> AerunError | None:
+    from aerun.build import build
+    from aerun.command.hydra_run import refuse_idle_lambda
+
+    try:
+        plain = resolved(config_of(overrides, own))
+        refuse_idle_lambda(plain, overrides)
+        build(plain)
+    except AerunError as e:
+        return e
+    return None
+
+
+def _ends(distribution: Any) -> tuple[Any, Any]:
+    choices = getattr(distribution, "choices", None)
+    return (choices[0], choices[-1]) if choices else (distribution.low, distribution.high)

@@ -1,0 +1,79 @@
+"""Hydra's Optuna sweeper, with several seeds a point and trials that may fail."""
+
+import math
+import sys
+from collections.abc import Sequence
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
+from omegaconf import DictConfig
+
+from aerun.sweep.space import space_of
+
+_PLACE = "hydra_plugins._aerun"  # Hydra makes plugins of that package only, but a file there would act in every program
+_NONE_YET = "No trials are completed yet"
+
+
+class Search(OptunaSweeper):
+    """Draws as the plugin does. What it draws, and from where on, is settled before it begins: see `aerun.sweep.study`."""
+
+    __module__ = _PLACE
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """As every sweeper is set up."""
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.composed = config
+        jobs = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+        self.sweeper.launcher = Points(jobs, config.search.seeds)
+        self.sweeper.params = None  # they are among the arguments
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Draw and launch until the study is complete."""
+        try:
+            super().sweep(space_of(self.composed, arguments).arguments())
+        except ValueError as e:
+            if not str(e).startswith(_NONE_YET):  # the plugin asks for the best of none where all failed
+                raise
+
+
+class Points(Launcher):
+    """A launcher of points: each is run once a seed, and returns the mean of its objectives, or its failure.
+
+    A point that is drawn twice at once is run once.
+    """
+
+    def __init__(self, jobs: Launcher, seeds: int) -> None:
+        self.jobs, self.seeds = jobs, seeds
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """The launcher of the jobs is set up already."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """One return for each point."""
+        points = [[(*point, *seed) for seed in self._seeds()] for point in job_overrides]
+        jobs = list(dict.fromkeys(job for point in points for job in point))
+        returns = self.jobs.launch(jobs, initial_job_idx * self.seeds)
+        found = dict(zip(jobs, returns, strict=True))
+        return [_mean([found[job] for job in point]) for point in points]
+
+    def _seeds(self) -> list[tuple[str, ...]]:
+        return [(f"seed={n}",) for n in range(self.seeds)] if self.seeds > 1 else [()]
+
+
+def _mean(returns: Sequence[JobReturn]) -> JobReturn:
+    """Over seeds, of each objective; a failure where one of them failed, since the others' mean would be another point's."""
+    values = [r.return_value if r.status == JobStatus.COMPLETED else math.nan for r in returns]
+    columns = zip(*(v if isinstance(v, tuple) else (v,) for v in values), strict=False)
+    means = tuple(math.fsum(column) / len(returns) for column in columns)
+    value = None if not all(map(math.isfinite, means)) else means if len(means) > 1 else means[0]
+    return JobReturn(status=JobStatus.COMPLETED, _return_value=value)  # None is no value: the plugin then notes a failed trial
+
+
+def register() -> str:
+    """Make it known to this process's Hydra; its name there."""
+    sys.modules[_PLACE] = sys.modules[__name__]
+    Plugins.instance().register(Search)
+    return f"{_PLACE}.{Search.__name__}"

@@ -1,0 +1,113 @@
+"""What a search draws, what it holds fixed and what it is judged by: read from a command line, before Optuna is asked."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
+from omegaconf import DictConfig, OmegaConf
+
+from aerun.errors import AerunError
+
+_HOW = "such as 'reg.lambda=tag(log,interval(1e-4,1))', 'model.latent_dim=range(2,33)' or model=ae,vae"
+_GROUP = "search"
+
+
+@dataclass(frozen=True)
+class Space:
+    """drawn: setting -> what it is drawn from. fixed: overrides of every job. objectives: figures, the first one ranks."""
+
+    drawn: Mapping[str, str]
+    fixed: Sequence[str]
+    objectives: Sequence[str]
+    seeds: int
+
+    def arguments(self) -> list[str]:
+        """For Hydra's sweeper: every job is composed of these, with a value for each that is drawn."""
+        return [*(f"{key}={text}" for key, text in self.drawn.items()), *self.fixed]
+
+    def about(self) -> dict[str, Any]:
+        """Plain data, for sweep.json."""
+        return {**asdict(self), "fixed": [f for f in self.fixed if _root(f) != "sweep"]}
+
+
+def searches(tasks: Sequence[str]) -> bool:
+    """Is this the command line of a search? AerunError for settings of a search without one."""
+    typed = [t for t in tasks if _root(t) == _GROUP]
+    if any(_key(t) == _GROUP for t in typed):
+        return True
+    if typed:
+        raise AerunError(f"{typed[0]}: belongs to a search: add search=lambda, search=bottleneck or search=own.")
+    return False
+
+
+def space_of(cfg: DictConfig, tasks: Sequence[str]) -> Space:
+    """From the composed config and the overrides that were typed. AerunError for what cannot be searched."""
+    parsed = {_key(str(o.input_line)): o for o in OverridesParser.create().parse_overrides(list(tasks))}
+    if _GROUP in parsed and parsed[_GROUP].is_sweep_override():
+        raise AerunError(f"{parsed[_GROUP].input_line}: several presets are one list: search=[lambda,bottleneck].")
+    own = {k: o for k, o in parsed.items() if k.partition(".")[0] != _GROUP}
+    given = {**(cfg.search.space or {}), **(cfg.hydra.sweeper.params or {})}
+    preset = OverridesParser.create().parse_overrides([f"{k}={v}" for k, v in given.items() if k not in own])
+    drawn = {o.get_key_element(): _text(o, cfg) for o in [*preset, *own.values()] if o.is_sweep_override()}
+    fixed = [str(o.input_line) for o in [*preset, *own.values()] if not o.is_sweep_override()]
+    if not drawn:
+        raise AerunError(f"{' '.join(tasks)}: nothing to search: give a setting what it is drawn from, {_HOW}.")
+    if "objective" not in own and cfg.search.objective is not None:
+        fixed.append(f"objective={_list(cfg.search.objective)}")
+    asked = cfg.objective if "objective" in own else cfg.search.objective or cfg.objective
+    objectives = [asked] if isinstance(asked, str) else [str(k) for k in asked or ()]
+    return Space(drawn, fixed, objectives, _seeds(cfg.search.seeds, own))
+
+
+def _seeds(seeds: Any, own: Mapping[str, Override]) -> int:
+    count = whole("search.seeds", seeds)
+    if "seed" in own and own["seed"].is_sweep_override():
+        raise AerunError(f"{own['seed'].input_line}: no seed is drawn: search.seeds=3 runs every point with seed 0, 1 and 2.")
+    if "seed" in own and count > 1:
+        raise AerunError(f"{own['seed'].input_line} search.seeds={count}: one of the two: search.seeds counts seeds from 0.")
+    return count
+
+
+def whole(key: str, value: Any) -> int:
+    """`value` if it is a whole number, at least 1, else AerunError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise AerunError(f"{key}={value}: a whole number, at least 1.")
+    return value
+
+
+def _text(override: Override, cfg: DictConfig) -> str:
+    """What a setting is drawn from, as typed; but Hydra's range(A,B) ends before B, Optuna's at it, and an interval of a
+    setting that holds a whole number is one of whole numbers.
+    """
+    _, _, text = str(override.input_line).partition("=")
+    span = override.value()
+    if isinstance(span, Glob):
+        raise AerunError(f"{override.input_line}: a search wants options by name, such as model=ae,vae.")
+    if isinstance(span, IntervalSweep):
+        held = OmegaConf.select(cfg, str(override.key_or_group))
+        return f"int({text})" if type(held) is int and not text.startswith("int(") else text
+    if not isinstance(span, RangeSweep) or span.shuffle:
+        return text
+    low, high, step = float(span.start or 0), float(span.stop or 0), float(span.step)
+    count = math.ceil((high - low) / step - 1e-9)
+    if count < 1:
+        raise AerunError(f"{override.input_line}: an empty range: nothing can be drawn from it.")
+    ends = sorted((low, low + (count - 1) * step))
+    if all(isinstance(v, int) for v in (span.start, span.stop, span.step)):
+        return f"range({ends[0]:.0f},{ends[1]:.0f},{abs(step):.0f})"
+    return f"range({ends[0]!r},{ends[1]!r},{abs(step)!r})"
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
+
+
+def _root(word: str) -> str:
+    return _key(word).partition(".")[0]
+
+
+def _list(value: Any) -> str:
+    return value if isinstance(value, str) else f"[{','.join(map(str, value))}]"
