@@ -24,7 +24,7 @@ pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
-LAMBDA = ["-m", "sweep=s", "search=lambda", "model=sparse", *QUICK]
+LAMBDA = ["-m", "sweep=s", "search=lambda", "model=sparse", "regularizer=[l1]", *QUICK]
 
 
 def jobs(folder):
@@ -164,8 +164,8 @@ def test_two_processes_do_not_share_a_search(first, tmp_path):
     ("words", "said"),
     [
         (["model=sparse", "reg.lambda=1e-3,1e-2", *QUICK], "holds a search, and this command is a grid"),
-        (["search=lambda", "search.seeds=2", "model=sparse", *QUICK], "this one has other seeds"),
-        (["search=lambda", "reg.lambda=interval(0,1)", "model=sparse", *QUICK], "draws from another space. sweep.extend=true"),
+        ([*LAMBDA[2:], "search.seeds=2"], "this one has other seeds"),
+        ([*LAMBDA[2:], "reg.lambda=interval(0,1)"], "draws from another space. sweep.extend=true"),
         (["search=lambda", "model=contractive", *QUICK], "holds other settings fixed"),
     ],
 )
@@ -219,6 +219,21 @@ def test_mistakes_are_told_before_anything_is_run(tmp_path, words, said):
     assert said in told.err
     assert "Traceback" not in told.err
     assert not list(tmp_path.glob("outputs/*/*/*/results.json"))
+
+
+def test_a_preset_of_ones_own(tmp_path):
+    (tmp_path / "own" / "search").mkdir(parents=True)
+    preset = tmp_path / "own" / "search" / "rate.yaml"
+    line = ["-m", "--config-dir", "own", "sweep=p", "search=rate", "search.trials=1", *QUICK]
+    preset.write_text("# @package search\nspace:\n  optimizer.lr: tag(log,interval(1e-4,1e-2))\nobjective: test/psnr\n")
+    told = here(tmp_path, *line)
+    assert told.code == 0, told.err
+    (result,) = jobs(tmp_path / "outputs" / "sweeps" / "p").values()
+    assert result["objective"] == result["test/psnr"]
+    preset.write_text("# @package _global_\nsearch:\n  space:\n    optimizer.lr: 1e-3,1e-2\nmodel:\n  latent_dim: 3\n")
+    told = here(tmp_path, *line)
+    assert told.code == 2
+    assert "sets more than is below `search`" in told.err
 
 
 def test_without_the_plugin_the_command_that_installs_it_is_told(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from aerun.show import shown_root
@@ -62,11 +63,13 @@ def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], s
         table.add_column(f"{key} {'↑' if direction == StudyDirection.MAXIMIZE else '↓'}", justify="right")
     shown = distinct if front else distinct[:_BEST]
     for trial in shown:
-        table.add_row(*(short(str(trial.params[k])) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))
+        table.add_row(*(escape(short(str(trial.params[k]))) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))
     console.print(table, highlight=False)
     seeds = f", means over {search['seeds']} seeds" if search["seeds"] > 1 else ""
     if front:
         console.print(f"Pareto front: no other trial is better in one figure and as good in the others{seeds}", highlight=False)
         return
     words = [*(f"{k}={v}" for k, v in shown[0].params.items()), *search["fixed"]]
-    console.print(f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}", highlight=False, soft_wrap=True)
+    console.print(
+        f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}", highlight=False, soft_wrap=True, markup=False
+    )

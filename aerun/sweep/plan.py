@@ -42,10 +42,10 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     name_of: a job's overrides -> its folder's name. AerunError for a grid that may not be run.
     """
     typed = get_args_parser().parse_args(list(argv))
-    tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
-    searched = searches(tasks)
     if typed.cfg or typed.info or typed.shell_completion:
         return None
+    tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
+    searched = searches(tasks)
     if not typed.multirun:
         if searched:
             raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
@@ -70,14 +70,16 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
     """The same for a search."""
-    from aerun.sweep.rehearsal import rehearse
+    from aerun.sweep.rehearsal import refuse_wide_preset, rehearse
     from aerun.sweep.study import refuse_without_plugin, studied
 
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]
     sweeper = [] if any(o.startswith("hydra/sweeper=") for o in hydra) else ["hydra/sweeper=optuna"]
     parsed = OverridesParser.create().parse_overrides([*typed, *sweeper])
-    cfg = config_of([str(o.input_line) for o in parsed if not o.is_sweep_override()], own)
+    fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+    cfg = config_of(fixed, own)
+    refuse_wide_preset(cfg, fixed, own)
     folder, more = _place(cfg)
     space = space_of(cfg, tasks)
     study = studied(folder, cfg, space, hydra)

@@ -4,10 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
 from aerun.command.catalog import ORDER
 from aerun.command.typed import config_of, resolved
 from aerun.errors import AerunError
 from aerun.sweep.space import Space
+
+
+def refuse_wide_preset(cfg: DictConfig, fixed: Sequence[str], own: Path | None) -> None:
+    """AerunError where a preset sets what the jobs, which are composed without it, would not have."""
+    without = [word for word in fixed if word.lstrip("+").partition("=")[0] != "search"]
+    if resolved(cfg) != resolved(config_of(without, own)):
+        raise AerunError(
+            "search=: this preset sets more than is below `search` (# @package search): type that, or make a recipe."
+        )
 
 
 def rehearse(space: Space, own: Path | None = None) -> None:
