@@ -55,7 +55,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
         return _searched(list(typed.overrides), tasks, own, command)
     parser = OverridesParser.create()
     cfg = config_of([str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()], own)
-    folder, more = _place(cfg)
+    folder, more = _place(cfg, typed.overrides)
     if str(cfg.hydra.sweeper._target_) == _GRID:
         params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *tasks]), None)
@@ -80,7 +80,7 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
     cfg = config_of(fixed, own)
     refuse_wide_preset(cfg, fixed, own)
-    folder, more = _place(cfg)
+    folder, more = _place(cfg, typed)
     space = space_of(cfg, tasks)
     study = studied(folder, cfg, space, hydra)
     rehearse(space, own)
@@ -88,8 +88,9 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     return Plan(folder, grid, [*more, *sweeper], study)
 
 
-def _place(cfg: DictConfig) -> tuple[Path, list[str]]:
-    """A multirun's folder, and the overrides that put it there and launch its jobs."""
+def _place(cfg: DictConfig, typed: Sequence[str]) -> tuple[Path, list[str]]:
+    """A multirun's folder, and the overrides that put it there and launch its jobs. AerunError where that cannot be."""
+    _refuse_devices(cfg, typed)
     named = cfg.sweep.name is not None
     folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name)) if named else Path(str(cfg.hydra.sweep.dir))
     return folder, [f"hydra.sweep.dir='{folder}'", *_at_once(cfg)]
