@@ -128,13 +128,15 @@ def test_from_python(tmp_path):
         ["trainer.devices=1,2"],
         ["++trainer.devices=2"],
         ["--config-dir=mine", "trainer=two"],
-        ["--config-dir=mine", "+search=devices"],
+        ["--config-dir=mine", "+own=devices"],
+        ["--config-dir=mine", "search=devices"],
     ],
 )
 def test_a_sweep_is_refused(tmp_path, words):
     for name, text in {
         "trainer/two": "defaults: [joint]\ndevices: 2\n",
-        "search/devices": "# @package _global_\nhydra: {sweeper: {params: {trainer.devices: '1,2'}}}\n",
+        "own/devices": "# @package _global_\nhydra: {sweeper: {params: {trainer.devices: '1,2'}}}\n",
+        "search/devices": "# @package search\nspace: {trainer.devices: '1,2'}\n",
     }.items():
         path = tmp_path / "mine" / f"{name}.yaml"
         path.parent.mkdir(parents=True)

@@ -115,7 +115,8 @@ def _at_once(cfg: DictConfig) -> list[str]:
 
 def _refuse_devices(cfg: DictConfig, typed: Sequence[str]) -> None:
     """AerunError for a sweep of runs that take several devices each."""
-    keys = [*typed, *(f"{k}={v}" for k, v in (cfg.hydra.sweeper.get("params") or {}).items())]
+    drawn = {**(cfg.hydra.sweeper.get("params") or {}), **cfg.search.space}
+    keys = [*typed, *(f"{k}={v}" for k, v in drawn.items())]
     asked = [o.lstrip("+") for o in keys if o.lstrip("+").startswith("trainer.devices=") and not o.endswith("=1")]
     devices = cfg.trainer.get("devices", 1)  # a trainer of the user's own may not know it
     if devices != 1 and not asked:
