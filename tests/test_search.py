@@ -237,7 +237,7 @@ def test_a_preset_of_ones_own(tmp_path):
 
 
 def test_without_the_plugin_the_command_that_installs_it_is_told(tmp_path, monkeypatch):
-    from aerun.sweep import study as room
+    from aerun.sweep import optuna as room
 
     monkeypatch.setattr(room, "find_spec", lambda name: None)
     told = here(tmp_path, *LAMBDA)
@@ -249,7 +249,7 @@ def test_without_the_plugin_the_command_that_installs_it_is_told(tmp_path, monke
 
 
 def test_the_pinned_version_is_the_one_that_is_asked_for():
-    from aerun.sweep.study import PLUGIN, VERSION
+    from aerun.sweep.optuna import PLUGIN, VERSION
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"{PLUGIN}=={VERSION}" in project["optional-dependencies"]["search"]

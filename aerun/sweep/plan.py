@@ -70,8 +70,9 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
     """The same for a search."""
+    from aerun.sweep.optuna import refuse_without_plugin
     from aerun.sweep.rehearsal import refuse_wide_preset, rehearse
-    from aerun.sweep.study import refuse_without_plugin, studied
+    from aerun.sweep.study import studied
 
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]

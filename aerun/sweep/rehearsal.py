@@ -26,7 +26,7 @@ def rehearse(space: Space, own: Path | None = None) -> None:
 
     AerunError, or Hydra's own error, where neither can be; where parts are drawn, too, only what cannot be composed is told.
     """
-    from aerun.sweep.study import distributions_of
+    from aerun.sweep.optuna import distributions_of
 
     found = distributions_of(space)
     for key, distribution in found.items():

@@ -1,11 +1,9 @@
 """The study of a search: Optuna's record of every trial, in a database that outlives the process."""
 
-import importlib.metadata
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +12,13 @@ from omegaconf import DictConfig
 from aerun.errors import AerunError
 from aerun.sweep.figures import higher_is_better
 from aerun.sweep.job import alone
+from aerun.sweep.optuna import FILE, closed, distributions_of, opened, url_of
 from aerun.sweep.space import Space, whole
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-PLUGIN, VERSION = "hydra-optuna-sweeper", "1.4.0.dev6"  # the last that works with Hydra 1.3; older ones want SQLAlchemy 1.4
-FILE = "study.db"
 _INTERRUPTED, _FOLDER = "interrupted", "folder"  # kept with the study
 _OURS = {"n_trials": "search.trials", "n_jobs": "search.at_once", "storage": "search.storage", "direction": "search.direction"}
 
@@ -33,16 +30,6 @@ class Opened:
     study: "Study"
     trials: int
     overrides: list[str]
-
-
-def refuse_without_plugin() -> None:
-    """AerunError where Optuna's sweeper for Hydra is not installed, or another version of it."""
-    install = "pip install 'aerun[search]'"
-    if any(find_spec(name) is None for name in ("optuna", "hydra_plugins", "hydra_plugins.hydra_optuna_sweeper")):
-        raise AerunError(f"search= needs Optuna and its sweeper for Hydra: {install}")
-    found = importlib.metadata.version(PLUGIN)
-    if found != VERSION:
-        raise AerunError(f"search= needs {PLUGIN} {VERSION}, and {found} is installed: {install}")
 
 
 @contextmanager
@@ -59,11 +46,11 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
     directions = _directions(settings.direction, space.objectives)
     _refuse_typed(hydra)
     distributions = distributions_of(space)
-    url = _url(settings.storage, folder)
+    url = url_of(settings.storage, folder)
     with alone(folder / FILE) as mine:
         if not mine:
             raise AerunError(f"{folder}: another process is at work on this search; sweep.jobs=N does N jobs at once.")
-        study = _opened(url, folder, directions, settings.storage)
+        study = opened(url, folder, directions, settings.storage)
         try:
             _hold(study, folder, distributions, directions, settings.storage)
             _take_up(study)
@@ -80,7 +67,7 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
                 more["hydra.sweeper.sampler.seed"] = len(study.trials)  # repeatable; another one where the study goes on
             yield Opened(study, trials, [f"{k}={v}" for k, v in more.items()])
         finally:
-            _closed(study)
+            closed(study)
 
 
 def finished(study: "Study") -> list["FrozenTrial"]:
@@ -103,40 +90,6 @@ def _take_up(study: "Study") -> None:
         study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _opened(url: str, folder: Path, directions: Sequence[str], asked: str | None) -> "Study":
-    import optuna
-    from sqlalchemy.exc import SQLAlchemyError
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        storage = optuna.storages.RDBStorage(url)
-        return optuna.create_study(
-            study_name=folder.resolve().name, storage=storage, directions=directions, load_if_exists=True
-        )
-    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError, RuntimeError, ValueError) as e:
-        why = str(e.__cause__ or e).strip().splitlines()[0]
-        where = f"search.storage={asked}" if asked else str(folder / FILE)
-        raise AerunError(
-            f"{where}: cannot be opened as a study's database: {why.rstrip('.')}. A file would do, or a URL such as "
-            "sqlite:////DIR/study.db or postgresql://USER@HOST/NAME."
-        ) from e
-
-
-def _closed(study: "Study") -> None:
-    storage: Any = study._storage
-    storage.remove_session()
-    storage._backend.engine.dispose()
-
-
-def _url(asked: str | None, folder: Path) -> str:
-    if asked is not None and "://" in asked:
-        return asked
-    from sqlalchemy.engine import URL
-
-    path = Path(asked).expanduser() if asked is not None else folder / FILE
-    return URL.create("sqlite", database=str(path.absolute())).render_as_string()
-
-
 def _hold(study: "Study", folder: Path, distributions: Mapping[str, Any], directions: Sequence[str], asked: str | None) -> None:
     """AerunError where the study of this name belongs to another folder, or cannot take this search's trials."""
     from optuna.distributions import check_distribution_compatibility
@@ -156,19 +109,6 @@ def _hold(study: "Study", folder: Path, distributions: Mapping[str, Any], direct
                 check_distribution_compatibility(trial.distributions[key], distributions[key])
             except ValueError as e:
                 raise AerunError(f"{key}: was drawn from something else in {folder} ({e}) Choose another sweep=NAME.") from e
-
-
-def distributions_of(space: Space) -> dict[str, Any]:
-    """Setting -> Optuna's distribution. AerunError for what is none."""
-    from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
-
-    found: dict[str, Any] = {}
-    for key, text in space.drawn.items():
-        try:
-            found |= create_params_from_overrides([f"{key}={text}"])[0]
-        except (ValueError, AssertionError, NotImplementedError) as e:
-            raise AerunError(f"{key}={text}: nothing that can be drawn from: {str(e).splitlines()[0]}") from e
-    return found
 
 
 def _directions(asked: Any, objectives: Sequence[str]) -> list[str]:

@@ -1,0 +1,76 @@
+"""Optuna, its database and its sweeper for Hydra: is it there, does it open, what does it draw."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aerun.errors import AerunError
+from aerun.sweep.space import Space
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+PLUGIN, VERSION = "hydra-optuna-sweeper", "1.4.0.dev6"  # the last that works with Hydra 1.3; older ones want SQLAlchemy 1.4
+FILE = "study.db"
+
+
+def refuse_without_plugin() -> None:
+    """AerunError where Optuna's sweeper for Hydra is not installed, or another version of it."""
+    install = "pip install 'aerun[search]'"
+    if any(find_spec(name) is None for name in ("optuna", "hydra_plugins", "hydra_plugins.hydra_optuna_sweeper")):
+        raise AerunError(f"search= needs Optuna and its sweeper for Hydra: {install}")
+    found = importlib.metadata.version(PLUGIN)
+    if found != VERSION:
+        raise AerunError(f"search= needs {PLUGIN} {VERSION}, and {found} is installed: {install}")
+
+
+def opened(url: str, folder: Path, directions: Sequence[str], asked: str | None) -> "Study":
+    """The study of this folder's name, new or as it was. AerunError where the database cannot be opened. asked: as typed."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = optuna.storages.RDBStorage(url)
+        return optuna.create_study(
+            study_name=folder.resolve().name, storage=storage, directions=directions, load_if_exists=True
+        )
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError, RuntimeError, ValueError) as e:
+        why = str(e.__cause__ or e).strip().splitlines()[0]
+        where = f"search.storage={asked}" if asked else str(folder / FILE)
+        raise AerunError(
+            f"{where}: cannot be opened as a study's database: {why.rstrip('.')}. A file would do, or a URL such as "
+            "sqlite:////DIR/study.db or postgresql://USER@HOST/NAME."
+        ) from e
+
+
+def closed(study: "Study") -> None:
+    """Let go of the database."""
+    storage: Any = study._storage
+    storage.remove_session()
+    storage._backend.engine.dispose()
+
+
+def url_of(asked: str | None, folder: Path) -> str:
+    """SQLAlchemy's address of a file or URL, None: of the folder's own file."""
+    if asked is not None and "://" in asked:
+        return asked
+    from sqlalchemy.engine import URL
+
+    path = Path(asked).expanduser() if asked is not None else folder / FILE
+    return URL.create("sqlite", database=str(path.absolute())).render_as_string()
+
+
+def distributions_of(space: Space) -> dict[str, Any]:
+    """Setting -> Optuna's distribution. AerunError for what is none."""
+    from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
+
+    found: dict[str, Any] = {}
+    for key, text in space.drawn.items():
+        try:
+            found |= create_params_from_overrides([f"{key}={text}"])[0]
+        except (ValueError, AssertionError, NotImplementedError) as e:
+            raise AerunError(f"{key}={text}: nothing that can be drawn from: {str(e).splitlines()[0]}") from e
+    return found
