@@ -12,11 +12,17 @@ class TrainingError(Exception):
     """Training could not go on (loss not finite, disk full): shown in words, exit code 1, the run's folder stays."""
 
 
+TIME_LIMIT = 124  # as of timeout(1)
+
+
 class StoppedError(BaseException):
-    """The run was told to stop: Ctrl-C (exit code 130) or SIGTERM (143). Not an Exception, so that nothing swallows it."""
+    """The run was told to stop: Ctrl-C (exit code 130), SIGTERM (143), a cluster's time limit (124).
+
+    Not an Exception, so that nothing swallows it.
+    """
 
     def __init__(self, code: int) -> None:
-        super().__init__("interrupted" if code == 130 else "terminated")
+        super().__init__({130: "interrupted", TIME_LIMIT: "stopped at its time limit"}.get(code, "terminated"))
         self.code = code
         self.folder: str | None = None
 

@@ -15,6 +15,8 @@ _REMARKS = (
     "Checkpoint directory .* exists and is not empty.*",
     # What is logged are sums over all ranks already.
     "It is recommended to use `self.log.* when logging on epoch level in distributed setting.*",
+    # On a machine of a Slurm cluster, where a run need not be one of its jobs.
+    r"The `srun` command is available on your system but is not used.*",
     # Nothing is logged by Lightning: events and metrics.csv are our own, one row an epoch.
     r"The number of training batches .* is smaller than the logging interval.*",
 )

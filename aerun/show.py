@@ -84,7 +84,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
     console.print(f"{len(finished)} of {total} jobs completed", style="bold", highlight=False)
     console.print(table)
     for typed, reason in failed:
-        words = f"failed: {' '.join(o for o in typed if o not in common)}: {reason}"
+        words = f"not complete: {' '.join(o for o in typed if o not in common) or 'the job'}: {reason}"
         console.print(words, style="red", highlight=False, soft_wrap=True, markup=False)
     console.print(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}", highlight=False, soft_wrap=True)
 

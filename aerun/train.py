@@ -63,6 +63,9 @@ def train(
         e.folder = str(path)
         folder.mark(str(e), seconds=time.perf_counter() - started)
         raise
+    except SystemExit:  # by a cluster's handler of signals, which starts this job again
+        folder.mark("stopped before its end", seconds=time.perf_counter() - started)
+        raise
     except Exception as e:
         full = f"the disk is full: training stopped, the last good checkpoint in {path} is kept."
         error: Exception = TrainingError(full) if _disk_full(e) else e

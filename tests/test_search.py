@@ -131,7 +131,7 @@ def test_a_failed_trial_is_no_lost_study(tmp_path):
     assert 0 < complete < 6
     assert states.count("FAIL") == 6 - complete
     assert f"{complete} of 6 trials completed, {6 - complete} failed" in told.out
-    assert "failed: optimizer.lr=1e+30: loss is not finite" in told.out
+    assert "not complete: optimizer.lr=1e+30: loss is not finite" in told.out
     assert here(tmp_path, *line).code == 1  # as it was; nothing is done again
     assert len(study(tmp_path / "outputs" / "sweeps" / "f").trials) == 6
 

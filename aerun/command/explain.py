@@ -5,6 +5,10 @@ from collections.abc import Iterable
 
 from aerun.errors import nearest
 from aerun.paths import config_dir
+from aerun.sweep.launchers import not_found
+
+# submitit's, joblib's and Ray's words for a process that ended without an answer.
+_ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", "OutOfMemoryError")
 
 
 def explain(e: Exception, ours: tuple[type[Exception], ...]) -> tuple[int, str]:
@@ -21,6 +25,18 @@ def explain(e: Exception, ours: tuple[type[Exception], ...]) -> tuple[int, str]:
         return 2, _hydra(_chain(e))
     if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
         return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
+    if isinstance(e, ConnectionError) and "Ray instance" in str(e):
+        return (
+            2,
+            "no Ray cluster runs there. Without an address one is started for the sweep; `ray start --head` starts one.",
+        )
+    if type(e).__name__ in _ENDED:
+        where = re.search(r"with path (\S+)/", str(e))
+        look = f" What it said is in {where[1]}." if where else ""
+        return (
+            1,
+            f"a job was ended from outside (killed, cancelled, out of memory?).{look} The same command again goes on with it.",
+        )
     return 1, f"{type(e).__name__}: {e} (HYDRA_FULL_ERROR=1 shows where)"
 
 
@@ -41,6 +57,9 @@ def _hydra(text: str) -> str:
     if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
         path = found[1]
         group, _, name = path.rpartition("/")
+        there = re.search(r"Available options in '[^']+':(.*?)(?:Config search path|$)", text)
+        if words := not_found(path, there[1].split() if there else ()):
+            return words
         choices = sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) if group else []
         if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
@@ -53,6 +72,8 @@ def _hydra(text: str) -> str:
             if term[1] not in known:
                 return f"{key}: no such regularizer{nearest(term[1], known)} ({', '.join(known)})."
             return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
+        if key.startswith("hydra."):
+            return f"{key}: no such setting of Hydra's. `aerun --cfg hydra` shows them all, +{key}=VALUE adds one."
         settings = _settings()
         if key in settings:
             return f"{key}: a setting of an option that is not chosen here. `aerun --cfg job` shows the settings of what is."

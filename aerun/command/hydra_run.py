@@ -21,12 +21,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.command.typed import resolved, spelt_out
-from aerun.errors import AerunError, StoppedError, nearest
+from aerun.errors import TIME_LIMIT, AerunError, StoppedError, nearest
 from aerun.folder import Folder
 from aerun.paths import config_dir
 from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
+from aerun.sweep.launchers import ended
 from aerun.sweep.plan import Plan, one_by_one, plan
+from aerun.sweep.worker import settle_in
 
 if TYPE_CHECKING:
     from aerun.sweep.study import Opened
@@ -82,7 +84,8 @@ def _search(folder: Path, grid: Grid, study: "AbstractContextManager[Opened]") -
 
 
 def _hydra() -> None:
-    hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+    with ended():
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
 
 
 def job(cfg: DictConfig) -> float | tuple[float, ...]:
@@ -95,10 +98,13 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
     plain = resolved(cfg)
     many = about.mode == RunMode.MULTIRUN
     try:
+        settle_in(about)
         refuse_idle_lambda(plain, typed)
         return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])
-    except StoppedError:
-        raise
+    except StoppedError as e:
+        if e.code != TIME_LIMIT:
+            raise
+        return math.nan
     except Exception as e:
         log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # into the log file, traceback and all
         _failures.append(e)

@@ -42,7 +42,7 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
         _best(console, study, complete, grid.search)
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
-        console.print(f"failed: {' '.join(words)}: {reason}", style="red", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"not complete: {' '.join(words)}: {reason}", style="red", highlight=False, soft_wrap=True, markup=False)
     console.print(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}", highlight=False, soft_wrap=True)
     return bool(failed or failures)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from aerun.errors import AerunError
 from aerun.folder import Folder, write
+from aerun.sweep.job import alone, at_work
 
 FILE = "sweep.json"
 _OTHER = {
@@ -37,9 +38,7 @@ class Grid:
             found = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
             write(folder / FILE, json.dumps(found, indent=1) + "\n")
         except OSError as e:
-            raise AerunError(
-                f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.sweep.dir=DIR."
-            ) from e
+            raise _unwritable(folder, e) from e
 
 
 def read(folder: Path) -> Grid | None:
@@ -49,6 +48,24 @@ def read(folder: Path) -> Grid | None:
         return None
     jobs = {str(k): [str(o) for o in v] for k, v in found["jobs"].items()}
     return Grid(str(found.get("command", "")), jobs, found.get("search") or {})
+
+
+def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
+    """Settle the grid of this folder and write it down, while no other process does.
+
+    AerunError where it may not be settled, and where the folder cannot be written.
+    """
+    try:
+        with alone(folder / FILE, wait=True):
+            grid = settle(folder, planned, extend)
+            grid.save(folder)
+    except OSError as e:
+        raise _unwritable(folder, e) from e
+    return grid
+
+
+def _unwritable(folder: Path, e: OSError) -> AerunError:
+    return AerunError(f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.sweep.dir=DIR.")
 
 
 def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
@@ -92,14 +109,22 @@ def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any]
     """(overrides, results) of every completed job and (overrides, reason) of every other, read from their folders."""
     finished, failed = [], []
     for name, typed in (jobs or found_in(folder)).items():
+        elsewhere = at_work(folder / name)  # asked first: what ends in between is then read as complete
         results = Folder(folder / name).read()
         status = results.get("status", "not begun")
         if status == "completed":
             finished.append((list(typed), results))
+        elif elsewhere:
+            failed.append((list(typed), "another process is at work on it; the same command again tells how it ended"))
         else:
-            stopped = "stopped before its end; the same command goes on with it" if status == "running" else status
-            failed.append((list(typed), str(results.get("error", stopped))))
+            failed.append((list(typed), _reason(status, results)))
     return finished, failed
+
+
+def _reason(status: str, results: Mapping[str, Any]) -> str:
+    if status in ("failed", "not begun"):
+        return str(results.get("error", status))
+    return f"{'stopped before its end' if status == 'running' else status}; the same command goes on with it"
 
 
 def found_in(folder: Path) -> dict[str, list[str]]:

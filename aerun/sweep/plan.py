@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,13 @@ from omegaconf import DictConfig
 
 from aerun.command.typed import config_of
 from aerun.errors import AerunError
-from aerun.sweep.grid import Grid, settle
-from aerun.sweep.space import searches, space_of, whole
+from aerun.sweep.grid import Grid, keep, settle
+from aerun.sweep.launchers import ONE_BY_ONE, announcement, settings
+from aerun.sweep.space import searches, space_of
 
 if TYPE_CHECKING:
     from aerun.sweep.study import Opened
 
-_ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -55,7 +54,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
         return _searched(list(typed.overrides), tasks, own, command)
     parser = OverridesParser.create()
     cfg = config_of([str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()], own)
-    folder, more = _place(cfg, typed.overrides)
+    folder = _place(cfg, typed.overrides)
     if str(cfg.hydra.sweeper._target_) == _GRID:
         params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *tasks]), None)
@@ -63,9 +62,9 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
             raise AerunError(f"{' '.join(tasks)}: an empty grid: one of these has no value, such as range(3,3).")
     else:
         jobs = []
-    grid = settle(folder, Grid(command, {name_of(job): job for job in jobs}), bool(cfg.sweep.extend))
-    grid.save(folder)
-    return Plan(folder, grid, more)
+    more = _launched(cfg, folder, len(jobs))
+    grid = keep(folder, Grid(command, {name_of(job): job for job in jobs}), bool(cfg.sweep.extend))
+    return _told(Plan(folder, grid, more), cfg)
 
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
@@ -81,37 +80,37 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
     cfg = config_of(fixed, own)
     refuse_wide_preset(cfg, fixed, own)
-    folder, more = _place(cfg, typed)
+    folder = _place(cfg, typed)
+    more = _launched(cfg, folder, 0)
     space = space_of(cfg, tasks)
     study = studied(folder, cfg, space, hydra)
     rehearse(space, own)
     grid = settle(folder, Grid(command, {}, space.about()), bool(cfg.sweep.extend))
-    return Plan(folder, grid, [*more, *sweeper], study)
+    return _told(Plan(folder, grid, [*more, *sweeper], study), cfg)
 
 
-def _place(cfg: DictConfig, typed: Sequence[str]) -> tuple[Path, list[str]]:
-    """A multirun's folder, and the overrides that put it there and launch its jobs. AerunError where that cannot be."""
+def _place(cfg: DictConfig, typed: Sequence[str]) -> Path:
+    """A multirun's folder. AerunError where there cannot be one."""
     _refuse_devices(cfg, typed)
     named = cfg.sweep.name is not None
-    folder = Path("outputs/sweeps") / _checked(str(cfg.sweep.name)) if named else Path(str(cfg.hydra.sweep.dir))
-    return folder, [f"hydra.sweep.dir='{folder}'", *_at_once(cfg)]
+    return Path("outputs/sweeps") / _checked(str(cfg.sweep.name)) if named else Path(str(cfg.hydra.sweep.dir))
+
+
+def _launched(cfg: DictConfig, folder: Path, jobs: int) -> list[str]:
+    """Overrides that put a multirun there, absolute since workers may stand in another directory, and launch its jobs."""
+    quoted = str(folder.absolute()).replace("'", r"\'")
+    return [f"hydra.sweep.dir='{quoted}'", *settings(cfg, jobs)]
+
+
+def _told(planned: Plan, cfg: DictConfig) -> Plan:
+    if words := announcement(cfg, planned.folder, len(planned.grid.jobs)):
+        print(words, flush=True)
+    return planned
 
 
 def one_by_one() -> bool:
     """Does this multirun do its jobs one after the other?"""
-    return str(HydraConfig.get().launcher._target_) == _ONE_BY_ONE
-
-
-def _at_once(cfg: DictConfig) -> list[str]:
-    """Overrides that launch `sweep.jobs` jobs at a time. AerunError where that cannot be."""
-    jobs = whole("sweep.jobs", cfg.sweep.jobs)
-    if jobs == 1:
-        return []
-    if str(cfg.hydra.launcher._target_) != _ONE_BY_ONE:
-        raise AerunError(f"sweep.jobs={jobs}: is for the launcher that comes with aerun; yours has settings of its own.")
-    if find_spec("hydra_plugins.hydra_joblib_launcher") is None:
-        raise AerunError(f"sweep.jobs={jobs}: needs joblib's launcher: pip install hydra-joblib-launcher")
-    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
+    return str(HydraConfig.get().launcher._target_) == ONE_BY_ONE
 
 
 def _refuse_devices(cfg: DictConfig, typed: Sequence[str]) -> None:

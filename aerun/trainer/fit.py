@@ -125,6 +125,7 @@ def lightning(
     """Lightning's trainer: our callbacks and checkpoint files, and nothing of its own."""
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
+    from pytorch_lightning.plugins.environments import LightningEnvironment
 
     return Trainer(
         max_epochs=settings.max_epochs,
@@ -132,7 +133,7 @@ def lightning(
         devices=1 if device.index is None else [device.index],
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=list(callbacks),
-        plugins=[files],
+        plugins=[files, LightningEnvironment()],  # also in a job of Slurm's: the launcher requeues it, not Lightning
         logger=False,
         enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
         default_root_dir=folder,

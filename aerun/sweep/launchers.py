@@ -1,0 +1,115 @@
+"""Where the jobs of a sweep run: here one by one, in processes that share the cores, on a Ray cluster, under Slurm.
+
+The engines are Hydra's launcher plugins. Here is only what they leave open: which of aerun's extras brings them, what they say
+and how many threads a job may have.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from aerun.errors import AerunError, StoppedError, nearest
+from aerun.sweep.space import whole
+
+ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+_EXTRAS = {
+    "hydra/launcher": {"joblib": "sweep", "ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"},
+    "hydra/sweeper": {"optuna": "search"},
+}
+
+
+def not_found(path: str, there: Iterable[str]) -> str | None:
+    """What to do about a launcher or sweeper that Hydra does not find, None of anything else. there: what it does find."""
+    group, _, name = path.rpartition("/")
+    extras = _EXTRAS.get(group)
+    if extras is None:
+        return None
+    if name in extras:
+        return f"{group}={name}: is not installed: pip install 'aerun[{extras[name]}]'"
+    known = sorted({*there, *extras})
+    return f"{group}={name}: no such {group.removeprefix('hydra/')}{nearest(name, known)} ({', '.join(known)})."
+
+
+def settings(cfg: DictConfig, jobs: int) -> list[str]:
+    """Overrides with which the chosen launcher does so many jobs (0: as many as a search draws).
+
+    AerunError for a launcher that cannot work here.
+    """
+    at_once = _at_once(cfg)
+    kind = _kind(cfg)
+    if kind == "RayLauncher":
+        return _ray(cfg.hydra.launcher.ray)
+    if kind == "SlurmLauncher" and shutil.which("srun") is None:
+        raise AerunError(
+            "hydra/launcher=submitit_slurm: no srun here: jobs are sent to Slurm from a machine of its cluster. "
+            "hydra/launcher=submitit_local runs them on this one."
+        )
+    if kind in ("SlurmLauncher", "LocalLauncher"):
+        share = None if kind == "SlurmLauncher" else max(1, _cores() // max(1, jobs))
+        threads = cfg.hydra.launcher.cpus_per_task or share
+        if threads:
+            os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # jobs inherit it
+    return at_once
+
+
+def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
+    """Of a launcher whose jobs say nothing here: how many run at once and where to look. Empty for the others."""
+    at_once = {
+        "LocalLauncher": f"all at once on {_cores()} cores",
+        "SlurmLauncher": f"sent to Slurm, at most {cfg.hydra.launcher.get('array_parallelism')} at once",
+    }.get(_kind(cfg))
+    return f"{jobs or 'drawn'} job{'s' * (jobs != 1)}, {at_once}; what they say is in {folder / '.submitit'}" if at_once else ""
+
+
+@contextmanager
+def ended() -> Iterator[None]:
+    """Around a sweep: when it is over, however that came about, so are its jobs on Ray. StoppedError where it was stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise StoppedError(130) from None
+    except SystemExit as e:
+        if "ray" not in sys.modules:
+            raise
+        raise StoppedError(143) from e  # what Ray makes of SIGTERM
+    finally:
+        if "ray" in sys.modules:
+            sys.modules["ray"].shutdown(_exiting_interpreter=True)  # as at exit: it first waits for the last words of its jobs
+
+
+def _kind(cfg: DictConfig) -> str:
+    return str(cfg.hydra.launcher._target_).rpartition(".")[2]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _at_once(cfg: DictConfig) -> list[str]:
+    jobs = whole("sweep.jobs", cfg.sweep.jobs)
+    if jobs == 1:
+        return []
+    if str(cfg.hydra.launcher._target_) != ONE_BY_ONE:
+        raise AerunError(f"sweep.jobs={jobs}: is for the launcher that comes with aerun; yours has settings of its own.")
+    if find_spec("hydra_plugins.hydra_joblib_launcher") is None:
+        raise AerunError(f"sweep.jobs={jobs}: {not_found('hydra/launcher/joblib', ())}")
+    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
+
+
+def _ray(ray: DictConfig) -> list[str]:
+    """Ray gives each job as many threads as it has `num_cpus` (one)."""
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # else lines of jobs that look alike are held back
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # else SIGTERM aborts with a dump of Ray's own stack
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # of all exceptions, Ray lets KeyboardInterrupt through
+    own = {"logging_level": "error", "include_dashboard": "false"}
+    if ray.init.get("address") or os.environ.get("RAY_ADDRESS"):
+        own = {"logging_level": "error", "object_store_memory": "null"}  # the plugin's own is refused by a cluster that runs
+    return [f"+hydra.launcher.ray.init.{key}={value}" for key, value in own.items() if key not in ray.init]
