@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,10 +21,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.command.typed import resolved, spelt_out
-from aerun.errors import TIME_LIMIT, AerunError, StoppedError, nearest
+from aerun.command.typed import job_command, resolved, spelt_out
+from aerun.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, nearest
 from aerun.folder import Folder
 from aerun.paths import config_dir
+from aerun.sweep.fuse import refused
 from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
 from aerun.sweep.launchers import ended
@@ -59,7 +61,10 @@ def run() -> int:
 
 def _grid(planned: Plan) -> int:
     folder = planned.folder
+    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
     try:
+        if planned.fuse is not None:
+            planned.fuse()
         _hydra()
     finally:
         finished, failed = outcomes(folder, planned.grid.jobs)
@@ -132,15 +137,17 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
         if not mine:
             print("\t   another process is at work on this job", flush=True)
             return math.nan
+        if why := refused(path):
+            raise TrainingError(why)
         left = state(path, plain)
         if left == DONE:
             found = Folder(path).read()
         else:
             if left == FRESH:
                 clear(path)
-            typed = [o for o in typed if not o.startswith("sweep.")]
-            found = train(plain, path, shlex.join(["aerun", *typed]), resume=left == RESUME)
+            found = train(plain, path, job_command(typed), resume=left == RESUME)
     how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
+    how = f"trained as one of {found['fused']}, " if left == RESUME and found["fused"] > 1 else how
     name = "" if one_by_one() else f"{path.name}: "  # jobs at the same time end in any order
     print(f"\t   {name}{how}SE {found['test/se']:.4g}, {show.verdict(found)}", flush=True)
     several = plain["objective"]

@@ -1,6 +1,7 @@
 """What is typed, and the config that it composes: one way for sweeps, `aerun data`, experiments and Python."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ def _quoted(word: str) -> str:
         return word
     escaped = value.replace('"', '\\"')
     return f'{key}="{escaped}"'
+
+
+def job_command(typed: Sequence[str]) -> str:
+    """The command that runs one job of a sweep by itself."""
+    return shlex.join(["aerun", *(o for o in typed if not o.startswith("sweep."))])
 
 
 def config_of(overrides: Sequence[str], own: Path | None = None) -> DictConfig:

@@ -78,5 +78,5 @@ def gaussian_tc(z: Tensor) -> Tensor:
     flat = wide(z).flatten(1)
     centred = flat - flat.mean(0)
     unit = centred / centred.norm(dim=0).clamp_min(torch.finfo(flat.dtype).tiny)
-    r = (unit.t() @ unit).fill_diagonal_(1)
+    r = torch.where(torch.eye(unit.shape[1], dtype=torch.bool, device=unit.device), 1.0, unit.t() @ unit)
     return -torch.linalg.eigvalsh(r).clamp_min(_LEAST).log().sum() / 2

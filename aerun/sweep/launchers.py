@@ -59,6 +59,16 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
     return at_once
 
 
+def fused(cfg: DictConfig) -> bool:
+    """Are jobs to be trained as one before they are launched? AerunError where they cannot be."""
+    fuse = cfg.sweep.fuse
+    if not isinstance(fuse, bool):
+        raise AerunError(f"sweep.fuse={fuse}: must be true or false.")
+    if fuse and _kind(cfg) not in ("BasicLauncher", "JoblibLauncher"):
+        raise AerunError("sweep.fuse=true: trains here, before jobs are launched elsewhere. Leave out hydra/launcher.")
+    return fuse
+
+
 def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
     """Of a launcher whose jobs say nothing here: how many run at once and where to look. Empty for the others."""
     at_once = {

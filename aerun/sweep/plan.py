@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from omegaconf import DictConfig
 
 from aerun.command.typed import config_of
 from aerun.errors import AerunError
+from aerun.sweep.fuse import train_fused
 from aerun.sweep.grid import Grid, keep, settle
-from aerun.sweep.launchers import ONE_BY_ONE, announcement, settings
+from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, settings
 from aerun.sweep.space import searches, space_of
 
 if TYPE_CHECKING:
@@ -27,11 +29,13 @@ _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 @dataclass(frozen=True)
 class Plan:
-    """A multirun's folder, the grid in it, further overrides for Hydra, and of a search its study: see `studied`."""
+    """A multirun's folder, the grid in it, further overrides for Hydra, what trains jobs as one before they are run, and of a
+    search its study: see `studied`."""
 
     folder: Path
     grid: Grid
     overrides: list[str]
+    fuse: Callable[[], None] | None = None
     study: AbstractContextManager["Opened"] | None = None
 
 
@@ -63,8 +67,10 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     else:
         jobs = []
     more = _launched(cfg, folder, len(jobs))
-    grid = keep(folder, Grid(command, {name_of(job): job for job in jobs}), bool(cfg.sweep.extend))
-    return _told(Plan(folder, grid, more), cfg)
+    planned = {name_of(job): job for job in jobs}
+    fuse = partial(train_fused, folder, planned, own) if fused(cfg) else None
+    grid = keep(folder, Grid(command, planned), bool(cfg.sweep.extend))
+    return _told(Plan(folder, grid, more, fuse), cfg)
 
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
@@ -81,12 +87,14 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     cfg = config_of(fixed, own)
     refuse_wide_preset(cfg, fixed, own)
     folder = _place(cfg, typed)
+    if fused(cfg):
+        raise AerunError("sweep.fuse=true: is for grids, whose jobs are known beforehand; a search draws them as it goes.")
     more = _launched(cfg, folder, 0)
     space = space_of(cfg, tasks)
     study = studied(folder, cfg, space, hydra)
     rehearse(space, own)
     grid = settle(folder, Grid(command, {}, space.about()), bool(cfg.sweep.extend))
-    return _told(Plan(folder, grid, [*more, *sweeper], study), cfg)
+    return _told(Plan(folder, grid, [*more, *sweeper], study=study), cfg)
 
 
 def _place(cfg: DictConfig, typed: Sequence[str]) -> Path:

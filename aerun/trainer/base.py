@@ -37,7 +37,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training says of itself; the autoencoder then holds the best weights. `metrics`: those of the best epoch."""
+    """What training says of itself; the autoencoder then holds the best weights. `metrics`: those of the best epoch.
+
+    `fused`: number of runs that were trained as one with it, itself among them.
+    """
 
     backend: str
     device: torch.device
@@ -45,6 +48,7 @@ class Fitted:
     best_epoch: int
     epochs: int
     seconds: float
+    fused: int = 1
 
 
 class Trainer(ABC):

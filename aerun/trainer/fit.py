@@ -52,7 +52,7 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     job.autoencoder.to(ready.device).eval()
     epoch = int(found["epoch"])
     row = row_of(job.folder, epoch)
-    return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]))
+    return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
 
 
 def assist(job: Job, settings: Trainer, resume: bool, ranks: Ranks, meeting: Path) -> None:

@@ -156,7 +156,8 @@ class Training(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         seconds = self.seconds if self._began is None else time.perf_counter() - self._began
-        checkpoint |= {"steps": self.steps, "total": self.total, "seconds": seconds, "ended": self.trainer.should_stop}
+        checkpoint |= {"steps": self.steps, "total": self.total, "seconds": seconds, "fused": 1}
+        checkpoint["ended"] = self.trainer.should_stop
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps, self.seconds = int(checkpoint["steps"]), float(checkpoint["seconds"])

@@ -1,0 +1,50 @@
+"""Do several runs as one do what each does alone? Asked of the first batch, before anything is trained."""
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.trainer.fused.members import Members, Objective
+
+_AGREES = 1e-3  # largest difference of a value or a gradient, relative to its largest entry
+
+
+def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
+    """Why these cannot be trained as one, from their figures and gradients on x (A, B, *S); empty where they can."""
+    members.streams.seed(seeds)
+    weights = members.weights
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # vmap warns where it goes through the runs one by one: nothing is gained then
+            losses, parts = members.objective(x, 0.0)
+        found = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
+    except Exception as e:
+        return f"torch.func.vmap cannot take this model: {str(e).splitlines()[0][:100]}"
+    for row, seed in enumerate(seeds):
+        torch.manual_seed(seed)
+        figures, gradients = _alone(members.autoencoders[members.numbers[row]], x[row], list(weights))
+        pairs = [(parts[row], figures)]
+        for name, as_one, own in zip(weights, found, gradients, strict=True):
+            pairs.append((_whole(as_one, weights[name])[row], _whole(own, weights[name][row])))
+        if any(bool((a - b).abs().max() > _AGREES * b.abs().max().clamp_min(1e-6)) for a, b in pairs):
+            return "as one, their figures are not those of each alone"
+    return ""
+
+
+def _alone(autoencoder: Autoencoder, x: Tensor, names: Sequence[str]) -> tuple[Tensor, Sequence[Tensor | None]]:
+    """Parts (K,) and gradients of one run."""
+    before = [b.clone() for b in autoencoder.buffers()]
+    value = autoencoder.objective(x, 0.0)
+    own = dict(Objective(autoencoder).named_parameters())
+    gradients = torch.autograd.grad(value.loss, [own[k] for k in names], allow_unused=True)
+    value.names.clear()
+    for buffer, was in zip(autoencoder.buffers(), before, strict=True):
+        buffer.copy_(was)
+    return torch.stack(value.parts), gradients
+
+
+def _whole(gradient: Tensor | None, weight: Tensor) -> Tensor:
+    return torch.zeros_like(weight) if gradient is None else gradient

@@ -1,0 +1,49 @@
+"""The batches of several runs over the same samples, each in its own order."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from aerun.trainer.batches import Batches, Order
+
+
+class Orders:
+    """The orders of the runs that go on, (A, n)."""
+
+    def __init__(self, n: int, seeds: Callable[[], Sequence[int]]) -> None:
+        self.n, self.seeds, self.epoch = n, seeds, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of every epoch."""
+        self.epoch = epoch
+
+    def draw(self) -> Tensor:
+        """Indices (A, n) of this epoch, each row as its run would draw it alone."""
+        rows = []
+        for seed in self.seeds():
+            order = Order(self.n, seed)
+            order.set_epoch(self.epoch)
+            rows.append(order.draw())
+        return torch.stack(rows)
+
+
+class Together:
+    """Iterates over calls as `alone` does; a call is a list of indices (A, batch_size) of samples."""
+
+    def __init__(self, alone: Batches, seeds: Callable[[], Sequence[int]]) -> None:
+        self.alone = alone
+        self.sampler = Orders(len(alone.x), seeds)
+
+    def __len__(self) -> int:
+        return len(self.alone)
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        order, size, steps = self.sampler.draw().to(self.alone.x.device), self.alone.batch_size, self.alone.steps
+        for first in range(0, steps, self.alone.per_call):
+            last = min(first + self.alone.per_call, steps)
+            yield [order[:, step * size : (step + 1) * size] for step in range(first, last)]
+
+    def samples(self, index: Tensor) -> Tensor:
+        """Stored samples (A, B, *S) at these indices (A, B)."""
+        return self.alone.x.index_select(0, index.flatten()).unflatten(0, index.shape)

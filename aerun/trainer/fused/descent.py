@@ -1,0 +1,118 @@
+"""One optimizer over the stacked weights of several runs, each at its own settings."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Adam, AdamW
+
+from aerun.trainer.fused.members import Members, taken
+from aerun.trainer.optimizer import Recipe
+
+ELEMENTWISE = (Adam, AdamW, SGD)  # what they do to an entry depends on that entry alone
+
+State = dict[str, dict[str, Any]]  # name of a weight -> key -> (A, *shape), or a scalar that all runs share
+
+
+class Descent:
+    """Neighbours of equal settings share parameter groups, slices of the stacked weights. Weight decay as in `Recipe`."""
+
+    def __init__(self, members: Members, recipes: Sequence[Recipe]) -> None:
+        self.members, self.recipes = members, recipes
+        self.optimizer = recipes[0].cls([torch.zeros(1)], **recipes[0].settings)
+        self._factor = 1.0
+        self._slots: list[tuple[list[str], slice]] = []  # of each parameter group: names of its weights, rows of its runs
+        self.place({})
+
+    def place(self, state: State) -> None:
+        """Point the optimizer at the members' present weights, with this state."""
+        dims = {k: w[0].ndim for k, w in self.members.weights.items()}
+        self.optimizer.param_groups.clear()
+        self.optimizer.state.clear()
+        self._slots.clear()
+        for settings, rows in self._runs():
+            self._add([k for k, n in dims.items() if n >= 2], rows, settings, state)
+            self._add([k for k, n in dims.items() if n < 2], rows, {**settings, "weight_decay": 0.0}, state)
+
+    def _runs(self) -> list[tuple[Mapping[str, Any], slice]]:
+        """(settings, rows) of neighbours that share their settings."""
+        found = list[tuple[Mapping[str, Any], slice]]()
+        settings = [self.recipes[n].settings for n in self.members.numbers]
+        for _, rows in groupby(range(len(settings)), key=lambda i: repr(settings[i])):
+            held = list(rows)
+            found.append((settings[held[0]], slice(held[0], held[-1] + 1)))
+        return found
+
+    def _add(self, names: list[str], rows: slice, settings: Mapping[str, Any], state: State) -> None:
+        if not names:
+            return
+        views = [self.members.weights[k].detach()[rows] for k in names]
+        self.optimizer.add_param_group(
+            {"params": views, **settings, "lr": settings["lr"] * self._factor, "initial_lr": settings["lr"]}
+        )
+        self._slots.append((names, rows))
+        for name, view in zip(names, views, strict=True):
+            if name in state:
+                self.optimizer.state[view] = {k: v[rows].clone() if stacked(v) else v for k, v in state[name].items()}
+
+    def state(self) -> State:
+        """What the optimizer remembers of all present runs."""
+        parts: dict[str, list[dict[str, Any]]] = {}
+        for (names, _), group in zip(self._slots, self.optimizer.param_groups, strict=True):
+            for name, view in zip(names, group["params"], strict=True):
+                if view in self.optimizer.state:
+                    parts.setdefault(name, []).append(self.optimizer.state[view])
+        return {
+            name: {k: torch.cat([p[k] for p in held]) if stacked(v) else v for k, v in held[0].items()}
+            for name, held in parts.items()
+        }
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the present runs alone."""
+        state = {name: {k: taken(v, rows) if stacked(v) else v for k, v in held.items()} for name, held in self.state().items()}
+        self.members.keep(rows)
+        self.place(state)
+
+    def gradients(self, losses: Tensor, clip: float | None) -> None:
+        """Hand the optimizer the gradient of every loss of (A,)."""
+        weights = self.members.weights
+        for w in weights.values():
+            w.grad = None
+        losses.sum().backward(inputs=list(weights.values()))
+        found = {k: w.grad for k, w in weights.items() if w.grad is not None}
+        if clip is not None:
+            _clip(list(found.values()), clip)
+        for (names, rows), group in zip(self._slots, self.optimizer.param_groups, strict=True):
+            for name, view in zip(names, group["params"], strict=True):
+                view.grad = found[name][rows] if name in found else None
+
+    def pace(self, factor: float) -> None:
+        """Set each run's learning rate to `factor` times what it asked for."""
+        self._factor = factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def lr(self, row: int) -> float:
+        """The present learning rate of a run."""
+        groups = zip(self._slots, self.optimizer.param_groups, strict=True)
+        return next(float(group["lr"]) for (_, rows), group in groups if rows.start <= row < rows.stop)
+
+
+def stacked(value: Any) -> bool:
+    """Is this of an optimizer's state (A, *shape), not a scalar that all runs share?"""
+    return isinstance(value, Tensor) and value.ndim > 0
+
+
+def order(recipes: Sequence[Recipe]) -> list[int]:
+    """Numbers of the runs, those of equal settings beside each other."""
+    return sorted(range(len(recipes)), key=lambda i: repr(recipes[i].settings))
+
+
+def _clip(gradients: Sequence[Tensor], norm: float) -> None:
+    """Each run's gradient to a length of at most `norm`, in place; the rule of `torch.nn.utils.clip_grad_norm_`."""
+    total = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
+    factor = (norm / (total + 1e-6)).clamp_max(1.0)
+    for g in gradients:
+        g.mul_(factor.reshape(-1, *[1] * (g.ndim - 1)))

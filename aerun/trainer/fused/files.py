@@ -1,0 +1,123 @@
+"""Checkpoints of several runs as one: each run's own, as it would have written them alone."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.trainer.checkpoints import Whole
+from aerun.trainer.fused.descent import State, stacked
+from aerun.trainer.fused.training import FusedTraining
+from aerun.trainer.optimizer import Recipe
+
+_SHARE = 0.05  # of the time may go into writing
+
+
+class MemberFiles(Whole):
+    """One checkpoint of Lightning's in, as many out as there are runs in `rows`; the way back begins at any one of them."""
+
+    def __init__(self, training: FusedTraining) -> None:
+        super().__init__()
+        self.training = training
+        self.rows: list[int] = []
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        members, runs = self.training.members, self.training.present()
+        for row in self.rows:
+            run = runs[row]
+            if run.improved:
+                held = weights(members.hand_back(row, best=True))
+                super().save_checkpoint({**checkpoint, **_BARE, "epoch": run.best_epoch, "state_dict": held}, run.best_path)
+                run.improved = False
+            own = members.hand_back(row)
+            descent = self.training.descent
+            changed = {
+                "state_dict": weights(own),
+                "optimizer_states": [alone(run.job.optimizer, own, descent.state(), row, descent.lr(row))],
+                "callbacks": run.callbacks(),
+                "seconds": run.seconds,
+                "ended": run.ended,
+            }
+            super().save_checkpoint({**checkpoint, **changed}, run.last_path)
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
+        return {**found, "state_dict": {}, "callbacks": {}, "optimizer_states": [self.training.descent.optimizer.state_dict()]}
+
+
+_BARE: dict[str, Any] = {"optimizer_states": [], "callbacks": {}}  # nobody goes on from the best epoch
+
+
+class Saving(Callback):
+    """Writes rows and checkpoints: of the runs that ended with this epoch, and of all as often as it costs little time."""
+
+    def __init__(self, files: MemberFiles) -> None:
+        self.files = files
+        self.next = 0.0
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        training, started = self.files.training, time.perf_counter()
+        runs = training.present()
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        due = last or started >= self.next
+        self.files.rows = [row for row, run in enumerate(runs) if due or run.ended]
+        if self.files.rows:
+            for row in self.files.rows:
+                runs[row].record.add(runs[row].rows)
+                runs[row].rows.clear()
+            trainer.save_checkpoint("members")
+        if due:
+            now = time.perf_counter()
+            self.next = now + (now - started) / _SHARE
+        training.drop()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for run in self.files.training.present():
+            run.record.finish()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        for run in self.files.training.present():
+            run.record.close()
+
+
+def weights(autoencoder: Autoencoder) -> dict[str, Tensor]:
+    """The state_dict of a checkpoint: names as in `Training`, tensors of their own."""
+    return {f"autoencoder.{k}": v.detach().clone() for k, v in autoencoder.state_dict().items()}
+
+
+def load(autoencoder: Autoencoder, held: Mapping[str, Tensor]) -> None:
+    """The way back."""
+    autoencoder.load_state_dict({k.removeprefix("autoencoder."): v for k, v in held.items()})
+
+
+def alone(recipe: Recipe, autoencoder: Autoencoder, state: State, row: int, lr: float) -> dict[str, Any]:
+    """The optimizer's state of one run, as its own optimizer would hold it."""
+    optimizer = recipe.make(autoencoder.own_parameters())
+    for group in optimizer.param_groups:
+        group["initial_lr"], group["lr"] = group["lr"], lr
+    found: dict[str, Any] = optimizer.state_dict()
+    for index, name in enumerate(_names(optimizer, autoencoder)):
+        if name in state:
+            found["state"][index] = {k: v[row].clone() if stacked(v) else v for k, v in state[name].items()}
+    return found
+
+
+def together(recipe: Recipe, autoencoder: Autoencoder, found: Sequence[dict[str, Any]]) -> State:
+    """The way back, from the states of all runs."""
+    names = _names(recipe.make(autoencoder.own_parameters()), autoencoder)
+    first, state = found[0]["state"], State()
+    for index, name in enumerate(names):
+        if index in first:
+            held = {k: [f["state"][index][k] for f in found] for k in first[index]}
+            state[name] = {k: torch.stack(v) if stacked(v[0]) else v[0] for k, v in held.items()}
+    return state
+
+
+def _names(optimizer: torch.optim.Optimizer, autoencoder: Autoencoder) -> list[str]:
+    """Names of the weights in the order in which a state_dict of the optimizer numbers them."""
+    known = {id(p): f"autoencoder.{k}" for k, p in autoencoder.named_parameters()}
+    return [known[id(p)] for group in optimizer.param_groups for p in group["params"]]

@@ -1,0 +1,112 @@
+"""One fit of several runs by Lightning."""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from aerun.dataset.mapped import Mapped
+from aerun.parts import weights
+from aerun.quiet import quiet_lightning
+from aerun.trainer.backend import choose
+from aerun.trainer.base import Job, Trainer, has_batch_norm
+from aerun.trainer.batches import mix
+from aerun.trainer.checkpoints import read
+from aerun.trainer.fit import batches, device_of, lightning
+from aerun.trainer.fused.agreement import disagreement
+from aerun.trainer.fused.batches import Together
+from aerun.trainer.fused.descent import ELEMENTWISE, Descent, order
+from aerun.trainer.fused.draws import Streams
+from aerun.trainer.fused.files import MemberFiles, Saving, load, together
+from aerun.trainer.fused.member import Member
+from aerun.trainer.fused.members import Members
+from aerun.trainer.fused.training import FusedTraining
+from aerun.trainer.joint import Joint
+
+log = logging.getLogger("aerun")
+
+_WORTH = 16e6  # multiply-adds x 2 of all layers and a batch up to which as one is faster than one by one (measured)
+
+
+def unfit(job: Job, settings: Trainer) -> str:
+    """Why runs like this one gain nothing from being trained as one, or cannot be; empty where they can."""
+    model, modules = job.autoencoder, list(job.autoencoder.modules())
+    work = 2.0 * settings.batch_size * sum(w.numel() for w in weights(modules) if w.ndim == 2)
+    if not isinstance(settings, Joint) or job.optimizer.cls not in ELEMENTWISE:
+        return "only trainer=joint with optimizer=adam, adamw or sgd"
+    if settings.precision == "bf16-mixed" or isinstance(job.data.train.x, Mapped):
+        return "only full precision, and data that fit in memory"
+    if model.opposed() or has_batch_norm(model):
+        return "not with an opponent or batch norm"
+    if any(isinstance(m, nn.RNNBase | nn.modules.conv._ConvNd) for m in modules) or model.facts.ragged:
+        return "only fully connected models: convolutions and recurrent layers are faster one by one"
+    if work > _WORTH:
+        return f"too large to gain: {work / 1e6:.0f} MFLOP a batch, up to {_WORTH / 1e6:.0f} do"
+    return ""
+
+
+def disagree(jobs: Sequence[Job], settings: Trainer) -> str:
+    """As `unfit`, tried on the first batch of these; their models are started but not trained."""
+    device = device_of(settings)
+    _ready(jobs, settings, device)
+    members = Members([job.autoencoder for job in jobs], Streams(device))
+    calls = Together(batches(jobs[0], settings, device)[0], lambda: [job.seed for job in jobs])
+    first = calls.samples(next(iter(calls))[0])
+    x = jobs[0].autoencoder.units(first.flatten(0, 1)).unflatten(0, first.shape[:2])
+    return disagreement(members, x, [mix(job.seed, 0, 0) for job in jobs])
+
+
+def fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception | None]:
+    """Train to the end and leave each run's checkpoints, metrics.csv and events in its folder; what went wrong with each.
+
+    With `resume` all go on from their last checkpoints, which are of one epoch.
+    """
+    with quiet_lightning():
+        return _fit(jobs, settings, resume)
+
+
+def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception | None]:
+    found = order([job.optimizer for job in jobs])
+    runs = [Member(jobs[i], settings) for i in found]
+    device = device_of(settings)
+    _ready(jobs, settings, device)
+    held = [read(run.last_path, "cpu") for run in runs] if resume else []
+    for run, checkpoint in zip(runs, held, strict=False):
+        load(run.job.autoencoder, checkpoint["state_dict"])
+        run.restore(checkpoint)
+    training = _training(runs, settings, device)
+    for run, row in zip(runs, range(len(held)), strict=False):
+        best = read(run.best_path, "cpu")
+        training.members.remember(row, {k: v.to(device) for k, v in best["state_dict"].items()})
+        run.best_epoch = int(best["epoch"])
+    if held:
+        states = [checkpoint["optimizer_states"][0] for checkpoint in held]
+        training.descent.place(together(runs[0].job.optimizer, runs[0].job.autoencoder, states))
+    _run(training, settings, device, resume)
+    errors = {id(run.job): run.error for run in runs}
+    return [errors[id(job)] for job in jobs]
+
+
+def _ready(jobs: Sequence[Job], settings: Trainer, device: torch.device) -> None:
+    for job in jobs:
+        job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
+    log.info("%s", choose(settings.backend, jobs[0].autoencoder, settings.batch_size, device))
+
+
+def _training(runs: list[Member], settings: Trainer, device: torch.device) -> FusedTraining:
+    members = Members([run.job.autoencoder for run in runs], Streams(device))
+    alone, _ = batches(runs[0].job, settings, device)
+    calls = Together(alone, lambda: [runs[n].job.seed for n in members.numbers])
+    descent = Descent(members, [run.job.optimizer for run in runs])
+    return FusedTraining(descent, runs, calls, alone.steps * settings.max_epochs, settings.gradient_clip)
+
+
+def _run(training: FusedTraining, settings: Trainer, device: torch.device, resume: bool) -> None:
+    from aerun.trainer.progress import Progress
+
+    first, files = training.runs[0], MemberFiles(training)
+    _, val = batches(first.job, settings, device)
+    shown = [Progress(settings.max_epochs, len(training.batches), first.job.title)] if settings.progress else []
+    trainer = lightning(settings, device, [*shown, Saving(files)], files, first.job.folder)
+    trainer.fit(training, training.batches, val, ckpt_path=first.last_path if resume else None, weights_only=True)

@@ -1,0 +1,67 @@
+"""One of several runs that are trained as one: what it has reached, and when it ends."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+from aerun.trainer.base import Job, Trainer
+from aerun.trainer.checkpoints import best_of
+from aerun.trainer.record import Record
+
+
+class Member:
+    """best, patience: Lightning's callbacks as the run alone would have them, told the scores; they never see a Trainer.
+
+    rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: its best weights are
+    not yet written.
+    """
+
+    def __init__(self, job: Job, settings: Trainer) -> None:
+        self.job, self.monitor = job, settings.monitor
+        where = job.folder / "checkpoints"
+        self.best_path, self.last_path = where / "best.ckpt", where / "last.ckpt"
+        self.best: ModelCheckpoint = best_of(where, settings.monitor)
+        self.best_epoch = -1
+        self.patience = None if settings.patience is None else EarlyStopping(settings.monitor, patience=settings.patience)
+        self.record = Record(job.folder, job.config, job.autoencoder)
+        self.rows: list[dict[str, float]] = []
+        self.seconds = 0.0
+        self.improved = self.ended = False
+        self.error: Exception | None = None
+
+    def callbacks(self) -> dict[str, Any]:
+        """Their state, as a checkpoint holds it."""
+        return {c.state_key: c.state_dict() for c in (self.best, self.patience) if c is not None}
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Go on as after this checkpoint."""
+        for callback in (self.best, self.patience):
+            if callback is not None and callback.state_key in checkpoint["callbacks"]:
+                callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
+        self.seconds = float(checkpoint["seconds"])
+
+    def reached(self, row: dict[str, float]) -> bool:
+        """Take in the figures of an epoch; is this its best so far?"""
+        self.rows.append(row)
+        score = torch.tensor(row[self.monitor])
+        self._wait(score, int(row["epoch"]))
+        if self.best.best_model_score is not None and not bool(score < self.best.best_model_score):
+            return False
+        path = str(self.best_path)
+        self.best.best_model_score = self.best.current_score = self.best.kth_value = score
+        self.best.best_model_path = self.best.kth_best_model_path = path
+        self.best.best_k_models = {path: score}
+        self.best_epoch, self.improved = int(row["epoch"]), True
+        return True
+
+    def _wait(self, score: torch.Tensor, epoch: int) -> None:
+        """The rule of EarlyStopping: so many epochs without a lower score end a run."""
+        if self.patience is None:
+            return
+        if bool(score < self.patience.best_score):
+            self.patience.best_score, self.patience.wait_count = score, 0
+            return
+        self.patience.wait_count += 1
+        if self.patience.wait_count >= self.patience.patience:
+            self.patience.stopped_epoch, self.ended = epoch, True

@@ -1,0 +1,110 @@
+"""The weights of several autoencoders of one architecture, stacked, and their objectives in one pass."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from aerun.autoencoder import Autoencoder
+from aerun.facts import spread
+from aerun.trainer.fused.draws import Apart, Streams
+
+
+class Objective(nn.Module):
+    """(loss, parts (K,)) of one run, its strengths of regularizers given from outside."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, x: Tensor, progress: float | None, strength: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        was, self.autoencoder.strength = self.autoencoder.strength, dict(strength)
+        try:
+            value = self.autoencoder.objective(x, progress)
+            parts = torch.stack([*value.parts, *(self._watched(value.names, x) if progress is None else [])])
+            value.names.clear()
+            return value.loss, parts
+        finally:
+            self.autoencoder.strength = was
+
+    def _watched(self, names: Mapping[str, object], x: Tensor) -> list[Tensor]:
+        """The figures beside the objective, and the squared error of the clean pass, summed."""
+        figures = [f.to(x) for f in self.autoencoder.watch(dict(names))]
+        return [*figures, ((self.autoencoder(x) - x).square() * spread(None, x)).sum()]
+
+
+class Members:
+    """A runs, numbered as in `autoencoders`; those that have ended are taken out with `keep`.
+
+    weights: name -> (A, *shape), what is descended. rest: buffers, and weights that are frozen. best: all of them at each run's
+    best epoch. numbers: which runs these are.
+    Names are those of a checkpoint's state_dict.
+    """
+
+    def __init__(self, autoencoders: Sequence[Autoencoder], streams: Streams) -> None:
+        self.autoencoders, self.streams = autoencoders, streams
+        self.numbers = list(range(len(autoencoders)))
+        self._objective = Objective(autoencoders[0])
+        own = [dict(Objective(a).named_parameters()) for a in autoencoders]
+        held = [dict(Objective(a).named_buffers()) for a in autoencoders]
+        free = [k for k, p in own[0].items() if p.requires_grad]
+        self.weights = {k: torch.stack([p[k].detach() for p in own]).requires_grad_() for k in free}
+        self.rest = {k: torch.stack([p[k].detach() for p in own]) for k in own[0] if k not in free}
+        self.rest |= {k: torch.stack([b[k] for b in held]) for k in held[0]}
+        self.best = {k: v.detach().clone() for k, v in (self.weights | self.rest).items()}
+        like = next(iter(self.weights.values()))
+        self.strength = {k: like.new_tensor([a.strength[k] for a in autoencoders]) for k in autoencoders[0].strength}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def objective(self, x: Tensor, progress: float | None) -> tuple[Tensor, Tensor]:
+        """Losses (A,) and parts (A, K) of a batch (A, B, *S), in validation (progress: None) of one (B, *S) for all.
+
+        In validation the parts go on with what is watched and the squared error of the clean pass.
+        """
+
+        def one(
+            weights: dict[str, Tensor], rest: dict[str, Tensor], strength: dict[str, Tensor], member: Tensor, x: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            with Apart(self.streams, member):
+                found: tuple[Tensor, Tensor] = functional_call(self._objective, (weights, rest), (x, progress, strength))
+            return found
+
+        dims = (0, 0, 0, 0, None if progress is None else 0)
+        losses, parts = vmap(one, in_dims=dims)(self.weights, self.rest, self.strength, torch.arange(len(self)), x)
+        return losses, parts
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the present runs alone."""
+        self.weights = {k: taken(v, rows).requires_grad_() for k, v in self.weights.items()}
+        self.rest = {k: taken(v, rows) for k, v in self.rest.items()}
+        self.strength = {k: taken(v, rows) for k, v in self.strength.items()}
+        self.best = {k: taken(v, rows) for k, v in self.best.items()}
+        self.numbers = [self.numbers[i] for i in rows]
+        self.streams.states = [self.streams.states[i] for i in rows]
+
+    def hold(self, rows: Sequence[int]) -> None:
+        """Remember the weights that these have now as their best."""
+        for name, tensor in (self.weights | self.rest).items():
+            self.best[name][rows] = tensor.detach()[rows]
+
+    def remember(self, row: int, held: Mapping[str, Tensor]) -> None:
+        """Take over a run's best weights, in the names of a checkpoint's state_dict."""
+        for name in self.best:
+            self.best[name][row] = held[name]
+
+    @torch.no_grad()
+    def hand_back(self, row: int, best: bool = False) -> Autoencoder:
+        """The autoencoder of a present run, with its weights as they now are or as they were best."""
+        found = self.autoencoders[self.numbers[row]]
+        own, source = Objective(found), self.best if best else self.weights | self.rest
+        for name, tensor in (*own.named_parameters(), *own.named_buffers()):
+            tensor.copy_(source[name][row])
+        return found
+
+
+def taken(tensor: Tensor, rows: Sequence[int]) -> Tensor:
+    """These rows of a stacked tensor, without its history."""
+    return tensor.detach().index_select(0, torch.tensor(rows, device=tensor.device))

@@ -1,0 +1,149 @@
+"""The LightningModule of several runs as one."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from aerun.autoencoder import Autoencoder
+from aerun.trainer.batches import Call, mix
+from aerun.trainer.figures import non_finite, train_row, val_row
+from aerun.trainer.fused.batches import Together
+from aerun.trainer.fused.descent import Descent
+from aerun.trainer.fused.member import Member
+
+
+class FusedTraining(pl.LightningModule):
+    """As `Training`, for every member at once: the same steps, orders, noise and figures.
+
+    A member that ends early or whose loss is no number any more is taken out at the end of the epoch; the others go on.
+    """
+
+    def __init__(self, descent: Descent, runs: list[Member], batches: Together, total: int, clip: float | None) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.descent, self.runs, self.batches, self.total, self.clip = descent, runs, batches, total, clip
+        self.members = descent.members
+        self.schedule = runs[0].job.schedule
+        self.steps = 0
+        self.metrics: dict[str, float] = {}
+
+    @property
+    def template(self) -> Autoencoder:
+        """Any of them, for what they share: units and names."""
+        return self.runs[0].job.autoencoder
+
+    def present(self) -> list[Member]:
+        """The runs that go on, in the order of the stacked weights."""
+        return [self.runs[n] for n in self.members.numbers]
+
+    def configure_optimizers(self) -> Optimizer:
+        return self.descent.optimizer
+
+    def on_fit_start(self) -> None:
+        for run in self.present():
+            run.record.open(self.steps)
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        self.template.train()  # not a submodule, so that Lightning does not know of it
+        self.members.streams.seed([mix(run.job.seed, self.current_epoch, 0) for run in self.present()])
+        self._started = time.perf_counter()
+        self._sums: Any = 0.0
+        self._samples = 0
+
+    def training_step(self, call: list[Tensor], index: int) -> None:
+        optimizer, rows, sizes = self.optimizers(), list[Tensor](), list[int]()
+        for left, drawn in zip(reversed(range(len(call))), call, strict=True):
+            stored = self.batches.samples(drawn)
+            x = self.template.units(stored.flatten(0, 1)).unflatten(0, drawn.shape)
+            self.descent.pace(self.schedule.factor(self.steps, self.total))
+            losses, parts = self.members.objective(x, self.steps / self.total)
+            self.descent.gradients(losses, self.clip)
+            # The last step of a call goes through Lightning, so that its own counters move.
+            (self.descent.optimizer if left else optimizer).step()  # type: ignore[union-attr]
+            rows.append(parts.detach())
+            sizes.append(drawn.shape[1])
+            self.steps += 1
+        values = torch.stack(rows, 1)  # (A, steps, K)
+        self._refuse_non_finite(values, self.template.keys(training=True), self.steps - len(rows))
+        self._sums = self._sums + (values * values.new_tensor(sizes)[:, None]).sum(1, dtype=torch.float64)
+        self._samples += sum(sizes)
+
+    def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
+        """Mark the members of (A, steps, K) with a value that is not finite; asked before a checkpoint is written."""
+        if bool(torch.isfinite(values).all()):
+            return
+        for run, mine in zip(self.present(), values, strict=True):
+            run.error = run.error or non_finite(mine, keys, first, self.current_epoch)
+
+    def drop(self) -> None:
+        """Go on without those that failed or came to their end."""
+        rows = [i for i, run in enumerate(self.present()) if run.error is None and not run.ended]
+        if len(rows) < len(self.members):
+            for run in self.present():
+                if run.ended:
+                    run.record.finish()
+                elif run.error is not None:
+                    run.record.close()
+            self._sums = self._sums[rows]
+            self.descent.keep(rows)
+        self.trainer.should_stop = not rows
+
+    # -- validation --------------------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        self.template.eval()
+        self._train_seconds = time.perf_counter() - self._started
+        self.drop()
+        self.members.streams.seed([mix(run.job.seed, 0, 2) for run in self.present()])
+        self._val_sums: Any = 0.0
+        self._val_samples = self._val_elements = 0
+
+    def validation_step(self, call: Call, index: int) -> None:
+        if not len(self.members):
+            return
+        for stored in call:
+            x = self.template.units(stored)
+            _, parts = self.members.objective(x, None)
+            sizes = parts.new_full((parts.shape[1],), len(x), dtype=torch.float64)
+            sizes[-1] = 1.0  # the squared error is a sum already
+            self._val_sums = self._val_sums + parts.detach().double() * sizes
+            self._val_samples, self._val_elements = self._val_samples + len(x), self._val_elements + x.numel()
+
+    def on_validation_epoch_end(self) -> None:
+        if not len(self.members):
+            return
+        keys = self.template.keys(training=False)
+        self._refuse_non_finite(self._val_sums[:, None, : len(keys)], keys, self.steps)
+        share = (time.perf_counter() - self._started) / len(self.members)
+        for run in self.present():
+            run.seconds += share
+        improved = [row for row, run in enumerate(self.present()) if run.error is None and run.reached(self._figures(row, run))]
+        self.members.hold(improved)
+        self.metrics = next((run.rows[-1] for run in self.present() if run.rows), {})
+
+    def _figures(self, row: int, run: Member) -> dict[str, float]:
+        *means, error = (self._val_sums[row] / self._val_samples).tolist()
+        mse = error * self._val_samples / self._val_elements
+        own, progress = run.job.autoencoder, max(0, self.steps - 1) / self.total
+        trained = (self._sums[row] / self._samples).tolist()
+        rate = self._samples / self._train_seconds
+        return {
+            "epoch": self.current_epoch,
+            "step": self.steps,
+            **train_row(own, trained, self.descent.lr(row), rate, progress),
+            **val_row(own, means, mse),
+        }
+
+    # -- checkpoints -------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint |= {"steps": self.steps, "total": self.total, "fused": len(self.runs)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.steps = int(checkpoint["steps"])

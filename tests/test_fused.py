@@ -1,0 +1,196 @@
+"""Runs that differ only in numbers, trained as one: each is what it would have been alone, to the rounding of floats."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+from aerun.errors import TrainingError
+from aerun.trainer.base import Job
+from aerun.trainer.fused.fit import disagree, fit, unfit
+from tests.conftest import built, composed
+from tests.shell import here, metrics, start, stopped, timeless
+
+SMALL = ["model.arch.hidden=[16]", "trainer.progress=false", "trainer.limit_batches=3", "trainer.steps_per_call=2"]
+MODELS = {
+    "ae": ["model=ae", *SMALL],
+    "vae": ["model=vae", *SMALL, "reg.terms.kl.warmup=0.5"],
+    "denoising": ["model=denoising", *SMALL],
+    "salt and pepper": ["model=ae", *SMALL, "model/corruption=salt_pepper"],
+    "inpainting": ["model=inpainting", *SMALL],
+    "dropout, layer norm": ["model=ae", *SMALL, "model.arch.dropout=0.3", "model.arch.norm=layer"],
+    "tied": ["model=ae", *SMALL, "model.arch.tied=true"],
+    "mmd": ["model=wae", *SMALL],
+    "beta_tcvae": ["model=beta_tcvae", *SMALL],
+    "iwae": ["model=iwae", *SMALL, "reg.terms.iwae.samples=3"],
+    "sparse": ["model=sparse", *SMALL[1:]],
+    "rate": ["model=sparse_kl", *SMALL[1:]],
+    "top-k": ["model=topk", *SMALL[1:]],
+    "contractive": ["model=contractive", *SMALL[1:]],
+    "unit atoms": ["model=linear", *SMALL[1:], "model.arch.atoms=unit"],
+    "two terms": ["model=ae", *SMALL, "regularizer=[decorrelation,l2]", "reg.lambda=0.1"],
+    "hsic": ["model=ae", *SMALL, "regularizer=hsic", "reg.terms.hsic.rows=32", "reg.lambda=0.1"],
+    "compression": ["model=compression", *SMALL],
+    "clipped sgd": ["model=ae", *SMALL, "optimizer=sgd", "optimizer.lr=1e-3", "trainer.gradient_clip=0.5"],
+    "double": ["model=ae", *SMALL, "trainer.precision=64-true"],
+}
+NUMBERS = [["seed=0"], ["seed=1", "optimizer.lr=0.002"], ["seed=2", "optimizer.lr=0.002"]]
+
+
+def jobs(folder, words, numbers=NUMBERS, epochs=3):
+    """Jobs of these compositions, and the trainer that they share."""
+    found = []
+    for i, more in enumerate(numbers):
+        config = composed(*words, *more, f"trainer.max_epochs={epochs}")
+        plan = built(*words, *more, f"trainer.max_epochs={epochs}")
+        data = plan.dataset.load()
+        plan.autoencoder.start_from(data.train.x)
+        found.append(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder / str(i), config))
+        found[-1].folder.mkdir(parents=True)
+    return found, plan.trainer
+
+
+def same(one, other):
+    """The rows of two runs are equal but for their speed."""
+    assert [list(row) for row in metrics(one)] == [list(row) for row in metrics(other)]
+    for a, b in zip(timeless(one), timeless(other), strict=True):
+        assert a == pytest.approx(b, rel=1e-5, abs=1e-6)
+
+
+def compared(tmp_path, words, numbers):
+    """The same runs as one and one by one: every figure and weight is equal."""
+    fused, trainer = jobs(tmp_path / "fused", words, numbers)
+    assert not unfit(fused[0], trainer)
+    assert not disagree(fused, trainer)
+    assert fit(fused, trainer, resume=False) == [None] * len(fused)
+    alone, trainer = jobs(tmp_path / "alone", words, numbers)
+    for one, other in zip(fused, alone, strict=True):
+        found = trainer.fit(other, resume=False)
+        same(one.folder, other.folder)
+        again = trainer.fit(one, resume=True)  # finds its training done
+        assert (again.best_epoch, again.epochs, again.fused) == (found.best_epoch, found.epochs, len(fused))
+        for a, b in zip(one.autoencoder.state_dict().values(), other.autoencoder.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_is_what_it_would_be_alone(tmp_path, name):
+    strengths = [[], ["reg.lambda=0.02"], []] if built(*MODELS[name]).autoencoder.terms else [[], [], []]
+    compared(tmp_path, MODELS[name], [[*n, *s] for n, s in zip(NUMBERS, strengths, strict=True)])
+
+
+def test_each_draws_its_own_binary_pictures(tmp_path, mnist):
+    root = f"dataset.root={os.environ['AERUN_DATA']}"
+    words = ["model=vae", *SMALL, "dataset=mnist", "dataset.binarize=dynamic", "dataset.download=false", root]
+    compared(tmp_path, [*words, "model.arch.hidden=[8]", "trainer.batch_size=16"], NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model=ae"], "too large to gain"),
+        (["model=conv"], "only fully connected models"),
+        (["model=ae", *SMALL, "model.arch.norm=batch"], "batch norm"),
+        (["model=adversarial", *SMALL], "opponent"),
+        (["model=ae", *SMALL, "trainer.precision=bf16-mixed"], "only full precision"),
+        (["model=stacked"], "only trainer=joint"),
+    ],
+)
+def test_what_gains_nothing_is_left_alone(tmp_path, words, said):
+    found, trainer = jobs(tmp_path, words, NUMBERS[:1])
+    assert said in unfit(found[0], trainer)
+
+
+def test_what_cannot_be_stacked_is_noticed(tmp_path):
+    found, trainer = jobs(tmp_path, ["model=contractive", "model/arch=mlp", *SMALL])
+    assert disagree(found, trainer)
+
+
+def test_a_run_that_fails_leaves_the_others_alone(tmp_path):
+    words = ["model=ae", *SMALL, "optimizer=sgd", "optimizer.lr=0.001"]
+    numbers = [["seed=0"], ["seed=1", "optimizer.lr=1e30"], ["seed=2"]]
+    fused, trainer = jobs(tmp_path / "fused", words, numbers)
+    first, bad, last = fit(fused, trainer, resume=False)
+    assert first is None
+    assert last is None
+    alone, trainer = jobs(tmp_path / "alone", words, numbers)
+    with pytest.raises(TrainingError) as error:
+        trainer.fit(alone[1], resume=False)
+    assert str(bad) == str(error.value)
+    for i in (0, 2):
+        trainer.fit(alone[i], resume=False)
+        same(fused[i].folder, alone[i].folder)
+
+
+def test_each_stops_early_by_itself(tmp_path):
+    words = ["model=ae", *SMALL, "optimizer=sgd", "trainer.patience=2", "schedule=constant"]
+    numbers = [["seed=0", "optimizer.lr=0.02"], ["seed=1", "optimizer.lr=0.001"], ["seed=2", "optimizer.lr=0.06"]]
+    fused, trainer = jobs(tmp_path / "fused", words, numbers, epochs=25)
+    assert fit(fused, trainer, resume=False) == [None] * 3
+    alone, _ = jobs(tmp_path / "alone", words, numbers, epochs=25)
+    lengths = set()
+    for one, other in zip(fused, alone, strict=True):
+        found, again = trainer.fit(other, resume=False), trainer.fit(one, resume=True)
+        same(one.folder, other.folder)
+        assert (again.best_epoch, again.epochs) == (found.best_epoch, found.epochs)
+        lengths.add(found.epochs)
+    assert len(lengths) > 1
+
+
+def sweep(tmp_path, name, *words):
+    """Folders of the jobs of a sweep, and what was said."""
+    told = here(tmp_path, "-m", f"sweep={name}", *words)
+    folder = tmp_path / "outputs" / "sweeps" / name
+    return told, {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")}
+
+
+def test_a_sweep_of_fused_jobs_is_the_same_sweep(tmp_path):
+    words = ["seed=0,1", "model.latent_dim=2,300", *SMALL[:2], "trainer.max_epochs=2", "pictures=[]"]
+    told, fused = sweep(tmp_path, "f", "sweep.fuse=true", *words)
+    assert told.code == 0, told.err
+    assert "sweep.fuse: 4 of 4 jobs trained as 2 models" in told.out
+    assert told.out.count("trained as one of 2") == 4
+    _, alone = sweep(tmp_path, "s", *words)
+    assert list(fused) == list(alone)
+    for name, folder in fused.items():
+        same(folder, alone[name])
+        one, other = (json.loads((f / "results.json").read_text()) for f in (folder, alone[name]))
+        assert set(one) == set(other)
+        assert one["test/se"] == pytest.approx(other["test/se"], rel=1e-5)
+        assert (one["fused"], other["fused"]) == (2, 1)
+    again, _ = sweep(tmp_path, "f", "sweep.fuse=true", *words)
+    assert again.out.count("complete already") == 4
+    assert "sweep.fuse" not in again.out.replace("sweep.fuse=True", "")
+
+
+def test_a_failed_job_is_told_once_and_what_cannot_be_fused_is_run(tmp_path):
+    words = ["optimizer=sgd", "optimizer.lr=1e-3,2e-3,1e30", "trainer=smoke", "trainer.progress=false", "pictures=[]"]
+    told, _ = sweep(tmp_path, "f", "sweep.fuse=true", "model.arch.hidden=[16]", *words)
+    assert told.code == 1
+    assert "2 of 3 jobs completed" in told.out
+    assert "loss is not finite at step" in told.out
+    told, _ = sweep(tmp_path, "b", "sweep.fuse=true", *words)
+    assert "sweep.fuse: 0 of 3 jobs trained as 0 models; 3 one by one (too large to gain" in told.out
+
+
+def test_killed_and_gone_on_with_it_is_the_same(tmp_path):
+    words = ["dataset=wine", "seed=0,1,2", *SMALL[:2], "trainer.max_epochs=400", "pictures=[]"]
+    line = ["-m", "sweep=k", "sweep.fuse=true", *words]
+    name = "dataset=wine,seed=0,model.arch.hidden=_16_,trainer.progress=false,trainer.max_epochs=400,pictures=_"
+    folder = tmp_path / "outputs" / "sweeps" / "k" / name
+    assert stopped(start(tmp_path, *line), signal.SIGKILL, folder, epochs=2).code == -signal.SIGKILL
+    told, fused = sweep(tmp_path, "k", "sweep.fuse=true", *words)
+    assert told.code == 0, told.err
+    assert "3 of 3 jobs trained as 1 model" in told.out
+    _, alone = sweep(tmp_path, "s", *words)
+    for name, path in fused.items():
+        same(path, alone[name])
+        assert len(metrics(path)) == 400
+
+
+def test_mistakes_are_told(tmp_path):
+    told = here(tmp_path, "-m", "sweep=f", "seed=0,1", "sweep.fuse=maybe")
+    assert told.code == 2
+    assert "sweep.fuse=maybe: must be true or false" in told.err
