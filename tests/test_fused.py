@@ -10,6 +10,7 @@ import torch
 from aerun.errors import TrainingError
 from aerun.trainer.base import Job
 from aerun.trainer.fused.fit import disagree, fit, unfit
+from aerun.trainer.fused.training import FusedTraining
 from tests.conftest import built, composed
 from tests.shell import here, metrics, start, stopped, timeless
 
@@ -48,7 +49,7 @@ def jobs(folder, words, numbers=NUMBERS, epochs=3):
         data = plan.dataset.load()
         plan.autoencoder.start_from(data.train.x)
         found.append(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder / str(i), config))
-        found[-1].folder.mkdir(parents=True)
+        found[-1].folder.mkdir(parents=True, exist_ok=True)
     return found, plan.trainer
 
 
@@ -175,19 +176,70 @@ def test_a_failed_job_is_told_once_and_what_cannot_be_fused_is_run(tmp_path):
     assert "sweep.fuse: 0 of 3 jobs trained as 0 models; 3 one by one (too large to gain" in told.out
 
 
-def test_killed_and_gone_on_with_it_is_the_same(tmp_path):
-    words = ["dataset=wine", "seed=0,1,2", *SMALL[:2], "trainer.max_epochs=400", "pictures=[]"]
-    line = ["-m", "sweep=k", "sweep.fuse=true", *words]
-    name = "dataset=wine,seed=0,model.arch.hidden=_16_,trainer.progress=false,trainer.max_epochs=400,pictures=_"
+class Pulled(Exception):
+    """The plug."""
+
+
+def pulled(begin, epoch):
+    """`begin` of an epoch, cut off at one."""
+
+    def beginning(training):
+        if training.current_epoch == epoch:
+            raise Pulled
+        begin(training)
+
+    return beginning
+
+
+def test_gone_on_with_from_its_checkpoints_it_is_the_same(tmp_path, monkeypatch):
+    words = ["model=vae", *SMALL, "trainer.patience=3"]
+    whole, trainer = jobs(tmp_path / "whole", words, epochs=6)
+    assert fit(whole, trainer, resume=False) == [None] * 3
+    cut, trainer = jobs(tmp_path / "cut", words, epochs=6)
+    monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 4))
+    monkeypatch.setattr("aerun.trainer.fused.files._SHARE", 1e9)  # writes after every epoch
+    with pytest.raises(Pulled):
+        fit(cut, trainer, resume=False)
+    monkeypatch.undo()
+    again, trainer = jobs(tmp_path / "cut", words, epochs=6)
+    assert fit(again, trainer, resume=True) == [None] * 3
+    for one, other in zip(whole, again, strict=True):
+        assert timeless(one.folder) == timeless(other.folder)
+        for name in ("best.ckpt", "last.ckpt"):
+            a, b = (torch.load(j.folder / "checkpoints" / name, weights_only=True)["state_dict"] for j in (one, other))
+            assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
+    words = ["model=vae", *SMALL]
+    whole, trainer = jobs(tmp_path / "whole", words, epochs=4)
+    fit(whole, trainer, resume=False)
+    monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 2))
+    monkeypatch.setattr("aerun.trainer.fused.files._SHARE", 1e9)
+    cut, trainer = jobs(tmp_path / "cut", words, epochs=4)
+    with pytest.raises(Pulled):
+        fit(cut, trainer, resume=False)
+    monkeypatch.undo()
+    again, trainer = jobs(tmp_path / "cut", words, epochs=4)
+    for one, other in zip(whole, again, strict=True):
+        trainer.fit(other, resume=True)
+        same(one.folder, other.folder)
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_is_the_same_sweep(tmp_path):
+    words = ["dataset=wine", "seed=0,1,2", *SMALL[:2], "trainer.max_epochs=300", "pictures=[]"]
+    name = "dataset=wine,seed=0,model.arch.hidden=_16_,trainer.progress=False,trainer.max_epochs=300,pictures=_"
     folder = tmp_path / "outputs" / "sweeps" / "k" / name
-    assert stopped(start(tmp_path, *line), signal.SIGKILL, folder, epochs=2).code == -signal.SIGKILL
-    told, fused = sweep(tmp_path, "k", "sweep.fuse=true", *words)
+    killed = stopped(start(tmp_path, "-m", "sweep=k", "sweep.fuse=true", *words), signal.SIGKILL, folder, epochs=1)
+    assert killed.code == -signal.SIGKILL
+    told, again = sweep(tmp_path, "k", "sweep.fuse=true", *words)
     assert told.code == 0, told.err
     assert "3 of 3 jobs trained as 1 model" in told.out
-    _, alone = sweep(tmp_path, "s", *words)
-    for name, path in fused.items():
-        same(path, alone[name])
-        assert len(metrics(path)) == 400
+    _, whole = sweep(tmp_path, "w", "sweep.fuse=true", *words)
+    assert len(whole) == 3
+    for name, path in whole.items():
+        assert timeless(path) == timeless(again[name])
 
 
 def test_mistakes_are_told(tmp_path):

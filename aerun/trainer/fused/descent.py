@@ -1,6 +1,7 @@
 """One optimizer over the stacked weights of several runs, each at its own settings."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import groupby
 from typing import Any
 
@@ -55,7 +56,7 @@ class Descent:
         self._slots.append((names, rows))
         for name, view in zip(names, views, strict=True):
             if name in state:
-                self.optimizer.state[view] = {k: v[rows].clone() if stacked(v) else v for k, v in state[name].items()}
+                self.optimizer.state[view] = {k: deepcopy(v[rows] if stacked(v) else v) for k, v in state[name].items()}
 
     def state(self) -> State:
         """What the optimizer remembers of all present runs."""
