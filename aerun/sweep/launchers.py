@@ -38,7 +38,7 @@ def not_found(path: str, there: Iterable[str]) -> str | None:
 
 
 def settings(cfg: DictConfig, jobs: int) -> list[str]:
-    """Overrides with which the chosen launcher does so many jobs (0: as many as a search draws).
+    """Overrides with which the chosen launcher does so many jobs.
 
     AerunError for a launcher that cannot work here.
     """
@@ -52,7 +52,7 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
             "hydra/launcher=submitit_local runs them on this one."
         )
     if kind in ("SlurmLauncher", "LocalLauncher"):
-        share = None if kind == "SlurmLauncher" else max(1, _cores() // max(1, jobs))
+        share = None if kind == "SlurmLauncher" else max(1, _cores() // jobs)
         threads = cfg.hydra.launcher.cpus_per_task or share
         if threads:
             os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # jobs inherit it
@@ -70,12 +70,18 @@ def fused(cfg: DictConfig) -> bool:
 
 
 def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
-    """Of a launcher whose jobs say nothing here: how many run at once and where to look. Empty for the others."""
+    """Of a launcher whose jobs say nothing here: how many run at once and where to look. Empty for the others.
+
+    jobs: 0 where a search draws them.
+    """
     at_once = {
         "LocalLauncher": f"all at once on {_cores()} cores",
         "SlurmLauncher": f"sent to Slurm, at most {cfg.hydra.launcher.get('array_parallelism')} at once",
     }.get(_kind(cfg))
-    return f"{jobs or 'drawn'} job{'s' * (jobs != 1)}, {at_once}; what they say is in {folder / '.submitit'}" if at_once else ""
+    if at_once is None:
+        return ""
+    which = f"{jobs} job{'s' * (jobs != 1)}, {at_once}" if jobs else "jobs as they are drawn"
+    return f"{which}; what they say is in {folder / '.submitit'}"
 
 
 @contextmanager

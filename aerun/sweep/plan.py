@@ -19,7 +19,7 @@ from aerun.errors import AerunError
 from aerun.sweep.fuse import train_fused
 from aerun.sweep.grid import Grid, keep, settle
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, settings
-from aerun.sweep.space import searches, space_of
+from aerun.sweep.space import searches, space_of, whole
 
 if TYPE_CHECKING:
     from aerun.sweep.study import Opened
@@ -66,7 +66,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
             raise AerunError(f"{' '.join(tasks)}: an empty grid: one of these has no value, such as range(3,3).")
     else:
         jobs = []
-    more = _launched(cfg, folder, len(jobs))
+    more = _launched(cfg, folder, max(1, len(jobs)))
     planned = {name_of(job): job for job in jobs}
     fuse = partial(train_fused, folder, planned, own) if fused(cfg) else None
     grid = keep(folder, Grid(command, planned), bool(cfg.sweep.extend))
@@ -89,8 +89,8 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     folder = _place(cfg, typed)
     if fused(cfg):
         raise AerunError("sweep.fuse=true: is for grids, whose jobs are known beforehand; a search draws them as it goes.")
-    more = _launched(cfg, folder, 0)
     space = space_of(cfg, tasks)
+    more = _launched(cfg, folder, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     study = studied(folder, cfg, space, hydra)
     rehearse(space, own)
     grid = settle(folder, Grid(command, {}, space.about()), bool(cfg.sweep.extend))
