@@ -26,7 +26,8 @@ class MemberFiles(Whole):
         self.rows: list[int] = []
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        members, runs = self.training.members, self.training.present()
+        members, runs, descent = self.training.members, self.training.present(), self.training.descent
+        state = descent.state()
         for row in self.rows:
             run = runs[row]
             if run.improved:
@@ -34,10 +35,9 @@ class MemberFiles(Whole):
                 super().save_checkpoint({**checkpoint, **_BARE, "epoch": run.best_epoch, "state_dict": held}, run.best_path)
                 run.improved = False
             own = members.hand_back(row)
-            descent = self.training.descent
             changed = {
                 "state_dict": weights(own),
-                "optimizer_states": [alone(run.job.optimizer, own, descent.state(), row, descent.lr(row))],
+                "optimizer_states": [alone(run.job.optimizer, own, state, row, descent.lr(row))],
                 "callbacks": run.callbacks(),
                 "seconds": run.seconds,
                 "ended": run.ended,
