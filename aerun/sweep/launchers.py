@@ -114,7 +114,7 @@ def _at_once(cfg: DictConfig) -> list[str]:
         return []
     if str(cfg.hydra.launcher._target_) != ONE_BY_ONE:
         raise AerunError(f"sweep.jobs={jobs}: is for the launcher that comes with aerun; yours has settings of its own.")
-    if find_spec("hydra_plugins.hydra_joblib_launcher") is None:
+    if any(find_spec(name) is None for name in ("hydra_plugins", "hydra_plugins.hydra_joblib_launcher")):
         raise AerunError(f"sweep.jobs={jobs}: {not_found('hydra/launcher/joblib', ())}")
     return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
 

@@ -27,10 +27,7 @@ class Streams:
 
     def seed(self, seeds: Sequence[int]) -> None:
         """Begin anew: run i as after `torch.manual_seed(seeds[i])`."""
-        self.states = []
-        for seed in seeds:
-            torch.manual_seed(seed)
-            self.states.append([g.get_state() for g in self.generators])
+        self.states = [[g.manual_seed(seed).get_state() for g in self.generators] for seed in seeds]
 
     def draw(self, number: int, function: Callable[[], Tensor]) -> Tensor:
         """What `function` draws from the stream of run `number`."""
