@@ -65,17 +65,20 @@ def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str:
     return f"[bold]{words}[/bold]" if best else words
 
 
-def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path) -> None:
+def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path, objective: str) -> None:
     """One row a job, best objective first, named by what differs; failures with their reasons."""
+    from aerun.sweep.figures import higher_is_better
+
     everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
     common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
     console = Console(width=None if Console().is_terminal else 120)
     total = len(finished) + len(failed)
     table = Table()
     table.add_column("job")
-    for column in ("objective", "SE / sample", "PCA", "model / PCA"):
+    for column in (objective, "SE / sample", "PCA", "model / PCA"):
         table.add_column(column, justify="right")
-    for typed, found in sorted(finished, key=lambda f: float(f[1]["objective"])):
+    sign = -1 if higher_is_better(objective) else 1
+    for typed, found in sorted(finished, key=lambda f: sign * float(f[1]["objective"])):
         model, baseline = found["test/se"], found["pca/se"]
         ratio = f"{model / baseline:.2f}" if not pca_is_exact(found) else "-"
         table.add_row(

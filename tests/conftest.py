@@ -1,7 +1,8 @@
 """What all tests share: configs composed as the command line would, and where the real data are."""
 
 import os
-from functools import partial
+from copy import deepcopy
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ torch.set_num_threads(1)  # the tests run in several processes
 
 def composed(*overrides):
     """A resolved config."""
+    return deepcopy(_composed(*overrides))
+
+
+@cache
+def _composed(*overrides):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return OmegaConf.to_container(compose("config", list(overrides)), resolve=True)

@@ -322,6 +322,7 @@ def test_paired_difference_in_closed_form():
     assert paired([0.1, 0.2], [0.1, 0.2]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_probe_has_its_baselines_and_no_more_labels_than_there_are(monkeypatch):
     monkeypatch.setattr(probe, "_DRAWS", 4)
     trained = fewer(untrained("model=ae", "model.latent_dim=16"), 30)
@@ -337,6 +338,7 @@ def test_probe_has_its_baselines_and_no_more_labels_than_there_are(monkeypatch):
     assert "4 draws" in outcome.note
 
 
+@pytest.mark.slow
 def test_probes_of_permuted_labels_are_at_chance(monkeypatch):
     """P40: labels that say nothing are not learned; nothing of the truth leaks into a draw."""
     monkeypatch.setattr(probe, "_DRAWS", 3)

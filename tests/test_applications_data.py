@@ -515,6 +515,7 @@ def test_gains_of_a_linear_decoder_are_the_lengths_of_its_atoms():
     assert torch.allclose(gains.float(), scale, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_finer_steps_cost_bits_and_keep_what_they_promise():
     trained = learned("model.latent_dim=8", steps=800)
     found = figures("compression", trained)["model"]

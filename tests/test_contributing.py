@@ -31,6 +31,7 @@ def typed(tmp_path):
     return lambda *more: outside(tmp_path, *args, *more, path=tmp_path / folder)
 
 
+@pytest.mark.slow
 def test_own_regularizer_is_trained_and_logged(typed, tmp_path):
     told = typed("hydra.run.dir=run")
     assert told.code == 0, told.err

@@ -62,6 +62,7 @@ def gone(pids):
     return False
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_model_of_one(alone, tmp_path):
     told = outside(tmp_path, *TWO, "hydra.run.dir=run")
     assert told.code == 0, told.err
@@ -104,6 +105,7 @@ def test_a_process_that_is_killed_ends_the_run_in_words(tmp_path):
     assert status(tmp_path / "run") == "failed"
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_every_process(tmp_path):
     told = here(tmp_path, "optimizer=sgd", "optimizer.lr=1e12", "trainer.devices=2", "hydra.run.dir=run")
     assert told.code == 1

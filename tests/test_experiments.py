@@ -317,7 +317,7 @@ def test_weights_are_those_of_the_run(tmp_path):
 # -- the experiments -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["E01", "E04"])
+@pytest.mark.parametrize("name", ["E01", pytest.param("E04", marks=pytest.mark.slow)])
 def test_fast_experiments_hold(tmp_path, monkeypatch, name):
     monkeypatch.delenv("AERUN_DATA", raising=False)
     told = here(tmp_path, "experiment", name, "--short")
@@ -325,7 +325,7 @@ def test_fast_experiments_hold(tmp_path, monkeypatch, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["E05", "E06", "E08A", "E08B", "E09", "E10", "E11", "E18"])
+@pytest.mark.parametrize("name", ["E05", "E06", "E08A", "E09", "E10", "E11", "E18"])
 def test_slower_experiments_hold(tmp_path, monkeypatch, name):
     monkeypatch.delenv("AERUN_DATA", raising=False)
     told = here(tmp_path, "experiment", name, "--short")

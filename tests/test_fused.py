@@ -37,6 +37,7 @@ MODELS = {
     "clipped sgd": ["model=ae", *SMALL, "optimizer=sgd", "optimizer.lr=1e-3", "trainer.gradient_clip=0.5"],
     "double": ["model=ae", *SMALL, "trainer.precision=64-true"],
 }
+FAST = ("ae", "vae", "dropout, layer norm", "sparse")
 NUMBERS = [["seed=0"], ["seed=1", "optimizer.lr=0.002"], ["seed=2", "optimizer.lr=0.002"]]
 
 
@@ -76,12 +77,13 @@ def compared(tmp_path, words, numbers):
             torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS])
 def test_each_is_what_it_would_be_alone(tmp_path, name):
     strengths = [[], ["reg.lambda=0.02"], []] if built(*MODELS[name]).autoencoder.terms else [[], [], []]
     compared(tmp_path, MODELS[name], [[*n, *s] for n, s in zip(NUMBERS, strengths, strict=True)])
 
 
+@pytest.mark.slow
 def test_each_draws_its_own_binary_pictures(tmp_path, mnist):
     root = f"dataset.root={os.environ['AERUN_DATA']}"
     words = ["model=vae", *SMALL, "dataset=mnist", "dataset.binarize=dynamic", "dataset.download=false", root]
@@ -240,6 +242,52 @@ def test_killed_and_started_again_it_is_the_same_sweep(tmp_path):
     assert len(whole) == 3
     for name, path in whole.items():
         assert timeless(path) == timeless(again[name])
+
+
+def test_one_that_is_no_number_in_validation_leaves_the_others_alone(tmp_path):
+    words = ["model=ae", *SMALL[:2], "trainer.limit_batches=1", "optimizer=sgd"]
+    numbers = [["optimizer.lr=1e-3"], ["optimizer.lr=1e30"], ["optimizer.lr=2e-3"]]
+    fused, trainer = jobs(tmp_path / "fused", words, numbers)
+    found = fit(fused, trainer, resume=False)
+    assert [e is None for e in found] == [True, False, True]
+    assert "loss is not finite" in str(found[1])
+    last = torch.load(fused[0].folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert all(v.isfinite().all() for v in last["state_dict"].values())
+    assert not (fused[1].folder / "checkpoints" / "last.ckpt").exists()
+
+
+def test_what_is_trained_is_not_trained_again(tmp_path):
+    """Stopped early, then interrupted before its test: the same command only tests it."""
+    words = [
+        "seed=0,1,2",
+        *SMALL,
+        "optimizer=sgd",
+        "optimizer.lr=0.06",
+        "schedule=constant",
+        "trainer.patience=1",
+        "pictures=[]",
+    ]
+    told, first = sweep(tmp_path, "e", "sweep.fuse=true", "trainer.max_epochs=30", *words)
+    assert told.code == 0, told.err
+    before = {name: json.loads((path / "results.json").read_text()) for name, path in first.items()}
+    for name, path in first.items():
+        (path / "results.json").write_text(json.dumps({**before[name], "status": "running"}))
+    told, again = sweep(tmp_path, "e", "sweep.fuse=true", "trainer.max_epochs=30", *words)
+    assert "sweep.fuse:" not in told.out
+    for name, path in again.items():
+        found = json.loads((path / "results.json").read_text())
+        assert [found[k] for k in ("epochs", "test/se")] == [before[name][k] for k in ("epochs", "test/se")]
+
+
+def test_tables_are_gone_on_with_too(tmp_path, monkeypatch):
+    words = ["dataset=wine", *SMALL]
+    monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 2))
+    cut, trainer = jobs(tmp_path, words)
+    with pytest.raises(Pulled):
+        fit(cut, trainer, resume=False)
+    monkeypatch.undo()
+    again, trainer = jobs(tmp_path, words)
+    assert fit(again, trainer, resume=True) == [None] * 3
 
 
 def test_mistakes_are_told(tmp_path):

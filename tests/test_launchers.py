@@ -137,17 +137,17 @@ def test_a_job_that_another_process_does_is_told(tmp_path):
 
 def _same_as_here(tmp_path, launcher):
     """A sweep with a job that fails: on this launcher and one by one; then again."""
-    words = ["-m", "sweep=s", "optimizer=sgd", "optimizer.lr=1e-2,1e30", "seed=0,1", *QUICK]
+    words = ["-m", "sweep=s", "optimizer=sgd", "optimizer.lr=1e-2,1e30", *QUICK]
     (tmp_path / "one").mkdir()
     here(tmp_path / "one", *words)
     told = outside(tmp_path, *words, *launcher)
     assert told.code == 1
-    assert "2 of 4 jobs completed" in told.out
-    assert told.out.count("loss is not finite") >= 2
+    assert "1 of 2 jobs completed" in told.out
+    assert told.out.count("loss is not finite") >= 1
     assert told.err == ""
     ours, theirs = (results(p / "outputs" / "sweeps" / "s") for p in (tmp_path, tmp_path / "one"))
     assert list(ours) == list(theirs)
-    assert len(ours) == 4
+    assert len(ours) == 2
     for name, found in ours.items():
         assert [found.get(k) for k in _OUTCOME] == [theirs[name].get(k) for k in _OUTCOME]
     before = {name: found.get("started") for name, found in ours.items() if found["status"] == "completed"}
@@ -163,14 +163,14 @@ def test_ray(tmp_path):
     """A cluster of two cores on this machine, started for the sweep."""
     pytest.importorskip(RAY, reason="pip install 'aerun[ray]'")
     told = _same_as_here(tmp_path, ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"])
-    assert told.out.count("complete already") == 2
+    assert told.out.count("complete already") == 1
 
 
 @pytest.mark.slow
 def test_submitit_local(tmp_path):
     pytest.importorskip(SUBMITIT)
     told = _same_as_here(tmp_path, ["hydra/launcher=submitit_local"])
-    assert "4 jobs, all at once on " in told.out
+    assert "2 jobs, all at once on " in told.out
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_slurm(tmp_path, slurm_here):
     settings = ["partition=gpu", "timeout_min=30", "gpus_per_node=1", "cpus_per_task=4", "mem_gb=8", "array_parallelism=2"]
     _same_as_here(tmp_path, ["hydra/launcher=submitit_slurm", *(f"hydra.launcher.{s}" for s in settings)])
     asked = (slurm_here / "1000.sbatch").read_text()
-    wanted = ("array=0-3%2", "partition=gpu", "time=30", "gpus-per-node=1", "cpus-per-task=4", "mem=8GB", "signal=USR2@120")
+    wanted = ("array=0-1%2", "partition=gpu", "time=30", "gpus-per-node=1", "cpus-per-task=4", "mem=8GB", "signal=USR2@120")
     for line in wanted:
         assert f"#SBATCH --{line}\n" in asked
 
@@ -260,6 +260,7 @@ def test_two_processes_share_a_sweep(tmp_path):
     assert told.out.count("complete already") == 6
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_readable_events(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -297,7 +297,7 @@ def test_a_learned_variance_needs_no_beta(digits):
     errors = {}
     for recipe in (("model=sigma_vae",), ("model=vae", "model/loss=mse")):
         torch.manual_seed(0)
-        model = descend(built(*recipe).autoencoder.double(), digits, steps=1000)
+        model = descend(built(*recipe, "model.arch.hidden=[64]").autoencoder.double(), digits, steps=1000)
         x = model.units(digits.test.x).double()
         errors[recipe[0]] = (model(x) - x).square().flatten(1).sum(1).mean().item()
     assert errors["model=sigma_vae"] < 1.2 < 4 < errors["model=vae"]

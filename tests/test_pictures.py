@@ -170,6 +170,7 @@ def test_pictures_change_nothing_else(tmp_path):
     assert not (tmp_path / "run_2" / "pictures").exists()
 
 
+@pytest.mark.slow
 def test_matplotlib_waits_until_a_chart_is_drawn():
     """Neither the command line nor building and judging a run imports it."""
     code = (

@@ -183,6 +183,7 @@ def test_hparams_tell_the_settings_and_the_end(run):
     assert found["session_end_info"].session_end_info.status == 1  # success
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_listed_too(work):
     """HParams needs the settings only: they are on disk from the first epoch on, whatever happens next."""
     folder = work / "killed"

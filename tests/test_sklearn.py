@@ -50,6 +50,7 @@ def test_any_recipe_by_name(settings):
     assert made.score(x) == pytest.approx(made.score_samples(x).mean())
 
 
+@pytest.mark.slow
 def test_pipelines_and_searches():
     x, y = load_wine(return_X_y=True)
     line = make_pipeline(Autoencoder(max_epochs=8, latent_dim=4), LogisticRegression())

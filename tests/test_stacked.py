@@ -55,6 +55,7 @@ def test_lower_layers_stay_and_the_unrolled_network_has_learned(digits):
     assert (model(x) - x).flatten(1).square().sum(1).mean() < 0.6 * (x - x.mean(0)).flatten(1).square().sum(1).mean()
 
 
+@pytest.mark.slow
 def test_pretraining_helps_a_deep_sigmoid_network(digits):
     """P42: at equal fine-tuning by plain descent the pretrained network learns and the random one stays at the mean."""
     found = {}

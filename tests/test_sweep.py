@@ -72,6 +72,7 @@ def test_what_failed_begins_anew_and_what_changed_too(first, tmp_path):
     assert json.loads((one / "results.json").read_text())["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_stopped_job_goes_on_from_its_checkpoint(tmp_path):
     line = ["-m", "sweep=s", "seed=0,1", "trainer.max_epochs=40", "pictures=[]"]
     folder = tmp_path / "outputs" / "sweeps" / "s" / "seed=0,trainer.max_epochs=40,pictures=_"
@@ -93,6 +94,14 @@ def test_a_failed_job_is_told_and_stops_no_other(tmp_path):
     assert "loss is not finite" in told.out
     bad = next(p for name, p in jobs(tmp_path / "outputs" / "sweeps" / "f").items() if "1e30" in name or "1e+30" in name)
     assert json.loads((bad / "results.json").read_text())["status"] == "failed"
+
+
+def test_the_best_comes_first_whichever_way_is_better(tmp_path):
+    told = here(tmp_path, "-m", "sweep=p", "objective=test/psnr", "model.latent_dim=1,16", "trainer.max_epochs=3", *QUICK[1:])
+    assert told.code == 0, told.err
+    rows = [line for line in told.out.splitlines() if line.startswith("│ model.latent_dim=")]
+    assert "test/psnr" in told.out
+    assert [row.split()[1] for row in rows] == ["model.latent_dim=16", "model.latent_dim=1"]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _grid(planned: Plan) -> int:
         if finished or failed:
             from aerun import show
 
-            show.sweep(finished, failed, _shown(folder.resolve()))
+            show.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
     return 1 if failed else 0
 
 

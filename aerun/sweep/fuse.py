@@ -6,11 +6,13 @@ any other.
 
 import json
 import logging
+import math
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +29,13 @@ log = logging.getLogger("aerun")
 _MOST = 64  # runs that are trained as one: more gain nothing, and take memory
 
 
-@dataclass
+@dataclass(frozen=True)
 class Candidate:
-    """A job that is not trained yet: its overrides, folder, settings, and how many steps its last checkpoint has seen."""
+    """A job: its overrides, folder and resolved settings."""
 
     typed: Sequence[str]
     path: Path
     config: dict[str, Any]
-    steps: int = 0
 
     @property
     def kind(self) -> str:
@@ -43,63 +44,105 @@ class Candidate:
         A number that is 0 switches something off, so it does not go with others.
         """
         rest = {k: v for k, v in self.config.items() if k not in ("seed", "optimizer", "reg")}
-        terms = {k: {**t, "weight": bool(t["weight"])} for k, t in (self.config["reg"]["terms"] or {}).items()}
+        terms = {k: {**t, "weight": bool(t.get("weight", 1.0))} for k, t in (self.config["reg"]["terms"] or {}).items()}
         optimizer = {k: v if isinstance(v, str) else bool(v) for k, v in self.config["optimizer"].items()}
-        return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"]), self.steps], sort_keys=True)
+        return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"])], sort_keys=True)
+
+    def steps(self) -> int | None:
+        """How many steps its last checkpoint has seen; None where it is trained already."""
+        left = state(self.path, self.config)
+        if left != RESUME:
+            return 0 if left == FRESH else None
+        from aerun.trainer.checkpoints import ended, read
+
+        found = read(self.path / "checkpoints" / "last.ckpt")
+        return None if ended(found, found["total"]) else int(found["steps"])
+
+
+@dataclass
+class Tally:
+    """What became of the jobs that were to be trained."""
+
+    fused: int = 0
+    models: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+
+    def words(self) -> str:
+        """In one line; empty where there was nothing to train."""
+        rest = self.left.total()
+        if not self.fused + rest:
+            return ""
+        what = f"{self.fused} of {self.fused + rest} jobs trained as {self.models} model{'s' * (self.models != 1)}"
+        return what + (f"; {rest} one by one ({'; '.join(self.left)})" if rest else "")
 
 
 def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> None:
     """Train what can be trained as one among these jobs (name of a folder -> overrides), and say so in one line."""
-    found = list(_candidates(folder, jobs, own))
     groups: dict[str, list[Candidate]] = {}
-    for one in found:
+    for one in _candidates(folder, jobs, own):
         groups.setdefault(one.kind, []).append(one)
-    fused, models, reasons = 0, 0, list[str]()
+    tally = Tally()
     for group in groups.values():
-        for first in range(0, len(group), _MOST):
-            count, reason = _together(group[first : first + _MOST])
-            fused, models = fused + count, models + bool(count)
-            reasons += [reason] * (not count)
-    if found:
-        rest = f"; {len(found) - fused} one by one ({'; '.join(dict.fromkeys(reasons))})" if fused < len(found) else ""
-        print(f"sweep.fuse: {fused} of {len(found)} jobs trained as {models} model{'s' * (models != 1)}{rest}", flush=True)
+        for number in range(parts := math.ceil(len(group) / _MOST)):
+            _claimed(group[number::parts], tally)
+    if words := tally.words():
+        print(f"sweep.fuse: {words}", flush=True)
 
 
 def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:
-    """The jobs that are to be trained. What is wrong with a job's command is left to the job to say."""
+    """What is wrong with a job's command is left to the job to say."""
+    from aerun.command.hydra_run import refuse_idle_lambda
+
     for name, typed in jobs.items():
         try:
-            one = Candidate(typed, folder.resolve() / name, resolved(config_of(typed, own)))
-            left = state(one.path, one.config)
-            if left == RESUME:
-                one.steps = _steps(one.path)
-            if left in (FRESH, RESUME) and one.kind:
+            config = resolved(config_of(typed, own))
+            refuse_idle_lambda(config, typed)
+            one = Candidate(typed, folder.resolve() / name, config)
+            if one.kind:
                 yield one
         except Exception as e:
             log.info("%s: %s", name, e)
 
 
-def _steps(path: Path) -> int:
-    from aerun.trainer.checkpoints import read
-
-    return int(read(path / "checkpoints" / "last.ckpt")["steps"])
-
-
-def _together(group: Sequence[Candidate]) -> tuple[int, str]:
-    """(number of jobs trained, why none)."""
-    if len(group) < 2:
-        return 0, "no other job differs from it in numbers alone"
+def _claimed(group: Sequence[Candidate], tally: Tally) -> None:
+    """Jobs of one kind, those of the same number of steps together; no other process is at work on them meanwhile."""
     with ExitStack() as locks:
-        mine = [one for one in group if locks.enter_context(alone(one.path))]
-        try:
-            jobs, settings = _jobs(mine)
-            reason = _refusal(jobs, settings)
-            return (0, reason) if reason else (_train(mine, jobs, settings), "")
-        except StoppedError:
-            raise
-        except Exception as e:  # whatever it is, each job alone will say it of itself
-            log.info("%s: %s", type(e).__name__, e, exc_info=True)
-            return 0, f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+        levels: dict[int, list[Candidate]] = {}
+        for one in group:
+            if not locks.enter_context(alone(one.path)):
+                tally.left["another process is at work on it"] += 1
+            elif (steps := one.steps()) is not None:
+                levels.setdefault(steps, []).append(one)
+        for steps, level in levels.items():
+            _together(level, steps, tally)
+
+
+def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:
+    try:
+        reason = "no other job differs from it in numbers alone" if len(group) < 2 else _refusal(group, steps)
+    except StoppedError:
+        raise
+    except Exception as e:  # whatever it is, each job alone will say it of itself
+        log.info("%s: %s", type(e).__name__, e, exc_info=True)
+        reason = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+    if reason:
+        tally.left[reason] += len(group)
+    else:
+        tally.fused, tally.models = tally.fused + len(group), tally.models + 1
+
+
+def _refusal(group: Sequence[Candidate], steps: int) -> str:
+    """Why they were not trained; empty where they were."""
+    from aerun.trainer.fused.fit import disagree, unfit
+
+    first, settings = _jobs(group[:1])
+    if reason := unfit(first[0], settings):
+        return reason
+    jobs, settings = _jobs(group)
+    if reason := disagree(jobs, settings):
+        return reason
+    _train(group, jobs, settings, steps)
+    return ""
 
 
 def _jobs(group: Sequence[Candidate]) -> tuple[list["Job"], "Trainer"]:
@@ -113,24 +156,17 @@ def _jobs(group: Sequence[Candidate]) -> tuple[list["Job"], "Trainer"]:
     jobs = []
     for plan, one in zip(plans, group, strict=True):
         plan.autoencoder.start_from(data.train.x)
-        title = f"{len(group)} jobs as one: " if one is group[0] else ""
-        jobs.append(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, one.path, one.config, title))
+        jobs.append(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, one.path, one.config))
     return jobs, plans[0].trainer
 
 
-def _refusal(jobs: Sequence["Job"], settings: "Trainer") -> str:
-    from aerun.trainer.fused.fit import disagree, unfit
-
-    return unfit(jobs[0], settings) or disagree(jobs, settings)
-
-
-def _train(group: Sequence[Candidate], jobs: Sequence["Job"], settings: "Trainer") -> int:
+def _train(group: Sequence[Candidate], jobs: Sequence["Job"], settings: "Trainer", steps: int) -> None:
     from aerun.trainer.fused.fit import fit
 
     started, folders = time.perf_counter(), [Folder(one.path) for one in group]
     before = [float(folder.read().get("seconds") or 0.0) for folder in folders]
     for one, folder in zip(group, folders, strict=True):
-        if not one.steps:
+        if not steps:
             clear(one.path)
         folder.open(one.config, job_command(one.typed))
 
@@ -138,7 +174,7 @@ def _train(group: Sequence[Candidate], jobs: Sequence["Job"], settings: "Trainer
         return (time.perf_counter() - started) / len(group)
 
     try:
-        errors = fit(jobs, settings, resume=group[0].steps > 0)
+        errors = fit(jobs, settings, resume=steps > 0)
     except StoppedError as e:
         for folder, spent in zip(folders, before, strict=True):
             folder.mark(str(e), seconds=spent + share())
@@ -147,7 +183,6 @@ def _train(group: Sequence[Candidate], jobs: Sequence["Job"], settings: "Trainer
         folder.mark("running", seconds=spent + share())
         if error is not None:
             folder.mark("failed", error=str(error), attempt=_attempt())
-    return len(group)
 
 
 def refused(path: Path) -> str:

@@ -26,6 +26,14 @@ def refuse_without_plugin() -> None:
         raise AerunError(f"search= needs {PLUGIN} {VERSION}, and {found} is installed: {install}")
 
 
+def refuse_sampler(name: str) -> None:
+    """AerunError for a sampler that cannot search here."""
+    if name == "grid":
+        raise AerunError("hydra/sweeper/sampler=grid: a grid is a sweep without search=: aerun -m KEY=A,B")
+    if name == "cmaes" and find_spec("cmaes") is None:
+        raise AerunError("hydra/sweeper/sampler=cmaes: needs a package of its own: pip install cmaes")
+
+
 def opened(url: str, folder: Path, directions: Sequence[str], asked: str | None) -> "Study":
     """The study of this folder's name, new or as it was. AerunError where the database cannot be opened. asked: as typed."""
     import optuna

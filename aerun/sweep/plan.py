@@ -19,11 +19,12 @@ from aerun.errors import AerunError
 from aerun.sweep.fuse import train_fused
 from aerun.sweep.grid import Grid, keep, settle
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, settings
-from aerun.sweep.space import searches, space_of, whole
+from aerun.sweep.space import refuse_choices, searches, space_of, whole
 
 if TYPE_CHECKING:
     from aerun.sweep.study import Opened
 
+_DRAWN = "sweep.fuse=true: is for grids, whose jobs are known beforehand; a search draws them as it goes."
 _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -35,6 +36,7 @@ class Plan:
     folder: Path
     grid: Grid
     overrides: list[str]
+    objective: str = "objective"  # the figure that ranks its jobs, where it is one for all
     fuse: Callable[[], None] | None = None
     study: AbstractContextManager["Opened"] | None = None
 
@@ -54,6 +56,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
             raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
         return None
     own = None if typed.config_dir is None else Path(typed.config_dir)
+    refuse_choices(tasks)
     if searched:
         return _searched(list(typed.overrides), tasks, own, command)
     parser = OverridesParser.create()
@@ -69,8 +72,17 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     more = _launched(cfg, folder, max(1, len(jobs)))
     planned = {name_of(job): job for job in jobs}
     fuse = partial(train_fused, folder, planned, own) if fused(cfg) else None
+    if fuse is not None and not jobs:
+        raise AerunError(_DRAWN)
     grid = keep(folder, Grid(command, planned), bool(cfg.sweep.extend))
-    return _told(Plan(folder, grid, more, fuse), cfg)
+    return _told(Plan(folder, grid, more, _ranking(cfg, jobs), fuse), cfg)
+
+
+def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
+    """The figure that is the objective of all jobs, the first of several; where they have different ones, `objective`."""
+    typed = {o for job in jobs for o in job if o.startswith("objective=")}
+    asked = "objective" if len(typed) > 1 else cfg.objective
+    return asked if isinstance(asked, str) else str(asked[0])
 
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
@@ -88,7 +100,7 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     refuse_wide_preset(cfg, fixed, own)
     folder = _place(cfg, typed)
     if fused(cfg):
-        raise AerunError("sweep.fuse=true: is for grids, whose jobs are known beforehand; a search draws them as it goes.")
+        raise AerunError(_DRAWN)
     space = space_of(cfg, tasks)
     more = _launched(cfg, folder, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     study = studied(folder, cfg, space, hydra)

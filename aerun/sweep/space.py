@@ -36,11 +36,26 @@ class Space:
 def searches(tasks: Sequence[str]) -> bool:
     """Is this the command line of a search? AerunError for settings of a search without one."""
     typed = [t for t in tasks if _root(t) == _GROUP]
+    if any(t in ("search=null", "search=") for t in typed):
+        raise AerunError("search=null: leave it out: a sweep without search= is a grid.")
     if any(_key(t) == _GROUP for t in typed):
         return True
     if typed:
         raise AerunError(f"{typed[0]}: belongs to a search: add search=lambda, search=bottleneck or search=own.")
     return False
+
+
+def refuse_choices(tasks: Sequence[str]) -> None:
+    """AerunError where several values are typed for what holds for the whole sweep."""
+    for one in OverridesParser.create().parse_overrides(list(tasks)):
+        line = str(one.input_line)
+        if one.is_sweep_override() and _root(line) in ("sweep", _GROUP) and _key(line) != _GROUP:
+            how = (
+                f": type {_key(line).removeprefix('search.space.')}=... itself"
+                if ".space." in line
+                else ", not one for each job"
+            )
+            raise AerunError(f"{line}: one value for the whole sweep{how}.")
 
 
 def space_of(cfg: DictConfig, tasks: Sequence[str]) -> Space:

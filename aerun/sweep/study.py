@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from aerun.errors import AerunError
 from aerun.sweep.figures import higher_is_better
 from aerun.sweep.job import alone
-from aerun.sweep.optuna import FILE, closed, distributions_of, opened, url_of
+from aerun.sweep.optuna import FILE, closed, distributions_of, opened, refuse_sampler, url_of
 from aerun.sweep.space import Space, whole
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def _directions(asked: Any, objectives: Sequence[str]) -> list[str]:
 
 def _refuse_typed(hydra: Sequence[str]) -> None:
     for word in hydra:
+        if word.lstrip("+").startswith("hydra/sweeper/sampler="):
+            refuse_sampler(word.partition("=")[2])
         key = word.lstrip("+").partition("=")[0].removeprefix("hydra.sweeper.")
         if word.lstrip("+").startswith("hydra.sweeper.") and key in (*_OURS, "study_name"):
             raise AerunError(f"{word}: with search= this is {_OURS.get(key, 'sweep=NAME')}.")

@@ -24,7 +24,7 @@ def read(path: Path, device: str = "meta") -> dict[str, Any]:
 
 def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
     """Did training come to its end here, which is after `total` steps or as early as `trainer.patience` said?"""
-    return bool(checkpoint["steps"] >= total or (checkpoint["ended"] and checkpoint["total"] == total))
+    return bool(checkpoint["steps"] >= total or (checkpoint.get("ended") and checkpoint["total"] == total))
 
 
 def best_of(where: Path, monitor: str) -> ModelCheckpoint:

@@ -64,11 +64,10 @@ class Saving(Callback):
         runs = training.present()
         last = trainer.current_epoch + 1 == trainer.max_epochs
         due = last or started >= self.next
-        self.files.rows = [row for row, run in enumerate(runs) if due or run.ended]
+        self.files.rows = [row for row, run in enumerate(runs) if (due or run.ended) and run.error is None]
         if self.files.rows:
             for row in self.files.rows:
-                runs[row].record.add(runs[row].rows)
-                runs[row].rows.clear()
+                runs[row].write_rows()
             trainer.save_checkpoint("members")
         if due:
             now = time.perf_counter()
@@ -113,7 +112,7 @@ def together(recipe: Recipe, autoencoder: Autoencoder, found: Sequence[dict[str,
     for index, name in enumerate(names):
         if index in first:
             held = {k: [f["state"][index][k] for f in found] for k in first[index]}
-            state[name] = {k: torch.stack(v) if stacked(v[0]) else v[0] for k, v in held.items()}
+            state[name] = {k: v[0] if k == "step" or v[0] is None else torch.stack(v) for k, v in held.items()}
     return state
 
 

@@ -107,6 +107,10 @@ def _run(training: FusedTraining, settings: Trainer, device: torch.device, resum
 
     first, files = training.runs[0], MemberFiles(training)
     _, val = batches(first.job, settings, device)
-    shown = [Progress(settings.max_epochs, len(training.batches), first.job.title)] if settings.progress else []
+    shown = (
+        [Progress(settings.max_epochs, len(training.batches), f"{len(training.runs)} jobs as one: ")]
+        if settings.progress
+        else []
+    )
     trainer = lightning(settings, device, [*shown, Saving(files)], files, first.job.folder)
     trainer.fit(training, training.batches, val, ckpt_path=first.last_path if resume else None, weights_only=True)

@@ -30,6 +30,12 @@ class Member:
         self.improved = self.ended = False
         self.error: Exception | None = None
 
+    def write_rows(self) -> None:
+        """Bring metrics.csv and the events up to date."""
+        if self.rows:
+            self.record.add(self.rows)
+            self.rows.clear()
+
     def callbacks(self) -> dict[str, Any]:
         """Their state, as a checkpoint holds it."""
         return {c.state_key: c.state_dict() for c in (self.best, self.patience) if c is not None}

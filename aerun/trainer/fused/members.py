@@ -92,7 +92,7 @@ class Members:
 
     def remember(self, row: int, held: Mapping[str, Tensor]) -> None:
         """Take over a run's best weights, in the names of a checkpoint's state_dict."""
-        for name in self.best:
+        for name in self.best.keys() & held.keys():  # a buffer that is not kept holds what it was made with
             self.best[name][row] = held[name]
 
     @torch.no_grad()

@@ -89,6 +89,7 @@ class FusedTraining(pl.LightningModule):
                 if run.ended:
                     run.record.finish()
                 elif run.error is not None:
+                    run.write_rows()
                     run.record.close()
             self._sums = self._sums[rows]
             self.descent.keep(rows)
