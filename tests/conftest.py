@@ -18,6 +18,11 @@ from aerun.paths import config_dir
 torch.set_num_threads(1)  # the tests run in several processes
 
 
+def pytest_collection_modifyitems(items):
+    """Many short tests last: at the end no process waits for another's long one."""
+    items.sort(key=lambda item: "test_pairs.py" in item.nodeid)
+
+
 def composed(*overrides):
     """A resolved config."""
     return deepcopy(_composed(*overrides))

@@ -101,6 +101,7 @@ FITS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "overrides"), FITS, ids=[" ".join((n, *o)) for n, o in FITS])
 def test_all_kinds_of_data_and_codes_have_finite_figures(name, overrides):
     outcome, _ = ask(name, untrained(*overrides))
@@ -112,6 +113,7 @@ def test_all_kinds_of_data_and_codes_have_finite_figures(name, overrides):
     assert len(outcome.figures) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MINE)
 def test_same_seed_same_figures(name):
     asked = {

@@ -88,6 +88,7 @@ def test_unknown_figures_are_named(text, words):
 # -- files ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "run"), RUNS)
 def test_every_run_composes_and_builds(name, run):
     built(*EXPERIMENTS[name].runs[run].overrides)

@@ -149,6 +149,7 @@ def sweep(tmp_path, name, *words):
     return told, {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")}
 
 
+@pytest.mark.slow
 def test_a_sweep_of_fused_jobs_is_the_same_sweep(tmp_path):
     words = ["seed=0,1", "model.latent_dim=2,300", *SMALL[:2], "trainer.max_epochs=2", "pictures=[]"]
     told, fused = sweep(tmp_path, "f", "sweep.fuse=true", *words)

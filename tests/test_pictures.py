@@ -58,6 +58,7 @@ def fitting(*overrides):
     return pictures.chosen(["all"], plan.autoencoder, plan.dataset)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", MODELS.values(), ids=MODELS)
 def test_every_picture_that_fits_is_drawn(overrides, tmp_path):
     """Whatever the kind of data or code: bytes of a picture that is not blank, or files for the Projector."""

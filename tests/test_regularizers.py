@@ -164,6 +164,7 @@ def spread(model, x):
     return ((moved - z).norm(dim=1).mean() / z.var(0).sum().sqrt()).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 def test_contraction_is_real_and_gaming_is_visible(digits, tied):
     """P19: noise-to-spread falls by 30 % (untied at lambda 0.1, tied at 1); untied, the decoder grows against the encoder."""

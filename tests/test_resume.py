@@ -62,7 +62,10 @@ def short(tmp_path):
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("signum", SIGNALS, ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "signum",
+    [pytest.param(s, marks=[] if s == signal.SIGKILL else [pytest.mark.slow], id=s.name) for s in SIGNALS],
+)
 def test_stopped_and_resumed_is_the_same_run(whole, tmp_path, signum):
     code, word = SIGNALS[signum]
     folder = tmp_path / "run"

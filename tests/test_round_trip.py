@@ -99,6 +99,7 @@ def rows(x):
     return flat[np.lexsort(flat.T.round(3))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_what_is_written_is_trained_on_and_comes_back(tmp_path, name):
     kind, write, written, settings = KINDS[name]

@@ -56,6 +56,7 @@ def first(done, tmp_path):
     return tmp_path / "outputs" / "sweeps" / "s"
 
 
+@pytest.mark.slow
 def test_trials_are_those_of_the_whole_study(first, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in first.glob("*/results.json")}
     told = here(tmp_path, *LAMBDA, "search.trials=3")

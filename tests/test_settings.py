@@ -116,6 +116,7 @@ def plain(overrides):
     return fingerprint(overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("room", "option", "key"), ALL, ids=lambda x: x)
 def test_every_setting_changes_the_result(room, option, key):
     place = f"reg.terms.{option}.{key}" if room == "regularizer" else f"model.{room}.{key}"
@@ -133,6 +134,7 @@ def test_every_setting_changes_the_result(room, option, key):
 TERMS = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml") if p.stem != "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TERMS)
 def test_a_term_of_no_weight_is_the_plain_autoencoder_bit_for_bit_and_a_large_one_is_not(kind):
     own = [o for o in BASE["regularizer"].get(kind, []) if o.startswith("model")]

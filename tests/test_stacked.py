@@ -102,6 +102,7 @@ SHORT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["layer_1", "layer_2", "fine-tuning"])
 def test_resumed_inside_any_phase_equals_straight(tmp_path, monkeypatch, stop):
     """A run stopped in the middle of a phase ends with the same figures, bit for bit."""

@@ -343,6 +343,7 @@ def test_any_labelled_set_can_be_held_to_it(digits):
 # -- own units -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prepare", ["standardize", "robust", "minmax", "none"])
 def test_a_run_reads_back_in_own_units(tmp_path, prepare):
     path = write(tmp_path / "t.csv", lines())
