@@ -471,6 +471,7 @@ FITS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", FITS, ids=lambda o: " ".join(o[:2]))
 def test_every_kind_of_code_and_of_data_is_judged(overrides, monkeypatch):
     for module, name in ((probe, "_DRAWS"), (clustering, "_DRAWS")):

@@ -346,6 +346,7 @@ def test_what_needs_all_samples_at_once_is_refused_where_they_do_not_fit(tmp_pat
         array(saved(tmp_path, TABLE), f"dataset.cache={tmp_path}", "dataset.memory=1e-7", "dataset.prepare=minmax")
 
 
+@pytest.mark.slow
 def test_a_run_from_disk_is_a_run_from_memory(tmp_path):
     saved(tmp_path, TABLE)
     for name, more in (("a", ()), ("b", ("dataset.memory=1e-7", "dataset.cache=cache"))):

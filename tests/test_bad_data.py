@@ -188,6 +188,7 @@ def type_in(tmp_path, kind, files, settings):
     return here(tmp_path, *asked(kind, settings), "trainer=smoke")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_refused_in_one_line(tmp_path, case):
     kind, files, settings, words = CASES[case]

@@ -193,6 +193,7 @@ def test_more_held_out_than_there_is(refuse, tmp_path):
     refuse("dataset=mnist dataset.root=few", ["dataset.val=5000", "30"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unknown key", "kl on a vector code", "folder below a file"])
 def test_refused_as_a_process(tmp_path, name):
     """The same from outside: nothing else reaches stderr, not even as the interpreter ends."""

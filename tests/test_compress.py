@@ -37,6 +37,7 @@ def trained(work, name, *more, **settings):
     return aerun.load(work / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["whole", "grid", "codebook"])
 def test_whole_numbers_come_back_as_they_are_reconstructed(work, name):
     """P: decompress(compress(x)) = reconstruct(x), bit by bit, by the command and from Python."""

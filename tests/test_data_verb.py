@@ -341,6 +341,7 @@ def test_help_needs_nothing(tmp_path):
     assert "example: aerun data dataset=images" in " ".join(told.out.split())
 
 
+@pytest.mark.slow
 def test_lightning_is_not_imported(tmp_path):
     """Half of a run's start is Lightning."""
     code = "import sys; from aerun.command.data import run; run([]); assert 'pytorch_lightning' not in sys.modules"

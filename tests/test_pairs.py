@@ -25,7 +25,6 @@ def pairs(first, second):
 
 PARTS = [pair for a, b in combinations(ROOMS, 2) for pair in pairs(a, b)]
 RECIPES = [pair for room in (*ROOMS, "trainer", "optimizer") for pair in pairs("model", room)]
-RECIPES += [pair for room in ROOMS for pair in pairs("trainer", room)]
 
 
 @cache

@@ -123,6 +123,7 @@ def test_a_point_of_several_seeds_is_their_mean(tmp_path):
     assert all(len(row[0]) < 12 for row in rows(table))
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_no_lost_study(tmp_path):
     line = ["-m", "sweep=f", "search=own", "search.trials=6", "optimizer=sgd", "optimizer.lr=1e30,1e-3", *QUICK]
     told = here(tmp_path, *line)

@@ -325,6 +325,7 @@ def test_what_the_training_rows_say_is_told(tmp_path, caplog):
 # -- a run, and what is refused ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["long.csv", "s.ts", "dir"])
 def test_a_run_on_series_of_ones_own(tmp_path, name):
     layouts(tmp_path)

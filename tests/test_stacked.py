@@ -70,6 +70,7 @@ def test_pretraining_helps_a_deep_sigmoid_network(digits):
     assert found[True] < 0.5 * found[False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [[], ["model/corruption=masking"], ["model/arch=mlp", "model.arch.norm=batch"], ["model=ae"]])
 def test_every_phase_is_logged_and_kept(tmp_path, extra):
     told = here(

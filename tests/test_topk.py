@@ -223,8 +223,7 @@ def test_a_planted_dictionary_is_found_again():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("scope", ["sample", "batch"])
+@pytest.mark.parametrize(("scope", "seed"), [("sample", 1), ("batch", 2)])
 def test_a_planted_dictionary_is_found_again_by_either_scope(scope, seed):
     cosines, z = planted_recovery(f"model.bottleneck.scope={scope}", f"dataset.seed={seed}", seed=seed, steps=2000)
     assert cosines.mean() > 0.95

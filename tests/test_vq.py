@@ -219,6 +219,7 @@ def test_contractive_is_refused_on_a_discrete_code():
         built("model/bottleneck=vq", "regularizer=contractive")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["vector", "spatial"])
 def test_training_on_digits_uses_many_codes(digits, code):
     """It learns: far below the mean's error with a few bits, and the codebook is in use."""
