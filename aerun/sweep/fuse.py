@@ -22,6 +22,8 @@ from aerun.folder import Folder
 from aerun.sweep.job import FRESH, RESUME, alone, clear, state
 
 if TYPE_CHECKING:
+    from aerun.build import Plan
+    from aerun.dataset.base import Data
     from aerun.trainer.base import Job, Trainer
 
 log = logging.getLogger("aerun")
@@ -133,31 +135,28 @@ def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:
 
 def _refusal(group: Sequence[Candidate], steps: int) -> str:
     """Why they were not trained; empty where they were."""
-    from aerun.trainer.fused.fit import disagree, unfit
-
-    first, settings = _jobs(group[:1])
-    if reason := unfit(first[0], settings):
-        return reason
-    jobs, settings = _jobs(group)
-    if reason := disagree(jobs, settings):
-        return reason
-    _train(group, jobs, settings, steps)
-    return ""
-
-
-def _jobs(group: Sequence[Candidate]) -> tuple[list["Job"], "Trainer"]:
     from aerun.build import build
     from aerun.compose import option
     from aerun.dataset.base import verified
+    from aerun.trainer.fused.fit import disagree, unfit
+
+    first = build(group[0].config)
+    data = verified(first.dataset.load(), first.facts, option(first.dataset))
+    if reason := unfit(_job(first, data, group[0]), first.trainer):
+        return reason
+    jobs = [_job(plan, data, one) for plan, one in zip([first, *(build(g.config) for g in group[1:])], group, strict=True)]
+    for job in jobs:
+        job.autoencoder.start_from(data.train.x)
+    if reason := disagree(jobs, first.trainer):
+        return reason
+    _train(group, jobs, first.trainer, steps)
+    return ""
+
+
+def _job(plan: "Plan", data: "Data", one: Candidate) -> "Job":
     from aerun.trainer.base import Job
 
-    plans = [build(one.config) for one in group]
-    data = verified(plans[0].dataset.load(), plans[0].facts, option(plans[0].dataset))
-    jobs = []
-    for plan, one in zip(plans, group, strict=True):
-        plan.autoencoder.start_from(data.train.x)
-        jobs.append(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, one.path, one.config))
-    return jobs, plans[0].trainer
+    return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, one.path, one.config)
 
 
 def _train(group: Sequence[Candidate], jobs: Sequence["Job"], settings: "Trainer", steps: int) -> None:

@@ -79,6 +79,6 @@ def distributions_of(space: Space) -> dict[str, Any]:
     for key, text in space.drawn.items():
         try:
             found |= create_params_from_overrides([f"{key}={text}"])[0]
-        except (ValueError, AssertionError, NotImplementedError) as e:
+        except (ValueError, AssertionError, NotImplementedError) as e:  # the plugin asserts what it does not take
             raise AerunError(f"{key}={text}: nothing that can be drawn from: {str(e).splitlines()[0]}") from e
     return found

@@ -44,6 +44,6 @@ class Together:
             last = min(first + self.alone.per_call, steps)
             yield [order[:, step * size : (step + 1) * size] for step in range(first, last)]
 
-    def samples(self, index: Tensor) -> Tensor:
-        """Stored samples (A, B, *S) at these indices (A, B)."""
-        return self.alone.x.index_select(0, index.flatten()).unflatten(0, index.shape)
+    def samples(self, index: Tensor, units: Callable[[Tensor], Tensor]) -> Tensor:
+        """Samples (A, B, *S) at these indices (A, B). units: of a model, which all of them share."""
+        return units(self.alone.x.index_select(0, index.flatten())).unflatten(0, index.shape)

@@ -11,7 +11,7 @@ from aerun.parts import weights
 from aerun.quiet import quiet_lightning
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Job, Trainer, has_batch_norm
-from aerun.trainer.batches import mix
+from aerun.trainer.batches import Batches, mix
 from aerun.trainer.checkpoints import read
 from aerun.trainer.fit import batches, device_of, lightning
 from aerun.trainer.fused.agreement import disagreement
@@ -52,8 +52,7 @@ def disagree(jobs: Sequence[Job], settings: Trainer) -> str:
     _ready(jobs, settings, device)
     members = Members([job.autoencoder for job in jobs], Streams(device))
     calls = Together(batches(jobs[0], settings, device)[0], lambda: [job.seed for job in jobs])
-    first = calls.samples(next(iter(calls))[0])
-    x = jobs[0].autoencoder.units(first.flatten(0, 1)).unflatten(0, first.shape[:2])
+    x = calls.samples(next(iter(calls))[0], jobs[0].autoencoder.units)
     return disagreement(members, x, [mix(job.seed, 0, 0) for job in jobs])
 
 
@@ -75,15 +74,15 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
     for run, checkpoint in zip(runs, held, strict=False):
         load(run.job.autoencoder, checkpoint["state_dict"])
         run.restore(checkpoint)
-    training = _training(runs, settings, device)
-    for run, row in zip(runs, range(len(held)), strict=False):
+    training, val = _training(runs, settings, device)
+    for row, run in enumerate(runs if held else []):
         best = read(run.best_path, "cpu")
         training.members.remember(row, {k: v.to(device) for k, v in best["state_dict"].items()})
         run.best_epoch = int(best["epoch"])
     if held:
         states = [checkpoint["optimizer_states"][0] for checkpoint in held]
         training.descent.place(together(runs[0].job.optimizer, runs[0].job.autoencoder, states))
-    _run(training, settings, device, resume)
+    _run(training, val, settings, device, resume)
     errors = {id(run.job): run.error for run in runs}
     return [errors[id(job)] for job in jobs]
 
@@ -94,19 +93,19 @@ def _ready(jobs: Sequence[Job], settings: Trainer, device: torch.device) -> None
     log.info("%s", choose(settings.backend, jobs[0].autoencoder, settings.batch_size, device))
 
 
-def _training(runs: list[Member], settings: Trainer, device: torch.device) -> FusedTraining:
+def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tuple[FusedTraining, Batches]:
+    """What Lightning trains, and the batches that it is validated on."""
     members = Members([run.job.autoencoder for run in runs], Streams(device))
-    alone, _ = batches(runs[0].job, settings, device)
+    alone, val = batches(runs[0].job, settings, device)
     calls = Together(alone, lambda: [runs[n].job.seed for n in members.numbers])
     descent = Descent(members, [run.job.optimizer for run in runs])
-    return FusedTraining(descent, runs, calls, alone.steps * settings.max_epochs, settings.gradient_clip)
+    return FusedTraining(descent, runs, calls, alone.steps * settings.max_epochs, settings.gradient_clip), val
 
 
-def _run(training: FusedTraining, settings: Trainer, device: torch.device, resume: bool) -> None:
+def _run(training: FusedTraining, val: Batches, settings: Trainer, device: torch.device, resume: bool) -> None:
     from aerun.trainer.progress import Progress
 
     first, files = training.runs[0], MemberFiles(training)
-    _, val = batches(first.job, settings, device)
     shown = (
         [Progress(settings.max_epochs, len(training.batches), f"{len(training.runs)} jobs as one: ")]
         if settings.progress

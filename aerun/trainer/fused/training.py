@@ -59,8 +59,7 @@ class FusedTraining(pl.LightningModule):
     def training_step(self, call: list[Tensor], index: int) -> None:
         optimizer, rows, sizes = self.optimizers(), list[Tensor](), list[int]()
         for left, drawn in zip(reversed(range(len(call))), call, strict=True):
-            stored = self.batches.samples(drawn)
-            x = self.template.units(stored.flatten(0, 1)).unflatten(0, drawn.shape)
+            x = self.batches.samples(drawn, self.template.units)
             self.descent.pace(self.schedule.factor(self.steps, self.total))
             losses, parts = self.members.objective(x, self.steps / self.total)
             self.descent.gradients(losses, self.clip)
