@@ -15,10 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from aerun.use.model import Model
+from aerun.core.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from aerun.inference.model import Model
+
 __all__ = ["Model", "__version__", "load", "train"]
 
 
@@ -27,7 +28,7 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "
 
     weights: `best` or `last`. trust: modules, beside aerun's own, whose classes may be built. AerunError says what is wrong.
     """
-    from aerun.use.loading import load
+    from aerun.inference.loading import load
 
     return load(run, weights, trust)
 
@@ -37,16 +38,16 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
 
     settings: the same by keyword, `__` for a dot: `model="sparse", model__latent_dim=8, seed=1`. x: samples in memory (n, D),
     (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
-    what to read. folder: of the run; as on the command line if None. Errors: aerun.errors.AerunError and TrainingError.
+    what to read. folder: of the run; as on the command line if None. Errors: aerun.core.errors.AerunError and TrainingError.
     """
-    from aerun.use.training import train
+    from aerun.api import train
 
     return train(*overrides, x=x, folder=folder, **settings)
 
 
 def __getattr__(name: str) -> Any:
     if name == "Model":  # torch is imported when it is first needed
-        from aerun.use.model import Model
+        from aerun.inference.model import Model
 
         return Model
     raise AttributeError(f"module 'aerun' has no attribute '{name}'")

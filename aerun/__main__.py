@@ -4,20 +4,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from aerun.use.verbs import VERBS as USE
-
-VERBS = {
-    "resume": "continue an interrupted run from its folder",
-    "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
-    **{name: verb.line for name, verb in USE.items()},
-    "export": "a trained model as one file: ONNX, torch.export, safetensors",
-    "show": "what a run is, in one screen",
-    "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
-    "compare": "runs side by side: only what differs, mean and deviation over seeds, the best two held against each other",
-    "report": "a sweep as one page: what was asked, what came out, how sure it is",
-    "board": "look at the runs in TensorBoard",
-    "experiment": "run what must hold, and print it against what was obtained",
-}
+from aerun.command import VERBS
+from aerun.inference.verbs import VERBS as USE
 
 
 def main() -> None:
@@ -35,7 +23,7 @@ def _run(argv: list[str]) -> int:
         argv = argv[1:]
     word = argv[0] if argv else ""
     if word in ("--version", "-V", "version"):
-        from aerun import __version__
+        from aerun.core.version import __version__
 
         print(f"aerun {__version__}")
         return 0
@@ -46,7 +34,7 @@ def _run(argv: list[str]) -> int:
     if word in VERBS:
         return _told(lambda: _verb(word, argv[1:]))
     if word and "=" not in word and word[0] not in "-+~":
-        from aerun.errors import nearest
+        from aerun.core.errors import nearest
 
         sys.stderr.write(
             f"aerun: error: no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).\n"
@@ -72,14 +60,14 @@ def _verb(word: str, argv: list[str]) -> int:
 
 
 def _hydra() -> int:
-    from aerun.command.hydra_run import run
+    from aerun.command.train import run
 
     return run()
 
 
 def _told(action: Callable[[], int]) -> int:
     """Run; turn what goes wrong into one or two lines on stderr and an exit code."""
-    from aerun.errors import AerunError, StoppedError, TrainingError
+    from aerun.core.errors import AerunError, StoppedError, TrainingError
 
     full = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing; the words are ours
@@ -96,7 +84,7 @@ def _told(action: Callable[[], int]) -> int:
     except Exception as e:
         if full:
             raise
-        from aerun.command.explain import explain
+        from aerun.settings.explain import explain
 
         code, words = explain(e, (AerunError, TrainingError))
         sys.stderr.write(f"aerun: error: {words}\n")

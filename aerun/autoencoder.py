@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 
 from aerun.compose import Composition, option
-from aerun.dataset.mapped import some
-from aerun.facts import Facts, spread
+from aerun.core.facts import Facts, spread
+from aerun.dataset.storage.mapped import some
 from aerun.parts import Opposed, Part, Term
 from aerun.preparation.base import Preparation
 from aerun.vocabulary import Pass, call

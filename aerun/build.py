@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from aerun.autoencoder import Autoencoder
-from aerun.checks import fits, integer, known, number, spoken, table, within
 from aerun.compose import Composition, check
+from aerun.core.checks import fits, integer, known, number, spoken, table, within
+from aerun.core.errors import AerunError, nearest
+from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
-from aerun.errors import AerunError, nearest
 from aerun.evaluate.reconstruction import FIGURES
-from aerun.facts import Facts
 from aerun.parts import Term
 from aerun.preparation.base import Preparation
 from aerun.schedule.base import Schedule
@@ -108,7 +108,7 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
     """Weights of another run, and what is frozen. `trusted` is given where a run's folder is read, to go on with it."""
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
-    from aerun.use.warm import begin
+    from aerun.runs.warm_start import begin
 
     return begin(autoencoder, settings, again=trusted is not None)
 

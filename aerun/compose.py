@@ -12,10 +12,10 @@ from importlib import import_module
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.core.paths import config_dir
 from aerun.parts import Arch, Bottleneck, Corruption, Loss, Part, Regularizer, Term
-from aerun.paths import config_dir
 from aerun.vocabulary import ALWAYS
 
 ROOMS = {

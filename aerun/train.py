@@ -12,20 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aerun import show
 from aerun.build import Plan, build
 from aerun.compose import option
+from aerun.core.errors import StoppedError, TrainingError
 from aerun.dataset.base import verified
-from aerun.draw import album
-from aerun.errors import StoppedError, TrainingError
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
-from aerun.folder import Folder
+from aerun.pictures import album
 from aerun.preparation.stored import plain
+from aerun.report import terminal
+from aerun.runs import reference
+from aerun.runs.folder import Folder
 from aerun.trained import Trained
 from aerun.trainer.base import Job
-from aerun.use import known
 
 log = logging.getLogger("aerun")
 
@@ -92,11 +92,11 @@ def _fit_and_test(plan: Plan, job: Job, folder: Folder, cfg: Mapping[str, Any], 
     told = [] if plan.trainer.limit_batches else health.warnings(model, found)  # a few batches prove nothing
     for warning in (*health.scale_shift(model, growth), *told):
         log.warning(warning)
-    known.write(trained, folder.path)
+    reference.write(trained, folder.path)
     drawn = time.perf_counter()
     album.draw_all(plan.pictures, trained, folder.path)
     drawn = time.perf_counter() - drawn
-    applied = ask_all(plan.evaluate, trained, show.application)
+    applied = ask_all(plan.evaluate, trained, terminal.application)
     if applied:
         to_board(folder.path, applied, plan.trainer.max_epochs)
     return {

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Data, Dataset, Split
-from aerun.evaluate.pca import Pca, fit
-from aerun.facts import spread
-from aerun.trainer.batches import rows_that_fit
+from aerun.core.facts import spread
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data, Split
+from aerun.metrics.pca import Pca, fit
 
 
 @dataclass(frozen=True)

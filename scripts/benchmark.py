@@ -27,8 +27,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from aerun.build import build
-from aerun.dataset.base import Data, Split
-from aerun.paths import config_dir
+from aerun.core.paths import config_dir
+from aerun.dataset.splits import Data, Split
 from aerun.trainer.backend import keep_freed_memory
 from aerun.trainer.base import Job
 from aerun.trainer.turns import Turn

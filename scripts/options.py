@@ -5,8 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-from aerun.command.catalog import catalog
-from aerun.paths import config_dir
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import catalog
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- options:begin -->", "<!-- options:end -->"

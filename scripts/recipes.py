@@ -16,8 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from aerun.command.catalog import catalog
-from aerun.paths import config_dir
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import catalog
 
 SEEDS = (0, 1, 2)
 _LINE = re.compile(r"^# (?P<command>aerun .*)\n# test/se (?P<se>\S+) \+- (?P<sd>\S+), PCA \S+ \(.*\)$", re.MULTILINE)

@@ -1,7 +1,7 @@
 """Do all recipes still give the same figures? `python scripts/same_results.py COMMIT [RECIPE ...] [--epochs N]`.
 
-Every recipe is trained at seed 0 by the code of COMMIT and by the code as it stands, each in a process of its own, and every figure
-of metrics.csv and results.json is compared to its last digit; times and versions are left out. Exit code 1 where one differs.
+Every recipe is trained at seed 0 by the code of COMMIT and by the code as it stands, each in a process of its own, and every
+figure of metrics.csv and results.json is compared to its last digit; times and versions are left out. Exit code 1: one differs.
 """
 
 import argparse

@@ -53,11 +53,11 @@ class Watch(threading.Thread):
 
 def child(overrides: list[str]) -> None:
     """One training; prints what it measured as JSON."""
-    from aerun.dataset.mapped import give_back
+    from aerun.core.memory import trim_heap
 
     logging.disable()
     trained("trainer=smoke")  # libraries take their memory now
-    give_back()  # what they have freed, so that it is not used again unseen
+    trim_heap()  # what they have freed, so that it is not used again unseen
     forget_peak()
     before, anonymous, watch = resident("VmRSS"), resident("RssAnon"), Watch()
     watch.start()

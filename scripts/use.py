@@ -22,8 +22,8 @@ import torch
 
 import aerun
 from aerun.command.use import run
-from aerun.dataset.idx_file import samples_of
-from aerun.use.model import Model
+from aerun.formats.idx import samples_of
+from aerun.inference.model import Model
 
 FILES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 TARGETS = {"encode": 0.8, "start": 4.0, "ONNX": 2.0}
@@ -109,7 +109,7 @@ def _row(model: Model) -> float:
     """Milliseconds, the median of 500."""
     import onnxruntime
 
-    from aerun.use.export import export
+    from aerun.inference.export import export
 
     path = model.folder.path / "model.onnx"
     export(model, path, None)

@@ -11,9 +11,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-import aerun.command.hydra_run  # noqa: F401 - registers the resolvers that config.yaml uses
+import aerun.command.train  # noqa: F401 - registers the resolvers that config.yaml uses
 from aerun.build import build
-from aerun.paths import config_dir
+from aerun.core.paths import config_dir
 
 torch.set_num_threads(1)  # the tests run in several processes
 

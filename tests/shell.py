@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hydra.core.global_hydra import GlobalHydra
 
 from aerun.__main__ import main
-from aerun.command import hydra_run
+from aerun.command import train
 
 _LOGGERS = ("", "aerun")
 
@@ -87,17 +87,17 @@ def _lines(path: Path) -> list[str]:
 @contextlib.contextmanager
 def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
     """Everything that the command changes of its process: directory, arguments, signals, logging, Hydra."""
-    before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), hydra_run._failures
+    before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), train._failures
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
     logs = [(logger, list(logger.handlers), logger.level) for logger in map(logging.getLogger, _LOGGERS)]
     os.chdir(cwd)
     sys.argv = ["aerun", *args]
-    hydra_run._failures = []
+    train._failures = []
     try:
         yield
     finally:
         os.chdir(before[0])
-        sys.argv, hydra_run._failures = before[1], before[3]
+        sys.argv, train._failures = before[1], before[3]
         os.environ.pop("HYDRA_FULL_ERROR", None)
         if before[2] is not None:
             os.environ["HYDRA_FULL_ERROR"] = before[2]

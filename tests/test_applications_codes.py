@@ -7,18 +7,19 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from aerun.dataset.base import Data, Split
-from aerun.errors import AerunError
-from aerun.evaluate import applications, few_labels, ssim
+from aerun.core.errors import AerunError
+from aerun.dataset.splits import Data, Split
+from aerun.evaluate import applications
 from aerun.evaluate.applications import clustering, disentanglement, probe, reduction, retrieval
-from aerun.evaluate.disentangling import dci, gap, matched, separated
-from aerun.evaluate.few_labels import drawn, logistic, paired
-from aerun.evaluate.neighbourhood import nearest, trustworthiness, voted
 from aerun.evaluate.outcome import averaged
-from aerun.evaluate.ranking import average_precision, precision_at
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.subset import some
 from aerun.evaluate.suite import ask
+from aerun.metrics import few_labels, ssim
+from aerun.metrics.disentanglement import dci, gap, matched, separated
+from aerun.metrics.few_labels import drawn, logistic, paired
+from aerun.metrics.neighbours import nearest, trustworthiness, voted
+from aerun.metrics.ranking import average_precision, precision_at
 from aerun.trained import Trained
 from tests.conftest import built, descend
 

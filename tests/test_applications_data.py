@@ -8,17 +8,18 @@ import torch
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from aerun.dataset.base import Data
-from aerun.errors import AerunError
-from aerun.evaluate import applications, pca
+from aerun.core.errors import AerunError
+from aerun.dataset.splits import Data
+from aerun.evaluate import applications
 from aerun.evaluate.applications import anomaly, compression, inpainting
-from aerun.evaluate.closeness import frechet, nearest, overlap
-from aerun.evaluate.detection import ratio, scores, threshold
 from aerun.evaluate.features import features
-from aerun.evaluate.moments import Conditional, Lmmse, Mahalanobis, added, moments, replaced
 from aerun.evaluate.restoration import moving_average, pooled_psnr
 from aerun.evaluate.samplers import samplers
 from aerun.evaluate.suite import ask
+from aerun.metrics import pca
+from aerun.metrics.detection import ratio, scores, threshold
+from aerun.metrics.distribution import frechet, nearest, overlap
+from aerun.metrics.moments import Conditional, Lmmse, Mahalanobis, added, moments, replaced
 from aerun.trained import Trained
 from tests.conftest import built, descend
 

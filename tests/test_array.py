@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from aerun.dataset import array_store, bounds
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.dataset.storage import array_store
 from aerun.evaluate.columns import rmse
 from tests.conftest import built
 from tests.shell import here
@@ -278,7 +278,7 @@ def test_huge_promises_are_refused_before_memory_is_asked_for(tmp_path, monkeypa
     (tmp_path / "x.npy").write_bytes(header.getvalue() + b"\0" * 1000)
     with pytest.raises(AerunError, match="truncated"):
         array(tmp_path / "x.npy")
-    monkeypatch.setattr(bounds, "room", lambda: 100_000)
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 100_000)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((100, 1000)))
     for path in (tmp_path / "bomb.npz",):
         with pytest.raises(AerunError, match="GB or more in memory"):

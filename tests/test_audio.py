@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from aerun.core.errors import AerunError
 from aerun.dataset.base import verified
-from aerun.dataset.mel import filters, log_mel
-from aerun.dataset.wav import UnreadableError, read
-from aerun.errors import AerunError
+from aerun.dataset.sequences.mel import filters, log_mel
+from aerun.formats.wav import UnreadableError, read
 from tests.conftest import built
 from tests.shell import here
 
@@ -283,7 +283,7 @@ def test_refused_in_words(tmp_path, line, words):
 
 def test_a_file_larger_than_memory_is_refused_unread(tmp_path, monkeypatch):
     folder(tmp_path / "x", [f"{i}.wav" for i in range(9)])
-    monkeypatch.setattr("aerun.dataset.bounds.room", lambda: 1000)
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 1000)
     with pytest.raises(AerunError, match="in memory"):
         loaded(tmp_path / "x")
 

@@ -260,9 +260,8 @@ def test_loaded_as_for_a_run_and_told(tmp_path, monkeypatch, caplog, case):
 
 
 def test_a_packed_file_is_not_unpacked_where_it_would_not_fit(tmp_path, monkeypatch):
-    from aerun.dataset import bounds
 
-    monkeypatch.setattr(bounds, "room", lambda: 10_000_000)
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 10_000_000)
     told = type_in(tmp_path, "array", {"x.npz": bomb()}, ("path=x.npz",))
     assert told.code == 2
     assert "x.npz: takes 0.134 GB or more in memory" in told.err

@@ -73,7 +73,8 @@ CASES = {
 # The user's own data: a module and an option, outside the package.
 MODULE = """
 import torch
-from aerun.dataset.base import Data, Dataset, Split, split
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data, Split, split
 from aerun.facts import Facts
 
 class Table(Dataset):

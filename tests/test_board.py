@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from aerun.command import board
-from aerun.errors import TrainingError
+from aerun.core.errors import TrainingError
 from tests.browser import CHROMIUM, page
 from tests.shell import here, outside, start
 

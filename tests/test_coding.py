@@ -8,9 +8,9 @@ import torch
 
 from aerun.coding.quantizer import fitted
 from aerun.coding.rans import TOTAL, Tables, decode, encode, tables_of
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
 from aerun.evaluate.codecs import Curve, picture_codecs
-from aerun.facts import Facts
 from aerun.model.bottleneck.quantized import Quantized
 from tests.conftest import built, descend
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from aerun.sweep.bootstrap import difference
-from aerun.sweep.figures import higher_is_better
-from aerun.sweep.runs import columns, gather, grouped, natural
+from aerun.runs.comparison import difference
+from aerun.runs.figures import higher_is_better
+from aerun.runs.groups import columns, gather, grouped, natural
 from tests.shell import here
 
 N = 400

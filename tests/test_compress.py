@@ -9,8 +9,8 @@ import torch
 
 import aerun
 from aerun.coding.block import pack, unpack
-from aerun.errors import AerunError
-from aerun.use import packed
+from aerun.core.errors import AerunError
+from aerun.inference import compressed_file
 from tests.shell import here
 
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
@@ -60,7 +60,7 @@ def test_whole_numbers_come_back_as_they_are_reconstructed(work, name):
 def test_other_codes_are_rounded_to_a_step(work, name):
     """P: what comes back is the decoding of codes that are off by half a step of 0.1 deviations at most."""
     model, x = trained(work, name), np.load(work / "x.npy").astype(np.float32)
-    packer = packed.Packer.of(model, None)
+    packer = compressed_file.Packer.of(model, None)
     z, steps = model.encode(x), packer.rounding.steps.numpy()
     rounded = packer.rounding.codes(model, packer.rounding.levels(model, torch.from_numpy(x))).numpy()
     assert (np.abs(rounded - z) <= 0.5001 * steps).all()
@@ -74,7 +74,7 @@ def test_other_codes_are_rounded_to_a_step(work, name):
 
 
 def test_deviations_of_training_codes_are_those_of_training_codes(work, digits):
-    from aerun.use.rounding import moments
+    from aerun.inference.rounding import moments
 
     model = trained(work, "vector")
     z = model.encode(digits.train.x.numpy())
@@ -108,7 +108,7 @@ def test_sequences_keep_their_lengths(work):
 def test_larger_inputs_are_cut_into_blocks(work, monkeypatch):
     model, x = trained(work, "whole"), np.load(work / "x.npy")
     monkeypatch.setattr(type(model), "rows", 70)
-    found = [n for n, _ in packed.Packer.of(model, None).blocks(x)]
+    found = [n for n, _ in compressed_file.Packer.of(model, None).blocks(x)]
     assert found == [70, 70, 70, 70, 20]
     np.testing.assert_array_equal(model.decompress(model.compress(x)), model.reconstruct(x))
 
@@ -116,7 +116,7 @@ def test_larger_inputs_are_cut_into_blocks(work, monkeypatch):
 def test_a_few_samples_need_no_tables_of_their_own(work, digits):
     """The shared tables are known to both sides: one sample costs less than its own tables would."""
     model, x = trained(work, "whole"), digits.test.x[:1].numpy()
-    packer = packed.Packer.of(model, None)
+    packer = compressed_file.Packer.of(model, None)
     levels = packer.rounding.levels(model, torch.from_numpy(x))
     both, own = pack(levels, packer.shared), pack(levels, None)
     assert len(both) < len(own)
@@ -162,7 +162,7 @@ def test_every_damage_is_refused_in_a_line(work):
 def test_blocks_of_a_stranger_cannot_ask_for_memory(work):
     """P: checksums can be forged; sizes are held against bounds before anything is built."""
     model = trained(work, "whole")
-    head = packed.start(packed.Packer.of(model, None).head(), 1 << 31)
+    head = compressed_file.start(compressed_file.Packer.of(model, None).head(), 1 << 31)
 
     def block(n, rest):
         body = struct.pack("<IB3s", n, 0, b"|u1") + struct.pack("<I", 0) + rest

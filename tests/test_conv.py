@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.evaluate.health import decoder_scale
 from aerun.model.arch.conv import Conv
 from aerun.regularizer.contractive import Contractive

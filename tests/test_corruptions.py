@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 from scipy.ndimage import label
 from scipy.stats import chi2
 
-from aerun.command.catalog import catalog
-from aerun.errors import AerunError
-from aerun.paths import config_dir
+from aerun.core.errors import AerunError
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import catalog
 from tests.conftest import built, descend
 
 OPTIONS = list(catalog()["model/corruption"])

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from aerun.command.data_columns import counts, described
-from aerun.command.fits import fitting, refusal
-from aerun.dataset.base import Data, Split
-from aerun.evaluate.intrinsic import maximum_likelihood, neighbours, two_nn
-from aerun.evaluate.samples import page
+from aerun.command.data_fits import fitting, refusal
+from aerun.core.facts import Facts
+from aerun.dataset.splits import Data, Split
 from aerun.evaluate.survey import Dimension, constant, dimension, survey
-from aerun.facts import Facts
+from aerun.metrics.intrinsic import maximum_likelihood, neighbours, two_nn
+from aerun.pictures.canvas.samples import page
 from aerun.preparation.columns import Feature
 from tests.conftest import built, composed
 from tests.shell import here

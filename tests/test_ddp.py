@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from aerun.dataset.mapped import mapped
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.dataset.storage.mapped import mapped
 from aerun.trainer.base import batch_readers
 from aerun.trainer.batches import Batches
 from aerun.trainer.ranks import Ranks

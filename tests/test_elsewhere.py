@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from aerun.paths import settled
+from aerun.core.paths import settled
 from tests.shell import here
 
 G = np.random.default_rng(0)

@@ -8,13 +8,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.evaluate import applications
 from aerun.experiment import formula
 from aerun.experiment.catalog import catalog, chosen
 from aerun.experiment.measures import measure, names
 from aerun.experiment.plan import read
-from aerun.restore import load
+from aerun.inference.restore import load
 from tests.conftest import built
 from tests.shell import here
 

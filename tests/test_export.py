@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import aerun
-from aerun.errors import AerunError
-from aerun.use import export as room
-from aerun.use.export import export
-from aerun.use.exported import OUTPUTS
+from aerun.core.errors import AerunError
+from aerun.inference import export as room
+from aerun.inference.export import export
+from aerun.inference.exported import OUTPUTS
 from tests.shell import here
 
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")

@@ -7,7 +7,7 @@ import signal
 import pytest
 import torch
 
-from aerun.errors import TrainingError
+from aerun.core.errors import TrainingError
 from aerun.trainer.base import Job
 from aerun.trainer.fused.fit import disagree, fit, unfit
 from aerun.trainer.fused.training import FusedTraining

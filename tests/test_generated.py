@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from tests.conftest import built, composed
 
 NAMES = ["mixture", "factors", "dictionary", "manifold", "sprites"]

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from aerun.dataset.base import Data, Split
+from aerun.dataset.splits import Data, Split
 from aerun.evaluate import codes, health
 from aerun.trained import Trained
 from tests.conftest import built, descend

@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from aerun.dataset import image_store
+from aerun.core.errors import AerunError
 from aerun.dataset.base import verified
-from aerun.dataset.image_files import Shape, UnreadableError, header, read, strict
-from aerun.dataset.mapped import Mapped, mapped
-from aerun.errors import AerunError
+from aerun.dataset.storage import image_store
+from aerun.dataset.storage.mapped import Mapped, mapped
+from aerun.formats.images import Shape, UnreadableError, header, read, strict
 from tests.conftest import built
 from tests.shell import here
 

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from aerun.command.typed import config_of
+from aerun.settings.overrides import config_of
 from aerun.sweep import launchers
 from aerun.sweep.job import alone
 from aerun.trainer.lightning import Training

@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 from torch.distributions import Laplace, Normal
 from torch.nn.functional import cross_entropy, one_hot
 
-from aerun.command.catalog import catalog
-from aerun.errors import AerunError
-from aerun.paths import config_dir
+from aerun.core.errors import AerunError
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import catalog
 from tests.conftest import built, descend
 
 pytestmark = pytest.mark.usefixtures("double")

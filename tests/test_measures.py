@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from aerun.dataset.base import Data, Split
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.dataset.splits import Data, Split
 from aerun.experiment.measures import measure
 from aerun.experiment.measures.modes import coverage
 from aerun.experiment.measures.recovery import cosines
@@ -182,7 +182,7 @@ def test_gan_finds_the_data_but_not_every_mode():
 
 
 def test_principal_is_one_for_pca_and_more_for_less():
-    from aerun.evaluate import pca
+    from aerun.metrics import pca
 
     trained = untrained("model=linear", "model.latent_dim=5")
     found = pca.fit(lambda: trained.batches(trained.data.train), 5)

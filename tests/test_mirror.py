@@ -7,9 +7,9 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from aerun.build import settings_of
-from aerun.command.catalog import ORDER, catalog
 from aerun.compose import ROOMS
-from aerun.paths import config_dir
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import ORDER, catalog
 from aerun.vocabulary import VOCABULARY
 from tests.conftest import composed
 

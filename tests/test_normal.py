@@ -7,10 +7,10 @@ import torch
 from omegaconf import OmegaConf
 
 from aerun.build import dataset_of
-from aerun.command.catalog import catalog
+from aerun.core.errors import AerunError
+from aerun.core.paths import config_dir
 from aerun.dataset.normal import anomalies, tell_one_sided
-from aerun.errors import AerunError
-from aerun.paths import config_dir
+from aerun.settings.catalog import catalog
 from tests.conftest import composed
 from tests.shell import here
 

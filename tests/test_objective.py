@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.model.loss.bce import Bce
 from aerun.model.loss.mse import Mse
 from tests.conftest import built

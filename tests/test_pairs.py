@@ -10,9 +10,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from aerun.build import build
-from aerun.command.catalog import catalog
-from aerun.errors import AerunError
-from aerun.paths import config_dir
+from aerun.core.errors import AerunError
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import catalog
 from tests.conftest import built, composed
 
 ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss", "regularizer")

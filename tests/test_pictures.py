@@ -15,13 +15,13 @@ from torch import nn
 
 from aerun import pictures
 from aerun.build import build
-from aerun.dataset.base import Split
-from aerun.draw import plane, rows, style
-from aerun.draw.code import centre, responses
-from aerun.draw.sheet import Row, sheet, shown, signed
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.splits import Split
 from aerun.pictures import interpolations, projector, vector_field
+from aerun.pictures.canvas import plane, rows, style
+from aerun.pictures.canvas.code import centre, responses
+from aerun.pictures.canvas.sheet import Row, sheet, shown, signed
 from aerun.trained import Trained
 from tests.conftest import composed
 from tests.shell import here
@@ -349,7 +349,7 @@ def test_filters_of_an_encoder_that_sees_a_mask_leave_it_out():
 
 
 def test_a_picture_that_the_data_do_not_allow_is_told_and_left_out(tmp_path, caplog, monkeypatch):
-    from aerun.draw import album
+    from aerun.pictures import album
 
     def refuse(trained, folder):
         raise AerunError("too few samples.")

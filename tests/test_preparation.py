@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.preparation.columns import Columns, Feature, features_of
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS, centre_and_spread, quantiles

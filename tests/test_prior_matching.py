@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 from torch.nn.functional import logsigmoid
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.evaluate.likelihood import log_likelihood
 from aerun.regularizer.adversarial import Adversarial
 from aerun.regularizer.factor import Factor, halves, shuffled

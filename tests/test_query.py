@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
+from aerun.core.errors import AerunError
 from aerun.dataset.labels import places
-from aerun.dataset.query import Query, is_query
-from aerun.errors import AerunError
+from aerun.dataset.tables.query import Query, is_query
 from tests.conftest import built
 from tests.shell import here
 

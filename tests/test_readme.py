@@ -8,8 +8,8 @@ import pytest
 
 from aerun.__main__ import VERBS
 from aerun.command.help import page
-from aerun.command.typed import spelt_out
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.settings.overrides import spelt_out
 from tests.conftest import built
 from tests.shell import here
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.command.catalog import catalog
-from aerun.paths import config_dir
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import catalog
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "options.py"
 

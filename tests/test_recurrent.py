@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from aerun.dataset.base import Data
-from aerun.errors import AerunError
-from aerun.evaluate import pca
+from aerun.core.errors import AerunError
+from aerun.dataset.splits import Data
+from aerun.metrics import pca
 from aerun.model.arch.recurrent import flip
 from tests.conftest import built
 

@@ -8,7 +8,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.func import jacrev, vmap
 
 from aerun.compose import options
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.parts import Opposed
 from aerun.regularizer.contractive import Contractive
 from aerun.regularizer.contrast import Contrast

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.regularizer.matrices import chosen
 from aerun.regularizer.orthogonal import Orthogonal
 from aerun.regularizer.weight_l1 import WeightL1

@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 from torch.func import jacrev, vmap
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.regularizer.contractive import Contractive
 from aerun.regularizer.kl import Kl
 from aerun.regularizer.l1 import L1

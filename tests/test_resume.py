@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from aerun.errors import StoppedError
+from aerun.core.errors import StoppedError
 from aerun.trainer.checkpoints import Whole
 from tests.shell import here, metrics, outside, start, stopped, timeless
 
@@ -157,8 +157,8 @@ class Evil:
         ("dataset", {"_target_": "os.system", "command": "touch DONE"}),
         ("dataset", {"_target_": "builtins.eval", "_args_": ["open('DONE', 'w')"]}),
         ("dataset", {"_target_": "subprocess.Popen", "args": "touch DONE", "shell": True}),
-        ("dataset", {"_target_": "aerun.folder.subprocess.Popen", "args": "touch DONE", "shell": True}),
-        ("dataset", {"_target_": "aerun.folder.os.system", "command": "touch DONE"}),
+        ("dataset", {"_target_": "aerun.runs.folder.subprocess.Popen", "args": "touch DONE", "shell": True}),
+        ("dataset", {"_target_": "aerun.runs.folder.os.system", "command": "touch DONE"}),
         (
             "schedule",
             {"_target_": "aerun.schedule.cosine.Cosine", "warmup": {"_target_": "os.system", "command": "touch DONE"}},

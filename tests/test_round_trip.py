@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aerun.restore import load
+from aerun.inference.restore import load
 from tests.shell import here
 
 G = np.random.default_rng(0)

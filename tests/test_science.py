@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from aerun.dataset.base import Data, Split
-from aerun.evaluate import pca
+from aerun.dataset.splits import Data, Split
 from aerun.evaluate.reconstruction import report
+from aerun.metrics import pca
 from aerun.trained import Trained
 from tests.conftest import built, descend
 

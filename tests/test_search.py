@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from aerun.command.typed import spelt_out
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.runs.groups import short
+from aerun.settings.overrides import spelt_out
 from aerun.sweep.job import alone
-from aerun.sweep.runs import short
 from aerun.sweep.space import space_of
 from tests.conftest import built
 from tests.shell import here, outside, start, stopped
@@ -287,7 +287,7 @@ def test_the_readmes_searches_are_legal(tmp_path, monkeypatch):
     ],
 )
 def test_a_range_ends_before_its_end_and_whole_numbers_stay_whole(typed, drawn):
-    from aerun.command.typed import config_of
+    from aerun.settings.overrides import config_of
 
     cfg = config_of(["search=own", "hydra/sweeper=optuna"])
     assert list(space_of(cfg, ["search=own", typed]).drawn.values()) == [drawn]

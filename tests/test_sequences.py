@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from aerun.core.errors import AerunError
 from aerun.dataset.base import verified
 from aerun.dataset.files import HERE
 from aerun.dataset.sines import stuck
 from aerun.dataset.text import NAMES, UNKNOWN, Text
-from aerun.errors import AerunError
 from tests.conftest import built
 
 SETS = ["sines", "pendigits", "japanese_vowels", "text"]

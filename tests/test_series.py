@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from aerun.build import dataset_of
-from aerun.dataset import bounds
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from tests.conftest import built, composed
 from tests.shell import here
 
@@ -376,7 +375,7 @@ def test_bad_series_are_refused_in_one_line_that_names_the_place(tmp_path, case)
 
 def test_windows_that_do_not_fit_into_memory_are_refused_before_they_are_cut(tmp_path, monkeypatch):
     path = counted(tmp_path, 2000)
-    monkeypatch.setattr(bounds, "room", lambda: 1_000_000)
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 1_000_000)
     with pytest.raises(AerunError, match=r"t\.csv \(longer dataset\.stride: fewer windows\): takes"):
         loaded(path, "time=t", "window=500", "stride=1")
 

@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from aerun.compose import ROOMS
-from aerun.paths import config_dir
+from aerun.core.paths import config_dir
 from aerun.trainer.turns import Turn
 from tests.conftest import built
 

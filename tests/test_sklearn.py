@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 import aerun
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.sklearn import AnomalyDetector, Autoencoder
 
 QUICK = {"latent_dim": 2, "max_epochs": 2}

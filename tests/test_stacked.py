@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from aerun.errors import AerunError, StoppedError
+from aerun.core.errors import AerunError, StoppedError
 from aerun.trainer.layer import layer
 from aerun.trainer.stacked import _represented
 from tests.conftest import built, descend

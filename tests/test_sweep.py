@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from aerun.command.typed import spelt_out
+from aerun.settings.overrides import spelt_out
 from tests.shell import here, metrics, outside, start, stopped, timeless
 
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from aerun.dataset import bounds
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
 from aerun.dataset.normal import anomalies, normal_only
-from aerun.errors import AerunError
 from aerun.evaluate.columns import rmse
-from aerun.facts import Facts
 from tests.conftest import built
 from tests.shell import here
 
@@ -499,7 +498,7 @@ def test_bad_files_are_refused(tmp_path, name, content, words):
 
 
 def test_what_unpacks_to_more_than_memory_is_refused_on_the_way(tmp_path, monkeypatch):
-    monkeypatch.setattr(bounds, "room", lambda: 1_000_000)
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 1_000_000)
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 100_000))
     with pytest.raises(AerunError, match=r"t\.csv\.gz: takes .* GB or more in memory"):
         table(tmp_path / "t.csv.gz")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.model.bottleneck.topk import Topk
 from aerun.regularizer.contractive import Contractive
 from aerun.regularizer.revival import Revival

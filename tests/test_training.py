@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from aerun.dataset.base import Data, Split
+from aerun.dataset.splits import Data, Split
 from aerun.trainer.base import Job
 from aerun.trainer.batches import Batches
 from aerun.trainer.fit import batches

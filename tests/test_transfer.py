@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import aerun
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from tests.conftest import built
 from tests.shell import here, timeless
 
@@ -155,7 +155,7 @@ def test_a_payload_is_no_weights(work, tmp_path):
 
 
 def test_every_recipe_can_begin_elsewhere():
-    from aerun.command.catalog import catalog
+    from aerun.settings.catalog import catalog
     from tests.conftest import composed
 
     for name in catalog()["model"]:

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 import aerun
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from tests.shell import here
 
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
@@ -70,7 +70,7 @@ TARGETS = [
     "subprocess.Popen",
     "builtins.eval",
     "importlib.import_module",
-    "aerun.folder.subprocess.Popen",
+    "aerun.runs.folder.subprocess.Popen",
     "aerun.train.train",
     "torch.load",
     "torch.hub.load",

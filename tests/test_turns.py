@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim import SGD
 
-from aerun.errors import StoppedError
+from aerun.core.errors import StoppedError
 from aerun.regularizer.tc import gaussian_tc
 from aerun.train import train
 from aerun.trainer.lightning import Training

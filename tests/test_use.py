@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import aerun
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from tests.shell import here
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_generate_follows_its_seed(vae):
 
 
 def test_gaussian_sampler_has_the_moments_of_training_codes(vae, digits):
-    from aerun.use import codes
+    from aerun.inference import codes
 
     z = codes.draw(vae, 4000, 0, "gaussian").numpy()
     train = vae.encode(digits.train.x.numpy())
@@ -274,7 +274,7 @@ def test_heat_maps_show_where_the_error_is(work, vae):
 
 
 def test_csv_is_read_in_pieces(work, monkeypatch):
-    from aerun.use.model import Model
+    from aerun.inference.model import Model
 
     work.run("table", f"dataset.path={work.path / 't.csv'}", dataset="table", dataset__drop=["b"])
     work.done("score", "table", "t.csv", "--output", "one.npz")
@@ -419,7 +419,7 @@ def test_mistakes_are_one_line(work, vae, args, words):
 
 
 def test_every_verb_has_help_with_an_example(work):
-    from aerun.use.verbs import VERBS
+    from aerun.inference.verbs import VERBS
 
     for word in (*VERBS, "show", "export"):
         told = work(word, "--help")
@@ -466,7 +466,7 @@ def examples():
 
 
 def test_the_readme_shows_every_verb():
-    from aerun.use.verbs import VERBS
+    from aerun.inference.verbs import VERBS
 
     shown = {shlex.split(line)[1] for line in examples() if line.startswith("aerun ")}
     assert shown >= {*VERBS, "show", "export"}
@@ -493,7 +493,7 @@ def test_the_readmes_lines_work_as_written(tmp_path, whole):
 
 def test_the_example_of_every_help_works(work, vae):
     """With RUN's name and files of those names."""
-    from aerun.use.verbs import VERBS
+    from aerun.inference.verbs import VERBS
 
     folder = work.path / "examples"
     folder.mkdir()

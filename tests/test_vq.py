@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.model.bottleneck.vq import Vq
 from tests.conftest import built, descend
 

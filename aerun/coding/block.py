@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aerun.coding.quantizer import Quantizer
 from aerun.coding.rans import tables_of
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 _OWN, _SHARED = 0, 1
 _MOST, _CELLS = 1 << 15, 1 << 24  # levels of one unit; numbers in all tables of a block

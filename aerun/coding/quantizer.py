@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.coding.rans import Tables, decode, encode, tables_of
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 _UNSEEN = 0.1  # count of a level inside a unit's range that no training code had
 _MOST = 1 << 15  # levels of one unit

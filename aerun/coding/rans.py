@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 PRECISION = 16
 TOTAL = 1 << PRECISION

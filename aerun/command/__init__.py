@@ -1,2 +1,17 @@
 """What stands between the shell and a run: Hydra's entry, verbs, help, completion, errors in words. Nothing here imports torch
 before a run needs it."""
+
+from aerun.inference.verbs import VERBS as USE
+
+VERBS = {
+    "resume": "continue an interrupted run from its folder",
+    "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
+    **{name: verb.line for name, verb in USE.items()},
+    "export": "a trained model as one file: ONNX, torch.export, safetensors",
+    "show": "what a run is, in one screen",
+    "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
+    "compare": "runs side by side: only what differs, mean and deviation over seeds, the best two held against each other",
+    "report": "a sweep as one page: what was asked, what came out, how sure it is",
+    "board": "look at the runs in TensorBoard",
+    "experiment": "run what must hold, and print it against what was obtained",
+}

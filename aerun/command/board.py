@@ -8,7 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
-from aerun.errors import AerunError, TrainingError
+from aerun.core.errors import AerunError, TrainingError
 
 _OPTIONS = {
     # Every epoch, every picture through training. Not 0: that is all to one of TensorBoard's readers and none to the other.

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aerun.errors import AerunError
-from aerun.sweep.bootstrap import difference
-from aerun.sweep.figures import cell, higher_is_better, known, others, ranked
-from aerun.sweep.runs import Group, Run, label, objective, options, selected, short
+from aerun.core.errors import AerunError
+from aerun.runs.comparison import difference
+from aerun.runs.figures import cell, higher_is_better, known, others, ranked
+from aerun.runs.groups import Group, Run, label, objective, options, selected, short
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 

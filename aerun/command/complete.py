@@ -18,6 +18,6 @@ def complete() -> int:
         print(" ".join(w for w in _WORDS if w.startswith(words[0])), end=" ")
     if words and words[0] == "train":
         os.environ["COMP_LINE"] = "aerun " + " ".join(words[1:])
-    from aerun.command.hydra_run import run
+    from aerun.command.train import run
 
     return run()

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aerun.command.typed import config_of, resolved
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.settings.overrides import config_of, resolved
 
 if TYPE_CHECKING:
-    from aerun.dataset.base import Data
-    from aerun.facts import Facts
+    from aerun.core.facts import Facts
+    from aerun.dataset.splits import Data
 
 
 def run(argv: list[str]) -> int:
@@ -36,16 +36,16 @@ def run(argv: list[str]) -> int:
     cfg, option = composed(args.settings, args.config_dir)
 
     from aerun.build import dataset_of
-    from aerun.command import fits
+    from aerun.command import data_fits
     from aerun.command.data_columns import columns_of
     from aerun.command.data_page import Page
-    from aerun.dataset.mapped import some
+    from aerun.dataset.storage.mapped import some
     from aerun.evaluate.survey import constant, dimension, survey
 
     dataset = dataset_of(cfg)
     facts, data = dataset.facts(), dataset.load()
     broken = _refused(data, facts, option)
-    why, warnings = fits.refusal(cfg, facts, dataset.normal_classes)
+    why, warnings = data_fits.refusal(cfg, facts, dataset.normal_classes)
     columns = columns_of(dataset.preparation(), facts.stored[0]) if facts.kind == "table" else ()
     page = Page(option, facts, columns, dataset.class_names)
     page.splits(survey(data, facts))
@@ -55,7 +55,7 @@ def run(argv: list[str]) -> int:
         page.constants(constant(data.train, facts))
     found = None if args.no_dimension or broken else dimension(data, facts, dataset.preparation())
     page.dimension(found, asked=not args.no_dimension)
-    page.fitting(fits.fitting(cfg, facts))
+    page.fitting(data_fits.fitting(cfg, facts))
     page.verdict([words for words in (broken, why) if words], warnings)
     page.picture(data.train.x, args.output / _folder(option, cfg) / "samples.png")
     return 2 if broken or why else 0

@@ -11,11 +11,11 @@ from rich.table import Table
 from torch import Tensor
 
 from aerun.command.data_columns import described, histograms
-from aerun.dataset.mapped import some
-from aerun.errors import AerunError
-from aerun.evaluate.samples import page, wanted
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.storage.mapped import some
 from aerun.evaluate.survey import Dimension, Seen
-from aerun.facts import Facts
+from aerun.pictures.canvas.samples import page, wanted
 from aerun.preparation.columns import Feature
 
 _SPLITS = ("training", "validation", "test")

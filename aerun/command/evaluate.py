@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 
 def run(argv: list[str]) -> int:
@@ -36,12 +36,13 @@ def run(argv: list[str]) -> int:
 
 
 def _one(path: Path, args: argparse.Namespace) -> None:
-    from aerun import pictures, show
-    from aerun.draw.album import draw_all
+    from aerun import pictures
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all, to_board
-    from aerun.folder import Folder
-    from aerun.restore import TRUSTED, load
+    from aerun.inference.restore import TRUSTED, load
+    from aerun.pictures.album import draw_all
+    from aerun.report import terminal
+    from aerun.runs.folder import Folder
 
     trained = load(path, args.weights, (*TRUSTED, *args.trust))
     if args.list:
@@ -60,7 +61,7 @@ def _one(path: Path, args: argparse.Namespace) -> None:
     if not names:
         raise AerunError(f"{path}: no application fits this run; --list says why.")
     print(f"{path}, {args.weights} weights")
-    found = ask_all(names, trained, show.application)
+    found = ask_all(names, trained, terminal.application)
     folder = Folder(path)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
     folder.evaluation({**kept, **found, "weights": args.weights})

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 
 def run(argv: list[str]) -> int:
@@ -40,7 +40,7 @@ def _decide(paths: list[Path], args: argparse.Namespace) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger().handlers[0].setLevel(logging.WARNING)
 
-    from aerun.command.hydra_run import stop_on_signals
+    from aerun.command.train import stop_on_signals
     from aerun.experiment import table
     from aerun.experiment.plan import read
     from aerun.experiment.verdict import Settings, decide

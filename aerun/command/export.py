@@ -8,10 +8,10 @@ def run(argv: list[str]) -> int:
     """The verb."""
     args = _parser().parse_args(argv)
 
-    from aerun.use.loading import load
+    from aerun.inference.loading import load
 
     model = load(args.run, args.weights, args.trust)
-    from aerun.use.export import export
+    from aerun.inference.export import export
 
     for line in export(model, args.output.expanduser(), args.format, args.alpha, args.check):
         print(line)

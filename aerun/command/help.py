@@ -1,7 +1,8 @@
 """`aerun --help`: a page a newcomer can act on."""
 
-from aerun import __version__
-from aerun.command.catalog import catalog
+from aerun.command import VERBS
+from aerun.core.version import __version__
+from aerun.settings.catalog import catalog
 
 _TOP = f"""aerun {__version__}: train, sweep and compare autoencoders from the command line.
 
@@ -35,8 +36,6 @@ MORE
 
 def page() -> str:
     """The text."""
-    from aerun.__main__ import VERBS
-
     wide = max(map(len, VERBS))
     parts = [
         _TOP,

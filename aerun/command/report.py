@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from aerun.errors import AerunError
-from aerun.folder import write
+from aerun.core.errors import AerunError
+from aerun.core.files import replace
 from aerun.report.page import page
-from aerun.sweep.figures import known, others, ranked
-from aerun.sweep.runs import objective, options, selected
+from aerun.runs.figures import known, others, ranked
+from aerun.runs.groups import objective, options, selected
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
 
@@ -23,7 +23,7 @@ def run(argv: list[str]) -> int:
     path = args.output or args.paths[0] / "report.html"
     title = f"Sweep {args.paths[0].resolve().name}"
     try:
-        write(path, page(title, ranked(groups, sort, name), keys, runs, figures, (sort, name)))
+        replace(path, page(title, ranked(groups, sort, name), keys, runs, figures, (sort, name)))
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
     print(f"{path}: {len(groups)} settings, {len(runs)} runs")

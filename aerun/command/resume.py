@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 
 def run(argv: list[str]) -> int:
@@ -19,7 +19,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     args = parser.parse_args(argv)
 
-    from aerun.folder import Folder
+    from aerun.runs.folder import Folder
 
     folder = Folder(args.run.resolve())
     config, before = folder.config(), folder.read()
@@ -34,9 +34,9 @@ def run(argv: list[str]) -> int:
         return 0
     _log_to(folder.path / "aerun.log")
 
-    from aerun import show
-    from aerun.command.hydra_run import command, stop_on_signals
-    from aerun.restore import TRUSTED
+    from aerun.command.train import command, stop_on_signals
+    from aerun.inference.restore import TRUSTED
+    from aerun.report import terminal
     from aerun.train import train
 
     stop_on_signals()
@@ -45,7 +45,7 @@ def run(argv: list[str]) -> int:
         found = train(config, folder.path, typed, resume=True, trusted=(*TRUSTED, *args.trust))
     except KeyError as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
-    show.results(found, f"{config['model']['name']} (resumed)", args.run)
+    terminal.results(found, f"{config['model']['name']} (resumed)", args.run)
     return 0
 
 

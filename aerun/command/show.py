@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aerun.use.model import Model
+    from aerun.inference.model import Model
 
 
 def run(argv: list[str]) -> int:
@@ -20,7 +20,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     args = parser.parse_args(argv)
 
-    from aerun.use.loading import load
+    from aerun.inference.loading import load
 
     model = load(args.run, args.weights, args.trust)
     for name, line in _lines(model):
@@ -79,8 +79,8 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
 def _fitting(model: "Model") -> list[str]:
     """Verbs that make sense for this run."""
     from aerun.compose import option
+    from aerun.inference.verbs import VERBS
     from aerun.model.corruption.base import Hiding
-    from aerun.use.verbs import VERBS
 
     corruption = model.autoencoder.corruption
     without = {"denoise"} if option(corruption) == "none" else set()

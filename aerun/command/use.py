@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aerun.errors import AerunError
-from aerun.use.verbs import VERBS, Verb
+from aerun.core.errors import AerunError
+from aerun.inference.verbs import VERBS, Verb
 
 if TYPE_CHECKING:
-    from aerun.use.model import Model
-    from aerun.use.reading import Piece, Reader
-    from aerun.use.writing import Writer
+    from aerun.formats.writing import Writer
+    from aerun.inference.model import Model
+    from aerun.inference.reading import Piece, Reader
 
 
 def run(word: str, argv: list[str]) -> int:
@@ -22,11 +22,11 @@ def run(word: str, argv: list[str]) -> int:
     args = _parser(word, verb).parse_intermixed_args(argv)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
 
-    from aerun.use.loading import load
+    from aerun.inference.loading import load
 
     model = load(args.run, args.weights, args.trust)
-    from aerun.use.reading import Reader
-    from aerun.use.writing import written
+    from aerun.formats.writing import written
+    from aerun.inference.reading import Reader
 
     settings = model.config.get("dataset")
     reader = Reader(
@@ -39,7 +39,7 @@ def run(word: str, argv: list[str]) -> int:
     _refuse_same(args)
     done, about, kind = 0, _about(model), None
     if verb.answers == "packed":
-        from aerun.use.packed import Packed, Packer
+        from aerun.inference.compressed_file import Packed, Packer
 
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()
@@ -117,12 +117,12 @@ def _about(model: "Model") -> dict[str, Any]:
 
 
 def _pieces(verb: Verb, args: argparse.Namespace, model: "Model", reader: "Reader") -> Iterator["Piece"]:
-    from aerun.use.reading import Piece
+    from aerun.inference.reading import Piece
 
     if verb.reads == "nothing":
         yield Piece(None, "", 1)
     elif verb.reads == "codes":
-        from aerun.use.code_files import codes_of
+        from aerun.inference.code_files import codes_of
 
         yield from codes_of(Path(args.files[0]), args.key, model.rows)
     elif verb.reads == "pairs":
@@ -136,8 +136,8 @@ def _pieces(verb: Verb, args: argparse.Namespace, model: "Model", reader: "Reade
 
 
 def _unpacked(name: str, model: "Model") -> Iterator["Piece"]:
-    from aerun.use.packed import pieces
-    from aerun.use.reading import Piece
+    from aerun.inference.compressed_file import pieces
+    from aerun.inference.reading import Piece
 
     path, first = Path(name).expanduser(), 1
     try:
@@ -150,7 +150,7 @@ def _unpacked(name: str, model: "Model") -> Iterator["Piece"]:
 
 
 def _pair(args: argparse.Namespace, reader: "Reader") -> "Piece":
-    from aerun.use.reading import Piece, joined
+    from aerun.inference.reading import Piece, joined
 
     sides = [joined([p.x for p in reader.pieces([name])]) for name in args.files]
     return Piece(tuple(sides), " and ".join(args.files), 1)
@@ -176,7 +176,7 @@ def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece"
     import numpy as np
 
     if "mask" in args:
-        from aerun.use.mask_files import Masks
+        from aerun.inference.mask_files import Masks
 
         args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
         args.hidden = args.masks.next(len(piece))

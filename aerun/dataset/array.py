@@ -8,20 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aerun.checks import one_of
-from aerun.dataset import array_samples as samples
-from aerun.dataset.array_samples import Source
-from aerun.dataset.array_store import store
-from aerun.dataset.base import Data, Dataset, Split
-from aerun.dataset.frame import Frame
-from aerun.dataset.images import gigabytes
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.core.memory import trim_heap
+from aerun.dataset.base import Dataset
 from aerun.dataset.labels import places
-from aerun.dataset.mapped import Mapped, give_back, some
 from aerun.dataset.normal import normal_rows
-from aerun.dataset.partition import Cut
-from aerun.dataset.remarks import told
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.storage import array_samples as samples
+from aerun.dataset.storage.array_samples import Source
+from aerun.dataset.storage.array_store import store
+from aerun.dataset.storage.image_store import gigabytes
+from aerun.dataset.storage.mapped import Mapped, some
+from aerun.dataset.tables.partition import Cut
+from aerun.dataset.tables.remarks import told
+from aerun.formats.frame import Frame
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns, Feature
 from aerun.preparation.scale import Scale
@@ -172,7 +174,7 @@ class Array(Dataset):
                         "clips them to the training range, dataset.prepare=standardize has no bounds."
                     )
         if isinstance(known.data.train.x, Mapped):
-            give_back()
+            trim_heap()
         return known.data
 
 

@@ -8,14 +8,16 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from aerun.checks import integer, one_of
-from aerun.dataset import listing, wav
-from aerun.dataset.base import Data, Dataset, Split
-from aerun.dataset.bounds import refuse_beyond
-from aerun.dataset.left_out import LeftOut
-from aerun.dataset.mel import filters, log_mel
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.core.checks import integer, one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.core.memory import refuse_beyond
+from aerun.dataset.base import Dataset
+from aerun.dataset.sequences.mel import filters, log_mel
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.storage import listing
+from aerun.dataset.storage.skipped_files import LeftOut
+from aerun.formats import wav
 
 _SUFFIXES = frozenset({".wav", ".wave"})
 

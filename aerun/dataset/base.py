@@ -1,48 +1,22 @@
-"""What every data set is, and how it is split."""
+"""What every data set is."""
 
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from aerun.checks import fits
 from aerun.compose import option
+from aerun.core.checks import fits
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.dataset.splits import Data
 from aerun.preparation.base import Preparation, Unchanged
 
 log = logging.getLogger("aerun")
-
-_SPLIT_SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
-
-
-@dataclass(frozen=True)
-class Split:
-    """Stored samples (n, *S) and their labels (n,) or None."""
-
-    x: Tensor
-    y: Tensor | None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def take(self, index: Tensor) -> "Split":
-        """The samples at `index`."""
-        return Split(self.x[index], None if self.y is None else self.y[index])
-
-
-@dataclass(frozen=True)
-class Data:
-    """Three splits of one data set. The test split is read once, after training."""
-
-    train: Split
-    val: Split
-    test: Split
 
 
 class Dataset(ABC):
@@ -103,13 +77,6 @@ class Dataset(ABC):
     @abstractmethod
     def read(self) -> Data:
         """Read the data."""
-
-
-def split(samples: Split, *shares: float) -> list[Split]:
-    """Cut at random, always the same way, into len(shares) + 1 parts: the rest first, then one per share."""
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(_SPLIT_SEED))
-    sizes = [round(share * len(samples)) for share in shares]
-    return [samples.take(part) for part in order.split([len(samples) - sum(sizes), *sizes])]
 
 
 def verified(data: Data, facts: Facts, name: str) -> Data:

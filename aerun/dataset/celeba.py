@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
-from aerun.checks import one_of
-from aerun.dataset import decoded, image_store
-from aerun.dataset.base import Data, Dataset
-from aerun.dataset.image_files import Shape
-from aerun.dataset.images import gigabytes, size_of
-from aerun.dataset.listing import Listing, scan
-from aerun.errors import AerunError, nearest
-from aerun.facts import Facts
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError, nearest
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
+from aerun.dataset.images import size_of
+from aerun.dataset.splits import Data
+from aerun.dataset.storage import decoded, image_store
+from aerun.dataset.storage.image_store import gigabytes
+from aerun.dataset.storage.listing import Listing, scan
+from aerun.formats.images import Shape
 
 
 class Celeba(Dataset):

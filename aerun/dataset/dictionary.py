@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from aerun.checks import at_least, integer
+from aerun.core.checks import at_least, integer
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
 from aerun.dataset.generated import Drawn, Generated, generator, samples
-from aerun.errors import AerunError
-from aerun.facts import Facts
 
 
 class Dictionary(Generated):

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aerun.dataset.base import Data, Dataset, Split, split
-from aerun.facts import Facts
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data, Split, split
 
 
 class Digits(Dataset):

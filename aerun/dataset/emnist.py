@@ -4,9 +4,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from aerun.checks import one_of
+from aerun.core.checks import one_of
+from aerun.core.facts import Facts
 from aerun.dataset.vision import Grey
-from aerun.facts import Facts
 
 _CLASSES = {"balanced": 47, "digits": 10, "letters": 26}
 

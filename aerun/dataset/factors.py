@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from aerun.checks import at_least, integer
+from aerun.core.checks import at_least, integer
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
 from aerun.dataset.generated import Drawn, Generated, generator, orthonormal, samples
-from aerun.errors import AerunError
-from aerun.facts import Facts
 
 
 class Factors(Generated):

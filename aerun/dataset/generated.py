@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from aerun.checks import integer
-from aerun.dataset.base import Data, Dataset, Split, split
+from aerun.core.checks import integer
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data, Split, split
 
 _LEAST = 20  # samples: fewer leave nothing to validate on
 

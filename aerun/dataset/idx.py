@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aerun.dataset.base import Data, Dataset, Split, split
-from aerun.dataset.idx_file import Header, classes_of, header_of, opened, samples_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, refuse_many
-from aerun.dataset.listing import folder
 from aerun.dataset.normal import normal_rows
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.dataset.splits import Data, Split, split
+from aerun.dataset.storage.listing import folder
+from aerun.formats.idx import Header, classes_of, header_of, opened, samples_of
 
 
 class Idx(Dataset):

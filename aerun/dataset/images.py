@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from aerun.checks import one_of
-from aerun.dataset import decoded, image_store, listing
-from aerun.dataset.base import Data, Dataset
-from aerun.dataset.image_files import Shape, UnreadableError, header, strict, suffixes
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data
+from aerun.dataset.storage import decoded, image_store, listing
+from aerun.formats.images import Shape, UnreadableError, header, strict, suffixes
 
 _PEEKED = 32  # headers that are looked at before anything is built
 _SIDE = 64  # of images whose sizes differ, where none is asked for
@@ -56,7 +57,7 @@ class Images(Dataset):
         self.crop = one_of("dataset.crop", crop, ("center", "none")) == "center"
         self.channels = one_of("dataset.channels", str(channels), ("auto", "1", "3"))
         self.shares = listing.shares(val, test)
-        self.memory, self.cache = gigabytes(memory), cache
+        self.memory, self.cache = image_store.gigabytes(memory), cache
 
     def facts(self) -> Facts:
         shape, classes = self._files.shape, len(self._files.listing.classes)
@@ -120,10 +121,3 @@ def size_of(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     if len(sides) != 2 or not all(1 <= side <= _LARGEST for side in sides):
         raise AerunError(f"dataset.size={size}: must be null, N or [HEIGHT,WIDTH], of 1 to {_LARGEST} pixels.")
     return sides[0], sides[1]
-
-
-def gigabytes(memory: float | None) -> float | None:
-    """`dataset.memory` if it is null or positive, else AerunError."""
-    if memory is not None and not 0 < memory < float("inf"):
-        raise AerunError(f"dataset.memory={memory}: must be a number of GB above 0, or null for half of what is free.")
-    return memory

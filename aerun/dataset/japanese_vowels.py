@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from aerun.checks import integer
-from aerun.dataset.base import Data, Dataset, Split, split
+from aerun.core.checks import integer
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
 from aerun.dataset.files import read
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.dataset.splits import Data, Split, split
 
 _STEPS, _MILLION = 29, 1e6
 

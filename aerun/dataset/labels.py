@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aerun.dataset.frame import Frame
-from aerun.errors import AerunError, nearest
+from aerun.core.errors import AerunError, nearest
+from aerun.formats.frame import Frame
 
 _MOST = 1000
 Normal = int | str | Sequence[int | str] | None  # what dataset.normal may be

@@ -2,9 +2,9 @@
 
 import torch
 
-from aerun.checks import at_least, integer
+from aerun.core.checks import at_least, integer
+from aerun.core.facts import Facts
 from aerun.dataset.generated import Drawn, Generated, generator, samples
-from aerun.facts import Facts
 
 
 class Manifold(Generated):

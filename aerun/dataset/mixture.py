@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from aerun.checks import at_least, one_of
+from aerun.core.checks import at_least, one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
 from aerun.dataset.generated import Drawn, Generated, generator, samples
-from aerun.errors import AerunError
-from aerun.facts import Facts
 
 _CENTRES = {"three": 3, "ring8": 8, "grid25": 25}
 

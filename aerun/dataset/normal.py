@@ -3,16 +3,13 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from aerun.errors import AerunError
-from aerun.facts import Facts
-
-if TYPE_CHECKING:
-    from aerun.dataset.base import Data, Split
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.splits import Data, Split
 
 log = logging.getLogger("aerun")
 
@@ -26,7 +23,7 @@ def share_of_anomalies(contamination: float) -> float:
     return float(contamination)
 
 
-def normal_only(data: "Data", facts: Facts, normal: Sequence[int], contamination: float, seed: int = _SEED) -> "Data":
+def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: float, seed: int = _SEED) -> Data:
     """Training and validation hold the classes `normal` alone; the test split stays as it is, prevalence included.
 
     What else was in the training and validation splits is left out. contamination: the share of the training samples that
@@ -54,7 +51,7 @@ def normal_only(data: "Data", facts: Facts, normal: Sequence[int], contamination
     return replace(data, train=train, val=val)
 
 
-def normal_rows(rows: "Data", classes: Sequence[str], normal: Sequence[int] | None, contamination: float) -> "Data":
+def normal_rows(rows: Data, classes: Sequence[str], normal: Sequence[int] | None, contamination: float) -> Data:
     """`normal_only` for splits given as numbers of rows, before what they stand for is read; all rows for None."""
     if normal is None:
         return rows
@@ -79,7 +76,7 @@ def _drawn(y: Tensor, normal: Sequence[int], share: float, clean: int, seed: int
     return others[torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))[:count]]
 
 
-def anomalies(samples: "Split", normal: Sequence[int]) -> Tensor:
+def anomalies(samples: Split, normal: Sequence[int]) -> Tensor:
     """(n,) True where a sample is not of the classes `normal`: the truth that scores are held against."""
     if samples.y is None:
         raise AerunError("anomalies are told by labels, and this data set has none.")

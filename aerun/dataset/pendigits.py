@@ -2,9 +2,10 @@
 
 import torch
 
-from aerun.dataset.base import Data, Dataset, Split, split
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
 from aerun.dataset.files import read
-from aerun.facts import Facts
+from aerun.dataset.splits import Data, Split, split
 
 
 class Pendigits(Dataset):

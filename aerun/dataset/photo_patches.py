@@ -5,10 +5,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from aerun.checks import integer
-from aerun.dataset.base import Data, Dataset, Split
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.core.checks import integer
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data, Split
 
 _WIDTH, _SHARES = 640, (0.7, 0.15, 0.15)  # pixels of both photographs; training, validation and test, from the left
 _MOST = int(_WIDTH * _SHARES[1])

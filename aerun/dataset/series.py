@@ -5,19 +5,20 @@ from functools import cached_property
 
 from torch import Tensor
 
-from aerun.checks import integer, one_of
-from aerun.dataset.base import Data, Dataset, Split
+from aerun.core.checks import integer, one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
-from aerun.dataset.listing import folder
-from aerun.dataset.partition import Cut
-from aerun.dataset.read_table import Reading
-from aerun.dataset.recorded import Recorded, together
-from aerun.dataset.remarks import told
-from aerun.dataset.sampling import Known, Sampling
-from aerun.dataset.series_files import Layout, columns_named
+from aerun.dataset.sequences.recorded import Recorded, together
+from aerun.dataset.sequences.sampling import Known, Sampling
+from aerun.dataset.sequences.series_files import Layout, columns_named
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.storage.listing import folder
 from aerun.dataset.table import Names, names_in
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.dataset.tables.partition import Cut
+from aerun.dataset.tables.remarks import told
+from aerun.formats.reading import Reading
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Feature
 from aerun.preparation.scale import Scale

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import torch
 
-from aerun.checks import at_least, one_of
-from aerun.dataset.base import Data, Split
+from aerun.core.checks import at_least, one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
 from aerun.dataset.generated import Drawn, Generated, generator, samples
-from aerun.dataset.wave_anomalies import KINDS, spoilt, stuck, wave
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.dataset.sequences.wave_anomalies import KINDS, spoilt, stuck, wave
+from aerun.dataset.splits import Data, Split
 
 __all__ = ["Sines", "stuck"]
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from aerun.core.facts import Facts
 from aerun.dataset.generated import Drawn, Generated
-from aerun.facts import Facts
 
 _SIDE, _FINE, _PLACES, _RADII = 16, 4, 8, (2.0, 3.5)  # pixels; samples a pixel and side; steps of x and y; sizes
 

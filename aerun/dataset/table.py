@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aerun.checks import one_of
-from aerun.dataset.frame import Frame, joined
-from aerun.dataset.partition import Cut
-from aerun.dataset.read_table import Reading, read_table
-from aerun.dataset.tabular import Roles, Tabular
-from aerun.errors import AerunError
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.dataset.tables.partition import Cut
+from aerun.dataset.tables.tabular import Roles, Tabular
+from aerun.formats.frame import Frame, joined
+from aerun.formats.reading import Reading
+from aerun.formats.tables import read_table
 
 Names = str | Sequence[str]
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aerun.checks import integer, one_of
-from aerun.dataset.base import Data, Dataset, Split
-from aerun.dataset.bounds import refuse_beyond
+from aerun.core.checks import integer, one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.core.memory import refuse_beyond
+from aerun.dataset.base import Dataset
 from aerun.dataset.files import HERE
-from aerun.dataset.frame import Frame
-from aerun.dataset.partition import Cut
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.tables.partition import Cut
+from aerun.formats.frame import Frame
 
 log = logging.getLogger("aerun")
 

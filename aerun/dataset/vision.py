@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aerun.checks import at_least, one_of
 from aerun.compose import option
-from aerun.dataset.base import Data, Dataset, Split, split
-from aerun.errors import AerunError
-from aerun.facts import Facts
+from aerun.core.checks import at_least, one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data, Split, split
 
 _DRAW_SEED = 20081  # the draw of binarized images belongs to the data set, not to the run
 

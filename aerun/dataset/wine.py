@@ -1,8 +1,8 @@
 """Chemical analyses of wines that ship with scikit-learn."""
 
-from aerun.dataset.frame import Frame
-from aerun.dataset.partition import Cut
-from aerun.dataset.tabular import Roles, Tabular, bundled
+from aerun.dataset.tables.partition import Cut
+from aerun.dataset.tables.tabular import Roles, Tabular, bundled
+from aerun.formats.frame import Frame
 
 
 class Wine(Tabular):

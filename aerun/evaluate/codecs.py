@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.coding.quantizer import fitted
-from aerun.evaluate import pca
+from aerun.core.facts import Facts
 from aerun.evaluate.restoration import clamped, pooled_psnr
-from aerun.facts import Facts
+from aerun.metrics import pca
 from aerun.trained import Trained
 
 _COMPONENTS, _ROWS, _ELEMENTS = 1024, 5000, 8_000_000

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from aerun.autoencoder import Autoencoder
-from aerun.evaluate.intrinsic import maximum_likelihood, neighbours, two_nn
+from aerun.metrics.intrinsic import maximum_likelihood, neighbours, two_nn
 from aerun.regularizer.units import table
 
 _ON, _ACTIVE = 1e-3, 0.01
@@ -74,7 +74,7 @@ def _dependence(covariance: Tensor) -> dict[str, float]:
 
 
 def dimension(z: Tensor) -> dict[str, float]:
-    """two_nn, mle: intrinsic dimension of the first 2,000 codes (n, d), see `aerun.evaluate.intrinsic`; none where fewer than
+    """two_nn, mle: intrinsic dimension of the first 2,000 codes (n, d), see `aerun.metrics.intrinsic`; none where fewer than
     100 of them differ, as those of a small codebook.
     """
     rows = torch.unique(z[:_ROWS].flatten(1).float().cpu(), dim=0)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Data
-from aerun.trainer.batches import rows_that_fit
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.splits import Data
 
 _MOST = 50  # columns: more would drown the other figures
 

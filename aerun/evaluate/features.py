@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from aerun.dataset.base import Split
-from aerun.evaluate import pca
+from aerun.dataset.splits import Split
 from aerun.evaluate.subset import some
+from aerun.metrics import pca
 from aerun.trained import Trained
 
 _WIDTH, _MOST, _STEPS, _BATCH, _LR = 64, 20_000, 600, 128, 2e-3

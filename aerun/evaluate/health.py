@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Split
+from aerun.core.facts import spread
+from aerun.dataset.splits import Split
 from aerun.evaluate import codes
-from aerun.evaluate.neighbourhood import nearest
 from aerun.evaluate.subset import some
-from aerun.facts import spread
+from aerun.metrics.neighbours import nearest
 from aerun.trained import Trained, filled
 
 _SAMPLES, _NUMBERS = 5000, 20_000_000  # of each split at most; numbers that their codes may hold together

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.core.memory import rows_that_fit
 from aerun.regularizer.iwae import code_log_ratio
-from aerun.trainer.batches import rows_that_fit
 from aerun.vocabulary import Pass, call
 
 

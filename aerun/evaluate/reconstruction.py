@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.facts import Facts, spread
 from aerun.evaluate.columns import rmse
-from aerun.facts import Facts, spread
 from aerun.trained import Trained, filled
 from aerun.vocabulary import call
 

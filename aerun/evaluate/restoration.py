@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Split
-from aerun.evaluate.ssim import fits, ssim
-from aerun.facts import Facts, spread
+from aerun.core.facts import Facts, spread
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.splits import Split
+from aerun.metrics.ssim import fits, ssim
 from aerun.trained import Trained
-from aerun.trainer.batches import rows_that_fit
 
 _MOST, _ELEMENTS = 1000, 20_000_000
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.evaluate.moments import WIDEST, moments
 from aerun.evaluate.subset import some
+from aerun.metrics.moments import WIDEST, moments
 from aerun.model.bottleneck.quantized import Quantized
 from aerun.model.bottleneck.vq import Vq
 from aerun.trained import Trained

@@ -2,7 +2,7 @@
 
 import torch
 
-from aerun.dataset.base import Split
+from aerun.dataset.splits import Split
 
 _SEED = 20062  # the draw belongs to the data set, not to the run: every model is judged on the same samples
 _NUMBERS = 100_000_000  # that the samples may hold together: 400 MB

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.evaluate import applications
 from aerun.evaluate.outcome import Outcome
 from aerun.trained import Trained

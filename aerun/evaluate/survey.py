@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aerun.dataset.base import Data, Split
-from aerun.dataset.mapped import some
-from aerun.evaluate.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
-from aerun.facts import Facts
+from aerun.core.facts import Facts
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.storage.mapped import some
+from aerun.metrics.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
 from aerun.preparation.base import Preparation
-from aerun.trainer.batches import rows_that_fit
 
 _FEW = 100  # samples that tell a dimension
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from aerun.command.catalog import summary
-from aerun.errors import AerunError, nearest
-from aerun.paths import config_dir
+from aerun.core.errors import AerunError, nearest
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import summary
 
 
 def catalog() -> dict[str, str]:

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 
-from aerun.errors import AerunError, nearest
+from aerun.core.errors import AerunError, nearest
 
 _REFERENCE = re.compile(r"\{([^{}]*)\}")
 _PLAIN = re.compile(r"[\d\s.+\-*/()]*")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aerun.checks import integer, known, one_of
-from aerun.command.catalog import summary
-from aerun.errors import AerunError, nearest
+from aerun.core.checks import integer, known, one_of
+from aerun.core.errors import AerunError, nearest
 from aerun.experiment import formula
+from aerun.settings.catalog import summary
 
 _KEYS = ("must", "budget", "seeds", "runs", "checks")
 OVER = ("every", "median")  # how a check is judged over seeds

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from aerun.build import Config, build
-from aerun.command.typed import config_of, resolved
 from aerun.dataset.vision import Grey
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
-from aerun.folder import Folder
-from aerun.restore import load
+from aerun.inference.restore import load
+from aerun.runs.folder import Folder
+from aerun.settings.overrides import config_of, resolved
 
 _FIGURES = "figures.json"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.experiment.plan import Run
 from aerun.experiment.verdict import Outcome, Verdict
-from aerun.folder import surroundings
+from aerun.runs.folder import surroundings
 
 _COLUMNS = ("check", "obtained", "required", "measured before", "published", "")
 _HEAD = """# Experiments

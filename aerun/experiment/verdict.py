@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aerun.errors import TrainingError
+from aerun.core.errors import TrainingError
 from aerun.experiment import formula
 from aerun.experiment.measures import refuse_unknown
 from aerun.experiment.plan import Check, Experiment, Run

@@ -6,8 +6,8 @@ import numpy as np
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.rows import every, grids
-from aerun.draw.style import AMOUNT, BLUE, Pixels, bins, chart, log, pixels, whole
+from aerun.pictures.canvas.rows import every, grids
+from aerun.pictures.canvas.style import AMOUNT, BLUE, Pixels, bins, chart, log, pixels, whole
 from aerun.trained import Trained
 
 CHEAP = True

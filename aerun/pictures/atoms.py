@@ -4,8 +4,8 @@ from pathlib import Path
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.code import centre, continuous_image, responses
-from aerun.draw.style import Pixels
+from aerun.pictures.canvas.code import centre, continuous_image, responses
+from aerun.pictures.canvas.style import Pixels
 from aerun.pictures.filters import framed
 from aerun.trained import Trained
 

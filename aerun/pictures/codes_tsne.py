@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
-from aerun.draw import plane
-from aerun.draw.style import Pixels
-from aerun.errors import AerunError
+from aerun.pictures.canvas import plane
+from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
 CHEAP = False

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw import plane
-from aerun.draw.style import Pixels
+from aerun.pictures.canvas import plane
+from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
 CHEAP = False

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.rows import every
-from aerun.draw.style import BLUE, Pixels, chart, pixels
+from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.style import BLUE, Pixels, chart, pixels
 from aerun.trained import Trained
 
 CHEAP = True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.style import BLUE, COLOURS, GREY, ORANGE, Pixels, chart, log, pixels, whole
+from aerun.pictures.canvas.style import BLUE, COLOURS, GREY, ORANGE, Pixels, chart, log, pixels, whole
 from aerun.trained import Trained
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.dataset.normal import anomalies
-from aerun.draw.rows import errors
-from aerun.draw.style import BLUE, GREY, ORANGE, RED, Pixels, bins, chart, log, pixels
+from aerun.pictures.canvas.rows import errors
+from aerun.pictures.canvas.style import BLUE, GREY, ORANGE, RED, Pixels, bins, chart, log, pixels
 from aerun.trained import Trained
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import torch
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.rows import errors
-from aerun.draw.sheet import Row, sheet, shown, signed, span
-from aerun.draw.style import Pixels
+from aerun.pictures.canvas.rows import errors
+from aerun.pictures.canvas.sheet import Row, sheet, shown, signed, span
+from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
 CHEAP = True

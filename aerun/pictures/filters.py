@@ -7,8 +7,8 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.sheet import Row, sheet, signed
-from aerun.draw.style import Pixels
+from aerun.pictures.canvas.sheet import Row, sheet, signed
+from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
 CHEAP = False

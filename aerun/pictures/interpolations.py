@@ -7,10 +7,10 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.code import continuous_image
-from aerun.draw.rows import every, grids
-from aerun.draw.sheet import Row, sheet, shown
-from aerun.draw.style import Pixels
+from aerun.pictures.canvas.code import continuous_image
+from aerun.pictures.canvas.rows import every, grids
+from aerun.pictures.canvas.sheet import Row, sheet, shown
+from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
 CHEAP = False

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Dataset, Split
-from aerun.draw.rows import every
-from aerun.draw.sheet import Row, sheet, shown
-from aerun.draw.style import Pixels
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Split
+from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.sheet import Row, sheet, shown
+from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
 CHEAP = False

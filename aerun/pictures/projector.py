@@ -6,9 +6,10 @@ from PIL import Image
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Dataset, Split
-from aerun.draw.rows import errors, every
-from aerun.draw.sheet import resized, shown
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Split
+from aerun.pictures.canvas.rows import errors, every
+from aerun.pictures.canvas.sheet import resized, shown
 from aerun.trained import Trained
 
 CHEAP = True

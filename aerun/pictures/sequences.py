@@ -6,8 +6,8 @@ import torch
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.rows import every
-from aerun.draw.style import COLOURS, Pixels, chart, pixels, whole
+from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.style import COLOURS, Pixels, chart, pixels, whole
 from aerun.trained import Trained
 
 CHEAP = True

@@ -6,9 +6,9 @@ import torch
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.draw.code import centre, continuous_image
-from aerun.draw.sheet import Row, sheet, shown, signed
-from aerun.draw.style import Pixels
+from aerun.pictures.canvas.code import centre, continuous_image
+from aerun.pictures.canvas.sheet import Row, sheet, shown, signed
+from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
 CHEAP = False

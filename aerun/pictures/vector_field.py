@@ -10,8 +10,8 @@ from aerun.autoencoder import Autoencoder
 from aerun.compose import option
 from aerun.dataset.base import Dataset
 from aerun.dataset.mixture import Mixture
-from aerun.draw.rows import every
-from aerun.draw.style import BLUE, ORANGE, Pixels, chart, pixels
+from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.style import BLUE, ORANGE, Pixels, chart, pixels
 from aerun.trained import Trained
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.preparation.base import Preparation
 from aerun.preparation.statistics import centre_and_spread, factor, quantiles
 

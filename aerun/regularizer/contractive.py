@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from aerun.checks import at_least, one_of
-from aerun.errors import AerunError
+from aerun.core.checks import at_least, one_of
+from aerun.core.errors import AerunError
 from aerun.parts import Regularizer
 from aerun.vocabulary import Function, wide
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from aerun.checks import one_of
+from aerun.core.checks import one_of
 from aerun.parts import Regularizer
 from aerun.vocabulary import wide
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.model.arch.layers import widths
 from aerun.vocabulary import wide
 

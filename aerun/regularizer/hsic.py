@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.checks import integer
+from aerun.core.checks import integer
 from aerun.parts import Regularizer
 from aerun.regularizer.units import standardized, table
 

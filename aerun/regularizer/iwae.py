@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.parts import Regularizer
 from aerun.vocabulary import Function, wide
 

@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from aerun.checks import at_least
-from aerun.errors import AerunError
+from aerun.core.checks import at_least
+from aerun.core.errors import AerunError
 from aerun.parts import Regularizer
 
 _ACTIVE = 0.01  # variance of a posterior mean over samples from which its unit says something

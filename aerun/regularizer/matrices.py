@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 OF = ("both", "encoder", "decoder")
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from aerun.checks import one_of
-from aerun.errors import AerunError
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
 from aerun.parts import Regularizer
 from aerun.vocabulary import wide
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.checks import one_of
+from aerun.core.checks import one_of
 from aerun.parts import Regularizer
 from aerun.regularizer.matrices import OF, chosen
 from aerun.regularizer.units import gram

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.facts import spread
+from aerun.core.facts import spread
 from aerun.parts import Regularizer
 from aerun.vocabulary import Function, wide
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from aerun.checks import one_of
+from aerun.core.checks import one_of
 from aerun.parts import Regularizer
 from aerun.vocabulary import wide
 

@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Sequence
 
 from aerun.report.chart import Axis, Point, Series, drawn
-from aerun.sweep.figures import cell
-from aerun.sweep.runs import Group, natural
+from aerun.runs.figures import cell
+from aerun.runs.groups import Group, natural
 
 SIZE, LAMBDA = "model.latent_dim", "reg.lambda"
 _COSTS = {

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from aerun import __version__
+from aerun.core.version import __version__
 from aerun.report.curves import curves
 from aerun.report.style import CSS, SCRIPT
 from aerun.report.words import answer, question
-from aerun.sweep.figures import cell, higher_is_better
-from aerun.sweep.runs import Group, Run, label, short
+from aerun.runs.figures import cell, higher_is_better
+from aerun.runs.groups import Group, Run, label, short
 
 _PICTURES = 6  # settings whose reconstructions are shown
 _LARGEST = 2 << 20  # bytes of one picture

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from aerun.evaluate.yardstick import pca_is_exact
-from aerun.sweep.bootstrap import difference
-from aerun.sweep.figures import cell
-from aerun.sweep.runs import Group, Run, label, natural, short
+from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.runs.comparison import difference
+from aerun.runs.figures import cell
+from aerun.runs.groups import Group, Run, label, natural, short
 
 _MOST = 8  # values that are named
 

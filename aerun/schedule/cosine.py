@@ -2,7 +2,7 @@
 
 import math
 
-from aerun.checks import within
+from aerun.core.checks import within
 from aerun.schedule.base import Schedule, ramp
 
 

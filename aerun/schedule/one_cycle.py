@@ -2,7 +2,7 @@
 
 import math
 
-from aerun.checks import at_least, within
+from aerun.core.checks import at_least, within
 from aerun.schedule.base import Schedule
 
 

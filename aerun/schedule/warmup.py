@@ -1,6 +1,6 @@
 """Linear warm-up, then constant."""
 
-from aerun.checks import within
+from aerun.core.checks import within
 from aerun.schedule.base import Schedule, ramp
 
 

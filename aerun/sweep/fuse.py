@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aerun.command.typed import config_of, job_command, resolved
-from aerun.errors import StoppedError
-from aerun.folder import Folder
+from aerun.core.errors import StoppedError
+from aerun.runs.folder import Folder
+from aerun.settings.overrides import config_of, job_command, resolved
 from aerun.sweep.job import FRESH, RESUME, alone, clear, state
 
 if TYPE_CHECKING:
     from aerun.build import Plan
-    from aerun.dataset.base import Data
+    from aerun.dataset.splits import Data
     from aerun.trainer.base import Job, Trainer
 
 log = logging.getLogger("aerun")
@@ -93,7 +93,7 @@ def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
 
 def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:
     """What is wrong with a job's command is left to the job to say."""
-    from aerun.command.hydra_run import refuse_idle_lambda
+    from aerun.settings.overrides import refuse_idle_lambda
 
     for name, typed in jobs.items():
         try:

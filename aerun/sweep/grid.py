@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aerun.errors import AerunError
-from aerun.folder import Folder, write
+from aerun.core.errors import AerunError
+from aerun.core.files import replace
+from aerun.runs.folder import Folder
 from aerun.sweep.job import alone, at_work
 
 FILE = "sweep.json"
@@ -36,7 +37,7 @@ class Grid:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             found = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
-            write(folder / FILE, json.dumps(found, indent=1) + "\n")
+            replace(folder / FILE, json.dumps(found, indent=1) + "\n")
         except OSError as e:
             raise _unwritable(folder, e) from e
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from aerun.folder import Folder
+from aerun.runs.folder import Folder
 
 log = logging.getLogger("aerun")
 

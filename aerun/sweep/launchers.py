@@ -8,33 +8,18 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from aerun.errors import AerunError, StoppedError, nearest
+from aerun.core.errors import AerunError, StoppedError
+from aerun.settings.plugins import not_found
 from aerun.sweep.space import whole
 
 ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-_EXTRAS = {
-    "hydra/launcher": {"joblib": "sweep", "ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"},
-    "hydra/sweeper": {"optuna": "search"},
-}
-
-
-def not_found(path: str, there: Iterable[str]) -> str | None:
-    """What to do about a launcher or sweeper that Hydra does not find, None of anything else. there: what it does find."""
-    group, _, name = path.rpartition("/")
-    extras = _EXTRAS.get(group)
-    if extras is None:
-        return None
-    if name in extras:
-        return f"{group}={name}: is not installed: pip install 'aerun[{extras[name]}]'"
-    known = sorted({*there, *extras})
-    return f"{group}={name}: no such {group.removeprefix('hydra/')}{nearest(name, known)} ({', '.join(known)})."
 
 
 def settings(cfg: DictConfig, jobs: int) -> list[str]:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.sweep.space import Space
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from aerun.command.typed import config_of
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.settings.overrides import config_of
 from aerun.sweep.fuse import train_fused
 from aerun.sweep.grid import Grid, keep, settle
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, settings
@@ -87,8 +87,8 @@ def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
     """The same for a search."""
+    from aerun.sweep.dry_run import refuse_wide_preset, rehearse
     from aerun.sweep.optuna import refuse_without_plugin
-    from aerun.sweep.rehearsal import refuse_wide_preset, rehearse
     from aerun.sweep.study import studied
 
     refuse_without_plugin()

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 
 _HOW = "such as 'reg.lambda=tag(log,interval(1e-4,1))', 'model.latent_dim=range(2,33)' or model=ae,vae"
 _GROUP = "search"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from aerun.errors import AerunError
-from aerun.sweep.figures import higher_is_better
+from aerun.core.errors import AerunError
+from aerun.runs.figures import higher_is_better
 from aerun.sweep.job import alone
 from aerun.sweep.optuna import FILE, closed, distributions_of, opened, refuse_sampler, url_of
 from aerun.sweep.space import Space, whole

@@ -7,7 +7,7 @@ from types import FrameType
 
 from hydra.conf import HydraConf
 
-from aerun.errors import TIME_LIMIT, AerunError, StoppedError
+from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError
 
 
 def settle_in(about: HydraConf) -> None:

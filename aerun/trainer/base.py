@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from aerun.autoencoder import Autoencoder
-from aerun.checks import at_least, integer, one_of
 from aerun.compose import option
-from aerun.dataset.base import Data
-from aerun.errors import AerunError
+from aerun.core.checks import at_least, integer, one_of
+from aerun.core.errors import AerunError
+from aerun.dataset.splits import Data
 from aerun.schedule.base import Schedule
 from aerun.trainer.backend import BACKENDS
 from aerun.trainer.optimizer import Recipe

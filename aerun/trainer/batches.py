@@ -79,8 +79,3 @@ class Call:
 def mix(seed: int, epoch: int, stream: int) -> int:
     """A seed for one epoch and one purpose."""
     return ((seed * 1_000_003 + epoch) * 7 + stream) % (1 << 62)
-
-
-def rows_that_fit(size: int, elements: int = 4_000_000) -> int:
-    """Rows of `size` elements for one batch of evaluation: about 16 MB of floats."""
-    return max(1, min(4096, elements // size))

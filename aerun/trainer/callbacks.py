@@ -3,14 +3,14 @@
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-from aerun.dataset.mapped import Mapped
+from aerun.dataset.storage.mapped import Mapped
 from aerun.trainer.base import Job, Trainer
 from aerun.trainer.checkpoints import First, best_of
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.record import Record, Recording
-from aerun.trainer.returning import Returning
+from aerun.trainer.trim_memory import Returning
 
 
 def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Callback]:

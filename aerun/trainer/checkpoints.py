@@ -10,7 +10,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from aerun.errors import AerunError, StoppedError
+from aerun.core.errors import AerunError, StoppedError
 
 
 def read(path: Path, device: str = "meta") -> dict[str, Any]:

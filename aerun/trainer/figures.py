@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.errors import TrainingError
+from aerun.core.errors import TrainingError
 
 
 def train_row(autoencoder: Autoencoder, means: Sequence[float], lr: float, rate: float, progress: float) -> dict[str, float]:

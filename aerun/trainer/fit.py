@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Split
-from aerun.dataset.mapped import Mapped
-from aerun.quiet import quiet_lightning
+from aerun.core.logs import quiet_lightning
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.splits import Split
+from aerun.dataset.storage.mapped import Mapped
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batches
-from aerun.trainer.batches import Batches, rows_that_fit
+from aerun.trainer.batches import Batches
 from aerun.trainer.ranks import Ranks
 
 if TYPE_CHECKING:

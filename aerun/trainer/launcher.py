@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from aerun.errors import TrainingError
+from aerun.core.errors import TrainingError
 from aerun.trainer.base import Job
 from aerun.trainer.ranks import Ranks
 
@@ -91,7 +91,7 @@ class _Helper:
         self.words = Path(order["meeting"]).with_name(f"{order['rank']}.txt")
         with self.words.open("wb") as words:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "aerun.trainer.helper"],
+                [sys.executable, "-P", "-m", "aerun.command.rank"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,

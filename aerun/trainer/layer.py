@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from aerun.autoencoder import Autoencoder
 from aerun.compose import Composition
-from aerun.facts import Facts
+from aerun.core.facts import Facts
 from aerun.model.bottleneck.vector import Vector
 from aerun.model.loss.bce import Bce
 from aerun.model.loss.mse import Mse

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from aerun.autoencoder import Autoencoder, Value
-from aerun.facts import spread
+from aerun.core.facts import spread
 from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
 from aerun.trainer.figures import non_finite, train_row, val_row

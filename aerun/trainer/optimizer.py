@@ -6,8 +6,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from aerun.checks import at_least
-from aerun.errors import AerunError
+from aerun.core.checks import at_least
+from aerun.core.errors import AerunError
 
 
 class Recipe:

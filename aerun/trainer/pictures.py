@@ -4,7 +4,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Split
+from aerun.dataset.splits import Split
 from aerun.pictures import reconstructions
 from aerun.trainer.record import Record
 

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.checks import at_least
 from aerun.compose import option
-from aerun.dataset.base import Data, Split
-from aerun.errors import AerunError
-from aerun.folder import Folder
+from aerun.core.checks import at_least
+from aerun.core.errors import AerunError
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.splits import Data, Split
+from aerun.runs.folder import Folder
 from aerun.trainer.base import Fitted, Job, Trainer
-from aerun.trainer.batches import mix, rows_that_fit
+from aerun.trainer.batches import mix
 from aerun.trainer.fit import fit
 from aerun.trainer.layer import layer
 

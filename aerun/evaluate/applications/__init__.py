@@ -11,8 +11,8 @@ from importlib import import_module
 from types import ModuleType
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError, nearest
 from aerun.dataset.base import Dataset
-from aerun.errors import AerunError, nearest
 
 
 def names() -> list[str]:

@@ -7,13 +7,14 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Dataset, Split
+from aerun.core.errors import AerunError
+from aerun.core.facts import spread
+from aerun.dataset.base import Dataset
 from aerun.dataset.normal import anomalies
-from aerun.errors import AerunError
-from aerun.evaluate.detection import METRICS, ratio, scores
-from aerun.evaluate.moments import WIDEST, Mahalanobis, moments
+from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome
-from aerun.facts import spread
+from aerun.metrics.detection import METRICS, ratio, scores
+from aerun.metrics.moments import WIDEST, Mahalanobis, moments
 from aerun.trained import Trained, filled
 from aerun.vocabulary import Pass, call
 
@@ -40,7 +41,7 @@ def evaluate(trained: Trained) -> Outcome:
     training deviations where the data are no images; mahalanobis, the same under the training covariance. Covariances are
     shrunk; those of more than 4,096 numbers are not formed.
 
-    Metrics: see `aerun.evaluate.detection`; ratio: mean score of anomalies over that of normal samples. The threshold lets 5 %
+    Metrics: see `aerun.metrics.detection`; ratio: mean score of anomalies over that of normal samples. The threshold lets 5 %
     of the normal validation samples pass. AerunError where the test split has only one kind.
     """
     data, normal = trained.data, trained.dataset.normal_classes

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.coding.quantizer import Quantizer, fitted
+from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
-from aerun.errors import AerunError
 from aerun.evaluate.codecs import Curve, picture_codecs, transform
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, first, in_parts, pooled_psnr, rows_of, span

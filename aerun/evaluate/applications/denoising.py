@@ -5,9 +5,9 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.evaluate.moments import WIDEST, Conditional, Lmmse, Moments, Noise, added, moments, replaced
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import filters, first, in_parts, moving_average, quality, rows_of, span
+from aerun.metrics.moments import WIDEST, Conditional, Lmmse, Moments, Noise, added, moments, replaced
 from aerun.model.corruption.gaussian import Gaussian
 from aerun.model.corruption.masking import Masking
 from aerun.model.corruption.salt_pepper import SaltPepper

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Data, Dataset, Split
+from aerun.dataset.base import Dataset
 from aerun.dataset.generated import Generated
-from aerun.evaluate.disentangling import dci, gap, matched, separated
+from aerun.dataset.splits import Data, Split
 from aerun.evaluate.outcome import Outcome
+from aerun.metrics.disentanglement import dci, gap, matched, separated
 from aerun.trained import Trained
 
 WHO = ("model", "rotated", "pca")
@@ -40,7 +41,7 @@ def known_factors(dataset: Dataset) -> Data | None:
 
 def evaluate(trained: Trained) -> Outcome:
     """mig, sap, mcc (the mean over factors; mcc_least: the worst factor), dci, completeness, informativeness: see
-    `aerun.evaluate.disentangling`. Of the test samples, at most 10,000; of all three splits where the test split has fewer than
+    `metrics/disentanglement.py`. Of the test samples, at most 10,000; of all three splits where the test split has fewer than
     1,000. rotated: the median over 10 random rotations of the model's code (3 for the forests of dci); pca: as many components.
     """
     factors = known_factors(trained.dataset)

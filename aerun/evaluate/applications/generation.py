@@ -5,12 +5,12 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.evaluate.closeness import frechet, nearest, overlap
 from aerun.evaluate.features import Features, features
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, in_parts, rows_of
 from aerun.evaluate.samplers import gaussian, samplers
 from aerun.evaluate.subset import some
+from aerun.metrics.distribution import frechet, nearest, overlap
 from aerun.trained import Trained
 
 WHO = ("prior", "gaussian", "mixture", "pca", "real")
@@ -32,7 +32,7 @@ def evaluate(trained: Trained) -> Outcome:
     Gaussian in PCA of the same size, no network; real: validation samples, what a perfect generator would get (where there
     are fewer of them, fcd is larger). fcd: Frechet distance of features of a small classifier that is trained here, see
     `aerun.evaluate.features`: not an FID, nor comparable between data sets. precision, recall, density, coverage on the same
-    features, see `aerun.evaluate.closeness`. copied: share of samples that lie nearer to one of 10,000 training samples than
+    features, see `aerun.metrics.distribution`. copied: share of samples that lie nearer to one of 10,000 training samples than
     99 % of the test samples do; 0.01 is no copying. The note says how far samples lie from those, over how far test samples do.
     """
     facts, data = trained.autoencoder.facts, trained.data

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.facts import spread
 from aerun.dataset.base import Dataset
-from aerun.evaluate.moments import WIDEST, Conditional, moments
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, first, in_parts, pooled_psnr, rows_of, span
-from aerun.facts import spread
+from aerun.metrics.moments import WIDEST, Conditional, moments
 from aerun.model.corruption.base import Hiding
 from aerun.model.corruption.block import Block
 from aerun.model.corruption.irregular import Irregular

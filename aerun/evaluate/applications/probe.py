@@ -7,12 +7,13 @@ from torch import Generator, Tensor
 from torch.nn.functional import relu
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Dataset, Split
-from aerun.errors import AerunError
-from aerun.evaluate.few_labels import drawn, logistic, paired
-from aerun.evaluate.neighbourhood import nearest
+from aerun.core.errors import AerunError
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome, averaged
 from aerun.evaluate.subset import some
+from aerun.metrics.few_labels import drawn, logistic, paired
+from aerun.metrics.neighbours import nearest
 from aerun.trained import Trained
 
 _NEAR = ("model", "raw", "pca")
@@ -39,7 +40,7 @@ def evaluate(trained: Trained) -> Outcome:
     split; a draw of fewer labels is part of that of more. N goes as far as every class has so many samples. At most 4,000 test
     samples.
 
-    Rows, by logistic regression (see `aerun.evaluate.few_labels`): raw, the sample itself; pca, random_projection (x - m) W and
+    Rows, by logistic regression (see `aerun.metrics.few_labels`): raw, the sample itself; pca, random_projection (x - m) W and
     random_relu max((x - m) W, 0): as many numbers as the code's, m the training mean, W Gaussian. Rows with _nn: the class of
     the nearest labelled sample. Further figures: gain_N and p_N, mean difference of acc_N to raw over the paired draws and the
     p-value of their t-test. AerunError where there are not enough labels for the smallest N.

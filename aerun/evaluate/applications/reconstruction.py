@@ -5,10 +5,10 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.evaluate import ssim
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.subset import some
+from aerun.metrics import ssim
 from aerun.trained import Trained, filled
 
 WHO = ("model", "pca", "mean")

@@ -3,11 +3,12 @@
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.base import Dataset, Split
-from aerun.errors import AerunError
-from aerun.evaluate.neighbourhood import nearest, trustworthiness, voted
+from aerun.core.errors import AerunError
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.subset import some
+from aerun.metrics.neighbours import nearest, trustworthiness, voted
 from aerun.trained import Trained
 
 WHO = ("model", "pca", "raw")
@@ -21,7 +22,7 @@ def unfit(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """trustworthiness, continuity: see `aerun.evaluate.neighbourhood`, k = 12, Euclidean distances, at most 5,000 test samples;
+    """trustworthiness, continuity: see `aerun.metrics.neighbours`, k = 12, Euclidean distances, at most 5,000 test samples;
     raw data have 1 by definition. knn, where there are labels: accuracy of the vote of the 10 nearest of at most 10,000
     training samples. AerunError for fewer than 26 test samples.
     """

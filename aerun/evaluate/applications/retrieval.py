@@ -5,12 +5,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
-from aerun.errors import AerunError
-from aerun.evaluate.neighbourhood import distances
 from aerun.evaluate.outcome import Outcome
-from aerun.evaluate.ranking import average_precision, precision_at
 from aerun.evaluate.subset import some
+from aerun.metrics.neighbours import distances
+from aerun.metrics.ranking import average_precision, precision_at
 from aerun.trained import Trained
 
 WHO = ("model", "model_cosine", "raw", "raw_cosine", "pca")

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import torch
 
-from aerun.errors import AerunError, nearest
+from aerun.core.errors import AerunError, nearest
 from aerun.evaluate import applications
 from aerun.evaluate.suite import ask
 from aerun.trained import Trained

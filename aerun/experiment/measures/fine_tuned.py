@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from aerun.dataset.base import Split
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.dataset.splits import Split
 from aerun.trained import Trained
 
 _EPOCHS, _BATCH, _LR = 20, 128, 3e-4

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from aerun.dataset.base import Split
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
+from aerun.dataset.splits import Split
 from aerun.evaluate.likelihood import log_likelihood
 from aerun.trained import Trained
 

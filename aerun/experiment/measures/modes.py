@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from aerun.dataset.base import Split
+from aerun.core.errors import AerunError
 from aerun.dataset.mixture import Mixture
-from aerun.errors import AerunError
+from aerun.dataset.splits import Split
 from aerun.trained import Trained
 
 _POINTS, _NEAR, _ENOUGH = 2500, 3.0, 20

@@ -2,7 +2,7 @@
 
 import torch
 
-from aerun.evaluate import pca
+from aerun.metrics import pca
 from aerun.trained import Trained
 
 

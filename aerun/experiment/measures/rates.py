@@ -2,7 +2,7 @@
 
 import torch
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.regularizer.rate import Rate
 from aerun.trained import Trained
 

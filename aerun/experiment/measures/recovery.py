@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from aerun.core.errors import AerunError
 from aerun.dataset.dictionary import Dictionary
-from aerun.errors import AerunError
 from aerun.trained import Trained
 
 _FOUND = 0.9

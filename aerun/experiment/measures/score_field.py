@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from aerun.core.errors import AerunError
 from aerun.dataset.mixture import Mixture
-from aerun.errors import AerunError
 from aerun.model.corruption.gaussian import Gaussian
 from aerun.trained import Trained
 

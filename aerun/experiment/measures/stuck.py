@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from aerun.core.errors import AerunError
 from aerun.dataset.sines import stuck
-from aerun.errors import AerunError
-from aerun.evaluate import pca
+from aerun.metrics import pca
 from aerun.trained import Trained
 
 _STEPS = 10

@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from aerun.checks import one_of
-from aerun.errors import AerunError
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
 from aerun.model.arch.conv_layers import Swap, TiedPointwise, doubling, halving, outputs_first, pointwise
 from aerun.model.arch.layers import Hidden, TiedLinear, refuse_ragged, refuse_tied, widths
 from aerun.parts import Arch, Level

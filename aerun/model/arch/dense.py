@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aerun.checks import one_of
+from aerun.core.checks import one_of
 from aerun.model.arch.layers import ATOMS, Hidden, TiedLinear, constrain, refuse_ragged, refuse_tied
 from aerun.parts import Arch, Level
 

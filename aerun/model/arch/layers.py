@@ -8,8 +8,8 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import orthogonal
 from torch.nn.utils.parametrize import register_parametrization
 
-from aerun.checks import one_of, within
-from aerun.errors import AerunError
+from aerun.core.checks import one_of, within
+from aerun.core.errors import AerunError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

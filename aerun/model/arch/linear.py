@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.model.arch.dense import Dense
 from aerun.model.arch.layers import Hidden
 from aerun.model.arch.whitening import Colouring, Whitening

@@ -5,8 +5,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from aerun.checks import integer, one_of, within
-from aerun.errors import AerunError
+from aerun.core.checks import integer, one_of, within
+from aerun.core.errors import AerunError
 from aerun.model.arch.recurrent_decoder import CELLS, Autoregressive, Repeat, Writer, embedding, remembering, run
 from aerun.parts import Arch
 from aerun.vocabulary import Function

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from aerun.errors import AerunError
-from aerun.evaluate import pca
+from aerun.core.errors import AerunError
+from aerun.metrics import pca
 
 _LEAST = 1e-6  # deviation of a component, relative to the first, under which it is noise of the arithmetic
 

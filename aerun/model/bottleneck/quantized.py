@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from aerun.checks import at_least, integer
+from aerun.core.checks import at_least, integer
 from aerun.parts import Bottleneck
 from aerun.vocabulary import wide
 

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aerun.checks import integer, one_of
-from aerun.errors import AerunError
+from aerun.core.checks import integer, one_of
+from aerun.core.errors import AerunError
 from aerun.parts import Bottleneck
 from aerun.vocabulary import wide
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from aerun.checks import at_least, integer, within
-from aerun.errors import AerunError
+from aerun.core.checks import at_least, integer, within
+from aerun.core.errors import AerunError
 from aerun.parts import Bottleneck
 from aerun.vocabulary import wide
 

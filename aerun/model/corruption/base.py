@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.parts import Corruption
 
 

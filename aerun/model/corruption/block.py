@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from aerun.checks import integer, within
-from aerun.errors import AerunError
+from aerun.core.checks import integer, within
+from aerun.core.errors import AerunError
 from aerun.model.corruption.base import Hiding, refuse_kind
 
 

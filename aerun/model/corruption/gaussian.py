@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.checks import at_least
+from aerun.core.checks import at_least
 from aerun.parts import Corruption
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from aerun.checks import integer, within
-from aerun.errors import AerunError
+from aerun.core.checks import integer, within
+from aerun.core.errors import AerunError
 from aerun.model.corruption.base import Hiding, refuse_kind
 
 _TURN = 0.4  # standard deviation of the change of direction from pixel to pixel, in radians

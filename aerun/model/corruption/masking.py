@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.checks import within
+from aerun.core.checks import within
 from aerun.model.corruption.base import Hiding
 
 

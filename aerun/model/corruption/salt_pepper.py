@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from aerun.checks import within
-from aerun.errors import AerunError
+from aerun.core.checks import within
+from aerun.core.errors import AerunError
 from aerun.parts import Corruption
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from aerun.checks import at_least, within
-from aerun.errors import AerunError
+from aerun.core.checks import at_least, within
+from aerun.core.errors import AerunError
 from aerun.model.corruption.base import Hiding, refuse_kind
 
 

@@ -5,9 +5,9 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from aerun.checks import one_of
-from aerun.errors import AerunError
-from aerun.facts import spread
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import spread
 from aerun.parts import Loss
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.errors import AerunError
+from aerun.core.errors import AerunError
 from aerun.model.loss.base import ElementLoss
 from aerun.vocabulary import wide
 

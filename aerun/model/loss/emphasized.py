@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from aerun.checks import at_least, one_of
-from aerun.errors import AerunError
+from aerun.core.checks import at_least, one_of
+from aerun.core.errors import AerunError
 from aerun.model.loss.base import ElementLoss, refuse_outside_unit
 
 _ELEMENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from aerun.checks import at_least, one_of
-from aerun.facts import spread
+from aerun.core.checks import at_least, one_of
+from aerun.core.facts import spread
 from aerun.model.loss.base import ResidualLoss
 
 _MOMENTUM = 0.1  # of the running average, as in batch norm

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from aerun.checks import at_least
+from aerun.core.checks import at_least
 from aerun.model.loss.base import ResidualLoss
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from aerun.dataset.mapped import Mapped
+from aerun.core.logs import quiet_lightning
+from aerun.dataset.storage.mapped import Mapped
 from aerun.parts import weights
-from aerun.quiet import quiet_lightning
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Job, Trainer, has_batch_norm
 from aerun.trainer.batches import Batches, mix

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from aerun.autoencoder import Autoencoder
-from aerun.facts import spread
+from aerun.core.facts import spread
 from aerun.trainer.fused.draws import Apart, Streams
 
 

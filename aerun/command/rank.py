@@ -1,0 +1,55 @@
+"""A further rank of a run: a process that rank 0 starts. It trains its share, writes nothing, and ends with rank 0."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def main() -> int:
+    """Told on the first line of stdin what to do; says on stdout when it has the data, and on stderr why it could not go on."""
+    # Ctrl-C and SIGTERM, which a whole group of processes may be sent, are for rank 0 to decide.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_first, args=(order["meeting"],), daemon=True).start()
+    ready = os.dup(1)
+    os.dup2(2, 1)  # what libraries print is no answer
+    try:
+        _assist(order, ready)
+    except Exception as e:
+        print(f"{type(e).__name__}: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _end_with_the_first(meeting: str) -> None:
+    """The other end of stdin is closed when rank 0 ends, however it does."""
+    while os.read(0, 1):
+        pass
+    shutil.rmtree(Path(meeting).parent, ignore_errors=True)
+    os._exit(1)
+
+
+def _assist(order: Mapping[str, Any], ready: int) -> None:
+    from aerun.build import build
+    from aerun.runs.folder import Folder
+    from aerun.trainer.base import Job
+    from aerun.trainer.fit import assist
+    from aerun.trainer.ranks import Ranks
+
+    folder = Path(order["folder"])
+    plan = build(Folder(folder).config(), order["trusted"])
+    data = plan.dataset.load()
+    plan.autoencoder.start_from(data.train.x)
+    job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, None)
+    os.write(ready, b"\n")
+    assist(job, plan.trainer, order["resume"], Ranks(order["rank"], order["number"]), Path(order["meeting"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

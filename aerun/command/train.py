@@ -1,0 +1,189 @@
+"""A run or a multirun through Hydra."""
+
+import logging
+import math
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, nearest
+from aerun.core.paths import config_dir
+from aerun.runs.folder import Folder
+from aerun.settings.naming import job_name, new_folder
+from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
+from aerun.sweep.fuse import refused
+from aerun.sweep.grid import Grid, outcomes
+from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
+from aerun.sweep.launchers import ended
+from aerun.sweep.plan import Plan, one_by_one, plan
+from aerun.sweep.worker import settle_in
+
+if TYPE_CHECKING:
+    from aerun.sweep.study import Opened
+
+log = logging.getLogger("aerun")
+
+
+_failures: list[Exception] = []  # of this process; a job's failure never stops the others of a sweep
+
+
+def run() -> int:
+    """Hand the command line to Hydra; then say what failed."""
+    stop_on_signals()
+    os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
+    sys.argv[1:] = spelt_out(sys.argv[1:])
+    _refuse_unknown_flags(sys.argv[1:])
+    planned = plan(sys.argv[1:], command(), job_name)
+    if planned is None:
+        _hydra()
+        if _failures:
+            raise _failures[0]
+        return 0
+    sys.argv += planned.overrides
+    return _grid(planned) if planned.study is None else _search(planned.folder, planned.grid, planned.study)
+
+
+def _grid(planned: Plan) -> int:
+    folder = planned.folder
+    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
+    try:
+        if planned.fuse is not None:
+            planned.fuse()
+        _hydra()
+    finally:
+        finished, failed = outcomes(folder, planned.grid.jobs)
+        if finished or failed:
+            from aerun.report import terminal
+
+            terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
+    return 1 if failed else 0
+
+
+def _search(folder: Path, grid: Grid, study: "AbstractContextManager[Opened]") -> int:
+    from aerun.sweep.search_summary import tell
+
+    with study as opened:
+        grid.save(folder)
+        sys.argv += opened.overrides
+        try:
+            _hydra()
+        finally:
+            failed = tell(opened, folder, grid, _shown(folder.resolve()))
+    return 1 if failed else 0
+
+
+def _hydra() -> None:
+    with ended():
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+
+
+def job(cfg: DictConfig) -> float | tuple[float, ...]:
+    """One run of a composed config; returns its objective, or a tuple of them, to the sweeper. Launchers import it by name.
+
+    A failed run returns NaN and is told at the end: it never stops the others of a sweep.
+    """
+    about = HydraConfig.get()
+    typed, path = list(about.overrides.task), Path(about.runtime.output_dir)
+    plain = resolved(cfg)
+    many = about.mode == RunMode.MULTIRUN
+    try:
+        settle_in(about)
+        refuse_idle_lambda(plain, typed)
+        return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])
+    except StoppedError as e:
+        if e.code != TIME_LIMIT:
+            raise
+        return math.nan
+    except Exception as e:
+        log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # into the log file, traceback and all
+        _failures.append(e)
+        if many:
+            Folder(path).mark("failed", error=str(e) or type(e).__name__)
+            print(f"\t   failed: {str(e).splitlines()[0] if str(e) else type(e).__name__}", flush=True)
+        return math.nan
+
+
+def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
+    from aerun.report import terminal
+    from aerun.train import train
+
+    found = train(plain, path, command())
+    terminal.results(found, f"{plain['model']['name']} on {dataset}", _shown(path))
+    return float(found["objective"])
+
+
+def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
+    """One job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
+    from aerun.report import terminal
+    from aerun.train import train
+
+    with alone(path) as mine:
+        if not mine:
+            print("\t   another process is at work on this job", flush=True)
+            return math.nan
+        if why := refused(path):
+            raise TrainingError(why)
+        left = state(path, plain)
+        if left == DONE:
+            found = Folder(path).read()
+        else:
+            if left == FRESH:
+                clear(path)
+            found = train(plain, path, job_command(typed), resume=left == RESUME)
+    how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
+    how = f"trained as one of {found['fused']}, " if left == RESUME and found["fused"] > 1 else how
+    name = "" if one_by_one() else f"{path.name}: "  # jobs at the same time end in any order
+    print(f"\t   {name}{how}SE {found['test/se']:.4g}, {terminal.verdict(found)}", flush=True)
+    several = plain["objective"]
+    return float(found["objective"]) if isinstance(several, str) else tuple(float(found[key]) for key in several)
+
+
+def command() -> str:
+    """The command as it was typed, ready to paste."""
+    return os.environ.get("AERUN_COMMAND") or shlex.join(["aerun", *sys.argv[1:]])
+
+
+def stop_on_signals() -> None:
+    """Ctrl-C and SIGTERM end the run in order: exit codes 130 and 143."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)
+        raise StoppedError(128 + signum)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _refuse_unknown_flags(argv: list[str]) -> None:
+    known = get_args_parser()._option_string_actions
+    for word in argv:
+        if word.startswith("="):
+            raise AerunError(f"{word}: a setting is given as KEY=VALUE; see aerun --help.")
+        flag = word.partition("=")[0]
+        if flag.startswith("-") and flag not in known and not re.match(r"-[a-z]\S", flag):
+            raise AerunError(f"{flag}: no such flag{nearest(flag, known)}. Settings are given as KEY=VALUE; see aerun --help.")
+
+
+def _shown(path: Path) -> Path:
+    """Relative to here where that is shorter to type."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+OmegaConf.register_new_resolver("aerunnew_folder", new_folder, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("aerunjob_name", job_name, replace=True)

@@ -1,0 +1,92 @@
+"""Checks of settings, worded for the command line."""
+
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from aerun.core.errors import AerunError, nearest
+
+
+def at_least(key: str, value: float, low: float) -> float:
+    """`value` if it is finite and >= low, else AerunError."""
+    if not math.isfinite(value) or value < low:
+        raise AerunError(f"{key}={value}: must be a finite number of at least {low:g}.")
+    return value
+
+
+def within(key: str, value: float, low: float, high: float) -> float:
+    """`value` if low <= value <= high, else AerunError."""
+    if not low <= value <= high:
+        raise AerunError(f"{key}={value}: must lie between {low:g} and {high:g}.")
+    return value
+
+
+def one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
+    """`value` if it is one of `allowed`, else AerunError with the nearest."""
+    if value not in allowed:
+        raise AerunError(f"{key}={value}: must be one of {', '.join(allowed)}{nearest(str(value), allowed)}.")
+    return str(value)
+
+
+def known(key: str, node: Any, allowed: Sequence[str], shown: Sequence[str] | None = None) -> None:
+    """AerunError, with the nearest, for a key of `node` that is not allowed; `shown`: the keys to name."""
+    for name in node:
+        if name not in allowed:
+            path = f"{key}.{name}" if key else str(name)
+            names = ", ".join(allowed if shown is None else shown) or "none"
+            raise AerunError(f"{path} is not a setting here{nearest(str(name), allowed)} (settings: {names}).")
+
+
+def integer(key: str, value: Any, least: int) -> int:
+    """`value` if it is an integer of at least `least`, else AerunError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise AerunError(f"{key}={value}: must be an integer of at least {least}.")
+    return value
+
+
+def table(key: str, cfg: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`cfg[key]` if it is a table of settings, else AerunError."""
+    if not isinstance(cfg[key], Mapping):
+        raise AerunError(f"{key}={cfg[key]}: not a table of settings; an option is chosen with {key}=NAME.")
+    node: Mapping[str, Any] = cfg[key]
+    return node
+
+
+def number(key: str, value: Any) -> float:
+    """`value` as a float if it is a finite number of at least 0, else AerunError."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise AerunError(f"{key}={value}: must be a number.")
+    return float(at_least(key, value, 0))
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Does a plain value fit a type hint? True where the hint says nothing we can check."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, h) for h in typing.get_args(hint))
+    if hint in (None, type(None)):
+        return value is None
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (bool, str):
+        return isinstance(value, hint)
+    if origin in (list, tuple, Sequence) or (isinstance(origin, type) and issubclass(origin, Sequence)):
+        inner = typing.get_args(hint)[:1] or (Any,)
+        return isinstance(value, list | tuple) and all(fits(v, inner[0]) for v in value)
+    return not (isinstance(hint, type) and issubclass(hint, torch.Tensor))
+
+
+def spoken(hint: Any) -> str:
+    """A type hint in words."""
+    words = {int: "an integer", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(spoken(h) for h in typing.get_args(hint) if h is not torch.Tensor)
+    if typing.get_args(hint):
+        return "a list of " + spoken(typing.get_args(hint)[0]).partition(" ")[2] + "s"
+    return words.get(hint, str(hint))

@@ -1,0 +1,39 @@
+"""Three splits of one data set, and how they are drawn."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
+
+
+@dataclass(frozen=True)
+class Split:
+    """Stored samples (n, *S) and their labels (n,) or None."""
+
+    x: Tensor
+    y: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: Tensor) -> "Split":
+        """The samples at `index`."""
+        return Split(self.x[index], None if self.y is None else self.y[index])
+
+
+@dataclass(frozen=True)
+class Data:
+    """Three splits of one data set. The test split is read once, after training."""
+
+    train: Split
+    val: Split
+    test: Split
+
+
+def split(samples: Split, *shares: float) -> list[Split]:
+    """Cut at random, always the same way, into len(shares) + 1 parts: the rest first, then one per share."""
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(_SEED))
+    sizes = [round(share * len(samples)) for share in shares]
+    return [samples.take(part) for part in order.split([len(samples) - sum(sizes), *sizes])]

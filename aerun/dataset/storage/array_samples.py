@@ -1,0 +1,164 @@
+"""From arrays as they are in files to samples and labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.core.memory import refuse_beyond
+from aerun.dataset.labels import Labels, refuse_many
+from aerun.formats.arrays import Array, forget, is_mapped, names_of, read_array
+from aerun.preparation.columns import Feature
+
+KINDS = ("table", "image", "sequence")
+_COLOURS = (1, 3, 4)  # channels of an image, where it has to be guessed which axis they are
+_ELEMENTS = 250_000  # looked at together: little enough to be given back at once
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where samples are: the setting that names the file, the file, the array in it; and the same of their labels."""
+
+    key: str
+    path: Path
+    name: str | None
+    labels_key: str
+    labels: str | None
+
+
+def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Array], str]:
+    """The arrays as (n, D), (n, C, H, W) or (n, T, F), and their kind. AerunError where they do not fit together."""
+    arrays = [read_array(s.key, s.path, s.name) for s in sources]
+    kind = _kind(sources[0].path, arrays[0], kind)
+    for source, array in zip(sources, arrays, strict=True):
+        _kind(source.path, array, kind)
+    arrays = [_shaped(s.path, a, kind, channels) for s, a in zip(sources, arrays, strict=True)]
+    for source, array in zip(sources, arrays, strict=True):
+        _refuse_infinite(source.path, array, gaps=kind != "image")
+    if len({(a.shape[1:], a.dtype) for a in arrays}) > 1:
+        first, second = (f"{a.dtype} of shape {a.shape[1:]}" for a in arrays)
+        raise AerunError(f"{sources[0].path} holds samples of {first}, {sources[1].path} of {second}.")
+    return arrays, kind
+
+
+def gathered(arrays: Sequence[Array], rows: Tensor) -> Tensor:
+    """Rows of the first array, or of the second where their numbers go on there; see `tensor`."""
+    inside = bool((rows < len(arrays[0])).all())
+    return tensor(arrays[0], rows) if inside else tensor(arrays[1], rows - len(arrays[0]))
+
+
+def _kind(path: Path, array: Array, kind: str) -> str:
+    """`kind`, or what the number of axes suggests; AerunError where they do not fit."""
+    if kind == "auto":
+        if array.ndim not in (2, 3, 4):
+            raise AerunError(f"{path}: an array of shape {array.shape}; samples are (n, D), (n, H, W) or (n, C, H, W).")
+        return "table" if array.ndim == 2 else "image"
+    if array.ndim not in {"table": (2,), "image": (3, 4), "sequence": (2, 3)}[kind]:
+        axes = {"table": "(n, D)", "image": "(n, H, W) or (n, C, H, W)", "sequence": "(n, T) or (n, T, F)"}[kind]
+        raise AerunError(f"dataset.kind={kind}: needs an array of shape {axes}; {path} holds {array.shape}.")
+    return kind
+
+
+def _shaped(path: Path, array: Array, kind: str, channels: str) -> Array:
+    """(n, D), (n, C, H, W) or (n, T, F). AerunError where there is nothing, or more than fits into memory."""
+    if not array.size:
+        raise AerunError(f"{path}: an array of shape {array.shape}: empty.")
+    if not is_mapped(array):
+        refuse_beyond(str(path), array.size * dtype_of(array).itemsize)
+    if kind == "image" and array.ndim == 3:
+        return array[:, None]
+    if kind == "sequence" and array.ndim == 2:
+        return array[..., None]
+    last = channels == "last" or (channels == "auto" and array.shape[-1] in _COLOURS and array.shape[1] not in _COLOURS)
+    return np.moveaxis(array, 3, 1) if kind == "image" and last else array
+
+
+def tensor(array: Array, rows: Tensor) -> Tensor:
+    """The rows as a tensor: bytes (and truth values) as bytes, everything else as float32."""
+    found = array[rows.numpy()]
+    return torch.from_numpy(np.ascontiguousarray(found, dtype=np.uint8 if dtype_of(array) == torch.uint8 else np.float32))
+
+
+def dtype_of(array: Array) -> torch.dtype:
+    """Of the samples: bytes (and truth values) stay bytes."""
+    return torch.uint8 if array.dtype in (np.uint8, np.bool_) else torch.float32
+
+
+def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
+    """AerunError for an infinite value, for one beyond 32 bits and, unless there may be `gaps`, for NaN."""
+    if array.dtype.kind != "f":
+        return
+    rows = max(1, _ELEMENTS // max(1, array[:1].size))
+    for first in range(0, len(array), rows):
+        part = array[first : first + rows]
+        wrong = np.abs(part) > np.finfo(np.float32).max
+        if not gaps:
+            wrong |= np.isnan(part)
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            place = ", ".join(map(str, at[1:]))
+            raise AerunError(f"{path}: sample {first + at[0] + 1}, element ({place}) is {part[at]}.")
+        forget(array)
+
+
+def spanned(x: Tensor) -> tuple[Tensor, float, float]:
+    """Which elements (*S) are missing in some sample of x (n, *S), and the smallest and largest value that is there."""
+    gone, low, high = torch.zeros(x.shape[1:], dtype=torch.bool), float("inf"), float("-inf")
+    for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
+        there = part
+        if part.is_floating_point():
+            nan = part.isnan()
+            gone |= nan.any(0)
+            there = part[~nan]
+        if there.numel():
+            low, high = min(low, float(there.min())), max(high, float(there.max()))
+    return gone, low, high
+
+
+def empty(x: Tensor) -> Tensor:
+    """Elements (*S) that are missing in every sample."""
+    found = torch.ones(x.shape[1:], dtype=torch.bool)
+    for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
+        found &= part.isnan().all(0)
+    return found
+
+
+def features(path: Path, x: Tensor) -> list[Feature]:
+    """The columns f1, f2, ... of a table's training samples x (n, D). AerunError for one without any value."""
+    without = empty(x).nonzero().flatten()
+    if len(without):
+        raise AerunError(f"{path}: column {int(without[0]) + 1} has no value in any training sample.")
+    return [Feature(f"f{i}", "number", missing=bool(gap)) for i, gap in enumerate(spanned(x)[0], 1)]
+
+
+def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:
+    """Labels of all samples: an array of the same file, or a file of its own.
+
+    AerunError where a part has none and another has, where there are not as many as samples, and for fractions.
+    """
+    if all(s.labels is None for s in sources):
+        return None
+    found = [_labels(s.labels_key, s.path, s.labels, n) for s, n in zip(sources, counts, strict=True)]
+    values, codes = np.unique(np.concatenate(found), return_inverse=True)
+    refuse_many(f"{sources[0].labels_key}={sources[0].labels}", len(values), sum(counts), "samples", "Leave it out.")
+    return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
+
+
+def _labels(key: str, path: Path, typed: str | None, count: int) -> Array:
+    if typed is None:
+        raise AerunError(f"{key} is not set: training and test samples need labels, or neither.")
+    inside = typed in names_of(path)
+    where = path if inside else Path(typed).expanduser()
+    array = read_array(key, where, typed if inside else None, words=True)
+    if array.size != count or array.shape[0] != count:
+        raise AerunError(f"{key}={typed}: labels of shape {array.shape} for {count} samples.")
+    array = array.reshape(-1)
+    if array.dtype.kind == "f":
+        if not (np.isfinite(array) & (array == np.round(array))).all():
+            raise AerunError(f"{key}={typed}: holds {array[0]}, ...: labels are whole numbers or words.")
+        array = array.astype(np.int64)
+    return array.astype(np.int64) if array.dtype.kind == "b" else array

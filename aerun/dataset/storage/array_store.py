@@ -1,0 +1,90 @@
+"""Where the samples of an array are: in memory where they fit, else in a file of their own, in the order of the splits."""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.core.memory import available_memory
+from aerun.dataset.storage import array_samples as samples
+from aerun.dataset.storage.image_store import place
+from aerun.dataset.storage.mapped import mapped
+from aerun.formats.arrays import Array, forget
+
+_CHUNK = 4_000_000  # bytes of samples copied in one piece
+
+log = logging.getLogger("aerun")
+
+
+def store(
+    arrays: Sequence[Array], paths: Sequence[Path], parts: Sequence[Tensor], memory: float | None, cache: str | None
+) -> list[Tensor]:
+    """Samples of the numbered rows, one tensor a part: in memory where all take at most `memory` GB (None: half of what is
+    free), else read from disk as they are needed. AerunError where the disk is full.
+    """
+    limit = available_memory() // 2 if memory is None else int(memory * 1e9)
+    dtype, shape = samples.dtype_of(arrays[0]), arrays[0].shape[1:]
+    each = int(np.prod(shape)) * dtype.itemsize
+    size = each * sum(map(len, parts))
+    if size <= limit:
+        return [samples.gathered(arrays, rows) for rows in parts]
+    path = place(cache) / f"{paths[0].stem}-{_key(paths, parts)}.samples"
+    words = "%s: %d samples take %.2g GB and dataset.memory allows %.2g: they are read from %s as they are needed."
+    log.warning(words, paths[0], size // each, size / 1e9, limit / 1e9, path)
+    if not path.is_file() or path.stat().st_size != size:
+        _write(path, arrays, parts, each)
+    return mapped(path, shape, tuple(map(len, parts)), dtype)
+
+
+def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
+    """Changes with the files and with what is taken from them."""
+    about = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    found = hashlib.sha256(repr(about).encode())
+    for rows in parts:
+        found.update(rows.numpy().tobytes() + b"|")
+    return found.hexdigest()[:16]
+
+
+def _scatter(file: int, arrays: Sequence[Array], rows: Tensor, each: int) -> None:
+    """Write the numbered rows, `each` bytes long, one behind the other. The arrays are read from front to back: the system maps
+    up to megabytes around a row of a mapped file, so that rows in random order would bring all of it into memory.
+    """
+    place = torch.full((sum(map(len, arrays)),), -1).index_copy_(0, rows, torch.arange(len(rows))).tolist()
+    start = 0
+    for array in arrays:
+        for some in torch.arange(len(array)).split(max(1, _CHUNK // each)):
+            whole: Any = samples.tensor(array, some).numpy()
+            bytes_of = memoryview(whole).cast("B")
+            for i, row in enumerate(some.tolist()):
+                if (at := place[start + row]) >= 0:
+                    os.pwrite(file, bytes_of[i * each : (i + 1) * each], at * each)
+            forget(array)
+        start += len(array)
+
+
+def _write(path: Path, arrays: Sequence[Array], parts: Sequence[Tensor], each: int) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size, free = each * sum(map(len, parts)), shutil.disk_usage(path.parent).free
+        if size > 0.9 * free:
+            raise AerunError(
+                f"{path.parent}: samples of {size / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free there. Name another place "
+                "with dataset.cache=DIR, or raise dataset.memory."
+            )
+        with part.open("wb") as file:
+            file.truncate(size)
+            _scatter(file.fileno(), arrays, torch.cat(list(parts)), each)
+        part.replace(path)
+    except OSError as e:
+        raise AerunError(f"cannot keep samples in {path.parent} (dataset.cache): {e.strerror or e}.") from e
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""Many image files as rows of bytes, decoded by several threads."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from aerun.dataset.storage.listing import File, Listing
+from aerun.dataset.storage.skipped_files import LeftOut
+from aerun.formats.images import Bytes, Shape, UnreadableError, read, strict
+
+_VERSION = 1  # of what decoding makes of a file
+_AHEAD = 256  # images that are decoded and not yet stored
+
+
+@dataclass(frozen=True)
+class Images:
+    """Files below `root`, what each becomes, and how they are called in messages."""
+
+    root: Path
+    files: Sequence[File]
+    listing: Listing
+    shape: Shape
+    where: str
+
+    @property
+    def row(self) -> tuple[int, int, int]:
+        """Shape of one sample."""
+        return self.shape.channels, self.shape.height, self.shape.width
+
+    @property
+    def size(self) -> int:
+        """Bytes of all samples."""
+        return len(self.order) * int(np.prod(self.row))
+
+    @cached_property
+    def order(self) -> list[int]:
+        """File numbers, one split after the other."""
+        return [i for part in self.listing.parts for i in part.tolist()]
+
+    def key(self) -> str:
+        """Changes with any file, their order, and what they become."""
+        known = (_VERSION, str(self.root.resolve()), self.shape, self.order, self.files)
+        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+
+
+def decode(images: Images, sink: Callable[[Bytes], object]) -> LeftOut:
+    """Hand the samples (C, H, W) to `sink`, in order; returns what was left out. AerunError where that is more than 1 %."""
+    left_out = LeftOut(images.where, "images", len(images.order))
+    with strict(), contextlib.closing(_pixels(images)) as pixels:
+        for name, found in pixels:
+            if isinstance(found, UnreadableError):
+                left_out.add(name, str(found))
+            else:
+                sink(found)
+    return left_out
+
+
+def _pixels(images: Images) -> Generator[tuple[str, Bytes | UnreadableError], None, None]:
+    def one(number: int) -> tuple[str, Bytes | UnreadableError]:
+        name = images.files[number].name
+        try:
+            return name, read(images.root / name, images.shape)
+        except UnreadableError as e:
+            return name, e
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for first in range(0, len(images.order), _AHEAD):
+            yield from pool.map(one, images.order[first : first + _AHEAD])

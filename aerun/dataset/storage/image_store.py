@@ -1,0 +1,120 @@
+"""Where decoded images are: in memory where they fit, else in a file; decoded at every start, or once."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.core.memory import available_memory
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.storage.decoded import Images, decode
+from aerun.dataset.storage.mapped import mapped
+from aerun.dataset.storage.skipped_files import LeftOut
+from aerun.formats.images import Bytes
+
+_WORTH = 5000  # images: decoding that many takes so long that the result is kept for the next run
+
+log = logging.getLogger("aerun")
+
+
+def load(images: Images, memory: float | None, cache: str | None) -> Data:
+    """All samples: in memory where they take at most `memory` GB (None: half of what is free), else read from disk.
+
+    Files that cannot be read are left out and counted. AerunError where they are more than 1 %, and where the disk is full.
+    """
+    limit = available_memory() // 2 if memory is None else int(memory * 1e9)
+    fits = images.size <= limit
+    if fits and len(images.order) < _WORTH:
+        x = torch.empty(len(images.order), *images.row, dtype=torch.uint8)
+        left_out = decode(images, _Rows(x))
+        return _data(images, left_out, lambda rows: list(x[: sum(rows)].split(list(rows))))
+    path = place(cache) / f"{images.root.resolve().name}-{images.key()}.bytes"
+    left_out = _kept(images, path)
+    if fits:
+        return _data(images, left_out, lambda rows: list(_read(path, images.row).split(list(rows))))
+    words = "%s: %d images take %.2g GB and dataset.memory allows %.2g: they are read from %s as they are needed."
+    log.warning(words, images.where, len(images.order), images.size / 1e9, limit / 1e9, path)
+    return _data(images, left_out, lambda rows: mapped(path, images.row, rows))
+
+
+def _data(images: Images, left_out: LeftOut, cut: Callable[[tuple[int, ...]], list[Tensor]]) -> Data:
+    gone = left_out.tell()
+    kept = [[i for i in part.tolist() if images.files[i].name not in gone] for part in images.listing.parts]
+    labels = images.listing.labels
+    tensors = cut(tuple(len(part) for part in kept))
+    return Data(*(Split(x, None if labels is None else labels[rows]) for x, rows in zip(tensors, kept, strict=True)))
+
+
+class _Rows:
+    """Fills a tensor from the top."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x, self.at = x.numpy(), 0
+
+    def __call__(self, row: Bytes) -> None:
+        self.x[self.at] = row
+        self.at += 1
+
+
+def _kept(images: Images, path: Path) -> LeftOut:
+    """What was left out, once the samples are in the file `path`."""
+    about = path.with_suffix(".json")
+    try:
+        left_out = LeftOut(images.where, "images", len(images.order), json.loads(about.read_text())["left_out"])
+        if path.stat().st_size == (len(images.order) - len(left_out.reasons)) * int(np.prod(images.row)):
+            return left_out
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    log.warning("%s: decoding %d images, once, into %s", images.where, len(images.order), path)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_full(images, path.parent)
+        with part.open("wb") as file:
+            left_out = decode(images, lambda row: file.write(np.ascontiguousarray(row).data))
+        part.replace(path)
+        about.write_text(json.dumps({"source": str(images.root.resolve()), "left_out": left_out.reasons}))
+    except OSError as e:
+        raise AerunError(
+            f"{images.where}: cannot keep the decoded images in {path.parent} (dataset.cache): {e.strerror}."
+        ) from e
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    return left_out
+
+
+def _refuse_full(images: Images, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if images.size > 0.9 * free:
+        c, h, w = images.row
+        raise AerunError(
+            f"{images.where}: {len(images.order)} images of {c} x {h} x {w} take {images.size / 1e9:.3g} GB, and {folder} has "
+            f"{free / 1e9:.3g} GB free. Lower dataset.size, or name another place with dataset.cache=DIR."
+        )
+
+
+def _read(path: Path, row: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(-1, *row)
+
+
+def place(cache: str | None) -> Path:
+    """Where decoded images are kept."""
+    if cache is not None:
+        return Path(cache).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aerun"
+
+
+def gigabytes(memory: float | None) -> float | None:
+    """`dataset.memory` if it is null or positive, else AerunError."""
+    if memory is not None and not 0 < memory < float("inf"):
+        raise AerunError(f"dataset.memory={memory}: must be a number of GB above 0, or null for half of what is free.")
+    return memory

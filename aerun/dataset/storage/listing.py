@@ -1,0 +1,144 @@
+"""The user's files: which there are, their classes by folder, and their splits."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.dataset.normal import normal_rows
+from aerun.dataset.splits import Data, Split, split
+
+_PARTS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
+_NAMES = ("training", "validation", "test")
+
+log = logging.getLogger("aerun")
+
+
+class File(NamedTuple):
+    """A file: its name relative to the folder, with `/` between folders, its size in bytes, and when it was last changed."""
+
+    name: str
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Names in order; label and class names, or None and nothing; the indices of training, validation and test files."""
+
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    parts: tuple[Tensor, Tensor, Tensor]
+
+    def only(self, normal: Sequence[int] | None, contamination: float) -> "Listing":
+        """Training and validation files of the classes `normal` alone, see `normal_only`; None: all."""
+        rows = Data(*(Split(part, None if self.labels is None else self.labels[part]) for part in self.parts))
+        kept = normal_rows(rows, self.classes, normal, contamination)
+        return replace(self, parts=(kept.train.x, kept.val.x, kept.test.x))
+
+
+def printable(name: str) -> str:
+    """A file's name; bytes of it that are no UTF-8, which can be opened but not printed, as an escape."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def folder(key: str, path: str | None, what: str) -> Path:
+    """`path` as an existing folder or file, else AerunError."""
+    if path is None:
+        raise AerunError(f"{key} is missing: say where {what} are, {key}=DIR.")
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise AerunError(f"{key}={path}: there is no such file or folder.")
+    return found
+
+
+def scan(root: Path, suffixes: frozenset[str]) -> tuple[list[File], int]:
+    """Files below `root` whose suffix is wanted, by name, and the number of others; hidden ones are passed over."""
+    found, others, seen, todo = [], 0, set(), [(root, "")]
+    while todo:
+        path, prefix = todo.pop()
+        here = path.stat()
+        if (here.st_dev, here.st_ino) in seen:  # a link to a folder above
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    todo.append((Path(entry.path), f"{prefix}{entry.name}/"))
+                elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in suffixes:
+                    about = entry.stat()
+                    found.append(File(prefix + entry.name, about.st_size, about.st_mtime_ns))
+                else:
+                    others += 1
+    return sorted(found), others
+
+
+def arrange(names: Sequence[str], where: str, val: float, test: float) -> Listing:
+    """Classes and splits of files named with `/` between folders.
+
+    Folders train, val and test, and no others beside them, are the splits; what is not given is drawn from the training
+    files, always the same ones. The folders below are the classes. AerunError where a split stays empty.
+    """
+    paths = _stripped([name.split("/") for name in names])
+    tops = {path[0] if len(path) > 1 else "" for path in paths}
+    given = tops <= set(_PARTS) and any(_PARTS[top] == 0 for top in tops)
+    part = torch.tensor([_PARTS[path[0]] for path in paths]) if given else torch.zeros(len(paths), dtype=torch.long)
+    labels, classes = _classes([path[1:] for path in paths] if given else paths, where)
+    parts = _parts(part, val, test)
+    for name, rows, key in zip(_NAMES, parts, ("", " (dataset.val)", " (dataset.test)"), strict=True):
+        if not len(rows):
+            raise AerunError(f"{where}: {len(names)} files leave none for the {name} split{key}.")
+    return Listing(labels, classes, parts)
+
+
+def classes_of(names: Sequence[str], where: str) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Labels and class names of files by their folders, where these are no splits."""
+    return _classes(_stripped([name.split("/") for name in names]), where)
+
+
+def _stripped(paths: list[list[str]]) -> list[list[str]]:
+    """Without the folders that all have in common, as archives have them."""
+    while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1 and paths[0][0] not in _PARTS:
+        paths = [path[1:] for path in paths]
+    return paths
+
+
+def _classes(paths: list[list[str]], where: str) -> tuple[Tensor | None, tuple[str, ...]]:
+    tops = [path[0] if len(path) > 1 else "" for path in paths]
+    classes = sorted(set(tops))
+    if len(classes) == 1:
+        if classes[0]:
+            log.warning("%s: all files are of one class, %s: they are used without labels.", where, printable(classes[0]))
+        return None, ()
+    if "" in classes:
+        words = "%s: %d of %d files lie outside of the class folders (%s): all are used without labels."
+        log.warning(words, where, tops.count(""), len(tops), printable(", ".join(classes[1:4])))
+        return None, ()
+    number = {name: i for i, name in enumerate(classes)}
+    return torch.tensor([number[top] for top in tops]), tuple(map(printable, classes))
+
+
+def _parts(part: Tensor, val: float, test: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Row numbers of the three splits, from the given ones: 0, 1, 2."""
+    rows = [(part == i).nonzero().flatten() for i in range(3)]
+    shares = [0.0 if len(given) else share for given, share in zip(rows[1:], (val, test), strict=True)]
+    drawn = split(Split(rows[0], None), *shares)
+    return drawn[0].x, rows[1] if len(rows[1]) else drawn[1].x, rows[2] if len(rows[2]) else drawn[2].x
+
+
+def shares(val: float, test: float) -> tuple[float, float]:
+    """`dataset.val` and `dataset.test` if both are shares and leave something to train on, else AerunError."""
+    for key, value in (("val", val), ("test", test)):
+        if not 0 < value < 1:
+            raise AerunError(f"dataset.{key}={value}: must be a share of the files between 0 and 1, such as 0.15.")
+    if val + test >= 1:
+        raise AerunError(f"dataset.val={val} and dataset.test={test} leave nothing to train on.")
+    return val, test

@@ -1,0 +1,110 @@
+"""Samples on disk as a tensor, with bounded resident memory."""
+
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_SOME = 16_000_000  # bytes
+_STEP = 16_000_000  # bytes that are looked at in one piece
+
+
+class Mapped(Tensor):
+    """A tensor (n, *S) on disk. Rows that are taken by number or by slice are read into a plain tensor.
+
+    As a tensor it is a mapping of the file, so that whatever else is done with it is right too; but pages of a mapping count
+    as this process's memory until the system wants them back. Reading rows instead leaves nothing behind but what was asked
+    for, and is faster for rows in random order. `split` yields its parts one after the other.
+    """
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # results are plain tensors
+    file: "_File"
+    first: int  # byte of the file at which row 0 begins
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        if dim != 0:
+            return super().index_select(dim, index)
+        return self._read([(row, 1) for row in index.tolist()])
+
+    def __getitem__(self, index: Any) -> Tensor:
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        first, last, step = index.indices(len(self))
+        return self._read([(first, last - first)]) if step == 1 and last > first else super().__getitem__(index)
+
+    def split(self, rows: int, dim: int = 0) -> Iterator[Tensor]:  # type: ignore[override]
+        for first in range(0, len(self), rows):
+            yield self[first : first + rows]
+
+    def aminmax(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        count, each = self.stride(0) * len(self), self.element_size()
+        buffer = torch.empty(min(_STEP // each, count), dtype=self.dtype)  # one for all: many would leave holes in the heap
+        found = []
+        for first in range(0, count, len(buffer)):
+            part = buffer[: count - first]
+            self.file.read(_buffer(part), self.first + each * first)
+            found.append(torch.stack(part.aminmax()))
+        low, high = torch.stack(found).unbind(1)
+        return low.amin(), high.amax()
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        found = super().to(*args, **kwargs)
+        return self if found.data_ptr() == self.data_ptr() else found
+
+    def _read(self, runs: list[tuple[int, int]]) -> Tensor:
+        """Runs of rows (first, number), one behind the other."""
+        size, n = self.stride(0) * self.element_size(), len(self)
+        found = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=self.dtype)
+        into, at = _buffer(found), 0
+        for row, number in runs:
+            if not 0 <= row <= n - number:
+                raise IndexError(f"row {row} of {n}")
+            self.file.read(into[at : at + number * size], self.first + row * size)
+            at += number * size
+        return found
+
+
+class _File:
+    """An open file that is closed with its last user."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.number = path, os.open(path, os.O_RDONLY)
+
+    def read(self, into: memoryview, offset: int) -> None:
+        while into:
+            got = os.preadv(self.number, [into], offset)
+            if not got:
+                raise OSError(f"{self.path} has become shorter while it was read")
+            into, offset = into[got:], offset + got
+
+    def __del__(self) -> None:
+        os.close(self.number)
+
+
+def _buffer(x: Tensor) -> memoryview:
+    """The bytes of a contiguous tensor, to be written."""
+    flat: Any = x.flatten().numpy()
+    return memoryview(flat).cast("B")
+
+
+def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> list[Tensor]:
+    """A file's numbers as consecutive tensors (n, *shape), n in `rows`. Writing to them does not change the file."""
+    file = _File(path)
+    whole = torch.frombuffer(mmap.mmap(file.number, 0, access=mmap.ACCESS_COPY), dtype=dtype).view(-1, *shape)
+    parts = [part.as_subclass(Mapped) for part in whole.split(list(rows))]
+    for part in parts:
+        part.file, part.first = file, part.storage_offset() * part.element_size()
+    return list(parts)
+
+
+def some(x: Tensor) -> Tensor:
+    """x (n, *S) itself; where it is on disk as many random rows as take 16 MB: what statistics are taken of."""
+    if not isinstance(x, Mapped):
+        return x
+    rows = max(1, _SOME // (x.stride(0) * x.element_size()))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    return x.index_select(0, order[:rows].sort().values)

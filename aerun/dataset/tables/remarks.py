@@ -1,0 +1,70 @@
+"""What a run should say about a table: what becomes 0, what is filled in, what is clipped."""
+
+import logging
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from aerun.dataset.splits import Data
+from aerun.preparation.columns import Feature
+
+log = logging.getLogger("aerun")
+
+_SHOWN = 5  # names in one line
+
+
+def told(option: str, data: Data, features: Sequence[Feature], way: str) -> None:
+    """Log what `remarks` finds as warnings, and which columns are dates as a note in the run's log."""
+    for line in remarks(data, features, way):
+        log.warning("dataset=%s: %s", option, line)
+    if dates := [f.name for f in features if f.kind == "date"]:
+        log.info("dataset=%s: dates, as seconds since the first of the training rows: %s.", option, ", ".join(dates))
+
+
+def remarks(data: Data, features: Sequence[Feature], way: str) -> list[str]:
+    """What is to be known about stored rows, one line for each kind of thing that was found."""
+    train = data.train.x
+    low, high = _extreme(train, -1), _extreme(train, 1)
+    numeric = [f.kind != "category" for f in features]
+    constant = [i for i in range(len(features)) if low[i] == high[i] and not (way == "none" and numeric[i])]
+    coarse = [i for i in range(len(features)) if numeric[i] and _coarse(train[:, i])]
+    unseen, filled, clipped = dict[int, int](), dict[int, int](), dict[int, int]()
+    for i, feature in enumerate(features):
+        for x in (data.val.x[:, i], data.test.x[:, i]):
+            unseen[i] = unseen.get(i, 0) + (0 if numeric[i] else int((x < 0).sum()))
+            filled[i] = filled.get(i, 0) + (0 if feature.missing else int(x.isnan().sum()))
+            clipped[i] = clipped.get(i, 0) + (
+                int(((x < low[i]) | (x > high[i])).sum()) if numeric[i] and way == "minmax" else 0
+            )
+    found = {
+        "constant in the training rows, so 0 to the model": _names(features, constant),
+        "32 bits keep less than three digits of what varies; subtract an offset first": _names(features, coarse),
+        "words that no training row has, read as none of those known": _counted(features, unseen),
+        "missing values where the training rows have none, filled in": _counted(features, filled),
+        "values outside the training range, clipped by dataset.prepare=minmax": _counted(features, clipped),
+    }
+    return [f"{what}: {names}." for what, names in found.items() if names]
+
+
+def _names(features: Sequence[Feature], places: Sequence[int]) -> str:
+    return _shortened([features[i].name for i in places])
+
+
+def _counted(features: Sequence[Feature], counts: dict[int, int]) -> str:
+    return _shortened([f"{features[i].name} ({count})" for i, count in counts.items() if count])
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more columns" if len(names) > _SHOWN else "")
+
+
+def _extreme(x: Tensor, sign: int) -> list[float]:
+    """Smallest (-1) or largest (1) value of each column."""
+    return [sign * float(v) for v in (sign * x.float()).nan_to_num(nan=-float("inf")).amax(0)]
+
+
+def _coarse(values: Tensor) -> bool:
+    """Are neighbouring 32-bit numbers further apart than a thousandth of the column's deviation?"""
+    present = values[~values.isnan()].double()
+    deviation = float(present.std(correction=0))
+    return 0 < deviation < 1000 * float(present.abs().max()) * 2**-23

@@ -1,0 +1,135 @@
+"""What all tables share: columns, of which the training rows say how they are prepared."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.compose import option
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
+from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
+from aerun.dataset.normal import normal_rows
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.tables.columns import encode, learn
+from aerun.dataset.tables.partition import Cut
+from aerun.dataset.tables.query import Query, is_query
+from aerun.dataset.tables.remarks import told
+from aerun.formats.frame import Column, Frame
+from aerun.preparation.columns import Columns, Feature
+from aerun.preparation.statistics import WAYS
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns that are no features: the label, or the mark of anomalies; `others` have been used otherwise."""
+
+    label: str | None = None
+    anomaly: str | None = None
+    others: tuple[str, ...] = ()
+    categorical: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Known:
+    """A table that has been read: its features, its splits as numbers of rows, the names of its classes."""
+
+    frame: Frame
+    features: tuple[Feature, ...]
+    rows: Data
+    classes: tuple[str, ...]
+
+
+class Tabular(Dataset):
+    """Rows of numbers, categories and dates. The file is read once, when its facts are first asked for.
+
+    prepare: how numbers and dates are scaled (standardize, robust, minmax, none), see `Columns`. Classes are named as the
+    label column does. A column that marks anomalies says what is normal, or a `Query` in `normal`: classes are then normal and
+    anomaly. The columns that it asks are no features, as they would tell the model.
+    """
+
+    roles: Roles
+    cut: Cut
+    selects = True
+
+    def __init__(self, *, prepare: str) -> None:
+        self.prepare = one_of("dataset.prepare", prepare, WAYS)
+
+    query: Query | None = None
+
+    def refuse_protocol(self) -> None:
+        self.normal = by_mark(self.roles.anomaly, self.roles.label, self.normal, self.contamination)
+        if isinstance(self.normal, str) and is_query(self.normal):
+            self.query, self.normal = Query(self.normal), "normal"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.known.classes
+
+    @abstractmethod
+    def frame(self) -> Frame:
+        """Read the table."""
+
+    @cached_property
+    def known(self) -> Known:
+        """The table and what its training rows say. AerunError for what is wrong with the file."""
+        frame = self.frame()
+        labels = self._labels(frame)
+        y = None if labels is None else labels.codes
+        parts = [torch.from_numpy(rows) for rows in self.cut(frame)]
+        rows = Data(*(Split(part, None if y is None else y[part]) for part in parts))
+        classes = () if labels is None else labels.names
+        normal = None if self.normal is None else places(self.normal, classes)
+        rows = normal_rows(rows, classes, normal, self.contamination)
+        used = {self.roles.label, self.roles.anomaly, *self.roles.others, *(self.query.columns if self.query else ())}
+        names = [name for name in frame.columns if name not in used]
+        if not names:
+            raise AerunError(f"{frame.file}: no column is left to train on.")
+        return Known(frame, learn(frame, names, self.roles.categorical, rows.train.x.numpy()), rows, classes)
+
+    def _labels(self, frame: Frame) -> Labels | None:
+        if self.roles.anomaly is not None:
+            return by_flag(frame, self.roles.anomaly)
+        if self.query is not None:
+            return self.query(frame)
+        if self.roles.label is None:
+            return None
+        return by_class(frame, self.roles.label)
+
+    def facts(self) -> Facts:
+        low, high = (0.0, 1.0) if self.prepare == "minmax" else (None, None)
+        return Facts(
+            shape=(self.preparation().size,),
+            kind="table",
+            unit=1.0,
+            low=low,
+            high=high,
+            classes=len(self.known.classes) or None,
+            prepared_from=(len(self.known.features),),
+        )
+
+    def preparation(self) -> Columns:
+        return Columns(features=self.known.features, way=self.prepare)
+
+    def read(self) -> Data:
+        frame, features, rows = self.known.frame, self.known.features, self.known.rows
+        data = Data(*(Split(self._stored(frame, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
+        told(option(self), data, features, self.prepare)
+        return data
+
+    def _stored(self, frame: Frame, rows: Tensor) -> Tensor:
+        return encode(frame, self.known.features, rows.numpy())
+
+
+def bundled(name: str, found: Any) -> Frame:
+    """A table of scikit-learn's, its classes by name in the column `class`."""
+    values = np.asarray(found.data, dtype=np.float64).T
+    columns = {str(n): Column("number", v) for n, v in zip(found.feature_names, values, strict=True)}
+    classes = Column("text", found.target.astype(np.float64), tuple(str(n) for n in found.target_names))
+    return Frame({**columns, "class": classes}, ((name, len(found.target)),))

@@ -1,0 +1,101 @@
+"""A table as it stands in its file, before anything is learned from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aerun.core.errors import AerunError, nearest
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """values (n,), NaN where missing: numbers; seconds since 1970 UTC (kind date); places in `words` (kind text)."""
+
+    kind: str
+    values: Values
+    words: tuple[str, ...] = ()
+
+    def as_text(self) -> "Column":
+        """The same column, its numbers as words."""
+        if self.kind == "text":
+            return self
+        present = ~np.isnan(self.values)
+        numbers, places = np.unique(self.values[present], return_inverse=True)
+        values = np.full(len(self.values), np.nan)
+        values[present] = places
+        return Column("text", values, tuple(repr(int(v)) if v == int(v) else repr(float(v)) for v in numbers))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Columns by name, and the file or the two files, each with its number of rows, that they were read from."""
+
+    columns: dict[str, Column]
+    files: tuple[tuple[str, int], ...]
+
+    def __len__(self) -> int:
+        return sum(rows for _, rows in self.files)
+
+    @property
+    def file(self) -> str:
+        """The (first) file's name."""
+        return self.files[0][0]
+
+    def where(self, name: str, row: int) -> str:
+        """FILE: column 'NAME', row N, as people count."""
+        ends = list(accumulate(rows for _, rows in self.files))
+        place = next(i for i, end in enumerate(ends) if row < end)
+        return f"{self.files[place][0]}: column '{name}', row {row - ends[place] + self.files[place][1] + 1}"
+
+    def column(self, key: str, name: str) -> Column:
+        """The column that the setting `key` names, else AerunError."""
+        if name not in self.columns:
+            known = list(self.columns)
+            shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+            raise AerunError(f"{key}={name}: {self.file} has no such column{nearest(name, known)}; it has {shown}.")
+        return self.columns[name]
+
+
+def joined(first: Frame, second: Frame) -> Frame:
+    """The rows of both, by the names of their columns. AerunError where they do not have the same."""
+    for here, there in ((first, second), (second, first)):
+        for name in here.columns:
+            if name not in there.columns:
+                raise AerunError(
+                    f"{there.file}: has no column '{name}', which {here.file} has. Both need the same; see dataset.drop."
+                )
+    columns = {name: _appended(name, first, second) for name in first.columns}
+    return Frame(columns, (*first.files, *second.files))
+
+
+def _appended(name: str, first: Frame, second: Frame) -> Column:
+    a, b = first.columns[name], second.columns[name]
+    if a.kind != b.kind:
+        empty = [c for c in (a, b) if np.isnan(c.values).all()]
+        if not empty:
+            raise AerunError(
+                f"column '{name}' holds {_PLURAL[a.kind]} in {first.file} and {_PLURAL[b.kind]} in {second.file}. Mend one, or "
+                f"dataset.categorical=[{name}]."
+            )
+        a, b = (Column(b.kind, a.values, b.words), b) if empty[0] is a else (a, Column(a.kind, b.values, a.words))
+    words = {word: place for place, word in enumerate(dict.fromkeys((*a.words, *b.words)))}
+    return Column(a.kind, np.concatenate([_places(a, words), _places(b, words)]), tuple(words))
+
+
+_PLURAL = {"number": "numbers", "date": "dates", "text": "text"}
+
+
+def _places(column: Column, words: dict[str, int]) -> Values:
+    """A text column's values as places in other words; numbers and dates as they are."""
+    return column.values if column.kind != "text" else moved(column.values, [words[w] for w in column.words])
+
+
+def moved(values: Values, to: Sequence[float]) -> Values:
+    """Places in one list of words as places in another, word by word; NaN stays."""
+    table = np.array([*to, np.nan], dtype=np.float64)
+    return table[np.where(np.isnan(values), len(to), values).astype(np.int64)]

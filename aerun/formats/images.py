@@ -1,0 +1,143 @@
+"""Image files of any format that Pillow reads, as bytes (C, H, W)."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from aerun.core.errors import AerunError
+
+_UNFIT = frozenset({"EPS", "PS", "PDF", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})  # run other programs, or hold no pixels
+_GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
+_TURNED = frozenset({5, 6, 7, 8})  # values of EXIF's orientation (tag 274) that swap width and height
+Bytes = NDArray[np.uint8]
+
+
+class UnreadableError(Exception):
+    """One file is no image that can be used; the words say why."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What every image becomes. resize: scaled to (height, width), or refused where it has another size.
+
+    crop: the image covers the new size and what stands over is cut off evenly, instead of changing its proportions.
+    guessed: one grey channel, because the files that were looked at first have no more: a coloured one is refused.
+    """
+
+    channels: int
+    height: int
+    width: int
+    resize: bool
+    crop: bool
+    guessed: bool
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Names of the formats that are read."""
+    Image.init()
+    return tuple(f for f in Image.OPEN if f not in _UNFIT)
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Their file names' endings."""
+    readable = set(formats())
+    return frozenset(suffix for suffix, f in Image.registered_extensions().items() if f in readable)
+
+
+@contextlib.contextmanager
+def strict() -> Iterator[None]:
+    """Inside, Pillow's warning of a decompression bomb is an error of that file; other warnings are of no use to anyone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def header(path: Path) -> tuple[int, int, bool]:
+    """(height, width, coloured?) without decoding; UnreadableError."""
+    with _opened(path) as image:
+        height, width = _upright(image)
+        return height, width, image.mode not in _GREY
+
+
+def read(path: Path, shape: Shape) -> Bytes:
+    """The pixels (C, H, W) of the first frame, upright, transparent places white.
+
+    UnreadableError where the file is damaged; AerunError where its size or its colours are not those of `shape` and it was
+    not asked to be changed.
+    """
+    size = (shape.width, shape.height)
+    with _opened(path) as image:
+        _refuse_other(path, image, shape)
+        if shape.resize:
+            image.draft(None, (max(size), max(size)))  # JPEG decodes a smaller version, still at least this large
+        pixels = _plain(ImageOps.exif_transpose(image), shape.channels)
+        if shape.resize and shape.crop:
+            pixels = ImageOps.fit(pixels, size, Image.Resampling.BICUBIC)
+        elif shape.resize:
+            pixels = pixels.resize(size, Image.Resampling.BICUBIC)
+    found: Bytes = np.asarray(pixels)
+    return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)
+
+
+def _refuse_other(path: Path, image: Image.Image, shape: Shape) -> None:
+    height, width = _upright(image)
+    if not shape.resize and (height, width) != (shape.height, shape.width):
+        raise AerunError(
+            f"{path} is {height} x {width}, others are {shape.height} x {shape.width} (height x width): "
+            "say to which size all are to be brought, such as dataset.size=64."
+        )
+    if shape.guessed and image.mode not in _GREY:
+        raise AerunError(f"{path} is coloured ({image.mode}), others are grey: say dataset.channels=3 or dataset.channels=1.")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An open image; whatever Pillow stumbles over is an UnreadableError."""
+    try:
+        with Image.open(path, formats=formats()) as image:
+            yield image
+    except (UnreadableError, AerunError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
+        raise UnreadableError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels, as a decompression bomb has") from e
+    except Exception as e:  # each of Pillow's readers fails in its own way on damaged bytes
+        raise UnreadableError(_words(e)) from e
+
+
+def _words(e: Exception) -> str:
+    if isinstance(e, OSError) and e.strerror:
+        return e.strerror
+    if str(e).startswith("cannot identify image file"):
+        return "not an image"
+    return (str(e).strip() or type(e).__name__).splitlines()[0]
+
+
+def _upright(image: Image.Image) -> tuple[int, int]:
+    """(height, width) once EXIF's orientation is applied."""
+    turned = image.getexif().get(274) in _TURNED
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _plain(image: Image.Image, channels: int) -> Image.Image:
+    """In grey or colour of 8 bits, on white."""
+    if image.mode == "F":
+        raise UnreadableError("pixels are floating-point numbers, whose range is not known (use dataset=array)")
+    if image.mode == "I" or image.mode.startswith("I;16"):  # 16 bits, which Pillow would clip and not scale
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise UnreadableError("pixels of more than 16 bits (use dataset=array)")
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        above = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
+    return image.convert("L" if channels == 1 else "RGB")

@@ -1,0 +1,29 @@
+"""Codes in files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from aerun.core.errors import AerunError
+from aerun.formats.arrays import names_of, read_array
+from aerun.formats.reading import Reading
+from aerun.formats.tables import read_table
+from aerun.inference.reading import Piece
+
+
+def codes_of(path: Path, key: str | None, rows: int) -> Iterator[Piece]:
+    """Array `key` (z) of npz, npy or safetensors; columns z1, z2, ... of a table."""
+    if path.suffix.lower() in (".npy", ".npz", ".safetensors"):
+        name = "z" if key is None and "z" in names_of(path) else key
+        array = read_array("CODES", path, name)
+    else:
+        frame = read_table("CODES", path, Reading("auto", "auto", "utf-8", loose=True))
+        names = [n for n in frame.columns if n.startswith("z") and n[1:].isdigit()] or list(frame.columns)
+        if any(frame.columns[n].kind != "number" for n in names):
+            raise AerunError(f"{path}: codes are numbers, in columns z1, z2, ...")
+        array = np.stack([frame.columns[n].values for n in names], 1)
+    if not len(array):
+        raise AerunError(f"{path}: there are no codes (the input is empty).")
+    for first in range(0, len(array), rows):
+        yield Piece(array[first : first + rows], str(path), first + 1)

@@ -1,0 +1,187 @@
+"""A trained model as one file: ONNX, torch.export, or its weights alone."""
+
+import contextlib
+import copy
+import importlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.core.files import replace
+from aerun.core.version import __version__
+from aerun.inference.exported import OUTPUTS, Exported, example
+from aerun.inference.model import Model
+
+_SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".safetensors": "safetensors"}
+_SAME = 1e-5  # largest difference of an output over its largest value
+_SIZES = (1, 3, 64)  # of the batches that are compared
+
+Run = Callable[[Tensor], list[NDArray[Any]]]
+
+
+def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, check: bool = False) -> list[str]:
+    """Write the file; what was done, in lines. check: compare it with the model, and write OUTPUT.json.
+
+    AerunError where a library is missing, where the file cannot be written, and where the two differ by more than 1e-5.
+    """
+    kind = kind or _SUFFIXES.get(output.suffix.lower())
+    if kind is None:
+        raise AerunError(f"{output}: an export's name ends in {', '.join(_SUFFIXES)}; or say --format.")
+    one_of("--format", kind, tuple(_SUFFIXES.values()))
+    if not output.parent.is_dir():
+        raise AerunError(f"{output}: there is no folder {output.parent}.")
+    suffix = next(k for k, v in _SUFFIXES.items() if v == kind)
+    part = output.with_name(f".{output.stem}.{os.getpid()}{suffix}")
+    try:
+        differences = {"onnx": _onnx, "torch": _torch, "safetensors": _weights}[kind](_plain(model), alpha, part, check)
+        worst = max(differences.values(), default=0.0)
+        if worst > _SAME:
+            told = ", ".join(f"{k} {v:.2g}" for k, v in differences.items())
+            raise AerunError(f"{output}: not written: it differs from the model by more than {_SAME:g} ({told}).")
+        part.replace(output)
+    except AerunError:
+        raise
+    except OSError as e:
+        raise AerunError(f"{output}: cannot be written: {e.strerror or e}.") from e
+    except Exception as e:  # the exporters raise errors of many kinds
+        why = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise AerunError(f"{output}: this model cannot be written as {kind}: {why}") from e
+    finally:
+        part.unlink(missing_ok=True)
+    lines = [f"{output}: {model.name} as {kind}, {output.stat().st_size:,} bytes"]
+    if differences:
+        about = {"largest relative difference": differences, "batches": _SIZES, "aerun": __version__}
+        replace(output.with_name(f"{output.name}.json"), json.dumps(about, indent=1) + "\n")
+        lines.append(f"checked on batches of {', '.join(map(str, _SIZES))}: largest relative difference {worst:.2g}")
+    return lines
+
+
+def _plain(model: Model) -> Model:
+    """On the CPU, in 32 bits, the run's own model untouched."""
+    found = copy.copy(model)
+    found.autoencoder = copy.deepcopy(model.autoencoder).cpu().float().eval()
+    found.device = torch.device("cpu")
+    found.form = copy.copy(model.form)
+    found.form.preparation = found.autoencoder.preparation
+    return found
+
+
+def _needed(module: str) -> Any:
+    """An optional module, else AerunError that says how to get it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as e:
+        raise AerunError(f"this export needs {module}, which is not installed: pip install 'aerun[export]'") from e
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's remarks on its own exporter."""
+    level = logging.getLogger("torch.onnx").level
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.getLogger("torch.onnx").setLevel(level)
+
+
+def _program(model: Model, limit: float) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("samples", min=1, max=1 << 20)
+    function, samples = Exported(_plain(model), limit).eval(), example(model, 3, 0)
+    torch.compiler.reset()
+    with _quietly(), torch.no_grad():
+        return torch.export.export(function, (samples,), dynamic_shapes=({0: batch},), strict=False)
+
+
+def _onnx(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
+    for module in ("onnx", "onnxscript", *(["onnxruntime"] if check else [])):
+        _needed(module)
+    limit = model.threshold(alpha)
+    program = _program(model, limit)
+    with _quietly():
+        found = torch.onnx.export(
+            program, dynamo=True, optimize=True, verbose=False, input_names=["samples"], output_names=list(OUTPUTS)
+        )
+        assert found is not None
+        proto = found.model_proto
+    for key, value in _about(model).items():
+        proto.metadata_props.add(key=key, value=value)
+    part.write_bytes(proto.SerializeToString())
+    if not check:
+        return {}
+    ort = _needed("onnxruntime")
+    session = ort.InferenceSession(str(part), providers=["CPUExecutionProvider"])
+    return _compared(model, limit, lambda x: session.run(None, {"samples": x.numpy()}))
+
+
+def _torch(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
+    limit = model.threshold(alpha)
+    torch.export.save(_program(model, limit), part)
+    if not check:
+        return {}
+    with _quietly():
+        again = torch.export.load(part).module()
+    return _compared(model, limit, lambda x: [v.numpy() for v in again(x)])
+
+
+def _weights(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
+    st = _needed("safetensors.torch")
+    state = {k: v.detach().cpu().clone().contiguous() for k, v in model.autoencoder.state_dict().items()}
+    st.save_file(state, part, _about(model))
+    if not check:
+        return {}
+    again = st.load_file(part)
+    same = again.keys() == state.keys() and all(torch.equal(again[k], v) for k, v in state.items())
+    return {"weights": 0.0 if same else float("inf")}
+
+
+def _about(model: Model) -> dict[str, str]:
+    """What a reader of the file should know, as words."""
+    facts = model.folder.read("facts.json")
+    return {"aerun": __version__, "config": json.dumps(model.config), "facts": json.dumps(facts)}
+
+
+def _compared(model: Model, limit: float, run: Run) -> dict[str, float]:
+    """Largest difference of each output from what the verbs answer, over its largest value; the score's over the threshold
+    where that is larger. Verdicts count where the score is not next to the threshold."""
+    worst = dict.fromkeys(OUTPUTS, 0.0)
+    for n in _SIZES:
+        x = example(model, n, n)
+        ours, theirs = _answers(model, limit, x), run(x)
+        near = np.abs(ours[2] - limit) <= _SAME * abs(limit)
+        for name, a, b in zip(OUTPUTS, ours, theirs, strict=True):
+            worst[name] = max(worst[name], _difference(a, b, near, limit if name == "score" else 1e-12))
+    return worst
+
+
+def _answers(model: Model, limit: float, x: Tensor) -> list[NDArray[Any]]:
+    """Of encode, reconstruct and score, for stored samples."""
+    score, own, valid = model.scores_of(x), model.rebuilt(x), model.facts.valid(x)
+    if valid is not None and not model.facts.tokens:
+        own = own.masked_fill(~valid[..., None], torch.nan)
+    return [model.codes_of(x).numpy(), own.numpy(), score.numpy(), (score > limit).numpy()]
+
+
+def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_], least: float) -> float:
+    if a.shape != b.shape:
+        return float("inf")
+    if a.dtype == np.bool_:
+        return float((a != b)[~near].any())
+    if not np.array_equal(np.isnan(a), np.isnan(b)):
+        return float("inf")
+    real = ~np.isnan(a)
+    scale = np.abs(a[real]).max(initial=max(least, 1e-12))
+    return float(np.abs(a[real].astype(np.float64) - b[real]).max(initial=0.0) / scale)

@@ -1,0 +1,64 @@
+"""Which elements are hidden, and what stands in their places until they are filled in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.inference.samples import Form
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """x: samples that can be read. mask (n, *stored), True where hidden; of_elements: the same of the model's elements
+    (B, *S).
+    """
+
+    x: Any
+    mask: Tensor
+    of_elements: Callable[[Tensor], Tensor]
+
+
+def mask_of(x: Any, mask: Any, form: Form) -> Hidden:
+    """From what was given. AerunError where nothing is hidden, or masks are not of the samples' shape."""
+    if isinstance(x, Mapping) or hasattr(x, "columns"):
+        array = form.rows_of(x).numpy()
+    elif isinstance(x, list):
+        raise AerunError("inpaint: give an array or a tensor of samples.")
+    else:
+        array = form.shaped(x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x))
+    gone = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
+    own_gaps = gone & (not form.facts.ragged)  # what stands behind the end of a sequence is no gap
+    hidden = own_gaps if mask is None else _spread(mask, array.shape) | own_gaps
+    if not hidden.any():
+        raise AerunError("inpaint: nothing is hidden: give a mask, True where something is to be filled in, or NaN there.")
+    low = form.facts.low
+    readable = array if not own_gaps.any() else np.where(gone, 0.0 if low is None else low * form.facts.unit, array)
+    readable = readable.astype(array.dtype)
+    back: Any = torch.from_numpy(readable).to(x.device) if isinstance(x, Tensor) else readable
+    return Hidden(back, torch.from_numpy(np.ascontiguousarray(hidden)), lambda m: _elements(m, form))
+
+
+def _spread(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    found = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
+    found = found.astype(bool)
+    if found.shape == (shape[0], *shape[2:]) and len(shape) == 4:
+        found = found[:, None]
+    try:
+        return np.array(np.broadcast_to(found, shape))
+    except ValueError as e:
+        raise AerunError(f"mask of shape {found.shape}: does not fit samples of shape {shape}.") from e
+
+
+def _elements(mask: Tensor, form: Form) -> Tensor:
+    features = form.features
+    if not features:
+        return mask
+    owner = [i for i, f in enumerate(features) if f.kind != "category"]
+    owner += [i for i, f in enumerate(features) for _ in f.words]
+    owner += [i for i, f in enumerate(features) if f.missing]
+    return mask[:, torch.tensor(owner, device=mask.device)]

@@ -1,0 +1,210 @@
+"""Samples as people hold them, in the data's own units, and as the model stores them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.text import UNKNOWN
+from aerun.inference.columns import Rows, frame_of, stored_rows, told_columns
+from aerun.preparation.base import Preparation
+from aerun.preparation.columns import Columns
+
+_NEAR = 1e-4  # of the range: a value so little outside of it is rounding
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How answers are handed back. kind: array, tensor, list (of arrays), columns or words; dtype: of the samples given."""
+
+    kind: str
+    dtype: np.dtype[Any]
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 - immutable
+
+    @property
+    def whole(self) -> bool:
+        """Are own units whole numbers?"""
+        return self.dtype.kind in "biu"
+
+
+class Form:
+    """Between own units and stored samples (n, *stored). settings: of the data set, for how words become symbols."""
+
+    def __init__(self, facts: Facts, preparation: Preparation, settings: Mapping[str, Any]) -> None:
+        self.facts, self.preparation = facts, preparation
+        self.features = preparation.features if isinstance(preparation, Columns) else ()
+        self.by_word, self.lower = settings.get("tokens") == "words", bool(settings.get("lower"))
+        self.symbols = {symbol: i for i, symbol in enumerate(facts.tokens)}
+
+    @property
+    def named(self) -> bool:
+        """Has a table names for its columns? Those of an array are f1, f2, ..."""
+        return any(f.kind != "number" or f.name != f"f{i}" for i, f in enumerate(self.features, 1))
+
+    @property
+    def way(self) -> Way:
+        """For answers to no sample: text as words, tables with named columns as such, images of bytes as bytes, else 32-bit
+        arrays."""
+        if self.facts.tokens:
+            return Way("words", np.dtype(object))
+        if self.named:
+            return Way("columns", np.dtype(np.float32))
+        return Way("array", np.dtype(np.uint8 if self.facts.unit == 255 else np.float32))
+
+    def taken(self, x: Any) -> tuple[Tensor, Way]:
+        """Stored samples, and the way back. AerunError names what does not fit the data that the model was trained on."""
+        if self.facts.tokens:
+            return self._of_words(x)
+        if isinstance(x, Mapping) or (hasattr(x, "columns") and hasattr(x, "__getitem__")):
+            return self._checked(self.rows_of(x)), Way("columns", np.dtype(np.float32))
+        if isinstance(x, Sequence) and self.facts.ragged:
+            return self._of_list(x), Way("list", np.dtype(np.float32))
+        if isinstance(x, Tensor):
+            array, way = (
+                x.detach().cpu().numpy(),
+                Way("tensor", np.dtype(str(x.dtype).rpartition(".")[2].replace("bfloat16", "float32")), x.device),
+            )
+        else:
+            array = np.asarray(x)
+            way = Way("array", array.dtype)
+        if array.dtype.kind not in "biuf":
+            raise AerunError(f"samples of {array.dtype}: this run was trained on numbers.")
+        own = np.require(self.shaped(array), _kept(array.dtype), ["C", "W"])  # files that are mapped are read-only
+        return self._checked(torch.from_numpy(own)), way
+
+    def given(self, own: Tensor, valid: Tensor | None, way: Way) -> Any:
+        """Own units (n, *stored) as `way` says; `valid` (n, T) where lengths differ."""
+        if self.facts.tokens:
+            return self._to_words(own, valid)
+        if way.kind == "columns":
+            return told_columns(own.cpu().numpy(), self.features)
+        if valid is not None:
+            if way.kind == "list":
+                return [row[: int(v.sum())].cpu().numpy().astype(np.float32) for row, v in zip(own, valid, strict=True)]
+            own = own.masked_fill(~valid.reshape(*valid.shape, *[1] * (own.ndim - 2)), torch.nan)
+        if way.whole:
+            limits = np.iinfo(way.dtype) if way.dtype.kind in "iu" else np.iinfo(np.uint8)
+            own = own.round().clamp(max(limits.min, -(2**31)), min(limits.max, 2**31))
+        if way.kind == "tensor":
+            kept = torch.from_numpy(np.zeros(0, way.dtype)).dtype
+            return own.to(way.device, kept)
+        return own.cpu().numpy().astype(way.dtype if way.dtype.kind != "f" or way.dtype.itemsize > 4 else np.float32)
+
+    def own(self, x_hat: Tensor, valid: Tensor | None) -> Tensor:
+        """What the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text."""
+        facts = self.facts
+        if facts.tokens:
+            found = x_hat.argmax(-1)
+            return found if valid is None else found.masked_fill(~valid, -1)
+        if facts.low is not None or facts.high is not None:
+            x_hat = x_hat.clamp(facts.low, facts.high)
+        return self.preparation.inverse(x_hat) * facts.unit
+
+    def shaped(self, array: Array) -> Array:
+        """(n, *stored), also of grey images without their channel, and of colours that come last. AerunError for other
+        shapes.
+        """
+        stored = self.facts.stored
+        if array.ndim == len(stored) and len(stored) == 3 and stored[0] == 1 and array.shape[1:] == stored[1:]:
+            array = array[:, None]  # grey images without their one channel
+        if array.ndim == 4 and len(stored) == 3 and array.shape[1:] == (*stored[1:], stored[0]) != stored:
+            array = np.moveaxis(array, 3, 1)
+        if array.ndim == 2 and len(stored) == 2 and array.shape[1:] == stored[:1] and stored[1] == 1:
+            array = array[..., None]
+        if self.facts.ragged and array.ndim == 3 and array.shape[1] < stored[0] and array.shape[2:] == stored[1:]:
+            padded = np.full((len(array), *stored), np.nan, np.float32)
+            padded[:, : array.shape[1]] = array
+            array = padded
+        if array.shape[1:] != stored:
+            raise AerunError(
+                f"samples of shape {tuple(array.shape)}: this run was trained on (n, {', '.join(map(str, stored))})."
+            )
+        if not len(array):
+            raise AerunError("there are no samples (the input is empty).")
+        return array
+
+    def _checked(self, x: Tensor) -> Tensor:
+        """AerunError for values that the data could not have."""
+        facts = self.facts
+        if x.is_floating_point():
+            gaps = bool(self.features) or facts.ragged
+            wrong = x.isinf() if gaps else ~x.isfinite()
+            if bool(wrong.any()):
+                raise AerunError(f"sample {int(wrong.flatten(1).any(1).int().argmax()) + 1} holds NaN or infinite values.")
+            if facts.ragged:
+                self._refuse_gaps(x)
+        if facts.prepared_from is not None:
+            return x
+        real = x if not facts.ragged else x[~x.isnan()]
+        low, high = (float(v) for v in real.aminmax())
+        least = None if facts.low is None else facts.low * facts.unit
+        most = None if facts.high is None else facts.high * facts.unit
+        near = _NEAR * facts.unit
+        outside = (least is not None and low < least - near) or (most is not None and high > most + near)
+        small = most is not None and most > 1 and x.is_floating_point() and 0 < high <= 1 and bool((real != real.round()).any())
+        if outside or small:
+            raise AerunError(
+                f"values span [{low:g}, {high:g}]; this run was trained on [{least:g}, {most:g}], in units of its files."
+            )
+        return x
+
+    def _refuse_gaps(self, x: Tensor) -> None:
+        real = ~x.flatten(2).isnan().any(2)
+        steps = torch.arange(x.shape[1])
+        wrong = (real.sum(1) == 0) | (real != (steps < real.sum(1)[:, None])).any(1)
+        if bool(wrong.any()):
+            raise AerunError(f"sequence {int(wrong.int().argmax()) + 1} has no steps, or missing values between real ones.")
+
+    def rows_of(self, x: Any) -> Tensor:
+        """Columns by name -> stored rows (n, columns)."""
+        if isinstance(x, Rows):
+            return torch.from_numpy(x.stored)
+        if not self.features:
+            raise AerunError("columns by name: this run's data have no names for theirs; give an array.")
+        return stored_rows(frame_of(x), self.features)
+
+    def _of_list(self, x: Sequence[Any]) -> Tensor:
+        stored = self.facts.stored
+        if not len(x):
+            raise AerunError("there are no samples (the input is empty).")
+        found = torch.full((len(x), *stored), torch.nan)
+        for i, one in enumerate(x):
+            series = np.asarray(one, dtype=np.float32)
+            series = series[:, None] if series.ndim == 1 and stored[1] == 1 else series
+            if series.ndim != 2 or series.shape[1] != stored[1] or not 0 < len(series) <= stored[0]:
+                raise AerunError(
+                    f"sequence {i + 1} is of shape {series.shape}; this run was trained on (1 to {stored[0]}, {stored[1]})."
+                )
+            found[i, : len(series)] = torch.from_numpy(series)
+        return self._checked(found)
+
+    def _of_words(self, x: Any) -> tuple[Tensor, Way]:
+        if isinstance(x, str) or not all(isinstance(line, str) for line in x):
+            raise AerunError("text is given as a list of strings, one a sample.")
+        if not len(x):
+            raise AerunError("there are no samples (the input is empty).")
+        found = torch.full((len(x), self.facts.stored[0]), -1, dtype=torch.int16)
+        for i, line in enumerate(x):
+            line = line.lower() if self.lower else line
+            symbols = line.split() if self.by_word else list(line) if line.strip() else []
+            if not 0 < len(symbols) <= self.facts.stored[0]:
+                raise AerunError(f"line {i + 1} holds {len(symbols)} symbols; this run reads 1 to {self.facts.stored[0]}.")
+            found[i, : len(symbols)] = torch.tensor([self.symbols.get(s, 0) for s in symbols], dtype=torch.int16)
+        return found, Way("words", np.dtype(object))
+
+    def _to_words(self, own: Tensor, valid: Tensor | None) -> list[str]:
+        lengths = [own.shape[1]] * len(own) if valid is None else valid.sum(1).tolist()
+        tokens = self.facts.tokens
+        link = " " if self.by_word or tokens[0] == UNKNOWN["words"] else ""
+        return [link.join(tokens[i] for i in row[:n]) for row, n in zip(own.tolist(), lengths, strict=True)]
+
+
+def _kept(dtype: np.dtype[Any]) -> type[np.generic]:
+    return np.uint8 if dtype in (np.uint8, np.bool_) else np.float32

@@ -1,0 +1,224 @@
+"""The verbs of a trained model: what each reads, what it can be told, and what it answers. Imports no torch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from aerun.inference.model import Model
+
+Answer = Mapping[str, Any]
+Flag = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), packed (of compress), or nothing.
+    answers: samples, codes, rows or packed. run: the answer to one piece, arrays by name. example: what stands behind
+    `aerun NAME RUN`."""
+
+    line: str
+    about: str
+    example: str
+    reads: str
+    answers: str
+    run: "Callable[[Model, Any, Namespace], Answer]"
+    flags: tuple[Flag, ...] = ()
+
+
+def _samples(x: Any) -> Answer:
+    """Samples by the name that files have for them; tables by their columns."""
+    if isinstance(x, Mapping):
+        return x
+    return {"text": x} if isinstance(x, list) else {"x": x}
+
+
+def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
+    score = model.score(x)
+    limit = args.threshold if args.threshold is not None else model.threshold(args.alpha)
+    found = {"score": score, "threshold": score * 0 + limit, "anomaly": score > limit}
+    if not args.map:
+        return found
+    errors, form = model.errors(x), model.form
+    each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
+    return {**found, **each}
+
+
+def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
+    return {"z": model.encode(x) if args.layer is None else model.features(x, args.layer)}
+
+
+def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
+    return _samples(model.generate(args.count, args.seed, args.sampler))
+
+
+def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
+    first, last = x
+    return _samples(model.interpolate(first, last, args.steps, args.way))
+
+
+def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
+    return _samples(model.traverse(x, args.unit, args.values))
+
+
+_SEED: Flag = ("--seed", {"type": int, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
+
+VERBS: dict[str, Verb] = {
+    "encode": Verb(
+        "samples to codes",
+        "The deterministic codes of samples, as array z or columns z1, z2, ...",
+        "samples.npy --output codes.npz",
+        "samples",
+        "codes",
+        _coded,
+        (
+            (
+                "--layer",
+                {"metavar": "NAME", "help": "the output of this layer of the encoder instead, such as encoder.1"},
+            ),
+        ),
+    ),
+    "decode": Verb(
+        "codes to samples",
+        "Samples from codes: array z of npz, npy, or columns z1, z2, ... of csv or parquet.",
+        "codes.npz --output samples.npz",
+        "codes",
+        "samples",
+        lambda model, x, args: _samples(model.decode(x)),
+    ),
+    "reconstruct": Verb(
+        "samples, as they come back from their codes",
+        "What is left of samples after the code, within the range of the data.",
+        "samples.npy --output again.npz",
+        "samples",
+        "samples",
+        lambda model, x, args: _samples(model.reconstruct(x)),
+    ),
+    "denoise": Verb(
+        "noisy samples to clean ones",
+        "Noise removed by a run that was trained to do it, such as model=denoising.",
+        "noisy.npy --output clean.npz",
+        "samples",
+        "samples",
+        lambda model, x, args: _samples(model.denoise(x)),
+    ),
+    "inpaint": Verb(
+        "fill in what is hidden",
+        "What a mask hides, or what is missing (NaN, empty cells), filled in by a run that was trained with holes, such as "
+        "model=inpainting. All else stays as it is.",
+        "broken.npy --mask mask.npy --output whole.npz",
+        "samples",
+        "samples",
+        lambda model, x, args: _samples(model.inpaint(x, args.hidden)),
+        (
+            (
+                "--mask",
+                {"metavar": "FILE", "help": "npy, npz or an image: not 0 where hidden; one for all samples, or one each"},
+            ),
+        ),
+    ),
+    "generate": Verb(
+        "new samples",
+        "Samples decoded from drawn codes.",
+        "--count 64 --output new.npz",
+        "nothing",
+        "samples",
+        _generated,
+        (
+            ("--count", {"type": int, "default": 64, "metavar": "N", "help": "how many (default: 64)"}),
+            _SEED,
+            (
+                "--sampler",
+                {
+                    "choices": ("auto", "prior", "gaussian", "mixture"),
+                    "default": "auto",
+                    "help": "where codes come from: the prior, a Gaussian fitted to training codes, a mixture "
+                    "of ten (reads the "
+                    "training data); auto: the prior where codes were trained to follow it, else gaussian",
+                },
+            ),
+        ),
+    ),
+    "interpolate": Verb(
+        "from one sample to another through the code",
+        "Rows of samples between those of FILE A and those of FILE B, the first with the first, and so on.",
+        "a.npy b.npy --steps 9 --output between.npz",
+        "pairs",
+        "samples",
+        _between,
+        (
+            (
+                "--steps",
+                {"type": int, "default": 9, "metavar": "N", "help": "samples in a row, both ends included (default: 9)"},
+            ),
+            ("--way", {"choices": ("linear", "spherical"), "default": "linear", "help": "straight lines, or great circles"}),
+        ),
+    ),
+    "traverse": Verb(
+        "what one unit of the code does",
+        "Each sample with one unit of its code moved through values.",
+        "samples.npy --unit 0 --output moved.npz",
+        "samples",
+        "samples",
+        _moved,
+        (
+            ("--unit", {"type": int, "required": True, "metavar": "J", "help": "number of the unit, from 0"}),
+            ("--values", {"type": float, "nargs": "+", "metavar": "V", "help": "default: 7 quantiles of it in training"}),
+        ),
+    ),
+    "score": Verb(
+        "how unusual samples are, and which are anomalies",
+        "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. The "
+        "threshold is the score "
+        "that a share ALPHA of the run's validation samples exceeds.",
+        "samples.npy --output scores.csv",
+        "samples",
+        "rows",
+        _scored,
+        (
+            ("--alpha", {"type": float, "default": 0.05, "metavar": "A", "help": "share of false alarms (default: 0.05)"}),
+            ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
+            (
+                "--map",
+                {
+                    "action": "store_true",
+                    "help": "also the error of each element, or column; as png heat maps, white the largest",
+                },
+            ),
+        ),
+    ),
+    "retrieve": Verb(
+        "the nearest samples of an index",
+        "For each sample the K of an index whose codes are nearest: their places in it (from 0) and distances.",
+        "queries.npy --index samples.npy --k 5 --output near.csv",
+        "samples",
+        "rows",
+        lambda model, x, args: dict(zip(("place", "distance"), args.search(x), strict=True)),
+        (
+            ("--index", {"nargs": "+", "required": True, "metavar": "FILE", "help": "files to search in"}),
+            ("--k", {"type": int, "default": 10, "metavar": "K", "help": "how many (default: 10)"}),
+            ("--metric", {"choices": ("euclidean", "cosine"), "default": "euclidean", "help": "distance between codes"}),
+        ),
+    ),
+    "compress": Verb(
+        "samples to a small file of their codes",
+        "The codes of samples in an entropy-coded file that only this run's model can read. With model=compression and "
+        "model=vqvae, whose codes are whole numbers, decompress gives what reconstruct gives; other codes are rounded to STEP "
+        "standard deviations of training codes, and decompress gives what these decode to.",
+        "samples.npy --output samples.aez",
+        "samples",
+        "packed",
+        lambda model, x, args: args.packer.arrays(x),
+        (("--step", {"type": float, "metavar": "STEP", "help": "of rounding; not of whole numbers (default: 0.1)"}),),
+    ),
+    "decompress": Verb(
+        "samples from a file of compress",
+        "What compress wrote, decoded by the same model: another one, a damaged file and one that is cut short are refused.",
+        "samples.aez --output samples.npz",
+        "packed",
+        "samples",
+        lambda model, x, args: _samples(x),
+    ),
+}

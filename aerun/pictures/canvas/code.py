@@ -1,0 +1,66 @@
+"""Units of a code, moved one at a time."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.compose import option
+from aerun.dataset.base import Dataset
+from aerun.pictures.canvas.rows import every, grids
+from aerun.trained import Trained
+
+_MOST = 1000
+
+
+def continuous_image(model: Autoencoder, dataset: Dataset) -> str:
+    """Why codes of this model cannot be moved and looked at, or nothing."""
+    if dataset.facts().kind != "image":
+        return "draws images only."
+    if option(model.bottleneck) == "vq":
+        return "needs a code that can be moved a little; entries of a codebook cannot."
+    return ""
+
+
+@dataclass(frozen=True)
+class Centre:
+    """codes (n, d, *grid) of every (n / 1,000)-th validation sample; code (d, *grid): the one nearest to their mean."""
+
+    codes: Tensor
+    code: Tensor
+
+    @property
+    def units(self) -> Tensor:
+        """Values of each unit, (n, d), or (n * places, d) of a spatial code."""
+        return self.codes.flatten(2).movedim(1, -1).reshape(-1, self.codes.shape[1]) if self.codes.ndim > 2 else self.codes
+
+    def moved(self, unit: int, values: Tensor) -> Tensor:
+        """(len(values), d, *grid): the centre with one unit set to each value, at every place."""
+        z = self.code.expand(len(values), *self.code.shape).clone()
+        z[:, unit] = values.view(-1, *[1] * (z.ndim - 2))
+        return z
+
+
+def centre(trained: Trained) -> Centre:
+    """Of the validation split."""
+    codes = grids(trained, every(trained.data.val, _MOST))
+    distance = (codes - codes.mean(0)).flatten(1).square().sum(1)
+    return Centre(codes, codes[int(distance.argmin())])
+
+
+@torch.no_grad()
+def responses(trained: Trained, found: Centre) -> Tensor:
+    """(decode(z + s_j e_j) - decode(z - s_j e_j)) / 2 of every unit j, (d, *S), s_j its standard deviation.
+
+    For a linear decoder s_j times its j-th column. Of a spatial code one place is moved, the middle one.
+    """
+    step = found.units.std(0)
+    place = tuple(side // 2 for side in found.code.shape[1:])
+    answers = []
+    for units in torch.arange(len(step)).split(64):
+        z = found.code.expand(len(units), *found.code.shape)
+        shift = torch.zeros_like(z)
+        shift[(torch.arange(len(units)), units, *place)] = step[units]
+        answers.append((trained.autoencoder.decode(z + shift) - trained.autoencoder.decode(z - shift)) / 2)
+    return torch.cat(answers)

@@ -1,0 +1,32 @@
+"""Which samples are drawn."""
+
+import torch
+from torch import Tensor
+
+from aerun.core.facts import spread
+from aerun.dataset.splits import Split
+from aerun.trained import Trained
+
+
+def every(split: Split, most: int) -> Split:
+    """At most `most` samples: all, or every (n / most)-th, so that a split sorted by class is still seen whole."""
+    n = len(split)
+    return split if n <= most else split.take(torch.arange(most) * n // most)
+
+
+@torch.no_grad()
+def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
+    """Squared error of each sample, summed over its real elements, of the model or of PCA of the same size; (n,) float64."""
+    from aerun.trained import filled
+
+    found = []
+    for x, valid in trained.valid_batches(split):
+        x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.autoencoder(x, valid=valid)
+        found.append(((x_hat - x).double().square() * spread(valid, x)).flatten(1).sum(1).cpu())
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def grids(trained: Trained, split: Split) -> Tensor:
+    """Codes of clean samples, (n, d, *grid)."""
+    return torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])

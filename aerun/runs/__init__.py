@@ -1,0 +1,1 @@
+"""Run folders: what a run leaves behind, how it is read, and how runs are compared."""

@@ -1,0 +1,204 @@
+"""Runs gathered from folders, and put together where they differ in nothing but the seed."""
+
+import math
+import re
+import shlex
+import statistics
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aerun.core.errors import AerunError
+from aerun.runs.folder import Folder
+
+# Not what an experiment is about: where it reads and writes, and what it shows.
+_SHOWN = ("trainer.progress", "pictures", "evaluate", "objective")
+_ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *_SHOWN)
+_DIGITS = 8  # of a number that was drawn and not typed
+
+
+@dataclass(frozen=True)
+class Run:
+    """typed: setting -> value, as its command has them. config: the resolved settings, flat. results: results.json."""
+
+    path: Path
+    command: str
+    typed: Mapping[str, str]
+    config: Mapping[str, Any]
+    results: Mapping[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Of weights, order and noise."""
+        return int(self.config.get("seed", 0))
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What it returned to its sweep; the first ranks it. None where it was refused before it began."""
+        asked = self.config.get("objective", ())
+        return (asked,) if isinstance(asked, str) else tuple(map(str, asked))
+
+    @property
+    def complete(self) -> bool:
+        """Has it come to its end?"""
+        return self.results.get("status") == "completed"
+
+    @property
+    def unfinished(self) -> str:
+        """Why it is not complete, in a line."""
+        why = self.results.get("error") or self.results.get("status") or "nothing is known of it"
+        return str(why).splitlines()[0]
+
+    def setting(self, key: str) -> str:
+        """What was chosen for `key`: as typed, else as the resolved settings have it, else `default`."""
+        if key in self.typed:
+            return self.typed[key]
+        found = self.config.get("model.name" if key == "model" else key)
+        return "default" if found is None else str(found)
+
+    def figure(self, key: str) -> float:
+        """A number of results.json; NaN where there is none."""
+        value = self.results.get(key)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of the same settings (in the order of the columns), one a seed."""
+
+    settings: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    def mean(self, key: str) -> float:
+        """Over seeds; NaN where a run has no such figure."""
+        return statistics.fmean(run.figure(key) for run in self.runs)
+
+    def deviation(self, key: str) -> float:
+        """Standard deviation over seeds (n - 1); NaN of one."""
+        return statistics.stdev(run.figure(key) for run in self.runs) if self.runs[1:] else math.nan
+
+
+def gather(paths: Iterable[Path]) -> list[Run]:
+    """Every run in or below these folders. AerunError for a folder that is not there or has none."""
+    found: dict[Path, Run] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise AerunError(f"{path}: no such folder.")
+        inside = sorted(p.parent for p in path.rglob("run.json"))
+        failed = sorted(p.parent for p in path.rglob("results.json") if not (p.parent / "run.json").exists())
+        if not inside and not failed:
+            raise AerunError(f"{path}: holds no runs (no run.json in or below it).")
+        found |= {p.resolve(): _read(p) for p in (*inside, *failed)}
+    return list(found.values())
+
+
+def _read(path: Path) -> Run:
+    folder = Folder(path)
+    try:
+        config = flat(folder.config())
+    except AerunError:
+        config = {}  # refused before it began
+    command = str(folder.read("run.json").get("command", "")) or path.name.replace(",", " ")
+    return Run(path, command, _typed(command), config, folder.read())
+
+
+def _typed(command: str) -> dict[str, str]:
+    """Settings of a command line."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    pairs = (word.lstrip("+").partition("=") for word in words if "=" in word and not word.startswith("-"))
+    return {key: value for key, _, value in pairs if not _aside(key)}
+
+
+def _aside(key: str) -> bool:
+    return any(key == a or key.startswith((f"{a}.", f"{a}/")) for a in _ASIDE)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys; lists and numbers as they are."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def columns(runs: Sequence[Run]) -> list[str]:
+    """The settings in which runs differ, in the order of the commands."""
+    keys = dict.fromkeys(key for run in runs for key in run.typed)
+    return [key for key in keys if len({run.setting(key) for run in runs}) > 1]
+
+
+def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:
+    """Complete runs by their settings; of two with one seed the later counts."""
+    found: dict[tuple[str, ...], dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda r: str(r.results.get("started", ""))):
+        if run.complete:
+            found.setdefault(tuple(run.setting(k) for k in keys), {})[run.seed] = run
+    return [Group(settings, tuple(by[s] for s in sorted(by))) for settings, by in found.items()]
+
+
+def short(value: str) -> str:
+    """A setting's value as it is shown: of a fraction with many digits, as a search draws them, the first four."""
+    if not re.fullmatch(r"-?\d*\.\d+(e[-+]?\d+)?", value) or len(re.sub(r"e.*|^-?0*\.?0*|\D", "", value)) < _DIGITS:
+        return value
+    return f"{float(value):.4g}"
+
+
+def label(group: Group, keys: Sequence[str]) -> str:
+    """`model=vae model.latent_dim=8`."""
+    return " ".join(f"{k}={short(v)}" for k, v in zip(keys, group.settings, strict=True)) or group.runs[0].path.name
+
+
+def objective(runs: Sequence[Run], sort: str) -> str:
+    """The name of the figure that `sort` is. AerunError where it is the objective and runs have different ones."""
+    names = sorted({run.objectives[0] for run in runs if run.complete and run.objectives})
+    if sort != "objective":
+        return sort
+    if len(names) > 1:
+        raise AerunError(f"these runs have different objectives ({', '.join(names)}): choose a figure with --sort KEY.")
+    return names[0] if names else sort
+
+
+def options(parser: ArgumentParser, paths: str, sort: str) -> None:
+    """What a verb on many runs is asked: folders, conditions, the figure that ranks. paths: their name; sort: its default."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar=paths, help="folders of runs, or folders that hold some")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
+    parser.add_argument("--sort", metavar="KEY", help=f"best of this figure first (default: {sort})")
+
+
+def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], list[str], list[Group]]:
+    """Runs, the settings in which they differ, and groups of those that are complete. AerunError where none is."""
+    runs = chosen(gather(paths), where)
+    keys = columns(runs)
+    groups = grouped(runs, keys)
+    if not groups:
+        raise AerunError(f"none of {len(runs)} runs is complete.")
+    return runs, keys, groups
+
+
+def chosen(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
+    """Runs for which every KEY=VALUE (VALUE may be a list: A,B) holds. AerunError where none is left."""
+    for condition in where:
+        key, sign, value = condition.partition("=")
+        if not sign or not key:
+            raise AerunError(f"--where {condition}: is not KEY=VALUE, such as model.latent_dim=8 or model=ae,vae.")
+        allowed = value.split(",")
+        kept = [run for run in runs if {run.setting(key), short(run.setting(key))} & set(allowed)]
+        if not kept:
+            there = sorted({run.setting(key) for run in runs}, key=natural)
+            raise AerunError(f"--where {condition}: no run has it; {key} is {', '.join(there[:12])}.")
+        runs = kept
+    return list(runs)
+
+
+def natural(word: str) -> tuple[tuple[int, float, str], ...]:
+    """A key for sorting words with numbers as people do: 2 before 10, 1e-3 before 0.1."""
+    try:
+        return ((0, float(word), ""),)
+    except ValueError:
+        parts = re.split(r"(\d+)", word)
+        return tuple((0, float(p), "") if p.isdigit() else (1, 0.0, p) for p in parts if p)

@@ -1,0 +1,113 @@
+"""model.init_from=RUN: begin with what another run has learned."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from aerun.autoencoder import Autoencoder
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.runs.checkpoint import chosen, weights_of
+
+_PARTS = {"all": ("arch.", "bottleneck.", "loss."), "encoder": ("arch.", "bottleneck.")}
+
+
+def begin(autoencoder: Autoencoder, settings: Mapping[str, Any], again: bool) -> list[str]:
+    """See to it that `start_from` ends with the other run's weights, and that what is frozen stays so; what to warn of.
+
+    A layer is taken where all of its tensors have the same names and shapes; centres of the input are part of the encoder, and
+    preparations are those of the new data. again: of a run that goes on, which needs its source no more. AerunError where that
+    is no run, where no layer fits, and where an encoder would be frozen that was not taken whole.
+    """
+    source, freeze = settings.get("init_from"), settings.get("freeze")
+    part = one_of("model.init_part", settings.get("init_part", "all"), tuple(_PARTS))
+    if freeze is not None:
+        one_of("model.freeze", freeze, ("encoder",))
+    if source is None:
+        if freeze is not None or part != "all":
+            raise AerunError("model.freeze and model.init_part need model.init_from=RUN, whose weights they speak of.")
+        return []
+    path = Path(str(source)).expanduser()
+    told = []
+    if path.exists() or not again:
+        taken, left = _fitting(autoencoder, weights_of(chosen(path), "best"), part)
+        _refuse(taken, left, part, freeze, source)
+        autoencoder.start_from = partial(_start, autoencoder, autoencoder.start_from, taken)  # type: ignore[method-assign]
+        told = _told(left, source)
+    if freeze is not None:
+        _freeze(autoencoder)
+    return told
+
+
+def _fitting(autoencoder: Autoencoder, theirs: Mapping[str, Tensor], part: str) -> tuple[dict[str, Tensor], list[str]]:
+    """Their tensors that fit, and the layers of ours that have none."""
+    ours = {k: v for k, v in autoencoder.state_dict().items() if k.startswith(_PARTS[part])}
+    if part == "encoder":
+        ours = {k: v for k, v in ours.items() if not k.startswith("arch.decoder.")}
+    layers: dict[str, list[str]] = {}
+    for key in ours:
+        layers.setdefault(_layer(key), []).append(key)
+    fit = {k for k, v in ours.items() if k in theirs and theirs[k].shape == v.shape}
+    whole = [name for name, keys in layers.items() if fit.issuperset(keys)]
+    return {k: theirs[k] for name in whole for k in layers[name]}, [name for name in layers if name not in whole]
+
+
+def _layer(key: str) -> str:
+    """Of a tensor: arch.encoder.1.weight belongs to arch.encoder.1."""
+    return key.partition(".parametrizations.")[0].rpartition(".")[0] if "." in key else key
+
+
+def _refuse(taken: Mapping[str, Tensor], left: Sequence[str], part: str, freeze: str | None, source: Any) -> None:
+    if not any(k.startswith(("arch.encoder.", "arch.decoder.")) for k in taken):
+        raise AerunError(
+            f"model.init_from={source}: no layer of that run has the shapes of one here. Choose its model/arch, its sizes and "
+            "data of the same shape (its config.yaml has them)."
+        )
+    strange = [name for name in left if name.startswith("arch.encoder")]
+    if freeze == "encoder" and strange:
+        raise AerunError(
+            f"model.freeze=encoder: {', '.join(strange)} would be held without being trained: of another shape in {source}. "
+            "Take its sizes (model.latent_dim among them), or leave the encoder free."
+        )
+
+
+def _told(left: Sequence[str], source: Any) -> list[str]:
+    if not left:
+        return []
+    return [f"model.init_from={source}: begins afresh, for want of the same shape there: {', '.join(left)}."]
+
+
+@torch.no_grad()
+def _start(autoencoder: Autoencoder, before: Any, taken: Mapping[str, Tensor], stored: Tensor) -> None:
+    """`Autoencoder.start_from`, then the weights."""
+    before(stored)
+    state = autoencoder.state_dict()
+    for key, value in taken.items():
+        state[key].copy_(value)
+
+
+def _freeze(autoencoder: Autoencoder) -> None:
+    """The encoder without gradients; its running means hold too, and nothing is dropped out."""
+    encoder = autoencoder.arch.encoder
+    if any(autoencoder.is_apart(k) for k in autoencoder.opposed()):
+        raise AerunError("model.freeze=encoder: this regularizer trains the encoder in a phase of its own. Leave it free.")
+    for module in encoder.requires_grad_(False).modules():
+        if isinstance(module, _BatchNorm | _DropoutNd | nn.RNNBase):
+            module.register_forward_pre_hook(_calm)
+            module.register_forward_hook(_as_before)
+    if not any(p.requires_grad for p in autoencoder.own_parameters()):
+        raise AerunError("model.freeze=encoder: nothing is left to train.")
+
+
+def _calm(module: Any, given: Any) -> None:
+    module.was, module.training = module.training, False
+
+
+def _as_before(module: Any, given: Any, found: Any) -> None:
+    module.training = bool(module.was)

@@ -1,0 +1,110 @@
+"""From an exception to one or two lines and an exit code."""
+
+import re
+from collections.abc import Iterable
+
+from aerun.core.errors import nearest
+from aerun.core.paths import config_dir
+from aerun.settings.plugins import not_found
+
+# submitit's, joblib's and Ray's words for a process that ended without an answer.
+_ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", "OutOfMemoryError")
+
+
+def explain(e: Exception, ours: tuple[type[Exception], ...]) -> tuple[int, str]:
+    """(exit code, words). 2: the command is wrong; 1: the run failed."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    mistake, failure = ours
+    if isinstance(e, mistake):
+        return 2, str(e)
+    if isinstance(e, failure):
+        return 1, str(e)
+    if isinstance(e, HydraException | OmegaConfBaseException):
+        return 2, _hydra(_chain(e))
+    if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
+        return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
+    if isinstance(e, ConnectionError) and "Ray instance" in str(e):
+        return (
+            2,
+            "no Ray cluster runs there. Without an address one is started for the sweep; `ray start --head` starts one.",
+        )
+    if type(e).__name__ in _ENDED:
+        where = re.search(r"with path (\S+)/", str(e))
+        look = f" What it said is in {where[1]}." if where else ""
+        return (
+            1,
+            f"a job was ended from outside (killed, cancelled, out of memory?).{look} The same command again goes on with it.",
+        )
+    return 1, f"{type(e).__name__}: {e} (HYDRA_FULL_ERROR=1 shows where)"
+
+
+def _chain(e: BaseException | None) -> str:
+    lines: list[str] = []
+    while e is not None:
+        for line in str(e).strip().splitlines():
+            line = line.strip()
+            if line and line not in lines and not line.startswith(("full_key:", "object_type=", "reference_type=")):
+                lines.append(line)
+        e = e.__cause__
+    return " ".join(lines)
+
+
+def _hydra(text: str) -> str:
+    if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{found[1]}: several values are a sweep: aerun -m {found[1]}. One list is written KEY=[A,B]."
+    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        path = found[1]
+        group, _, name = path.rpartition("/")
+        there = re.search(r"Available options in '[^']+':(.*?)(?:Config search path|$)", text)
+        if words := not_found(path, there[1].split() if there else ()):
+            return words
+        choices = sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) if group else []
+        if choices:
+            return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
+        return f"{path}: no such config."
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found[1]
+        term, absent = re.match(r"reg\.terms\.(\w+)", key), re.search(r"Key '([^']+)' is not in struct", text)
+        if term and absent and absent[1] == term[1]:
+            known = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml"))
+            if term[1] not in known:
+                return f"{key}: no such regularizer{nearest(term[1], known)} ({', '.join(known)})."
+            return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
+        if key.startswith("hydra."):
+            return f"{key}: no such setting of Hydra's. `aerun --cfg hydra` shows them all, +{key}=VALUE adds one."
+        settings = _settings()
+        if key in settings:
+            return f"{key}: a setting of an option that is not chosen here. `aerun --cfg job` shows the settings of what is."
+        return f"{key}: no such setting or group{nearest(key, [*_groups(), *settings])}. `aerun --cfg job` shows all settings."
+    return text.partition("Config search path")[0].strip()
+
+
+def _groups() -> Iterable[str]:
+    """Config groups, as they are typed."""
+    root = config_dir()
+    return [str(p.relative_to(root)) for p in root.rglob("*") if p.is_dir()]
+
+
+def _settings() -> list[str]:
+    """Every dotted key of the default config and of each option."""
+    from omegaconf import DictConfig, OmegaConf
+
+    root, found = config_dir(), ["reg.lambda"]
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in node:
+            found.append(f"{prefix}{key!s}")
+            inner = node._get_node(key)
+            if isinstance(inner, DictConfig):
+                walk(inner, f"{prefix}{key!s}.")
+
+    for path in root.rglob("*.yaml"):
+        head = re.match(r"# @package (\S+)", path.read_text())
+        group = str(path.parent.relative_to(root)).replace("/", ".")
+        package = (head[1] if head else ("" if group == "." else group)).replace("_global_", "")
+        loaded = OmegaConf.load(path)
+        if isinstance(loaded, DictConfig):
+            walk(loaded, f"{package}." if package else "")
+    return found

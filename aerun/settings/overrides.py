@@ -1,0 +1,70 @@
+"""What is typed, and the config that it composes: one way for sweeps, `aerun data`, experiments and Python."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from aerun.core.errors import AerunError
+from aerun.core.paths import config_dir
+
+_SHORT = re.compile(r"^\+?sweep=")
+_QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
+_ASIDE = ("hydra", "sweep", "search")  # how jobs are started: no part of a run's settings
+
+
+def spelt_out(argv: Sequence[str]) -> list[str]:
+    """sweep=NAME -> sweep.name=NAME; a query in dataset.normal gets the quotes that Hydra wants around it."""
+    return [_quoted(_SHORT.sub("sweep.name=", word)) for word in argv]
+
+
+def _quoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    if key.lstrip("+") != "dataset.normal" or not _QUERY.search(value) or value[:1] in "\"'[":
+        return word
+    escaped = value.replace('"', '\\"')
+    return f'{key}="{escaped}"'
+
+
+def job_command(typed: Sequence[str]) -> str:
+    """The command that runs one job of a sweep by itself."""
+    return shlex.join(["aerun", *(o for o in typed if not o.startswith("sweep."))])
+
+
+def config_of(overrides: Sequence[str], own: Path | None = None) -> DictConfig:
+    """The config of a command line, Hydra's own node with it. own: a folder of the user's options.
+
+    The process's Hydra is left as it was.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    more = [] if own is None else [f"hydra.searchpath=[file://{own.resolve()}]"]
+    hydra, before = GlobalHydra.instance(), GlobalHydra.instance().hydra
+    hydra.clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return compose("config", [*spelt_out(overrides), *more], return_hydra_config=True)
+    finally:
+        hydra.hydra = before
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """A run's settings as a plain dictionary without interpolations."""
+    own = OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k not in _ASIDE])
+    return {str(k): v for k, v in OmegaConf.to_container(own, resolve=True).items()}  # type: ignore[union-attr]
+
+
+def refuse_idle_lambda(plain: dict[str, Any], typed: Sequence[str]) -> None:
+    """AerunError where a weight is typed that weighs nothing."""
+    reg = plain.get("reg")
+    given = any(o.lstrip("+").startswith("reg.lambda=") for o in typed)
+    lambda_ = reg.get("lambda") if isinstance(reg, dict) and not reg.get("terms") else None
+    if given and isinstance(lambda_, int | float) and lambda_ > 0:
+        raise AerunError(
+            f"reg.lambda={lambda_}: nothing uses it, since no regularizer is chosen. Add regularizer=l1 (or another), "
+            "or a recipe that has one, such as model=sparse."
+        )

@@ -1,0 +1,57 @@
+"""A search's first look at its own space: mistakes that every one of its runs would make are told at once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from aerun.core.errors import AerunError
+from aerun.settings.catalog import ORDER
+from aerun.settings.overrides import config_of, resolved
+from aerun.sweep.space import Space
+
+
+def refuse_wide_preset(cfg: DictConfig, fixed: Sequence[str], own: Path | None) -> None:
+    """AerunError where a preset sets what the jobs, which are composed without it, would not have."""
+    without = [word for word in fixed if word.lstrip("+").partition("=")[0] != "search"]
+    if resolved(cfg) != resolved(config_of(without, own)):
+        raise AerunError(
+            "search=: this preset sets more than is below `search` (# @package search): type that, or make a recipe."
+        )
+
+
+def rehearse(space: Space, own: Path | None = None) -> None:
+    """Compose and build the runs at both ends of the space. own: the folder of the user's options.
+
+    AerunError, or Hydra's own error, where neither can be; where parts are drawn, too, only what cannot be composed is told.
+    """
+    from aerun.sweep.optuna import distributions_of
+
+    found = distributions_of(space)
+    for key, distribution in found.items():
+        for choice in getattr(distribution, "choices", ()):
+            config_of([*space.fixed, f"{key}={choice}"], own)
+    if any(key.lstrip("+") in ORDER for key in found):
+        return
+    first = _refused([*(f"{k}={_ends(d)[0]}" for k, d in found.items()), *space.fixed], own)
+    if first and _refused([*(f"{k}={_ends(d)[1]}" for k, d in found.items()), *space.fixed], own):
+        raise first
+
+
+def _refused(overrides: Sequence[str], own: Path | None) -> AerunError | None:
+    from aerun.build import build
+    from aerun.settings.overrides import refuse_idle_lambda
+
+    try:
+        plain = resolved(config_of(overrides, own))
+        refuse_idle_lambda(plain, overrides)
+        build(plain)
+    except AerunError as e:
+        return e
+    return None
+
+
+def _ends(distribution: Any) -> tuple[Any, Any]:
+    choices = getattr(distribution, "choices", None)
+    return (choices[0], choices[-1]) if choices else (distribution.low, distribution.high)

@@ -1,0 +1,75 @@
+"""What a search says at its end."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from aerun.report.terminal import shown_root
+from aerun.runs.groups import short
+from aerun.sweep.grid import Grid, outcomes
+from aerun.sweep.study import Opened, finished
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+_BEST = 10  # trials that are shown
+
+
+def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
+    """Print how many of the trials are complete, the best or the Pareto front, and failures. Did anything fail?
+
+    path: the folder as it is shown.
+    """
+    from optuna.trial import TrialState
+
+    study, trials = opened.study, opened.trials
+    told = finished(study)
+    complete = [t for t in told if t.state == TrialState.COMPLETE]
+    _, failed = outcomes(folder, {})
+    if not told and not failed:
+        return False
+    console = Console(width=None if Console().is_terminal else 160)
+    failures, left = len(told) - len(complete), max(0, trials - len(told))
+    more = [f"{count} {word}" for count, word in ((failures, "failed"), (left, "left")) if count]
+    console.print(", ".join([f"{len(complete)} of {len(told) + left} trials completed", *more]), style="bold", highlight=False)
+    if complete:
+        _best(console, study, complete, grid.search)
+    for typed, reason in failed:
+        words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
+        console.print(f"not complete: {' '.join(words)}: {reason}", style="red", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}", highlight=False, soft_wrap=True)
+    return bool(failed or failures)
+
+
+def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], search: Any) -> None:
+    """One objective: the best trials. Several: those that no other beats in all of them, by the last."""
+    from optuna.study import StudyDirection
+
+    front = len(study.directions) > 1
+    sign = -1 if study.directions[-1] == StudyDirection.MAXIMIZE else 1
+    numbers = {t.number for t in study.best_trials} if front else set()
+    chosen = sorted((t for t in complete if not front or t.number in numbers), key=lambda t: sign * t.values[-1])
+    distinct = list({tuple(t.params.items()): t for t in reversed(chosen)}.values())[::-1]
+    table = Table()
+    for key in search["drawn"]:
+        table.add_column(key.lstrip("+"))
+    for key, direction in zip(search["objectives"], study.directions, strict=True):
+        table.add_column(f"{key} {'↑' if direction == StudyDirection.MAXIMIZE else '↓'}", justify="right")
+    shown = distinct if front else distinct[:_BEST]
+    for trial in shown:
+        table.add_row(*(escape(short(str(trial.params[k]))) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))
+    console.print(table, highlight=False)
+    seeds = f", means over {search['seeds']} seeds" if search["seeds"] > 1 else ""
+    if front:
+        console.print(f"Pareto front: no other trial is better in one figure and as good in the others{seeds}", highlight=False)
+        return
+    words = [*(f"{k}={v}" for k, v in shown[0].params.items()), *search["fixed"]]
+    console.print(
+        f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}", highlight=False, soft_wrap=True, markup=False
+    )
