@@ -14,7 +14,7 @@ import torch
 from aerun.build import build
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
-from aerun.dataset.base import verified
+from aerun.dataset.base import validate_data
 from aerun.inference.loading import load
 from aerun.inference.model import Model
 from aerun.preparation.stored import plain
@@ -61,7 +61,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
     try:
         with torch.random.fork_rng():
             plan = build(cfg)
-            data = verified(plan.dataset.load(), plan.facts, "array")
+            data = validate_data(plan.dataset.load(), plan.facts, "array")
             kept = Folder(folder)
             kept.open(cfg, "aerun.sklearn")
             kept.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 
 from aerun.compose import Composition, option
-from aerun.core.facts import Facts, spread
-from aerun.dataset.storage.mapped import some
+from aerun.core.facts import Facts, valid_weight
+from aerun.dataset.storage.mapped import sample_rows
 from aerun.parts import Opposed, Part, Term
 from aerun.preparation.base import Preparation
 from aerun.vocabulary import Pass, call
@@ -206,20 +206,20 @@ class Autoencoder(nn.Module):
     def start_from(self, stored: Tensor) -> None:
         """Centre the encoder on the mean of the stored training samples and start the output there."""
         if self.facts.prepared_from is not None:
-            self.preparation.fit(self.facts.units(some(stored)))
+            self.preparation.fit(self.facts.units(sample_rows(stored)))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         rows = max(1, min(8192, _ELEMENTS // self.facts.size))
         for part in stored.split(rows):
             x = self.units(part).double()
             total = total + x.sum(0)
-            count = count + (torch.full_like(x, 1) * spread(self.facts.valid(part), x)).sum(0)
+            count = count + (torch.full_like(x, 1) * valid_weight(self.facts.valid(part), x)).sum(0)
         mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
         self.arch.start_from(mean, self.loss.deactivate(mean))
         self.arch.prepare(lambda: (self.units(part).to(mean) for part in stored.split(rows)))
         for term in self.terms.values():
-            term.regularizer.begin(len(stored))
+            term.regularizer.setup(len(stored))
 
-    def rehearse(self) -> None:
+    def dry_run(self) -> None:
         """One objective pass on two blank samples: what does not fit together is refused before any data is read."""
         was, like = self.training, next(self.arch.parameters())
         self.eval()

@@ -11,7 +11,7 @@ import torch
 
 from aerun.autoencoder import Autoencoder
 from aerun.compose import Composition, check
-from aerun.core.checks import fits, integer, known, number, spoken, table, within
+from aerun.core.checks import format_type, integer, matches_type, number, reject_unknown_keys, table, within
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
@@ -31,7 +31,7 @@ Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Everything a run needs, built and checked, before any data is read."""
 
     dataset: Dataset
@@ -47,13 +47,13 @@ class Plan:
     warnings: list[str]
 
 
-def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
+def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     """Objects of a resolved config. `trusted`: the only modules whose classes may be built (None: any).
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
-    known("", cfg, (*_TOP, "sweep", "search"))
-    known("model", cfg["model"], _MODEL)
+    reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"))
+    reject_unknown_keys("model", cfg["model"], _MODEL)
     make = _Maker(trusted)
     seed = integer("seed", cfg["seed"], 0)
     dataset = dataset_of(cfg, trusted)
@@ -65,7 +65,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> Plan:
     warnings += _begun(autoencoder, cfg["model"], trusted)
     evaluate = _applications(cfg.get("evaluate", []), autoencoder, dataset)
     objectives = _objectives(cfg["objective"], autoencoder, evaluate)
-    return Plan(
+    return RunPlan(
         dataset=dataset,
         facts=facts,
         autoencoder=autoencoder,
@@ -84,7 +84,7 @@ def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
     """The data set alone, its settings checked."""
     node = table("dataset", cfg)
     found: Dataset = _Maker(trusted)("dataset", {k: v for k, v in node.items() if k not in _ANY_DATASET}, {})
-    found.hold_to(node.get("normal"), node.get("contamination", 0.0))
+    found.set_normal_classes(node.get("normal"), node.get("contamination", 0.0))
     return found
 
 
@@ -100,7 +100,7 @@ def model_of(
     warnings = check(composition, latent_dim, facts)
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:
-        autoencoder.rehearse()
+        autoencoder.dry_run()
     return autoencoder, warnings
 
 
@@ -108,9 +108,9 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
     """Weights of another run, and what is frozen. `trusted` is given where a run's folder is read, to go on with it."""
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
-    from aerun.runs.warm_start import begin
+    from aerun.runs.warm_start import load_initial_weights
 
-    return begin(autoencoder, settings, again=trusted is not None)
+    return load_initial_weights(autoencoder, settings, again=trusted is not None)
 
 
 def _applications(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
@@ -119,9 +119,9 @@ def _applications(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> lis
     from aerun.evaluate import applications
 
     asked = [asked] if isinstance(asked, str) else asked
-    if not fits(asked, list[str]):
+    if not matches_type(asked, list[str]):
         raise AerunError(f"evaluate={asked}: must be a list of applications, such as evaluate=[probe,anomaly], or all.")
-    return applications.chosen(asked, autoencoder, dataset)
+    return applications.select_applications(asked, autoencoder, dataset)
 
 
 def _pictures(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
@@ -130,15 +130,15 @@ def _pictures(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[st
     from aerun import pictures
 
     asked = [asked] if isinstance(asked, str) else asked
-    if not fits(asked, list[str]):
+    if not matches_type(asked, list[str]):
         raise AerunError(f"pictures={asked}: must be default, all, or a list of pictures, such as pictures=[traversals,atoms].")
-    return pictures.chosen(asked, autoencoder, dataset)
+    return pictures.select_pictures(asked, autoencoder, dataset)
 
 
 def _objectives(asked: Any, autoencoder: Autoencoder, evaluate: list[str]) -> list[str]:
     """The figures that a run returns to a sweeper, the first of which ranks it. AerunError for one that it will not have."""
     names = [asked] if isinstance(asked, str) else asked
-    if not fits(names, list[str]) or not names or len(set(names)) < len(names):
+    if not matches_type(names, list[str]) or not names or len(set(names)) < len(names):
         raise AerunError(f"objective={asked}: a figure, or a list of different ones, such as [val/mse,latent_dim].")
     figures = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
     figures += [f"val/{k}" for k in autoencoder.watch_keys()]
@@ -164,7 +164,7 @@ def _compose(make: "_Maker", cfg: Config, facts: Facts) -> Composition:
     reg = cfg["reg"]
     if not isinstance(reg, Mapping):
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
-    known("reg", reg, ("lambda", "terms"))
+    reject_unknown_keys("reg", reg, ("lambda", "terms"))
     terms = {name: _term(make, name, node, given) for name, node in (reg.get("terms") or {}).items()}
     return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]))
 
@@ -215,14 +215,14 @@ class _Maker:
         cls = self._class(key, node)
         parameters = settings_of(cls)
         settings = [k for k in parameters if k not in given]
-        known(key, node, ("_target_", *settings), shown=settings)
+        reject_unknown_keys(key, node, ("_target_", *settings), shown=settings)
         hints = _hints(cls)
         for name in settings:
             if name not in node:
                 if parameters[name].default is inspect.Parameter.empty:
                     raise AerunError(f"{key}.{name} is missing: {key} ({cls.__name__}) needs it.")
-            elif not fits(node[name], hints.get(name, Any)):
-                raise AerunError(f"{key}.{name}={node[name]}: must be {spoken(hints[name])}.")
+            elif not matches_type(node[name], hints.get(name, Any)):
+                raise AerunError(f"{key}.{name}={node[name]}: must be {format_type(hints[name])}.")
         return cls
 
     def _trusts(self, module: str) -> bool:

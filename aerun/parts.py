@@ -169,7 +169,7 @@ class Regularizer(Part):
     shrinks_code: bool = False
     differentiates_input: bool = False
 
-    def begin(self, samples: int) -> None:
+    def setup(self, samples: int) -> None:
         """Told the number of training samples before the first step."""
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aerun.build import Plan, build
+from aerun.build import RunPlan, build
 from aerun.compose import option
 from aerun.core.errors import StoppedError, TrainingError
-from aerun.dataset.base import verified
+from aerun.dataset.base import validate_data
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
@@ -46,7 +46,7 @@ def train(
     plan = build(cfg, trusted)
     for warning in plan.warnings:
         log.warning(warning)
-    data = verified(plan.dataset.load(), plan.facts, option(plan.dataset))
+    data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
     folder = Folder(path)
     started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
     folder.open(cfg, command)
@@ -74,7 +74,7 @@ def train(
     return results
 
 
-def _fit_and_test(plan: Plan, job: Job, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
+def _fit_and_test(plan: RunPlan, job: Job, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
     model, data = job.autoencoder, job.data
     model.start_from(data.train.x)
     scale = health.decoder_scale(model)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
@@ -71,7 +71,7 @@ def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Te
     """Mean of the real elements, (1, *S)."""
     total = count = torch.zeros((), dtype=torch.float64)
     for x, valid in batches():
-        weight = torch.ones_like(x, dtype=torch.float64) * spread(valid, x)
+        weight = torch.ones_like(x, dtype=torch.float64) * valid_weight(valid, x)
         total = total.to(x.device) + (weight * x).sum(0)
         count = count.to(x.device) + weight.sum(0)
     return (total / count.clamp_min(1)).to(x.dtype)[None]
@@ -79,4 +79,4 @@ def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Te
 
 def filled(x: Tensor, valid: Tensor | None, mean: Tensor) -> Tensor:
     """x (B, *S) with the mean where there is no step."""
-    return x if valid is None else torch.where(torch.ones_like(x) * spread(valid, x) > 0, x, mean)
+    return x if valid is None else torch.where(torch.ones_like(x) * valid_weight(valid, x) > 0, x, mean)

@@ -13,7 +13,7 @@ from aerun.evaluate import applications
 from aerun.evaluate.applications import clustering, disentanglement, probe, reduction, retrieval
 from aerun.evaluate.outcome import averaged
 from aerun.evaluate.reconstruction import report
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.evaluate.suite import ask
 from aerun.metrics import few_labels, ssim
 from aerun.metrics.disentanglement import dci, gap, matched, separated
@@ -479,7 +479,7 @@ def test_every_kind_of_code_and_of_data_is_judged(overrides, monkeypatch):
         monkeypatch.setattr(module, name, 2)
     trained = fewer(untrained(*overrides), 10)
     for name in CODES:
-        assert not applications.unfit(name, trained.autoencoder, trained.dataset)
+        assert not applications.unsupported_reason(name, trained.autoencoder, trained.dataset)
         outcome = ask(name, trained)[0]
         assert "model" in outcome.figures
         assert all(math.isfinite(v) for row in outcome.figures.values() for v in row.values()), name
@@ -488,24 +488,26 @@ def test_every_kind_of_code_and_of_data_is_judged(overrides, monkeypatch):
 def test_what_does_not_fit_is_said_before_data_are_read():
     no_labels = built("dataset=factors")
     for name in ("clustering", "probe", "retrieval"):
-        assert "labels" in applications.unfit(name, no_labels.autoencoder, no_labels.dataset)
+        assert "labels" in applications.unsupported_reason(name, no_labels.autoencoder, no_labels.dataset)
     one_class = built("dataset.normal=[0]")
-    assert "dataset.normal" in applications.unfit("probe", one_class.autoencoder, one_class.dataset)
+    assert "dataset.normal" in applications.unsupported_reason("probe", one_class.autoencoder, one_class.dataset)
     digits = built()
-    assert "dataset=factors or sprites" in applications.unfit("disentanglement", digits.autoencoder, digits.dataset)
+    assert "dataset=factors or sprites" in applications.unsupported_reason(
+        "disentanglement", digits.autoencoder, digits.dataset
+    )
     wide = built("dataset=factors", "model=sparse", "model.latent_dim=300")
-    assert "at most 256" in applications.unfit("disentanglement", wide.autoencoder, wide.dataset)
+    assert "at most 256" in applications.unsupported_reason("disentanglement", wide.autoencoder, wide.dataset)
     assert disentanglement.known_factors(built("dataset=mixture").dataset) is None
 
 
 def test_a_subset_is_bounded_always_the_same_and_keeps_labels():
     split = Split(torch.arange(1000)[:, None], torch.arange(1000))
-    few = some(split, 100)
+    few = subsample(split, 100)
     assert len(few) == 100
     assert torch.equal(few.x[:, 0], few.y)
-    assert torch.equal(few.y, some(split, 100).y)
-    assert len(some(split, 100, size=10_000_000)) == 10
-    assert sorted(some(split, 5000).y.tolist()) == list(range(1000))
+    assert torch.equal(few.y, subsample(split, 100).y)
+    assert len(subsample(split, 100, size=10_000_000)) == 10
+    assert sorted(subsample(split, 5000).y.tolist()) == list(range(1000))
 
 
 def test_mean_and_deviation_over_draws():

@@ -75,7 +75,7 @@ UNFIT = [
 @pytest.mark.parametrize(("name", "overrides", "words"), UNFIT)
 def test_what_does_not_fit_is_told_without_reading_data(name, overrides, words):
     plan = built(*overrides)
-    assert words in applications.unfit(name, plan.autoencoder, plan.dataset)
+    assert words in applications.unsupported_reason(name, plan.autoencoder, plan.dataset)
 
 
 FITS = [

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from aerun.core.errors import AerunError
-from aerun.dataset.base import verified
+from aerun.dataset.base import validate_data
 from aerun.dataset.sequences.mel import filters, log_mel
 from aerun.formats.wav import UnreadableError, read
 from tests.conftest import built
@@ -50,7 +50,7 @@ def folder(root, names, n=600):
 
 def loaded(path, *settings):
     plan = built("dataset=audio", f"dataset.path={path}", *(f"dataset.{s}" for s in settings))
-    return verified(plan.dataset.load(), plan.facts, "audio"), plan.facts
+    return validate_data(plan.dataset.load(), plan.facts, "audio"), plan.facts
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])

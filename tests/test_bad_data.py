@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aerun.dataset.base import verified
+from aerun.dataset.base import validate_data
 from tests.conftest import built
 from tests.shell import here
 
@@ -253,7 +253,7 @@ def test_loaded_as_for_a_run_and_told(tmp_path, monkeypatch, caplog, case):
     put(tmp_path, files)
     monkeypatch.chdir(tmp_path)
     plan = built(*asked(kind, settings))
-    data = verified(plan.dataset.load(), plan.facts, kind)
+    data = validate_data(plan.dataset.load(), plan.facts, kind)
     plan.autoencoder.start_from(data.train.x)
     assert torch.isfinite(plan.autoencoder(plan.autoencoder.units(data.test.x))).all()
     assert words in caplog.text

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from aerun.core.paths import settled
+from aerun.core.paths import with_absolute_paths
 from tests.shell import here
 
 G = np.random.default_rng(0)
@@ -53,10 +53,11 @@ def test_a_run_is_resumed_from_another_folder(tmp_path, kind):
 def test_only_files_are_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     packed = {"path": "a.npz", "labels": "y", "test_labels": "z.npy", "key": "x", "test": 0.2, "test_path": None}
-    found = settled({"dataset": packed, "seed": 0})
+    found = with_absolute_paths({"dataset": packed, "seed": 0})
     there = str(tmp_path)
     assert found["dataset"] == {**packed, "path": f"{there}/a.npz", "test_labels": f"{there}/z.npy"}
     assert found["seed"] == 0
-    assert settled({"dataset": {"path": "pixels", "labels": "classes", "test": "more", "root": "data"}})["dataset"] == {
+    named = {"path": "pixels", "labels": "classes", "test": "more", "root": "data"}
+    assert with_absolute_paths({"dataset": named})["dataset"] == {
         "path": f"{there}/pixels", "labels": f"{there}/classes", "test": f"{there}/more", "root": f"{there}/data"
     }  # fmt: skip

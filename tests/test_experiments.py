@@ -11,14 +11,14 @@ from omegaconf import OmegaConf
 from aerun.core.errors import AerunError
 from aerun.evaluate import applications
 from aerun.experiment import formula
-from aerun.experiment.catalog import catalog, chosen
+from aerun.experiment.catalog import catalog, experiment_files
 from aerun.experiment.measures import measure, names
 from aerun.experiment.plan import read
 from aerun.inference.restore import load
 from tests.conftest import built
 from tests.shell import here
 
-EXPERIMENTS = {name: read(chosen([name])[0]) for name in catalog()}
+EXPERIMENTS = {name: read(experiment_files([name])[0]) for name in catalog()}
 RUNS = [(name, run) for name, experiment in EXPERIMENTS.items() for run in experiment.runs]
 
 # -- formulas ------------------------------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def test_without_names_they_are_listed(tmp_path):
 
 
 def test_e08_stands_for_both_of_its_parts():
-    assert [p.stem for p in chosen(["e08", "E01"])] == ["e01", "e08a", "e08b"]
+    assert [p.stem for p in experiment_files(["e08", "E01"])] == ["e01", "e08a", "e08b"]
 
 
 def test_weights_are_those_of_the_run(tmp_path):

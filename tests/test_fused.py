@@ -9,7 +9,7 @@ import torch
 
 from aerun.core.errors import TrainingError
 from aerun.trainer.base import Job
-from aerun.trainer.fused.fit import disagree, fit, unfit
+from aerun.trainer.fused.fit import equivalence_error, fit, unsupported_reason
 from aerun.trainer.fused.training import FusedTraining
 from tests.conftest import built, composed
 from tests.shell import here, metrics, start, stopped, timeless
@@ -64,8 +64,8 @@ def same(one, other):
 def compared(tmp_path, words, numbers):
     """The same runs as one and one by one: every figure and weight is equal."""
     fused, trainer = jobs(tmp_path / "fused", words, numbers)
-    assert not unfit(fused[0], trainer)
-    assert not disagree(fused, trainer)
+    assert not unsupported_reason(fused[0], trainer)
+    assert not equivalence_error(fused, trainer)
     assert fit(fused, trainer, resume=False) == [None] * len(fused)
     alone, trainer = jobs(tmp_path / "alone", words, numbers)
     for one, other in zip(fused, alone, strict=True):
@@ -103,12 +103,12 @@ def test_each_draws_its_own_binary_pictures(tmp_path, mnist):
 )
 def test_what_gains_nothing_is_left_alone(tmp_path, words, said):
     found, trainer = jobs(tmp_path, words, NUMBERS[:1])
-    assert said in unfit(found[0], trainer)
+    assert said in unsupported_reason(found[0], trainer)
 
 
 def test_what_cannot_be_stacked_is_noticed(tmp_path):
     found, trainer = jobs(tmp_path, ["model=contractive", "model/arch=mlp", *SMALL])
-    assert disagree(found, trainer)
+    assert equivalence_error(found, trainer)
 
 
 def test_a_run_that_fails_leaves_the_others_alone(tmp_path):

@@ -35,10 +35,10 @@ def test_split_is_70_15_15_and_no_sample_is_in_two_parts(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_loaded_is_what_the_facts_say(name):
-    from aerun.dataset.base import verified
+    from aerun.dataset.base import validate_data
 
     plan = built(f"dataset={name}")
-    verified(plan.dataset.load(), plan.facts, name)
+    validate_data(plan.dataset.load(), plan.facts, name)
     assert plan.facts.kind == ("image" if name == "sprites" else "table")
 
 

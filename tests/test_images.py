@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from aerun.core.errors import AerunError
-from aerun.dataset.base import verified
+from aerun.dataset.base import validate_data
 from aerun.dataset.storage import image_store
 from aerun.dataset.storage.mapped import Mapped, mapped
 from aerun.formats.images import Shape, UnreadableError, header, read, strict
@@ -54,7 +54,7 @@ def dataset(root, *settings, option="images"):
 
 def loaded(root, *settings):
     source, facts = dataset(root, *settings)
-    return verified(source.load(), facts, "images"), facts
+    return validate_data(source.load(), facts, "images"), facts
 
 
 def rows(data):
@@ -415,7 +415,7 @@ def test_emnist_is_upright_and_its_letters_count_from_zero(tmp_path):
     plan = built(
         "dataset=emnist", f"dataset.root={tmp_path}", "dataset.split=letters", "dataset.val=5", "dataset.download=false"
     )
-    data = verified(plan.dataset.load(), plan.facts, "emnist")
+    data = validate_data(plan.dataset.load(), plan.facts, "emnist")
     assert plan.facts.classes == 26
     assert torch.equal(data.test.x[:, 0], torch.from_numpy(lying).transpose(1, 2))
     assert data.test.y.tolist() == [i % 26 for i in range(30)]
@@ -442,7 +442,7 @@ def test_celeba_by_its_own_partition(tmp_path, monkeypatch):
     found = SimpleNamespace(filename=order, attr=torch.stack([1 - smiling, smiling], 1), attr_names=["Bald", "Smiling", ""])
     monkeypatch.setattr("torchvision.datasets.CelebA", lambda *a, **k: found)
     plan = built("dataset=celeba", f"dataset.root={tmp_path}", "dataset.attribute=Smiling", "dataset.size=16")
-    data = verified(plan.dataset.load(), plan.facts, "celeba")
+    data = validate_data(plan.dataset.load(), plan.facts, "celeba")
     assert [len(part) for part in (data.train, data.val, data.test)] == [20, 5, 5]
     for part, first in ((data.train, 29), (data.val, 9), (data.test, 4)):
         numbers = (part.x.float().mean((1, 2, 3)) / 8).round().int().tolist()
@@ -471,7 +471,7 @@ def test_photo_patches_share_no_pixel_between_splits(monkeypatch):
 def test_photo_patches_settings():
     def patches(*settings):
         plan = built("dataset=photo_patches", "dataset.n=100", *settings)
-        return verified(plan.dataset.load(), plan.facts, "photo_patches")
+        return validate_data(plan.dataset.load(), plan.facts, "photo_patches")
 
     plain = patches()
     assert torch.equal(plain.train.x, patches().train.x)
@@ -496,7 +496,7 @@ def test_idx_round_trip(tmp_path, dtype, packed):
     if packed:
         (tmp_path / "x").write_bytes(gzip.compress((tmp_path / "x").read_bytes()))
     source, facts = dataset(tmp_path / "x", f"labels={tmp_path / 'y'}", option="idx")
-    data = verified(source.load(), facts, "idx")
+    data = validate_data(source.load(), facts, "idx")
     assert facts.shape == (1, 9, 8)
     assert (facts.unit, facts.high) == ((255.0, 1.0) if dtype == "uint8" else (1.0, None))
     assert facts.classes == 4
@@ -510,7 +510,7 @@ def test_idx_with_a_test_file(tmp_path):
     idx(tmp_path / "a", train)
     idx(tmp_path / "b", test)
     source, facts = dataset(tmp_path / "a", f"test={tmp_path / 'b'}", "val=0.25", option="idx")
-    data = verified(source.load(), facts, "idx")
+    data = validate_data(source.load(), facts, "idx")
     assert (facts.kind, facts.shape) == ("table", (6,))
     assert [len(part) for part in (data.train, data.val, data.test)] == [30, 10, 10]
     assert torch.equal(data.test.x, torch.from_numpy(test))

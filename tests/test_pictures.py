@@ -55,7 +55,7 @@ def untrained(*overrides):
 def fitting(*overrides):
     """The pictures that fit, without any data."""
     plan = build(composed(*overrides))
-    return pictures.chosen(["all"], plan.autoencoder, plan.dataset)
+    return pictures.select_pictures(["all"], plan.autoencoder, plan.dataset)
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ def test_every_picture_that_fits_is_drawn(overrides, tmp_path):
     (tmp_path / "metrics.csv").write_text(
         "epoch,step,train/loss,val/loss,val/mse,lr,train/reg_w/l1\n0,5,2,1.5,0.1,0.01,0.3\n1,10,-1,1.2,0.08,0.005,0.2\n"
     )
-    names = pictures.chosen(["all"], trained.autoencoder, trained.dataset)
+    names = pictures.select_pictures(["all"], trained.autoencoder, trained.dataset)
     for name in names:
         if name == "codes_tsne":
             continue  # slow; has a test of its own
@@ -222,11 +222,11 @@ def test_trustworthiness_is_that_of_scikit_learn():
 def test_samples_are_spread_over_the_split():
     """A split sorted by class is seen whole, and no sample twice."""
     split = Split(torch.arange(1000.0)[:, None], torch.arange(1000) // 100)
-    found = rows.every(split, 20)
+    found = rows.stride_sample(split, 20)
     assert len(found) == 20
     assert found.y.unique().tolist() == [*range(10)]
     assert len(found.x.unique()) == 20
-    assert rows.every(split, 5000) is split
+    assert rows.stride_sample(split, 5000) is split
 
 
 def test_errors_are_those_of_the_report():
@@ -333,9 +333,9 @@ def test_umap_says_what_it_needs(monkeypatch):
     plan = build(composed())
     umap = pictures.module("codes_umap")
     monkeypatch.setattr(umap, "find_spec", lambda name: None)
-    assert "pip install umap-learn" in umap.unfit(plan.autoencoder, plan.dataset)
+    assert "pip install umap-learn" in umap.unsupported_reason(plan.autoencoder, plan.dataset)
     monkeypatch.setattr(umap, "find_spec", lambda name: object())
-    assert umap.unfit(plan.autoencoder, plan.dataset) == ""
+    assert umap.unsupported_reason(plan.autoencoder, plan.dataset) == ""
 
 
 def test_filters_of_an_encoder_that_sees_a_mask_leave_it_out():

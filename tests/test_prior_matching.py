@@ -12,7 +12,7 @@ from aerun.evaluate.likelihood import log_likelihood
 from aerun.regularizer.adversarial import Adversarial
 from aerun.regularizer.factor import Factor, halves, shuffled
 from aerun.regularizer.iwae import Iwae
-from aerun.regularizer.mmd import SCALES, Mmd, mmd2, spread
+from aerun.regularizer.mmd import SCALES, Mmd, mean_squared_distance, mmd2
 from aerun.regularizer.tc import Tc, gaussian_tc, minibatch_tc, shares
 from tests.conftest import built
 
@@ -68,8 +68,8 @@ def test_mmd_scale_is_the_mean_squared_distance_of_prior_samples():
     """C = 2 k sigma_p^2, over all numbers of a spatial code."""
     prior = Normal(torch.zeros(4000, 3, 2), 0.7)
     a, b = prior.sample().flatten(1), prior.sample().flatten(1)
-    torch.testing.assert_close(spread(prior), torch.tensor(2 * 6 * 0.49))
-    assert (a - b).square().sum(1).mean().item() == pytest.approx(spread(prior).item(), rel=0.05)
+    torch.testing.assert_close(mean_squared_distance(prior), torch.tensor(2 * 6 * 0.49))
+    assert (a - b).square().sum(1).mean().item() == pytest.approx(mean_squared_distance(prior).item(), rel=0.05)
 
 
 def test_mmd_reads_spatial_codes_whole():
@@ -217,7 +217,7 @@ def test_tc_reports_the_gaussian_figure_and_descends_the_estimate(method):
     mu = correlated(40)[0].requires_grad_()
     z = mu + 0.1 * torch.randn(40, 2)
     term = Tc(method=method)
-    term.begin(1000)
+    term.setup(1000)
     value = term(z, Normal(mu, 0.1))
     torch.testing.assert_close(value, gaussian_tc(z))
     torch.testing.assert_close(term.watch(z)["gaussian"], gaussian_tc(z))
@@ -234,7 +234,7 @@ def test_tc_gradient_is_that_of_the_total_correlation():
     cov = torch.eye(2) * (1 - r) + r - s**2 * torch.eye(2)
     mu = torch.randn(20 * 512, 2) @ torch.linalg.cholesky(cov).t()
     term = Tc(method="mss")
-    term.begin(10**6)
+    term.setup(10**6)
     values = [term(m + s * torch.randn_like(m), Normal(m, s)) for m in mu.split(512)]
     (slope,) = torch.autograd.grad(sum(values) / len(values), r)
     assert slope.item() == pytest.approx(0.6 / (1 - 0.36), rel=0.15)

@@ -5,7 +5,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from aerun.core.errors import AerunError
-from aerun.regularizer.matrices import chosen
+from aerun.regularizer.matrices import select_matrices
 from aerun.regularizer.orthogonal import Orthogonal
 from aerun.regularizer.weight_l1 import WeightL1
 from aerun.regularizer.weight_l2 import WeightL2
@@ -105,7 +105,7 @@ def test_tied_matrices_are_counted_once(arch, name):
 def test_tied_matrices_of_unit_atoms_are_counted_once_where_they_are_computed_once():
     model = built("model/arch=linear", "model.arch.tied=true", "model.arch.atoms=unit").autoencoder.double()
     with parametrize.cached():
-        assert len(chosen("key", "both", model.arch.encoder_weights(), model.arch.decoder_weights())) == 1
+        assert len(select_matrices("key", "both", model.arch.encoder_weights(), model.arch.decoder_weights())) == 1
 
 
 def test_biases_and_norms_are_not_penalized():

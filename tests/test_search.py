@@ -263,7 +263,7 @@ def test_the_pinned_version_is_the_one_that_is_asked_for():
 
 
 def test_the_readmes_searches_are_legal(tmp_path, monkeypatch):
-    from aerun.sweep.plan import plan
+    from aerun.sweep.plan import plan_sweep
 
     monkeypatch.chdir(tmp_path)
     lines = [
@@ -271,7 +271,7 @@ def test_the_readmes_searches_are_legal(tmp_path, monkeypatch):
     ]
     assert len(lines) >= 2
     for line in lines:
-        assert plan(spelt_out(shlex.split(line)[1:]), line, str).study is not None
+        assert plan_sweep(spelt_out(shlex.split(line)[1:]), line, str).study is not None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aerun.core.errors import AerunError
-from aerun.dataset.base import verified
+from aerun.dataset.base import validate_data
 from aerun.dataset.files import HERE
 from aerun.dataset.sines import stuck
 from aerun.dataset.text import NAMES, UNKNOWN, Text
@@ -24,7 +24,7 @@ def dataset(name, *more):
 @pytest.mark.parametrize("name", SETS)
 def test_what_is_loaded_is_what_was_promised_always_the_same(name):
     one, other = dataset(name), dataset(name)
-    data = verified(one.load(), one.facts(), name)
+    data = validate_data(one.load(), one.facts(), name)
     for a, b in zip((data.train, data.val, data.test), vars(other.load()).values(), strict=True):
         assert torch.equal(a.x.nan_to_num(9), b.x.nan_to_num(9))
         assert a.y is None or (len(a.y) == len(a.x) and set(a.y.tolist()) <= set(range(one.facts().classes)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.runs.comparison import difference
-from aerun.runs.figures import cell, higher_is_better, known, others, ranked
+from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
@@ -19,8 +19,8 @@ def run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     runs, keys, groups = selected(args.paths, args.where)
     usual = dict.fromkeys((_FIGURES[0], *others(runs), *_FIGURES[1:]))
-    figures = known(args.figures.split(",") if args.figures else usual, runs)
-    sort = known([args.sort], runs)[0] if args.sort else figures[0]
+    figures = require_figures(args.figures.split(",") if args.figures else usual, runs)
+    sort = require_figures([args.sort], runs)[0] if args.sort else figures[0]
     name = objective(runs, sort)
     groups = ranked(groups, sort, name)
     arrow = "↑" if higher_is_better(name) else "↓"

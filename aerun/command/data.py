@@ -39,7 +39,7 @@ def run(argv: list[str]) -> int:
     from aerun.command import data_fits
     from aerun.command.data_columns import columns_of
     from aerun.command.data_page import Page
-    from aerun.dataset.storage.mapped import some
+    from aerun.dataset.storage.mapped import sample_rows
     from aerun.evaluate.survey import constant, dimension, survey
 
     dataset = dataset_of(cfg)
@@ -50,7 +50,7 @@ def run(argv: list[str]) -> int:
     page = Page(option, facts, columns, dataset.class_names)
     page.splits(survey(data, facts))
     if columns:
-        page.columns(some(data.train.x))
+        page.columns(sample_rows(data.train.x))
     if not facts.tokens:
         page.constants(constant(data.train, facts))
     found = None if args.no_dimension or broken else dimension(data, facts, dataset.preparation())
@@ -69,10 +69,10 @@ def _folder(option: str, cfg: Mapping[str, Any]) -> str:
 
 def _refused(data: "Data", facts: "Facts", option: str) -> str:
     """Why a run refuses the data, or nothing."""
-    from aerun.dataset.base import verified
+    from aerun.dataset.base import validate_data
 
     try:
-        verified(data, facts, option)
+        validate_data(data, facts, option)
     except AerunError as e:
         return str(e)
     return ""

@@ -13,7 +13,7 @@ from torch import Tensor
 from aerun.command.data_columns import described, histograms
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.dataset.storage.mapped import some
+from aerun.dataset.storage.mapped import sample_rows
 from aerun.evaluate.survey import Dimension, Seen
 from aerun.pictures.canvas.samples import page, wanted
 from aerun.preparation.columns import Feature
@@ -165,7 +165,7 @@ class Page:
 
     def _drawn(self, x: Tensor) -> NDArray[np.uint8]:
         if self.facts.kind == "table":
-            return histograms(some(x), self.features)
+            return histograms(sample_rows(x), self.features)
         return page(x[: wanted(self.facts)], self.facts)
 
     def _symbols(self, row: Sequence[int]) -> list[str]:

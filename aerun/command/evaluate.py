@@ -49,15 +49,17 @@ def _one(path: Path, args: argparse.Namespace) -> None:
         for room in (applications, pictures):
             print(f"{'--ask' if room is applications else '--pictures'}")
             for name in room.names():
-                why = room.unfit(name, trained.autoencoder, trained.dataset)
+                why = room.unsupported_reason(name, trained.autoencoder, trained.dataset)
                 print(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
         return
     if args.pictures is not None:
-        for drawn in draw_all(pictures.chosen(args.pictures.split(","), trained.autoencoder, trained.dataset), trained, path):
+        for drawn in draw_all(
+            pictures.select_pictures(args.pictures.split(","), trained.autoencoder, trained.dataset), trained, path
+        ):
             print(f"drawn {drawn}")
         if args.ask is None:
             return
-    names = applications.chosen((args.ask or "all").split(","), trained.autoencoder, trained.dataset)
+    names = applications.select_applications((args.ask or "all").split(","), trained.autoencoder, trained.dataset)
     if not names:
         raise AerunError(f"{path}: no application fits this run; --list says why.")
     print(f"{path}, {args.weights} weights")

@@ -25,14 +25,14 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--root", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where the runs go")
     args = parser.parse_args(argv)
 
-    from aerun.experiment.catalog import catalog, chosen
+    from aerun.experiment.catalog import catalog, experiment_files
 
     if not (args.names or args.all):
         print("\n".join(f"{name:<5} {line}" for name, line in catalog().items()))
         return 0
     if args.seeds is not None and args.seeds < 1:
         raise AerunError(f"--seeds {args.seeds}: at least one is needed.")
-    paths = chosen([*catalog(), *args.names] if args.all else args.names)
+    paths = experiment_files([*catalog(), *args.names] if args.all else args.names)
     return _decide(paths, args)
 
 

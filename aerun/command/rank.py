@@ -39,7 +39,7 @@ def _assist(order: Mapping[str, Any], ready: int) -> None:
     from aerun.build import build
     from aerun.runs.folder import Folder
     from aerun.trainer.base import Job
-    from aerun.trainer.fit import assist
+    from aerun.trainer.fit import run_rank
     from aerun.trainer.ranks import Ranks
 
     folder = Path(order["folder"])
@@ -48,7 +48,7 @@ def _assist(order: Mapping[str, Any], ready: int) -> None:
     plan.autoencoder.start_from(data.train.x)
     job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, None)
     os.write(ready, b"\n")
-    assist(job, plan.trainer, order["resume"], Ranks(order["rank"], order["number"]), Path(order["meeting"]))
+    run_rank(job, plan.trainer, order["resume"], Ranks(order["rank"], order["number"]), Path(order["meeting"]))
 
 
 if __name__ == "__main__":

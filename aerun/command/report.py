@@ -6,7 +6,7 @@ from pathlib import Path
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
 from aerun.report.page import page
-from aerun.runs.figures import known, others, ranked
+from aerun.runs.figures import others, ranked, require_figures
 from aerun.runs.groups import objective, options, selected
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
@@ -16,7 +16,7 @@ def run(argv: list[str]) -> int:
     """The verb."""
     args = _parser().parse_args(argv)
     runs, keys, groups = selected(args.paths, args.where)
-    sort = known([args.sort], runs)[0] if args.sort else "objective"
+    sort = require_figures([args.sort], runs)[0] if args.sort else "objective"
     name = objective(runs, sort)
     numbers = {k for r in runs for k in r.results}
     figures = [k for k in dict.fromkeys((sort, *_FIGURES[:1], *others(runs), *_FIGURES[1:])) if k in numbers]

@@ -28,8 +28,8 @@ from aerun.sweep.fuse import refused
 from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
 from aerun.sweep.launchers import ended
-from aerun.sweep.plan import Plan, one_by_one, plan
-from aerun.sweep.worker import settle_in
+from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
+from aerun.sweep.worker import init_worker
 
 if TYPE_CHECKING:
     from aerun.sweep.study import Opened
@@ -46,7 +46,7 @@ def run() -> int:
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
     sys.argv[1:] = spelt_out(sys.argv[1:])
     _refuse_unknown_flags(sys.argv[1:])
-    planned = plan(sys.argv[1:], command(), job_name)
+    planned = plan_sweep(sys.argv[1:], command(), job_name)
     if planned is None:
         _hydra()
         if _failures:
@@ -56,7 +56,7 @@ def run() -> int:
     return _grid(planned) if planned.study is None else _search(planned.folder, planned.grid, planned.study)
 
 
-def _grid(planned: Plan) -> int:
+def _grid(planned: SweepPlan) -> int:
     folder = planned.folder
     os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
     try:
@@ -100,7 +100,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
     plain = resolved(cfg)
     many = about.mode == RunMode.MULTIRUN
     try:
-        settle_in(about)
+        init_worker(about)
         refuse_idle_lambda(plain, typed)
         return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])
     except StoppedError as e:

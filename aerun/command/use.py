@@ -150,9 +150,9 @@ def _unpacked(name: str, model: "Model") -> Iterator["Piece"]:
 
 
 def _pair(args: argparse.Namespace, reader: "Reader") -> "Piece":
-    from aerun.inference.reading import Piece, joined
+    from aerun.inference.reading import Piece, join_samples
 
-    sides = [joined([p.x for p in reader.pieces([name])]) for name in args.files]
+    sides = [join_samples([p.x for p in reader.pieces([name])]) for name in args.files]
     return Piece(tuple(sides), " and ".join(args.files), 1)
 
 
@@ -160,13 +160,13 @@ def _search(model: "Model", reader: "Reader", args: argparse.Namespace) -> Any:
     """Places and distances for queries, the index encoded once."""
     import torch
 
-    stored = (model.form.taken(piece.x)[0] for piece in reader.pieces(args.index))
+    stored = (model.form.to_stored(piece.x)[0] for piece in reader.pieces(args.index))
     base = torch.cat([model.codes_of(part) for part in stored])
     if not 1 <= args.k <= len(base):
         raise AerunError(f"--k {args.k}: the index holds {len(base)} samples.")
 
     def search(x: Any) -> tuple[Any, Any]:
-        asked, way = model.form.taken(x)
+        asked, way = model.form.to_stored(x)
         return model.nearest(base, model.codes_of(asked), args.k, args.metric, way)
 
     return search

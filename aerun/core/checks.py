@@ -32,7 +32,7 @@ def one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
-def known(key: str, node: Any, allowed: Sequence[str], shown: Sequence[str] | None = None) -> None:
+def reject_unknown_keys(key: str, node: Any, allowed: Sequence[str], shown: Sequence[str] | None = None) -> None:
     """AerunError, with the nearest, for a key of `node` that is not allowed; `shown`: the keys to name."""
     for name in node:
         if name not in allowed:
@@ -63,11 +63,11 @@ def number(key: str, value: Any) -> float:
     return float(at_least(key, value, 0))
 
 
-def fits(value: Any, hint: Any) -> bool:
+def matches_type(value: Any, hint: Any) -> bool:
     """Does a plain value fit a type hint? True where the hint says nothing we can check."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(fits(value, h) for h in typing.get_args(hint))
+        return any(matches_type(value, h) for h in typing.get_args(hint))
     if hint in (None, type(None)):
         return value is None
     if hint is float:
@@ -78,15 +78,15 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, hint)
     if origin in (list, tuple, Sequence) or (isinstance(origin, type) and issubclass(origin, Sequence)):
         inner = typing.get_args(hint)[:1] or (Any,)
-        return isinstance(value, list | tuple) and all(fits(v, inner[0]) for v in value)
+        return isinstance(value, list | tuple) and all(matches_type(v, inner[0]) for v in value)
     return not (isinstance(hint, type) and issubclass(hint, torch.Tensor))
 
 
-def spoken(hint: Any) -> str:
+def format_type(hint: Any) -> str:
     """A type hint in words."""
     words = {int: "an integer", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(spoken(h) for h in typing.get_args(hint) if h is not torch.Tensor)
+        return " or ".join(format_type(h) for h in typing.get_args(hint) if h is not torch.Tensor)
     if typing.get_args(hint):
-        return "a list of " + spoken(typing.get_args(hint)[0]).partition(" ")[2] + "s"
+        return "a list of " + format_type(typing.get_args(hint)[0]).partition(" ")[2] + "s"
     return words.get(hint, str(hint))

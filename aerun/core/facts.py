@@ -69,6 +69,6 @@ def facts_from(found: Mapping[str, Any]) -> Facts:
     return Facts(**values)
 
 
-def spread(valid: Tensor | None, x: Tensor) -> Tensor | float:
+def valid_weight(valid: Tensor | None, x: Tensor) -> Tensor | float:
     """Weight of each element of x (B, *S): 1 where `valid` (B, T) has a step, else 0; plainly 1 where all samples are whole."""
     return 1.0 if valid is None else valid.to(x.dtype).reshape(*valid.shape, *[1] * (x.ndim - valid.ndim)).expand_as(x)

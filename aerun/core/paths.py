@@ -15,7 +15,7 @@ def config_dir() -> Path:
     raise RuntimeError(f"aerun's configs were not found beside {_PACKAGE}: reinstall aerun")
 
 
-def settled(config: Mapping[str, Any]) -> dict[str, Any]:
+def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved config whose files and folders of data are absolute, so that it holds wherever it is read."""
     dataset = config["dataset"]
     if not isinstance(dataset, Mapping):

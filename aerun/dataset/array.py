@@ -20,9 +20,9 @@ from aerun.dataset.storage import array_samples as samples
 from aerun.dataset.storage.array_samples import Source
 from aerun.dataset.storage.array_store import store
 from aerun.dataset.storage.image_store import gigabytes
-from aerun.dataset.storage.mapped import Mapped, some
+from aerun.dataset.storage.mapped import Mapped, sample_rows
 from aerun.dataset.tables.partition import Cut
-from aerun.dataset.tables.remarks import told
+from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Frame
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns, Feature
@@ -31,7 +31,7 @@ from aerun.preparation.statistics import WAYS
 
 
 @dataclass(frozen=True)
-class Known:
+class ArrayFacts:
     """An array that has been read and split. gaps: it has missing values. unit: the stored value that means 1."""
 
     data: Data
@@ -99,7 +99,7 @@ class Array(Dataset):
         self.cut = Cut(None, None, None, val, test)
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> ArrayFacts:
         """The array, read and split."""
         arrays, kind = samples.read(self.sources, self.kind, self.channels)
         sizes = [len(a) for a in arrays]
@@ -114,7 +114,7 @@ class Array(Dataset):
         data = Data(*(Split(x, part.y) for x, part in zip(found, chosen, strict=True)))
         gaps = any(bool(samples.spanned(x)[0].any()) for x in found)
         unit = self.unit or (255.0 if kind == "image" and arrays[0].dtype == np.uint8 else 1.0)
-        return Known(data, kind, unit, gaps, names)
+        return ArrayFacts(data, kind, unit, gaps, names)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -164,8 +164,8 @@ class Array(Dataset):
     def read(self) -> Data:
         known = self.known
         if self._prepared() and known.kind == "table":
-            kept = Data(*(Split(some(part.x), None) for part in (known.data.train, known.data.val, known.data.test)))
-            told("array", kept, self._columns().features, self.way)
+            kept = Data(*(Split(sample_rows(part.x), None) for part in (known.data.train, known.data.val, known.data.test)))
+            log_warnings("array", kept, self._columns().features, self.way)
         if not self._prepared() and _within(known.data.train.x, known.unit):
             for part in (known.data.val, known.data.test):
                 if not _within(part.x, known.unit):

@@ -16,7 +16,7 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.sequences.mel import filters, log_mel
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage import listing
-from aerun.dataset.storage.skipped_files import LeftOut
+from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats import wav
 
 _SUFFIXES = frozenset({".wav", ".wave"})
@@ -118,7 +118,7 @@ class Audio(Dataset):
 
     def _stretches(self) -> dict[str, Tensor]:
         """Samples (n, *S) of each file that has some."""
-        left_out, found, short = LeftOut(self.where, "wav files", len(self._names)), dict[str, Tensor](), 0
+        left_out, found, short = SkippedFiles(self.where, "wav files", len(self._names)), dict[str, Tensor](), 0
         rate, bank = self.rate, torch.zeros(0)
         for name, file in self._files():
             try:

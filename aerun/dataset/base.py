@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aerun.compose import option
-from aerun.core.checks import fits
+from aerun.core.checks import matches_type
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.labels import Normal, places
@@ -30,11 +30,11 @@ class Dataset(ABC):
     contamination: float = 0.0
     selects = False
 
-    def hold_to(self, normal: Normal, contamination: float) -> None:
+    def set_normal_classes(self, normal: Normal, contamination: float) -> None:
         """Train on the classes `normal` alone (None: all): called by `build`, before anything is read. AerunError for senseless
         settings.
         """
-        if not fits(normal, int | str | Sequence[int | str] | None):
+        if not matches_type(normal, int | str | Sequence[int | str] | None):
             raise AerunError(f"dataset.normal={normal}: must be null, a class or a list of classes.")
         self.normal, self.contamination = normal, share_of_anomalies(contamination)
         self.refuse_protocol()
@@ -79,7 +79,7 @@ class Dataset(ABC):
         """Read the data."""
 
 
-def verified(data: Data, facts: Facts, name: str) -> Data:
+def validate_data(data: Data, facts: Facts, name: str) -> Data:
     """`data` if it is what `facts` promised, else AerunError."""
     for part, samples in (("training", data.train), ("validation", data.val), ("test", data.test)):
         if not len(samples):

@@ -11,13 +11,13 @@ from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
 from aerun.dataset.sequences.recorded import Recorded, together
-from aerun.dataset.sequences.sampling import Known, Sampling
+from aerun.dataset.sequences.sampling import Sampling, SeriesFacts
 from aerun.dataset.sequences.series_files import Layout, columns_named
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.listing import folder
 from aerun.dataset.table import Names, names_in
 from aerun.dataset.tables.partition import Cut
-from aerun.dataset.tables.remarks import told
+from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.reading import Reading
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Feature
@@ -121,11 +121,11 @@ class Series(Dataset):
 
     def read(self) -> Data:
         features = [Feature(name, "number") for name in self.known.features]
-        told("series", _rows(self.known.data), features, self.prepare)
+        log_warnings("series", _rows(self.known.data), features, self.prepare)
         return self.known.data
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> SeriesFacts:
         """The files, read, split and cut into samples."""
         return self.sampling(*self._recorded())
 

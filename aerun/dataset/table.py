@@ -11,7 +11,7 @@ from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.tabular import Roles, Tabular
-from aerun.formats.frame import Frame, joined
+from aerun.formats.frame import Frame, join_frames
 from aerun.formats.reading import Reading
 from aerun.formats.tables import read_table
 
@@ -65,7 +65,7 @@ class Table(Tabular):
             found.column("dataset.categorical", name)
         if self.test_path is None:
             return found
-        return joined(found, read_table("dataset.test_path", self.test_path, replace(self.reading, loose=True)))
+        return join_frames(found, read_table("dataset.test_path", self.test_path, replace(self.reading, loose=True)))
 
     def samples(self, path: str) -> Tensor:
         """The rows of another file with the same features as stored samples (n, columns), in this table's categories."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from aerun.dataset.splits import Split
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics import pca
 from aerun.trained import Trained
 
@@ -69,7 +69,7 @@ class _Centred(nn.Module):
 @torch.enable_grad()
 def _learned(trained: Trained, classes: int) -> nn.Sequential:
     facts = trained.autoencoder.facts
-    split = some(trained.data.train, _MOST, facts.size)
+    split = subsample(trained.data.train, _MOST, facts.size)
     assert split.y is not None
     x, y = trained.samples(split).to(torch.get_default_dtype()), split.y.long().to(trained.device)
     net = classifier(facts.shape, facts.kind, trained.mean.to(x), classes).to(x)
@@ -85,7 +85,7 @@ def _learned(trained: Trained, classes: int) -> nn.Sequential:
 
 
 def _accuracy(net: nn.Sequential, trained: Trained, split: Split) -> float:
-    part = some(split, 2000, trained.autoencoder.facts.size)
+    part = subsample(split, 2000, trained.autoencoder.facts.size)
     assert part.y is not None
     found = net(trained.samples(part).to(torch.get_default_dtype())).argmax(1).cpu()
     return float((found == part.y.cpu()).double().mean())

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.dataset.splits import Split
 from aerun.evaluate import codes
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics.neighbours import nearest
 from aerun.trained import Trained, filled
 
@@ -56,7 +56,7 @@ def examine(trained: Trained) -> dict[str, float]:
     """
     model = trained.autoencoder
     most = max(100, min(_SAMPLES, _NUMBERS // model.code_elements))
-    val, train = (some(split, most, model.facts.size) for split in (trained.data.val, trained.data.train))
+    val, train = (subsample(split, most, model.facts.size) for split in (trained.data.val, trained.data.train))
     with torch.random.fork_rng():  # a posterior is drawn from on its way to its KL
         seen, known = _through(trained, val), _through(trained, train)
     found = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
@@ -74,7 +74,7 @@ def _through(trained: Trained, split: Split) -> _Seen:
         z.append(model.encode(x, valid=valid))
         if "posterior" in model.bottleneck.offers:
             kl.append(codes.rates(model, x, valid).double().sum(0))
-        weight, own, x_hat = spread(valid, x), x.double(), model.decode(z[-1], valid).double()
+        weight, own, x_hat = valid_weight(valid, x), x.double(), model.decode(z[-1], valid).double()
         error += float(((x_hat - own).square() * weight).sum())
         away += float(((own - mean).square() * weight).sum())
         own, x_hat = own * weight, x_hat * weight

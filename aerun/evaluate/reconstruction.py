@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import Facts, spread
+from aerun.core.facts import Facts, valid_weight
 from aerun.evaluate.columns import rmse
 from aerun.trained import Trained, filled
 from aerun.vocabulary import call
@@ -60,7 +60,7 @@ def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, fl
 def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: list[Tensor] | None = None) -> dict[str, float]:
     se, clamped, psnr, count, elements = 0.0, 0.0, 0.0, 0, 0.0
     for x, valid in batches():
-        x_hat, weight = f(x, valid), spread(valid, x)
+        x_hat, weight = f(x, valid), valid_weight(valid, x)
         each = _se(x_hat, x, weight)
         if errors is not None:
             errors.append(each.cpu())

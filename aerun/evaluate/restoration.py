@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import Facts, spread
+from aerun.core.facts import Facts, valid_weight
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Split
-from aerun.metrics.ssim import fits, ssim
+from aerun.metrics.ssim import ssim, ssim_applies
 from aerun.trained import Trained
 
 _MOST, _ELEMENTS = 1000, 20_000_000
@@ -54,10 +54,10 @@ def pooled_psnr(x_hat: Tensor, x: Tensor, where: Tensor, reach: float) -> float:
 def quality(x_hat: Tensor, x: Tensor, valid: Tensor | None, facts: Facts, reach: float) -> dict[str, float]:
     """psnr, pooled, in dB; se, the squared error of a sample; ssim, of images of at least 11 x 11. x_hat is clamped first."""
     x_hat = clamped(x_hat, facts)
-    where = torch.ones_like(x) * spread(valid, x)
+    where = torch.ones_like(x) * valid_weight(valid, x)
     error = ((x_hat - x).double().square() * where).flatten(1).sum(1).mean()
     found = {"psnr": pooled_psnr(x_hat, x, where, reach), "se": float(error)}
-    if facts.kind == "image" and fits(facts.shape):
+    if facts.kind == "image" and ssim_applies(facts.shape):
         found["ssim"] = float(in_parts(lambda a, b: ssim(a, b, reach), 256, x, x_hat).mean())
     return found
 
@@ -83,7 +83,7 @@ def filters(noisy: Tensor) -> dict[str, Tensor]:
 
 def moving_average(noisy: Tensor, width: int, valid: Tensor | None = None) -> Tensor:
     """Mean over an odd number of neighbouring steps, each feature by itself, over those that are there; (B, T, F) -> same."""
-    weight = torch.ones_like(noisy) * spread(valid, noisy)
+    weight = torch.ones_like(noisy) * valid_weight(valid, noisy)
 
     def total(v: Tensor) -> Tensor:
         edges = pad(v.transpose(1, 2), (width // 2, width // 2))

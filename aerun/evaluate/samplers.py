@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import WIDEST, moments
 from aerun.model.bottleneck.quantized import Quantized
 from aerun.model.bottleneck.vq import Vq
@@ -58,7 +58,7 @@ def gaussian(x: Tensor, shaped: Callable[[Tensor], Tensor]) -> Sampler:
 
 
 def _codes(trained: Trained) -> Tensor:
-    split = some(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
+    split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
     return torch.cat([trained.autoencoder.encode(x) for x in trained.batches(split)])
 
 

@@ -8,7 +8,7 @@ _SEED = 20062  # the draw belongs to the data set, not to the run: every model i
 _NUMBERS = 100_000_000  # that the samples may hold together: 400 MB
 
 
-def some(split: Split, most: int, size: int = 1) -> Split:
+def subsample(split: Split, most: int, size: int = 1) -> Split:
     """At most `most` samples of `size` numbers each, fewer where they would hold more than 10^8 numbers; drawn without
     replacement, always the same ones. In random order also where all are taken: ties between samples then mean nothing.
     """

@@ -9,7 +9,7 @@ from torch import Tensor
 from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Data, Split
-from aerun.dataset.storage.mapped import some
+from aerun.dataset.storage.mapped import sample_rows
 from aerun.metrics.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
 from aerun.preparation.base import Preparation
 
@@ -111,7 +111,7 @@ def dimension(data: Data, facts: Facts, preparation: Preparation) -> Dimension |
     if facts.tokens:
         return None
     if facts.prepared_from is not None:
-        preparation.fit(facts.units(some(data.train.x)))
+        preparation.fit(facts.units(sample_rows(data.train.x)))
     g = torch.Generator().manual_seed(0)
     rows = torch.randperm(len(data.train), generator=g)[: affordable(facts.size)]
     x: Tensor = preparation(facts.units(data.train.x.index_select(0, rows))).flatten(1)

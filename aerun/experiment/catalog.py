@@ -14,7 +14,7 @@ def catalog() -> dict[str, str]:
     return {path.stem.upper(): summary(path) for path in sorted((config_dir() / "experiment").glob("*.yaml"))}
 
 
-def chosen(names: Sequence[str]) -> list[Path]:
+def experiment_files(names: Sequence[str]) -> list[Path]:
     """The files of these experiments, in the catalog's order; E08 stands for E08A and E08B, and what ends in .yaml for
     itself. AerunError, with the nearest, for a name that is neither.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aerun.core.checks import integer, known, one_of
+from aerun.core.checks import integer, one_of, reject_unknown_keys
 from aerun.core.errors import AerunError, nearest
 from aerun.experiment import formula
 from aerun.settings.catalog import summary
@@ -99,7 +99,7 @@ def _node(path: Path) -> dict[str, Any]:
         raise AerunError(f"{path}: cannot be read: {str(e).splitlines()[0]}") from e
     if not isinstance(node, dict):
         raise AerunError(f"{path}: not an experiment: a table of {', '.join(_KEYS)}.")
-    known(path.stem, node, (*_KEYS, "source", "common"))
+    reject_unknown_keys(path.stem, node, (*_KEYS, "source", "common"))
     for key in _KEYS:
         if key not in node:
             raise AerunError(f"{path}: {key} is missing.")
@@ -107,7 +107,7 @@ def _node(path: Path) -> dict[str, Any]:
 
 
 def _run(name: str, node: Mapping[str, Any], common: tuple[str, ...]) -> Run:
-    known(f"runs.{name}", node, ("overrides", "measures", "long", "seeds", "weights"))
+    reject_unknown_keys(f"runs.{name}", node, ("overrides", "measures", "long", "seeds", "weights"))
     seeds = tuple(node["seeds"]) if "seeds" in node else None
     overrides, measures = (*common, *node.get("overrides", ())), tuple(node.get("measures", ()))
     weights = one_of(f"runs.{name}.weights", node.get("weights", "best"), ("best", "last"))
@@ -115,7 +115,9 @@ def _run(name: str, node: Mapping[str, Any], common: tuple[str, ...]) -> Run:
 
 
 def _check(experiment: str, node: Mapping[str, Any]) -> Check:
-    known(f"{experiment}.checks", node, ("name", "formula", "at_least", "at_most", "over", "measured", "published"))
+    reject_unknown_keys(
+        f"{experiment}.checks", node, ("name", "formula", "at_least", "at_most", "over", "measured", "published")
+    )
     check = Check(**{**node, "measured": str(node.get("measured", "")), "published": str(node.get("published", ""))})
     one_of(f"{experiment}.checks.over", check.over, OVER)
     return check

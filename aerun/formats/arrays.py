@@ -71,7 +71,7 @@ def _npy(path: Path, name: str | None) -> Array:
 def _npz(path: Path, name: str | None) -> Array:
     with zipfile.ZipFile(path) as packed:
         sizes = {part.filename.removesuffix(".npy"): part for part in packed.infolist()}
-        part = sizes[chosen(path, name, list(sizes))]
+        part = sizes[select_array(path, name, list(sizes))]
         refuse_beyond(str(path), part.file_size)
         with packed.open(part) as f:
             _refuse_shape(path, f, part.file_size)
@@ -114,7 +114,7 @@ def _safetensors(path: Path, name: str | None) -> Array:
     safetensors = _module(path)
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            found: Array = file.get_tensor(chosen(path, name, list(file.keys())))
+            found: Array = file.get_tensor(select_array(path, name, list(file.keys())))
             return found
     except (safetensors.SafetensorError, TypeError) as e:
         raise ValueError(str(e)) from e
@@ -127,7 +127,7 @@ def _module(path: Path) -> Any:
         raise AerunError(f"{path}: reading it needs safetensors, which is not installed: pip install 'aerun[data]'") from e
 
 
-def chosen(path: Path, name: str | None, names: list[str]) -> str:
+def select_array(path: Path, name: str | None, names: list[str]) -> str:
     """`name`, or the only one there is, else AerunError."""
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     if name is None and len(names) == 1:

@@ -61,7 +61,7 @@ class Frame:
         return self.columns[name]
 
 
-def joined(first: Frame, second: Frame) -> Frame:
+def join_frames(first: Frame, second: Frame) -> Frame:
     """The rows of both, by the names of their columns. AerunError where they do not have the same."""
     for here, there in ((first, second), (second, first)):
         for name in here.columns:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
 
-def taken(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
+def to_code_tensor(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
     """Codes (n, d, *grid), also given flat, and whether they came as a tensor. AerunError for what is none."""
     array = z.detach().cpu().numpy() if isinstance(z, Tensor) else np.asarray(z)
     if array.dtype.kind not in "biuf" or array.ndim < 2 or (array.shape[1:] != shape and array[0:1].size != np.prod(shape)):

@@ -26,7 +26,7 @@ from aerun.core.errors import AerunError
 from aerun.core.version import __version__
 from aerun.formats.writing import Array, Writer
 from aerun.inference.rounding import Rounding, rounding
-from aerun.inference.samples import Way
+from aerun.inference.samples import OutputFormat
 
 if TYPE_CHECKING:
     from aerun.inference.model import Model
@@ -77,13 +77,13 @@ class Packer:
 
     def blocks(self, x: Any) -> Iterator[tuple[int, bytes]]:
         """Samples as blocks, and how many are in each."""
-        stored, way = self.model.form.taken(x)
+        stored, way = self.model.form.to_stored(x)
         rows = min(self.model.rows, _MOST_ROWS)
         for first in range(0, len(stored), rows):
             part = stored[first : first + rows]
             yield len(part), self._block(part, way)
 
-    def _block(self, stored: Tensor, way: Way) -> bytes:
+    def _block(self, stored: Tensor, way: OutputFormat) -> bytes:
         valid = self.model.facts.valid(stored)
         lengths = b"" if valid is None else zlib.compress(valid.sum(1).numpy().astype("<u4").tobytes(), 9)
         kind = _SAMPLES.pack(len(stored), _KINDS.index(way.kind), way.dtype.str.encode())
@@ -106,7 +106,7 @@ class Packer:
         levels = unpack(data[at + size :], (n, units, *grid), self.shared)
         z = self.rounding.codes(self.model, levels)
         own = self.model._in_parts(self.model._decoded, z, valid)
-        return n, self.model.form.given(own, valid, Way(_KINDS[kind], np.dtype(dtype.rstrip(b"\0").decode())))
+        return n, self.model.form.to_caller(own, valid, OutputFormat(_KINDS[kind], np.dtype(dtype.rstrip(b"\0").decode())))
 
 
 class Packed(Writer):
@@ -136,24 +136,24 @@ def start(head: bytes, count: int) -> bytes:
     return found + _SIZE.pack(zlib.crc32(found))
 
 
-def packed(model: "Model", x: Any, step: float | None) -> bytes:
+def compress(model: "Model", x: Any, step: float | None) -> bytes:
     """Samples as the bytes of a file."""
     packer = Packer.of(model, step)
     blocks = list(packer.blocks(x))
     return start(packer.head(), sum(n for n, _ in blocks)) + b"".join(block for _, block in blocks)
 
 
-def unpacked(model: "Model", data: bytes) -> Any:
+def decompress(model: "Model", data: bytes) -> Any:
     """The samples of a file's bytes."""
     from aerun.inference.columns import Rows
-    from aerun.inference.reading import joined
+    from aerun.inference.reading import join_samples
 
     parts = [x for _, x in pieces(model, BytesIO(data), "data")]
     if isinstance(parts[0], Tensor):
         return torch.cat(parts)
     if isinstance(parts[0], Mapping) and not isinstance(parts[0], Rows):
         return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-    return joined(parts)
+    return join_samples(parts)
 
 
 def pieces(model: "Model", file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:

@@ -15,7 +15,7 @@ from aerun.core.facts import Facts, facts_from
 from aerun.inference.model import Model
 from aerun.preparation.base import Preparation
 from aerun.preparation.stored import restored
-from aerun.runs.checkpoint import chosen, inside, line_of, weights_of
+from aerun.runs.checkpoint import inside, line_of, run_folder, weights_of
 from aerun.runs.folder import Folder
 
 ROOMS = ("aerun.model", "aerun.regularizer")  # whose classes a stranger's folder may name
@@ -29,7 +29,7 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> M
     weights: `best` or `last`. trust: further modules whose classes may be built, of parts that are not aerun's own.
     AerunError where the folder is not a run's, is damaged, or asks for what is not trusted.
     """
-    path = chosen(Path(run).expanduser())
+    path = run_folder(Path(run).expanduser())
     inside(path, path / "config.yaml")
     folder, cfg = Folder(path), Folder(path).config()
     checkpoint, state = path / "checkpoints" / f"{weights}.ckpt", weights_of(path, weights)

@@ -8,13 +8,13 @@ import numpy as np
 from aerun.core.errors import AerunError
 from aerun.formats import images
 from aerun.formats.arrays import names_of, read_array
-from aerun.inference.samples import Form
+from aerun.inference.samples import SampleConverter
 
 
 class Masks:
     """Truth values, one mask for all samples or one each; nothing where no file is given."""
 
-    def __init__(self, file: str | None, form: Form) -> None:
+    def __init__(self, file: str | None, form: SampleConverter) -> None:
         self.array: Any = None if file is None else _read(Path(file), form.facts.stored)
         self.each = self.array is not None and self.array.ndim > len(form.facts.stored) and len(self.array) > 1
         self.at, self.file = 0, file

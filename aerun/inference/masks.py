@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.inference.samples import Form
+from aerun.inference.samples import SampleConverter
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Hidden:
     of_elements: Callable[[Tensor], Tensor]
 
 
-def mask_of(x: Any, mask: Any, form: Form) -> Hidden:
+def mask_of(x: Any, mask: Any, form: SampleConverter) -> Hidden:
     """From what was given. AerunError where nothing is hidden, or masks are not of the samples' shape."""
     if isinstance(x, Mapping) or hasattr(x, "columns"):
         array = form.rows_of(x).numpy()
@@ -54,7 +54,7 @@ def _spread(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bo
         raise AerunError(f"mask of shape {found.shape}: does not fit samples of shape {shape}.") from e
 
 
-def _elements(mask: Tensor, form: Form) -> Tensor:
+def _elements(mask: Tensor, form: SampleConverter) -> Tensor:
     features = form.features
     if not features:
         return mask

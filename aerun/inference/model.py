@@ -19,7 +19,7 @@ from aerun.core.memory import rows_that_fit
 from aerun.inference import codes
 from aerun.inference.columns import of_columns
 from aerun.inference.masks import mask_of
-from aerun.inference.samples import Form, Way
+from aerun.inference.samples import OutputFormat, SampleConverter
 from aerun.model.corruption.base import Hiding
 from aerun.runs import reference
 from aerun.runs.folder import Folder
@@ -46,7 +46,9 @@ class Model:
     ) -> None:
         self.autoencoder, self.config, self.folder, self.device, self.seed = autoencoder, config, folder, device, seed
         settings = config.get("dataset")
-        self.form = Form(autoencoder.facts, autoencoder.preparation, settings if isinstance(settings, Mapping) else {})
+        self.form = SampleConverter(
+            autoencoder.facts, autoencoder.preparation, settings if isinstance(settings, Mapping) else {}
+        )
 
     @property
     def facts(self) -> Facts:
@@ -82,22 +84,22 @@ class Model:
 
     def encode(self, x: Samples) -> Any:
         """n samples -> their deterministic codes (n, d, *grid), 32-bit."""
-        stored, way = self.form.taken(x)
+        stored, way = self.form.to_stored(x)
         return _as(way, self.codes_of(stored))
 
     def decode(self, z: Any, lengths: Sequence[int] | None = None) -> Any:
         """Codes (n, d, *grid), also flat, -> samples. lengths: steps of each, where sequences have lengths of their own."""
-        codes_, tensor = codes.taken(z, self.code_shape)
+        codes_, tensor = codes.to_code_tensor(z, self.code_shape)
         valid = self._valid(len(codes_), lengths)
         own = self._in_parts(self._decoded, codes_, valid)
         way = self.form.way
-        return self.form.given(own, valid, Way("tensor", way.dtype) if tensor and way.kind == "array" else way)
+        return self.form.to_caller(own, valid, OutputFormat("tensor", way.dtype) if tensor and way.kind == "array" else way)
 
     def features(self, x: Samples, layer: str) -> Any:
         """Output (n, ...) of a layer of the encoder; `layers` lists them."""
         if layer not in self.layers:
             raise AerunError(f"layer={layer}: one of {', '.join(self.layers)}.")
-        stored, way = self.form.taken(x)
+        stored, way = self.form.to_stored(x)
         seen: list[Tensor] = []
 
         def keep(module: Any, given: Any, out: Any) -> None:
@@ -119,23 +121,23 @@ class Model:
     def compress(self, x: Samples, step: float | None = None) -> bytes:
         """n samples -> a file's bytes: their codes, entropy-coded. Whole numbers (bottleneck quantized, vq) lose nothing; other
         codes are rounded to `step` (0.1) standard deviations of training codes."""
-        from aerun.inference.compressed_file import packed
+        from aerun.inference.compressed_file import compress
 
-        return packed(self, x, step)
+        return compress(self, x, step)
 
     def decompress(self, data: bytes) -> Any:
         """What `compress` gave -> samples, as they were given: of whole numbers exactly what `reconstruct` says on the same
         machine. AerunError for another model's bytes and damaged ones."""
-        from aerun.inference.compressed_file import unpacked
+        from aerun.inference.compressed_file import decompress
 
-        return unpacked(self, data)
+        return decompress(self, data)
 
     # -- samples -----------------------------------------------------------------------------------------------------
 
     def reconstruct(self, x: Samples) -> Any:
         """n samples -> what is left of them after the code, within the data's range."""
-        stored, way = self.form.taken(x)
-        return self.form.given(self.rebuilt(stored), self.facts.valid(stored), way)
+        stored, way = self.form.to_stored(x)
+        return self.form.to_caller(self.rebuilt(stored), self.facts.valid(stored), way)
 
     def denoise(self, x: Samples) -> Any:
         """Noisy samples -> clean ones. AerunError of a run that was not trained to remove noise."""
@@ -154,9 +156,9 @@ class Model:
                 "inpaint: this run was not trained to fill holes; that takes model/corruption=block, masking or the like."
             )
         given = mask_of(x, mask, self.form)
-        stored, way = self.form.taken(given.x)
+        stored, way = self.form.to_stored(given.x)
         if isinstance(x, Mapping) or hasattr(x, "columns"):
-            way = Way("columns", way.dtype)
+            way = OutputFormat("columns", way.dtype)
         valid = self.facts.valid(stored)
 
         def fill(part: Tensor, hidden: Tensor) -> Tensor:
@@ -167,7 +169,7 @@ class Model:
 
         filled = self._in_parts(fill, stored, given.mask)
         whole = torch.where(given.mask, filled, stored.to(filled.dtype))
-        return self.form.given(whole, valid, way)
+        return self.form.to_caller(whole, valid, way)
 
     def generate(self, n: int, seed: int = 0, sampler: str = "auto") -> Any:
         """n new samples, from codes drawn by `sampler`: prior, gaussian (fitted to training codes), mixture (the same,
@@ -176,13 +178,13 @@ class Model:
         integer("n", n, 1)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, ("auto", "prior", "gaussian", "mixture")))
         own = self._in_parts(self._decoded, drawn, None)
-        return self.form.given(own, None, self.form.way)
+        return self.form.to_caller(own, None, self.form.way)
 
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:
         """Between samples a and b, through their codes: (n, steps, *stored). way: linear, or spherical (great circles)."""
         line = codes.LINES[one_of("way", way, tuple(codes.LINES))]
         t = torch.linspace(0, 1, integer("steps", steps, 2))
-        (first, back), (last, _) = self.form.taken(a), self.form.taken(b)
+        (first, back), (last, _) = self.form.to_stored(a), self.form.to_stored(b)
         if len(first) != len(last):
             raise AerunError(f"interpolate: {len(first)} samples on one side and {len(last)} on the other.")
         z = torch.stack([line(p, q, t) for p, q in zip(self.codes_of(first), self.codes_of(last), strict=True)])
@@ -195,7 +197,7 @@ class Model:
         if not 0 <= unit < self.code_shape[0]:
             raise AerunError(f"unit={unit}: this run's codes have units 0 to {self.code_shape[0] - 1}.")
         wanted = self.training_codes.units[:, unit] if values is None else values
-        stored, back = self.form.taken(x)
+        stored, back = self.form.to_stored(x)
         moved = self.codes_of(stored)[:, None].repeat(1, len(wanted), *[1] * len(self.code_shape))
         moved[:, :, unit] = torch.as_tensor(np.asarray(wanted, np.float32)).reshape(1, -1, *[1] * (len(self.code_shape) - 1))
         return self._rows_of_samples(moved, back)
@@ -205,14 +207,14 @@ class Model:
     def score(self, x: Samples) -> Any:
         """Anomaly score of each sample, (n,): the mean squared error of its reconstruction over its real elements, in the units
         the model works in (behind the preparation), as `aerun evaluate --ask anomaly` has it. 64-bit."""
-        stored, way = self.form.taken(x)
+        stored, way = self.form.to_stored(x)
         return _as(way, self.scores_of(stored))
 
     def errors(self, x: Samples) -> Any:
         """Where the score comes from: squared error of each stored element (n, *stored); of tables of each column, of
         text of each
         step. 0 behind the end of a sequence."""
-        stored, way = self.form.taken(x)
+        stored, way = self.form.to_stored(x)
 
         def each(u: Tensor, v: Tensor | None) -> Tensor:
             found = reference.errors(self.autoencoder, u, v)
@@ -235,12 +237,12 @@ class Model:
         metric: euclidean, or cosine (1 less the cosine of the angle between codes).
         """
         one_of("metric", metric, ("euclidean", "cosine"))
-        (base, _), (asked, way) = self.form.taken(index), self.form.taken(queries)
+        (base, _), (asked, way) = self.form.to_stored(index), self.form.to_stored(queries)
         if not 1 <= k <= len(base):
             raise AerunError(f"k={k}: the index holds {len(base)} samples.")
         return self.nearest(self.codes_of(base), self.codes_of(asked), k, metric, way)
 
-    def nearest(self, base: Tensor, asked: Tensor, k: int, metric: str, way: Way) -> tuple[Any, Any]:
+    def nearest(self, base: Tensor, asked: Tensor, k: int, metric: str, way: OutputFormat) -> tuple[Any, Any]:
         """`retrieve` of codes."""
         base, asked = base.flatten(1).double(), asked.flatten(1).double()
         if metric == "cosine":
@@ -307,10 +309,10 @@ class Model:
             raise AerunError(f"lengths: one for each of the {n} codes, from 1 to {steps}.")
         return torch.arange(steps) < found[:, None]
 
-    def _rows_of_samples(self, z: Tensor, back: Way) -> Any:
+    def _rows_of_samples(self, z: Tensor, back: OutputFormat) -> Any:
         n, count = z.shape[:2]
         own = self._in_parts(self._decoded, z.flatten(0, 1), None)
-        found = self.form.given(own, None, back)
+        found = self.form.to_caller(own, None, back)
         if isinstance(found, Mapping):
             return {k: v.reshape(n, count) for k, v in found.items()}
         return (
@@ -320,5 +322,5 @@ class Model:
         )
 
 
-def _as(way: Way, found: Tensor) -> Any:
+def _as(way: OutputFormat, found: Tensor) -> Any:
     return found.to(way.device) if way.kind == "tensor" else found.numpy()

@@ -20,7 +20,7 @@ from aerun.formats.tables import BINARY, TEXT, read_table, table_of
 from aerun.formats.text_rows import lines_of, rows_of
 from aerun.inference import recordings
 from aerun.inference.columns import Rows, stored_rows
-from aerun.inference.samples import Form
+from aerun.inference.samples import SampleConverter
 
 _ARRAYS = (".npy", ".npz", ".safetensors")
 STDIN = "-"
@@ -45,7 +45,7 @@ class Reader:
     """form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece.
     key: name of the array where a file holds several. resize: bring images of other sizes to the one of training."""
 
-    form: Form
+    form: SampleConverter
     settings: Mapping[str, Any]
     rows: int
     key: str | None = None
@@ -227,7 +227,7 @@ def _words(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [str(v) for v in value or []]
 
 
-def joined(parts: Sequence[Any]) -> Any:
+def join_samples(parts: Sequence[Any]) -> Any:
     """Samples of several pieces as one."""
     if isinstance(parts[0], Rows):
         return Rows.of(parts)

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Way:
+class OutputFormat:
     """How answers are handed back. kind: array, tensor, list (of arrays), columns or words; dtype: of the samples given."""
 
     kind: str
@@ -34,7 +34,7 @@ class Way:
         return self.dtype.kind in "biu"
 
 
-class Form:
+class SampleConverter:
     """Between own units and stored samples (n, *stored). settings: of the data set, for how words become symbols."""
 
     def __init__(self, facts: Facts, preparation: Preparation, settings: Mapping[str, Any]) -> None:
@@ -49,37 +49,37 @@ class Form:
         return any(f.kind != "number" or f.name != f"f{i}" for i, f in enumerate(self.features, 1))
 
     @property
-    def way(self) -> Way:
+    def way(self) -> OutputFormat:
         """For answers to no sample: text as words, tables with named columns as such, images of bytes as bytes, else 32-bit
         arrays."""
         if self.facts.tokens:
-            return Way("words", np.dtype(object))
+            return OutputFormat("words", np.dtype(object))
         if self.named:
-            return Way("columns", np.dtype(np.float32))
-        return Way("array", np.dtype(np.uint8 if self.facts.unit == 255 else np.float32))
+            return OutputFormat("columns", np.dtype(np.float32))
+        return OutputFormat("array", np.dtype(np.uint8 if self.facts.unit == 255 else np.float32))
 
-    def taken(self, x: Any) -> tuple[Tensor, Way]:
+    def to_stored(self, x: Any) -> tuple[Tensor, OutputFormat]:
         """Stored samples, and the way back. AerunError names what does not fit the data that the model was trained on."""
         if self.facts.tokens:
             return self._of_words(x)
         if isinstance(x, Mapping) or (hasattr(x, "columns") and hasattr(x, "__getitem__")):
-            return self._checked(self.rows_of(x)), Way("columns", np.dtype(np.float32))
+            return self._checked(self.rows_of(x)), OutputFormat("columns", np.dtype(np.float32))
         if isinstance(x, Sequence) and self.facts.ragged:
-            return self._of_list(x), Way("list", np.dtype(np.float32))
+            return self._of_list(x), OutputFormat("list", np.dtype(np.float32))
         if isinstance(x, Tensor):
             array, way = (
                 x.detach().cpu().numpy(),
-                Way("tensor", np.dtype(str(x.dtype).rpartition(".")[2].replace("bfloat16", "float32")), x.device),
+                OutputFormat("tensor", np.dtype(str(x.dtype).rpartition(".")[2].replace("bfloat16", "float32")), x.device),
             )
         else:
             array = np.asarray(x)
-            way = Way("array", array.dtype)
+            way = OutputFormat("array", array.dtype)
         if array.dtype.kind not in "biuf":
             raise AerunError(f"samples of {array.dtype}: this run was trained on numbers.")
         own = np.require(self.shaped(array), _kept(array.dtype), ["C", "W"])  # files that are mapped are read-only
         return self._checked(torch.from_numpy(own)), way
 
-    def given(self, own: Tensor, valid: Tensor | None, way: Way) -> Any:
+    def to_caller(self, own: Tensor, valid: Tensor | None, way: OutputFormat) -> Any:
         """Own units (n, *stored) as `way` says; `valid` (n, T) where lengths differ."""
         if self.facts.tokens:
             return self._to_words(own, valid)
@@ -185,7 +185,7 @@ class Form:
             found[i, : len(series)] = torch.from_numpy(series)
         return self._checked(found)
 
-    def _of_words(self, x: Any) -> tuple[Tensor, Way]:
+    def _of_words(self, x: Any) -> tuple[Tensor, OutputFormat]:
         if isinstance(x, str) or not all(isinstance(line, str) for line in x):
             raise AerunError("text is given as a list of strings, one a sample.")
         if not len(x):
@@ -197,7 +197,7 @@ class Form:
             if not 0 < len(symbols) <= self.facts.stored[0]:
                 raise AerunError(f"line {i + 1} holds {len(symbols)} symbols; this run reads 1 to {self.facts.stored[0]}.")
             found[i, : len(symbols)] = torch.tensor([self.symbols.get(s, 0) for s in symbols], dtype=torch.int16)
-        return found, Way("words", np.dtype(object))
+        return found, OutputFormat("words", np.dtype(object))
 
     def _to_words(self, own: Tensor, valid: Tensor | None) -> list[str]:
         lengths = [own.shape[1]] * len(own) if valid is None else valid.sum(1).tolist()

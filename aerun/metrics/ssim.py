@@ -7,7 +7,7 @@ from torch.nn.functional import conv2d
 WINDOW, _SIGMA, _K1, _K2 = 11, 1.5, 0.01, 0.03
 
 
-def fits(shape: tuple[int, ...]) -> bool:
+def ssim_applies(shape: tuple[int, ...]) -> bool:
     """Are images of this shape (C, H, W) as large as the window?"""
     return len(shape) == 3 and min(shape[1:]) >= WINDOW
 

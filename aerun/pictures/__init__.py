@@ -1,7 +1,7 @@
 """What a trained model looks like. A picture is a module here, chosen by its name:
 
 CHEAP: drawn at the end of every run that it fits, and not only where asked for.
-unfit(model, dataset): why it makes no sense for them, or nothing; asked before any data are read.
+unsupported_reason(model, dataset): why it makes no sense for them, or nothing; asked before any data are read.
 draw(trained, folder): (H, W, 3) bytes of a run in `folder`; None where what it leaves are files for TensorBoard.
 """
 
@@ -30,25 +30,25 @@ def summary(name: str) -> str:
     return (module(name).__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
-def unfit(name: str, model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(name: str, model: Autoencoder, dataset: Dataset) -> str:
     """Why this picture makes no sense here, or nothing."""
-    found: str = module(name).unfit(model, dataset)
+    found: str = module(name).unsupported_reason(model, dataset)
     return found
 
 
-def chosen(asked: Iterable[str], model: Autoencoder, dataset: Dataset) -> list[str]:
+def select_pictures(asked: Iterable[str], model: Autoencoder, dataset: Dataset) -> list[str]:
     """The pictures of a list of names; all that fit for [all], the cheap ones of them for [default].
 
     AerunError for one that is unknown or does not fit.
     """
     asked = list(asked)
     if asked in (["all"], ["default"]):
-        fit = [name for name in names() if not unfit(name, model, dataset)]
+        fit = [name for name in names() if not unsupported_reason(name, model, dataset)]
         return [name for name in fit if asked == ["all"] or module(name).CHEAP]
     for name in asked:
         if name not in names():
             known = ("all", "default", *names())
             raise AerunError(f"pictures: {name}: no such picture{nearest(name, known)} ({', '.join(known)}).")
-        if why := unfit(name, model, dataset):
+        if why := unsupported_reason(name, model, dataset):
             raise AerunError(f"pictures: {name}: {why}")
     return asked

@@ -6,7 +6,7 @@ import numpy as np
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.pictures.canvas.rows import every, grids
+from aerun.pictures.canvas.rows import grids, stride_sample
 from aerun.pictures.canvas.style import AMOUNT, BLUE, Pixels, bins, chart, log, pixels, whole
 from aerun.trained import Trained
 
@@ -14,7 +14,7 @@ CHEAP = True
 _SAMPLES, _STILL, _LEAST = 2000, 0.01, 0.01
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Every code has units."""
     return ""
 
@@ -26,7 +26,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     """
     from matplotlib.colors import LogNorm
 
-    samples = every(trained.data.val, _SAMPLES)
+    samples = stride_sample(trained.data.val, _SAMPLES)
     codes = grids(trained, samples).double().cpu()
     values = codes.flatten(2).movedim(1, -1).reshape(-1, codes.shape[1]).numpy() if codes.ndim > 2 else codes.numpy()
     deviation = values.std(0)

@@ -13,7 +13,7 @@ CHEAP = False
 _MOST = 96
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images and a code that can be moved."""
     return continuous_image(model, dataset)
 

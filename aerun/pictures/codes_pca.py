@@ -13,14 +13,14 @@ from aerun.trained import Trained
 CHEAP = True
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs a code of two numbers or more."""
-    return plane.unfit(model)
+    return plane.unsupported_reason(model)
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
     """At most 2,000 validation samples; a code of two numbers is drawn as it is."""
-    codes, samples = plane.some(trained)
+    codes, samples = plane.sample_points(trained)
     if codes.shape[1] == 2:
         return plane.drawn(trained, codes, samples, codes, "The plane", ("unit 0", "unit 1"))
     centred = codes - codes.mean(0)

@@ -13,9 +13,9 @@ CHEAP = False
 _PERPLEXITY = 30
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs a code of two numbers or more."""
-    return plane.unfit(model)
+    return plane.unsupported_reason(model)
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
@@ -25,7 +25,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     """
     from sklearn.manifold import TSNE
 
-    codes, samples = plane.some(trained)
+    codes, samples = plane.sample_points(trained)
     if len(codes) < 10:
         raise AerunError(f"{len(codes)} validation samples are too few for t-SNE; 10 at least.")
     perplexity = min(_PERPLEXITY, (len(codes) - 1) // 3)

@@ -12,9 +12,9 @@ from aerun.trained import Trained
 CHEAP = False
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs a code of two numbers or more, and UMAP."""
-    return plane.unfit(model) or ("" if find_spec("umap") else "needs UMAP: pip install umap-learn.")
+    return plane.unsupported_reason(model) or ("" if find_spec("umap") else "needs UMAP: pip install umap-learn.")
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
@@ -25,6 +25,6 @@ def draw(trained: Trained, folder: Path) -> Pixels:
         warnings.simplefilter("ignore")  # a fixed seed means one thread: umap warns of that every time
         from umap import UMAP
 
-        codes, samples = plane.some(trained)
+        codes, samples = plane.sample_points(trained)
         points = UMAP(n_neighbors=min(15, len(codes) - 1), random_state=trained.seed).fit_transform(codes)
     return plane.drawn(trained, codes, samples, points.astype("float64"), "UMAP (15 neighbours)", None)

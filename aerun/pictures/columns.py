@@ -7,7 +7,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.style import BLUE, Pixels, chart, pixels
 from aerun.trained import Trained
 
@@ -15,7 +15,7 @@ CHEAP = True
 _SAMPLES, _MOST, _ACROSS = 1000, 12, 4
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs a table with numbers in it."""
     facts = dataset.facts()
     if facts.kind != "table":
@@ -55,7 +55,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 def _values(trained: Trained) -> tuple[list[str], Tensor, Tensor]:
     """Names of the columns, and their true and reconstructed values (n, columns) in own units."""
-    model, stored = trained.autoencoder, every(trained.data.val, _SAMPLES).x.to(trained.device)
+    model, stored = trained.autoencoder, stride_sample(trained.data.val, _SAMPLES).x.to(trained.device)
     columns = dict(model.preparation.columns) or {i: f"column {i}" for i in range(model.facts.stored[0])}
     at = torch.tensor(list(columns), device=stored.device)
     x = model.units(stored).to(next(model.arch.parameters()).dtype)

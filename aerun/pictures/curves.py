@@ -16,7 +16,7 @@ CHEAP = True
 Rows = dict[str, list[float]]
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Every run has them."""
     return ""
 

@@ -21,7 +21,7 @@ Values = NDArray[np.float64]
 _ALARMS = 0.05
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Every model makes errors."""
     return ""
 

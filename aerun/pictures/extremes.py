@@ -15,7 +15,7 @@ CHEAP = True
 _SAMPLES = 8
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images."""
     return "" if dataset.facts().kind == "image" else "draws images only."
 

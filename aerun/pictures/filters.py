@@ -15,7 +15,7 @@ CHEAP = False
 _ACROSS, _MOST = 12, 96
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images and an encoder whose first layer is an affine map of them."""
     if dataset.facts().kind != "image":
         return "draws images only."

@@ -8,7 +8,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.pictures.canvas.code import continuous_image
-from aerun.pictures.canvas.rows import every, grids
+from aerun.pictures.canvas.rows import grids, stride_sample
 from aerun.pictures.canvas.sheet import Row, sheet, shown
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
@@ -17,7 +17,7 @@ CHEAP = False
 _PAIRS, _STEPS = 6, 9
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images and a code with something between two codes."""
     return continuous_image(model, dataset)
 
@@ -29,7 +29,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     Straight lines; great circles where the code follows a normal distribution (White 2016, https://arxiv.org/abs/1609.04468).
     """
     model = trained.autoencoder
-    pairs = every(trained.data.val, 2 * _PAIRS)
+    pairs = stride_sample(trained.data.val, 2 * _PAIRS)
     x, z = trained.samples(pairs), grids(trained, pairs)
     round_ = "posterior" in model.bottleneck.offers
     rows = []

@@ -8,7 +8,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
-from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.sheet import Row, sheet, shown
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
@@ -17,7 +17,7 @@ CHEAP = False
 _ROWS, _ACROSS, _MOST = 4, 10, 10_000
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images, and codes that were trained to follow a prior."""
     if dataset.facts().kind != "image":
         return "draws images only."
@@ -29,8 +29,8 @@ def unfit(model: Autoencoder, dataset: Dataset) -> str:
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
     """40 draws. A sample that looks like its neighbour is a copy; neighbours are sought among 10,000 training samples."""
-    model, train = trained.autoencoder, every(trained.data.train, _MOST)
-    like = trained.samples(every(trained.data.val, _ROWS * _ACROSS))
+    model, train = trained.autoencoder, stride_sample(trained.data.train, _MOST)
+    like = trained.samples(stride_sample(trained.data.val, _ROWS * _ACROSS))
     like = like.repeat(-(-_ROWS * _ACROSS // len(like)), *[1] * (like.ndim - 1))[: _ROWS * _ACROSS]
     x = model.decode(model.code_pass(like)["prior"].sample().to(like.dtype))
     near = trained.samples(train.take(_nearest(x, trained, train)))

@@ -8,7 +8,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
-from aerun.pictures.canvas.rows import errors, every
+from aerun.pictures.canvas.rows import errors, stride_sample
 from aerun.pictures.canvas.sheet import resized, shown
 from aerun.trained import Trained
 
@@ -28,7 +28,7 @@ _SPRITE = """  sprite {{
 """
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """The Projector turns points in space."""
     return "" if model.code_elements >= 2 else "needs a code of at least 2 numbers."
 
@@ -38,7 +38,7 @@ def draw(trained: Trained, folder: Path) -> None:
 
     At most 1,000 validation samples, evenly over the split.
     """
-    samples, where = every(trained.data.val, _MOST), folder / "projector"
+    samples, where = stride_sample(trained.data.val, _MOST), folder / "projector"
     where.mkdir(exist_ok=True)
     codes = trained.codes(samples).cpu()
     (where / "codes.tsv").write_text("".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in codes.tolist()))

@@ -8,7 +8,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
-from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.sheet import Row, sheet, shown, signed, span
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
@@ -17,14 +17,14 @@ CHEAP = True
 _SAMPLES = 8
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images; sequences and tables have pictures of their own."""
     return "" if dataset.facts().kind == "image" else "draws images only (sequences and columns draw what is none)."
 
 
 def samples(val: Split) -> Tensor:
     """The stored samples that are drawn: evenly over the validation split."""
-    return every(val, _SAMPLES).x
+    return stride_sample(val, _SAMPLES).x
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:

@@ -6,7 +6,7 @@ import torch
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.style import COLOURS, Pixels, chart, pixels, whole
 from aerun.trained import Trained
 
@@ -14,7 +14,7 @@ CHEAP = True
 _SAMPLES, _ACROSS, _FEATURES = 6, 3, 3
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs sequences of numbers."""
     return "" if dataset.facts().kind == "sequence" else "draws sequences only."
 
@@ -25,7 +25,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     them; clean input, real steps only.
     """
     model = trained.autoencoder
-    samples = every(trained.data.val, _SAMPLES)
+    samples = stride_sample(trained.data.val, _SAMPLES)
     batches = list(trained.valid_batches(samples))
     x = torch.cat([b for b, _ in batches])
     x_hat = torch.cat([model(b, valid=v) for b, v in batches]).double().cpu().numpy()

@@ -16,7 +16,7 @@ _UNITS = 16
 _SHARES = (0.025, 0.16, 0.33, 0.5, 0.67, 0.84, 0.975)
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs images and a code that can be moved."""
     return continuous_image(model, dataset)
 

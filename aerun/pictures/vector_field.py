@@ -10,7 +10,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.compose import option
 from aerun.dataset.base import Dataset
 from aerun.dataset.mixture import Mixture
-from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.style import BLUE, ORANGE, Pixels, chart, pixels
 from aerun.trained import Trained
 
@@ -21,7 +21,7 @@ CHEAP = True
 _SIDE, _SAMPLES = 19, 2000
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs points of the plane and Gaussian noise on them."""
     facts = dataset.facts()
     if facts.kind != "table" or facts.shape != (2,):
@@ -36,7 +36,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     cosine at noisy validation samples, and the share of the true field's power that is missed there.
     """
     model, noise = trained.autoencoder, float(trained.autoencoder.corruption.sigma)  # type: ignore[arg-type]
-    x = trained.samples(every(trained.data.val, _SAMPLES))
+    x = trained.samples(stride_sample(trained.data.val, _SAMPLES))
     points = _grid(x)
     learned = model(points) - points
     with chart(1, 2 if isinstance(trained.dataset, Mixture) else 1, width=5.0, height=5.0) as (figure, axes):

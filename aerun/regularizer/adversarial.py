@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from aerun.parts import Opposed
 from aerun.regularizer.discriminator import Discriminator, checked
-from aerun.regularizer.mmd import mmd2, spread
+from aerun.regularizer.mmd import mean_squared_distance, mmd2
 from aerun.vocabulary import wide
 
 _MOST = 500  # codes of a validation batch that the MMD reads: its cost grows with their square
@@ -49,5 +49,5 @@ class Adversarial(Opposed):
             "accuracy": self.opponent.accuracy(real=p, fake=z),
             "real": torch.sigmoid(self.opponent(p)).mean(),
             "fake": torch.sigmoid(self.opponent(z)).mean(),
-            "mmd": mmd2(wide(z)[:_MOST], p[:_MOST], spread(prior)),
+            "mmd": mmd2(wide(z)[:_MOST], p[:_MOST], mean_squared_distance(prior)),
         }

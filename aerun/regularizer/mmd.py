@@ -39,10 +39,10 @@ class Mmd(Regularizer):
         self.scales = tuple(scales)
 
     def forward(self, z: Tensor, prior: Distribution) -> Tensor:
-        return mmd2(z, prior.sample(), spread(prior), self.kernel, self.scales)
+        return mmd2(z, prior.sample(), mean_squared_distance(prior), self.kernel, self.scales)
 
 
-def spread(prior: Distribution) -> Tensor:
+def mean_squared_distance(prior: Distribution) -> Tensor:
     """C: mean squared distance of two samples of a prior with batch shape (B, d, *grid), a scalar."""
     return 2 * prior.variance.flatten(1).sum(1).mean()
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.parts import Regularizer
-from aerun.regularizer.matrices import OF, chosen
+from aerun.regularizer.matrices import OF, select_matrices
 from aerun.regularizer.units import gram
 from aerun.vocabulary import wide
 
@@ -26,7 +26,7 @@ class Orthogonal(Regularizer):
         self.of = one_of("reg.terms.orthogonal.of", of, ("code", *OF))
 
     def forward(self, encoder_weights: list[Tensor], decoder_weights: list[Tensor]) -> Tensor:
-        found = chosen("reg.terms.orthogonal", self.of, encoder_weights, decoder_weights)
+        found = select_matrices("reg.terms.orthogonal", self.of, encoder_weights, decoder_weights)
         return torch.stack([_departure(wide(w).flatten(1)) for w in found]).sum()
 
 

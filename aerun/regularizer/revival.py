@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.parts import Regularizer
 from aerun.vocabulary import Function, wide
 
@@ -20,5 +20,5 @@ class Revival(Regularizer):
     def forward(self, x: Tensor, x_hat: Tensor, spare: Tensor, decode: Function, valid: Tensor | None = None) -> Tensor:
         error = wide(x - x_hat).detach()
         missed = error - (wide(decode(spare)) - wide(decode(torch.zeros_like(spare))))
-        each = (missed.square() * spread(valid, missed)).flatten(1).sum(1)
+        each = (missed.square() * valid_weight(valid, missed)).flatten(1).sum(1)
         return each * spare.flatten(1).any(1)

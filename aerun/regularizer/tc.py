@@ -38,7 +38,7 @@ class Tc(Regularizer):
         self.method = one_of("reg.terms.tc.method", method, ("mss", "mws"))
         self.samples = math.inf  # before `begin`: a data set without end
 
-    def begin(self, samples: int) -> None:
+    def setup(self, samples: int) -> None:
         self.samples = samples
 
     def forward(self, z: Tensor, posterior: Distribution) -> Tensor:

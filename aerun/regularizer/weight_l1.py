@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.parts import Regularizer
-from aerun.regularizer.matrices import OF, chosen
+from aerun.regularizer.matrices import OF, select_matrices
 from aerun.vocabulary import wide
 
 
@@ -24,5 +24,5 @@ class WeightL1(Regularizer):
         self.shrinks_code = of == "encoder"
 
     def forward(self, encoder_weights: list[Tensor], decoder_weights: list[Tensor]) -> Tensor:
-        found = chosen("reg.terms.weight_l1", self.of, encoder_weights, decoder_weights)
+        found = select_matrices("reg.terms.weight_l1", self.of, encoder_weights, decoder_weights)
         return torch.stack([wide(w).abs().sum() for w in found]).sum()

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.parts import Regularizer
-from aerun.regularizer.matrices import OF, chosen
+from aerun.regularizer.matrices import OF, select_matrices
 from aerun.vocabulary import wide
 
 
@@ -25,5 +25,5 @@ class WeightL2(Regularizer):
         self.shrinks_code = of == "encoder"
 
     def forward(self, encoder_weights: list[Tensor], decoder_weights: list[Tensor]) -> Tensor:
-        found = chosen("reg.terms.weight_l2", self.of, encoder_weights, decoder_weights)
+        found = select_matrices("reg.terms.weight_l2", self.of, encoder_weights, decoder_weights)
         return torch.stack([wide(w).square().sum() for w in found]).sum()

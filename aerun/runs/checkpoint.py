@@ -20,7 +20,7 @@ def weights_of(path: Path, weights: str) -> dict[str, Tensor]:
     return _state(checkpoint)
 
 
-def chosen(path: Path) -> Path:
+def run_folder(path: Path) -> Path:
     """The run's folder; of a sweep's that of the run with the best objective. AerunError where there is none."""
     if not path.is_dir():
         raise AerunError(f"{path}: {'is a file; a run is a folder' if path.exists() else 'there is no such folder'}.")

@@ -22,7 +22,7 @@ def higher_is_better(key: str) -> bool:
     return (last or first) in _UP
 
 
-def known(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
+def require_figures(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
     """These keys. AerunError for one that no run has."""
     numbers = {k for run in runs for k in run.results if not math.isnan(run.figure(k))}
     for key in keys:

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.files import replace, replaced
-from aerun.core.paths import settled
+from aerun.core.paths import with_absolute_paths
 from aerun.core.version import __version__
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
@@ -31,7 +31,7 @@ class Folder:
         """Write down what is about to run. AerunError where the folder cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            replace(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settled(config))))
+            replace(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
             replace(self.path / "run.json", _json({"command": command, "cwd": os.getcwd(), **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
@@ -59,7 +59,7 @@ class Folder:
     def holds(self, config: Mapping[str, Any]) -> bool:
         """Is this the folder of a run with this very config?"""
         try:
-            return self.config() == OmegaConf.to_container(OmegaConf.create(settled(config)))
+            return self.config() == OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
         except AerunError:
             return False
 

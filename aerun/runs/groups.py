@@ -172,7 +172,7 @@ def options(parser: ArgumentParser, paths: str, sort: str) -> None:
 
 def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], list[str], list[Group]]:
     """Runs, the settings in which they differ, and groups of those that are complete. AerunError where none is."""
-    runs = chosen(gather(paths), where)
+    runs = filter_runs(gather(paths), where)
     keys = columns(runs)
     groups = grouped(runs, keys)
     if not groups:
@@ -180,7 +180,7 @@ def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], li
     return runs, keys, groups
 
 
-def chosen(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
+def filter_runs(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
     """Runs for which every KEY=VALUE (VALUE may be a list: A,B) holds. AerunError where none is left."""
     for condition in where:
         key, sign, value = condition.partition("=")

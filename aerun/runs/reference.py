@@ -15,9 +15,9 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.core.files import replace, replaced
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.formats.arrays import names_of, read_array
 from aerun.metrics.moments import moments
 from aerun.trained import Trained
@@ -31,13 +31,13 @@ _BYTES = 64 << 20  # of either file, at most
 
 def errors(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
     """Squared error of each element (B, *S), 0 where there is no step."""
-    found: Tensor = (model(x, valid=valid) - x).square() * spread(valid, x)
+    found: Tensor = (model(x, valid=valid) - x).square() * valid_weight(valid, x)
     return found
 
 
 def score(error: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
     """Mean squared error over real elements, (B,), 64-bit."""
-    count = (torch.ones_like(x, dtype=torch.float64) * spread(valid, x)).flatten(1).sum(1)
+    count = (torch.ones_like(x, dtype=torch.float64) * valid_weight(valid, x)).flatten(1).sum(1)
     return error.double().flatten(1).sum(1) / count
 
 
@@ -74,7 +74,7 @@ def write(trained: Trained, folder: Path) -> None:
 
 def _codes(trained: Trained) -> Tensor:
     model = trained.autoencoder
-    split = some(trained.data.train, _ROWS, max(model.code_elements, 400))
+    split = subsample(trained.data.train, _ROWS, max(model.code_elements, 400))
     return torch.cat([model.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
 
 

@@ -13,12 +13,12 @@ from torch.nn.modules.dropout import _DropoutNd
 from aerun.autoencoder import Autoencoder
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
-from aerun.runs.checkpoint import chosen, weights_of
+from aerun.runs.checkpoint import run_folder, weights_of
 
 _PARTS = {"all": ("arch.", "bottleneck.", "loss."), "encoder": ("arch.", "bottleneck.")}
 
 
-def begin(autoencoder: Autoencoder, settings: Mapping[str, Any], again: bool) -> list[str]:
+def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], again: bool) -> list[str]:
     """See to it that `start_from` ends with the other run's weights, and that what is frozen stays so; what to warn of.
 
     A layer is taken where all of its tensors have the same names and shapes; centres of the input are part of the encoder, and
@@ -36,7 +36,7 @@ def begin(autoencoder: Autoencoder, settings: Mapping[str, Any], again: bool) ->
     path = Path(str(source)).expanduser()
     told = []
     if path.exists() or not again:
-        taken, left = _fitting(autoencoder, weights_of(chosen(path), "best"), part)
+        taken, left = _fitting(autoencoder, weights_of(run_folder(path), "best"), part)
         _refuse(taken, left, part, freeze, source)
         autoencoder.start_from = partial(_start, autoencoder, autoencoder.start_from, taken)  # type: ignore[method-assign]
         told = _told(left, source)

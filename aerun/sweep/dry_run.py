@@ -21,7 +21,7 @@ def refuse_wide_preset(cfg: DictConfig, fixed: Sequence[str], own: Path | None) 
         )
 
 
-def rehearse(space: Space, own: Path | None = None) -> None:
+def dry_run(space: Space, own: Path | None = None) -> None:
     """Compose and build the runs at both ends of the space. own: the folder of the user's options.
 
     AerunError, or Hydra's own error, where neither can be; where parts are drawn, too, only what cannot be composed is told.

@@ -22,7 +22,7 @@ from aerun.settings.overrides import config_of, job_command, resolved
 from aerun.sweep.job import FRESH, RESUME, alone, clear, state
 
 if TYPE_CHECKING:
-    from aerun.build import Plan
+    from aerun.build import RunPlan
     from aerun.dataset.splits import Data
     from aerun.trainer.base import Job, Trainer
 
@@ -137,23 +137,23 @@ def _refusal(group: Sequence[Candidate], steps: int) -> str:
     """Why they were not trained; empty where they were."""
     from aerun.build import build
     from aerun.compose import option
-    from aerun.dataset.base import verified
-    from aerun.trainer.fused.fit import disagree, unfit
+    from aerun.dataset.base import validate_data
+    from aerun.trainer.fused.fit import equivalence_error, unsupported_reason
 
     first = build(group[0].config)
-    data = verified(first.dataset.load(), first.facts, option(first.dataset))
-    if reason := unfit(_job(first, data, group[0]), first.trainer):
+    data = validate_data(first.dataset.load(), first.facts, option(first.dataset))
+    if reason := unsupported_reason(_job(first, data, group[0]), first.trainer):
         return reason
     jobs = [_job(plan, data, one) for plan, one in zip([first, *(build(g.config) for g in group[1:])], group, strict=True)]
     for job in jobs:
         job.autoencoder.start_from(data.train.x)
-    if reason := disagree(jobs, first.trainer):
+    if reason := equivalence_error(jobs, first.trainer):
         return reason
     _train(group, jobs, first.trainer, steps)
     return ""
 
 
-def _job(plan: "Plan", data: "Data", one: Candidate) -> "Job":
+def _job(plan: "RunPlan", data: "Data", one: Candidate) -> "Job":
     from aerun.trainer.base import Job
 
     return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, one.path, one.config)

@@ -29,7 +29,7 @@ _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """A multirun's folder, the grid in it, further overrides for Hydra, what trains jobs as one before they are run, and of a
     search its study: see `studied`."""
 
@@ -41,7 +41,7 @@ class Plan:
     study: AbstractContextManager["Opened"] | None = None
 
 
-def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> Plan | None:
+def plan_sweep(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> SweepPlan | None:
     """What a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
 
     name_of: a job's overrides -> its folder's name. AerunError for a grid that may not be run.
@@ -75,7 +75,7 @@ def plan(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str])
     if fuse is not None and not jobs:
         raise AerunError(_DRAWN)
     grid = keep(folder, Grid(command, planned), bool(cfg.sweep.extend))
-    return _told(Plan(folder, grid, more, _ranking(cfg, jobs), fuse), cfg)
+    return _told(SweepPlan(folder, grid, more, _ranking(cfg, jobs), fuse), cfg)
 
 
 def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
@@ -85,9 +85,9 @@ def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
     return asked if isinstance(asked, str) else str(asked[0])
 
 
-def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> Plan:
+def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
     """The same for a search."""
-    from aerun.sweep.dry_run import refuse_wide_preset, rehearse
+    from aerun.sweep.dry_run import dry_run, refuse_wide_preset
     from aerun.sweep.optuna import refuse_without_plugin
     from aerun.sweep.study import studied
 
@@ -104,9 +104,9 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     space = space_of(cfg, tasks)
     more = _launched(cfg, folder, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     study = studied(folder, cfg, space, hydra)
-    rehearse(space, own)
+    dry_run(space, own)
     grid = settle(folder, Grid(command, {}, space.about()), bool(cfg.sweep.extend))
-    return _told(Plan(folder, grid, [*more, *sweeper], study=study), cfg)
+    return _told(SweepPlan(folder, grid, [*more, *sweeper], study=study), cfg)
 
 
 def _place(cfg: DictConfig, typed: Sequence[str]) -> Path:
@@ -122,7 +122,7 @@ def _launched(cfg: DictConfig, folder: Path, jobs: int) -> list[str]:
     return [f"hydra.sweep.dir='{quoted}'", *settings(cfg, jobs)]
 
 
-def _told(planned: Plan, cfg: DictConfig) -> Plan:
+def _told(planned: SweepPlan, cfg: DictConfig) -> SweepPlan:
     if words := announcement(cfg, planned.folder, len(planned.grid.jobs)):
         print(words, flush=True)
     return planned

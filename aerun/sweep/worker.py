@@ -10,7 +10,7 @@ from hydra.conf import HydraConf
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError
 
 
-def settle_in(about: HydraConf) -> None:
+def init_worker(about: HydraConf) -> None:
     """about: Hydra's own config. AerunError where the directory of the command is not on this machine."""
     typed_in = str(about.runtime.cwd)
     if not about.job.chdir and os.getcwd() != typed_in:

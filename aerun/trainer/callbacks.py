@@ -10,12 +10,12 @@ from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.record import Record, Recording
-from aerun.trainer.trim_memory import Returning
+from aerun.trainer.trim_memory import TrimMemoryCallback
 
 
 def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Callback]:
     """In their order; calls: of Lightning, in an epoch. Ranks other than 0 end with it and leave all else to it."""
-    every: list[Callback] = [Returning()] if isinstance(job.data.train.x, Mapped) else []
+    every: list[Callback] = [TrimMemoryCallback()] if isinstance(job.data.train.x, Mapped) else []
     if settings.patience is not None:
         every.append(EarlyStopping(settings.monitor, patience=settings.patience))
     if ranks.rank:

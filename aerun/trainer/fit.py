@@ -56,13 +56,13 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
 
 
-def assist(job: Job, settings: Trainer, resume: bool, ranks: Ranks, meeting: Path) -> None:
+def run_rank(job: Job, settings: Trainer, resume: bool, ranks: Ranks, meeting: Path) -> None:
     """What a further rank does of `fit`: it trains, and neither decides nor writes. They find each other at `meeting`."""
     with quiet_lightning():
-        from aerun.trainer.launcher import joined
+        from aerun.trainer.launcher import join_ranks
 
         ready = _ready(job, settings, ranks)
-        with joined(ranks, ready.device, meeting):
+        with join_ranks(ranks, ready.device, meeting):
             _descend(job, settings, ready, resume)
 
 
@@ -100,9 +100,9 @@ def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[Non
     """The further ranks, where there are any, at work."""
     if ready.module.ranks.number == 1:
         return nullcontext()
-    from aerun.trainer.launcher import helped
+    from aerun.trainer.launcher import launch_ranks
 
-    return helped(job, ready.module.ranks, ready.device, resume)
+    return launch_ranks(job, ready.module.ranks, ready.device, resume)
 
 
 def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:

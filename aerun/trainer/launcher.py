@@ -28,7 +28,7 @@ _SECONDS = 5  # for a process that is at its end
 
 
 @contextmanager
-def helped(job: Job, ranks: Ranks, device: torch.device, resume: bool) -> Iterator[None]:
+def launch_ranks(job: Job, ranks: Ranks, device: torch.device, resume: bool) -> Iterator[None]:
     """For rank 0: the others are at work. TrainingError, in their words, where one of them could not go on."""
     with tempfile.TemporaryDirectory(prefix="aerun-") as place:
         meeting = Path(place) / "ranks"
@@ -39,7 +39,7 @@ def helped(job: Job, ranks: Ranks, device: torch.device, resume: bool) -> Iterat
                 helpers.append(_Helper({**order, "rank": rank, "number": ranks.number}))
             for helper in helpers:
                 helper.await_ready()
-            with joined(ranks, device, meeting):
+            with join_ranks(ranks, device, meeting):
                 try:
                     yield
                 except RuntimeError:  # what torch says where another rank has gone
@@ -54,7 +54,7 @@ def helped(job: Job, ranks: Ranks, device: torch.device, resume: bool) -> Iterat
 
 
 @contextmanager
-def joined(ranks: Ranks, device: torch.device, meeting: Path) -> Iterator[None]:
+def join_ranks(ranks: Ranks, device: torch.device, meeting: Path) -> Iterator[None]:
     """The ranks meet in a file and talk to each other until the end of the block; they share the cores of the machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // ranks.number))

@@ -5,7 +5,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from aerun.core.memory import trim_heap
 
 
-class Returning(Callback):
+class TrimMemoryCallback(Callback):
     """Freed memory goes back to the system before and after each validation; the allocator would keep it to the end."""
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
-from aerun.formats.frame import Column, Frame, Values, joined
+from aerun.formats.frame import Column, Frame, Values, join_frames
 
 Numbers = NDArray[np.int64]
 
@@ -97,7 +97,7 @@ def _both(a: Recorded, b: Recorded) -> Recorded:
         raise AerunError(f"{b.frame.file}: is of another layout than {a.frame.file}.")
     series = np.concatenate([a.series, b.series + a.series.max() + 1])
     group = np.concatenate([a.group, b.group + a.group.max() + 1])
-    return Recorded(joined(a.frame, b.frame), series, group, a.whole, a.label)
+    return Recorded(join_frames(a.frame, b.frame), series, group, a.whole, a.label)
 
 
 def refuse_words(where: Callable[[str, int], str], name: str, column: Column) -> None:

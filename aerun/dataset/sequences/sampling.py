@@ -24,7 +24,7 @@ log = logging.getLogger("aerun")
 
 
 @dataclass(frozen=True)
-class Known:
+class SeriesFacts:
     """What was read, as samples (n, T, F), NaN behind the last step of those that are shorter."""
 
     data: Data
@@ -63,7 +63,7 @@ class Sampling:
     by: str
     cut: Cut
 
-    def __call__(self, found: Recorded, tests: int) -> Known:
+    def __call__(self, found: Recorded, tests: int) -> SeriesFacts:
         """Samples of what was found; the last `tests` rows are of the test file."""
         label = self.label or found.label if self.anomaly is None else None
         used = {*self.roles, label, SPLIT}
@@ -153,7 +153,7 @@ class Sampling:
         log.warning("dataset=series: %d missing values are filled in (dataset.missing=%s).", int(gone.sum()), self.missing)
         return x
 
-    def _samples(self, x: Values, steps: Steps, cut: Windows, features: tuple[str, ...]) -> Known:
+    def _samples(self, x: Values, steps: Steps, cut: Windows, features: tuple[str, ...]) -> SeriesFacts:
         longest = int(cut.count.max()) if len(cut.count) else 0
         y = None
         if steps.labels is not None and len(cut.first):
@@ -169,7 +169,7 @@ class Sampling:
             samples = windows.gathered(str(self.path), x.astype(np.float32), chosen, longest)
             parts.append(Split(torch.from_numpy(samples), None if y is None else torch.from_numpy(y[rows])))
         classes = () if steps.labels is None else steps.labels.names
-        return Known(Data(*parts), features, classes, ragged=bool((cut.count < longest).any()))
+        return SeriesFacts(Data(*parts), features, classes, ragged=bool((cut.count < longest).any()))
 
 
 def _shares(series: Numbers) -> Values:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aerun.dataset.storage.listing import File, Listing
-from aerun.dataset.storage.skipped_files import LeftOut
+from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats.images import Bytes, Shape, UnreadableError, read, strict
 
 _VERSION = 1  # of what decoding makes of a file
@@ -50,9 +50,9 @@ class Images:
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
-def decode(images: Images, sink: Callable[[Bytes], object]) -> LeftOut:
+def decode(images: Images, sink: Callable[[Bytes], object]) -> SkippedFiles:
     """Hand the samples (C, H, W) to `sink`, in order; returns what was left out. AerunError where that is more than 1 %."""
-    left_out = LeftOut(images.where, "images", len(images.order))
+    left_out = SkippedFiles(images.where, "images", len(images.order))
     with strict(), contextlib.closing(_pixels(images)) as pixels:
         for name, found in pixels:
             if isinstance(found, UnreadableError):

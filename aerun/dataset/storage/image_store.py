@@ -17,7 +17,7 @@ from aerun.core.memory import available_memory
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.decoded import Images, decode
 from aerun.dataset.storage.mapped import mapped
-from aerun.dataset.storage.skipped_files import LeftOut
+from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats.images import Bytes
 
 _WORTH = 5000  # images: decoding that many takes so long that the result is kept for the next run
@@ -45,7 +45,7 @@ def load(images: Images, memory: float | None, cache: str | None) -> Data:
     return _data(images, left_out, lambda rows: mapped(path, images.row, rows))
 
 
-def _data(images: Images, left_out: LeftOut, cut: Callable[[tuple[int, ...]], list[Tensor]]) -> Data:
+def _data(images: Images, left_out: SkippedFiles, cut: Callable[[tuple[int, ...]], list[Tensor]]) -> Data:
     gone = left_out.tell()
     kept = [[i for i in part.tolist() if images.files[i].name not in gone] for part in images.listing.parts]
     labels = images.listing.labels
@@ -64,11 +64,11 @@ class _Rows:
         self.at += 1
 
 
-def _kept(images: Images, path: Path) -> LeftOut:
+def _kept(images: Images, path: Path) -> SkippedFiles:
     """What was left out, once the samples are in the file `path`."""
     about = path.with_suffix(".json")
     try:
-        left_out = LeftOut(images.where, "images", len(images.order), json.loads(about.read_text())["left_out"])
+        left_out = SkippedFiles(images.where, "images", len(images.order), json.loads(about.read_text())["left_out"])
         if path.stat().st_size == (len(images.order) - len(left_out.reasons)) * int(np.prod(images.row)):
             return left_out
     except (OSError, ValueError, KeyError, TypeError):

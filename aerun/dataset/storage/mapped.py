@@ -101,7 +101,7 @@ def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...], dtype: tor
     return list(parts)
 
 
-def some(x: Tensor) -> Tensor:
+def sample_rows(x: Tensor) -> Tensor:
     """x (n, *S) itself; where it is on disk as many random rows as take 16 MB: what statistics are taken of."""
     if not isinstance(x, Mapped):
         return x

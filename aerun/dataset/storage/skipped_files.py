@@ -12,7 +12,7 @@ _NAMED = 10  # of them in one message
 log = logging.getLogger("aerun")
 
 
-class LeftOut:
+class SkippedFiles:
     """Of `total` files of the kind `what`; `where` names the folder in messages. known: names and reasons from before."""
 
     def __init__(self, where: str, what: str, total: int, known: Mapping[str, str] | None = None) -> None:

@@ -13,7 +13,7 @@ log = logging.getLogger("aerun")
 _SHOWN = 5  # names in one line
 
 
-def told(option: str, data: Data, features: Sequence[Feature], way: str) -> None:
+def log_warnings(option: str, data: Data, features: Sequence[Feature], way: str) -> None:
     """Log what `remarks` finds as warnings, and which columns are dates as a note in the run's log."""
     for line in remarks(data, features, way):
         log.warning("dataset=%s: %s", option, line)

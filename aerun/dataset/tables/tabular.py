@@ -20,7 +20,7 @@ from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.columns import encode, learn
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.query import Query, is_query
-from aerun.dataset.tables.remarks import told
+from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Column, Frame
 from aerun.preparation.columns import Columns, Feature
 from aerun.preparation.statistics import WAYS
@@ -37,7 +37,7 @@ class Roles:
 
 
 @dataclass(frozen=True)
-class Known:
+class TableFacts:
     """A table that has been read: its features, its splits as numbers of rows, the names of its classes."""
 
     frame: Frame
@@ -77,7 +77,7 @@ class Tabular(Dataset):
         """Read the table."""
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> TableFacts:
         """The table and what its training rows say. AerunError for what is wrong with the file."""
         frame = self.frame()
         labels = self._labels(frame)
@@ -91,7 +91,7 @@ class Tabular(Dataset):
         names = [name for name in frame.columns if name not in used]
         if not names:
             raise AerunError(f"{frame.file}: no column is left to train on.")
-        return Known(frame, learn(frame, names, self.roles.categorical, rows.train.x.numpy()), rows, classes)
+        return TableFacts(frame, learn(frame, names, self.roles.categorical, rows.train.x.numpy()), rows, classes)
 
     def _labels(self, frame: Frame) -> Labels | None:
         if self.roles.anomaly is not None:
@@ -120,7 +120,7 @@ class Tabular(Dataset):
     def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
         data = Data(*(Split(self._stored(frame, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
-        told(option(self), data, features, self.prepare)
+        log_warnings(option(self), data, features, self.prepare)
         return data
 
     def _stored(self, frame: Frame, rows: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What a trained model is good for. An application is a module here, chosen by its name:
 
 WHO: "model" first, then the baselines that make its figures honest. METRICS: name -> "max" or "min", what is better.
-unfit(model, dataset): why it makes no sense for them, or nothing; asked before any data are read.
+unsupported_reason(model, dataset): why it makes no sense for them, or nothing; asked before any data are read.
 evaluate(trained): an `Outcome`.
 """
 
@@ -41,20 +41,20 @@ def figures(chosen: Iterable[str]) -> list[str]:
     return [f"{a}/{who}/{metric}" for a in chosen for who in module(a).WHO for metric in metrics(a)]
 
 
-def unfit(name: str, model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(name: str, model: Autoencoder, dataset: Dataset) -> str:
     """Why this application makes no sense here, or nothing."""
-    found: str = module(name).unfit(model, dataset)
+    found: str = module(name).unsupported_reason(model, dataset)
     return found
 
 
-def chosen(asked: Iterable[str], model: Autoencoder, dataset: Dataset) -> list[str]:
+def select_applications(asked: Iterable[str], model: Autoencoder, dataset: Dataset) -> list[str]:
     """The applications of a list of names, or all that fit for [all]. AerunError for one that is unknown or does not fit."""
     asked = list(asked)
     if asked == ["all"]:
-        return [name for name in names() if not unfit(name, model, dataset)]
+        return [name for name in names() if not unsupported_reason(name, model, dataset)]
     for name in asked:
         if name not in names():
             raise AerunError(f"evaluate: {name}: no such application{nearest(name, names())} (all, or {', '.join(names())}).")
-        if why := unfit(name, model, dataset):
+        if why := unsupported_reason(name, model, dataset):
             raise AerunError(f"evaluate: {name}: {why}")
     return asked

@@ -8,7 +8,7 @@ from torch.distributions import kl_divergence
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.dataset.base import Dataset
 from aerun.dataset.normal import anomalies
 from aerun.dataset.splits import Split
@@ -18,7 +18,7 @@ from aerun.metrics.moments import WIDEST, Mahalanobis, moments
 from aerun.trained import Trained, filled
 from aerun.vocabulary import Pass, call
 
-__all__ = ["METRICS", "WHO", "evaluate", "unfit"]
+__all__ = ["METRICS", "WHO", "evaluate", "unsupported_reason"]
 
 WHO = ("model", "latent", "combined", "elbo", "pca", "none", "mahalanobis")
 _ALPHA, _DRAWS, _FEW = 0.05, 8, 1e-6
@@ -27,7 +27,7 @@ _ERRORS = ("model", "pca", "none", "mahalanobis")  # scores whose ratio means so
 Score = Callable[[Tensor, Tensor | None], Tensor]
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs to know what is normal."""
     return "needs dataset.normal=[...]: the classes that count as normal" if dataset.normal_classes is None else ""
 
@@ -98,11 +98,11 @@ def _code(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
 
 def _count(x: Tensor, valid: Tensor | None) -> Tensor:
     """Real elements of each sample, (B,)."""
-    return (torch.ones_like(x) * spread(valid, x)).flatten(1).sum(1)
+    return (torch.ones_like(x) * valid_weight(valid, x)).flatten(1).sum(1)
 
 
 def _mse(x_hat: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
-    return ((x_hat - x).double().square() * spread(valid, x)).flatten(1).sum(1) / _count(x, valid)
+    return ((x_hat - x).double().square() * valid_weight(valid, x)).flatten(1).sum(1) / _count(x, valid)
 
 
 def _scale(trained: Trained) -> Tensor:
@@ -111,7 +111,7 @@ def _scale(trained: Trained) -> Tensor:
         return torch.ones_like(trained.mean)
     total = count = torch.zeros_like(trained.mean, dtype=torch.float64)
     for x, valid in trained.valid_batches(trained.data.train):
-        weight = torch.ones_like(x) * spread(valid, x)
+        weight = torch.ones_like(x) * valid_weight(valid, x)
         total = total + ((x - trained.mean).double().square() * weight).sum(0)
         count = count + weight.sum(0)
     deviation = (total / count.clamp_min(1)).sqrt()

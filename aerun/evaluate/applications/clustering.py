@@ -7,7 +7,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.evaluate.outcome import Outcome, averaged
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.trained import Trained
 
 WHO = ("model", "raw", "pca")
@@ -15,7 +15,7 @@ METRICS = {"acc": "max", "nmi": "max", "ari": "max"}
 _MOST, _STARTS, _DRAWS = 5000, 10, 3
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs classes to be held against."""
     return "needs labels" if dataset.facts().classes is None else ""
 
@@ -26,7 +26,7 @@ def evaluate(trained: Trained) -> Outcome:
     best of 10 starts. A spatial code is one long vector.
     """
     size = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements)
-    test = some(trained.data.test, _MOST, size)
+    test = subsample(trained.data.test, _MOST, size)
     flat = trained.flat(test)
     spaces = {"model": trained.codes(test), "raw": flat, "pca": trained.pca.codes(flat)}
     assert test.y is not None

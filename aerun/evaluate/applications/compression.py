@@ -35,7 +35,7 @@ class _Codec:
     gains: Tensor | None
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs samples of one length whose error is a distance."""
     facts = dataset.facts()
     if facts.tokens or facts.ragged:

@@ -20,7 +20,7 @@ _NOISES = (Gaussian, Masking, SaltPepper, Snr)
 _WIDTHS = (3, 5, 7, 9, 15)
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs the noise that the model was trained on."""
     if dataset.facts().tokens:
         return "needs numbers that noise can be added to; text has none"

@@ -27,7 +27,7 @@ _ROTATIONS, _WIDEST, _ENOUGH, _MOST = 10, 256, 1000, 10_000
 _FOREST, _FOREST_ROTATIONS = 2000, 3
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs factors that are known, and a code that is not too wide to be searched unit by unit."""
     if known_factors(dataset) is None:
         return "needs data whose factors are known, such as dataset=factors or sprites"

@@ -9,7 +9,7 @@ from aerun.evaluate.features import Features, features
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, in_parts, rows_of
 from aerun.evaluate.samplers import gaussian, samplers
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics.distribution import frechet, nearest, overlap
 from aerun.trained import Trained
 
@@ -18,7 +18,7 @@ METRICS = {"fcd": "min", "precision": "max", "recall": "max", "density": "max", 
 _MOST, _KNOWN, _COPY = 2000, 10_000, 0.01
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs samples of one length, in numbers."""
     facts = dataset.facts()
     return "needs samples of one length and numbers in them" if facts.tokens or facts.ragged else ""
@@ -36,9 +36,9 @@ def evaluate(trained: Trained) -> Outcome:
     99 % of the test samples do; 0.01 is no copying. The note says how far samples lie from those, over how far test samples do.
     """
     facts, data = trained.autoencoder.facts, trained.data
-    test, known = (trained.samples(some(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
+    test, known = (trained.samples(subsample(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
     found, made = features(trained), _made(trained, len(test))
-    made["real"] = trained.samples(some(data.val, _MOST, facts.size))
+    made["real"] = trained.samples(subsample(data.val, _MOST, facts.size))
     away = nearest(test, known.flatten(1))
     near = float(away.double().quantile(_COPY))
     figures, ratios, real = {}, [], found.embed(test)
@@ -55,7 +55,7 @@ def _made(trained: Trained, n: int) -> dict[str, Tensor]:
     model, facts = trained.autoencoder, trained.autoencoder.facts
     drawn = {who: in_parts(model.decode, rows_of(model), sampler(n)) for who, sampler in samplers(trained).items()}
     base = trained.pca
-    codes = torch.cat([base.codes(x) for x in trained.batches(some(trained.data.train, _KNOWN, facts.size))])
+    codes = torch.cat([base.codes(x) for x in trained.batches(subsample(trained.data.train, _KNOWN, facts.size))])
     flat = gaussian(codes.double(), lambda z: z)(n).to(base.mean)
     drawn["pca"] = (base.mean + flat @ base.components.t()).reshape(-1, *facts.shape)
     return {who: clamped(x, facts) for who, x in drawn.items()}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.dataset.base import Dataset
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, first, in_parts, pooled_psnr, rows_of, span
@@ -25,7 +25,7 @@ _ROWS = 20_000  # training samples that are copied from
 Fill = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs a model that has learned to fill holes."""
     if dataset.facts().tokens:
         return "needs numbers, and text has none"
@@ -47,7 +47,7 @@ def evaluate(trained: Trained) -> Outcome:
     model, facts = trained.autoencoder, trained.autoencoder.facts
     assert isinstance(model.corruption, Hiding)
     x, valid = first(trained, trained.data.test)
-    real = torch.ones_like(x) * spread(valid, x)
+    real = torch.ones_like(x) * valid_weight(valid, x)
     holes = {"": model.corruption.hidden(x), "centre_": _centre(x, facts.kind)}
     reach, figures = span(facts, x), dict[str, dict[str, float]]()
     for who, fill in _ways(trained).items():

@@ -11,7 +11,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome, averaged
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics.few_labels import drawn, logistic, paired
 from aerun.metrics.neighbours import nearest
 from aerun.trained import Trained
@@ -26,7 +26,7 @@ Space = Callable[[Split], Tensor]
 Draw = dict[str, dict[str, float]]
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs labels of more than one class to train on."""
     if dataset.facts().classes is None:
         return "needs labels"
@@ -52,7 +52,7 @@ def evaluate(trained: Trained) -> Outcome:
     counts = [n for n in COUNTS if len(classes) <= n <= len(classes) * int(found.min())]
     if len(classes) < 2 or not counts:
         raise AerunError(f"probe: {len(classes)} classes, {int(found.min())} training samples of the rarest: too few to learn.")
-    spaces, test = _spaces(trained), some(trained.data.test, _MOST, size)
+    spaces, test = _spaces(trained), subsample(trained.data.test, _MOST, size)
     known = {who: space(test) for who, space in spaces.items()}
     g = Generator().manual_seed(_SEED)
     draws: list[Draw] = []

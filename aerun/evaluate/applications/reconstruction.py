@@ -7,7 +7,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.reconstruction import report
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics import ssim
 from aerun.trained import Trained, filled
 
@@ -16,7 +16,7 @@ METRICS = {"se": "min", "se_clamped": "min", "mse": "min", "psnr": "max", "psnr_
 _MOST = 2000
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Fits every model and all data."""
     return ""
 
@@ -31,7 +31,7 @@ def evaluate(trained: Trained) -> Outcome:
     figures = {who: {m: found[f"{key}/{m}"] for m in METRICS if f"{key}/{m}" in found} for who, key in named.items()}
     facts, count = trained.autoencoder.facts, len(trained.data.test)
     note = f"{count:,} test samples, no draws; pca and mean are fitted on {len(trained.data.train):,} training samples"
-    if facts.kind == "image" and ssim.fits(facts.shape) and facts.low is not None and facts.high is not None:
+    if facts.kind == "image" and ssim.ssim_applies(facts.shape) and facts.low is not None and facts.high is not None:
         rows = _structure(trained, facts.low, facts.high)
         figures = {who: {**row, "ssim": float(rows[who].mean())} for who, row in figures.items()}
         note += f"; ssim of {len(rows['model']):,}"
@@ -40,7 +40,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 def _structure(trained: Trained, low: float, high: float) -> dict[str, Tensor]:
     """SSIM of each sample, of the model and its baselines."""
-    split = some(trained.data.test, _MOST, trained.autoencoder.facts.size)
+    split = subsample(trained.data.test, _MOST, trained.autoencoder.facts.size)
     found: dict[str, list[Tensor]] = {who: [] for who in WHO}
     for x, valid in trained.valid_batches(split):
         ways = (trained.autoencoder(x, valid=valid), trained.pca(filled(x, valid, trained.mean)), trained.mean.expand_as(x))

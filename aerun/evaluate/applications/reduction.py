@@ -7,7 +7,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics.neighbours import nearest, trustworthiness, voted
 from aerun.trained import Trained
 
@@ -16,7 +16,7 @@ METRICS = {"trustworthiness": "max", "continuity": "max", "knn": "max"}
 _MOST, _KNOWN, _K, _VOTES = 5000, 10_000, 12, 10
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Fits every model and all data."""
     return ""
 
@@ -27,7 +27,7 @@ def evaluate(trained: Trained) -> Outcome:
     training samples. AerunError for fewer than 26 test samples.
     """
     size, data = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements), trained.data
-    test, train = some(data.test, _MOST, size), some(data.train, _KNOWN, size)
+    test, train = subsample(data.test, _MOST, size), subsample(data.train, _KNOWN, size)
     if len(test) <= 2 * _K:
         raise AerunError(f"reduction: {len(test)} test samples: 12 neighbours of each need at least {2 * _K + 2}.")
     labels = trained.dataset.facts().classes is not None and train.y is not None

@@ -8,7 +8,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.evaluate.outcome import Outcome
-from aerun.evaluate.subset import some
+from aerun.evaluate.subset import subsample
 from aerun.metrics.neighbours import distances
 from aerun.metrics.ranking import average_precision, precision_at
 from aerun.trained import Trained
@@ -18,7 +18,7 @@ METRICS = {"map": "max", "p_at_10": "max"}
 _QUERIES, _MOST, _FIRST, _ROWS = 500, 10_000, 10, 50
 
 
-def unfit(model: Autoencoder, dataset: Dataset) -> str:
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs classes: what counts as found."""
     return "needs labels" if dataset.facts().classes is None else ""
 
@@ -30,7 +30,7 @@ def evaluate(trained: Trained) -> Outcome:
     out; AerunError where that leaves none.
     """
     size = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements)
-    test = some(trained.data.test, _MOST, size)
+    test = subsample(trained.data.test, _MOST, size)
     queries = min(_QUERIES, len(test) // 2)
     assert test.y is not None
     y = test.y.to(trained.device)

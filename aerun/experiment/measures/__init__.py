@@ -40,6 +40,6 @@ def measure(name: str, trained: Trained) -> dict[str, float]:
 
 def _applied(name: str, trained: Trained) -> dict[str, float]:
     """WHO/METRIC of an application. AerunError where it does not fit."""
-    if why := applications.unfit(name, trained.autoencoder, trained.dataset):
+    if why := applications.unsupported_reason(name, trained.autoencoder, trained.dataset):
         raise AerunError(f"measures: {name}: {why}.")
     return {k.removeprefix(f"{name}/"): v for k, v in ask(name, trained)[0].flat(name).items()}

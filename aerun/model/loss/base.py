@@ -7,7 +7,7 @@ from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.parts import Loss
 
 
@@ -29,7 +29,7 @@ class ElementLoss(Loss):
         """Losses of elements (B, *S) -> (B,): their sum or mean over what is valid."""
         if valid is None:
             return loss.flatten(1).sum(1) if self.reduction == "sum" else loss.flatten(1).mean(1)
-        total = (loss * spread(valid, loss)).flatten(1).sum(1)
+        total = (loss * valid_weight(valid, loss)).flatten(1).sum(1)
         return total if self.reduction == "sum" else total / (valid.sum(1) * loss[0, 0].numel())
 
     def per_lambda(self, size: int) -> float:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.checks import at_least, one_of
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.model.loss.base import ResidualLoss
 
 _MOMENTUM = 0.1  # of the running average, as in batch norm
@@ -47,7 +47,7 @@ class Gaussian(ResidualLoss):
 
     @torch.no_grad()
     def _of_batch(self, error: Tensor, valid: Tensor | None) -> Tensor:
-        weight = torch.ones_like(error) * spread(valid, error)
+        weight = torch.ones_like(error) * valid_weight(valid, error)
         found = ((error * weight).sum() / weight.sum()).clamp_min(_LEAST)
         self.variance.lerp_(found.to(self.variance), _MOMENTUM)
         return found

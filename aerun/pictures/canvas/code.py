@@ -8,7 +8,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.compose import option
 from aerun.dataset.base import Dataset
-from aerun.pictures.canvas.rows import every, grids
+from aerun.pictures.canvas.rows import grids, stride_sample
 from aerun.trained import Trained
 
 _MOST = 1000
@@ -44,7 +44,7 @@ class Centre:
 
 def centre(trained: Trained) -> Centre:
     """Of the validation split."""
-    codes = grids(trained, every(trained.data.val, _MOST))
+    codes = grids(trained, stride_sample(trained.data.val, _MOST))
     distance = (codes - codes.mean(0)).flatten(1).square().sum(1)
     return Centre(codes, codes[int(distance.argmin())])
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
 from aerun.metrics.neighbours import trustworthiness
-from aerun.pictures.canvas.rows import every
+from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.style import AMOUNT, COLOURS, MARKERS, Pixels, chart, pixels
 from aerun.trained import Trained
 
@@ -24,14 +24,14 @@ MOST = 2000
 _NEIGHBOURS = 12  # of the trustworthiness: Venna & Kaski 2001, https://doi.org/10.1007/3-540-44668-0_68
 
 
-def unfit(model: Autoencoder) -> str:
+def unsupported_reason(model: Autoencoder) -> str:
     """A plane needs codes of two numbers or more."""
     return "" if model.code_elements >= 2 else "needs a code of at least 2 numbers; activations draws one."
 
 
-def some(trained: Trained) -> tuple[Points, Split]:
+def sample_points(trained: Trained) -> tuple[Points, Split]:
     """Codes (n, d) of at most 2,000 validation samples, evenly over the split, and those samples."""
-    samples = every(trained.data.val, MOST)
+    samples = stride_sample(trained.data.val, MOST)
     return trained.codes(samples).double().cpu().numpy(), samples
 
 

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.dataset.splits import Split
 from aerun.trained import Trained
 
 
-def every(split: Split, most: int) -> Split:
+def stride_sample(split: Split, most: int) -> Split:
     """At most `most` samples: all, or every (n / most)-th, so that a split sorted by class is still seen whole."""
     n = len(split)
     return split if n <= most else split.take(torch.arange(most) * n // most)
@@ -22,7 +22,7 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
     found = []
     for x, valid in trained.valid_batches(split):
         x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.autoencoder(x, valid=valid)
-        found.append(((x_hat - x).double().square() * spread(valid, x)).flatten(1).sum(1).cpu())
+        found.append(((x_hat - x).double().square() * valid_weight(valid, x)).flatten(1).sum(1).cpu())
     return torch.cat(found)
 
 

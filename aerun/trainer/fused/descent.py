@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW
 
-from aerun.trainer.fused.members import Members, taken
+from aerun.trainer.fused.members import Members, select_rows
 from aerun.trainer.optimizer import Recipe
 
 ELEMENTWISE = (Adam, AdamW, SGD)  # what they do to an entry depends on that entry alone
@@ -72,7 +72,9 @@ class Descent:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the present runs alone."""
-        state = {name: {k: taken(v, rows) if stacked(v) else v for k, v in held.items()} for name, held in self.state().items()}
+        state = {
+            name: {k: select_rows(v, rows) if stacked(v) else v for k, v in held.items()} for name, held in self.state().items()
+        }
         self.members.keep(rows)
         self.place(state)
 

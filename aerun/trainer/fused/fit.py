@@ -29,7 +29,7 @@ log = logging.getLogger("aerun")
 _WORTH = 26e6  # multiply-adds x 2 of all layers and a batch; beyond, little is gained (measured: 0.2 at 2e6, 0.5 to 0.8 there)
 
 
-def unfit(job: Job, settings: Trainer) -> str:
+def unsupported_reason(job: Job, settings: Trainer) -> str:
     """Why runs like this one gain nothing from being trained as one, or cannot be; empty where they can."""
     model, modules = job.autoencoder, list(job.autoencoder.modules())
     work = 2.0 * settings.batch_size * sum(w.numel() for w in weights(modules) if w.ndim == 2)
@@ -46,8 +46,8 @@ def unfit(job: Job, settings: Trainer) -> str:
     return ""
 
 
-def disagree(jobs: Sequence[Job], settings: Trainer) -> str:
-    """As `unfit`, tried on the first batch of these; their models are started but not trained."""
+def equivalence_error(jobs: Sequence[Job], settings: Trainer) -> str:
+    """As `unsupported_reason`, tried on the first batch of these; their models are started but not trained."""
     device = device_of(settings)
     _ready(jobs, settings, device)
     members = Members([job.autoencoder for job in jobs], Streams(device))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import spread
+from aerun.core.facts import valid_weight
 from aerun.trainer.fused.draws import Apart, Streams
 
 
@@ -31,7 +31,7 @@ class Objective(nn.Module):
     def _watched(self, names: Mapping[str, object], x: Tensor) -> list[Tensor]:
         """The figures beside the objective, and the squared error of the clean pass, summed."""
         figures = [f.to(x) for f in self.autoencoder.watch(dict(names))]
-        return [*figures, ((self.autoencoder(x) - x).square() * spread(None, x)).sum()]
+        return [*figures, ((self.autoencoder(x) - x).square() * valid_weight(None, x)).sum()]
 
 
 class Members:
@@ -78,10 +78,10 @@ class Members:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these of the present runs alone."""
-        self.weights = {k: taken(v, rows).requires_grad_() for k, v in self.weights.items()}
-        self.rest = {k: taken(v, rows) for k, v in self.rest.items()}
-        self.strength = {k: taken(v, rows) for k, v in self.strength.items()}
-        self.best = {k: taken(v, rows) for k, v in self.best.items()}
+        self.weights = {k: select_rows(v, rows).requires_grad_() for k, v in self.weights.items()}
+        self.rest = {k: select_rows(v, rows) for k, v in self.rest.items()}
+        self.strength = {k: select_rows(v, rows) for k, v in self.strength.items()}
+        self.best = {k: select_rows(v, rows) for k, v in self.best.items()}
         self.numbers = [self.numbers[i] for i in rows]
         self.streams.states = [self.streams.states[i] for i in rows]
 
@@ -105,6 +105,6 @@ class Members:
         return found
 
 
-def taken(tensor: Tensor, rows: Sequence[int]) -> Tensor:
+def select_rows(tensor: Tensor, rows: Sequence[int]) -> Tensor:
     """These rows of a stacked tensor, without its history."""
     return tensor.detach().index_select(0, torch.tensor(rows, device=tensor.device))
