@@ -19,7 +19,7 @@ from aerun.dataset.base import validate_data
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
-from aerun.pictures import album
+from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
 from aerun.runs import reference

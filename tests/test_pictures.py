@@ -349,7 +349,7 @@ def test_filters_of_an_encoder_that_sees_a_mask_leave_it_out():
 
 
 def test_a_picture_that_the_data_do_not_allow_is_told_and_left_out(tmp_path, caplog, monkeypatch):
-    from aerun.pictures import album
+    from aerun.pictures.canvas import album
 
     def refuse(trained, folder):
         raise AerunError("too few samples.")

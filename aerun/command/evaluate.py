@@ -40,7 +40,7 @@ def _one(path: Path, args: argparse.Namespace) -> None:
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all, to_board
     from aerun.inference.restore import TRUSTED, load
-    from aerun.pictures.album import draw_all
+    from aerun.pictures.canvas.album import draw_all
     from aerun.report import terminal
     from aerun.runs.folder import Folder
 

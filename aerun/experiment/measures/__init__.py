@@ -3,36 +3,30 @@ an experiment asks for it by the module's name, and its figures are then called 
 `aerun evaluate` in the same way; the figures of that are NAME/WHO/METRIC.
 """
 
-import pkgutil
 from collections.abc import Callable, Iterable
-from importlib import import_module
 
 import torch
 
-from aerun.core.errors import AerunError, nearest
+from aerun.core.errors import AerunError
+from aerun.core.registry import Registry
 from aerun.evaluate import applications
 from aerun.evaluate.suite import ask
 from aerun.trained import Trained
 
-
-def names() -> list[str]:
-    """Every measure there is."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+_registry = Registry(__name__, __path__, "measures", "measure")
+names = _registry.names
 
 
 def refuse_unknown(wanted: Iterable[str]) -> None:
-    """AerunError, with the nearest, for a name that is neither a measure's nor an application's."""
-    known = sorted({*names(), *applications.names()})
-    for name in wanted:
-        if name not in known:
-            raise AerunError(f"measures: {name}: no such measure{nearest(name, known)} (measures: {', '.join(known)}).")
+    """Raise AerunError, with the nearest, for a name that is neither a measure's nor an application's."""
+    _registry.require(wanted, applications.names())
 
 
 def measure(name: str, trained: Trained) -> dict[str, float]:
     """Figures of one measure or application, with chance drawn from the run's seed."""
     if name in applications.names():
         return _applied(name, trained)
-    found: Callable[[Trained], dict[str, float]] = import_module(f"{__name__}.{name}").measure
+    found: Callable[[Trained], dict[str, float]] = _registry.module(name).measure
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
         return {k: float(v) for k, v in found(trained).items()}
