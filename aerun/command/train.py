@@ -185,5 +185,5 @@ def _shown(path: Path) -> Path:
         return path
 
 
-OmegaConf.register_new_resolver("aerunnew_folder", new_folder, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("aerunjob_name", job_name, replace=True)
+OmegaConf.register_new_resolver("aerun_new_folder", new_folder, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("aerun_job_name", job_name, replace=True)
