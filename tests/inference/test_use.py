@@ -15,7 +15,7 @@ import aerun
 from aerun.core.errors import AerunError
 from tests.shell import here
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
 
 

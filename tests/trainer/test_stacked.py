@@ -9,8 +9,8 @@ from aerun.core.errors import AerunError, StoppedError
 from aerun.trainer.layer import layer
 from aerun.trainer.stacked import _represented
 from tests.conftest import built, descend
+from tests.runs.test_resume import figures
 from tests.shell import here, metrics
-from tests.test_resume import figures
 
 DEEP = ["model=stacked", "model.latent_dim=6", "schedule=constant"]
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from aerun.report.chart import Axis, Point, Series, drawn
 from tests.browser import CHROMIUM, page
+from tests.command.test_compare import N, made
 from tests.shell import here
-from tests.test_compare import N, made
 
 VOID = {"meta", "img", "br", "line", "circle", "polyline", "polygon"}
 

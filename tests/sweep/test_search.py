@@ -22,7 +22,7 @@ from tests.shell import here, outside, start, stopped
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
 LAMBDA = ["-m", "sweep=s", "search=lambda", "model=sparse", "regularizer=[l1]", *QUICK]
 

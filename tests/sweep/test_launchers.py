@@ -17,7 +17,7 @@ from aerun.trainer.lightning import Training
 from tests import slurm
 from tests.shell import here, metrics, outside, start, stopped, timeless
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 QUICK = ["trainer=smoke", "pictures=[]"]
 _OUTCOME = ("status", "test/se", "error")
 SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"

@@ -14,8 +14,8 @@ from aerun.trainer.base import batch_readers
 from aerun.trainer.batches import Batches
 from aerun.trainer.ranks import Ranks
 from tests.conftest import built
+from tests.runs.test_resume import checkpoint, status
 from tests.shell import here, outside, start, stopped, timeless
-from tests.test_resume import checkpoint, status
 
 # The last batch of 1257 samples has one row, fewer than there are ranks; a gradient's norm is that of the whole batch.
 RUN = ["model.arch.hidden=[32]", "trainer.batch_size=157", "trainer.gradient_clip=0.5", "trainer.max_epochs=40", "pictures=[]"]

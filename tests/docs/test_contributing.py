@@ -10,7 +10,7 @@ import pytest
 from aerun.__main__ import VERBS
 from tests.shell import metrics, outside
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
 (COMMAND,) = re.findall(r"^(\S+=.* aerun .*--config-dir.*)$", TEXT, re.MULTILINE)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.core.paths import config_dir
 from aerun.settings.catalog import catalog
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "options.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "options.py"
 
 
 def tables():

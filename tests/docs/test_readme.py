@@ -13,7 +13,7 @@ from aerun.settings.overrides import spelt_out
 from tests.conftest import built
 from tests.shell import here
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 TYPED = sorted(
     {line.strip().removeprefix("$ ") for line in README.splitlines() if line.startswith("$ aerun")}
     | {re.split(r"\s{3,}", line.strip())[0] for line in page().splitlines() if line.startswith("  aerun ")}
