@@ -78,11 +78,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _fitting(model: "Model") -> list[str]:
     """Verbs that make sense for this run."""
-    from aerun.compose import option
+    from aerun.inference.support import unsupported_reason
     from aerun.inference.verbs import VERBS
-    from aerun.model.corruption.base import Hiding
 
-    corruption = model.autoencoder.corruption
-    without = {"denoise"} if option(corruption) == "none" else set()
-    without |= set() if isinstance(corruption, Hiding) and not model.facts.tokens else {"inpaint"}
-    return [v for v in (*VERBS, "export") if v not in without]
+    return [v for v in (*VERBS, "export") if not unsupported_reason(v, model.autoencoder)]

@@ -39,7 +39,8 @@ def run(word: str, argv: list[str]) -> int:
     _refuse_same(args)
     done, about, kind = 0, _about(model), None
     if verb.answers == "packed":
-        from aerun.inference.compressed_file import Packed, Packer
+        from aerun.inference.compressed_file import Packer
+        from aerun.inference.packed_format import Packed
 
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from aerun.build import Config, build
-from aerun.dataset.vision import Grey
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
 from aerun.inference.restore import load
@@ -28,10 +27,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 
 def missing(cfg: Config) -> str:
     """Why this run cannot be done here: its files are not there. Empty where it can."""
-    dataset = build(cfg).dataset
-    if isinstance(dataset, Grey) and not dataset.present():
-        return f"{dataset.reader} is not in {dataset.root}: set AERUN_DATA to the folder that holds it"
-    return ""
+    return build(cfg).dataset.unavailable()
 
 
 def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tuple[dict[str, float], bool]:

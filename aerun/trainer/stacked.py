@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.compose import option
+from aerun.compose import option, options
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Data, Split
+from aerun.parts import Corruption
 from aerun.runs.folder import Folder
 from aerun.trainer.base import Fitted, Job, Trainer
 from aerun.trainer.batches import mix
@@ -20,8 +21,6 @@ from aerun.trainer.fit import fit
 from aerun.trainer.layer import layer
 
 log = logging.getLogger("aerun")
-
-_CORRUPTIONS = ("none", "gaussian", "masking")  # those that make sense on features of a hidden layer
 
 
 class Stacked(Trainer):
@@ -51,10 +50,11 @@ class Stacked(Trainer):
                 f"trainer=stacked trains layer by layer, which model/arch={option(autoencoder.arch)} "
                 f"{'with a mask as input ' if autoencoder.arch.sees_mask else ''}has no way to. Use trainer=joint."
             )
-        if option(autoencoder.corruption) not in _CORRUPTIONS:
+        if not autoencoder.corruption.elementwise:
+            fit = [name for name, cls in options("corruption").items() if issubclass(cls, Corruption) and cls.elementwise]
             raise AerunError(
                 f"trainer=stacked corrupts hidden layers too, where model/corruption={option(autoencoder.corruption)} means "
-                f"nothing. Use one of {', '.join(_CORRUPTIONS)}, or trainer=joint."
+                f"nothing. Use one of {', '.join(fit)}, or trainer=joint."
             )
 
     def fit(self, job: Job, resume: bool) -> Fitted:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from aerun.core.facts import valid_weight
 from aerun.dataset.splits import Split
+from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained
 
 
@@ -22,7 +23,7 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
     found = []
     for x, valid in trained.valid_batches(split):
         x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.autoencoder(x, valid=valid)
-        found.append(((x_hat - x).double().square() * valid_weight(valid, x)).flatten(1).sum(1).cpu())
+        found.append(of_samples(x_hat, x, valid_weight(valid, x)).cpu())
     return torch.cat(found)
 
 
