@@ -18,7 +18,7 @@ def mean_squared_distance(prior: Distribution) -> Tensor:
 
 
 def mmd2(a: Tensor, b: Tensor, c: Tensor | float, kernel: str = "imq", scales: Sequence[float] = SCALES) -> Tensor:
-    """Unbiased MMD^2 of samples a (n, ...) and b (m, ...) by the kernel `imq` or `gaussian` of regularizer=mmd with C = c; a scalar.
+    """Unbiased MMD^2 of samples a (n, ...) and b (m, ...) by a kernel of regularizer=mmd with C = c; a scalar.
 
     A set of one sample has no pairs; their mean then counts as 0.
     """

@@ -28,8 +28,9 @@ def layer(whole: Autoencoder, number: int) -> Autoencoder:
     """Layer `number` (1: the outermost) of `whole`. Its regularizers are left to the whole."""
     levels = whole.arch.levels
     level, outermost, innermost = levels[number - 1], number == 1, number == len(levels)
+    after: nn.Module = nn.Sequential()
     if outermost:
-        facts, loss, after, mean = whole.facts, whole.loss, nn.Sequential(), whole.arch.mean
+        facts, loss, mean = whole.facts, whole.loss, whole.arch.mean
     else:
         shape = _shape(whole, number - 1)
         sigmoid = level.logits is not None

@@ -31,7 +31,8 @@ def evaluate(trained: Trained) -> Outcome:
     Rows: identity, nothing done; median, gaussian, wiener, filters of images; moving_average, of sequences, over the number of
     steps in (3, 5, 7, 9, 15) that is best on validation samples; lmmse, the best linear estimate, from mean and covariance of
     the training split and the law of the noise (where the encoder is told what is hidden, the Gaussian estimate given
-    the rest; not for lengths that vary, above 4,096 features, nor for noise of an unknown law). All are clamped to the data's range. psnr is pooled.
+    the rest; not for lengths that vary, above 4,096 features, nor for noise of an unknown law). All are clamped to the data's
+    range. psnr is pooled.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
     x, valid = first(trained, trained.data.test)
@@ -45,10 +46,8 @@ def evaluate(trained: Trained) -> Outcome:
         ways |= _linear(trained, noisy, mask)
     reach = span(facts, x)
     figures = {who: quality(x_hat, x, valid, facts, reach) for who, x_hat in ways.items()}
-    return Outcome(
-        figures,
-        f"first {len(x):,} test samples, one draw of {model.corruption.describe()}; psnr in dB for a range of {reach:.3g}",
-    )
+    drawn = f"one draw of {model.corruption.describe()}"
+    return Outcome(figures, f"first {len(x):,} test samples, {drawn}; psnr in dB for a range of {reach:.3g}")
 
 
 def _corrupted(model: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -21,11 +21,10 @@ def measure(trained: Trained) -> dict[str, float]:
     AerunError for data whose law is not known and for a corruption that is not Gaussian noise.
     """
     model, dataset = trained.autoencoder, trained.dataset
-    sigma, x = model.corruption.white_noise, trained.samples(trained.data.test)
-    if not sigma or dataset.score(x[:1], sigma) is None:
-        raise AerunError(
-            "measures: score_field: needs data of a known law, and noise: dataset=mixture model/corruption=gaussian."
-        )
+    sigma = model.corruption.white_noise
+    if not sigma or dataset.score(torch.zeros(1, *model.facts.shape), sigma) is None:
+        raise AerunError("measures: score_field: needs a known law and noise: dataset=mixture model/corruption=gaussian.")
+    x = trained.samples(trained.data.test)
     near = x + sigma * torch.randn_like(x)
     angle, radius = 2 * math.pi * torch.rand(_POINTS), _FAR[0] + (_FAR[1] - _FAR[0]) * torch.rand(_POINTS)
     far = (radius[:, None] * torch.stack([angle.cos(), angle.sin()], 1)).to(x)
