@@ -78,6 +78,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _fitting(model: "Model") -> list[str]:
     """Verbs that make sense for this run."""
+    # deferred: keeps --help without torch
     from aerun.inference.support import unsupported_reason
     from aerun.inference.verbs import VERBS
 
