@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
-from aerun.inference.verbs import VERBS, Verb
+from aerun.inference.verb import Verb
+from aerun.inference.verbs import VERBS
 
 if TYPE_CHECKING:
     from aerun.formats.writing import Writer
