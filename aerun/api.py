@@ -38,8 +38,16 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
         typed = [*in_memory(x, path), *typed]
-    run(composed(typed), path, shlex.join(["aerun", *typed, f"hydra.run.dir={path}"]))
-    return load(path)
+    cfg = composed(typed)
+    run(cfg, path, shlex.join(["aerun", *typed, f"hydra.run.dir={path}"]))
+    return load(path, trust=modules_of(cfg))
+
+
+def modules_of(cfg: Mapping[str, Any]) -> list[str]:
+    """Return the packages of the parts of a run. This process has built them already, so that they need no further trust."""
+    nodes = [*cfg["model"].values(), *(cfg["reg"].get("terms") or {}).values()]
+    roots = {str(node["_target_"]).partition(".")[0] for node in nodes if isinstance(node, Mapping) and "_target_" in node}
+    return sorted(roots - {"aerun"})
 
 
 def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
@@ -71,7 +79,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
             reference.write(Trained(plan.autoencoder, plan.dataset, device, plan.seed, data), folder)
     finally:
         logger.setLevel(level)
-    return load(folder)
+    return load(folder, trust=modules_of(cfg))
 
 
 def in_memory(x: Any, path: Path) -> list[str]:
