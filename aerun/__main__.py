@@ -67,7 +67,7 @@ def _hydra() -> int:
 
 def _told(action: Callable[[], int]) -> int:
     """Run; turn what goes wrong into one or two lines on stderr and an exit code."""
-    from aerun.core.errors import AerunError, StoppedError, TrainingError
+    from aerun.core.errors import StoppedError
 
     full = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing; the words are ours
@@ -86,7 +86,7 @@ def _told(action: Callable[[], int]) -> int:
             raise
         from aerun.settings.explain import explain
 
-        code, words = explain(e, (AerunError, TrainingError))
+        code, words = explain(e)
         sys.stderr.write(f"aerun: error: {words}\n")
         return code
 

@@ -1,12 +1,12 @@
 """`aerun data dataset=...`: what a run would read, looked at before anything is trained on it."""
 
 import argparse
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
+from aerun.core.logs import log_to_terminal
 from aerun.settings.overrides import config_of, resolved
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(argv: list[str]) -> int:
     for word in args.settings:
         if "=" not in word:
             raise AerunError(f"{word}: a setting is given as KEY=VALUE, such as dataset=mnist; see aerun data --help.")
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    log_to_terminal()
 
     cfg, option = composed(args.settings, args.config_dir)
 

@@ -1,10 +1,10 @@
 """`aerun evaluate RUN...`: what trained models are good for, beside the baselines that make it honest."""
 
 import argparse
-import logging
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.logs import log_to_terminal
 
 
 def run(argv: list[str]) -> int:
@@ -29,7 +29,7 @@ def run(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    log_to_terminal()
     for path in args.runs:
         _one(path, args)
     return 0

@@ -1,13 +1,13 @@
 """`aerun encode RUN FILE... --output FILE` and the other verbs of a trained model."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
+from aerun.core.logs import log_to_terminal
 from aerun.inference.verbs import VERBS, Verb
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def run(word: str, argv: list[str]) -> int:
     """One verb."""
     verb = VERBS[word]
     args = _parser(word, verb).parse_intermixed_args(argv)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    log_to_terminal()
 
     from aerun.inference.loading import load
 

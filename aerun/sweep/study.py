@@ -38,6 +38,7 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
 
     hydra: the overrides of Hydra's own that were typed. AerunError where the study cannot be opened, or is another one.
     """
+    # deferred: the plugin that it is made of may not be installed
     from aerun.sweep.search import register
 
     settings = cfg.search
