@@ -28,6 +28,7 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "
 
     weights: `best` or `last`. trust: modules, beside aerun's own, whose classes may be built. AerunError says what is wrong.
     """
+    # deferred: keeps --help without torch
     from aerun.inference.loading import load
 
     return load(run, weights, trust)
@@ -40,13 +41,15 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
     what to read. folder: of the run; as on the command line if None. Errors: aerun.core.errors.AerunError and TrainingError.
     """
+    # deferred: keeps --help without torch
     from aerun.api import train
 
     return train(*overrides, x=x, folder=folder, **settings)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Model":  # torch is imported when it is first needed
+    if name == "Model":
+        # deferred: keeps --help without torch
         from aerun.inference.model import Model
 
         return Model

@@ -24,6 +24,7 @@ from aerun.core.errors import AerunError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
 from aerun.dataset.splits import Data
+from aerun.dataset.storage.fingerprint import fingerprint
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
@@ -31,7 +32,7 @@ from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
 from aerun.runs import reference
-from aerun.runs.fingerprint import change, fingerprint
+from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
 from aerun.runs.status import Clock, marked
 from aerun.trained import Trained

@@ -83,8 +83,6 @@ def _pieces(verb: Verb, args: argparse.Namespace, model: Model, reader: Reader) 
 
 
 def _unpacked(name: str, model: Model) -> Iterator[Piece]:
-    from aerun.inference.reading import Piece
-
     path, first = Path(name).expanduser(), 1
     try:
         with path.open("rb") as file:

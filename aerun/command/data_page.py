@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 from torch import Tensor
 
 from aerun.command.data_columns import described, histograms
@@ -31,13 +30,13 @@ class Page:
         self.console = Console(width=None if Console().is_terminal else 110)
         sides = " x ".join(map(str, facts.stored))
         what = f"{facts.kind}, {sides}" + (f" -> {' x '.join(map(str, facts.shape))} to the model" if self._other() else "")
-        self.console.print(f"{option}: {what}", style="bold", highlight=False, markup=False)
+        self.console.print(f"{option}: {what}", style="bold", highlight=False)
 
     def _other(self) -> bool:
         return self.facts.stored != self.facts.shape
 
     def _say(self, name: str, words: str) -> None:
-        self.console.print(Text.assemble((f"{name:<11}", "bold"), f" {words}"), soft_wrap=True)
+        self.console.print(f"[bold]{name:<11}[/bold] {_plain(words)}", highlight=False, soft_wrap=True)
 
     def splits(self, seen: Sequence[Seen]) -> None:
         """One row a split; then what is wrong with them."""
@@ -176,3 +175,10 @@ class Page:
 def _listed(named: Sequence[str], what: str) -> str:
     more = f" and {len(named) - _FEW} more {what}" if len(named) > _FEW else ""
     return ", ".join(named[:_FEW]) + more
+
+
+def _plain(words: str) -> str:
+    """With no markup of rich's in it."""
+    from rich.markup import escape
+
+    return escape(words)

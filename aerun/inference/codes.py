@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aerun.build import dataset_of
 from aerun.core.errors import AerunError
+from aerun.evaluate.samplers import samplers
+from aerun.inference.restore import TRUSTED
 from aerun.model.bottleneck.quantized import Quantized
 from aerun.model.bottleneck.vq import Vq
 from aerun.pictures.interpolations import circle, straight
+from aerun.trained import Trained
 
 if TYPE_CHECKING:
     from aerun.inference.model import Model
@@ -65,11 +69,6 @@ def _gaussian(model: "Model", n: int) -> Tensor:
 
 
 def _mixture(model: "Model", n: int) -> Tensor:
-    from aerun.build import dataset_of
-    from aerun.evaluate.samplers import samplers
-    from aerun.inference.restore import TRUSTED
-    from aerun.trained import Trained
-
     with torch.inference_mode(False):
         dataset = dataset_of(model.config, TRUSTED)
         return samplers(Trained(model.autoencoder, dataset, model.device, model.seed))["mixture"](n).cpu().float()

@@ -25,6 +25,8 @@ from aerun.coding.quantizer import Quantizer
 from aerun.core.errors import AerunError
 from aerun.core.version import __version__
 from aerun.formats.writing import Array, Writer
+from aerun.inference.columns import Rows
+from aerun.inference.reading import join_samples
 from aerun.inference.rounding import Rounding, rounding
 from aerun.inference.samples import OutputFormat
 
@@ -145,9 +147,6 @@ def compress(model: "Model", x: Any, step: float | None) -> bytes:
 
 def decompress(model: "Model", data: bytes) -> Any:
     """The samples of a file's bytes."""
-    from aerun.inference.columns import Rows
-    from aerun.inference.reading import join_samples
-
     parts = [x for _, x in pieces(model, BytesIO(data), "data")]
     if isinstance(parts[0], Tensor):
         return torch.cat(parts)

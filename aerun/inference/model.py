@@ -18,6 +18,7 @@ from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
 from aerun.inference import codes
 from aerun.inference.columns import of_columns
+from aerun.inference.compressed_file import compress, decompress
 from aerun.inference.masks import mask_of
 from aerun.inference.samples import OutputFormat, SampleConverter
 from aerun.model.corruption.base import Hiding
@@ -121,15 +122,11 @@ class Model:
     def compress(self, x: Samples, step: float | None = None) -> bytes:
         """n samples -> a file's bytes: their codes, entropy-coded. Whole numbers (bottleneck quantized, vq) lose nothing; other
         codes are rounded to `step` (0.1) standard deviations of training codes."""
-        from aerun.inference.compressed_file import compress
-
         return compress(self, x, step)
 
     def decompress(self, data: bytes) -> Any:
         """What `compress` gave -> samples, as they were given: of whole numbers exactly what `reconstruct` says on the same
         machine. AerunError for another model's bytes and damaged ones."""
-        from aerun.inference.compressed_file import decompress
-
         return decompress(self, data)
 
     # -- samples -----------------------------------------------------------------------------------------------------

@@ -5,9 +5,12 @@ path that is there holds a comma, and around words that would lose their spellin
 """
 
 import re
+import shlex
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+
+from aerun.core.errors import AerunError
 
 # Settings that name columns or classes, by their own words. `normal` knows classes by number too, where they have no names.
 _WORDS = ("label", "anomaly", "drop", "categorical", "split", "group", "time", "key", "normal")
@@ -18,7 +21,10 @@ _QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
 
 
 def quoted(word: str, sweep: bool = False) -> str:
-    """Return an override with the quotes that it needs; `sweep`: commas between values are one job each."""
+    """Return an override with the quotes that it needs; `sweep`: commas between values are one job each.
+
+    Raises AerunError where quotes do not help.
+    """
     key, sign, value = word.partition("=")
     if not sign or not value or key.startswith(("hydra/", "--")) or "${" in value:
         return word
@@ -30,9 +36,18 @@ def quoted(word: str, sweep: bool = False) -> str:
         return f"{key}={','.join(found)}"
     if not _parses(key, value):
         value = _mended(value, sweep)
+        _refuse(key, word, value)
     if name.startswith("dataset.") and last in _WORDS:
         value = _spelt(value, numbers=last == "normal")
     return f"{key}={value}"
+
+
+def _refuse(key: str, word: str, value: str) -> None:
+    """AerunError where Hydra's grammar has no place for what is typed, quotes or not."""
+    if _parses(key, value) or not _parses(key, "1"):
+        return
+    whole = in_shell(f"{key}={in_quotes(word.partition('=')[2])}")
+    raise AerunError(f"{word}: its brackets or quotes do not close. If it is one word, it is typed in quotes: {whole}")
 
 
 def _existing(value: str, sweep: bool) -> list[str]:
@@ -102,6 +117,11 @@ def _parts(value: str) -> list[str]:
             depth += (letter in "[{(") - (letter in "]})")
         found[-1] += letter
     return found if found != [""] else []
+
+
+def in_shell(word: str) -> str:
+    """Return a word as it is typed in a shell, the easier to read the better."""
+    return shlex.quote(word) if set(word) & set('"$`\\!') or "'" not in word else f'"{word}"'
 
 
 def in_quotes(value: str, mark: str = SINGLE) -> str:
