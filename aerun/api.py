@@ -1,5 +1,6 @@
 """Training from Python: the same settings as on the command line."""
 
+import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,13 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
         typed = [*in_memory(x, path), *typed]
-    run(composed(typed), path, shlex.join(["aerun", *typed, f"hydra.run.dir={path}"]))
+    try:
+        run(composed(typed), path, shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"]))
+    except AerunError:
+        if folder is None:
+            with contextlib.suppress(OSError):  # it holds something
+                path.rmdir()
+        raise
     return load(path)
 
 
