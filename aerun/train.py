@@ -60,21 +60,15 @@ def train(
     job = prepare(plan, cfg, path, trusted)
     open_folder(plan, job, command, resume)
     with marked([folder], clock):
-        scale = health.decoder_scale(job.autoencoder)
-        began = time.perf_counter()
-        fitted = plan.trainer.fit(job, resume)
-        seconds = time.perf_counter() - began
-        results = _of_training(plan, job, fitted, seconds)
-        trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
+        trained, results = _fitted(plan, job, resume)
         if tested:
-            results |= _tested(plan, trained, folder, scale)
+            results |= _tested(plan, trained, folder, results["decoder_growth"])
         else:
             reference.write(trained, path)
         results |= {**folder.about(), "seconds": clock.seconds(folder)}
         if tested:
             results["objective"] = _objective(results, plan.objectives)
-            album.results(path, results)
-            _tell(results)
+            _show(folder, results)
         folder.results(results)
     return results
 
@@ -123,8 +117,16 @@ def _read_now(dataset: str, command: str) -> dict[str, Any]:
         return fingerprint(dataset_of({"dataset": json.loads(dataset)}).load())
 
 
+def _fitted(plan: RunPlan, job: Job, resume: bool) -> tuple[Trained, dict[str, Any]]:
+    """Train; the model and what is known of the run before it is tested."""
+    scale = health.decoder_scale(job.autoencoder)
+    fitted, seconds = _timed(lambda: plan.trainer.fit(job, resume))
+    trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
+    growth = health.decoder_scale(job.autoencoder) / scale
+    return trained, {**_of_training(plan, job, fitted, seconds), "decoder_growth": growth}
+
+
 def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dict[str, Any]:
-    """What is known of a run before its model is tested."""
     model, data = job.autoencoder, job.data
     return {
         "status": "completed",
@@ -147,12 +149,11 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
     }
 
 
-def _tested(plan: RunPlan, trained: Trained, folder: Folder, scale: float) -> dict[str, Any]:
-    """Test, examine, draw and ask, in this order. scale: of the decoder before training, see `health.decoder_scale`."""
+def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float) -> dict[str, Any]:
+    """Test, examine, draw and ask, in this order. growth: of the decoder's scale in training, see `health.decoder_scale`."""
     errors = list[Tensor]()
     found: dict[str, Any] = report(trained, errors)
     folder.keep("test_errors.npy", torch.cat(errors).float().numpy())
-    found["decoder_growth"] = growth = health.decoder_scale(trained.autoencoder) / scale
     examined, found["seconds/health"] = _timed(lambda: _examined(plan, trained, growth))
     reference.write(trained, folder.path)
     _, found["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path))
@@ -176,7 +177,8 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
     return work(), time.perf_counter() - began
 
 
-def _tell(results: Mapping[str, Any]) -> None:
+def _show(folder: Folder, results: Mapping[str, Any]) -> None:
+    album.results(folder.path, results)
     log.info("test/se %.6g, pca/se %.6g, objective %.6g", results["test/se"], results["pca/se"], results["objective"])
 
 

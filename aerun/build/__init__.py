@@ -62,7 +62,6 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
     evaluate = _applications(cfg.get("evaluate", []), autoencoder, dataset)
-    objectives = _objectives(cfg["objective"], autoencoder, evaluate)
     return RunPlan(
         dataset=dataset,
         facts=facts,
@@ -71,7 +70,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         optimizer=Recipe(make.checked("optimizer", cfg["optimizer"], {"params": None}), cfg["optimizer"]),
         schedule=make("schedule", cfg["schedule"], {}),
         seed=seed,
-        objectives=objectives,
+        objectives=_objectives(cfg["objective"], autoencoder, evaluate),
         evaluate=evaluate,
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         warnings=warnings,

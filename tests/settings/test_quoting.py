@@ -18,7 +18,8 @@ def values(*typed):
 
 
 @pytest.mark.parametrize(
-    "path", ["data (1).csv", "it's.csv", "a=b/t.csv", "Données/t.csv", "a b.csv", "x{y}.csv", "é;è&.csv", "C:\\x y", "=", "研究"]
+    "path",
+    ["data (1).csv", "it's.csv", "a=b/t.csv", "Données/t.csv", "a b.csv", "x{y}.csv", "é;è&.csv", "C:\\x y", "=", "研究"],
 )
 def test_paths_are_read_as_typed(path):
     assert values(f"dataset.path={path}") == [path]
@@ -77,6 +78,8 @@ def test_words_of_python_stay_words(word):
     assert values(line) == [word]
 
 
-@given(st.lists(st.sampled_from(["a=1", "b='x y'", "c=[1,2]", "dataset.normal=\"a<5\"", "d=e f", "~g", "+h=2", "-m"]), max_size=4))
+@given(
+    st.lists(st.sampled_from(["a=1", "b='x y'", "c=[1,2]", 'dataset.normal="a<5"', "d=e f", "~g", "+h=2", "-m"]), max_size=4)
+)
 def test_what_hydra_reads_stays_as_typed(words):
     assert spelt_out(words) == words
