@@ -146,3 +146,48 @@ def test_what_contributing_imports_is_public():
 def test_importing_aerun_imports_no_torch():
     words = "import sys, aerun; from aerun import AerunError; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", words], check=True)
+
+
+def test_deferred_imports_of_our_own_say_why_start_up_needs_them():
+    silent = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for function in ast.walk(ast.parse(text)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                silent += [
+                    f"{path.name}:{n}: {lines[n - 1].strip()}" for n in _own_imports(function) if not _says_why(lines, n)
+                ]
+    assert not silent, "add a line `# deferred: WHY` above the imports, or import at the top"
+
+
+def _own_imports(function):
+    """Lines of a function that import a module of aerun."""
+    for node in ast.walk(function):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if any(name.split(".")[0] == "aerun" for name in names):
+            yield node.lineno
+
+
+def _says_why(lines, number):
+    """Is there a comment above this block of imports?"""
+    above = number - 2
+    while lines[above].lstrip().startswith(("from ", "import ")):
+        above -= 1
+    return lines[above].lstrip().startswith("# deferred: ")
+
+
+def test_a_job_is_made_and_a_run_is_marked_in_one_place():
+    """Whatever starts a run goes through the one pipeline."""
+    makers, markers = set(), set()
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                called = node.func
+                if isinstance(called, ast.Name) and called.id == "Job":
+                    makers.add(name)
+                if isinstance(called, ast.Attribute) and called.attr == "mark":
+                    markers.add(name)
+    assert makers == {"aerun.train"}
+    assert markers == {"aerun.runs.status"}

@@ -2,6 +2,7 @@
 
 import logging
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -61,11 +62,10 @@ class Stacked(Trainer):
         data = job.data
         for number in range(1, len(job.autoencoder.arch.levels) + 1):
             model = layer(job.autoencoder, number)
-            phase = Job(
+            phase = replace(
+                job,
                 autoencoder=model,
                 data=data,
-                optimizer=job.optimizer,
-                schedule=job.schedule,
                 seed=mix(job.seed, number, 3),
                 folder=job.folder / "phases" / f"layer_{number}",
                 config=None,
