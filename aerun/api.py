@@ -79,8 +79,7 @@ def in_memory(x: Any, path: Path) -> list[str]:
     array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
-    path.mkdir(parents=True, exist_ok=True)
-    np.save(path / _SAMPLES, array)
+    Folder(path).keep(_SAMPLES, array)
     return ["dataset=array", *written({"dataset__path": str(path / _SAMPLES)})]
 
 

@@ -16,16 +16,29 @@ from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
 from aerun.evaluate.reconstruction import FIGURES
-from aerun.parts import Term
+from aerun.parts import Arch, Bottleneck, Corruption, Loss, Regularizer, Term
 from aerun.preparation.base import Preparation
 from aerun.schedule.base import Schedule
+from aerun.settings.targets import group_of, refuse_foreign
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # settings that are not the class's own
+_WRITING = {"cache": None, "download": False}  # settings of a data set that write files, as they are where a folder is read
 _TERM = ("weight", "warmup", "cycles")
+_KINDS: dict[str, type[Any]] = {
+    "dataset": Dataset,
+    "model/arch": Arch,
+    "model/bottleneck": Bottleneck,
+    "model/corruption": Corruption,
+    "model/loss": Loss,
+    "regularizer": Regularizer,
+    "trainer": Trainer,
+    "optimizer": torch.optim.Optimizer,
+    "schedule": Schedule,
+}
 
 Config = Mapping[str, Any]
 
@@ -48,13 +61,17 @@ class RunPlan:
 
 
 def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
-    """Objects of a resolved config. `trusted`: the only modules whose classes may be built (None: any).
+    """Objects of a resolved config.
+
+    trusted: None for a config that the user typed, whose targets may be anything that can be imported. Of a run's folder, which
+    may be a stranger's, a tuple: targets are then the options of their groups, and classes of these modules.
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
     reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"))
     reject_unknown_keys("model", cfg["model"], _MODEL)
     make = _Maker(trusted)
+    make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))
     seed = integer("seed", cfg["seed"], 0)
     dataset = dataset_of(cfg, trusted)
     facts = dataset.facts()
@@ -82,9 +99,12 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
     """The data set alone, its settings checked."""
-    node = table("dataset", cfg)
-    found: Dataset = _Maker(trusted)("dataset", {k: v for k, v in node.items() if k not in _ANY_DATASET}, {})
-    found.set_normal_classes(node.get("normal"), node.get("contamination", 0.0))
+    node = {k: v for k, v in table("dataset", cfg).items() if k not in _ANY_DATASET}
+    if trusted is not None:
+        node |= {k: v for k, v in _WRITING.items() if k in node}  # a folder does not say where files are written
+    found: Dataset = _Maker(trusted)("dataset", node, {})
+    about = table("dataset", cfg)
+    found.set_normal_classes(about.get("normal"), about.get("contamination", 0.0))
     return found
 
 
@@ -96,7 +116,9 @@ def model_of(
     rehearsed: try it on two blank samples, which takes memory.
     """
     latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
-    composition = _compose(_Maker(trusted), cfg, facts)
+    make = _Maker(trusted)
+    make.refuse_foreign(cfg)
+    composition = _compose(make, cfg, facts)
     warnings = check(composition, latent_dim, facts)
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:
@@ -210,6 +232,17 @@ class _Maker:
                 raise
             raise AerunError(f"{key}: its weights do not fit into memory. Lower model.latent_dim or {key}'s sizes.") from e
 
+    def refuse_foreign(self, cfg: Config, rest: Sequence[str] = ()) -> None:
+        """AerunError where a part of a folder's model, or of `rest`, may not be built, before any other part is."""
+        if self.trusted is None:
+            return
+        nodes = {key: cfg[key] for key in rest}
+        nodes |= {f"model.{k}": cfg["model"][k] for k in ("arch", "bottleneck", "corruption", "loss")}
+        nodes |= {f"reg.terms.{k}": node for k, node in (cfg["reg"].get("terms") or {}).items()}
+        for key, node in nodes.items():
+            if isinstance(node, Mapping) and "_target_" in node:  # what is none is told where it is built
+                refuse_foreign(key, str(node["_target_"]), self.trusted)
+
     def checked(self, key: str, node: Config, given: Config) -> type[Any]:
         """The class of a node whose keys and types fit its constructor, else AerunError."""
         cls = self._class(key, node)
@@ -225,23 +258,26 @@ class _Maker:
                 raise AerunError(f"{key}.{name}={node[name]}: must be {format_type(hints[name])}.")
         return cls
 
-    def _trusts(self, module: str) -> bool:
-        return self.trusted is None or any(module.startswith(f"{t}.") for t in self.trusted)
-
     def _class(self, key: str, node: Any) -> type[Any]:
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise AerunError(
                 f"{key}={node}: an option of the group {key.replace('.', '/')} is chosen with {key.replace('.', '/')}=NAME."
             )
         target = str(node["_target_"])
-        if not self._trusts(target):
-            root = target.partition(".")[0]
-            raise AerunError(f"{key} asks for {target}, which is not part of aerun. If you trust it: --trust {root}")
+        if self.trusted is not None:
+            refuse_foreign(key, target, self.trusted)
         module, _, name = target.rpartition(".")
         try:
             cls = getattr(import_module(module), name)
         except (ImportError, AttributeError, ValueError) as e:
             raise AerunError(f"{key}._target_={target}: cannot be imported: {e}") from e
-        if not isinstance(cls, type) or not self._trusts(f"{cls.__module__}."):  # not what a trusted module itself imports
+        if not isinstance(cls, type) or not self._own(key, cls):
             raise AerunError(f"{key}._target_={target}: is not a class of that module.")
         return cls
+
+    def _own(self, key: str, cls: type[Any]) -> bool:
+        """Is it a class of its group, and not one that a trusted module itself imports?"""
+        if self.trusted is None:
+            return True
+        roots = ("aerun", "torch.optim", *self.trusted)
+        return issubclass(cls, _KINDS[group_of(key)]) and any(f"{cls.__module__}.".startswith(f"{t}.") for t in roots)

@@ -18,7 +18,7 @@ from aerun.core.errors import StoppedError, TrainingError
 from aerun.dataset.base import validate_data
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
-from aerun.evaluate.suite import ask_all, to_board
+from aerun.evaluate.suite import ask_all
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
@@ -98,7 +98,7 @@ def _fit_and_test(plan: RunPlan, job: Job, folder: Folder, cfg: Mapping[str, Any
     drawn = time.perf_counter() - drawn
     applied = ask_all(plan.evaluate, trained, terminal.application)
     if applied:
-        to_board(folder.path, applied, plan.trainer.max_epochs)
+        album.evaluation(folder.path, applied, plan.trainer.max_epochs)
     return {
         "status": "completed",
         "seed": plan.seed,

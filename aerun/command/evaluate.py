@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.paths import say_data
 
 
 def run(argv: list[str]) -> int:
@@ -23,6 +24,7 @@ def run(argv: list[str]) -> int:
         help="draw these (default, all, or names with commas between); asks nothing without --ask",
     )
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     parser.add_argument(
         "--list", action="store_true", help="say what each application asks and each picture shows, and why not of a run"
@@ -38,13 +40,16 @@ def run(argv: list[str]) -> int:
 def _one(path: Path, args: argparse.Namespace) -> None:
     from aerun import pictures
     from aerun.evaluate import applications
-    from aerun.evaluate.suite import ask_all, to_board
-    from aerun.inference.restore import TRUSTED, load
-    from aerun.pictures.canvas.album import draw_all
+    from aerun.evaluate.suite import ask_all
+    from aerun.inference.loading import trained as load
+    from aerun.pictures.canvas.album import draw_all, evaluation
     from aerun.report import terminal
+    from aerun.runs.checkpoint import run_folder
     from aerun.runs.folder import Folder
 
-    trained = load(path, args.weights, (*TRUSTED, *args.trust))
+    path = run_folder(path)
+    say_data(Folder(path).config(), args.data)
+    trained, folder = load(path, args.weights, args.trust, args.data)
     if args.list:
         for room in (applications, pictures):
             print(f"{'--ask' if room is applications else '--pictures'}")
@@ -64,8 +69,7 @@ def _one(path: Path, args: argparse.Namespace) -> None:
         raise AerunError(f"{path}: no application fits this run; --list says why.")
     print(f"{path}, {args.weights} weights")
     found = ask_all(names, trained, terminal.application)
-    folder = Folder(path)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
     folder.evaluation({**kept, **found, "weights": args.weights})
-    to_board(path, found, int(folder.read().get("epochs") or 0))
+    evaluation(path, found, int(folder.read().get("epochs") or 0))
     print(f"written to {path / 'evaluation.json'}")

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.paths import say_data, with_data
 
 
 def run(argv: list[str]) -> int:
@@ -16,6 +17,7 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--epochs", type=int, help="train up to this many epochs in all instead of the run's own number")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     args = parser.parse_args(argv)
 
@@ -32,31 +34,41 @@ def run(argv: list[str]) -> int:
     elif before.get("status") == "completed":
         print(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
         return 0
-    _log_to(folder.path / "aerun.log")
+    if config.get("model", {}).get("init_from") and not folder.has("checkpoints/last.ckpt"):
+        raise AerunError(
+            f"{args.run}: was stopped before its first checkpoint, which would hold the weights that model.init_from names; "
+            f"nothing is lost by starting it again: {folder.read('run.json').get('command', 'aerun ...')}"
+        )
+    say_data(config, args.data)
+    config = with_data(config, args.data)
+    _log_to(folder.path)
 
     from aerun.command.train import command, stop_on_signals
-    from aerun.inference.restore import TRUSTED
+    from aerun.inference.loading import refuse_unlike
     from aerun.report import terminal
     from aerun.train import train
 
     stop_on_signals()
     typed = str(folder.read("run.json").get("command") or command())
     try:
-        found = train(config, folder.path, typed, resume=True, trusted=(*TRUSTED, *args.trust))
-    except KeyError as e:
+        refuse_unlike(folder, config, args.trust)
+        found = train(config, folder.path, typed, resume=True, trusted=tuple(args.trust))
+    except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
     terminal.results(found, f"{config['model']['name']} (resumed)", args.run)
     return 0
 
 
-def _log_to(path: Path) -> None:
+def _log_to(folder: Path) -> None:
     """The same two places that a run's own logging has: the terminal and the run's log file."""
     logging.basicConfig(format="%(message)s", force=True)
     logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    from aerun.runs.log import LOG, LogFile
+
     try:
-        handler = logging.FileHandler(path)
+        handler = LogFile(folder / LOG)
     except OSError as e:
-        raise AerunError(f"cannot write to {path}: {e.strerror}.") from e
+        raise AerunError(f"cannot write to {folder / LOG}: {e.strerror}.") from e
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger("aerun").setLevel(logging.INFO)
     logging.getLogger("aerun").addHandler(handler)

@@ -1,9 +1,7 @@
 """One run of an experiment: compose, train or take what is there, measure."""
 
-import json
 import logging
 import math
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +12,10 @@ from aerun.build import Config, build
 from aerun.dataset.vision import Grey
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
-from aerun.inference.restore import load
+from aerun.inference.loading import trained
+from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.runs.log import LOG, LogFile
 from aerun.settings.overrides import config_of, resolved
 
 _FIGURES = "figures.json"
@@ -39,8 +39,8 @@ def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tu
     folder = Folder(where)
     reused = not fresh and folder.read().get("status") == "completed" and folder.holds(cfg)
     if not reused:
-        if (where / "config.yaml").exists():
-            shutil.rmtree(where)
+        if folder.has("config.yaml"):
+            files.clear(where)
         from aerun.train import train
 
         with _log_into(where):
@@ -55,20 +55,19 @@ def _measured(run: Run, cfg: Config, folder: Folder) -> dict[str, float]:
     kept: dict[str, float] = folder.read(_FIGURES)
     wanted = [name for name in run.measures if not any(k.startswith(f"{name}/") for k in kept)]
     if wanted:
-        trained = load(folder.path, run.weights)
+        model, _ = trained(folder.path, run.weights)
         for name in wanted:
             began = time.perf_counter()
-            kept = {**kept, **{f"{name}/{k}": v for k, v in measure(name, trained).items()}}
+            kept = {**kept, **{f"{name}/{k}": v for k, v in measure(name, model).items()}}
             kept[f"{name}/seconds"] = time.perf_counter() - began
-        (folder.path / _FIGURES).write_text(json.dumps(kept, indent=1) + "\n")
+        folder.write(_FIGURES, kept)
     return kept
 
 
 @contextmanager
 def _log_into(where: Path) -> Iterator[None]:
     """The run's own log file, as a run of the command line has."""
-    where.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(where / "aerun.log")
+    handler = LogFile(where / LOG)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("aerun")
     logger.setLevel(logging.INFO)

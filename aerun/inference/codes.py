@@ -1,6 +1,7 @@
 """Codes: given by hand, drawn, and between others."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.paths import data_paths, with_data
 from aerun.model.bottleneck.quantized import Quantized
 from aerun.model.bottleneck.vq import Vq
 from aerun.pictures.interpolations import circle, straight
@@ -28,8 +30,8 @@ def to_code_tensor(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).reshape(-1, *shape), isinstance(z, Tensor)
 
 
-def draw(model: "Model", n: int, seed: int, sampler: str) -> Tensor:
-    """n codes (n, d, *grid), of this seed always the same."""
+def draw(model: "Model", n: int, seed: int, sampler: str, data: str | Path | None = None) -> Tensor:
+    """n codes (n, d, *grid), of this seed always the same. data: where the training data are, which a mixture reads."""
     autoencoder = model.autoencoder
     if sampler == "auto":
         sampler = "prior" if autoencoder.follows_prior else "gaussian"
@@ -37,7 +39,7 @@ def draw(model: "Model", n: int, seed: int, sampler: str) -> Tensor:
         torch.manual_seed(seed)
         if sampler == "prior":
             return _prior(model, n)
-        return _gaussian(model, n) if sampler == "gaussian" else _mixture(model, n)
+        return _gaussian(model, n) if sampler == "gaussian" else _mixture(model, n, data)
 
 
 def _prior(model: "Model", n: int) -> Tensor:
@@ -64,12 +66,17 @@ def _gaussian(model: "Model", n: int) -> Tensor:
     return bottleneck.code(z.to(model.device)).cpu() if isinstance(bottleneck, Vq | Quantized) else z
 
 
-def _mixture(model: "Model", n: int) -> Tensor:
+def _mixture(model: "Model", n: int, data: str | Path | None) -> Tensor:
     from aerun.build import dataset_of
     from aerun.evaluate.samplers import samplers
-    from aerun.inference.restore import TRUSTED
     from aerun.trained import Trained
 
+    paths = data_paths(model.config)
+    if paths and data is None:
+        raise AerunError(
+            "sampler=mixture reads the training data, and a run's folder alone does not say where files are read: give them with "
+            f"--data PATH (data=PATH in Python). They were {', '.join(paths.values())}."
+        )
     with torch.inference_mode(False):
-        dataset = dataset_of(model.config, TRUSTED)
+        dataset = dataset_of(with_data(model.config, data), ())
         return samplers(Trained(model.autoencoder, dataset, model.device, model.seed))["mixture"](n).cpu().float()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -171,12 +172,11 @@ class Model:
         whole = torch.where(given.mask, filled, stored.to(filled.dtype))
         return self.form.to_caller(whole, valid, way)
 
-    def generate(self, n: int, seed: int = 0, sampler: str = "auto") -> Any:
-        """n new samples, from codes drawn by `sampler`: prior, gaussian (fitted to training codes), mixture (the same,
-        reads the
-        training data) or auto, prior where codes were trained to follow it, else gaussian."""
+    def generate(self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None) -> Any:
+        """n new samples, from codes drawn by `sampler`: prior, gaussian (fitted to training codes), mixture (the same, reads
+        the training data, from `data` where they are files) or auto, prior where codes follow it by training, else gaussian."""
         integer("n", n, 1)
-        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, ("auto", "prior", "gaussian", "mixture")))
+        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, ("auto", "prior", "gaussian", "mixture")), data)
         own = self._in_parts(self._decoded, drawn, None)
         return self.form.to_caller(own, None, self.form.way)
 
