@@ -25,6 +25,8 @@ def run(argv: list[str]) -> int:
 
     folder = Folder(args.run.resolve())
     config, before = folder.config(), folder.read()
+    if not isinstance(config.get("trainer"), dict) or not isinstance(config["trainer"].get("max_epochs"), int):
+        raise AerunError(f"{folder.path / 'config.yaml'}: damaged: it has no number trainer.max_epochs.")
     if args.epochs is not None:
         if args.epochs < config["trainer"]["max_epochs"]:
             raise AerunError(
@@ -34,7 +36,7 @@ def run(argv: list[str]) -> int:
     elif before.get("status") == "completed":
         print(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
         return 0
-    if config.get("model", {}).get("init_from") and not folder.has("checkpoints/last.ckpt"):
+    if isinstance(config.get("model"), dict) and config["model"].get("init_from") and not folder.has("checkpoints/last.ckpt"):
         raise AerunError(
             f"{args.run}: was stopped before its first checkpoint, which would hold the weights that model.init_from names; "
             f"nothing is lost by starting it again: {folder.read('run.json').get('command', 'aerun ...')}"

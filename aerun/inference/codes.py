@@ -74,7 +74,7 @@ def _mixture(model: "Model", n: int, data: str | Path | None) -> Tensor:
     paths = data_paths(model.config)
     if paths and data is None:
         raise AerunError(
-            "sampler=mixture reads the training data, and a run's folder alone does not say where files are read: give them with "
+            "sampler=mixture reads the training data, and a run's folder alone does not say where files are read: use "
             f"--data PATH (data=PATH in Python). They were {', '.join(paths.values())}."
         )
     with torch.inference_mode(False):

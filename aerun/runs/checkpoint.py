@@ -82,6 +82,7 @@ def run_folder(path: Path) -> Path:
     if not path.is_dir():
         raise AerunError(f"{path}: {'is a file; a run is a folder' if path.exists() else 'there is no such folder'}.")
     if files.exists(path, "config.yaml"):
+        Folder(path).refuse_newer()
         return path
     inside = sorted(p for p in path.iterdir() if p.is_dir() and not p.is_symlink())
     found = [(value, p) for p in inside if (value := _objective(p)) is not None]

@@ -53,14 +53,15 @@ class Folder:
 
         Raises AerunError where this is no run's folder, where it is damaged, and where a newer aerun wrote it.
         """
-        self._refuse_newer()
+        self.refuse_newer()
         try:
             found = plain.yaml_table(self.path, "config.yaml")
         except (FileNotFoundError, NotADirectoryError):
             raise AerunError(f"{self.path}: not a run's folder (no config.yaml in it).") from None
         return {k: _renamed(v) for k, v in found.items()}
 
-    def _refuse_newer(self) -> None:
+    def refuse_newer(self) -> None:
+        """Raise AerunError where a newer aerun wrote this folder."""
         found = self.read("run.json").get("format", FORMAT)
         if type(found) is not int or found > FORMAT:
             raise AerunError(

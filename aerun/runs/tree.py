@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aerun.runs.plain import DEPTH, refuse_crowded
 
-_PICKLE, _STEPS = 16 << 20, 1_500_000  # bytes and instructions; a tensor takes about thirty
+_PICKLE, _STEPS = 16 << 20, 600_000  # bytes and instructions; a tensor takes about thirty
 _DTYPES = {
     f"{name}Storage": dtype
     for name, dtype in {
