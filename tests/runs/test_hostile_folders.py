@@ -343,6 +343,10 @@ PICKLES = {
 }
 
 
+LISTS = pickle_is(b"\x80\x02" + b"]" * 1_000_000 + b".")
+LARGE = [pytest.param(large, marks=pytest.mark.slow) for large in (many_members, LISTS)]
+
+
 @pytest.mark.parametrize("change_", [storages_are_short, *LARGE, *map(pickle_is, PICKLES.values())])
 def test_archives_are_bounded(place, change_):
     most = memory() + LIMIT
