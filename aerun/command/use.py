@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aerun.formats.writing import Writer
     from aerun.inference.model import Model
     from aerun.inference.reading import Piece, Reader
+    from aerun.inference.verdicts import Discoveries
 
 
 def run(word: str, argv: list[str]) -> int:
@@ -43,18 +44,35 @@ def run(word: str, argv: list[str]) -> int:
 
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()
+    told: list[str] = []
     with written(args.output, about, kind) as writer:
+        sink = _judging(args, model, writer)
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, writer)
+            done += _answer(verb, args, model, piece, sink or writer)
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{done:,} samples")
+        if sink is not None:
+            told = sink.release()
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     if args.output != "-":
         print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
         print(_size(args, model, done))
+    for line in told:
+        print(line, file=sys.stderr if args.output == "-" else sys.stdout)
     return 0
+
+
+def _judging(args: argparse.Namespace, model: "Model", writer: "Writer") -> "Discoveries | None":
+    """What decides over all samples of a call that asks for it. Say first what must be known of the verdicts."""
+    if "fdr" not in args:
+        return None
+    from aerun.inference.verdicts import Discoveries, remarks
+
+    for line in remarks(model, args):
+        logging.getLogger("aerun").warning(line)
+    return None if args.fdr is None else Discoveries(writer, args.fdr, len(model.validation_scores))
 
 
 def _size(args: argparse.Namespace, model: "Model", done: int) -> str:
@@ -172,7 +190,7 @@ def _search(model: "Model", reader: "Reader", args: argparse.Namespace) -> Any:
     return search
 
 
-def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece", writer: "Writer") -> int:
+def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece", writer: "Writer | Discoveries") -> int:
     import numpy as np
 
     if "mask" in args:

@@ -1,5 +1,6 @@
 """Codes: given by hand, drawn, and between others."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from aerun.pictures.interpolations import circle, straight
 
 if TYPE_CHECKING:
     from aerun.inference.model import Model
+
+log = logging.getLogger("aerun")
 
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
@@ -51,7 +54,11 @@ def _prior(model: "Model", n: int) -> Tensor:
 
 
 def _gaussian(model: "Model", n: int) -> Tensor:
-    about = model.training_codes
+    about = model.training_codes.drawn or model.training_codes
+    if about is model.training_codes and "posterior" in model.autoencoder.bottleneck.offers:
+        log.warning(
+            "sampler=gaussian: an older aerun kept the moments of posterior means alone; codes vary less than they should."
+        )
     if about.covariance is None:
         raise AerunError("sampler=gaussian: the covariance of so large a code is not kept; sampler=mixture reads the data.")
     mean, covariance, low, high = (

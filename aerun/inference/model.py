@@ -20,9 +20,11 @@ from aerun.inference import codes
 from aerun.inference.columns import of_columns
 from aerun.inference.masks import mask_of
 from aerun.inference.samples import OutputFormat, SampleConverter
+from aerun.metrics import conformal
 from aerun.model.corruption.base import Hiding
 from aerun.runs import reference
 from aerun.runs.folder import Folder
+from aerun.trained import in_64_bits
 
 Samples = Any
 """n samples in the data's own stored units: an array or a tensor (n, *stored); of sequences whose lengths differ a
@@ -71,9 +73,14 @@ class Model:
         return reference.codes(self.folder.path, self.autoencoder)
 
     @cached_property
+    def calibration(self) -> reference.Calibration:
+        """Scores of its validation samples, read once. AerunError where they were not written down."""
+        return reference.calibration(self.folder.path)
+
+    @property
     def validation_scores(self) -> NDArray[np.float64]:
-        """1,001 quantiles of the scores of its validation samples, read once. AerunError where they were not written down."""
-        return reference.scores(self.folder.path)[0]
+        """The scores of its validation samples (of more than 100,000 a random part), ascending."""
+        return self.calibration.scores
 
     @property
     def code_shape(self) -> tuple[int, ...]:
@@ -225,11 +232,17 @@ class Model:
         return _as(way, self._samples(each, stored))
 
     def threshold(self, alpha: float = 0.05) -> float:
-        """The score that a share `alpha` of the run's validation samples exceeds."""
+        """Return the conformal threshold: the score of a new normal sample is above it with a probability of at most `alpha`.
+
+        Infinite where the run's validation samples are too few: n of them need alpha (n + 1) >= 1. See `metrics.conformal`.
+        """
         if not 0 <= alpha <= 1:
             raise AerunError(f"alpha={alpha}: the share of ordinary samples that may pass for anomalies, between 0 and 1.")
-        quantiles = self.validation_scores
-        return float(np.interp(1 - alpha, np.linspace(0, 1, len(quantiles)), quantiles))
+        return conformal.threshold(self.validation_scores, alpha)
+
+    def p_values(self, x: Samples) -> NDArray[np.float64]:
+        """Return the conformal p-value of each sample, (n,): how likely a normal sample is to score as high, or higher."""
+        return conformal.p_values(self.validation_scores, np.asarray(self.score(x), dtype=np.float64))
 
     def retrieve(self, index: Samples, queries: Samples, k: int = 10, metric: str = "euclidean") -> tuple[Any, Any]:
         """The k samples of `index` whose codes are nearest to that of each query: places (q, k) and distances (q, k).
@@ -297,8 +310,13 @@ class Model:
         return self._samples(lambda u, v: self._own(self.autoencoder(u, valid=v), v), stored)
 
     def scores_of(self, stored: Tensor) -> Tensor:
-        """Anomaly scores of stored samples, on the CPU."""
-        return self._samples(lambda u, v: reference.score(reference.errors(self.autoencoder, u, v), u, v), stored)
+        """Anomaly scores of stored samples, on the CPU; computed in 64 bits, see `in_64_bits`."""
+        model, like = self._exact, next(self._exact.arch.parameters()).dtype
+        return self._samples(lambda u, v: reference.score(reference.errors(model, u.to(like), v), u.to(like), v), stored)
+
+    @cached_property
+    def _exact(self) -> Autoencoder:
+        return in_64_bits(self.autoencoder)
 
     def _valid(self, n: int, lengths: Sequence[int] | None) -> Tensor | None:
         steps = self.facts.stored[0]

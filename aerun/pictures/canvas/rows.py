@@ -19,9 +19,9 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
     """Squared error of each sample, summed over its real elements, of the model or of PCA of the same size; (n,) float64."""
     from aerun.trained import filled
 
-    found = []
+    found, like = [], next(trained.exact.arch.parameters()).dtype
     for x, valid in trained.valid_batches(split):
-        x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.autoencoder(x, valid=valid)
+        x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.exact(x.to(like), valid=valid)
         found.append(((x_hat - x).double().square() * valid_weight(valid, x)).flatten(1).sum(1).cpu())
     return torch.cat(found)
 
