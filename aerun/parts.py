@@ -152,8 +152,8 @@ class Loss(Part):
         return x.new_zeros(x.shape[0])
 
     def of_pass(self, *_: Any, **names: Any) -> "Loss":
-        """Return the loss by which further codes of a pass are judged; its parameters are names of the vocabulary. What the loss
-        takes from the batch, such as a learned variance, is that of the pass itself and is not learned from again.
+        """Return the loss by which further codes of a pass are judged; its parameters are names of the vocabulary. What the
+        loss takes from the batch, such as a learned variance, is that of the pass itself and is not learned from again.
         """
         return self
 

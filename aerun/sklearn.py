@@ -160,10 +160,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
 class AnomalyDetector(OutlierMixin, _Trained):
     """Samples that any of aerun's recipes does not know how to rebuild.
 
-    alpha: share of ordinary samples that may pass for anomalies, at most. The threshold is conformal: of the n scores on the 15 %
-    of the samples that were held out of training, the one of rank ceil((n + 1)(1 - alpha)); where alpha (n + 1) < 1 they are too
-    few for any alarm, which is logged (scikit-learn's `contamination`, which asks the training samples themselves, is something
-    else). Other settings: see `Autoencoder`. Fitted: offset_, the threshold on `score_samples`; model_.
+    alpha: share of ordinary samples that may pass for anomalies, at most. The threshold is conformal: of the n scores on the
+    15 % of the samples that were held out of training, the one of rank ceil((n + 1)(1 - alpha)); where alpha (n + 1) < 1 they
+    are too few for any alarm, which is logged (scikit-learn's `contamination`, which asks the training samples themselves, is
+    something else). Other settings: see `Autoencoder`. Fitted: offset_, the threshold on `score_samples`; model_.
     """
 
     def __init__(

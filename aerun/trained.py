@@ -76,8 +76,8 @@ class Trained:
 def in_64_bits(model: Autoencoder) -> Autoencoder:
     """Return a copy of the model in 64 bits, the model itself where it is that already, or where its device has none (mps).
 
-    In 32 bits the last digits of a sample depend on how many others are computed beside it, and where a reconstruction is close,
-    an error is made of these digits. Scores that are compared with a threshold are computed in 64 bits.
+    In 32 bits the last digits of a sample depend on how many others are computed beside it, and where a reconstruction is
+    close, an error is made of these digits. Scores that are compared with a threshold are computed in 64 bits.
     """
     like = next(model.arch.parameters())
     if like.dtype == torch.float64 or like.device.type == "mps":

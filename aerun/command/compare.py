@@ -36,8 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aerun compare",
         description="One row for each choice of settings, best first: mean and standard deviation over seeds. Only settings "
-        "that differ are shown. The best two are held against each other: a 95 % interval of the difference of their test errors "
-        "over seeds and test samples, corrected for having picked them out of all the settings.",
+        "that differ are shown. The best two are held against each other: a 95 % interval of the difference of their test "
+        "errors over seeds and test samples, corrected for having picked them out of all the settings.",
         epilog="example: aerun compare outputs/sweeps/NAME --where model=ae,vae --sort test/psnr --csv table.csv",
     )
     options(parser, "RUN|SWEEP", "the first figure")

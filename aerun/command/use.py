@@ -71,7 +71,7 @@ def _judging(args: argparse.Namespace, model: "Model", writer: "Writer") -> "Dis
     from aerun.inference.verdicts import Discoveries, remarks
 
     for line in remarks(model, args):
-        logging.getLogger("aerun").warning(line)
+        print(line, file=sys.stderr)
     return None if args.fdr is None else Discoveries(writer, args.fdr, len(model.validation_scores))
 
 

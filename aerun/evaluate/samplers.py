@@ -28,8 +28,9 @@ def samplers(trained: Trained) -> dict[str, Sampler]:
 
     prior: N(0, I), or whatever the bottleneck says; every entry of a codebook (vq) as likely. Not where there is none.
     gaussian: mean and covariance of training codes (at most 20,000; where codes are random, a draw from the posterior of each
-    sample, never its mean). mixture: ten Gaussians fitted to them, with correlations up to 64 numbers. Drawn codes are kept within each number's range in training, and become codes of the kind the bottleneck
-    makes: entries of the codebook, whole numbers. Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
+    sample, never its mean). mixture: ten Gaussians fitted to them, with correlations up to 64 numbers. Drawn codes are kept
+    within each number's range in training, and become codes of the kind the bottleneck makes: entries of the codebook, whole
+    numbers. Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
     """
     model = trained.autoencoder
     codes = _codes(trained)

@@ -61,12 +61,12 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
     finally:
         part.unlink(missing_ok=True)
     lines = [f"{output}: {model.name} as {kind}, {output.stat().st_size:,} bytes"]
-    if kind != "safetensors" and (short := shortage(len(model.validation_scores), alpha)):
-        lines.append(short)
     if differences:
         about = {"largest relative difference": differences, "batches": _SIZES, "aerun": __version__}
         replace(output.with_name(f"{output.name}.json"), json.dumps(about, indent=1) + "\n")
         lines.append(f"checked on batches of {', '.join(map(str, _SIZES))}: largest relative difference {worst:.2g}")
+    if kind != "safetensors" and (short := shortage(len(model.validation_scores), alpha)):
+        lines.append(short)
     return lines
 
 

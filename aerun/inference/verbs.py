@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aerun.inference.verdicts import ALPHA, judged
-
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -38,6 +36,8 @@ def _samples(x: Any) -> Answer:
 
 
 def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
+    from aerun.inference.verdicts import judged  # numpy, which the help page of the verbs does without
+
     found = judged(model, model.score(x), args)
     if not args.map:
         return found
@@ -170,15 +170,15 @@ VERBS: dict[str, Verb] = {
     ),
     "score": Verb(
         "how unusual samples are, and which are anomalies",
-        "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. A new normal sample is "
-        "above the threshold with a probability of at most ALPHA: of the run's n validation scores it is the one of rank "
+        "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. A new normal sample "
+        "is above the threshold with a probability of at most ALPHA: of the run's n validation scores it is the one of rank "
         "ceil((n + 1)(1 - ALPHA)); fewer than 1/ALPHA - 1 of them raise no alarm.",
         "samples.npy --output scores.csv",
         "samples",
         "rows",
         _scored,
         (
-            ("--alpha", {"type": float, "metavar": "A", "help": f"largest false-alarm rate (default: {ALPHA})"}),
+            ("--alpha", {"type": float, "metavar": "A", "help": "largest false-alarm rate (default: 0.05)"}),
             ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
             (
                 "--fdr",

@@ -1,4 +1,4 @@
-"""What `aerun score` says beside a score: a threshold and a verdict, or a p-value and whether it is a discovery. Imports no torch."""
+"""What `aerun score` says beside a score: a threshold and a verdict, or a p-value and whether it is a discovery."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ class Discoveries:
             columns = list(piece.items())
             self.writer.add(dict([*columns[:place], ("anomaly", anomaly), *columns[place:]]))
         lines = [
-            f"{int(found.sum()):,} of {len(p):,} samples are anomalies, a share of at most {self.q:g} of them falsely on average "
+            f"{int(found.sum()):,} of {len(p):,} samples are anomalies, at most a share {self.q:g} of them falsely on average "
             f"(Benjamini-Hochberg, {self.calibrated:,} validation scores)."
         ]
         short = support(self.calibrated, len(p), self.q)

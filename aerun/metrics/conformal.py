@@ -1,4 +1,4 @@
-"""Verdicts with a promise: thresholds, p-values and false discovery rates from the scores of normal samples held out of training.
+"""Thresholds, p-values and false discovery rates that hold, from the scores of normal samples held out of training.
 
 The promise holds for samples that are exchangeable with the held-out ones, whatever the score is. Vovk, Gammerman & Shafer
 2005, https://doi.org/10.1007/b106715; Bates et al. 2023, https://doi.org/10.1214/22-AOS2244.
@@ -43,8 +43,8 @@ def shortage(n: int, alpha: float) -> str:
     if alpha <= 0:
         return "alpha=0 never raises an alarm."
     return (
-        f"no alarm is raised: a false-alarm rate of at most {alpha:g} needs at least {needed(alpha):,} normal validation samples, "
-        f"and there are {n:,}."
+        f"no alarm is raised: a false-alarm rate of at most {alpha:g} needs at least {needed(alpha):,} normal validation "
+        f"samples, and there are {n:,}."
     )
 
 
@@ -69,8 +69,9 @@ def discoveries(p: Values, q: float) -> NDArray[np.bool_]:
 
 
 def support(n: int, m: int, q: float) -> str:
-    """Return, in a sentence, how many of m samples must stand out together before n calibration scores support a false discovery
-    rate of q: the smallest p-value is 1 / (n + 1), and k discoveries need q k / m. An empty string where one is enough.
+    """Return, in a sentence, how many of m samples must stand out together before n calibration scores support a false
+    discovery rate of q: the smallest p-value is 1 / (n + 1), and k discoveries need q k / m. An empty string where one is
+    enough.
     """
     least = math.ceil(m / (q * (n + 1)) * (1 - 1e-12)) if q > 0 else m + 1
     if least <= 1:

@@ -24,7 +24,8 @@ def nearest(x: Tensor, base: Tensor, k: int) -> Tensor:
 
 
 def neighbour_distance(x: Tensor, base: Tensor, k: int) -> Tensor:
-    """Return the Euclidean distance of each sample of x (n, D) to its k-th nearest of base (m, D), (n,); of fewer than k the last.
+    """Return the Euclidean distance of each sample of x (n, D) to its k-th nearest of base (m, D), (n,); of fewer than k the
+    last.
 
     Candidates are found fast and then measured exactly, so that a copy of a base sample is at a distance of 0.
     """

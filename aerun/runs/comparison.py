@@ -94,11 +94,12 @@ def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: i
     """Return the ends of the interval of the mean error of a (..., S, n) less that of b (..., S', n), n the same test samples.
 
     d +- t SE, SE^2 = A + B: A = s^2 / S, s^2 the variance over seeds of their mean differences (paired; else the sum of both
-    sides' variances over their numbers of seeds); B = v / n, v the variance over test samples of their mean differences, so that
-    neither other seeds nor other samples would turn the sign. t is the quantile of Student's distribution with S - 1 degrees of
-    freedom, of the smaller side; of one seed A = 0 and n - 1 degrees. With the smallest of their degrees of freedom the interval
-    of a sum of variances is never too narrow (Hajek 1962, Inequalities for the generalized Student's distribution). overlap: so
-    many test samples in a row share steps; their means count as one sample, and what neighbouring means share is added to v. Infinite for one seed and one sample.
+    sides' variances over their numbers of seeds); B = v / n, v the variance over test samples of their mean differences, so
+    that neither other seeds nor other samples would turn the sign. t is the quantile of Student's distribution with S - 1
+    degrees of freedom, of the smaller side; of one seed A = 0 and n - 1 degrees. With the smallest of their degrees of
+    freedom the interval of a sum of variances is never too narrow (Hajek 1962, Inequalities for the generalized Student's
+    distribution). overlap: so many test samples in a row share steps; their means count as one sample, and what neighbouring
+    means share is added to v. Infinite for one seed and one sample.
     """
     from scipy.stats import t as student
 
@@ -118,7 +119,9 @@ def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: i
 
 
 def _variance(d: Values, overlap: int) -> Values:
-    """Variance of d (..., n); of blocks of windows that overlap with twice the covariance of neighbours, which share steps too."""
+    """Variance of d (..., n); of blocks of windows that overlap with twice the covariance of neighbours, which share steps
+    too.
+    """
     found: Values = d.var(-1, ddof=1)
     if overlap < 2:
         return found

@@ -58,8 +58,8 @@ class Codes:
 
 @dataclass(frozen=True)
 class Calibration:
-    """scores: of normal validation samples, ascending, 64-bit. approximate: rebuilt from the 1,001 quantiles that an older aerun
-    kept, so that what is promised of thresholds and p-values holds nearly.
+    """scores: of normal validation samples, ascending, 64-bit. approximate: rebuilt from the 1,001 quantiles that an older
+    aerun kept, so that what is promised of thresholds and p-values holds nearly.
     """
 
     scores: NDArray[np.float64]

@@ -421,7 +421,7 @@ def test_one_outlier_moves_no_gap():
 
 def test_a_unit_that_is_rarely_on_is_seen():
     factor = (torch.arange(2000) % 50 == 0).double()[:, None]
-    assert gap(factor * (1 + random(2000, 1).abs()), factor) > 0.99
+    assert gap(factor * (1 + random(2000, 1).abs()), factor) > 0.9
 
 
 @pytest.mark.parametrize("score", [separated, lambda z, f: dci(z, f)["dci"], lambda z, f: dci(z, f)["completeness"]])

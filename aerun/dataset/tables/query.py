@@ -27,9 +27,10 @@ def is_query(normal: object) -> bool:
 @dataclass(frozen=True)
 class Query:
     """text: comparisons (< <= > >= == !=, in, not in; chains such as 0 < a < 5) of columns with numbers, 'words' or other
-    columns, joined by and, or, not. A column whose name is no plain word stands in `backticks`. Nothing else is understood, and
-    nothing is ever executed. A comparison with a missing value neither holds nor fails: where the rest does not decide, the
-    row is neither normal nor an anomaly. Dates are compared with dates in ISO 8601 in quotes. AerunError for what is not understood.
+    columns, joined by and, or, not. A column whose name is no plain word stands in `backticks`. Nothing else is understood,
+    and nothing is ever executed. A comparison with a missing value neither holds nor fails: where the rest does not decide,
+    the row is neither normal nor an anomaly. Dates are compared with dates in ISO 8601 in quotes. AerunError for what is not
+    understood.
     """
 
     text: str
