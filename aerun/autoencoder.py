@@ -115,7 +115,7 @@ class Autoencoder(nn.Module):
         k = len(z) // len(names["x"])
         repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in ("x", "mask", "valid")}
         repeated["raw"] = self.arch.decode(z, repeated.get("valid"))
-        losses: Tensor = call(self.loss, repeated)
+        losses: Tensor = call(call(self.loss.of_pass, names), repeated)
         return losses.reshape(k, -1)
 
     def keys(self, training: bool) -> list[str]:

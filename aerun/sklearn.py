@@ -6,6 +6,7 @@ make_pipeline(StandardScaler(), Autoencoder(model="sparse", latent_dim=16), Logi
 AnomalyDetector(model="ae", latent_dim=4, alpha=0.01).fit(X).predict(X_new)
 """
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +20,10 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from aerun.api import fitted, written
 from aerun.core.errors import AerunError
+from aerun.metrics.conformal import alarm_limit, shortage
 
 Array = NDArray[Any]
+log = logging.getLogger("aerun")
 
 
 class _Trained(BaseEstimator):
@@ -65,7 +68,7 @@ class _Trained(BaseEstimator):
         except AerunError as e:
             raise ValueError(str(e)) from e
         self.model_.autoencoder.double()  # so that a sample's answer does not depend, in its last digits, on its neighbours
-        self.quantiles_ = self.model_.validation_scores
+        _ = self.model_.calibration
         _ = self.model_.training_codes  # read while the folder is there
 
     def _overrides(self) -> list[str]:
@@ -154,8 +157,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
 class AnomalyDetector(OutlierMixin, _Trained):
     """Samples that any of aerun's recipes does not know how to rebuild.
 
-    alpha: share of ordinary samples that may pass for anomalies; the threshold is that quantile of the score on the 15 % of the
-    samples that were held out of training (scikit-learn's `contamination`, which asks the training samples themselves, is
+    alpha: share of ordinary samples that may pass for anomalies, at most. The threshold is conformal: of the n scores on the
+    15 % of the samples that were held out of training, the one of rank ceil((n + 1)(1 - alpha)); where alpha (n + 1) < 1 they
+    are too few for any alarm, which is logged (scikit-learn's `contamination`, which asks the training samples themselves, is
     something else). Other settings: see `Autoencoder`. Fitted: offset_, the threshold on `score_samples`; model_.
     """
 
@@ -189,7 +193,9 @@ class AnomalyDetector(OutlierMixin, _Trained):
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha={self.alpha}: a share between 0 and 1.")
         super().fit(X)
-        self.offset_ = -float(np.interp(1 - self.alpha, np.linspace(0, 1, len(self.quantiles_)), self.quantiles_))
+        self.offset_ = -alarm_limit(self.model_.threshold(self.alpha))
+        if short := shortage(len(self.model_.validation_scores), self.alpha):
+            log.warning("AnomalyDetector: %s 15 %% of the samples are held out to set the threshold.", short)
         return self
 
     def decision_function(self, X: Any) -> Array:  # noqa: N803

@@ -1,5 +1,6 @@
 """A trained model, and the data that it was trained on where they are asked for."""
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,11 @@ class Trained:
             yield model.units(stored).to(next(model.arch.parameters()).dtype), model.facts.valid(stored)
 
     @cached_property
+    def exact(self) -> Autoencoder:
+        """The model in 64 bits: what it says of a sample does not depend on the others in a batch."""
+        return in_64_bits(self.autoencoder)
+
+    @cached_property
     def mean(self) -> Tensor:
         """Mean of the training samples over their real elements, (1, *S)."""
         return mean_of(lambda: self.valid_batches(self.data.train))
@@ -65,6 +71,37 @@ class Trained:
     def codes(self, split: Split) -> Tensor:
         """Deterministic codes of clean samples, (n, d)."""
         return torch.cat([self.autoencoder.encode(x, valid=valid).flatten(1) for x, valid in self.valid_batches(split)])
+
+
+def in_64_bits(model: Autoencoder) -> Autoencoder:
+    """Return a copy of the model in 64 bits, the model itself where it is that already, or where its device has none (mps).
+
+    In 32 bits the last digits of a sample depend on how many others are computed beside it, and where a reconstruction is
+    close, an error is made of these digits. Scores that are compared with a threshold are computed in 64 bits.
+    """
+    like = next(model.arch.parameters())
+    if like.dtype == torch.float64 or like.device.type == "mps":
+        return model
+    return copy.deepcopy(model).double()
+
+
+@torch.no_grad()
+def sampled_codes(trained: Trained, split: Split) -> Tensor:
+    """Return codes of clean samples (n, d, *grid) as the decoder saw them in training: where codes are random one draw from the
+    posterior of each sample, else the codes themselves.
+
+    A density that is fitted to the means of posteriors leaves out what they spread: a unit that says nothing of a sample has a
+    mean that never varies and a variance of 1. Draws are always the same, and torch's random numbers are left alone.
+    """
+    model = trained.autoencoder
+    if "posterior" not in model.bottleneck.offers:
+        return torch.cat([model.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
+    with torch.random.fork_rng():
+        torch.manual_seed(trained.seed)
+        posteriors = (
+            model.bottleneck(model.arch.encode(x, valid=valid))["posterior"] for x, valid in trained.valid_batches(split)
+        )
+        return torch.cat([posterior.sample() for posterior in posteriors])
 
 
 def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Tensor:

@@ -19,6 +19,7 @@ from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
 from aerun.inference.reading import Piece, Reader, join_samples
 from aerun.inference.verb import Verb
+from aerun.inference.verdicts import Discoveries, remarks
 
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
@@ -28,16 +29,30 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     if verb.answers == "packed":
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()
-    done, reader = 0, _reader(model, args)
+    done, reader, told = 0, _reader(model, args), list[str]()
     with written(args.output, about, kind) as writer:
+        judging = _judging(args, model, writer)
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, writer)
+            done += _answer(verb, args, model, piece, judging or writer)
             _show(f"\r{done:,} samples")
+        if judging is not None:
+            told = judging.release()
     _show("\r\033[K")
     if args.output != "-":
         print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
         print(_size(args, model, done))
+    for line in told:
+        print(line, file=sys.stderr if args.output == "-" else sys.stdout)
+
+
+def _judging(args: argparse.Namespace, model: Model, writer: Writer) -> Discoveries | None:
+    """What decides over all samples of a call that asks for it. Say first what must be known of the verdicts."""
+    if "fdr" not in args:
+        return None
+    for line in remarks(model, args):
+        print(line, file=sys.stderr)
+    return None if args.fdr is None else Discoveries(writer, args.fdr, len(model.validation_scores))
 
 
 def _show(words: str) -> None:
@@ -113,7 +128,7 @@ def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
     return search
 
 
-def _answer(verb: Verb, args: argparse.Namespace, model: Model, piece: Piece, writer: Writer) -> int:
+def _answer(verb: Verb, args: argparse.Namespace, model: Model, piece: Piece, writer: Writer | Discoveries) -> int:
     if "mask" in args:
         args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
         args.hidden = args.masks.next(len(piece))

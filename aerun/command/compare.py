@@ -49,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aerun compare",
         description="One row for each choice of settings, best first: mean and standard deviation over seeds. Only settings "
-        "that differ are shown. The best two are held against each other by a paired bootstrap of their test errors.",
+        "that differ are shown. The best two are held against each other: a 95 % interval of the difference of their test "
+        "errors over seeds and test samples, corrected for having picked them out of all the settings.",
         epilog="example: aerun compare outputs/sweeps/NAME --where model=ae,vae --sort test/psnr --csv table.csv",
     )
     options(parser, "RUN|SWEEP", "the first figure")
@@ -83,7 +84,7 @@ def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top
     if top is not None and len(groups) > top:
         print(f"{top} of {len(groups)} settings shown")
     if len(groups) > 1:
-        found = difference(groups[0], groups[1])
+        found = difference(groups[0], groups[1], len(groups))
         first, second = (label(group, keys) for group in groups[:2])
         print(
             found.words(first, second) if found else f"{first} and {second} have no errors of the same test samples in common."

@@ -21,6 +21,8 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 instead of the experiment's own")
     parser.add_argument("--short", action="store_true", help="no long runs, and one seed unless --seeds says more")
+    control = "run the negative controls instead: settings with which an experiment must not hold. 0: all of them fail"
+    parser.add_argument("--control", action="store_true", help=control)
     parser.add_argument("--fresh", action="store_true", help="train again what is there already")
     parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the tables as Markdown too")
     parser.add_argument("--root", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where the runs go")
@@ -48,9 +50,15 @@ def _decide(paths: list[Path], args: argparse.Namespace) -> int:
     seeds = None if args.seeds is None else range(args.seeds)
     settings = Settings(args.root, seeds, args.short, args.fresh)
     outcomes = []
-    for experiment in [read(path) for path in paths]:
+    experiments = [read(path) for path in paths]
+    if args.control:
+        experiments = [e.controlled() for e in experiments if e.control is not None or not args.all]
+    for experiment in experiments:
         outcomes.append(decide(experiment, settings, lambda words: print(words, flush=True)))
         table.show(outcomes[-1])
+        if args.control:
+            word = "fails, as it must" if outcomes[-1].fails_as_it_must else "DOES NOT FAIL: its checks prove nothing"
+            print(f"{experiment.id}: {word}.\n", flush=True)
     if args.output is not None:
         table.write(outcomes, args.output)
-    return 0 if all(outcome.holds for outcome in outcomes) else 1
+    return 0 if all(o.fails_as_it_must if args.control else o.holds for o in outcomes) else 1

@@ -13,6 +13,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.memory import refuse_beyond
 from aerun.dataset.base import Dataset
+from aerun.dataset.sequences import windows
 from aerun.dataset.sequences.mel import filters, log_mel
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage import listing
@@ -65,6 +66,10 @@ class Audio(Dataset):
         if not -300 <= floor < 0:
             raise AerunError(f"dataset.floor={floor}: decibels below full scale, between -300 and 0, such as -80.")
         self.shares = listing.shares(val, test)
+
+    @property
+    def shared_steps(self) -> int:
+        return windows.shared_steps(self.length, self.stride)
 
     def facts(self) -> Facts:
         steps = 1 + (self.length - self.window) // self.hop

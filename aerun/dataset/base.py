@@ -39,6 +39,11 @@ class Dataset(ABC):
     contamination: float = 0.0
     selects = False
 
+    @property
+    def shared_steps(self) -> int:
+        """How many samples in a row share a part, as overlapping windows do: error bars count them as one."""
+        return 1
+
     def set_normal_classes(self, normal: Normal, contamination: float) -> None:
         """Train on the classes `normal` alone (None: all): called by `build`, before anything is read. AerunError for senseless
         settings.

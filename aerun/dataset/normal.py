@@ -59,6 +59,35 @@ def normal_rows(rows: Data, classes: Sequence[str], normal: Sequence[int] | None
     return normal_only(rows, facts, normal, contamination)
 
 
+def decided_rows(rows: Data, option: str) -> Data:
+    """Return the splits without rows whose class is -1: what a missing value leaves undecided is neither normal nor an anomaly.
+
+    Say how many are left out. Raises AerunError where a split is then empty.
+    """
+    if rows.train.y is None or rows.val.y is None or rows.test.y is None:
+        return rows
+    kept = {part: (split.y >= 0).nonzero().flatten() for part, split in _parts(rows).items() if split.y is not None}
+    gone = {part: len(split) - len(kept[part]) for part, split in _parts(rows).items()}
+    if not any(gone.values()):
+        return rows
+    counts = ", ".join(f"{n} of {part}" for part, n in gone.items() if n)
+    log.warning(
+        "dataset=%s: a missing value leaves undecided whether %d rows are normal (%s): they are left out.",
+        option, sum(gone.values()), counts,
+    )  # fmt: skip
+    for part, index in kept.items():
+        if not len(index):
+            raise AerunError(
+                f"dataset.normal: no row of the {part} split is decided: all lack a value that the query asks for."
+            )
+    train, val, test = (split.take(kept[part]) for part, split in _parts(rows).items())
+    return Data(train, val, test)
+
+
+def _parts(rows: Data) -> dict[str, Split]:
+    return {"training": rows.train, "validation": rows.val, "test": rows.test}
+
+
 def _rows(y: Tensor, normal: Sequence[int]) -> Tensor:
     return torch.isin(y, torch.tensor(list(normal))).nonzero().flatten()
 

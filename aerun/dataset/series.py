@@ -10,6 +10,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
+from aerun.dataset.sequences import windows
 from aerun.dataset.sequences.recorded import Recorded, together
 from aerun.dataset.sequences.sampling import Sampling, SeriesFacts
 from aerun.dataset.sequences.series_files import Layout, columns_named
@@ -100,6 +101,10 @@ class Series(Dataset):
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.known.classes
+
+    @property
+    def shared_steps(self) -> int:
+        return windows.shared_steps(self.sampling.window, self.sampling.stride)
 
     def facts(self) -> Facts:
         shape, known = tuple(self.known.data.train.x.shape[1:]), self.known

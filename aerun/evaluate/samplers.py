@@ -8,7 +8,7 @@ from torch import Tensor
 
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import WIDEST, moments
-from aerun.trained import Trained
+from aerun.trained import Trained, sampled_codes
 
 _ROWS, _COMPONENTS, _FULL = (
     20_000,
@@ -24,9 +24,10 @@ def samplers(trained: Trained) -> dict[str, Sampler]:
     """Name -> n codes (n, d, *grid) to be decoded.
 
     prior: N(0, I), or whatever the bottleneck says; of a discrete code (vq) every one as likely. Not where there is none.
-    gaussian: mean and covariance of training codes (at most 20,000). mixture: ten Gaussians fitted to them, with correlations
-    up to 64 numbers. Drawn codes are kept within each number's range in training, and become codes of the kind the bottleneck
-    makes: entries of the codebook, whole numbers. Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
+    gaussian: mean and covariance of training codes (at most 20,000; where codes are random, a draw from the posterior of each
+    sample, never its mean). mixture: ten Gaussians fitted to them, with correlations up to 64 numbers. Drawn codes are kept
+    within each number's range in training, and become codes of the kind the bottleneck makes: entries of the codebook, whole
+    numbers. Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
     """
     model = trained.autoencoder
     codes = _codes(trained)
@@ -55,8 +56,7 @@ def gaussian(x: Tensor, shaped: Callable[[Tensor], Tensor]) -> Sampler:
 
 
 def _codes(trained: Trained) -> Tensor:
-    split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
-    return torch.cat([trained.autoencoder.encode(x) for x in trained.batches(split)])
+    return sampled_codes(trained, subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400)))
 
 
 def _mixture(flat: Tensor, seed: int, shaped: Callable[[Tensor], Tensor]) -> Sampler:

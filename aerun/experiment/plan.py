@@ -1,7 +1,7 @@
 """Experiments as they are written in configs/experiment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,18 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Control:
+    """Settings with which an experiment must not hold: a check that passes there too proves nothing.
+
+    why: what they take away. runs: overrides that some of its runs get in place of their own; each of these runs must fail a
+    check.
+    """
+
+    why: str
+    runs: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Experiment:
     """Runs and what must hold of them. budget: seconds on one CPU thread, without the long runs."""
 
@@ -68,6 +80,27 @@ class Experiment:
     seeds: tuple[int, ...]
     runs: dict[str, Run]
     checks: list[Check]
+    control: Control | None = None
+
+    def controlled(self) -> "Experiment":
+        """Return the negative control: the checks with bounds on runs that it changes, and the runs that these need. AerunError
+        where the experiment has none.
+        """
+        if self.control is None:
+            raise AerunError(f"{self.id}: has no negative control (a table `control` in its file).")
+        changed = {name: self._changed(name) for name in self.control.runs}
+        bounded = [c for c in self.checks if c.runs & set(changed) and (c.at_least is not None or c.at_most is not None)]
+        needed = set.union(set(changed), *(c.runs for c in bounded))
+        runs = {name: changed.get(name, run) for name, run in self.runs.items() if name in needed}
+        must = f"It must fail: {self.control.why}"
+        return replace(self, id=f"{self.id}-CONTROL", must=must, runs=runs, checks=bounded)
+
+    def _changed(self, name: str) -> Run:
+        assert self.control is not None
+        more = self.control.runs[name]
+        keys = {o.partition("=")[0] for o in more}
+        run = self.runs[name]
+        return replace(run, overrides=(*(o for o in run.overrides if o.partition("=")[0] not in keys), *more))
 
 
 def read(path: Path) -> Experiment:
@@ -83,7 +116,10 @@ def read(path: Path) -> Experiment:
         seeds=tuple(node["seeds"]),
         runs={name: _run(name, run, common) for name, run in node["runs"].items()},
         checks=[_check(path.stem, check) for check in node["checks"]],
+        control=_control(path.stem, node["control"]) if "control" in node else None,
     )
+    for run in sorted(set(found.control.runs if found.control else ()) - set(found.runs)):
+        raise AerunError(f"{path.stem}: control: no run {run}{nearest(run, found.runs)}.")
     for check in found.checks:
         for run in sorted(check.runs - set(found.runs)):
             raise AerunError(f"{path.stem}: {check.formula}: no run {run}{nearest(run, found.runs)}.")
@@ -99,7 +135,7 @@ def _node(path: Path) -> dict[str, Any]:
         raise AerunError(f"{path}: cannot be read: {str(e).splitlines()[0]}") from e
     if not isinstance(node, dict):
         raise AerunError(f"{path}: not an experiment: a table of {', '.join(_KEYS)}.")
-    reject_unknown_keys(path.stem, node, (*_KEYS, "source", "common"))
+    reject_unknown_keys(path.stem, node, (*_KEYS, "source", "common", "control"))
     for key in _KEYS:
         if key not in node:
             raise AerunError(f"{path}: {key} is missing.")
@@ -112,6 +148,13 @@ def _run(name: str, node: Mapping[str, Any], common: tuple[str, ...]) -> Run:
     overrides, measures = (*common, *node.get("overrides", ())), tuple(node.get("measures", ()))
     weights = one_of(f"runs.{name}.weights", node.get("weights", "best"), ("best", "last"))
     return Run(name, overrides, measures, bool(node.get("long", False)), seeds, weights)
+
+
+def _control(experiment: str, node: Mapping[str, Any]) -> Control:
+    reject_unknown_keys(f"{experiment}.control", node, ("why", "runs"))
+    if not node.get("why") or not node.get("runs"):
+        raise AerunError(f"{experiment}: control: needs `why` and `runs`: what is taken away, and the overrides that do it.")
+    return Control(" ".join(node["why"].split()), {name: tuple(more) for name, more in node["runs"].items()})
 
 
 def _check(experiment: str, node: Mapping[str, Any]) -> Check:

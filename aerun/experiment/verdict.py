@@ -40,6 +40,13 @@ class Outcome:
         """No check fails and no run failed; what was left out says so itself."""
         return not self.failed and all(v.holds is not False for v in self.verdicts)
 
+    @property
+    def fails_as_it_must(self) -> bool:
+        """Of a negative control: does every run that it changes fail a check, and no run for another reason?"""
+        changed = self.experiment.control.runs if self.experiment.control else {}
+        fallen = {run for v in self.verdicts if v.holds is False for run in v.check.runs}
+        return not self.failed and set(changed) <= fallen | set(self.left_out)
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -1,5 +1,6 @@
 """Codes: given by hand, drawn, and between others."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from aerun.evaluate.samplers import samplers
 from aerun.inference.runner import Runner
 from aerun.pictures.interpolations import circle, straight
 from aerun.trained import Trained
+
+log = logging.getLogger("aerun")
 
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
@@ -49,7 +52,11 @@ def _prior(runner: Runner, n: int) -> Tensor:
 
 
 def _gaussian(runner: Runner, n: int) -> Tensor:
-    about = runner.training_codes
+    about = runner.training_codes.drawn or runner.training_codes
+    if about is runner.training_codes and "posterior" in runner.autoencoder.bottleneck.offers:
+        log.warning(
+            "sampler=gaussian: an older aerun kept the moments of posterior means alone; codes vary less than they should."
+        )
     if about.covariance is None:
         raise AerunError("sampler=gaussian: the covariance of so large a code is not kept; sampler=mixture reads the data.")
     mean, covariance, low, high = (

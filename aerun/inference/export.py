@@ -22,6 +22,7 @@ from aerun.core.files import replace
 from aerun.core.version import __version__
 from aerun.inference.exported import OUTPUTS, Exported, example
 from aerun.inference.model import Model
+from aerun.metrics.conformal import alarm_limit, shortage
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".safetensors": "safetensors"}
 _SAME = 1e-5  # largest difference of an output over its largest value
@@ -64,6 +65,8 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
         about = {"largest relative difference": differences, "batches": _SIZES, "aerun": __version__}
         replace(output.with_name(f"{output.name}.json"), json.dumps(about, indent=1) + "\n")
         lines.append(f"checked on batches of {', '.join(map(str, _SIZES))}: largest relative difference {worst:.2g}")
+    if kind != "safetensors" and (short := shortage(len(model.validation_scores), alpha)):
+        lines.append(short)
     return lines
 
 
@@ -157,9 +160,10 @@ def _compared(model: Model, limit: float, run: Run) -> dict[str, float]:
     for n in _SIZES:
         x = example(model, n, n)
         ours, theirs = _answers(model, limit, x), run(x)
-        near = np.abs(ours[2] - limit) <= _SAME * abs(limit)
+        finite = np.isfinite(limit)
+        near = np.abs(ours[2] - limit) <= _SAME * abs(limit) if finite else np.zeros(n, dtype=bool)
         for name, a, b in zip(OUTPUTS, ours, theirs, strict=True):
-            worst[name] = max(worst[name], _difference(a, b, near, limit if name == "score" else 1e-12))
+            worst[name] = max(worst[name], _difference(a, b, near, limit if name == "score" and finite else 1e-12))
     return worst
 
 
@@ -168,7 +172,7 @@ def _answers(model: Model, limit: float, x: Tensor) -> list[NDArray[Any]]:
     score, own, valid = model.scores_of(x), model.rebuilt(x), model.facts.valid(x)
     if valid is not None and not model.facts.tokens:
         own = own.masked_fill(~valid[..., None], torch.nan)
-    return [model.codes_of(x).numpy(), own.numpy(), score.numpy(), (score > limit).numpy()]
+    return [model.codes_of(x).numpy(), own.numpy(), score.numpy(), (score > alarm_limit(limit)).numpy()]
 
 
 def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_], least: float) -> float:

@@ -8,6 +8,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from aerun.core.facts import valid_weight
 from aerun.inference.model import Model
+from aerun.metrics.conformal import alarm_limit
 from aerun.metrics.squared_error import mean, of_elements
 
 OUTPUTS = ("code", "reconstruction", "score", "anomaly")
@@ -15,7 +16,7 @@ OUTPUTS = ("code", "reconstruction", "score", "anomaly")
 
 class Exported(nn.Module):
     """Stored samples (n, *stored) in the data's own units -> code (n, d, *grid), reconstruction (n, *stored) in the same
-    units, score (n,) and anomaly (n,), true where the score is above `threshold`.
+    units, score (n,) and anomaly (n,), true where the score is above `threshold` by more than a millionth of it.
 
     Sequences of varying length are NaN behind their ends, and so is their reconstruction; text is numbers of symbols, -1 behind
     the end. Everything that stands between is inside: units, preparation, threshold. The model is changed: give a copy.
@@ -27,7 +28,7 @@ class Exported(nn.Module):
         super().__init__()
         self.autoencoder, self.form = model.autoencoder, model.form
         _fix(self.autoencoder)
-        self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
+        self.register_buffer("threshold", torch.tensor(alarm_limit(threshold), dtype=torch.float32))
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         facts = self.autoencoder.facts

@@ -19,6 +19,7 @@ from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
 from aerun.inference.support import unsupported_reason
+from aerun.metrics import conformal
 from aerun.runs import reference
 
 Samples = Any
@@ -158,12 +159,9 @@ class Model(Runner):
 
         return _as(way, self.over_samples(each, stored))
 
-    def threshold(self, alpha: float = 0.05) -> float:
-        """The score that a share `alpha` of the run's validation samples exceeds."""
-        if not 0 <= alpha <= 1:
-            raise AerunError(f"alpha={alpha}: the share of ordinary samples that may pass for anomalies, between 0 and 1.")
-        quantiles = self.validation_scores
-        return float(np.interp(1 - alpha, np.linspace(0, 1, len(quantiles)), quantiles))
+    def p_values(self, x: Samples) -> NDArray[np.float64]:
+        """Return the conformal p-value of each sample, (n,): how likely a normal sample is to score as high, or higher."""
+        return conformal.p_values(self.validation_scores, np.asarray(self.score(x), dtype=np.float64))
 
     def retrieve(self, index: Samples, queries: Samples, k: int = 10, metric: str = "euclidean") -> tuple[Any, Any]:
         """The k samples of `index` whose codes are nearest to that of each query: places (q, k) and distances (q, k).

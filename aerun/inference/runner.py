@@ -14,9 +14,11 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
 from aerun.inference.samples import SampleConverter
+from aerun.metrics import conformal
 from aerun.metrics.squared_error import mean
 from aerun.runs import reference
 from aerun.runs.folder import Folder
+from aerun.trained import in_64_bits
 
 
 class Runner:
@@ -63,9 +65,23 @@ class Runner:
         return reference.codes(self.folder.path, self.autoencoder)
 
     @cached_property
+    def calibration(self) -> reference.Calibration:
+        """Scores of its validation samples, read once. AerunError where they were not written down."""
+        return reference.calibration(self.folder.path)
+
+    @property
     def validation_scores(self) -> NDArray[np.float64]:
-        """1,001 quantiles of the scores of its validation samples, read once. AerunError where they were not written down."""
-        return reference.scores(self.folder.path)[0]
+        """The scores of its validation samples (of more than 100,000 a random part), ascending."""
+        return self.calibration.scores
+
+    def threshold(self, alpha: float = 0.05) -> float:
+        """Return the conformal threshold: the score of a new normal sample is above it with a probability of at most `alpha`.
+
+        Infinite where the run's validation samples are too few: n of them need alpha (n + 1) >= 1. See `metrics.conformal`.
+        """
+        if not 0 <= alpha <= 1:
+            raise AerunError(f"alpha={alpha}: the share of ordinary samples that may pass for anomalies, between 0 and 1.")
+        return conformal.threshold(self.validation_scores, alpha)
 
     # -- answers for stored samples ----------------------------------------------------------------------------------
 
@@ -83,8 +99,13 @@ class Runner:
         return self.over_samples(lambda u, v: self.form.own(self.autoencoder(u, valid=v), v), stored)
 
     def scores_of(self, stored: Tensor) -> Tensor:
-        """Return their anomaly scores (n,)."""
-        return self.over_samples(lambda u, v: mean(reference.errors(self.autoencoder, u, v), v), stored)
+        """Return their anomaly scores (n,); computed in 64 bits, see `in_64_bits`."""
+        model, like = self._exact, next(self._exact.arch.parameters()).dtype
+        return self.over_samples(lambda u, v: mean(reference.errors(model, u.to(like), v), v), stored)
+
+    @cached_property
+    def _exact(self) -> Autoencoder:
+        return in_64_bits(self.autoencoder)
 
     def decoded(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the samples (n, *stored) in own units of codes (n, d, *grid); valid (n, T): their real steps."""

@@ -19,9 +19,9 @@ def _samples(x: Any) -> Answer:
 
 
 def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
-    score = model.score(x)
-    limit = args.threshold if args.threshold is not None else model.threshold(args.alpha)
-    found = {"score": score, "threshold": score * 0 + limit, "anomaly": score > limit}
+    from aerun.inference.verdicts import judged  # numpy, which the help page of the verbs does without
+
+    found = judged(model, model.score(x), args)
     if not args.map:
         return found
     errors, form = model.errors(x), model.form
@@ -154,16 +154,25 @@ VERBS: dict[str, Verb] = {
     ),
     "score": Verb(
         "how unusual samples are, and which are anomalies",
-        "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. The "
-        "threshold is the score "
-        "that a share ALPHA of the run's validation samples exceeds.",
+        "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. A new normal sample "
+        "is above the threshold with a probability of at most ALPHA: of the run's n validation scores it is the one of rank "
+        "ceil((n + 1)(1 - ALPHA)); fewer than 1/ALPHA - 1 of them raise no alarm.",
         "samples.npy --output scores.csv",
         "samples",
         "rows",
         _scored,
         (
-            ("--alpha", {"type": float, "default": 0.05, "metavar": "A", "help": "share of false alarms (default: 0.05)"}),
+            ("--alpha", {"type": float, "metavar": "A", "help": "largest false-alarm rate (default: 0.05)"}),
             ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
+            (
+                "--fdr",
+                {
+                    "type": float,
+                    "metavar": "Q",
+                    "help": "verdicts over all samples of this call together, of which at most a share Q are false on average "
+                    "(Benjamini-Hochberg); with a column p of conformal p-values",
+                },
+            ),
             (
                 "--map",
                 {

@@ -1,29 +1,24 @@
 """How well a score tells anomalies from what is normal; a higher score is more anomalous."""
 
-import math
-
 import torch
 from torch import Tensor
+
+from aerun.metrics.conformal import alarm_limit, threshold
 
 METRICS = {"auroc": "max", "auprc": "max", "fpr95": "min", "false_alarm": "min", "detected": "max", "ratio": "max"}
 
 
-def threshold(normal: Tensor, alpha: float) -> float:
-    """The smallest of the scores of normal validation samples that at most a share `alpha` of them exceeds."""
-    ordered = normal.double().sort().values
-    return float(ordered[max(0, math.ceil((1 - alpha) * len(ordered)) - 1)])
-
-
 def scores(score: Tensor, truth: Tensor, normal: Tensor, alpha: float) -> dict[str, float]:
-    """auroc; auprc: average precision, to be held against the prevalence; fpr95: the smallest false positive rate at which at
-    least 95 % of the anomalies are found; false_alarm, detected: shares of normal and anomalous test samples above the
-    threshold that a share `alpha` of the normal validation samples exceeds. score (n,), truth (n,) True for anomalies.
+    """Return auroc; auprc: average precision, to be held against the prevalence; fpr95: the smallest false positive rate at
+    which at least 95 % of the anomalies are found; false_alarm, detected: shares of normal and anomalous test samples above
+    the conformal threshold of the scores `normal` of normal validation samples at `alpha`. score (n,), truth (n,) True for
+    anomalies.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
     y, s = truth.cpu().numpy(), score.double().cpu().numpy()
     fpr, tpr, _ = roc_curve(y, s, drop_intermediate=False)
-    above = score.double().cpu() > threshold(normal.cpu(), alpha)
+    above = score.double().cpu() > alarm_limit(threshold(normal.double().cpu().numpy(), alpha))
     odd = truth.cpu()
     return {
         "auroc": float(roc_auc_score(y, s)),
@@ -35,5 +30,5 @@ def scores(score: Tensor, truth: Tensor, normal: Tensor, alpha: float) -> dict[s
 
 
 def ratio(score: Tensor, truth: Tensor) -> float:
-    """Mean score of anomalies over that of normal samples; for scores that are errors."""
+    """Return the mean score of anomalies over that of normal samples; for scores that are errors."""
     return float(score[truth].double().mean() / score[~truth].double().mean().clamp_min(torch.finfo(torch.float64).tiny))

@@ -11,7 +11,8 @@ _TREES, _LEAST = 20, 5  # of each forest; samples in a leaf
 
 def gap(codes: Tensor, factors: Tensor) -> float:
     """MIG = mean_f (I(f; z_1) - I(f; z_2)) / H(f), z_1 and z_2 the two units that say most of f; units, and factors with more
-    than 20 values, in 20 bins of equal width. Chen et al. 2018, https://arxiv.org/abs/1802.04942.
+    than 20 values, in 20 bins of equally many different values, so that no single outlier moves them. Chen et al. 2018,
+    https://arxiv.org/abs/1802.04942.
     """
     units = [_bins(z) for z in codes.double().t()]
     found = []
@@ -112,8 +113,11 @@ def _standardized(v: Tensor) -> Tensor:
 
 
 def _bins(z: Tensor) -> Tensor:
-    span = (z.max() - z.min()).clamp_min(1e-12)
-    return ((z - z.min()) / span * _BINS).long().clamp(max=_BINS - 1)
+    """Return the number of each value's bin, 0 to 19. Bins of equal width would all but one be empty where a single value is
+    far off; bins of equally many samples would hide a unit that is 0 nearly always.
+    """
+    inner = torch.linspace(0, 1, _BINS + 1, dtype=z.dtype)[1:-1]
+    return torch.searchsorted(torch.quantile(z.unique(), inner), z.contiguous(), right=True)
 
 
 def _information(a: Tensor, b: Tensor) -> Tensor:

@@ -23,6 +23,18 @@ def nearest(x: Tensor, base: Tensor, k: int) -> Tensor:
     return torch.cat([d.topk(k, largest=False).indices for d in distances(x, base, rows)])
 
 
+def neighbour_distance(x: Tensor, base: Tensor, k: int) -> Tensor:
+    """Return the Euclidean distance of each sample of x (n, D) to its k-th nearest of base (m, D), (n,); of fewer than k the
+    last.
+
+    Candidates are found fast and then measured exactly, so that a copy of a base sample is at a distance of 0.
+    """
+    near = nearest(x, base, min(len(base), 2 * k))
+    rows = max(1, _WORK // max(1, near.shape[1] * x.shape[1]))
+    exact = [(base[j] - part[:, None]).square().sum(2) for part, j in zip(x.split(rows), near.split(rows), strict=True)]
+    return torch.cat(exact).sort(1).values[:, min(k, near.shape[1]) - 1].sqrt()
+
+
 def trustworthiness(x: Tensor, z: Tensor, k: int) -> float:
     """T = 1 - 2 / (n k (2 n - 3 k - 1)) sum_i sum_{j in U_i} (r_ij - k): U_i are those of the k nearest of i in z (n, d) that
     are not among its k nearest in x (n, D), r_ij their rank there. 1: no neighbour in z is a stranger in x; about 1/2: chance.

@@ -1,6 +1,7 @@
 """How a reconstruction is judged."""
 
 from abc import abstractmethod
+from typing import Any
 
 from torch import Tensor
 
@@ -21,6 +22,13 @@ class Loss(Part):
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Smallest value this loss can have on x, (B,): what no model can go below."""
         return x.new_zeros(x.shape[0])
+
+    def of_pass(self, *_: Any, **names: Any) -> "Loss":
+        """Return the loss by which further codes of a pass are judged; its parameters are names of the vocabulary.
+
+        What the loss takes from the batch, such as a learned variance, is that of the pass, and is not learned from again.
+        """
+        return self
 
     def per_lambda(self, size: int) -> float:
         """Effective lambda over lambda: the number of elements where the loss is averaged over them, else 1."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.dataset.normal import anomalies
+from aerun.metrics.conformal import alarm_limit, needed, threshold
 from aerun.pictures.canvas.rows import errors
 from aerun.pictures.canvas.style import BLUE, GREY, ORANGE, RED, Pixels, bins, chart, log, pixels
 from aerun.trained import Trained
@@ -28,7 +29,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 def draw(trained: Trained, folder: Path) -> Pixels:
     """Squared errors of clean samples, whole splits. Where `dataset.normal` says what is normal, with ROC and PR of the test
-    split and the threshold that 5 % of the (normal) validation samples are above.
+    split and the conformal threshold that a new normal sample is above with a probability of at most 5 %.
     """
     data, normal = trained.data, trained.dataset.normal_classes
     found = {"validation": errors(trained, data.val).numpy(), "test": errors(trained, data.test).numpy()}
@@ -56,14 +57,19 @@ def _plain(found: dict[str, Values]) -> Pixels:
 def _detection(val: Values, test: Values, pca: Values, truth: NDArray[np.bool_]) -> Pixels:
     from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-    line = float(np.quantile(val, 1 - _ALARMS))
+    line = alarm_limit(threshold(val, _ALARMS))
     with chart(1, 3, width=4.1, height=3.6) as (figure, (ax, roc, pr)):
         edges = _edges(np.concatenate([val, test]))
         _outline(ax, test[~truth], edges, f"normal, {int((~truth).sum()):,}", BLUE)
         _outline(ax, test[truth], edges, f"anomalous, {int(truth.sum()):,}", RED, "--")
-        ax.axvline(line, color="black", linestyle=":", label=f"threshold {line:.3g}")
         alarms, hits = (test[~truth] > line).mean(), (test[truth] > line).mean()
-        ax.set_title(f"test errors; threshold at 5 % of validation:\n{alarms:.1%} false alarms, {hits:.1%} found")
+        if np.isfinite(line):
+            ax.axvline(line, color="black", linestyle=":", label=f"threshold {line:.3g}")
+            ax.set_title(f"test errors; conformal threshold at 5 %:\n{alarms:.1%} false alarms, {hits:.1%} found")
+        else:
+            ax.set_title(
+                f"test errors; a threshold at 5 % needs\n{needed(_ALARMS)} validation samples, and there are {len(val)}"
+            )
         ax.set(xlabel="squared error of a sample, log scale", ylabel="share of samples")
         log(ax, "x")
         ax.set_ylim(top=1.4 * ax.get_ylim()[1])

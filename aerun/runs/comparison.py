@@ -1,68 +1,164 @@
-"""How sure is a difference? Two settings, their errors on the same test samples, drawn again and again."""
+"""How sure is a difference? Settings are held against each other by their test errors; seeds are the unit."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aerun.runs.groups import Group
+from aerun.dataset.sequences.windows import shared_steps
+from aerun.runs.groups import Group, Run
 from aerun.runs.plain import array
 
-_DRAWS, _CHUNK = 2000, 50
+Values = NDArray[np.float64]
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Error of the first less that of the second, as a share of the second's; low, high: its 95 % interval."""
+    """Error of the first less that of the second, as a share of the second's; low, high: its interval, at 95 % for all the
+    pairs that were looked at together.
+
+    seeds: of each; 1: they did not vary, and the interval is over test samples. paired: the same seeds on both sides. settings:
+    how many were ranked, of which these are two.
+    """
 
     share: float
     low: float
     high: float
     samples: int
     seeds: int
+    paired: bool = True
+    settings: int = 2
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of settings of which any might have been the one that is spoken of."""
+        return self.settings * (self.settings - 1) // 2
+
+    @property
+    def known(self) -> bool:
+        """Does the interval leave out zero?"""
+        return not self.low <= 0 <= self.high
 
     def words(self, first: str, second: str) -> str:
-        """In a sentence or two."""
-        word = "lower" if self.share < 0 else "higher"
-        low, high = sorted((abs(self.low), abs(self.high)))
-        over = f"paired over {self.samples:,} test samples and {self.seeds} seed{'s' * (self.seeds > 1)}"
-        alone = "" if self.seeds > 1 else " One seed: the chance of training itself is not in the interval."
-        if self.low <= 0 <= self.high:
+        """Return it in a sentence or two."""
+        if not math.isfinite(self.low) or not math.isfinite(self.high):
+            return f"{first} against {second}: cannot tell: one seed and one test sample have no interval."
+        if not self.known:
             span = f"{100 * self.low:+.1f} % to {100 * self.high:+.1f} %"
-            return f"{first} and {second} cannot be told apart: test squared errors differ by {span} (95 %, {over}).{alone}"
-        span = f"{100 * low:.1f} to {100 * high:.1f} %, 95 %"
-        return f"{first}: test squared error {100 * abs(self.share):.1f} % {word} than {second} ({span}, {over}).{alone}"
+            return f"{first} against {second}: cannot tell: test squared errors differ by {span} ({self._basis})."
+        low, high = sorted((abs(self.low), abs(self.high)))
+        word = "lower" if self.share < 0 else "higher"
+        size = f"{100 * abs(self.share):.1f} % {word} than {second}"
+        return f"{first}: test squared error {size} ({100 * low:.1f} to {100 * high:.1f} %, {self._basis})."
+
+    @property
+    def _basis(self) -> str:
+        """What the interval is of."""
+        corrected = f", corrected for {self.pairs:,} pairs of {self.settings} settings (Bonferroni)" if self.pairs > 1 else ""
+        if self.seeds == 1:
+            return f"95 % over {self.samples:,} test samples{corrected}; seeds did not vary: one seed"
+        seeds = f"{self.seeds} {'paired ' if self.paired else ''}seeds"
+        return f"95 % over {seeds} and {self.samples:,} test samples{corrected}"
 
 
-def difference(first: Group, second: Group) -> Difference | None:
-    """From test_errors.npy of runs with the same seeds, samples and seeds resampled together (Efron & Tibshirani 1993, ch. 8).
+def difference(first: Group, second: Group, settings: int = 2) -> Difference | None:
+    """Return how the test errors of two groups differ, from their runs' test_errors.npy; see `interval`.
 
-    share = mean_si (a_si - b_si) / mean_si b_si, a and b (seeds, samples). None where there are no errors of the same samples.
+    Where two or more seeds are in both groups, these are paired; else all seeds are used where each group has two or more; else
+    one seed of each, and the interval is over test samples alone. settings: how many were ranked, so that the best of many is
+    not found better by chance. None where there are no errors of the same samples.
     """
     pairs = [(a, b) for a in first.runs for b in second.runs if a.seed == b.seed]
-    if not pairs or any(_data(a.config) != _data(b.config) for a, b in pairs):
+    paired = len(pairs) > 1 or len(first.runs) == 1 or len(second.runs) == 1
+    if paired:
+        pairs = pairs or [(first.runs[0], second.runs[0])]
+        sides = [[pair[i] for pair in pairs] for i in (0, 1)]
+    else:
+        sides = [list(first.runs), list(second.runs)]
+    if not _same_data(sides, paired):
         return None
+    a, b = (_errors([run.path for run in side]) for side in sides)
+    if a is None or b is None or a.shape[1] != b.shape[1] or b.mean() <= 0:
+        return None
+    overlap = _overlap(first.runs[0].config)
+    low, high = interval(a, b, 1 - (1 - LEVEL) / max(1, settings * (settings - 1) // 2), paired, overlap)
+    scale, share = b.mean(), (a.mean() - b.mean()) / b.mean()
+    seeds = min(len(a), len(b))
+    units = -(-a.shape[1] // overlap)
+    return Difference(float(share), float(low / scale), float(high / scale), units, seeds, paired, settings)
+
+
+def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: int = 1) -> tuple[Values, Values]:
+    """Return the ends of the interval of the mean error of a (..., S, n) less that of b (..., S', n), n the same test samples.
+
+    d +- t SE, SE^2 = A + B: A = s^2 / S, s^2 the variance over seeds of their mean differences (paired; else the sum of both
+    sides' variances over their numbers of seeds); B = v / n, v the variance over test samples of their mean differences, so
+    that neither other seeds nor other samples would turn the sign. t is the quantile of Student's distribution with S - 1
+    degrees of freedom, of the smaller side; of one seed A = 0 and n - 1 degrees. With the smallest of their degrees of
+    freedom the interval of a sum of variances is never too narrow (Hajek 1962, Inequalities for the generalized Student's
+    distribution). overlap: so many test samples in a row share steps; their means count as one sample, and what neighbouring
+    means share is added to v. Infinite for one seed and one sample.
+    """
+    from scipy.stats import t as student
+
+    a, b = _blocks(a, overlap), _blocks(b, overlap)
+    seeds, n = min(a.shape[-2], b.shape[-2]), a.shape[-1]
+    middle = a.mean((-2, -1)) - b.mean((-2, -1))
+    square = _variance(a.mean(-2) - b.mean(-2), overlap) / n if n > 1 else np.zeros_like(middle)
+    if seeds > 1:
+        x, y = a.mean(-1), b.mean(-1)
+        each = (x - y).var(-1, ddof=1) / seeds if paired else x.var(-1, ddof=1) / x.shape[-1] + y.var(-1, ddof=1) / y.shape[-1]
+        square = square + each
+    freedom = seeds - 1 if seeds > 1 else n - 1
+    if freedom < 1:
+        return np.full_like(middle, -np.inf), np.full_like(middle, np.inf)
+    reach = student.ppf((1 + level) / 2, freedom) * np.sqrt(square)
+    return middle - reach, middle + reach
+
+
+def _variance(d: Values, overlap: int) -> Values:
+    """Variance of d (..., n); of blocks of windows that overlap with twice the covariance of neighbours, which share steps
+    too.
+    """
+    found: Values = d.var(-1, ddof=1)
+    if overlap < 2:
+        return found
+    away = d - d.mean(-1, keepdims=True)
+    beside: Values = (away[..., 1:] * away[..., :-1]).sum(-1) / (d.shape[-1] - 1)
+    return found + 2 * beside.clip(0)
+
+
+def _blocks(errors: Values, overlap: int) -> Values:
+    """Means of `overlap` samples in a row, the last of fewer left out where there are others."""
+    whole = errors.shape[-1] // overlap
+    if overlap < 2 or not whole:
+        return errors
+    return errors[..., : whole * overlap].reshape(*errors.shape[:-1], whole, overlap).mean(-1)
+
+
+def _errors(paths: Sequence[Path]) -> Values | None:
+    """Test errors (S, n); None where some are missing, or not of equally many samples."""
     try:
-        a, b = (np.stack([array(p[i].path, "test_errors.npy") for p in pairs]) for i in (0, 1))
+        found = np.stack([array(path, "test_errors.npy") for path in paths]).astype(np.float64)
     except (FileNotFoundError, ValueError):
         return None
-    if a.ndim != 2 or a.shape != b.shape or not np.isfinite(a).all() or not np.isfinite(b).all() or b.mean() <= 0:
-        return None
-    shares = _resampled(a.astype(np.float64), b.astype(np.float64))
-    low, high = np.quantile(shares, (0.025, 0.975))
-    return Difference(float((a.mean() - b.mean()) / b.mean()), float(low), float(high), a.shape[1], len(a))
+    return found if found.ndim == 2 and np.isfinite(found).all() else None
 
 
-def _resampled(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    g = np.random.default_rng(0)
-    seeds, n = a.shape
-    found = []
-    for _ in range(_DRAWS // _CHUNK):
-        weight = g.multinomial(n, np.full(n, 1 / n), _CHUNK) / n  # (draws, samples)
-        drawn = g.integers(seeds, size=(_CHUNK, seeds))
-        means = [np.take_along_axis(weight @ e.T, drawn, 1).mean(1) for e in (a, b)]
-        found.append((means[0] - means[1]) / means[1])
-    return np.concatenate(found)
+def _overlap(config: object) -> int:
+    assert isinstance(config, dict)
+    return shared_steps(config.get("dataset.length", config.get("dataset.window")), config.get("dataset.stride"))
+
+
+def _same_data(sides: Sequence[Sequence[Run]], paired: bool) -> bool:
+    """Are the two runs of each pair, or all runs where they are not paired, of the same data?"""
+    if paired:
+        return all(_data(x.config) == _data(y.config) for x, y in zip(*sides, strict=True))
+    return len({repr(sorted(_data(run.config).items())) for side in sides for run in side}) == 1
 
 
 def _data(config: object) -> dict[str, object]:

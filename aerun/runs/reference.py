@@ -3,8 +3,9 @@ without data.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import moments
 from aerun.metrics.squared_error import mean, of_elements
 from aerun.runs import files, plain
-from aerun.trained import Trained
+from aerun.trained import Trained, in_64_bits, sampled_codes
 
-_QUANTILES = 1001
+_MOST_SCORES = 100_000  # that are kept
 _ROWS, _WIDEST = 20_000, 1024  # codes; numbers of a code up to which their covariance is kept
 _SHARES = (0.025, 0.16, 0.33, 0.5, 0.67, 0.84, 0.975)
 SCORES, CODES = "scores.json", "codes.npz"
@@ -36,7 +37,7 @@ def errors(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
 @dataclass(frozen=True)
 class Codes:
     """Training codes, flat: mean (E,), covariance (E, E) or nothing, smallest and largest values, and quantiles (7, d)
-    of units.
+    of units. drawn: where codes are random the same of codes drawn from their posteriors, which a sampler must be like.
     """
 
     mean: NDArray[np.float32]
@@ -44,30 +45,50 @@ class Codes:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     units: NDArray[np.float32]
+    drawn: "Codes | None" = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """scores: of normal validation samples, ascending, 64-bit. approximate: rebuilt from the 1,001 quantiles that an older
+    aerun kept, so that what is promised of thresholds and p-values holds nearly.
+    """
+
+    scores: NDArray[np.float64]
+    approximate: bool = False
 
 
 @torch.no_grad()
 def write(trained: Trained, folder: Path) -> None:
-    """scores.json: 1,001 quantiles of the validation scores. codes.npz: see `Codes`, of at most 20,000 training samples."""
-    model = trained.autoencoder
-    found = torch.cat([mean(errors(model, x, v), v).cpu() for x, v in trained.valid_batches(trained.data.val)])
-    quantiles = np.quantile(found.numpy(), np.linspace(0, 1, _QUANTILES))
-    about = {"score": "mean squared error over real elements", "samples": len(found), "quantiles": quantiles.tolist()}
-    files.replace(folder, SCORES, json.dumps(about, indent=1))
-    codes = _codes(trained)
+    """Write scores.json, the sorted validation scores, and codes.npz, see `Codes`, of at most 20,000 training samples.
+
+    Of more than 100,000 scores that many are drawn at random, always the same ones: what is promised of thresholds holds for a
+    random part as it does for the whole.
+    """
+    exact = in_64_bits(trained.autoencoder)
+    like = next(exact.arch.parameters()).dtype
+    batches = ((x.to(like), valid) for x, valid in trained.valid_batches(trained.data.val))
+    found = torch.cat([mean(errors(exact, x, v), v).cpu() for x, v in batches])
+    kept = found[torch.randperm(len(found), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
+    about = {"score": "mean squared error over real elements", "samples": len(found), "sorted": kept.tolist()}
+    files.replace(folder, SCORES, json.dumps(about))
+    split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
+    codes = torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
+    arrays = _described(codes)
+    if "posterior" in trained.autoencoder.bottleneck.offers:
+        arrays |= {f"drawn_{k}": v for k, v in _described(sampled_codes(trained, split)).items() if k != "units"}
+    with files.replaced(folder, CODES) as file:
+        np.savez(file, **{k: v.cpu().numpy().astype(np.float32) for k, v in arrays.items()})  # type: ignore[arg-type]
+
+
+def _described(codes: Tensor) -> dict[str, Tensor]:
+    """The arrays of `Codes`."""
     flat = codes.flatten(1).double().cpu()
     low, high = flat.aminmax(dim=0)
     arrays = {"mean": flat.mean(0), "low": low, "high": high, "units": _units(codes)}
     if flat.shape[1] <= _WIDEST:
         arrays["covariance"] = moments(lambda: iter([flat])).shrunk()
-    with files.replaced(folder, CODES) as file:
-        np.savez(file, **{k: v.cpu().numpy().astype(np.float32) for k, v in arrays.items()})  # type: ignore[arg-type]
-
-
-def _codes(trained: Trained) -> Tensor:
-    model = trained.autoencoder
-    split = subsample(trained.data.train, _ROWS, max(model.code_elements, 400))
-    return torch.cat([model.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
+    return arrays
 
 
 def _units(codes: Tensor) -> Tensor:
@@ -77,14 +98,18 @@ def _units(codes: Tensor) -> Tensor:
     return torch.quantile(rows, torch.tensor(_SHARES, dtype=rows.dtype, device=rows.device), dim=0)
 
 
-def scores(folder: Path) -> tuple[NDArray[np.float64], int]:
-    """Quantiles of the validation scores, from the smallest to the largest, and how many there were."""
+def calibration(folder: Path) -> Calibration:
+    """Return what is known of the validation scores. AerunError where that is missing or damaged."""
     found = _there(folder, SCORES, "No threshold is known", plain.json_table)
     try:
-        quantiles = np.asarray(found["quantiles"], dtype=np.float64)
-        if quantiles.ndim != 1 or len(quantiles) < 2 or not np.isfinite(quantiles).all() or (np.diff(quantiles) < 0).any():
-            raise ValueError("its quantiles do not rise")
-        return quantiles, int(found["samples"])
+        approximate = "sorted" not in found
+        kept = np.asarray(found["quantiles" if approximate else "sorted"], dtype=np.float64)
+        if kept.ndim != 1 or not len(kept) or not np.isfinite(kept).all() or (np.diff(kept) < 0).any():
+            raise ValueError("its scores do not rise")
+        if approximate:
+            count = min(max(1, int(found["samples"])), _MOST_SCORES)
+            kept = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(kept)), kept)
+        return Calibration(kept, approximate)
     except (KeyError, TypeError, ValueError) as e:
         raise AerunError(f"{folder / SCORES}: damaged: {e}.") from e
 
@@ -92,13 +117,20 @@ def scores(folder: Path) -> tuple[NDArray[np.float64], int]:
 def codes(folder: Path, model: Autoencoder) -> Codes:
     """What is known of the training codes. AerunError where that is missing, damaged or another model's."""
     found = _there(folder, CODES, "Nothing is known of its codes", plain.arrays)
+    known = _checked(folder, model, found, "")
+    return replace_fields(known, drawn=_checked(folder, model, found, "drawn_")) if "drawn_mean" in found else known
+
+
+def _checked(folder: Path, model: Autoencoder, found: Mapping[str, NDArray[np.float32]], prefix: str) -> Codes:
+    """The arrays whose names begin with `prefix`; `units` are those of deterministic codes."""
     elements, d = model.code_elements, model.bottleneck.latent_dim
-    shapes = {"mean": (elements,), "low": (elements,), "high": (elements,), "units": (len(_SHARES), d)}
-    shapes |= {"covariance": (elements, elements)} if "covariance" in found else {}
+    shapes = {f"{prefix}{name}": (elements,) for name in ("mean", "low", "high")} | {"units": (len(_SHARES), d)}
+    shapes |= {f"{prefix}covariance": (elements, elements)} if f"{prefix}covariance" in found else {}
     for name, shape in shapes.items():
         if name not in found or found[name].shape != shape or found[name].dtype != np.float32:
             raise AerunError(f"{folder / CODES}: damaged: {name} is not of shape {shape}.")
-    return Codes(found["mean"], found.get("covariance"), found["low"], found["high"], found["units"])
+    mean, low, high = (found[f"{prefix}{name}"] for name in ("mean", "low", "high"))
+    return Codes(mean, found.get(f"{prefix}covariance"), low, high, found["units"])
 
 
 def _there(folder: Path, name: str, lacks: str, read: Callable[[Path, str], Any]) -> Any:

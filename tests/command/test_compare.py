@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from aerun.runs.comparison import difference
+from aerun.runs.comparison import difference, interval
 from aerun.runs.figures import higher_is_better
 from aerun.runs.groups import columns, gather, grouped, natural
 from tests.shell import here
@@ -110,7 +110,7 @@ def test_what_is_paired_is_sure_where_unpaired_it_is_not(work):
     found = difference(by[("ae",)], by[("vae",)])
     assert found.share == pytest.approx(1 / 1.3 - 1, abs=0.03)
     assert found.low < found.share < found.high < 0
-    assert found.high - found.low < 0.06
+    assert found.high - found.low < 0.1
     assert (found.samples, found.seeds) == (N, 3)
     assert "lower than" in found.words("a", "b")
 
@@ -119,7 +119,85 @@ def test_the_same_errors_cannot_be_told_apart(work):
     by = groups(work, "ae-8", "vae-8")
     same = difference(by[("ae",)], by[("ae",)])
     assert same.share == same.low == same.high == 0
-    assert "cannot be told apart" in same.words("a", "b")
+    assert "cannot tell" in same.words("a", "b")
+
+
+# -- the null: settings that are equal in truth --------------------------------------------------------------------------
+
+EFFECTS = {  # deviations: of seeds, of what a setting finds hard about a sample, of what is left
+    "seeds": (1.0, 0.0, 0.1),
+    "samples": (0.0, 3.0, 1.0),
+    "both": (1.0, 5.0, 1.0),
+    "nothing else": (0.0, 0.0, 1.0),
+}
+
+
+def null(seeds, effects, paired, repeats=3000, n=40, g=None):
+    """Share of pairs of equal settings whose interval leaves out zero."""
+    g = np.random.default_rng(seeds) if g is None else g
+    spread, hard, rest = effects
+    shared = g.normal(size=(repeats, seeds, 1)) if paired else 0
+    sides = [
+        10 + shared + spread * g.normal(size=(repeats, seeds, 1)) + hard * g.normal(size=(repeats, 1, n))
+        + rest * g.normal(size=(repeats, seeds, n)) for _ in range(2)
+    ]  # fmt: skip
+    low, high = interval(*sides, 0.95, paired)
+    return float(((low > 0) | (high < 0)).mean())
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("effects", EFFECTS)
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_a_claim_is_false_as_rarely_as_it_says(seeds, effects, paired):
+    """At most 5 % of truly equal pairs, whether seeds or test samples make the chance: 3 standard deviations of 3,000 pairs."""
+    assert null(seeds, EFFECTS[effects], paired) <= 0.05 + 3 * (0.05 * 0.95 / 3000) ** 0.5
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_paired_seeds_alone_give_the_stated_rate(seeds):
+    assert null(seeds, (1.0, 0.0, 0.01), True) == pytest.approx(0.05, abs=0.013)
+
+
+def test_windows_that_overlap_count_as_one():
+    """The sum of the last 8 draws: 8 samples in a row share some."""
+    g, n = np.random.default_rng(0), 400
+    kernel = np.ones(8)
+    noise = np.stack([np.convolve(g.normal(size=n + 7), kernel, "valid") for _ in range(800)])[:, None]
+    naive, mended = (interval(noise, 0 * noise, 0.95, overlap=k) for k in (1, 8))
+    false = [float(((low > 0) | (high < 0)).mean()) for low, high in (naive, mended)]
+    assert false[0] > 0.3
+    assert false[1] < 0.05 + 3 * (0.05 * 0.95 / 800) ** 0.5
+
+
+def test_the_best_of_many_is_not_better_by_chance(tmp_path):
+    """20 equal settings with 3 seeds, ranked: the best against the second, 60 times over."""
+    g, wrong = np.random.default_rng(0), 0
+    for _ in range(60):
+        errors = 10 + g.normal(size=(20, 3, 1)) + 0.1 * g.normal(size=(20, 3, 30))
+        means = errors.mean((1, 2))
+        a, *_, b = np.argsort(means)
+        low, high = interval(errors[a], errors[b], 1 - 0.05 / 190)
+        wrong += not low <= 0 <= high
+    assert wrong <= 8
+
+
+def test_one_seed_is_said_to_be_one(work):
+    by = groups(work, "ae-8", "vae-8")
+    ae, vae = (type(g)(g.settings, g.runs[:1]) for g in (by[("ae",)], by[("vae",)]))
+    assert "seeds did not vary" in difference(ae, vae).words("a", "b")
+    assert difference(ae, by[("vae",)]).seeds == 1
+
+
+def test_other_seeds_are_not_paired_and_many_settings_are_corrected_for(work):
+    by = groups(work, "ae-8", "vae-8")
+    ae, vae = by[("ae",)], by[("vae",)]
+    paired, apart = difference(ae, vae), difference(type(ae)(ae.settings, ae.runs[:2]), type(vae)(vae.settings, vae.runs[1:]))
+    assert (paired.paired, paired.seeds) == (True, 3)
+    assert (apart.paired, apart.seeds) == (False, 2)  # one seed in common is too few to pair
+    many = difference(ae, vae, 10)
+    assert many.high - many.low > paired.high - paired.low
+    assert "corrected for 45 pairs of 10 settings" in many.words("a", "b")
+    assert "corrected" not in paired.words("a", "b")
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says(tmp_path):

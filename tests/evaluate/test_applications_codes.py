@@ -405,10 +405,23 @@ def test_gap_is_information_as_scikit_learn_counts_it():
 
     factors = five(2000)[:, :1]
     codes = torch.cat([factors + 0.7 * random(2000, 1), factors + 3 * random(2000, 1, seed=1)], 1)
-    binned = [np.digitize(z, np.linspace(z.min(), z.max(), 21)[1:-1]) for z in codes.numpy().T]
+    binned = [np.digitize(z, np.quantile(np.unique(z), np.linspace(0, 1, 21)[1:-1])) for z in codes.numpy().T]
     a, b = sorted((mutual_info_score(factors[:, 0].numpy(), z) for z in binned), reverse=True)
     entropy = mutual_info_score(factors[:, 0].numpy(), factors[:, 0].numpy())
     assert gap(codes, factors) == pytest.approx((a - b) / entropy, abs=2e-3)
+
+
+def test_one_outlier_moves_no_gap():
+    factors, codes = five(2000), five(2000) + 0.3 * random(2000, 4)
+    before = gap(codes, factors)
+    codes[0] = 1e6
+    assert before > 0.3
+    assert gap(codes, factors) == pytest.approx(before, abs=0.01)
+
+
+def test_a_unit_that_is_rarely_on_is_seen():
+    factor = (torch.arange(2000) % 50 == 0).double()[:, None]
+    assert gap(factor * (1 + random(2000, 1).abs()), factor) > 0.9
 
 
 @pytest.mark.parametrize("score", [separated, lambda z, f: dci(z, f)["dci"], lambda z, f: dci(z, f)["completeness"]])

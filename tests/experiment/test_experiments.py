@@ -14,6 +14,7 @@ from aerun.experiment import formula
 from aerun.experiment.catalog import catalog, experiment_files
 from aerun.experiment.measures import measure, names
 from aerun.experiment.plan import read
+from aerun.experiment.verdict import Outcome, Verdict
 from aerun.inference.loading import trained as load
 from tests.conftest import built
 from tests.shell import here
@@ -105,6 +106,53 @@ def test_experiment_says_what_must_hold_and_uses_all_of_its_runs(name):
     for run in experiment.runs.values():
         assert set(run.measures) <= {*names(), *applications.names()}
         assert set(run.measures) & used or not run.measures
+
+
+CONTROLLED = ("E05", "E11", "E18", "E19")
+
+
+@pytest.mark.parametrize("name", CONTROLLED)
+def test_a_control_changes_runs_that_a_bounded_check_reads(name):
+    experiment = EXPERIMENTS[name]
+    control = experiment.controlled()
+    assert len(experiment.control.why) > 20
+    changed = {k for k, run in control.runs.items() if run != experiment.runs[k]}
+    assert changed == set(experiment.control.runs)
+    for run in changed:
+        assert any(run in c.runs and (c.at_least is not None or c.at_most is not None) for c in control.checks)
+        built(*control.runs[run].overrides)
+
+
+def test_a_control_replaces_settings_and_is_judged_by_each_of_its_runs(tmp_path):
+    experiment = read(
+        Path(tiny(tmp_path, control={"why": "Nothing.", "runs": {"ae": ["trainer=joint", "model.latent_dim=3"]}}))
+    )
+    control = experiment.controlled()
+    assert control.runs["ae"].overrides == ("model=ae", "trainer=joint", "model.latent_dim=3")
+    assert set(control.runs) == {"ae"}
+    assert [c.name for c in control.checks] == ["error", "units"]
+    for holds, failed, verdict in ((True, {}, False), (False, {}, True), (False, {"ae": "broke"}, False)):
+        outcome = Outcome(control, (0,), [Verdict(c, [1.0], holds) for c in control.checks], failed=failed)
+        assert outcome.fails_as_it_must is verdict
+
+
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [({"why": "x"}, "needs `why` and `runs`"), ({"why": "x", "runs": {"aee": []}}, r"no run aee \(nearest: ae\)")],
+)
+def test_a_control_that_is_none_is_refused(tmp_path, control, words):
+    with pytest.raises(AerunError, match=words):
+        read(Path(tiny(tmp_path, control=control)))
+    with pytest.raises(AerunError, match="has no negative control"):
+        EXPERIMENTS["E01"].controlled()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["E11", "E19"])
+def test_the_quick_controls_fail_as_they_must(tmp_path, name):
+    told = here(tmp_path, "experiment", name, "--short", "--control")
+    assert told.code == 0, told.out
+    assert f"{name}-CONTROL: fails, as it must" in told.out
 
 
 def test_every_measure_is_used():

@@ -84,7 +84,7 @@ def test_verb_and_python_say_the_same(work, vae):
 
 
 def test_score_is_the_squared_error_of_evaluation(work, vae):
-    """The mean over elements, in the units the model works in; the threshold is a quantile of validation scores."""
+    """The mean over elements, in the units the model works in; the threshold is that of validation scores."""
     x = torch.from_numpy(work.x).float() / 16
     expected = (vae.autoencoder(x) - x).double().square().flatten(1).mean(1)
     np.testing.assert_allclose(vae.score(work.x), expected, rtol=1e-5)
@@ -97,11 +97,7 @@ def test_score_is_the_squared_error_of_evaluation(work, vae):
     assert [r["anomaly"] for r in rows] == [str(int(s > limit)) for s in vae.score(work.x)]
 
 
-def test_threshold_lets_a_share_of_validation_samples_pass(vae, digits):
-    score = vae.score(digits.val.x.numpy())
-    for alpha in (0.5, 0.1, 0.02):
-        assert np.mean(score > vae.threshold(alpha)) == pytest.approx(alpha, abs=1.5 / len(score))
-    assert vae.threshold(0) == pytest.approx(score.max())
+def test_a_share_of_alarms_is_between_0_and_1(vae):
     with pytest.raises(AerunError, match="alpha=2"):
         vae.threshold(2)
 
@@ -151,16 +147,21 @@ def test_generate_follows_its_seed(vae):
     assert torch.equal(torch.get_rng_state(), before)  # whoever asks keeps a chance of their own
 
 
-def test_gaussian_sampler_has_the_moments_of_training_codes(vae, digits):
+def test_gaussian_sampler_has_the_moments_of_codes_drawn_from_posteriors(vae, digits):
+    """What the decoder saw in training: barely trained, units vary as the prior does, and their means do not."""
     from aerun.inference import codes
 
     z = codes.draw(vae, 4000, 0, "gaussian").numpy()
-    train = vae.encode(digits.train.x.numpy())
+    with torch.no_grad():
+        h = vae.autoencoder.arch.encode(vae.autoencoder.units(digits.train.x))
+        train = vae.autoencoder.bottleneck(h)["posterior"].sample().numpy()
     scale = train.std(0)
+    assert scale.min() > 0.8
     np.testing.assert_allclose(z.mean(0), train.mean(0), atol=0.15 * scale.max())
     np.testing.assert_allclose(z.std(0), scale, rtol=0.15)
-    assert (z >= train.min(0) - 1e-6).all()
-    assert (z <= train.max(0) + 1e-6).all()
+    drawn = vae.training_codes.drawn
+    assert (z >= drawn.low - 1e-6).all()
+    assert (z <= drawn.high + 1e-6).all()
 
 
 def test_interpolation_ends_in_reconstructions(work, vae):

@@ -329,6 +329,23 @@ def test_the_bound_rises_with_every_code_and_never_exceeds_the_likelihood(linear
     assert gaps[-1] > -0.02
 
 
+def test_all_codes_of_a_pass_are_judged_by_one_learned_variance(double):
+    """sigma-VAE: the s^2 of the pass's own codes weighs the others too, and the running average moves once."""
+    model = built(
+        "model=iwae", "model/loss=gaussian", "model.loss.variance=learned", "reg.terms.iwae.samples=5"
+    ).autoencoder.double()
+    x, start = torch.rand(16, 1, 8, 8), model.loss.variance.clone()
+    names = model.train().objective_pass(x, progress=0.5)
+    own = (names["raw"] - x).square().mean().detach()
+    torch.testing.assert_close(model.loss.variance, start.lerp(own, 0.1))
+    z = torch.randn(3 * 16, names["z"].shape[1])
+    error = (model.arch.decode(z) - x.repeat(3, 1, 1, 1)).square().flatten(1).sum(1)
+    expected = (error / (2 * own) + 32 * (2 * math.pi * own).log()).reshape(3, 16)
+    torch.testing.assert_close(names["judge"](z), expected)
+    torch.testing.assert_close(model.loss.variance, start.lerp(own, 0.1))
+    assert model.loss.training
+
+
 def test_the_objective_is_the_bound_by_hand(linear_gaussian):
     """One of the K codes is the pass's own, the others are drawn and judged sample by sample."""
     model, x, _ = linear_gaussian

@@ -23,6 +23,17 @@ class Windows:
     short: int
 
 
+def shared_steps(window: object, stride: object) -> int:
+    """Return how many windows in a row share a step: ceil(window / stride), 1 where they do not overlap or there are none."""
+    whole = isinstance(window, int) and isinstance(stride, int) and stride > 0
+    return max(1, -(-window // stride)) if whole else 1  # type: ignore[operator]
+
+
+def independent(n: int, overlap: int) -> int:
+    """Return as how many independent samples n windows count, of which `overlap` in a row share steps."""
+    return max(1, -(-n // overlap))
+
+
 def pieces(change: Flags, usable: Flags) -> tuple[Numbers, Numbers]:
     """First steps and lengths of runs of usable steps; `change` is True where a step does not go on from the one before."""
     at = np.flatnonzero(usable)

@@ -27,9 +27,10 @@ def is_query(normal: object) -> bool:
 @dataclass(frozen=True)
 class Query:
     """text: comparisons (< <= > >= == !=, in, not in; chains such as 0 < a < 5) of columns with numbers, 'words' or other
-    columns, joined by and, or, not. A column whose name is no plain word stands in `backticks`. Nothing else is understood, and
-    nothing is ever executed. A comparison with a missing value neither holds nor fails: such a row is normal only where the
-    rest decides. Dates are compared with dates in ISO 8601 in quotes. AerunError for what is not understood.
+    columns, joined by and, or, not. A column whose name is no plain word stands in `backticks`. Nothing else is understood,
+    and nothing is ever executed. A comparison with a missing value neither holds nor fails: where the rest does not decide,
+    the row is neither normal nor an anomaly. Dates are compared with dates in ISO 8601 in quotes. AerunError for what is not
+    understood.
     """
 
     text: str
@@ -89,16 +90,19 @@ class Query:
                     raise self._refusal(f"`{ast.unparse(one)}` is no column, number or 'word'; a query is of {_ALLOWED}.")
 
     def __call__(self, frame: Frame) -> Labels:
-        """Every row as normal (0) or anomaly (1). AerunError for unknown columns, for values that cannot be compared, and where
-        all rows are alike.
+        """Return every row as normal (0), anomaly (1), or -1 where a missing value leaves it undecided. AerunError for unknown
+        columns, for values that cannot be compared, and where all rows that are decided are alike.
         """
         for name in sorted(self.columns):
             frame.column("dataset.normal", name)
         tree, names = self._parsed
-        holds = Rows(frame, names, self._refusal).truth(tree)[0]
-        if holds.all() or not holds.any():
-            raise self._refusal(f"holds for {'every' if holds.all() else 'no'} row of {frame.file}: nothing to tell apart.")
-        return Labels(torch.from_numpy((~holds).astype(np.int64)), ("normal", "anomaly"))
+        holds, fails = Rows(frame, names, self._refusal).truth(tree)
+        if not holds.any() or not fails.any():
+            every = not fails.any() and holds.any()
+            gone = int((~holds & ~fails).sum())
+            rest = f" ({gone} rows lack a value and are undecided)" if gone else ""
+            raise self._refusal(f"holds for {'every' if every else 'no'} row of {frame.file}{rest}: nothing to tell apart.")
+        return Labels(torch.from_numpy(np.where(holds, 0, np.where(fails, 1, -1))), ("normal", "anomaly"))
 
 
 def _added(names: dict[str, str], column: str) -> str:

@@ -15,7 +15,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
-from aerun.dataset.normal import normal_rows
+from aerun.dataset.normal import decided_rows, normal_rows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.columns import encode, learn
 from aerun.dataset.tables.partition import Cut
@@ -84,7 +84,7 @@ class Tabular(Dataset):
         labels = self._labels(frame)
         y = None if labels is None else labels.codes
         parts = [torch.from_numpy(rows) for rows in self.cut(frame)]
-        rows = Data(*(Split(part, None if y is None else y[part]) for part in parts))
+        rows = decided_rows(Data(*(Split(part, None if y is None else y[part]) for part in parts)), option(self))
         classes = () if labels is None else labels.names
         normal = None if self.normal is None else places(self.normal, classes)
         rows = normal_rows(rows, classes, normal, self.contamination)

@@ -1,6 +1,6 @@
 """Are samples of other classes told from normal ones, by their error and by other scores?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -11,17 +11,23 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import valid_weight
 from aerun.dataset.base import Dataset
 from aerun.dataset.normal import anomalies
+from aerun.dataset.sequences.windows import independent
 from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.subset import subsample
+from aerun.metrics.conformal import shortage
 from aerun.metrics.detection import METRICS, ratio, scores
 from aerun.metrics.moments import WIDEST, Mahalanobis, moments
+from aerun.metrics.neighbours import neighbour_distance
+from aerun.metrics.pca import Pca
 from aerun.trained import Trained, filled
 from aerun.vocabulary import Pass, call
 
 __all__ = ["METRICS", "WHO", "evaluate", "unsupported_reason"]
 
-WHO = ("model", "latent", "combined", "elbo", "pca", "none", "mahalanobis")
+WHO = ("model", "latent", "combined", "elbo", "pca", "none", "knn", "mahalanobis")
 _ALPHA, _DRAWS, _FEW = 0.05, 8, 1e-6
+_NEIGHBOURS, _BASE = 5, 10_000  # of knn: which of the nearest, of how many training samples
 _ERRORS = ("model", "pca", "none", "mahalanobis")  # scores whose ratio means something
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
@@ -38,11 +44,12 @@ def evaluate(trained: Trained) -> Outcome:
     over real elements); latent, the Mahalanobis distance of the code from training codes; combined, SE / (2 s^2) + latent / 2,
     s^2 the mean squared error of normal validation samples; elbo, -ELBO in nats, a mean of 8 draws (where there are posterior
     and prior); pca, the error of PCA of the same size; none, no model at all: squared distance from the training mean, in
-    training deviations where the data are no images; mahalanobis, the same under the training covariance. Covariances are
-    shrunk; those of more than 4,096 numbers are not formed.
+    training deviations where the data are no images; knn, distance to the fifth nearest of at most 10,000 training samples, in
+    the same units; mahalanobis, squared distance from the mean under the training covariance. Covariances are shrunk; those of
+    more than 4,096 numbers are not formed. All are computed in 64 bits, so that equal samples have equal scores.
 
-    Metrics: see `aerun.metrics.detection`; ratio: mean score of anomalies over that of normal samples. The threshold lets 5 %
-    of the normal validation samples pass. AerunError where the test split has only one kind.
+    Metrics: see `aerun.metrics.detection`; ratio: mean score of anomalies over that of normal samples. The threshold is
+    conformal at 5 %, of the normal validation samples. AerunError where the test split has only one kind.
     """
     data, normal = trained.data, trained.dataset.normal_classes
     assert normal is not None
@@ -55,27 +62,38 @@ def evaluate(trained: Trained) -> Outcome:
     for who in _ERRORS:
         if who in ways:
             figures[who]["ratio"] = ratio(test[who], truth.to(test[who].device))
-    return Outcome(figures, f"{_note(truth, len(data.val))}{_probe(trained, ways, test)}")
+    note = _note(truth, len(data.val), trained.dataset.shared_steps)
+    return Outcome(figures, f"{note}{_probe(trained, ways, test)}")
 
 
-def _note(truth: Tensor, val: int) -> str:
+def _note(truth: Tensor, val: int, overlap: int) -> str:
+    """overlap: so many samples in a row share steps, and count as one."""
     odd, n = int(truth.sum()), len(truth)
-    error = (_ALPHA * (1 - _ALPHA) * (1 / (n - odd) + 1 / val)) ** 0.5
-    return (
-        f"{n:,} test samples, {odd:,} of them anomalies: auprc by chance is {odd / n:.3g}; false_alarm: {_ALPHA:.0%} were "
-        f"asked for by {val:,} normal validation samples, give or take {100 * error:.1f} %"
+    words = (
+        f"{n:,} test samples, {odd:,} of them anomalies: auprc by chance is {odd / n:.3g}; false_alarm: at most {_ALPHA:.0%} "
     )
+    words += f"by {val:,} normal validation samples"
+    if short := shortage(val, _ALPHA):
+        return f"{words}: {short.rstrip('.')}"
+    error = (_ALPHA * (1 - _ALPHA) * (1 / independent(n - odd, overlap) + 1 / independent(val, overlap))) ** 0.5
+    words += f", give or take {100 * error:.1f} %"
+    return words + (f" ({overlap} windows in a row overlap and count as one)" if overlap > 1 else "")
 
 
 def _scored(trained: Trained, split: Split, way: Score) -> Tensor:
-    return torch.cat([way(x, valid).double() for x, valid in trained.valid_batches(split)])
+    return torch.cat([way(x, valid) for x, valid in _batches(trained, split)])
+
+
+def _batches(trained: Trained, split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
+    like = next(trained.exact.arch.parameters()).dtype
+    return ((x.to(like), valid) for x, valid in trained.valid_batches(split))
 
 
 def _ways(trained: Trained) -> dict[str, Score]:
-    model, mean = trained.autoencoder, trained.mean
+    model, mean = trained.exact, trained.mean.to(next(trained.exact.arch.parameters()).dtype)
     found: dict[str, Score] = {"model": lambda x, valid: _mse(model(x, valid=valid), x, valid)}
     if model.code_elements <= WIDEST:
-        latent = Mahalanobis(moments(lambda: (_code(model, x, v) for x, v in trained.valid_batches(trained.data.train))))
+        latent = Mahalanobis(moments(lambda: (_code(model, x, v) for x, v in _batches(trained, trained.data.train))))
         variance = float(_scored(trained, trained.data.val, found["model"]).mean().clamp_min(1e-12))
         found["latent"] = lambda x, valid: latent(_code(model, x, valid))
         found["combined"] = lambda x, valid: (
@@ -83,11 +101,15 @@ def _ways(trained: Trained) -> dict[str, Score]:
         )
     if {"posterior", "prior"} <= model.bottleneck.offers:
         found["elbo"] = lambda x, valid: _elbo(model, x, valid)
-    found["pca"] = lambda x, valid: _mse(trained.pca(filled(x, valid, mean)), x, valid)
-    scale = _scale(trained)
+    pca = Pca(trained.pca.mean.to(mean), trained.pca.components.to(mean))
+    found["pca"] = lambda x, valid: _mse(pca(filled(x, valid, mean)), x, valid)
+    scale = _scale(trained).to(mean)
     found["none"] = lambda x, valid: _mse(mean / scale, x / scale, valid)
+    part = subsample(trained.data.train, _BASE, model.facts.size)
+    base = torch.cat([(filled(x, v, mean) / scale).flatten(1) for x, v in _batches(trained, part)])
+    found["knn"] = lambda x, valid: neighbour_distance((filled(x, valid, mean) / scale).flatten(1), base, _NEIGHBOURS)
     if model.facts.size <= WIDEST:
-        raw = Mahalanobis(moments(lambda: (filled(x, v, mean) for x, v in trained.valid_batches(trained.data.train))))
+        raw = Mahalanobis(moments(lambda: (filled(x, v, mean) for x, v in _batches(trained, trained.data.train))))
         found["mahalanobis"] = lambda x, valid: raw(filled(x, valid, mean))
     return found
 
@@ -139,6 +161,6 @@ def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) ->
     blank = torch.cat([torch.full_like(trained.mean, facts.low), torch.full_like(trained.mean, grey)])
     words = []
     for who in ("model", "pca"):
-        more = [100 * float((test[who] > score).double().mean()) for score in ways[who](blank, None)]
+        more = [100 * float((test[who] > score).double().mean()) for score in ways[who](blank.to(test[who].dtype), None)]
         words.append(f"{who}: black less than {more[0]:.0f} %, grey less than {more[1]:.0f} % of the test images")
     return f". Error of a constant image, {'; '.join(words)}"

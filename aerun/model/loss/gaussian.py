@@ -1,5 +1,6 @@
 """Gaussian log-likelihood, with a variance of its own."""
 
+import copy
 import math
 
 import torch
@@ -16,13 +17,13 @@ _LEAST = 1e-6  # smallest variance: without it the likelihood of a perfect recon
 class Gaussian(ResidualLoss):
     """NLL_i = SE_i / (2 s^2) + (D / 2) log(2 pi s^2) = -log N(x_i; x_hat_i, s^2 I), nats, (B, *S) -> (B,). D: valid elements.
 
-    variance: fixed (s = sigma for good; with the KL at lambda 1 the same trade-off as mse with lambda 2 s^2), or learned,
-    the optimal form of sigma-VAE: in training s^2 is the batch's mean squared error per valid element, which minimizes the
-    batch's loss. The loss is flat in s^2 there, so it is held constant for the gradient without changing it (envelope theorem;
-    exactly so for samples of one length). A running average of s^2, which starts at sigma^2, is kept and used in
-    validation and evaluation, as in batch norm. s^2 is kept above 1e-6.
-    Rybkin, Daniilidis & Levine 2021, https://arxiv.org/abs/2006.13202. `floor` is the value at SE = 0 and the s^2 of
-    evaluation. Raises AerunError for a sigma below 0.001 and for a sigmoid output on data that leaves [0, 1].
+    variance: fixed (s = sigma for good; with the KL at lambda 1 the same trade-off as mse with lambda 2 s^2), or learned, the
+    optimal form of sigma-VAE: in training s^2 is the batch's mean squared error per valid element, which minimizes the
+    batch's loss; further codes of the same pass (iwae) are judged by the same s^2. The loss is flat in s^2 there, so it is
+    held constant for the gradient without changing it (envelope theorem; exactly so for samples of one length). A running
+    average of s^2, which starts at sigma^2, is kept and used in validation and evaluation, as in batch norm. s^2 is kept
+    above 1e-6. Rybkin, Daniilidis & Levine 2021, https://arxiv.org/abs/2006.13202. `floor` is the value at SE = 0 and the s^2
+    of evaluation. Raises AerunError for a sigma below 0.001 and for a sigmoid output on data that leaves [0, 1].
     """
 
     watches = ("sigma",)
@@ -42,21 +43,36 @@ class Gaussian(ResidualLoss):
 
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
         error = self.element(raw, x)
-        variance = self._of_batch(error.detach(), valid) if self.learned and self.training else self.variance
+        if not (self.learned and self.training):
+            return self.reduce(_nll(error, self.variance), valid)
+        variance = _of_batch(error.detach(), valid)
+        with torch.no_grad():
+            self.variance.lerp_(variance.to(self.variance), _MOMENTUM)
         return self.reduce(_nll(error, variance), valid)
 
-    @torch.no_grad()
-    def _of_batch(self, error: Tensor, valid: Tensor | None) -> Tensor:
-        weight = torch.ones_like(error) * valid_weight(valid, error)
-        found = ((error * weight).sum() / weight.sum()).clamp_min(_LEAST)
-        self.variance.lerp_(found.to(self.variance), _MOMENTUM)
-        return found
+    def of_pass(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> "Gaussian":
+        """Return the loss with the s^2 of this pass held: one variance for all codes of a pass, else their weights would be of
+        different densities.
+        """
+        if not (self.learned and self.training):
+            return self
+        held = copy.copy(self)
+        held._buffers = {**self._buffers, "variance": _of_batch(self.element(raw, x).detach(), valid)}
+        held.training = False
+        return held
 
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         return self.reduce(_nll(torch.zeros_like(x), self.variance), valid)
 
     def watch(self) -> dict[str, Tensor]:
         return {"sigma": self.variance.sqrt()}
+
+
+@torch.no_grad()
+def _of_batch(error: Tensor, valid: Tensor | None) -> Tensor:
+    """The mean squared error of valid elements, which minimizes the batch's loss."""
+    weight = torch.ones_like(error) * valid_weight(valid, error)
+    return ((error * weight).sum() / weight.sum()).clamp_min(_LEAST)
 
 
 def _nll(error: Tensor, variance: Tensor) -> Tensor:

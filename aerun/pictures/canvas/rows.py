@@ -18,9 +18,9 @@ def stride_sample(split: Split, most: int) -> Split:
 @torch.no_grad()
 def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
     """Squared error of each sample, summed over its real elements, of the model or of PCA of the same size; (n,) float64."""
-    found = []
+    found, like = [], next(trained.exact.arch.parameters()).dtype
     for x, valid in trained.valid_batches(split):
-        x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.autoencoder(x, valid=valid)
+        x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.exact(x.to(like), valid=valid)
         found.append(of_samples(x_hat, x, valid_weight(valid, x)).cpu())
     return torch.cat(found)
 
