@@ -5,11 +5,16 @@ import sys
 from collections.abc import Callable
 
 from aerun.command import VERBS
+from aerun.core.logs import show_escaped
+from aerun.core.streams import outlive_readers
+from aerun.core.text import say, shown
 from aerun.inference.verbs import VERBS as USE
 
 
 def main() -> None:
     """Console script `aerun`."""
+    outlive_readers()  # of `aerun ... | head`: a job goes on to its end
+    show_escaped()
     sys.exit(_run(sys.argv[1:]))
 
 
@@ -25,7 +30,7 @@ def _run(argv: list[str]) -> int:
     if word in ("--version", "-V", "version"):
         from aerun.core.version import __version__
 
-        print(f"aerun {__version__}")
+        say(f"aerun {__version__}")
         return 0
     if word == "help" or (any(a in ("--help", "-h") for a in argv) and word not in VERBS):
         from aerun.command.help import page
@@ -36,16 +41,19 @@ def _run(argv: list[str]) -> int:
     if word and "=" not in word and word[0] not in "-+~":
         from aerun.core.errors import nearest
 
-        sys.stderr.write(
-            f"aerun: error: no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).\n"
-        )
+        _complain(f"no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).")
         return 2
     return _told(_hydra)
 
 
 def _say(text: str) -> int:
-    print(text, flush=True)  # here and not at the end, so that a reader who has seen enough is no error
+    say(text)
     return 0
+
+
+def _complain(words: str) -> None:
+    """An error, with no character of files or of others' that would act on the terminal."""
+    sys.stderr.write(f"aerun: error: {shown(words)}\n")
 
 
 def _verb(word: str, argv: list[str]) -> int:
@@ -75,7 +83,7 @@ def _told(action: Callable[[], int]) -> int:
         return action()
     except StoppedError as e:
         kept = f" The last checkpoint is kept: aerun resume {e.folder} continues." if e.folder else ""
-        sys.stderr.write(f"aerun: {e}.{kept}\n")
+        sys.stderr.write(shown(f"aerun: {e}.{kept}\n"))
         return e.code
     except KeyboardInterrupt:
         return 130
@@ -87,7 +95,7 @@ def _told(action: Callable[[], int]) -> int:
         from aerun.settings.explain import explain
 
         code, words = explain(e, (AerunError, TrainingError))
-        sys.stderr.write(f"aerun: error: {words}\n")
+        _complain(words)
         return code
 
 

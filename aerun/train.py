@@ -15,6 +15,7 @@ from torch import Tensor
 from aerun.build import RunPlan, build
 from aerun.compose import option
 from aerun.core.errors import StoppedError, TrainingError
+from aerun.core.lock import claimed
 from aerun.dataset.base import validate_data
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
@@ -39,9 +40,15 @@ def train(
 ) -> dict[str, Any]:
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
-    Raises AerunError for a mistake of the user's (nothing but the log is then written), TrainingError where training
-    could not go on, StoppedError on Ctrl-C or SIGTERM.
+    Raises AerunError for a mistake of the user's (nothing but the log is then written), and where another process is at work
+    there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
     """
+    with claimed(path):
+        return _train(cfg, path, command, resume, trusted)
+
+
+def _train(cfg: Mapping[str, Any], path: Path, command: str, resume: bool, trusted: Sequence[str] | None) -> dict[str, Any]:
+    """See `train`; no other process is at work in the folder."""
     started = time.perf_counter()
     plan = build(cfg, trusted)
     for warning in plan.warnings:

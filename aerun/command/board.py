@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from aerun.core.errors import AerunError, TrainingError
+from aerun.core.text import say
 
 _OPTIONS = {
     # Every epoch, every picture through training. Not 0: that is all to one of TensorBoard's readers and none to the other.
@@ -33,7 +34,7 @@ def run(argv: list[str]) -> int:
     count = runs(args.folder)
     url = _served(args.folder, args.port)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell that started it ignores it
-    print(f"{count} run{'' if count == 1 else 's'} of {args.folder} at {url} (Ctrl-C ends)", flush=True)
+    say(f"{count} run{'' if count == 1 else 's'} of {args.folder} at {url} (Ctrl-C ends)")
     threading.Event().wait()
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
@@ -48,11 +49,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str]) -> None:
     """figures: key -> its name in the table's head."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(width=None if Console().is_terminal else 160)
+    from aerun.core.console import Console
+
+    console = Console(wide=160)
     table = Table()
     for key in keys:
         table.add_column(key)
@@ -60,25 +61,23 @@ def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, st
         table.add_column(name, justify="right")
     table.add_column("seeds", justify="right")
     for group in groups:
-        table.add_row(*(escape(short(s)) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)))
-    console.print(table, highlight=False)
+        table.add_row(*(short(s) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)))
+    console.print(table)
 
 
 def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top: int | None) -> None:
     if top is not None and len(groups) > top:
-        print(f"{top} of {len(groups)} settings shown")
+        say(f"{top} of {len(groups)} settings shown")
     if len(groups) > 1:
         found = difference(groups[0], groups[1])
         first, second = (label(group, keys) for group in groups[:2])
-        print(
-            found.words(first, second) if found else f"{first} and {second} have no errors of the same test samples in common."
-        )
+        say(found.words(first, second) if found else f"{first} and {second} have no errors of the same test samples in common.")
     fewest = min(len(group.runs) for group in groups)
     if fewest < 3:
-        print(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")
+        say(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")
     for one in runs:
         if not one.complete:
-            print(f"not complete: {one.path}: {one.unfinished}")
+            say(f"not complete: {one.path}: {one.unfinished}")
 
 
 def _write(path: Path, groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str]) -> None:
@@ -94,4 +93,4 @@ def _write(path: Path, groups: Sequence[Group], keys: Sequence[str], figures: Se
                 out.writerow([*group.settings, *numbers, seeds, " ".join(str(r.path) for r in group.runs)])
     except OSError as e:
         raise AerunError(f"--csv {path}: {e.strerror or e}.") from e
-    print(f"{path}: {len(groups)} settings")
+    say(f"{path}: {len(groups)} settings")

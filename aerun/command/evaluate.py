@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 
 
 def run(argv: list[str]) -> int:
@@ -47,25 +48,25 @@ def _one(path: Path, args: argparse.Namespace) -> None:
     trained = load(path, args.weights, (*TRUSTED, *args.trust))
     if args.list:
         for room in (applications, pictures):
-            print(f"{'--ask' if room is applications else '--pictures'}")
+            say(f"{'--ask' if room is applications else '--pictures'}")
             for name in room.names():
                 why = room.unsupported_reason(name, trained.autoencoder, trained.dataset)
-                print(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
+                say(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
         return
     if args.pictures is not None:
         for drawn in draw_all(
             pictures.select_pictures(args.pictures.split(","), trained.autoencoder, trained.dataset), trained, path
         ):
-            print(f"drawn {drawn}")
+            say(f"drawn {drawn}")
         if args.ask is None:
             return
     names = applications.select_applications((args.ask or "all").split(","), trained.autoencoder, trained.dataset)
     if not names:
         raise AerunError(f"{path}: no application fits this run; --list says why.")
-    print(f"{path}, {args.weights} weights")
+    say(f"{path}, {args.weights} weights")
     found = ask_all(names, trained, terminal.application)
     folder = Folder(path)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
     folder.evaluation({**kept, **found, "weights": args.weights})
     to_board(path, found, int(folder.read().get("epochs") or 0))
-    print(f"written to {path / 'evaluation.json'}")
+    say(f"written to {path / 'evaluation.json'}")

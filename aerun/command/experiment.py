@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 
 
 def run(argv: list[str]) -> int:
@@ -28,7 +29,7 @@ def run(argv: list[str]) -> int:
     from aerun.experiment.catalog import catalog, experiment_files
 
     if not (args.names or args.all):
-        print("\n".join(f"{name:<5} {line}" for name, line in catalog().items()))
+        say("\n".join(f"{name:<5} {line}" for name, line in catalog().items()))
         return 0
     if args.seeds is not None and args.seeds < 1:
         raise AerunError(f"--seeds {args.seeds}: at least one is needed.")
@@ -50,7 +51,7 @@ def _decide(paths: list[Path], args: argparse.Namespace) -> int:
     settings = Settings(args.root, seeds, args.short, args.fresh)
     outcomes = []
     for experiment in [read(path) for path in paths]:
-        outcomes.append(decide(experiment, settings, lambda words: print(words, flush=True)))
+        outcomes.append(decide(experiment, settings, say))
         table.show(outcomes[-1])
     if args.output is not None:
         table.write(outcomes, args.output)

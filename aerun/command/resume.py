@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 
 
 def run(argv: list[str]) -> int:
@@ -30,7 +31,7 @@ def run(argv: list[str]) -> int:
             )
         config["trainer"]["max_epochs"] = args.epochs
     elif before.get("status") == "completed":
-        print(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
+        say(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
         return 0
     _log_to(folder.path / "aerun.log")
 

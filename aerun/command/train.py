@@ -20,13 +20,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, nearest
+from aerun.core.lock import alone
 from aerun.core.paths import config_dir
+from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.settings.naming import job_name, new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
 from aerun.sweep.fuse import refused
 from aerun.sweep.grid import Grid, outcomes
-from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
+from aerun.sweep.job import DONE, FRESH, RESUME, clear, state
 from aerun.sweep.launchers import ended
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.worker import init_worker
@@ -112,7 +114,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
         _failures.append(e)
         if many:
             Folder(path).mark("failed", error=str(e) or type(e).__name__)
-            print(f"\t   failed: {str(e).splitlines()[0] if str(e) else type(e).__name__}", flush=True)
+            say(f"\t   failed: {str(e).splitlines()[0] if str(e) else type(e).__name__}")
         return math.nan
 
 
@@ -132,7 +134,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
 
     with alone(path) as mine:
         if not mine:
-            print("\t   another process is at work on this job", flush=True)
+            say("\t   another process is at work on this job")
             return math.nan
         if why := refused(path):
             raise TrainingError(why)
@@ -146,7 +148,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
     how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
     how = f"trained as one of {found['fused']}, " if left == RESUME and found["fused"] > 1 else how
     name = "" if one_by_one() else f"{path.name}: "  # jobs at the same time end in any order
-    print(f"\t   {name}{how}SE {found['test/se']:.4g}, {terminal.verdict(found)}", flush=True)
+    say(f"\t   {name}{how}SE {found['test/se']:.4g}, {terminal.verdict(found)}")
     several = plain["objective"]
     return float(found["objective"]) if isinstance(several, str) else tuple(float(found[key]) for key in several)
 
@@ -157,7 +159,7 @@ def command() -> str:
 
 
 def stop_on_signals() -> None:
-    """Ctrl-C and SIGTERM end the run in order: exit codes 130 and 143."""
+    """Ctrl-C, SIGTERM and SIGHUP end the run in order: exit codes 130, 143 and 129. SIGHUP stays ignored under nohup."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
         signal.signal(signum, signal.SIG_IGN)
@@ -165,6 +167,8 @@ def stop_on_signals() -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)
 
 
 def _refuse_unknown_flags(argv: list[str]) -> None:

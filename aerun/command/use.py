@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 from aerun.inference.verbs import VERBS, Verb
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def run(word: str, argv: list[str]) -> int:
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     if args.output != "-":
-        print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
+        say(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
-        print(_size(args, model, done))
+        say(_size(args, model, done))
     return 0
 
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from aerun.core.console import Console, styled
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 
@@ -19,7 +20,7 @@ Job = tuple[list[str], Mapping[str, Any]]
 
 def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     """The table: the model against PCA of the same size and against the training mean, on the test split."""
-    console = Console(width=None if Console().is_terminal else 100)
+    console = Console(wide=100)
     table = Table()
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
@@ -28,19 +29,19 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
-    console.print(title, style="bold", highlight=False)
+    console.line(title, style="bold")
     console.print(table)
-    console.print(_caption(found), highlight=False, soft_wrap=True)
-    console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
-    console.print(f"run   {path}", highlight=False, soft_wrap=True)
-    console.print(f"see   tensorboard --logdir {shown_root(path)}", highlight=False, soft_wrap=True)
+    console.line(_caption(found))
+    console.print(verdict(found), style="bold")
+    console.line(f"run   {path}")
+    console.line(f"see   tensorboard --logdir {shown_root(path)}")
 
 
 def application(name: str, outcome: Outcome) -> None:
     """One application's figures: a row for the model and each baseline, the best of every column in bold."""
     from aerun.evaluate import applications
 
-    console = Console(width=None if Console().is_terminal else 100)
+    console = Console(wide=100)
     metrics = applications.metrics(name)
     columns = [m for m in metrics if any(m in row for row in outcome.figures.values())]
     table = Table()
@@ -49,12 +50,12 @@ def application(name: str, outcome: Outcome) -> None:
         table.add_column(f"{metric} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
     for who in outcome.figures:
         table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
-    console.print(f"{name}: {applications.summary(name)}", style="bold", highlight=False)
+    console.print(f"{name}: {applications.summary(name)}", style="bold")
     console.print(table)
-    console.print(outcome.note, highlight=False, soft_wrap=True)
+    console.line(outcome.note)
 
 
-def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str:
+def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
     value = outcome.figures[who].get(metric)
     if value is None:
         return "-"
@@ -62,7 +63,7 @@ def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str:
     best = others and value == (max if better == "max" else min)(others)
     deviation = outcome.spread.get(who, {}).get(metric)
     words = f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
-    return f"[bold]{words}[/bold]" if best else words
+    return styled(words, "bold") if best else words
 
 
 def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path, objective: str) -> None:
@@ -71,7 +72,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
 
     everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
     common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
-    console = Console(width=None if Console().is_terminal else 120)
+    console = Console(wide=120)
     total = len(finished) + len(failed)
     table = Table()
     table.add_column("job")
@@ -84,12 +85,12 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         table.add_row(
             " ".join(o for o in typed if o not in common), f"{found['objective']:.4g}", f"{model:.4g}", f"{baseline:.4g}", ratio
         )
-    console.print(f"{len(finished)} of {total} jobs completed", style="bold", highlight=False)
+    console.print(f"{len(finished)} of {total} jobs completed", style="bold")
     console.print(table)
     for typed, reason in failed:
         words = f"not complete: {' '.join(o for o in typed if o not in common) or 'the job'}: {reason}"
-        console.print(words, style="red", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}", highlight=False, soft_wrap=True)
+        console.line(words, style="red")
+    console.line(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
 
 
 def verdict(found: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from aerun.core.errors import AerunError
 from aerun.core.files import replace, replaced
 from aerun.core.paths import with_absolute_paths
+from aerun.core.text import say
 from aerun.core.version import __version__
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
@@ -95,7 +96,7 @@ class Folder:
         try:
             self.results({**self.read(), "status": status, **values})
         except OSError as e:
-            print(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}", flush=True)
+            say(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}")
 
 
 def surroundings() -> dict[str, Any]:

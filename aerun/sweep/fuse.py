@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import StoppedError
+from aerun.core.lock import alone
+from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.settings.overrides import config_of, job_command, resolved
-from aerun.sweep.job import FRESH, RESUME, alone, clear, state
+from aerun.sweep.job import FRESH, RESUME, clear, state
 
 if TYPE_CHECKING:
     from aerun.build import RunPlan
@@ -88,7 +90,7 @@ def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
         for number in range(parts := math.ceil(len(group) / _MOST)):
             _claimed(group[number::parts], tally)
     if words := tally.words():
-        print(f"sweep.fuse: {words}", flush=True)
+        say(f"sweep.fuse: {words}")
 
 
 def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
+from aerun.core.lock import alone, at_work
 from aerun.runs.folder import Folder
-from aerun.sweep.job import alone, at_work
 
 FILE = "sweep.json"
+_LOCK = ".lock.sweep"  # held while sweep.json is read and written
 _OTHER = {
     "drawn": "draws from another space",
     "fixed": "holds other settings fixed",
@@ -57,7 +58,7 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
     AerunError where it may not be settled, and where the folder cannot be written.
     """
     try:
-        with alone(folder / FILE, wait=True):
+        with alone(folder, _LOCK, wait=True):
             grid = settle(folder, planned, extend)
             grid.save(folder)
     except OSError as e:

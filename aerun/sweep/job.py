@@ -1,20 +1,14 @@
-"""One job of a sweep and its folder: what has been done of it, and who is at work in it."""
+"""One job of a sweep and its folder: what has been done of it."""
 
-import errno
-import fcntl
-import logging
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from aerun.core.lock import LOCK
 from aerun.runs.folder import Folder
 
-log = logging.getLogger("aerun")
-
 DONE, RESUME, FRESH = "done", "resume", "fresh"
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some clusters' shared file systems
 
 
 def state(path: Path, config: Mapping[str, Any]) -> str:
@@ -33,39 +27,7 @@ def state(path: Path, config: Mapping[str, Any]) -> str:
 
 
 def clear(path: Path) -> None:
-    """Remove what an earlier attempt left, but for the log, which goes on."""
+    """Remove what an earlier attempt left, but for the log, which goes on, and the lock, which this process holds."""
     for old in path.iterdir() if path.is_dir() else ():
-        if old.name != "aerun.log":
+        if old.name not in ("aerun.log", LOCK):
             shutil.rmtree(old) if old.is_dir() else old.unlink()
-
-
-@contextmanager
-def alone(path: Path, wait: bool = False) -> Iterator[bool]:
-    """True where no other process is at work on `path`, and then none will be until the end of the block.
-
-    The lock is the operating system's: it goes with the process, however that ends. wait: until it is free.
-    """
-    locks = path.parent / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / path.name).open("w") as f:
-        yield _locked(f, path, wait)
-
-
-def at_work(path: Path) -> bool:
-    """Is a process at work on `path`?"""
-    if not (path.parent / ".locks" / path.name).exists():
-        return False
-    with alone(path) as free:
-        return not free
-
-
-def _locked(f: TextIO, path: Path, wait: bool) -> bool:
-    try:
-        fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as e:
-        if e.errno not in _NO_LOCKS:
-            raise
-        log.warning("%s: this file system has no locks: one process at a time may work here", path.parent)
-    return True

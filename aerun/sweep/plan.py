@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 from aerun.settings.overrides import config_of
 from aerun.sweep.fuse import train_fused
 from aerun.sweep.grid import Grid, keep, settle
@@ -124,7 +125,7 @@ def _launched(cfg: DictConfig, folder: Path, jobs: int) -> list[str]:
 
 def _told(planned: SweepPlan, cfg: DictConfig) -> SweepPlan:
     if words := announcement(cfg, planned.folder, len(planned.grid.jobs)):
-        print(words, flush=True)
+        say(words)
     return planned
 
 

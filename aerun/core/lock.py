@@ -1,0 +1,108 @@
+"""The one kind of lock: one process at a time is at work in a folder.
+
+The operating system keeps it (flock) and takes it back when the process ends, however that happens. The file that carries it
+is in the folder itself, is never truncated or written to, and is opened without following links.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from aerun.core.errors import AerunError
+
+log = logging.getLogger("aerun")
+
+LOCK = ".lock"  # of a run or of a sweep's job
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some clusters' shared file systems
+_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_mine: set[tuple[int, int]] = set()  # files that this process has locked
+
+
+@contextmanager
+def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
+    """Yield True where no other process is at work in `folder`, and then none will be until the block ends; else False.
+
+    The folder is made where it is not there. name: of the lock; a sweep has several. wait: until it is free. What this process
+    has locked it may lock again. Raises AerunError for a lock file that is none, OSError where the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = _opened(folder, name, os.O_CREAT)
+    about = os.fstat(file)
+    key = (about.st_dev, about.st_ino)
+    again = key in _mine
+    try:
+        free = again or _locked(file, folder, wait)
+        if free:
+            _mine.add(key)
+        yield free
+    finally:
+        if not again:
+            _mine.discard(key)
+        os.close(file)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep a run's folder to this process until the block ends. Raise AerunError at once where another is at work in it."""
+    with ExitStack() as kept:
+        try:
+            mine = kept.enter_context(alone(folder))
+        except OSError as e:
+            words = f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
+            raise AerunError(words) from e
+        if not mine:
+            raise AerunError(
+                f"{folder}: another process is at work on this run. Wait until it ends, or choose another folder with "
+                "hydra.run.dir=DIR."
+            )
+        yield
+
+
+def at_work(folder: Path, name: str = LOCK) -> bool:
+    """Return whether a process is at work in `folder`; nothing is made there."""
+    try:
+        file = _opened(folder, name, 0)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        about = os.fstat(file)
+        return (about.st_dev, about.st_ino) in _mine or not _locked(file, folder, wait=False)
+    finally:
+        os.close(file)
+
+
+def _opened(folder: Path, name: str, more: int) -> int:
+    """The lock's file, never through a link, and only a file that has no other name. AerunError for anything else."""
+    path = folder / name
+    try:
+        file = os.open(path, _FLAGS | more, 0o666)
+    except OSError as e:
+        if e.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise _refusal(path) from e
+        raise
+    about = os.fstat(file)
+    if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+        os.close(file)
+        raise _refusal(path)
+    return file
+
+
+def _refusal(path: Path) -> AerunError:
+    return AerunError(f"{path}: is no file of aerun's (a link, a folder or a device): nothing is opened there. Remove it.")
+
+
+def _locked(file: int, folder: Path, wait: bool) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as e:
+        if e.errno not in _NO_LOCKS:
+            raise
+        log.warning("%s: this file system has no locks: see to it that one process at a time works here", folder)
+    return True
