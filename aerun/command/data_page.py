@@ -36,7 +36,7 @@ class Page:
         return self.facts.stored != self.facts.shape
 
     def _say(self, name: str, words: str) -> None:
-        self.console.line(styled(f"{name:<11}", "bold"), words)
+        self.console.say(styled(f"{name:<11}", "bold"), words)
 
     def splits(self, seen: Sequence[Seen]) -> None:
         """One row a split; then what is wrong with them."""

@@ -75,7 +75,7 @@ def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a sweep's: its best run")
     if verb.reads == "samples":
-        what = "what the run was trained on: npy, npz, idx, images, csv, parquet, wav, text, folders; - is standard input"
+        what = "what the run was trained on: npy, npz, idx, images, csv, parquet, sounds, text, folders; - is standard input"
         parser.add_argument("files", nargs="+", metavar="FILE", help=what)
     elif verb.reads == "codes":
         parser.add_argument("files", nargs=1, metavar="CODES", help="npz, npy, csv or parquet")

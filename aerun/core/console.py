@@ -19,11 +19,11 @@ class Console(RichConsole):
         if not self.is_terminal:
             self.width = wide
 
-    def render_str(self, text: str, **settings: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **settings: Any) -> Text:
         """Return a string, of a line or of a table's cell, as it is shown."""
         return super().render_str(shown(text), **settings)
 
-    def line(self, *words: str | Text, style: str | None = None) -> None:
+    def say(self, *words: str | Text, style: str | None = None) -> None:
         """Print one line, however long; the terminal breaks it, and copying it gives it back whole."""
         self.print(*words, style=style, soft_wrap=True)
 

@@ -20,38 +20,41 @@ log = logging.getLogger("aerun")
 LOCK = ".lock"  # of a run or of a sweep's job
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some clusters' shared file systems
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_mine: set[tuple[int, int]] = set()  # files that this process has locked
+_mine: set[tuple[int, int]] = set()  # the files that this process has locked
 
 
 @contextmanager
 def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
-    """Yield True where no other process is at work in `folder`, and then none will be until the block ends; else False.
+    """Yield True where nobody is at work in `folder`, and then nobody else will be until the block ends; else False.
 
-    The folder is made where it is not there. name: of the lock; a sweep has several. wait: until it is free. What this process
-    has locked it may lock again. Raises AerunError for a lock file that is none, OSError where the folder cannot be written.
+    The folder is made where it is not there. name: of the lock; a sweep has several. wait: until it is free. Raises AerunError
+    for a lock file that is none, OSError where the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = _opened(folder, name, os.O_CREAT)
-    about = os.fstat(file)
-    key = (about.st_dev, about.st_ino)
-    again = key in _mine
+    file, free = _opened(folder, name, os.O_CREAT), False
     try:
-        free = again or _locked(file, folder, wait)
+        free = _locked(file, folder, wait)
         if free:
-            _mine.add(key)
+            _mine.add(_key(file))
         yield free
     finally:
-        if not again:
-            _mine.discard(key)
+        if free:
+            _mine.discard(_key(file))
         os.close(file)
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep a run's folder to this process until the block ends. Raise AerunError at once where another is at work in it."""
+    """Keep a run's folder to this process until the block ends. Raise AerunError at once where another is at work in it.
+
+    Whoever has the folder already, as a sweep has its job's, may claim it again.
+    """
     with ExitStack() as kept:
         try:
-            mine = kept.enter_context(alone(folder))
+            folder.mkdir(parents=True, exist_ok=True)
+            file = _opened(folder, LOCK, os.O_CREAT)
+            kept.callback(os.close, file)
+            mine = _key(file) in _mine or kept.enter_context(alone(folder))
         except OSError as e:
             words = f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             raise AerunError(words) from e
@@ -64,14 +67,13 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def at_work(folder: Path, name: str = LOCK) -> bool:
-    """Return whether a process is at work in `folder`; nothing is made there."""
+    """Return whether anybody is at work in `folder`; nothing is made there."""
     try:
         file = _opened(folder, name, 0)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        about = os.fstat(file)
-        return (about.st_dev, about.st_ino) in _mine or not _locked(file, folder, wait=False)
+        return not _locked(file, folder, wait=False)
     finally:
         os.close(file)
 
@@ -106,3 +108,8 @@ def _locked(file: int, folder: Path, wait: bool) -> bool:
             raise
         log.warning("%s: this file system has no locks: see to it that one process at a time works here", folder)
     return True
+
+
+def _key(file: int) -> tuple[int, int]:
+    about = os.fstat(file)
+    return about.st_dev, about.st_ino

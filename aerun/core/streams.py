@@ -5,6 +5,10 @@ import io
 import os
 import stat
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class _Patient(io.FileIO):
@@ -12,7 +16,7 @@ class _Patient(io.FileIO):
 
     gone = False
 
-    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]
+    def write(self, data: "Buffer", /) -> int:
         """Write, or drop what cannot be written because the other end is closed."""
         if not self.gone:
             try:

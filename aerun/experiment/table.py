@@ -33,7 +33,7 @@ def show(outcome: Outcome) -> None:
         table.add_row(*row)
     console.print(table)
     for line in (f"must hold: {outcome.experiment.must}", *_remarks(outcome)):
-        console.line(line)
+        console.say(line)
     console.print()
 
 

@@ -29,12 +29,12 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
-    console.line(title, style="bold")
+    console.say(title, style="bold")
     console.print(table)
-    console.line(_caption(found))
+    console.say(_caption(found))
     console.print(verdict(found), style="bold")
-    console.line(f"run   {path}")
-    console.line(f"see   tensorboard --logdir {shown_root(path)}")
+    console.say(f"run   {path}")
+    console.say(f"see   tensorboard --logdir {shown_root(path)}")
 
 
 def application(name: str, outcome: Outcome) -> None:
@@ -52,7 +52,7 @@ def application(name: str, outcome: Outcome) -> None:
         table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
     console.print(f"{name}: {applications.summary(name)}", style="bold")
     console.print(table)
-    console.line(outcome.note)
+    console.say(outcome.note)
 
 
 def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
@@ -89,8 +89,8 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
     console.print(table)
     for typed, reason in failed:
         words = f"not complete: {' '.join(o for o in typed if o not in common) or 'the job'}: {reason}"
-        console.line(words, style="red")
-    console.line(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
+        console.say(words, style="red")
+    console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
 
 
 def verdict(found: Mapping[str, Any]) -> str:

@@ -57,6 +57,7 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
 
     AerunError where it may not be settled, and where the folder cannot be written.
     """
+    settle(folder, planned, extend)  # what is refused leaves nothing behind, not even a lock
     try:
         with alone(folder, _LOCK, wait=True):
             grid = settle(folder, planned, extend)

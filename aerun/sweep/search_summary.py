@@ -41,8 +41,8 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
         _best(console, study, complete, grid.search)
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
-        console.line(f"not complete: {' '.join(words)}: {reason}", style="red")
-    console.line(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}")
+        console.say(f"not complete: {' '.join(words)}: {reason}", style="red")
+    console.say(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}")
     return bool(failed or failures)
 
 
@@ -69,4 +69,4 @@ def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], s
         console.print(f"Pareto front: no other trial is better in one figure and as good in the others{seeds}")
         return
     words = [*(f"{k}={v}" for k, v in shown[0].params.items()), *search["fixed"]]
-    console.line(f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}")
+    console.say(f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}")
