@@ -2,12 +2,15 @@
 
 import argparse
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.files import replace
 from aerun.core.text import say
+from aerun.formats.cells import guarded
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
@@ -83,14 +86,16 @@ def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top
 def _write(path: Path, groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str]) -> None:
     heads = [*keys, *(f"{k}{part}" for k in figures for part in ("", " deviation")), "seeds", "runs"]
     try:
-        with path.open("w", newline="", encoding="utf-8") as f:
-            out = csv.writer(f)
-            out.writerow(heads)
+        with io.StringIO(newline="") as text:
+            out = csv.writer(text)
+            out.writerow(map(guarded, heads))
             for group in groups:
                 values = [v for k in figures for v in (group.mean(k), group.deviation(k))]
                 numbers = ["" if math.isnan(v) else f"{v:.8g}" for v in values]
                 seeds = " ".join(str(r.seed) for r in group.runs)
-                out.writerow([*group.settings, *numbers, seeds, " ".join(str(r.path) for r in group.runs)])
+                paths = " ".join(str(r.path) for r in group.runs)
+                out.writerow([*map(guarded, group.settings), *numbers, seeds, guarded(paths)])
+            replace(path, text.getvalue())
     except OSError as e:
         raise AerunError(f"--csv {path}: {e.strerror or e}.") from e
     say(f"{path}: {len(groups)} settings")

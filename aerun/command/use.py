@@ -12,9 +12,12 @@ from aerun.core.text import say
 from aerun.inference.verbs import VERBS, Verb
 
 if TYPE_CHECKING:
-    from aerun.formats.writing import Writer
+    from aerun.formats.writing.base import Writer
     from aerun.inference.model import Model
     from aerun.inference.reading import Piece, Reader
+
+
+_RAW = "words in csv as they are; else those that a spreadsheet would run begin with an apostrophe, which aerun reads back"
 
 
 def run(word: str, argv: list[str]) -> int:
@@ -26,7 +29,7 @@ def run(word: str, argv: list[str]) -> int:
     from aerun.inference.loading import load
 
     model = load(args.run, args.weights, args.trust)
-    from aerun.formats.writing import written
+    from aerun.formats.writing.output import written
     from aerun.inference.reading import Reader
 
     settings = model.config.get("dataset")
@@ -39,6 +42,7 @@ def run(word: str, argv: list[str]) -> int:
     )
     _refuse_same(args)
     done, about, kind = 0, _about(model), None
+    about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
     if verb.answers == "packed":
         from aerun.inference.compressed_file import Packed, Packer
 
@@ -90,6 +94,8 @@ def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
         parser.add_argument(flag, **settings)
     if verb.reads not in ("nothing", "packed"):
         parser.add_argument("--key", metavar="NAME", help="the array of files that hold several (default: x, or z of codes)")
+    if verb.answers != "packed" and verb.reads != "packed":
+        parser.add_argument("--raw", action="store_true", help=_RAW)
     if verb.reads in ("samples", "pairs"):
         parser.add_argument("--resize", action="store_true", help="bring images of other sizes to the one of training")
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")

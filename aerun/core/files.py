@@ -1,6 +1,7 @@
 """The one atomic write: a file is there whole, or as it was before."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,19 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """Make a new folder to be filled; it takes the place of `path`, which is an empty folder or nothing, when the block ends
+    without an error, else it goes."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.mkdir()
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def replace(path: Path, content: str | bytes) -> None:

@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -24,7 +23,7 @@ from aerun.coding.block import pack, unpack
 from aerun.coding.quantizer import Quantizer
 from aerun.core.errors import AerunError
 from aerun.core.version import __version__
-from aerun.formats.writing import Array, Writer
+from aerun.formats.writing.base import Array, FileWriter
 from aerun.inference.rounding import Rounding, rounding
 from aerun.inference.samples import OutputFormat
 
@@ -109,12 +108,12 @@ class Packer:
         return n, self.model.form.to_caller(own, valid, OutputFormat(_KINDS[kind], np.dtype(dtype.rstrip(b"\0").decode())))
 
 
-class Packed(Writer):
+class Packed(FileWriter):
     """Takes blocks, as bytes, and how many samples they hold, which is filled in at the end. about: `head`."""
 
-    def __init__(self, part: Path, about: Mapping[str, Any]) -> None:
-        super().__init__(part, about)
-        self.count, self.file = 0, part.open("wb")
+    def __init__(self, file: BinaryIO, about: Mapping[str, Any]) -> None:
+        super().__init__(file, about)
+        self.count = 0
         self.file.write(start(about["head"], 0))
 
     def add(self, arrays: Mapping[str, Array]) -> None:
@@ -124,10 +123,6 @@ class Packed(Writer):
     def close(self) -> None:
         self.file.seek(0)
         self.file.write(start(self.about["head"], self.count))
-        self.file.close()
-
-    def drop(self) -> None:
-        self.file.close()
 
 
 def start(head: bytes, count: int) -> bytes:
