@@ -15,7 +15,6 @@ from torch import Tensor
 from aerun.build import RunPlan, build
 from aerun.compose import option
 from aerun.core.errors import StoppedError, TrainingError
-from aerun.core.lock import claimed
 from aerun.dataset.base import validate_data
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
@@ -25,6 +24,7 @@ from aerun.preparation.stored import plain
 from aerun.report import terminal
 from aerun.runs import reference
 from aerun.runs.folder import Folder
+from aerun.runs.lock import claimed
 from aerun.trained import Trained
 from aerun.trainer.base import Job
 

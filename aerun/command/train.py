@@ -20,10 +20,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, nearest
-from aerun.core.lock import alone
 from aerun.core.paths import config_dir
 from aerun.core.text import say
 from aerun.runs.folder import Folder
+from aerun.runs.lock import alone
 from aerun.settings.naming import job_name, new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
 from aerun.sweep.fuse import refused

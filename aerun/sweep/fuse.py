@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import StoppedError
-from aerun.core.lock import alone
 from aerun.core.text import say
 from aerun.runs.folder import Folder
+from aerun.runs.lock import alone
 from aerun.settings.overrides import config_of, job_command, resolved
 from aerun.sweep.job import FRESH, RESUME, clear, state
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
-from aerun.core.lock import alone, at_work
 from aerun.runs.folder import Folder
+from aerun.runs.lock import alone, at_work
 
 FILE = "sweep.json"
 _LOCK = ".lock.sweep"  # held while sweep.json is read and written

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aerun.core.lock import LOCK
 from aerun.runs.folder import Folder
+from aerun.runs.lock import LOCK
 
 DONE, RESUME, FRESH = "done", "resume", "fresh"
 

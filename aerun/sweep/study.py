@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from aerun.core.errors import AerunError
-from aerun.core.lock import alone
 from aerun.runs.figures import higher_is_better
+from aerun.runs.lock import alone
 from aerun.sweep.optuna import closed, distributions_of, opened, refuse_sampler, url_of
 from aerun.sweep.space import Space, whole
 

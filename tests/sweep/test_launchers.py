@@ -10,7 +10,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from aerun.core.lock import alone
+from aerun.runs.lock import alone
 from aerun.settings.overrides import config_of
 from aerun.sweep import launchers
 from aerun.trainer.lightning import Training

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from aerun.core.errors import AerunError
-from aerun.core.lock import alone
 from aerun.runs.groups import short
+from aerun.runs.lock import alone
 from aerun.settings.overrides import spelt_out
 from aerun.sweep.space import space_of
 from aerun.sweep.study import LOCK
