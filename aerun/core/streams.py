@@ -5,7 +5,7 @@ import io
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -37,8 +37,9 @@ def outlive_readers() -> None:
             continue
         stream.flush()
         raw = _Patient(stream.fileno(), "wb", closefd=False)
+        below: Any = raw if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(raw)  # the first where unbuffered
         patient = io.TextIOWrapper(
-            io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=stream.line_buffering or name == "stderr"
+            below, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=stream.write_through
         )
         setattr(sys, name, patient)
         setattr(sys, f"__{name}__", patient)
@@ -51,7 +52,8 @@ def reader_is_gone() -> bool:
 
 def _raw(stream: object) -> object:
     """The stream of bytes below one of text, None where there is none."""
-    return getattr(getattr(stream, "buffer", None), "raw", None)
+    below = getattr(stream, "buffer", None)
+    return getattr(below, "raw", below)
 
 
 def _closed(e: OSError, number: int) -> bool:

@@ -25,3 +25,5 @@ class Parquet(FileWriter):
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+
+    drop = close

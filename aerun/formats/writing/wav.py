@@ -20,9 +20,16 @@ class Wav(FileWriter):
         if x.dtype.kind != "f" or x.ndim != 3 or x.shape[2] != 1 or not rate:
             raise AerunError("wav holds sound: it takes a run with dataset=audio, dataset.form=frames and dataset.rate=N.")
         if self.out is None:
-            self.out = library().SoundFile(self.file, "w", int(rate), 1, "PCM_16", format="WAV")
-        self.out.write((np.clip(x, -1, 1) * 32767).round().astype(np.int16).reshape(-1))
+            # By its number, so that a full disk is an error: what goes wrong in a file of Python's is lost in the library.
+            number = self.file.fileno()
+            self.out = library().SoundFile(number, "w", int(rate), 1, "PCM_16", format="WAV", closefd=False)
+        try:
+            self.out.write((np.clip(x, -1, 1) * 32767).round().astype(np.int16).reshape(-1))
+        except library().LibsndfileError as e:
+            raise OSError(str(e)) from e
 
     def close(self) -> None:
         if self.out is not None:
             self.out.close()
+
+    drop = close
