@@ -34,6 +34,10 @@ def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
     file, free = _opened(folder, name, os.O_CREAT), False
     try:
         free = _locked(file, folder, wait)
+        while free and not _is_at(file, folder / name):  # removed in between: it keeps nobody out
+            os.close(file)
+            file = _opened(folder, name, os.O_CREAT)
+            free = _locked(file, folder, wait)
         if free:
             _mine.add(_key(file))
         yield free
@@ -47,14 +51,13 @@ def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
 def claimed(folder: Path) -> Iterator[None]:
     """Keep a run's folder to this process until the block ends. Raise AerunError at once where another is at work in it.
 
-    Whoever has the folder already, as a sweep has its job's, may claim it again.
+    Whoever has the folder already, as a sweep has its job's, may claim it again. A block that ends with an AerunError, which is
+    a mistake found before anything was written, leaves no new lock file behind.
     """
     with ExitStack() as kept:
+        new = not os.path.lexists(folder / LOCK)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = _opened(folder, LOCK, os.O_CREAT)
-            kept.callback(os.close, file)
-            mine = _key(file) in _mine or kept.enter_context(alone(folder))
+            mine = _is_mine(folder) or kept.enter_context(alone(folder))
         except OSError as e:
             words = f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             raise AerunError(words) from e
@@ -63,7 +66,12 @@ def claimed(folder: Path) -> Iterator[None]:
                 f"{folder}: another process is at work on this run. Wait until it ends, or choose another folder with "
                 "hydra.run.dir=DIR."
             )
-        yield
+        try:
+            yield
+        except AerunError:
+            if new:
+                (folder / LOCK).unlink(missing_ok=True)
+            raise
 
 
 def at_work(folder: Path, name: str = LOCK) -> bool:
@@ -76,6 +84,23 @@ def at_work(folder: Path, name: str = LOCK) -> bool:
         return not _locked(file, folder, wait=False)
     finally:
         os.close(file)
+
+
+def _is_mine(folder: Path) -> bool:
+    try:
+        about = os.stat(folder / LOCK, follow_symlinks=False)
+    except OSError:
+        return False
+    return (about.st_dev, about.st_ino) in _mine
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Is the open file still the one of this name?"""
+    try:
+        about = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return _key(file) == (about.st_dev, about.st_ino)
 
 
 def _opened(folder: Path, name: str, more: int) -> int:

@@ -57,6 +57,17 @@ def test_a_lock_goes_with_its_process_and_is_no_one_elses(tmp_path):
     assert not at_work(folder)
 
 
+def test_a_mistake_leaves_no_lock_behind_and_one_that_was_removed_keeps_nobody_out(tmp_path):
+    with pytest.raises(AerunError, match="wrong"), claimed(tmp_path):
+        raise AerunError("wrong")
+    assert not list(tmp_path.iterdir())
+    with alone(tmp_path) as first:
+        (tmp_path / LOCK).unlink()
+        with alone(tmp_path) as second:
+            assert first
+            assert second
+
+
 def test_several_locks_of_one_folder_are_apart(tmp_path):
     with alone(tmp_path, ".a") as a, alone(tmp_path, ".b") as b:
         assert a and b  # noqa: PT018
