@@ -1,7 +1,7 @@
 """The one kind of lock: one process at a time is at work in a folder.
 
 The operating system keeps it (flock) and takes it back when the process ends, however that happens. The file that carries it
-is in the folder itself, is never truncated or written to, and is opened without following links.
+is in the folder itself as long as the lock is held, is never truncated or written to, and is opened without following links.
 """
 
 import errno
@@ -10,7 +10,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from aerun.core.errors import AerunError
@@ -43,6 +43,7 @@ def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
         yield free
     finally:
         if free:
+            _remove(file, folder / name)
             _mine.discard(_key(file))
         os.close(file)
 
@@ -51,11 +52,9 @@ def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
 def claimed(folder: Path) -> Iterator[None]:
     """Keep a run's folder to this process until the block ends. Raise AerunError at once where another is at work in it.
 
-    Whoever has the folder already, as a sweep has its job's, may claim it again. A block that ends with an AerunError, which is
-    a mistake found before anything was written, leaves no new lock file behind.
+    Whoever has the folder already, as a sweep has its job's, may claim it again.
     """
     with ExitStack() as kept:
-        new = not os.path.lexists(folder / LOCK)
         try:
             mine = _is_mine(folder) or kept.enter_context(alone(folder))
         except OSError as e:
@@ -66,12 +65,7 @@ def claimed(folder: Path) -> Iterator[None]:
                 f"{folder}: another process is at work on this run. Wait until it ends, or choose another folder with "
                 "hydra.run.dir=DIR."
             )
-        try:
-            yield
-        except AerunError:
-            if new:
-                (folder / LOCK).unlink(missing_ok=True)
-            raise
+        yield
 
 
 def at_work(folder: Path, name: str = LOCK) -> bool:
@@ -92,6 +86,13 @@ def _is_mine(folder: Path) -> bool:
     except OSError:
         return False
     return (about.st_dev, about.st_ino) in _mine
+
+
+def _remove(file: int, path: Path) -> None:
+    """Leave nothing behind: whoever has opened it meanwhile finds that it `_is_at` its place no more. What has content stays."""
+    with suppress(OSError):
+        if os.fstat(file).st_size == 0 and _is_at(file, path):
+            path.unlink()
 
 
 def _is_at(file: int, path: Path) -> bool:

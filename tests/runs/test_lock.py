@@ -57,9 +57,9 @@ def test_a_lock_goes_with_its_process_and_is_no_one_elses(tmp_path):
     assert not at_work(folder)
 
 
-def test_a_mistake_leaves_no_lock_behind_and_one_that_was_removed_keeps_nobody_out(tmp_path):
-    with pytest.raises(AerunError, match="wrong"), claimed(tmp_path):
-        raise AerunError("wrong")
+def test_nothing_is_left_behind_and_a_lock_that_was_removed_keeps_nobody_out(tmp_path):
+    with claimed(tmp_path):
+        assert (tmp_path / LOCK).exists()
     assert not list(tmp_path.iterdir())
     with alone(tmp_path) as first:
         (tmp_path / LOCK).unlink()
