@@ -89,7 +89,7 @@ def _is_mine(folder: Path) -> bool:
 
 
 def _remove(file: int, path: Path) -> None:
-    """Leave nothing behind: whoever has opened it meanwhile finds that it `_is_at` its place no more. What has content stays."""
+    """Leave nothing behind, but what has content: whoever has opened it meanwhile finds that it `_is_at` its place no more."""
     with suppress(OSError):
         if os.fstat(file).st_size == 0 and _is_at(file, path):
             path.unlink()
