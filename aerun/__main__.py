@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 from aerun.command import VERBS
 from aerun.core.errors import StoppedError, nearest
+from aerun.core.logs import show_escaped
+from aerun.core.streams import outlive_readers
+from aerun.core.text import say, shown
 from aerun.core.version import __version__
 from aerun.inference.verbs import VERBS as USE
-from aerun.settings.explain import explain
 
 
 def main() -> None:
     """Console script `aerun`."""
+    outlive_readers()  # of `aerun ... | head`: a job goes on to its end
+    show_escaped()
     sys.exit(_run(sys.argv[1:]))
 
 
@@ -27,7 +31,7 @@ def _run(argv: list[str]) -> int:
         argv = argv[1:]
     word = argv[0] if argv else ""
     if word in ("--version", "-V", "version"):
-        print(f"aerun {__version__}")
+        say(f"aerun {__version__}")
         return 0
     if word == "help" or (any(a in ("--help", "-h") for a in argv) and word not in VERBS):
         # deferred: no other verb needs it
@@ -37,16 +41,19 @@ def _run(argv: list[str]) -> int:
     if word in VERBS:
         return _told(lambda: _verb(word, argv[1:]))
     if word and "=" not in word and word[0] not in "-+~":
-        sys.stderr.write(
-            f"aerun: error: no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).\n"
-        )
+        _complain(f"no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).")
         return 2
     return _told(_hydra)
 
 
 def _say(text: str) -> int:
-    print(text, flush=True)  # here and not at the end, so that a reader who has seen enough is no error
+    say(text)
     return 0
+
+
+def _complain(words: str) -> None:
+    """An error, with no character of files or of others' that would act on the terminal."""
+    sys.stderr.write(f"aerun: error: {shown(words)}\n")
 
 
 def _verb(word: str, argv: list[str]) -> int:
@@ -76,7 +83,7 @@ def _told(action: Callable[[], int]) -> int:
         return action()
     except StoppedError as e:
         kept = f" The last checkpoint is kept: aerun resume {e.folder} continues." if e.folder else ""
-        sys.stderr.write(f"aerun: {e}.{kept}\n")
+        sys.stderr.write(shown(f"aerun: {e}.{kept}\n"))
         return e.code
     except KeyboardInterrupt:
         return 130
@@ -85,8 +92,11 @@ def _told(action: Callable[[], int]) -> int:
     except Exception as e:
         if full:
             raise
+        # deferred: Hydra is imported where something goes wrong
+        from aerun.settings.explain import explain
+
         code, words = explain(e)
-        sys.stderr.write(f"aerun: error: {words}\n")
+        _complain(words)
         return code
 
 

@@ -34,6 +34,7 @@ from aerun.report import terminal
 from aerun.runs import reference
 from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
+from aerun.runs.lock import claimed
 from aerun.runs.status import Clock, marked
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
@@ -49,9 +50,15 @@ def train(
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
     tested: judge the model on the test split, draw and ask what the config wants; else it is trained and nothing more.
-    Raises AerunError for a mistake of the user's (nothing but the log is then written), TrainingError where training
-    could not go on, StoppedError on Ctrl-C or SIGTERM.
+    Raises AerunError for a mistake of the user's (nothing but the log is then written), and where another process is at work
+    there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
     """
+    with claimed(path):
+        return _run(cfg, path, command, resume, trusted, tested)
+
+
+def _run(cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool) -> dict[str, Any]:
+    """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(cfg, trusted)

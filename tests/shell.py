@@ -88,7 +88,7 @@ def _lines(path: Path) -> list[str]:
 def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
     """Everything that the command changes of its process: directory, arguments, signals, logging, Hydra."""
     before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), train._failures
-    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     logs = [(logger, list(logger.handlers), logger.level) for logger in map(logging.getLogger, _LOGGERS)]
     os.chdir(cwd)
     sys.argv = ["aerun", *args]

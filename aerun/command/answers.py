@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from aerun.core.errors import AerunError
-from aerun.formats.writing import Writer, written
+from aerun.core.text import note, say
+from aerun.formats.writing.base import Writer
+from aerun.formats.writing.output import written
 from aerun.inference.code_files import codes_of
 from aerun.inference.compressed_file import Packer, pieces
 from aerun.inference.loading import load
@@ -26,6 +28,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     """Answer for every sample of the files, and say how many there were."""
     model = load(args.run, args.weights, args.trust)
     about, kind = _about(model), None
+    about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
     if verb.answers == "packed":
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()
@@ -39,11 +42,11 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
             told = judging.release()
     _show("\r\033[K")
     if args.output != "-":
-        print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
+        say(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
-        print(_size(args, model, done))
+        say(_size(args, model, done))
     for line in told:
-        print(line, file=sys.stderr if args.output == "-" else sys.stdout)
+        (note if args.output == "-" else say)(line)
 
 
 def _judging(args: argparse.Namespace, model: Model, writer: Writer) -> Discoveries | None:
@@ -51,7 +54,7 @@ def _judging(args: argparse.Namespace, model: Model, writer: Writer) -> Discover
     if "fdr" not in args:
         return None
     for line in remarks(model, args):
-        print(line, file=sys.stderr)
+        note(line)
     return None if args.fdr is None else Discoveries(writer, args.fdr, len(model.validation_scores))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aerun.core.errors import AerunError, TrainingError
+from aerun.core.text import say
 from aerun.pictures import projector
 from aerun.runs import files
 
@@ -36,7 +37,7 @@ def run(argv: list[str]) -> int:
     count = runs(args.folder)
     url = _served(args.folder, args.port)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell that started it ignores it
-    print(f"{count} run{'' if count == 1 else 's'} of {args.folder} at {url} (Ctrl-C ends)", flush=True)
+    say(f"{count} run{'' if count == 1 else 's'} of {args.folder} at {url} (Ctrl-C ends)")
     threading.Event().wait()
     return 0
 

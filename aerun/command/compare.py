@@ -2,15 +2,18 @@
 
 import argparse
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from aerun.core.console import Console
 from aerun.core.errors import AerunError
+from aerun.core.files import replace
+from aerun.core.text import say
+from aerun.formats.cells import guarded
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
@@ -38,7 +41,7 @@ def run(argv: list[str]) -> int:
     words = {k: f"objective ({name})" if k == sort == "objective" else k for k in figures}
     _show(groups[: args.top], keys, {k: f"{word} {arrow}" if k == sort else word for k, word in words.items()}, bool(different))
     if different:
-        print(f"ranked over different data, as asked: {different}; the column `data` tells them apart")
+        say(f"ranked over different data, as asked: {different}; the column `data` tells them apart")
     _tell(groups, keys, runs, args.top)
     if args.csv:
         _write(args.csv, groups, keys, figures)
@@ -63,51 +66,49 @@ def _parser() -> argparse.ArgumentParser:
 
 def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str], data: bool) -> None:
     """figures: key -> its name in the table's head. data: say in a column which data it was."""
-    console = Console(width=None if Console().is_terminal else 160)
+    console = Console(wide=160)
     table = Table()
     for key in keys:
-        table.add_column(Text(key))
+        table.add_column(key)
     for name in figures.values():
-        table.add_column(Text(name), justify="right")
+        table.add_column(name, justify="right")
     table.add_column("seeds", justify="right")
     if data:
         table.add_column("data")
     for group in groups:
         named = [data_label(group)] if data else []
-        table.add_row(
-            *(Text(short(s)) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)), *named
-        )
-    console.print(table, highlight=False)
+        table.add_row(*(short(s) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)), *named)
+    console.print(table)
 
 
 def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top: int | None) -> None:
     if top is not None and len(groups) > top:
-        print(f"{top} of {len(groups)} settings shown")
+        say(f"{top} of {len(groups)} settings shown")
     if len(groups) > 1:
         found = difference(groups[0], groups[1], len(groups))
         first, second = (label(group, keys) for group in groups[:2])
-        print(
-            found.words(first, second) if found else f"{first} and {second} have no errors of the same test samples in common."
-        )
+        say(found.words(first, second) if found else f"{first} and {second} have no errors of the same test samples in common.")
     fewest = min(len(group.runs) for group in groups)
     if fewest < 3:
-        print(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")
+        say(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")
     for one in runs:
         if not one.complete:
-            print(f"not complete: {one.path}: {one.unfinished}")
+            say(f"not complete: {one.path}: {one.unfinished}")
 
 
 def _write(path: Path, groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str]) -> None:
     heads = [*keys, *(f"{k}{part}" for k in figures for part in ("", " deviation")), "seeds", "runs"]
     try:
-        with path.open("w", newline="", encoding="utf-8") as f:
-            out = csv.writer(f)
-            out.writerow(heads)
+        with io.StringIO(newline="") as text:
+            out = csv.writer(text)
+            out.writerow(map(guarded, heads))
             for group in groups:
                 values = [v for k in figures for v in (group.mean(k), group.deviation(k))]
                 numbers = ["" if math.isnan(v) else f"{v:.8g}" for v in values]
                 seeds = " ".join(str(r.seed) for r in group.runs)
-                out.writerow([*group.settings, *numbers, seeds, " ".join(str(r.path) for r in group.runs)])
+                paths = " ".join(str(r.path) for r in group.runs)
+                out.writerow([*map(guarded, group.settings), *numbers, seeds, guarded(paths)])
+            replace(path, text.getvalue())
     except OSError as e:
         raise AerunError(f"--csv {path}: {e.strerror or e}.") from e
-    print(f"{path}: {len(groups)} settings")
+    say(f"{path}: {len(groups)} settings")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from aerun.command.data_columns import described, histograms
+from aerun.core.console import Console, styled
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.storage.mapped import sample_rows
@@ -27,16 +27,16 @@ class Page:
 
     def __init__(self, option: str, facts: Facts, columns: Sequence[Feature], classes: Sequence[str]) -> None:
         self.option, self.facts, self.features, self.names = option, facts, columns, classes
-        self.console = Console(width=None if Console().is_terminal else 110)
+        self.console = Console(wide=110)
         sides = " x ".join(map(str, facts.stored))
         what = f"{facts.kind}, {sides}" + (f" -> {' x '.join(map(str, facts.shape))} to the model" if self._other() else "")
-        self.console.print(f"{option}: {what}", style="bold", highlight=False)
+        self.console.print(f"{option}: {what}", style="bold")
 
     def _other(self) -> bool:
         return self.facts.stored != self.facts.shape
 
     def _say(self, name: str, words: str) -> None:
-        self.console.print(f"[bold]{name:<11}[/bold] {_plain(words)}", highlight=False, soft_wrap=True)
+        self.console.say(styled(f"{name:<11}", "bold"), words)
 
     def splits(self, seen: Sequence[Seen]) -> None:
         """One row a split; then what is wrong with them."""
@@ -175,10 +175,3 @@ class Page:
 def _listed(named: Sequence[str], what: str) -> str:
     more = f" and {len(named) - _FEW} more {what}" if len(named) > _FEW else ""
     return ", ".join(named[:_FEW]) + more
-
-
-def _plain(words: str) -> str:
-    """With no markup of rich's in it."""
-    from rich.markup import escape
-
-    return escape(words)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
+from aerun.core.text import say
 from aerun.report import terminal
 from aerun.runs.folder import Folder
 
@@ -69,10 +70,10 @@ def _list(trained: "Trained") -> None:
     from aerun.evaluate import applications
 
     for room in (applications, pictures):
-        print(f"{'--ask' if room is applications else '--pictures'}")
+        say(f"{'--ask' if room is applications else '--pictures'}")
         for name in room.names():
             why = room.unsupported_reason(name, trained.autoencoder, trained.dataset)
-            print(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
+            say(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
 
 
 def _draw(asked: list[str], trained: "Trained", path: Path) -> None:
@@ -81,7 +82,7 @@ def _draw(asked: list[str], trained: "Trained", path: Path) -> None:
     from aerun.pictures.canvas.album import draw_all
 
     for drawn in draw_all(pictures.select_pictures(asked, trained.autoencoder, trained.dataset), trained, path):
-        print(f"drawn {drawn}")
+        say(f"drawn {drawn}")
 
 
 def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> None:
@@ -93,9 +94,9 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
     if not names:
         raise AerunError(f"{folder.path}: no application fits this run; --list says why.")
-    print(f"{folder.path}, {weights} weights")
+    say(f"{folder.path}, {weights} weights")
     found = ask_all(names, trained, terminal.application)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
     folder.evaluation({**kept, **found, "weights": weights})
     evaluation(folder.path, found, int(folder.read().get("epochs") or 0))
-    print(f"written to {folder.path / 'evaluation.json'}")
+    say(f"written to {folder.path / 'evaluation.json'}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
+from aerun.core.text import say
 from aerun.experiment.catalog import catalog, experiment_files
 
 
@@ -29,7 +30,7 @@ def run(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     if not (args.names or args.all):
-        print("\n".join(f"{name:<5} {line}" for name, line in catalog().items()))
+        say("\n".join(f"{name:<5} {line}" for name, line in catalog().items()))
         return 0
     if args.seeds is not None and args.seeds < 1:
         raise AerunError(f"--seeds {args.seeds}: at least one is needed.")
@@ -54,11 +55,11 @@ def _decide(paths: list[Path], args: argparse.Namespace) -> int:
     if args.control:
         experiments = [e.controlled() for e in experiments if e.control is not None or not args.all]
     for experiment in experiments:
-        outcomes.append(decide(experiment, settings, lambda words: print(words, flush=True)))
+        outcomes.append(decide(experiment, settings, say))
         table.show(outcomes[-1])
         if args.control:
             word = "fails, as it must" if outcomes[-1].fails_as_it_must else "DOES NOT FAIL: its checks prove nothing"
-            print(f"{experiment.id}: {word}.\n", flush=True)
+            say(f"{experiment.id}: {word}.\n")
     if args.output is not None:
         table.write(outcomes, args.output)
     return 0 if all(o.fails_as_it_must if args.control else o.holds for o in outcomes) else 1

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from aerun.core.text import say
+
 
 def run(argv: list[str]) -> int:
     """The verb."""
@@ -14,7 +16,7 @@ def run(argv: list[str]) -> int:
 
     model = load(args.run, args.weights, args.trust)
     for line in export(model, args.output.expanduser(), args.format, args.alpha, args.check):
-        print(line)
+        say(line)
     return 0
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 def main() -> int:
     """Told on the first line of stdin what to do; says on stdout when it has the data, and on stderr why it could not go on."""
-    # Ctrl-C and SIGTERM, which a whole group of processes may be sent, are for rank 0 to decide.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    # Ctrl-C, SIGTERM and SIGHUP, which a whole group of processes may be sent, are for rank 0 to decide.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_first, args=(order["meeting"],), daemon=True).start()
     ready = os.dup(1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
+from aerun.core.text import say
 from aerun.report.page import page
 from aerun.runs.figures import others, ranked, require_figures
 from aerun.runs.groups import objective, options, selected
@@ -26,7 +27,7 @@ def run(argv: list[str]) -> int:
         replace(path, page(title, ranked(groups, sort, name), keys, runs, figures, (sort, name)))
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
-    print(f"{path}: {len(groups)} settings, {len(runs)} runs")
+    say(f"{path}: {len(groups)} settings, {len(runs)} runs")
     return 0
 
 

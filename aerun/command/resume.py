@@ -7,6 +7,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.paths import say_data, with_data
+from aerun.core.text import say
 from aerun.report import terminal
 from aerun.runs.folder import Folder
 from aerun.runs.log import log_into
@@ -20,7 +21,7 @@ def run(argv: list[str]) -> int:
     if not isinstance(config.get("trainer"), dict) or not isinstance(config["trainer"].get("max_epochs"), int):
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: it has no number trainer.max_epochs.")
     if args.epochs is None and folder.read().get("status") == "completed":
-        print(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
+        say(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
         return 0
     if args.epochs is not None:
         _lengthen(config, args.epochs)

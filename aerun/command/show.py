@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aerun.core.text import say, shown_line
 from aerun.inference.verbs import VERBS
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run(argv: list[str]) -> int:
 
     model = load(args.run, args.weights, args.trust)
     for name, line in _lines(model):
-        print(f"{name:<10} {line}")
+        say(f"{name:<10} {shown_line(line)}")
     return 0
 
 

@@ -22,13 +22,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of, nearest
 from aerun.core.paths import config_dir
+from aerun.core.text import say
 from aerun.report import terminal
 from aerun.runs.folder import Folder
+from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
 from aerun.sweep.grid import Grid, name_in, outcomes
-from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, refused, state
+from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.search_summary import tell
@@ -111,7 +113,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
         _failures.append(e)
         if many:
             mark_refused(Folder(path), e)
-            print(f"\t   failed: {line_of(e)}", flush=True)
+            say(f"\t   failed: {line_of(e)}")
         return math.nan
 
 
@@ -131,17 +133,17 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
 
     with alone(path) as mine:
         if not mine:
-            print("\t   another process is at work on this job", flush=True)
+            say("\t   another process is at work on this job")
             return math.nan
         if why := refused(path):
             raise TrainingError(why)
         left, why = state(path, plain)
         if why:
-            print(f"\t   {why}{': trained anew' if left == FRESH else ''}", flush=True)
+            say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
         if left == FRESH:
             clear(path)
         found = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
-    print(f"\t   {_how(left, found, path)}SE {found['test/se']:.4g}, {terminal.verdict(found)}", flush=True)
+    say(f"\t   {_how(left, found, path)}SE {found['test/se']:.4g}, {terminal.verdict(found)}")
     several = plain["objective"]
     return float(found["objective"]) if isinstance(several, str) else tuple(float(found[key]) for key in several)
 
@@ -159,7 +161,7 @@ def command() -> str:
 
 
 def stop_on_signals() -> None:
-    """Ctrl-C and SIGTERM end the run in order: exit codes 130 and 143."""
+    """Ctrl-C, SIGTERM and SIGHUP end the run in order: exit codes 130, 143 and 129. SIGHUP stays ignored under nohup."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
         signal.signal(signum, signal.SIG_IGN)
@@ -167,6 +169,8 @@ def stop_on_signals() -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)
 
 
 def _refuse_unknown_flags(argv: list[str]) -> None:

@@ -8,6 +8,8 @@ from aerun.core.logs import log_to_terminal
 from aerun.inference.verb import Verb
 from aerun.inference.verbs import VERBS
 
+_RAW = "words in csv as they are; else those that a spreadsheet would run begin with an apostrophe, which aerun reads back"
+
 
 def run(word: str, argv: list[str]) -> int:
     """One verb."""
@@ -30,7 +32,7 @@ def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a sweep's: its best run")
     if verb.reads == "samples":
-        what = "what the run was trained on: npy, npz, idx, images, csv, parquet, wav, text, folders; - is standard input"
+        what = "what the run was trained on: npy, npz, idx, images, csv, parquet, sounds, text, folders; - is standard input"
         parser.add_argument("files", nargs="+", metavar="FILE", help=what)
     elif verb.reads == "codes":
         parser.add_argument("files", nargs=1, metavar="CODES", help="npz, npy, csv or parquet")
@@ -45,6 +47,8 @@ def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
         parser.add_argument(flag, **settings)
     if verb.reads not in ("nothing", "packed"):
         parser.add_argument("--key", metavar="NAME", help="the array of files that hold several (default: x, or z of codes)")
+    if verb.answers != "packed" and verb.reads != "packed":
+        parser.add_argument("--raw", action="store_true", help=_RAW)
     if verb.reads in ("samples", "pairs"):
         parser.add_argument("--resize", action="store_true", help="bring images of other sizes to the one of training")
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")

@@ -16,13 +16,14 @@ TIME_LIMIT = 124  # as of timeout(1)
 
 
 class StoppedError(BaseException):
-    """The run was told to stop: Ctrl-C (exit code 130), SIGTERM (143), a cluster's time limit (124).
+    """The run was told to stop: Ctrl-C (exit code 130), SIGTERM (143), SIGHUP (129), a cluster's time limit (124).
 
     Not an Exception, so that nothing swallows it.
     """
 
     def __init__(self, code: int) -> None:
-        super().__init__({130: "interrupted", TIME_LIMIT: "stopped at its time limit"}.get(code, "terminated"))
+        words = {129: "terminal closed", 130: "interrupted", TIME_LIMIT: "stopped at its time limit"}
+        super().__init__(words.get(code, "terminated"))
         self.code = code
         self.folder: str | None = None
 

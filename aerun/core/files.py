@@ -1,6 +1,7 @@
 """The one atomic write: a file is there whole, or as it was before."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,14 +20,27 @@ def replaced(path: Path, at: int | None = None) -> Iterator[BinaryIO]:
     part = os.fspath(path.with_name(f".{path.name}.{os.getpid()}"))
     with suppress(FileNotFoundError):
         os.unlink(part, dir_fd=at)
-    number = os.open(part, _NEW, 0o666, dir_fd=at)
+    file = open(part, "wb", opener=lambda name, _: os.open(name, _NEW, 0o666, dir_fd=at))  # noqa: SIM115 - which keeps its name
     try:
-        with os.fdopen(number, "wb") as file:
+        with file:
             yield file
         os.replace(part, path, src_dir_fd=at, dst_dir_fd=at)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=at)
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """Make a new folder to be filled; it takes the place of `path`, which is an empty folder or nothing, when the block ends
+    without an error, else it goes."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.mkdir()
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def replace(path: Path, content: str | bytes) -> None:

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from aerun.core.text import shown
+
 _REMARKS = (
     # Lightning 2.6 asks torch in a way that torch 2.15 no longer likes.
     r".*isinstance\(treespec, LeafSpec\).*",
@@ -20,6 +22,18 @@ _REMARKS = (
     # Nothing is logged by Lightning: events and metrics.csv are our own, one row an epoch.
     r"The number of training batches .* is smaller than the logging interval.*",
 )
+
+
+def show_escaped() -> None:
+    """Let what aerun logs, on the terminal and into files, hold no character that acts there without being seen."""
+    logger = logging.getLogger("aerun")
+    if _escaped not in logger.filters:
+        logger.addFilter(_escaped)
+
+
+def _escaped(record: logging.LogRecord) -> bool:
+    record.msg, record.args = shown(record.getMessage()), ()
+    return True
 
 
 @contextmanager

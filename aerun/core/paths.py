@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -55,7 +56,7 @@ def with_data(config: Mapping[str, Any], data: str | Path | None) -> dict[str, A
 def say_data(config: Mapping[str, Any], data: str | Path | None) -> None:
     """Print where a run's data are about to be read, before they are. Errors as for `with_data`."""
     for key, path in data_paths(with_data(config, data)).items():
-        print(f"reads {key}={path}", flush=True)
+        say(f"reads {key}={path}")
 
 
 def _moved(key: str, old: Path, place: Path, alone: bool) -> Path:

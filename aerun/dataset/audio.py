@@ -18,15 +18,14 @@ from aerun.dataset.sequences.mel import filters, log_mel
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage import listing
 from aerun.dataset.storage.skipped_files import SkippedFiles
-from aerun.formats import wav
-
-_SUFFIXES = frozenset({".wav", ".wave"})
+from aerun.formats import audio
 
 log = logging.getLogger("aerun")
 
 
 class Audio(Dataset):
-    """Stretches of `length` samples from wav files (PCM; the channels' mean), one every `stride` samples (null: `length`).
+    """Stretches of `length` samples from sound files (wav, flac, ogg, mp3; the channels' mean), one every `stride` samples
+    (null: `length`).
 
     path: a folder, or a tar archive, packed or not. Folders are classes, or the splits train, val and test, as for
     dataset=images; all stretches of a file are in one split. rate: samples a second that every file must have (null: what the
@@ -53,7 +52,7 @@ class Audio(Dataset):
         val: float,
         test: float,
     ) -> None:
-        self.path, self.where = listing.folder("dataset.path", path, "your wav files"), f"dataset.path={path}"
+        self.path, self.where = listing.folder("dataset.path", path, "your sounds"), f"dataset.path={path}"
         self.form = one_of("dataset.form", form, ("logmel", "image", "frames"))
         self.rate = None if rate is None else integer("dataset.rate", rate, 1)
         self.length = integer("dataset.length", length, 2)
@@ -80,13 +79,13 @@ class Audio(Dataset):
     @cached_property
     def _names(self) -> list[str]:
         if self.path.is_dir():
-            files, others = listing.scan(self.path, _SUFFIXES)
+            files, others = listing.scan(self.path, audio.SUFFIXES)
             refuse_beyond(self.where, 2 * sum(file.size for file in files))
             names = [file.name for file in files]
         else:
-            names, others = sorted(name for name, _ in wav.packed(self.path)), 0
+            names, others = sorted(name for name, _ in audio.packed(self.path)), 0
         if not names:
-            raise AerunError(f"{self.where}: no wav files are there ({others} other files).")
+            raise AerunError(f"{self.where}: no sound files (wav, flac, ogg, mp3) are there ({others} other files).")
         return names
 
     @property
@@ -99,7 +98,7 @@ class Audio(Dataset):
 
     def _files(self) -> Iterator[tuple[str, BinaryIO]]:
         if not self.path.is_dir():
-            yield from wav.packed(self.path)
+            yield from audio.packed(self.path)
             return
         for name in self._names:
             with (self.path / name).open("rb") as file:
@@ -123,12 +122,12 @@ class Audio(Dataset):
 
     def _stretches(self) -> dict[str, Tensor]:
         """Samples (n, *S) of each file that has some."""
-        left_out, found, short = SkippedFiles(self.where, "wav files", len(self._names)), dict[str, Tensor](), 0
-        rate, bank = self.rate, torch.zeros(0)
+        left_out, found, short = SkippedFiles(self.where, "sound files", len(self._names)), dict[str, Tensor](), 0
+        rate, bank, taken, loud = self.rate, torch.zeros(0), 0, 0
         for name, file in self._files():
             try:
-                sound = wav.read(file)
-            except wav.UnreadableError as e:
+                sound = audio.read(file)
+            except audio.UnreadableError as e:
                 left_out.add(name, str(e))
                 continue
             if sound.rate != rate and rate is not None:
@@ -138,12 +137,16 @@ class Audio(Dataset):
                 )
             if not len(bank) and self.form != "frames":
                 bank = filters(sound.rate, self.window, self.mels).float()
-            rate = sound.rate
+            rate, loud = sound.rate, loud + (sound.peak > 1)
             if len(sound.x) < self.length and not self.padded:
                 short += 1
                 continue
             found[name] = self._samples(torch.from_numpy(sound.x), bank)
+            taken += found[name].nbytes
+            refuse_beyond(self.where, 2 * taken)  # they, and all of them together; compressed files say little of it before
         left_out.tell()
+        if loud:
+            log.warning("%s: %d of %d files go beyond full scale and are cut off there.", self.where, loud, len(self._names))
         if short:
             words = "%s: %d of %d files are shorter than dataset.length=%d and are left out (dataset.short=pad uses them)."
             log.warning(words, self.where, short, len(self._names), self.length)

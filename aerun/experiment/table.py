@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from aerun.core.console import Console
 from aerun.core.errors import AerunError
 from aerun.experiment.plan import Run
 from aerun.experiment.verdict import Outcome, Verdict
@@ -25,15 +25,15 @@ medians over seeds with the smallest and the largest.
 
 def show(outcome: Outcome) -> None:
     """The table of one experiment, with what was left out and the seconds."""
-    console = Console(width=None if Console().is_terminal else 150)
+    console = Console(wide=150)
     table = Table(title=f"{outcome.experiment.id}  {outcome.experiment.title}", title_justify="left")
     for column in _COLUMNS:
         table.add_column(column)
     for row in _rows(outcome):
         table.add_row(*row)
-    console.print(table, highlight=False)
+    console.print(table)
     for line in (f"must hold: {outcome.experiment.must}", *_remarks(outcome)):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.say(line)
     console.print()
 
 

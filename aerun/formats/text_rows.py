@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.formats.cells import unguarded
 
 _LINE, _PEEK = 16 << 20, 64  # bytes of a line at most; lines looked at first
 _DELIMITERS = (",", ";", "\t", "|")
@@ -35,7 +36,7 @@ def rows_of(path: Path, encoding: str, delimiter: str) -> Iterator[Row]:
         except csv.Error as e:
             raise AerunError(f"{path}, line {reader.line_num}: {str(e).rstrip('.?')}.") from e
         if row:
-            yield reader.line_num, row
+            yield reader.line_num, unguarded(row)
 
 
 def sniffed(lines: list[str]) -> str:

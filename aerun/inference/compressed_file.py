@@ -17,7 +17,7 @@ from aerun.coding.block import pack, unpack
 from aerun.coding.quantizer import Quantizer
 from aerun.core.errors import AerunError
 from aerun.core.version import __version__
-from aerun.formats.writing import Array
+from aerun.formats.writing.base import Array
 from aerun.inference.columns import Rows
 from aerun.inference.packed_format import block, read_block, read_start, start
 from aerun.inference.reading import join_samples

@@ -10,24 +10,23 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from aerun.core.errors import AerunError
 from aerun.core.version import __version__
-from aerun.formats.writing import Array, Writer
+from aerun.formats.writing.base import Array, FileWriter
 
 _MAGIC, _FORMAT = b"aerun z", 1
 _START, _SIZE, _BLOCK = struct.Struct("<7sBQI"), struct.Struct("<I"), struct.Struct("<II")
 _MOST_HEAD, _MOST_BLOCK = 1 << 20, 1 << 28
 
 
-class Packed(Writer):
+class Packed(FileWriter):
     """Takes blocks, as bytes, and how many samples they hold, which is filled in at the end. about: `head`."""
 
-    def __init__(self, part: Path, about: Mapping[str, Any]) -> None:
-        super().__init__(part, about)
-        self.count, self.file = 0, part.open("wb")
+    def __init__(self, file: BinaryIO, about: Mapping[str, Any]) -> None:
+        super().__init__(file, about)
+        self.count = 0
         self.file.write(start(about["head"], 0))
 
     def add(self, arrays: Mapping[str, Array]) -> None:
@@ -37,10 +36,6 @@ class Packed(Writer):
     def close(self) -> None:
         self.file.seek(0)
         self.file.write(start(self.about["head"], self.count))
-        self.file.close()
-
-    def drop(self) -> None:
-        self.file.close()
 
 
 def start(head: bytes, count: int) -> bytes:

@@ -12,6 +12,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.storage import listing
 from aerun.formats import images
 from aerun.formats.arrays import forget, names_of, read_array
+from aerun.formats.audio import SUFFIXES as SOUNDS
 from aerun.formats.column import duplicates, is_number
 from aerun.formats.frame import Frame
 from aerun.formats.idx import opened, values_of
@@ -76,7 +77,7 @@ class Reader:
             raise AerunError(f"{name}: there is no such file or folder.")
         if not path.is_dir():
             return [path]
-        suffixes = frozenset({*images.suffixes(), *_ARRAYS, *TEXT, *BINARY, ".ts", ".wav", ".wave"})
+        suffixes = frozenset({*images.suffixes(), *_ARRAYS, *TEXT, *BINARY, *SOUNDS, ".ts"})
         files, others = listing.scan(path, suffixes)
         if not files:
             raise AerunError(f"{name}: a folder without any file that can be read ({others} others).")
@@ -93,7 +94,7 @@ class Reader:
             return self._array(path)
         if path.name != "stdin" and _is_idx(path):
             return self._cut(str(path), values_of(path))
-        if suffix in (".wav", ".wave"):
+        if suffix in SOUNDS:
             return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings))
         if facts.kind == "sequence":
             return self._cut(str(path), recordings.series(path, self.form.facts, self.settings))

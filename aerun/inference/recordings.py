@@ -1,5 +1,6 @@
 """Series and sounds in files, cut into samples as the run's own data were."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from aerun.dataset.sequences.mel import filters
 from aerun.dataset.sequences.recorded import Recorded
 from aerun.dataset.sequences.series_files import Layout
 from aerun.dataset.tables.partition import moments
-from aerun.formats import wav
+from aerun.formats import audio as sounds
 from aerun.formats.reading import Reading
 from aerun.formats.tables import read_table
+
+log = logging.getLogger("aerun")
 
 _ROLES = ("group", "time", "label", "anomaly", "split")
 
@@ -69,16 +72,18 @@ def _recorded(path: Path, settings: Mapping[str, Any]) -> Recorded:
 
 
 def sound(path: Path, facts: Facts, settings: Mapping[str, Any]) -> Any:
-    """Stretches of a wav file as samples of the form that the run was trained on."""
+    """Stretches of a sound file as samples of the form that the run was trained on."""
     if str(settings.get("_target_")) != "aerun.dataset.audio.Audio":
         raise AerunError(f"{path}: a sound, and this run was not trained on sounds.")
     about = {k: v for k, v in settings.items() if k not in ("_target_", "epochs", "normal", "contamination", "path")}
     audio = Audio(path=str(path.parent), **about)
     try:
         with path.open("rb") as file:
-            found = wav.read(file)
-    except wav.UnreadableError as e:
+            found = sounds.read(file)
+    except sounds.UnreadableError as e:
         raise AerunError(f"{path}: cannot be read: {e}.") from e
+    if found.peak > 1:
+        log.warning("%s: goes beyond full scale (up to %.3g) and is cut off there.", path, found.peak)
     if audio.rate is not None and found.rate != audio.rate:
         raise AerunError(f"{path}: {found.rate} samples a second, and this run was trained on {audio.rate}. Resample it.")
     if len(found.x) < audio.length and not audio.padded:

@@ -19,7 +19,8 @@ def _samples(x: Any) -> Answer:
 
 
 def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
-    from aerun.inference.verdicts import judged  # numpy, which the help page of the verbs does without
+    # deferred: numpy, which the help page of the verbs does without
+    from aerun.inference.verdicts import judged
 
     found = judged(model, model.score(x), args)
     if not args.map:

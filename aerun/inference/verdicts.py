@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from aerun.core.errors import AerunError
-from aerun.formats.writing import Writer
+from aerun.formats.writing.base import Writer
 from aerun.inference.runner import Runner
 from aerun.metrics.conformal import alarm_limit, discoveries, p_values, shortage, support
 

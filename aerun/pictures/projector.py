@@ -6,6 +6,7 @@ from PIL import Image
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.text import shown_line
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
 from aerun.pictures.canvas.rows import errors, stride_sample
@@ -64,7 +65,7 @@ def _labels(trained: Trained, samples: Split) -> str:
     numbers = [-1] * len(samples) if samples.y is None else samples.y.tolist()
     words = [names[int(n)] if 0 <= n < len(names) else str(n) for n in numbers]
     found = errors(trained, samples).tolist()
-    lines = [f"{word.replace(chr(9), ' ')}\t{e:.4g}" for word, e in zip(words, found, strict=True)]
+    lines = [f"{shown_line(word)}\t{e:.4g}" for word, e in zip(words, found, strict=True)]
     return "\n".join(["label\tsquared error", *lines]) + "\n"
 
 

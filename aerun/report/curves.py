@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from aerun.report.chart import Axis, Point, Series, drawn
+from aerun.report.chart import Axis, Chart, Point, Series
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group, natural
 
@@ -17,8 +17,8 @@ _COSTS = {
 _LINES = 8  # series in one chart; of more, the best
 
 
-def curves(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
-    """The charts that these settings allow, as HTML."""
+def curves(groups: Sequence[Group], keys: Sequence[str]) -> list[Chart]:
+    """The charts that these settings allow."""
     found = []
     if SIZE in keys:
         found.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)"))
@@ -28,7 +28,7 @@ def curves(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
     return [chart for chart in found if chart]
 
 
-def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str) -> str:
+def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str) -> Chart | None:
     """Test error over a numeric setting, one line for each choice of the others, PCA beside it."""
     at = list(keys).index(key)
     lines: dict[str, list[Point]] = {}
@@ -38,14 +38,14 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str)
             lines.setdefault(_others(group, keys, at), []).append(_point(value, group, keys))
     series = [Series(name, points) for name, points in list(lines.items())[:_LINES]]
     if not any(len(s.points) > 1 for s in series):
-        return ""
+        return None
     places = sorted({p.x for s in series for p in s.points})
     log = places[0] > 0 and places[-1] >= 8 * places[0]
     marks: list[tuple[float, str]] = []
     if key == SIZE:
         series.append(_pca(groups, at))
         marks = _dimension(groups, at, places)
-    return drawn(series, Axis(title, log), Axis("test squared error a sample"), f"Test error against {key}", marks)
+    return Chart(series, Axis(title, log), Axis("test squared error a sample"), f"Test error against {key}", marks)
 
 
 def _point(x: float, group: Group, keys: Sequence[str]) -> Point:
@@ -75,7 +75,7 @@ def _dimension(groups: Sequence[Group], at: int, places: Sequence[float]) -> lis
     return [(middle, f"intrinsic dimension {middle:.1f}")] if places[0] <= middle <= places[-1] else []
 
 
-def _trade_off(groups: Sequence[Group], keys: Sequence[str], cost: str, words: str) -> str:
+def _trade_off(groups: Sequence[Group], keys: Sequence[str], cost: str, words: str) -> Chart | None:
     """Error against what the code costs; what nothing beats in both is joined."""
     points = [
         Point(
@@ -88,11 +88,11 @@ def _trade_off(groups: Sequence[Group], keys: Sequence[str], cost: str, words: s
         if not math.isnan(group.mean(cost)) and group.mean(cost) > 0
     ]
     if len({p.x for p in points}) < 3:
-        return ""
+        return None
     front = [p for p in points if not any(q.x <= p.x and q.y <= p.y and q != p for q in points)]
     rest = [p for p in points if p not in front]
     series = [Series("nothing is better in both", front), *([Series("others", rest, joined=False)] if rest else [])]
-    return drawn(series, Axis(words), Axis("test squared error a sample"), f"Error against {words}")
+    return Chart(series, Axis(words), Axis("test squared error a sample"), f"Error against {words}")
 
 
 def _others(group: Group, keys: Sequence[str], at: int) -> str:

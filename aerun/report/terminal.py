@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aerun.core.console import Console, styled
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.runs.figures import higher_is_better
@@ -21,7 +21,7 @@ Job = tuple[list[str], Mapping[str, Any]]
 
 def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     """The table: the model against PCA of the same size and against the training mean, on the test split."""
-    console = Console(width=None if Console().is_terminal else 100)
+    console = Console(wide=100)
     table = Table()
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
@@ -29,13 +29,13 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     components = min(found["code_elements"], found["features"])
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
-        table.add_row(Text(label), f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
-    console.print(title, style="bold", highlight=False, markup=False)
+        table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
+    console.say(title, style="bold")
     console.print(table)
-    console.print(_caption(found), highlight=False, soft_wrap=True, markup=False)
-    console.print(verdict(found), style="bold", highlight=False, markup=False)
-    console.print(f"run   {path}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"see   tensorboard --logdir {shown_root(path)}", highlight=False, soft_wrap=True, markup=False)
+    console.say(_caption(found))
+    console.print(verdict(found), style="bold")
+    console.say(f"run   {path}")
+    console.say(f"see   tensorboard --logdir {shown_root(path)}")
 
 
 def application(name: str, outcome: Outcome) -> None:
@@ -43,7 +43,7 @@ def application(name: str, outcome: Outcome) -> None:
     # deferred: completion needs no torch
     from aerun.evaluate import applications
 
-    console = Console(width=None if Console().is_terminal else 100)
+    console = Console(wide=100)
     metrics = applications.metrics(name)
     columns = [m for m in metrics if any(m in row for row in outcome.figures.values())]
     table = Table()
@@ -51,56 +51,55 @@ def application(name: str, outcome: Outcome) -> None:
     for metric in columns:
         table.add_column(f"{metric} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
     for who in outcome.figures:
-        table.add_row(Text(who), *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
-    console.print(f"{name}: {applications.summary(name)}", style="bold", highlight=False, markup=False)
+        table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
+    console.print(f"{name}: {applications.summary(name)}", style="bold")
     console.print(table)
-    console.print(outcome.note, highlight=False, soft_wrap=True, markup=False)
+    console.say(outcome.note)
 
 
-def _cell(outcome: Outcome, who: str, metric: str, better: str) -> Text:
+def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
     value = outcome.figures[who].get(metric)
     if value is None:
-        return Text("-")
+        return "-"
     others = [row[metric] for row in outcome.figures.values() if row.get(metric, math.nan) == row.get(metric)]
     best = others and value == (max if better == "max" else min)(others)
     deviation = outcome.spread.get(who, {}).get(metric)
     words = f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
-    return Text(words, style="bold" if best else "")
+    return styled(words, "bold") if best else words
 
 
 def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path, objective: str) -> None:
     """One row a job, best objective first, named by what differs; failures with their reasons."""
     everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
     common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
-    console = Console(width=None if Console().is_terminal else 120)
+    console = Console(wide=120)
     total = len(finished) + len(failed)
     table = Table()
     table.add_column("job")
     for column in (objective, "SE / sample", "PCA", "model / PCA"):
-        table.add_column(Text(column), justify="right")
+        table.add_column(column, justify="right")
     sign = -1 if higher_is_better(objective) else 1
     for typed, found in sorted(finished, key=lambda f: sign * float(f[1]["objective"])):
         model, baseline = found["test/se"], found["pca/se"]
         ratio = f"{model / baseline:.2f}" if not pca_is_exact(found) else "-"
         table.add_row(
-            Text(" ".join(o for o in typed if o not in common)),
+            " ".join(o for o in typed if o not in common),
             f"{found['objective']:.4g}",
             f"{model:.4g}",
             f"{baseline:.4g}",
             ratio,
         )
-    console.print(f"{len(finished)} of {total} jobs completed", style="bold", highlight=False)
+    console.print(f"{len(finished)} of {total} jobs completed", style="bold")
     console.print(table)
     for typed, reason in failed:
         words = f"not complete: {' '.join(o for o in typed if o not in common) or 'the job'}: {reason}"
-        console.print(words, style="red", highlight=False, soft_wrap=True, markup=False)
+        console.say(words, style="red")
     where(console, folder)
 
 
 def where(console: Console, folder: Path) -> None:
     """Where a sweep's runs are, and how to look at them."""
-    words = f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}"
-    console.print(words, highlight=False, soft_wrap=True, markup=False)
+    console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
 
 
 def verdict(found: Mapping[str, Any]) -> str:

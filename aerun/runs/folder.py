@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import with_absolute_paths
+from aerun.core.text import say
 from aerun.core.version import __version__
 from aerun.runs import files, git, plain
 
@@ -114,7 +115,7 @@ class Folder:
         try:
             self.results({**self.read(), "status": status, **values})
         except OSError as e:
-            print(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}", flush=True)
+            say(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}")
 
 
 def _renamed(node: Any) -> Any:

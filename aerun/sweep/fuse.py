@@ -16,10 +16,12 @@ from typing import Any
 
 from aerun.build import RunPlan, build
 from aerun.core.errors import StoppedError, line_of
+from aerun.core.text import say
 from aerun.runs.folder import Folder
+from aerun.runs.lock import alone
 from aerun.runs.status import Clock, mark_trained, marked
 from aerun.settings.overrides import config_of, job_command, refuse_idle_lambda, resolved
-from aerun.sweep.job import FRESH, RESUME, alone, attempt, clear, state
+from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
 from aerun.train import open_folder, prepare
 from aerun.trainer.base import Job
 
@@ -87,7 +89,7 @@ def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
         for number in range(parts := math.ceil(len(group) / _MOST)):
             _claimed(group[number::parts], tally)
     if words := tally.words():
-        print(f"sweep.fuse: {words}", flush=True)
+        say(f"sweep.fuse: {words}")
 
 
 def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.runs.folder import Folder
+from aerun.runs.lock import alone, at_work
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
-from aerun.sweep.job import alone, at_work
 
 FILE = "sweep.json"
+_LOCK = ".lock.sweep"  # held while sweep.json is read and written
 _OTHER = {
     "drawn": "draws from another space",
     "fixed": "holds other settings fixed",
@@ -73,8 +74,9 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
     for name in planned.jobs:
         if (folder / name).is_symlink():
             raise AerunError(f"{folder / name}: is a link; a job is not done where it leads. Remove it.")
+    settle(folder, planned, extend)  # what is refused leaves nothing behind, not even a lock
     try:
-        with alone(folder / FILE, wait=True):
+        with alone(folder, _LOCK, wait=True):
             grid = settle(folder, planned, extend)
             grid.save(folder)
     except OSError as e:

@@ -1,23 +1,20 @@
 """One job of a sweep and its folder: what has been done of it, with which data, and who is at work in it."""
 
-import errno
-import fcntl
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.runs.lock import LOCK
 from aerun.runs.log import LOG
 
 log = logging.getLogger("aerun")
 
 DONE, RESUME, FRESH = "done", "resume", "fresh"
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some clusters' shared file systems
 
 
 class State(NamedTuple):
@@ -68,35 +65,5 @@ def attempt() -> str:
 
 
 def clear(path: Path) -> None:
-    """Remove what an earlier attempt left, but for the log, which goes on."""
-    files.clear(path, keep=(LOG,))
-
-
-@contextmanager
-def alone(path: Path, wait: bool = False) -> Iterator[bool]:
-    """True where no other process is at work on `path`, and then none will be until the end of the block.
-
-    The lock is the operating system's: it goes with the process, however that ends. wait: until it is free.
-    """
-    with files.lock_file(path.parent, f".locks/{path.name}", make=True) as f:
-        yield _locked(f, path, wait)
-
-
-def at_work(path: Path) -> bool:
-    """Is a process at work on `path`?"""
-    if not Folder(path.parent).has(f".locks/{path.name}"):
-        return False
-    with alone(path) as free:
-        return not free
-
-
-def _locked(f: BinaryIO, path: Path, wait: bool) -> bool:
-    try:
-        fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as e:
-        if e.errno not in _NO_LOCKS:
-            raise
-        log.warning("%s: this file system has no locks: one process at a time may work here", path.parent)
-    return True
+    """Remove what an earlier attempt left, but for the log, which goes on, and the lock, which this process holds."""
+    files.clear(path, keep=(LOG, LOCK))

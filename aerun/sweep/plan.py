@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of
 from aerun.settings.quoting import in_quotes
@@ -147,7 +148,7 @@ def _into(folder: Path) -> str:
 
 def _told(planned: SweepPlan, cfg: DictConfig) -> SweepPlan:
     if words := announcement(cfg, planned.folder, len(planned.grid.jobs)):
-        print(words, flush=True)
+        say(words)
     return planned
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aerun.report.terminal import where
+from aerun.core.console import Console
+from aerun.report.terminal import shown_root
 from aerun.runs.groups import short
 from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.study import Opened, finished
@@ -34,16 +34,16 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
     _, failed = outcomes(folder, {})
     if not told and not failed:
         return False
-    console = Console(width=None if Console().is_terminal else 160)
+    console = Console(wide=160)
     failures, left = len(told) - len(complete), max(0, trials - len(told))
     more = [f"{count} {word}" for count, word in ((failures, "failed"), (left, "left")) if count]
-    console.print(", ".join([f"{len(complete)} of {len(told) + left} trials completed", *more]), style="bold", highlight=False)
+    console.print(", ".join([f"{len(complete)} of {len(told) + left} trials completed", *more]), style="bold")
     if complete:
         _best(console, study, complete, grid.search)
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
-        console.print(f"not complete: {' '.join(words)}: {reason}", style="red", highlight=False, soft_wrap=True, markup=False)
-    where(console, path)
+        console.say(f"not complete: {' '.join(words)}: {reason}", style="red")
+    console.say(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}")
     return bool(failed or failures)
 
 
@@ -63,13 +63,11 @@ def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], s
         table.add_column(Text(f"{key} {'↑' if direction == StudyDirection.MAXIMIZE else '↓'}"), justify="right")
     shown = distinct if front else distinct[:_BEST]
     for trial in shown:
-        table.add_row(*(Text(short(str(trial.params[k]))) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))
-    console.print(table, highlight=False)
+        table.add_row(*(short(str(trial.params[k])) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))
+    console.print(table)
     seeds = f", means over {search['seeds']} seeds" if search["seeds"] > 1 else ""
     if front:
-        console.print(f"Pareto front: no other trial is better in one figure and as good in the others{seeds}", highlight=False)
+        console.print(f"Pareto front: no other trial is better in one figure and as good in the others{seeds}")
         return
     words = [*(f"{k}={v}" for k, v in shown[0].params.items()), *search["fixed"]]
-    console.print(
-        f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}", highlight=False, soft_wrap=True, markup=False
-    )
+    console.say(f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}")

@@ -12,14 +12,15 @@ from omegaconf import DictConfig
 from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.figures import higher_is_better
-from aerun.sweep.job import alone
-from aerun.sweep.optuna import DATABASE, FILE, closed, distributions_of, opened, refuse_sampler, url_of
+from aerun.runs.lock import alone
+from aerun.sweep.optuna import DATABASE, closed, distributions_of, opened, refuse_sampler, url_of
 from aerun.sweep.space import Space, whole
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
+LOCK = ".lock.study"  # held as long as a process is at work on the search
 _INTERRUPTED, _FOLDER = "interrupted", "folder"  # kept with the study
 _OURS = {"n_trials": "search.trials", "n_jobs": "search.at_once", "storage": "search.storage", "direction": "search.direction"}
 
@@ -47,7 +48,7 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
     for name in DATABASE if storage is None else ():
         if files.exists(folder, name):
             files.size(folder, name)  # which refuses a link
-    with alone(folder / FILE) as mine:
+    with alone(folder, LOCK) as mine:
         if not mine:
             raise AerunError(f"{folder}: another process is at work on this search; sweep.jobs=N does N jobs at once.")
         study = opened(url, folder, directions, storage)

@@ -8,10 +8,16 @@ from types import FrameType
 from hydra.conf import HydraConf
 
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError
+from aerun.core.logs import show_escaped
+from aerun.core.streams import outlive_readers
 
 
 def init_worker(about: HydraConf) -> None:
-    """about: Hydra's own config. AerunError where the directory of the command is not on this machine."""
+    """Go on whoever reads along, in the directory of the command; about: Hydra's own config.
+
+    AerunError where the directory of the command is not on this machine."""
+    outlive_readers()
+    show_escaped()
     typed_in = str(about.runtime.cwd)
     if not about.job.chdir and os.getcwd() != typed_in:
         try:

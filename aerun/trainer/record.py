@@ -12,6 +12,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
+from aerun.core.text import shown
 from aerun.runs import files, plain
 from aerun.runs.events import Events
 
@@ -123,7 +124,8 @@ _NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "
 
 def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
     """Settings for the HParams page."""
-    return {"latent_dim": float(config["model"]["latent_dim"]), **{_SHORT.get(k, k): v for k, v in _flat(config).items()}}
+    named = {shown(_SHORT.get(k, k)): shown(v) if isinstance(v, str) else v for k, v in _flat(config).items()}
+    return {"latent_dim": float(config["model"]["latent_dim"]), **named}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | str | float]:

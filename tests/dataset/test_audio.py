@@ -3,18 +3,20 @@
 import io
 import os
 import struct
+import sys
 import tarfile
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from aerun.core.errors import AerunError
 from aerun.dataset.base import validate_data
 from aerun.dataset.sequences.mel import filters, log_mel
-from aerun.formats.wav import UnreadableError, read
+from aerun.formats.audio import UnreadableError, read
 from tests.conftest import built
 from tests.shell import here
 
@@ -214,13 +216,85 @@ def test_a_corrupt_file_among_good_ones_is_left_out_counted_and_named(tmp_path, 
     cut = tmp_path / "a" / "7.wav"
     cut.write_bytes(cut.read_bytes()[:700])
     data, _ = loaded(tmp_path, "form=frames", "length=600")
-    assert "1 of 120 wav files cannot be read and are left out: a/7.wav (ends early: 328 of 600 samples" in caplog.text
+    assert "1 of 120 sound files cannot be read and are left out: a/7.wav (ends early: 328 of 600 samples" in caplog.text
     assert sum(len(part) for part in vars(data).values()) == 119
     kept = {x.numpy().tobytes(): int(y) for part in vars(before).values() for x, y in zip(part.x, part.y, strict=True)}
     assert all(kept[x.numpy().tobytes()] == y for part in vars(data).values() for x, y in zip(part.x, part.y, strict=True))
     (tmp_path / "b" / "8.wav").write_text("no sound")
-    with pytest.raises(AerunError, match=r"more than 1 % of its 120 wav files.*b/8.wav"):
+    with pytest.raises(AerunError, match=r"more than 1 % of its 120 sound files.*b/8.wav"):
         loaded(tmp_path, "length=600")
+
+
+def sound(kind, subtype=None, x=None, rate=8000):
+    """The bytes of a file that libsndfile writes."""
+    file = io.BytesIO()
+    soundfile.write(file, RNG.uniform(-1, 1, 600) if x is None else x, rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+WHOLE = {"PCM_U8": 7, "PCM_16": 15, "PCM_24": 23, "PCM_32": 31}
+KINDS = [(k, s) for k in ("WAV", "WAVEX") for s in (*WHOLE, "FLOAT", "DOUBLE")] + [("FLAC", "PCM_16"), ("FLAC", "PCM_24")]
+
+
+@pytest.mark.parametrize(("kind", "subtype"), KINDS)
+@pytest.mark.parametrize("opened", [True, False], ids=["file", "memory"])
+def test_what_was_written_is_read(tmp_path, kind, subtype, opened):
+    """Plain and extensible headers, whole and floating-point numbers, in files and in memory: the channels' mean."""
+    x = RNG.uniform(-1, 1, (600, 2)).astype(np.float32)
+    if bits := WHOLE.get(subtype):
+        x = np.round(x.astype(np.float64) * (2**bits - 1)) / 2**bits
+    (tmp_path / "x").write_bytes(content := sound(kind, subtype, x, 11025))
+    with (tmp_path / "x").open("rb") if opened else io.BytesIO(content) as file:
+        found = read(file)
+    assert (found.rate, found.x.dtype) == (11025, np.float32)
+    assert np.allclose(found.x, x.mean(1), atol=1e-7 if bits != 7 else 1e-2)
+
+
+@pytest.mark.parametrize("kind", ["OGG", "MP3"])
+def test_lossy_kinds_are_read_as_they_sound(kind):
+    x = 0.5 * np.sin(np.arange(32000) / 8)
+    found = read(io.BytesIO(sound(kind, x=x, rate=16000)))
+    assert len(found.x) == pytest.approx(32000, abs=2400)
+    assert abs(np.std(found.x[2000:30000]) - 0.5 / 2**0.5) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("whole", "promised"), [(b"\xff" * 4, b"\xff" * 4), (b"\0" * 4, b"\0" * 4), (b"\x24\0\0\0", b"\0" * 4)]
+)
+def test_a_stream_without_its_sizes_is_read_to_its_end(whole, promised):
+    """As a program writes it into a pipe."""
+    content = sound("WAV", "PCM_16")
+    piped = content[:4] + whole + content[8:40] + promised + content[44:]
+    assert np.array_equal(read(io.BytesIO(piped)).x, read(io.BytesIO(content)).x)
+
+
+def test_an_archive_holds_every_kind(tmp_path):
+    for i, (name, kind) in enumerate({"wav": "WAV", "flac": "FLAC", "ogg": "OGG"}.items()):
+        for k in range(4):
+            path = tmp_path / "x" / f"{i}{k}.{name}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(sound(kind, x=0.5 * np.sin(np.arange(600) / (1 + i + k))))
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "x", "x")
+    folder, packed = (loaded(tmp_path / name, "form=frames", "length=600")[0] for name in ("x", "x.tar.gz"))
+    assert sum(map(len, vars(folder).values())) == 12
+    assert all(torch.equal(a.x, b.x) for a, b in zip(vars(folder).values(), vars(packed).values(), strict=True))
+
+
+def test_what_goes_beyond_full_scale_is_cut_off_and_told_or_refused(tmp_path, caplog):
+    for i in range(10):
+        (tmp_path / f"{i}.wav").write_bytes(sound("WAV", "FLOAT", np.linspace(-1.5 if i == 3 else -1.0, 1.0, 600)))
+    data, _ = loaded(tmp_path, "form=frames", "length=600")
+    assert min(float(part.x.min()) for part in vars(data).values()) == -1
+    assert "1 of 10 files go beyond full scale and are cut off there" in caplog.text
+    with pytest.raises(UnreadableError, match="its numbers reach 30000, and full scale is 1"):
+        read(io.BytesIO(sound("WAV", "FLOAT", np.full(60, 30000.0))))
+
+
+def test_without_the_library_it_is_told_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(AerunError, match=r"pip install 'aerun\[data\]'"):
+        read(io.BytesIO(riff()))
 
 
 def riff(kind=1, bits=16, data=b"\0" * 64, promised=None):
@@ -232,13 +306,18 @@ def riff(kind=1, bits=16, data=b"\0" * 64, promised=None):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "header"),
-        (b"RIFF\x10\0\0\0WAVE", "chunk"),
-        (b"MP3 or so", "RIFF"),
-        (riff(kind=3, bits=32), "floating-point"),
+        (b"", "is empty"),
+        (b"RIFF\x10\0\0\0WAVE", "no sound"),
+        (b"MP3 or so", "no sound"),
+        (b"ID3\x03\0\0\0\0\0\0", "no sound"),
+        (sound("WAV", "FLOAT", np.array([0.0, np.nan])), "its numbers reach nan"),
         (riff(data=b""), "no samples"),
-        (riff(promised=2**31), "ends early"),
-        (riff(bits=64), "8 bytes|sample width"),
+        (riff(promised=2**31), "ends early: 32 of 1073741824 samples"),
+        (riff()[:30], "no sound"),
+        (riff(bits=64), "no sound"),
+        (sound("FLAC")[:400], "damaged, cut short"),
+        (sound("FLAC")[:20], "damaged, cut short"),
+        (sound("OGG")[:1000], "damaged, cut short"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(content, words):
@@ -249,7 +328,7 @@ def test_what_is_wrong_with_a_file_is_told(content, words):
 REFUSED = {
     "no path": ("", ["dataset.path"]),
     "no such path": ("dataset.path=nowhere", ["dataset.path=nowhere"]),
-    "no wav files": ("dataset.path=empty", ["dataset.path=empty", "no wav files"]),
+    "no sounds": ("dataset.path=empty", ["dataset.path=empty", "no sound files"]),
     "no archive": ("dataset.path=x/0.wav", ["x/0.wav", "not a tar archive"]),
     "archive cut": ("dataset.path=cut.tar.gz", ["cut.tar.gz", "truncated"]),
     "all short": ("dataset.path=x dataset.length=9999", ["dataset.length=9999", "shorter"]),

@@ -218,7 +218,7 @@ FINE = {
     },
     "a corrupt image": ("images", many(png, ".png", 200, **{"bad.png": b"GIF89a"}), (), "1 of 201 images"),
     "a corrupt image, name not UTF-8": ("images", many(png, ".png", 200, **{"b\udcff.png": b"x"}), (), r"b\udcff.png (not an"),
-    "a corrupt sound": ("audio", many(wav, ".wav", 200, **{"bad.wav": b"RIFF"}), AUDIO, "1 of 201 wav files"),
+    "a corrupt sound": ("audio", many(wav, ".wav", 200, **{"bad.wav": b"RIFF"}), AUDIO, "1 of 201 sound files"),
     "sizes mixed": ("images", many(png, ".png", 30, **{"big.png": png((9, 9))}), (), "sizes differ (8 x 8, 9 x 9)"),
     "colours mixed": ("images", many(png, ".png", 20, **{"red.png": png(mode="RGB")}), (), ""),
     **{

@@ -1,15 +1,20 @@
 """`aerun report`: the page says what the runs say, stands alone, and is whole HTML. On made-up runs, no training."""
 
+import base64
+import hashlib
+import json
 import re
 import shutil
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from aerun.report.chart import Axis, Point, Series, drawn
+from aerun.report.chart import Axis, Chart, Point, Series
+from aerun.report.render import script
 from tests.browser import CHROMIUM, page
 from tests.command.test_compare import N, made
 from tests.shell import here
@@ -78,6 +83,39 @@ def test_the_page_answers(work):
     assert "aerun model=ae model.latent_dim=32 seed=2" in words
 
 
+HOSTILE = "\x1b[2J\u202e\x07<img src=x onerror=alert(1)>"
+
+
+def test_what_would_act_unseen_is_shown_as_escapes(tmp_path):
+    """Control characters and bidirectional marks of strangers' runs, on the page and on the terminal."""
+    for size in (2, 8):
+        path = made(tmp_path / "s", f"{size}", error=np.full(N, 1.0 + size), size=size, machine=HOSTILE)
+        (path / "run.json").write_text(json.dumps({"command": f"aerun model='{HOSTILE}{size}'"}))
+    (made(tmp_path / "s", "bad", error=np.ones(N)) / "results.json").write_text(
+        json.dumps({"status": "failed", "error": HOSTILE})
+    )
+    assert here(tmp_path, "report", "s").code == 0
+    page, told = (tmp_path / "s" / "report.html").read_text(encoding="utf-8"), here(tmp_path, "compare", "s")
+    for text in (page, told.out + told.err):
+        assert not {"\x1b", "\u202e", "\x07"} & set(text)
+        assert "\\x1b[2J\\u202e\\x07" in text
+    assert "<img src=x" not in page
+    assert "<img src=x onerror=alert(1)>" in told.out  # on a terminal it is only words
+
+
+def test_the_page_may_run_only_its_own_script(work):
+    here(work, "report", "s")
+    text = (work / "s" / "report.html").read_text(encoding="utf-8")
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert "default-src 'none'" in unescape(policy)
+    assert "unsafe" not in policy
+    for kind in ("style", "script"):
+        (own,) = re.findall(f"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in unescape(policy)
+    assert not re.findall(r'\s(style|on\w+)="', text)
+
+
 def test_nothing_comes_from_elsewhere(work):
     here(work, "report", "s", "--output", "page.html")
     assert all(s.startswith("data:image/png;base64,") for s in read(work / "page.html").sources)
@@ -110,11 +148,8 @@ def test_mistakes_are_one_line(work, words, said):
 def test_points_are_where_their_values_are():
     """Equal steps on a log scale are equal distances; a larger error is higher up."""
     points = [Point(x, x, 0.0, f"at {x}") for x in (1, 10, 100)]
-    text = drawn([Series("one", points)], Axis("x", log=True), Axis("y"), "title")
-    places = [
-        (float(a), float(b)) for a, b in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="5" fill="#0072B2"/></g>', text)
-    ]
-    (a, up), (b, _), (c, down) = places
+    chart = Chart([Series("one", points)], Axis("x", log=True), Axis("y"), "title")
+    (a, up), (b, _), (c, down) = ((chart.x(p.x), chart.y(p.y)) for p in points)
     assert b - a == pytest.approx(c - b, abs=0.2)
     assert down < up
 
@@ -132,12 +167,13 @@ def test_a_browser_sorts_and_fits_a_phone(work):
         tab.ask("document.querySelectorAll('table.sortable th button')[1].click()")
         assert tab.ask(first) == "32"
         assert tab.ask("document.documentElement.scrollWidth <= window.innerWidth")
+        assert tab.ask("getComputedStyle(document.querySelector('.answer')).paddingLeft") == "16px"  # its style is let in
+        tab.ask("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.own = 1'}))")
+        assert tab.ask("typeof window.own") == "undefined"  # and nobody else's script
         assert tab.ask("[...document.querySelectorAll('svg g[tabindex]')].every(g => g.getAttribute('aria-label'))")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_script_is_javascript(tmp_path):
-    from aerun.report.style import SCRIPT
-
-    (tmp_path / "s.js").write_text(SCRIPT)
+    (tmp_path / "s.js").write_text(script())
     assert subprocess.run(["node", "--check", tmp_path / "s.js"]).returncode == 0

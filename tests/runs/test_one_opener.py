@@ -48,6 +48,8 @@ ALLOWED = {
     "runs.files": "the one",
     "core.files": "what its callers name: runs.files, or files that a user asked for",
     "core.memory": "/proc and /sys",
+    "core.streams": "the null device",
+    "report.render": "the templates of the package",
     "compose": "the options under configs",
     "settings.catalog": "the options under configs",
     "settings.explain": "the options under configs",

@@ -19,6 +19,7 @@ RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=60", "sc
 SIGNALS = {
     signal.SIGTERM: (143, "terminated"),
     signal.SIGINT: (130, "interrupted"),
+    signal.SIGHUP: (129, "terminal closed"),
     signal.SIGKILL: (-signal.SIGKILL, "running"),
 }
 

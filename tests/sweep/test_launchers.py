@@ -10,9 +10,9 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
+from aerun.runs.lock import alone
 from aerun.settings.overrides import config_of
 from aerun.sweep import launchers
-from aerun.sweep.job import alone
 from aerun.trainer.lightning import Training
 from tests import slurm
 from tests.shell import here, metrics, outside, start, stopped, timeless

@@ -13,9 +13,10 @@ import pytest
 
 from aerun.core.errors import AerunError
 from aerun.runs.groups import short
+from aerun.runs.lock import alone
 from aerun.settings.overrides import spelt_out
-from aerun.sweep.job import alone
 from aerun.sweep.space import space_of
+from aerun.sweep.study import LOCK
 from tests.conftest import built
 from tests.shell import here, outside, start, stopped
 
@@ -156,7 +157,7 @@ def test_what_was_interrupted_comes_first_and_counts_once(first, tmp_path):
 
 
 def test_two_processes_do_not_share_a_search(first, tmp_path):
-    with alone(first / "study.db"):
+    with alone(first, LOCK):
         told = here(tmp_path, *LAMBDA)
     assert told.code == 2
     assert "another process is at work on this search" in told.err

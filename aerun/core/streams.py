@@ -1,0 +1,69 @@
+"""Standard output and error whose readers may go away, as `aerun ... | head` does, without an end to the work."""
+
+import errno
+import io
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class _Patient(io.FileIO):
+    """A stream of the process that drops what nobody reads any more."""
+
+    gone = False
+
+    def write(self, data: "Buffer", /) -> int:
+        """Write, or drop what cannot be written because the other end is closed."""
+        if not self.gone:
+            try:
+                return super().write(data)
+            except OSError as e:
+                if not _closed(e, self.fileno()):
+                    raise
+                self.gone = True
+                _to_nowhere(self.fileno())  # so that libraries that write there themselves are not stopped either
+        return len(memoryview(data).cast("B"))
+
+
+def outlive_readers() -> None:
+    """Let this process go on where the readers of its output and of its errors go away. Streams that were replaced stay."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream is not getattr(sys, f"__{name}__") or _raw(stream) is None:
+            continue
+        stream.flush()
+        raw = _Patient(stream.fileno(), "wb", closefd=False)
+        below: Any = raw if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(raw)  # the first where unbuffered
+        patient = io.TextIOWrapper(
+            below, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=stream.write_through
+        )
+        setattr(sys, name, patient)
+        setattr(sys, f"__{name}__", patient)
+
+
+def reader_is_gone() -> bool:
+    """Return whether what is printed on standard output is read by nobody any more."""
+    return isinstance(raw := _raw(sys.stdout), _Patient) and raw.gone
+
+
+def _raw(stream: object) -> object:
+    """The stream of bytes below one of text, None where there is none."""
+    below = getattr(stream, "buffer", None)
+    return getattr(below, "raw", below)
+
+
+def _closed(e: OSError, number: int) -> bool:
+    """Has the reader of a pipe ended, or the terminal been closed?"""
+    return e.errno == errno.EPIPE or (e.errno == errno.EIO and stat.S_ISCHR(os.fstat(number).st_mode))
+
+
+def _to_nowhere(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, number)
+    finally:
+        os.close(nowhere)

@@ -1,0 +1,38 @@
+"""Text that comes from files or from others, as it may be shown."""
+
+import sys
+import unicodedata
+
+_KEPT = "\n\t\u200c\u200d"  # line ends, tabs, and the joiners that scripts and emoji are written with
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, formats (bidirectional marks), half characters, line ends
+
+
+def shown(text: str) -> str:
+    r"""Return `text` with what acts on a terminal or a page without being seen written as escapes, such as \x1b and \u202e.
+
+    Line ends and tabs stay. Brackets and other markup are ordinary characters here: `Console` and the pages take them as such.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in _KEPT or unicodedata.category(c) not in _HIDDEN else _escape(ord(c)) for c in text)
+
+
+def shown_line(text: str) -> str:
+    r"""Return `text` as `shown` does, in one line: line ends and tabs are escapes too."""
+    return shown(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def say(text: str = "") -> None:
+    """Print a line, or several, as `shown`; at once, so that whoever reads along sees it when it happens."""
+    print(shown(text), flush=True)
+
+
+def note(text: str) -> None:
+    """Print a line on stderr, as `shown`: what must be known of an answer that goes to stdout."""
+    print(shown(text), file=sys.stderr, flush=True)
+
+
+def _escape(code: int) -> str:
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,73 @@
+"""From the name of an output to its writer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from aerun.core.errors import AerunError
+from aerun.core.files import replaced, replaced_folder
+from aerun.formats.writing.base import Writer
+from aerun.formats.writing.delimited import Delimited
+from aerun.formats.writing.npy import Npy
+from aerun.formats.writing.npz import Npz
+from aerun.formats.writing.parquet import Parquet
+from aerun.formats.writing.png import Pngs, Sheet
+from aerun.formats.writing.txt import Txt
+from aerun.formats.writing.wav import Wav
+
+Kind = Callable[[BinaryIO, Mapping[str, Any]], Writer]
+
+_KINDS: dict[str, Kind] = {
+    ".npz": Npz, ".npy": Npy, ".csv": Delimited, ".tsv": Delimited, ".parquet": Parquet, ".txt": Txt, ".png": Sheet, ".wav": Wav
+}  # fmt: skip
+
+
+@contextmanager
+def written(output: str, about: Mapping[str, Any], kind: Kind | None = None) -> Iterator[Writer]:
+    """Open a writer for what `output` is called: a file, a folder (with a / behind) of png files, or - for csv on standard
+    output; or of one `kind`, whatever it is called.
+
+    The place is taken when all is whole; where anything fails it is as it was. AerunError where nothing can be written there.
+    """
+    if output == "-" and kind is None:
+        yield Delimited(None, about)
+        return
+    path = _place(output, kind)
+    try:
+        if kind is None and (output.endswith("/") or path.is_dir()):
+            with replaced_folder(path) as folder:
+                yield Pngs(folder, about)
+            return
+        with replaced(path) as file:
+            writer = (kind or _named(output, path))(file, {**about, "tab": path.suffix.lower() == ".tsv"})
+            try:
+                yield writer
+                writer.close()
+            except BaseException:
+                writer.drop()
+                raise
+    except OSError as e:
+        raise AerunError(f"{output}: cannot be written: {e.strerror or e}.") from e
+
+
+def _place(output: str, kind: Kind | None) -> Path:
+    path = Path(output).expanduser()
+    if not path.parent.is_dir():
+        raise AerunError(f"{output}: there is no folder {path.parent}.")
+    if kind is not None:
+        if path.is_dir() or output in ("-", ""):
+            raise AerunError(f"--output {output}: this goes into one file; name it.")
+    elif output.endswith("/") or path.is_dir():
+        if path.is_dir() and any(path.iterdir()):
+            raise AerunError(f"{output}: is a folder that is not empty; name a new one.")
+    else:
+        _named(output, path)
+    return path
+
+
+def _named(output: str, path: Path) -> Kind:
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise AerunError(f"{output}: an output's name ends in {', '.join(_KINDS)}, or in / for a folder of png files.")
+    return kind
