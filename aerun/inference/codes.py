@@ -73,7 +73,7 @@ def _mixture(runner: Runner, n: int, data: str | Path | None) -> Tensor:
     if paths and data is None:
         raise AerunError(
             "sampler=mixture reads the training data, and a run's folder alone does not say where files are read: use "
-            f"--data PATH (data=PATH in Python). They were {', '.join(paths.values())}."
+            f"--data PATH (data=PATH in Python). They were {', '.join(f'{k}={v}' for k, v in paths.items())}."
         )
     with torch.inference_mode(False):
         dataset = dataset_of(with_data(runner.config, data), ())

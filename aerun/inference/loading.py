@@ -12,6 +12,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.build import dataset_of, model_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts, facts_from
+from aerun.core.memory import memory_limit
 from aerun.core.paths import with_data
 from aerun.dataset.base import Dataset
 from aerun.inference.model import Model
@@ -24,6 +25,7 @@ from aerun.trained import Trained
 
 _ELEMENTS = 1 << 26  # numbers in one sample, at most
 _SLACK = 1 << 20  # bytes
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)  # what wrong kinds of values end in
 
 
 def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> Model:
@@ -47,7 +49,7 @@ def trained(
     cfg = with_data(folder.config(), data)
     try:
         dataset = dataset_of(cfg, tuple(trust))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
+    except _DAMAGE as e:
         raise _damaged(folder, e) from e
     model = _model(folder, cfg, weights, tuple(trust), dataset)
     return Trained(model.autoencoder.requires_grad_(True), dataset, model.device, model.seed), folder
@@ -62,7 +64,7 @@ def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[
         with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
             autoencoder, _ = model_of(cfg, facts, preparation, trusted)
         seed = int(cfg["seed"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
+    except _DAMAGE as e:
         raise _damaged(folder, e) from e
     _fill(autoencoder, state, folder.path / "checkpoints" / f"{weights}.ckpt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -72,12 +74,15 @@ def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[
 def refuse_unlike(folder: Folder, cfg: Mapping[str, Any], trust: Sequence[str] = ()) -> None:
     """Raise AerunError where the model of a run that is to go on would be larger than its last checkpoint, before it is built.
 
-    Of a run without a checkpoint, or without facts.json, nothing can be said.
+    Without a checkpoint the bound is what fits into memory; of a run without facts.json, whose data say them, nothing is known.
     """
-    if not folder.has(LAST) or not folder.read("facts.json").get("preparation"):
+    if not folder.read("facts.json").get("preparation"):
         return
-    facts, preparation = _known(folder, None)
-    refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last")
+    try:
+        facts, preparation = _known(folder, None)
+        refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last" if folder.has(LAST) else None)
+    except _DAMAGE as e:
+        raise _damaged(folder, e) from e
 
 
 def _damaged(folder: Folder, e: Exception) -> AerunError:
@@ -121,13 +126,15 @@ def _refuse_facts(facts: Facts) -> None:
 
 
 def refuse_sizes(
-    folder: Folder, cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str], weights: str
+    folder: Folder, cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str], weights: str | None
 ) -> int:
     """Return the bytes of the model that config.yaml asks for, which takes no memory to find out.
 
-    Raises AerunError where that is more than the file of its weights has.
+    Raises AerunError where that is more than its weights have; without any (None), more than fits into memory.
     """
-    name, limit = f"checkpoints/{weights}.ckpt", weights_size(folder.path, weights) + _SLACK
+    name, limit = "this machine's memory", memory_limit()
+    if weights is not None:
+        name, limit = f"checkpoints/{weights}.ckpt", weights_size(folder.path, weights) + _SLACK
     for key, value in [("model.latent_dim", cfg["model"]["latent_dim"]), *_leaves("model.arch", cfg["model"]["arch"])]:
         if isinstance(value, int) and value > limit:
             raise AerunError(f"config.yaml: {key}={value} cannot be: {name} holds only {limit - _SLACK:,} bytes.")

@@ -18,7 +18,8 @@ from aerun.runs.tree import Archive, Stored
 FOLDER = "checkpoints"
 LAST, BEST = f"{FOLDER}/last.ckpt", f"{FOLDER}/best.ckpt"
 _NONE = "there are no such weights: the run was stopped before it wrote any"
-_WHOLE = ("state_dict", "optimizer_states", "callbacks", "loops", "epoch", "steps", "total", "seconds")
+_WHOLE = ("state_dict", "epoch")
+_GOES_ON = ("optimizer_states", "callbacks", "loops", "steps", "total", "seconds", "fused")
 
 
 def weights_of(folder: Path, weights: str, limit: int | None = None) -> dict[str, Tensor]:
@@ -51,7 +52,7 @@ def _held(found: Archive) -> dict[str, Stored]:
 def read(folder: Path, name: str = LAST, device: str = "cpu") -> dict[str, Any]:
     """Return a whole checkpoint, its tensors on `device` (`meta`: not read). Errors as for `weights_of`."""
     with _archive(folder, name, "there is no such checkpoint") as found:
-        missing = [k for k in _WHOLE if k not in found.tree]
+        missing = [k for k in (*_WHOLE, *(_GOES_ON if name == LAST else ())) if k not in found.tree]
         if missing:
             raise ValueError(f"{missing[0]} is missing")
         checkpoint: dict[str, Any] = found.tensors(found.tree, device)

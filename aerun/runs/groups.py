@@ -37,7 +37,10 @@ class Run:
     @property
     def seed(self) -> int:
         """Of weights, order and noise."""
-        return int(self.config.get("seed", 0))
+        found = self.config.get("seed", 0)
+        if type(found) is not int:
+            raise AerunError(f"{self.path / 'config.yaml'}: damaged: seed={found} is not a whole number.")
+        return found
 
     @property
     def objectives(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
 from aerun.core.logs import quiet_lightning
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Split
@@ -49,7 +50,10 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     ready = _ready(job, settings, Ranks(0, settings.devices))
     files.make_folder(job.folder, FOLDER)
     resume = resume and files.exists(job.folder, LAST)
-    if not (resume and ended(read(job.folder, LAST, "meta"), ready.module.total)):
+    before = read(job.folder, LAST, "meta") if resume else {}
+    if resume:
+        _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
+    if not (resume and ended(before, ready.module.total)):
         with _others(job, ready, resume):
             _descend(job, settings, ready, resume)
     end, found = read(job.folder, LAST, "meta"), read(job.folder, BEST)
@@ -58,6 +62,15 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     epoch = int(found["epoch"])
     row = row_of(job.folder, epoch)
     return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
+
+
+def _refuse_other(held: Mapping[str, torch.Tensor], module: "Training", where: Path) -> None:
+    """AerunError where a checkpoint is not of this model."""
+    ours = {k: getattr(v, "shape", None) for k, v in module.state_dict().items() if not k.endswith("_extra_state")}
+    theirs = {k: getattr(v, "shape", None) for k, v in held.items() if not k.endswith("_extra_state")}
+    if ours != theirs:
+        other = next(k for k in (*ours, *theirs) if ours.get(k) != theirs.get(k)).removeprefix("autoencoder.")
+        raise AerunError(f"{where}: cannot be read as this run's weights: {other} is another one in the model of config.yaml.")
 
 
 def run_rank(job: Job, settings: Trainer, resume: bool, ranks: Ranks, meeting: Path) -> None:

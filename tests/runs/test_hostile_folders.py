@@ -305,6 +305,19 @@ def test_memory_is_bounded(place, entry):
     assert memory() < most
 
 
+@pytest.mark.parametrize("size", [10**7, 10**18])
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_run_that_goes_on_is_no_larger_than_it_was(place, size, begun):
+    change(place / "run" / "config.yaml", lambda c: c["model"]["arch"].update({"hidden": [size, size]}))
+    if not begun:
+        shutil.rmtree(place / "run" / "checkpoints")
+    most = memory() + LIMIT
+    told = well_behaved(ENTRIES["resume"](place))
+    assert told.code == 2
+    assert "bytes" in told.err
+    assert memory() < most
+
+
 def archive(path, change):
     """The archive with `change` made to its members, a dictionary."""
     with zipfile.ZipFile(path) as packed:
