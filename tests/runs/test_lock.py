@@ -97,7 +97,7 @@ def test_what_is_no_file_of_the_folder_is_not_opened(tmp_path, made, use):
     folder = tmp_path / "run"
     folder.mkdir()
     made(folder / LOCK, other)
-    with pytest.raises(AerunError, match="nothing is (read or written|opened) there"):
+    with pytest.raises(AerunError, match=r"nothing is (read or written|opened) there"):
         use(folder)
     assert other.read_text() == "kept"
 

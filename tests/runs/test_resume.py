@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import signal
 
@@ -224,7 +223,7 @@ def test_a_stop_while_a_checkpoint_is_written_is_a_stop(tmp_path, monkeypatch):
 
     place = tmp_path / "checkpoints" / "last.ckpt"
     Whole().save_checkpoint({"steps": 1}, place)
-    monkeypatch.setattr(os, "fdopen", lambda *_: Cut())
+    monkeypatch.setattr("aerun.core.files.open", lambda *_, **__: Cut(), raising=False)
     with pytest.raises(StoppedError):
         Whole().save_checkpoint({"weights": torch.zeros(100_000)}, place)
     assert torch.load(place, weights_only=True) == {"steps": 1}
