@@ -14,7 +14,9 @@ from omegaconf import OmegaConf
 import aerun.command.train  # noqa: F401 - registers the resolvers that config.yaml uses
 from aerun.build import build
 from aerun.core.paths import config_dir
+from tests import quick_hydra
 
+quick_hydra.remember()
 torch.set_num_threads(1)  # the tests run in several processes
 
 
