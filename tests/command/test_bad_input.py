@@ -75,7 +75,7 @@ MODULE = """
 import torch
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split, split
-from aerun.facts import Facts
+from aerun.core.facts import Facts
 
 class Table(Dataset):
     def __init__(self, *, width: int, fill: float, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import time
 
@@ -22,12 +23,19 @@ def stamps(sweep):
     return {name: (path / "results.json").stat().st_mtime_ns for name, path in jobs(sweep).items()}
 
 
-@pytest.fixture
-def first(tmp_path):
-    """A sweep of two jobs, complete."""
-    told = here(tmp_path, "-m", "sweep=first", "seed=0,1", *QUICK)
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The folder where a sweep of two jobs was typed, complete."""
+    path = tmp_path_factory.mktemp("sweep")
+    told = here(path, "-m", "sweep=first", "seed=0,1", *QUICK)
     assert told.code == 0, told.err
-    return tmp_path / "outputs" / "sweeps" / "first"
+    return path
+
+
+@pytest.fixture
+def first(done, tmp_path):
+    """A copy of its sweep."""
+    return shutil.copytree(done / "outputs", tmp_path / "outputs") / "sweeps" / "first"
 
 
 def test_the_grid_is_written_down_and_nothing_is_done_twice(first, tmp_path):
