@@ -5,12 +5,14 @@ Three of Hydra's functions are remembered, each by everything that it depends on
 Folders of a user's options, which tests write, are read anew each time.
 """
 
-from copy import copy, deepcopy
+import pickle
+from copy import copy
 from dataclasses import replace
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
+from hydra.core.config_store import ConfigStore
 
 from aerun.core.paths import config_dir
 
@@ -19,21 +21,20 @@ _read = ConfigRepository.load_config
 _listed = config_loader_impl.create_defaults_list
 _merged = ConfigLoaderImpl._compose_config_from_defaults_list
 _memory = {}
-_MOST = 500  # things remembered: 0.3 MB for a whole config
 
 
 def remember():
     """Give this process's Hydra its memory."""
-    ConfigRepository.__deepcopy__ = lambda repo, memo: copy(repo)  # each composition copied all that plugins had registered
     ConfigRepository.load_config = _load_config
+    ConfigRepository.__deepcopy__ = lambda repo, memo: copy(repo)  # each composition copied all that plugins had registered
     config_loader_impl.create_defaults_list = _create_defaults_list
     ConfigLoaderImpl._compose_config_from_defaults_list = _compose_config_from_defaults_list
 
 
 def forget():
     """Hydra as it is."""
-    del ConfigRepository.__deepcopy__
     ConfigRepository.load_config = _read
+    del ConfigRepository.__deepcopy__
     config_loader_impl.create_defaults_list = _listed
     ConfigLoaderImpl._compose_config_from_defaults_list = _merged
 
@@ -43,18 +44,22 @@ def _lasts(repo):
     return all(_LASTING.get(s.provider) == f"{s.scheme()}://{s.path}" for s in repo.get_sources())
 
 
-def _kept(key, make):
-    if key not in _memory:
-        if len(_memory) > _MOST:
-            _memory.clear()
-        _memory[key] = make()
-    return _memory[key]
+def _copy(key, make):
+    """What is remembered under a key, as it was; what is not there is looked for again."""
+    groups = ConfigStore.instance().repo["hydra"]
+    key = (*key, *groups["launcher"], *groups["sweeper"])  # a test may take an installed plugin away
+    if key in _memory:
+        return pickle.loads(_memory[key])  # 1 ms, where deepcopy takes 6
+    found = make()
+    if found is not None:
+        _memory[key] = pickle.dumps(found)
+    return found
 
 
 def _load_config(repo, config_path):
     if not _lasts(repo):
         return _read(repo, config_path)
-    return deepcopy(_kept(("read", config_path), lambda: _read(repo, config_path)))
+    return _copy(("read", config_path), lambda: _read(repo, config_path))
 
 
 def _create_defaults_list(repo, config_name, overrides_list, prepend_hydra, skip_missing):
@@ -62,10 +67,10 @@ def _create_defaults_list(repo, config_name, overrides_list, prepend_hydra, skip
     if not _lasts(repo):
         return _listed(repo, config_name, overrides_list, prepend_hydra, skip_missing)
     values = [o for o in overrides_list if not o.is_sweep_override() and _is_value(o, repo)]
-    choices = [o for o in overrides_list if o not in values]
-    key = ("listed", config_name, *(o.input_line for o in choices), prepend_hydra, skip_missing)
-    found = _kept(key, lambda: _listed(repo, config_name, choices, prepend_hydra, skip_missing))
-    return replace(found, config_overrides=values, overrides=copy(found.overrides))
+    choices = [o for o in overrides_list if not any(o is v for v in values)]
+    key = ("listed", config_name, prepend_hydra, skip_missing, *(o.input_line for o in choices))
+    found = _copy(key, lambda: _listed(repo, config_name, choices, prepend_hydra, skip_missing))
+    return replace(found, config_overrides=values)
 
 
 def _is_value(override, repo):
@@ -76,4 +81,4 @@ def _is_value(override, repo):
 def _compose_config_from_defaults_list(loader, defaults, repo):
     if not _lasts(repo):
         return _merged(loader, defaults, repo)
-    return deepcopy(_kept(("merged", repr(defaults)), lambda: _merged(loader, defaults, repo)))
+    return _copy(("merged", repr(defaults)), lambda: _merged(loader, defaults, repo))

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from aerun.settings.overrides import spelt_out
 from tests.shell import here, metrics, outside, start, stopped, timeless
 
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
@@ -125,19 +124,6 @@ def test_mistakes_are_told(tmp_path, words, said):
     assert told.code == 2
     assert said in told.err
     assert "Traceback" not in told.err
-
-
-@pytest.mark.parametrize("value", ["amount < 100 and kind == 'ok'", 'kind == "a,b"', "kind in ['a', 'b']", r"path == 'C:\x'"])
-def test_a_query_needs_no_quotes_of_its_own(value):
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    (found,) = OverridesParser.create().parse_overrides(spelt_out([f"dataset.normal={value}"]))
-    assert found.value() == value
-    assert spelt_out(["dataset.normal=[0,1]", "dataset.normal=label", "sweep=x"]) == [
-        "dataset.normal=[0,1]",
-        "dataset.normal=label",
-        "sweep.name=x",
-    ]
 
 
 @pytest.mark.slow
