@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # is read as numpy is imported; every core has a process of its own
+
 
 def pytest_collection_modifyitems(items):
     """Make each process that runs tests ready, and put the many short tests last: then none waits for another's long one."""
@@ -17,7 +19,7 @@ def pytest_collection_modifyitems(items):
 
     from tests import quick_hydra
 
-    torch.set_num_threads(1)  # the tests run in several processes
+    torch.set_num_threads(1)
     quick_hydra.remember()
     items.sort(key=lambda item: "test_pairs.py" in item.nodeid)
 
@@ -80,7 +82,11 @@ def descend(model, data, optimizer="adam", steps=500, lr=1e-3, batch=128, seed=0
     model.start_from(data.train.x)
     x = model.units(data.train.x).to(next(model.arch.parameters()).dtype)
     g = torch.Generator().manual_seed(seed)
-    methods = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+    methods = {
+        "adam": partial(torch.optim.Adam, fused=True),
+        "adamw": torch.optim.AdamW,
+        "sgd": partial(torch.optim.SGD, momentum=0.9),
+    }
     descent = methods[optimizer](model.parameters(), lr)
     for step in range(steps):
         for group in descent.param_groups:

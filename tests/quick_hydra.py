@@ -81,4 +81,12 @@ def _is_value(override, repo):
 def _compose_config_from_defaults_list(loader, defaults, repo):
     if not _lasts(repo):
         return _merged(loader, defaults, repo)
-    return _copy(("merged", repr(defaults)), lambda: _merged(loader, defaults, repo))
+    return _copy(("merged", repr(defaults)), lambda: _merged_in_two(loader, defaults, repo))
+
+
+def _merged_in_two(loader, defaults, repo):
+    """Hydra's own settings come first and are most of the work, and hardly ever are others chosen."""
+    own = next((i for i, d in enumerate(defaults) if not d.config_path.startswith("hydra/")), len(defaults))
+    cfg = _copy(("merged", repr(defaults[:own])), lambda: _merged(loader, defaults[:own], repo))
+    cfg.merge_with(_merged(loader, defaults[own:], repo))
+    return cfg

@@ -338,7 +338,8 @@ def test_training_from_disk_is_training_from_memory(tmp_path):
     found = []
     for memory in ("1", "1e-6"):
         line = (
-            f"dataset=images dataset.path=x dataset.memory={memory} trainer=smoke model/arch=linear hydra.run.dir=run{memory}"
+            f"dataset=images dataset.path=x dataset.memory={memory} trainer=smoke model/arch=linear pictures=[] "
+            f"hydra.run.dir=run{memory}"
         )
         told = here(tmp_path, *line.split())
         assert told.code == 0, told.err
