@@ -7,10 +7,12 @@
 Every room of this package, every config group and every log key is named after a word of that picture.
 
 From Python: `aerun.train("model=sparse", "dataset=mnist")` and `aerun.load("outputs/runs/...")` return an `aerun.Model`.
+For parts and data sets of one's own all names are here that they are made of; docs/api.md lists them.
 """
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,64 @@ from typing import TYPE_CHECKING, Any
 from aerun.core.version import __version__
 
 if TYPE_CHECKING:
+    from aerun.core.checks import at_least, integer, number, one_of, within
+    from aerun.core.errors import AerunError, TrainingError
+    from aerun.core.facts import Facts
+    from aerun.dataset.base import Clusters, Dataset
+    from aerun.dataset.splits import Data, Split, split
     from aerun.inference.model import Model
+    from aerun.parts import Arch, Bottleneck, Corruption, Discrete, Hiding, Level, Loss, Opposed, Part, Regularizer, weights
+    from aerun.preparation.base import Preparation
+    from aerun.vocabulary import VOCABULARY, wide
 
-__all__ = ["Model", "__version__", "load", "train"]
+__all__ = [
+    "VOCABULARY",
+    "AerunError",
+    "Arch",
+    "Bottleneck",
+    "Clusters",
+    "Corruption",
+    "Data",
+    "Dataset",
+    "Discrete",
+    "Facts",
+    "Hiding",
+    "Level",
+    "Loss",
+    "Model",
+    "Opposed",
+    "Part",
+    "Preparation",
+    "Regularizer",
+    "Split",
+    "TrainingError",
+    "__version__",
+    "at_least",
+    "integer",
+    "load",
+    "number",
+    "one_of",
+    "split",
+    "train",
+    "weights",
+    "wide",
+    "within",
+]
+
+_HOMES = {  # where each name is defined: its module, and torch with it, is imported when the name is first asked for
+    "aerun.core.checks": ("at_least", "integer", "number", "one_of", "within"),
+    "aerun.core.errors": ("AerunError", "TrainingError"),
+    "aerun.core.facts": ("Facts",),
+    "aerun.dataset.base": ("Clusters", "Dataset"),
+    "aerun.dataset.splits": ("Data", "Split", "split"),
+    "aerun.inference.model": ("Model",),
+    "aerun.parts": (
+        *("Arch", "Bottleneck", "Corruption", "Discrete", "Hiding", "Level"),
+        *("Loss", "Opposed", "Part", "Regularizer", "weights"),
+    ),
+    "aerun.preparation.base": ("Preparation",),
+    "aerun.vocabulary": ("VOCABULARY", "wide"),
+}
 
 
 def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "Model":
@@ -28,6 +85,7 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "
 
     weights: `best` or `last`. trust: modules, beside aerun's own, whose classes may be built. AerunError says what is wrong.
     """
+    # deferred: keeps --help without torch
     from aerun.inference.loading import load
 
     return load(run, weights, trust)
@@ -40,17 +98,21 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
     what to read. folder: of the run; as on the command line if None. Errors: aerun.core.errors.AerunError and TrainingError.
     """
+    # deferred: keeps --help without torch
     from aerun.api import train
 
     return train(*overrides, x=x, folder=folder, **settings)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Model":  # torch is imported when it is first needed
-        from aerun.inference.model import Model
-
-        return Model
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
     raise AttributeError(f"module 'aerun' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 class _Package(ModuleType):

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Callable
 
 from aerun.command import VERBS
+from aerun.core.errors import StoppedError, nearest
+from aerun.core.version import __version__
 from aerun.inference.verbs import VERBS as USE
+from aerun.settings.explain import explain
 
 
 def main() -> None:
@@ -15,6 +18,7 @@ def main() -> None:
 
 def _run(argv: list[str]) -> int:
     if any(a.startswith("query=") for a in argv) and ("-sc" in argv or "--shell-completion" in argv):
+        # deferred: keeps --help without Hydra
         from aerun.command.complete import complete
 
         return complete()
@@ -23,19 +27,16 @@ def _run(argv: list[str]) -> int:
         argv = argv[1:]
     word = argv[0] if argv else ""
     if word in ("--version", "-V", "version"):
-        from aerun.core.version import __version__
-
         print(f"aerun {__version__}")
         return 0
     if word == "help" or (any(a in ("--help", "-h") for a in argv) and word not in VERBS):
+        # deferred: no other verb needs it
         from aerun.command.help import page
 
         return _told(lambda: _say(page()))
     if word in VERBS:
         return _told(lambda: _verb(word, argv[1:]))
     if word and "=" not in word and word[0] not in "-+~":
-        from aerun.core.errors import nearest
-
         sys.stderr.write(
             f"aerun: error: no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).\n"
         )
@@ -52,6 +53,7 @@ def _verb(word: str, argv: list[str]) -> int:
     from importlib import import_module
 
     if word in USE:
+        # deferred: no other verb needs it
         from aerun.command.use import run
 
         return run(word, argv)
@@ -60,6 +62,7 @@ def _verb(word: str, argv: list[str]) -> int:
 
 
 def _hydra() -> int:
+    # deferred: keeps --help without Hydra
     from aerun.command.train import run
 
     return run()
@@ -67,8 +70,6 @@ def _hydra() -> int:
 
 def _told(action: Callable[[], int]) -> int:
     """Run; turn what goes wrong into one or two lines on stderr and an exit code."""
-    from aerun.core.errors import AerunError, StoppedError, TrainingError
-
     full = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing; the words are ours
     try:
@@ -84,9 +85,7 @@ def _told(action: Callable[[], int]) -> int:
     except Exception as e:
         if full:
             raise
-        from aerun.settings.explain import explain
-
-        code, words = explain(e, (AerunError, TrainingError))
+        code, words = explain(e)
         sys.stderr.write(f"aerun: error: {words}\n")
         return code
 

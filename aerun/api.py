@@ -1,30 +1,24 @@
 """Training from Python: the same settings as on the command line."""
 
-import logging
-import re
+import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from aerun.build import build
 from aerun.core.errors import AerunError
+from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir
-from aerun.dataset.base import validate_data
 from aerun.inference.loading import load
 from aerun.inference.model import Model
-from aerun.preparation.stored import plain
-from aerun.runs import reference
-from aerun.runs.folder import Folder
+from aerun.settings.explain import explain
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of, resolved
+from aerun.settings.quoting import in_quotes, reads_as
 from aerun.train import train as run
-from aerun.trained import Trained
-from aerun.trainer.base import Job
 
 _SAMPLES = "samples.npy"
 
@@ -38,8 +32,22 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
         typed = [*in_memory(x, path), *typed]
-    run(composed(typed), path, shlex.join(["aerun", *typed, f"hydra.run.dir={path}"]))
-    return load(path)
+    cfg = composed(typed)
+    try:
+        run(cfg, path, shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"]))
+    except AerunError:
+        if folder is None:
+            with contextlib.suppress(OSError):  # it holds something
+                path.rmdir()
+        raise
+    return load(path, trust=modules_of(cfg))
+
+
+def modules_of(cfg: Mapping[str, Any]) -> list[str]:
+    """Return the packages of the parts of a run. This process has built them already, so that they need no further trust."""
+    nodes = [*cfg["model"].values(), *(cfg["reg"].get("terms") or {}).values()]
+    roots = {str(node["_target_"]).partition(".")[0] for node in nodes if isinstance(node, Mapping) and "_target_" in node}
+    return sorted(roots - {"aerun"})
 
 
 def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
@@ -56,22 +64,9 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
         *written({"dataset__test_path": str(folder / _SAMPLES)}),
     ]
     cfg = composed([*samples, *own, *overrides])
-    level, logger = logging.getLogger("aerun").level, logging.getLogger("aerun")
-    logger.setLevel(logging.ERROR)
-    try:
-        with torch.random.fork_rng():
-            plan = build(cfg)
-            data = validate_data(plan.dataset.load(), plan.facts, "array")
-            kept = Folder(folder)
-            kept.open(cfg, "aerun.sklearn")
-            kept.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
-            plan.autoencoder.start_from(data.train.x)
-            job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, cfg)
-            device = plan.trainer.fit(job, False).device
-            reference.write(Trained(plan.autoencoder, plan.dataset, device, plan.seed, data), folder)
-    finally:
-        logger.setLevel(level)
-    return load(folder)
+    with quiet_aerun(), torch.random.fork_rng():
+        run(cfg, folder, "aerun.sklearn", tested=False)
+    return load(folder, trust=modules_of(cfg))
 
 
 def in_memory(x: Any, path: Path) -> list[str]:
@@ -85,7 +80,10 @@ def in_memory(x: Any, path: Path) -> list[str]:
 
 
 def written(settings: Mapping[str, Any]) -> list[str]:
-    """Keyword settings as overrides: `__` is a dot, None null, lists [a,b]; words are quoted where they must be."""
+    """Keyword settings as overrides: `__` is a dot, None null, lists [a,b].
+
+    Words that Hydra would read as something else are quoted.
+    """
     return [f"{_key(key)}={_value(value)}" for key, value in settings.items()]
 
 
@@ -105,10 +103,7 @@ def _value(value: Any) -> str:
     if isinstance(value, np.generic):
         return _value(value.item())
     word = str(value)
-    if not isinstance(value, str | Path) or re.fullmatch(r"[\w./+-]+", word):
-        return word
-    quoted = word.replace("'", "\\'")
-    return f"'{quoted}'"
+    return word if not isinstance(value, str | Path) or reads_as(word) == word else in_quotes(word)
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
@@ -116,9 +111,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from aerun.settings.explain import explain
-
     try:
         return resolved(config_of(overrides))
     except (HydraException, OmegaConfBaseException) as e:
-        raise AerunError(explain(e, (AerunError, AerunError))[1]) from e
+        raise AerunError(explain(e)[1]) from e

@@ -15,8 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.paths import config_dir
-from aerun.parts import Arch, Bottleneck, Corruption, Loss, Part, Regularizer, Term
+from aerun.parts import Arch, Bottleneck, Corruption, Discrete, Loss, Part, Regularizer, Term, option
 from aerun.vocabulary import ALWAYS
+
+__all__ = ["ROOMS", "Composition", "check", "option", "options"]
 
 ROOMS = {
     "arch": "model/arch",
@@ -52,12 +54,17 @@ class Composition:
 
 def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
     """Refuse an illegal composition with AerunError; return warnings about a legal but pointless one."""
+    if isinstance(c.bottleneck, Discrete) and not all(n > 0 for n in c.bottleneck.levels or (0,)):
+        raise AerunError(
+            f"model/bottleneck={option(c.bottleneck)}: a discrete code says its `levels`, how many there are of each number; "
+            f"this one says {c.bottleneck.levels}."
+        )
     for name, term in c.terms.items():
         _satisfied(f"regularizer={name}", term.regularizer, c)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     free = not c.terms or c.lambda_ == 0
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
-    if elements >= facts.size and free and option(c.corruption) == "none":
+    if elements >= facts.size and free and not c.corruption.alters:
         return [
             f"IdentityRisk: a code of {elements} is as large as the input ({facts.size}) and nothing constrains it, so the "
             "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim."
@@ -85,11 +92,6 @@ def _who_withholds(name: str, c: Composition) -> tuple[str, Part]:
         if name not in part.offers and any(name in cls.offers for cls in options(room).values()):
             return room, part
     return "bottleneck", parts["bottleneck"]
-
-
-def option(part: object) -> str:
-    """The option's name of a part: its module's."""
-    return type(part).__module__.rpartition(".")[2]
 
 
 @cache

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Outlier
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from aerun.api import fitted, written
 from aerun.core.errors import AerunError
 
 Array = NDArray[Any]
@@ -59,8 +60,6 @@ class _Trained(BaseEstimator):
         return self
 
     def _train(self, x: Array, folder: Path) -> None:
-        from aerun.api import fitted
-
         try:
             self.model_ = fitted(self._samples(x), self._overrides(), folder)
         except AerunError as e:
@@ -70,8 +69,6 @@ class _Trained(BaseEstimator):
         _ = self.model_.training_codes  # read while the folder is there
 
     def _overrides(self) -> list[str]:
-        from aerun.api import written
-
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)

@@ -1,21 +1,30 @@
-"""One run, read aloud: config -> objects -> check -> data -> fit -> test -> results."""
+"""The one pipeline of a run, read aloud: config -> objects -> data -> fit -> test -> results.
 
-import errno
+The command line, Python, scikit-learn, `aerun resume` and experiments call `train`. What trains several runs as one, and what a
+further process of a run does, begins with `prepare` and `open_folder` and leaves the rest to it.
+"""
+
+import json
 import logging
 import math
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from aerun.build import RunPlan, build
+from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
-from aerun.core.errors import StoppedError, TrainingError
+from aerun.core.errors import AerunError, TrainingError
+from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
+from aerun.dataset.splits import Data
+from aerun.dataset.storage.fingerprint import fingerprint
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
@@ -23,95 +32,111 @@ from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
 from aerun.runs import reference
+from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
+from aerun.runs.status import Clock, marked
 from aerun.trained import Trained
-from aerun.trainer.base import Job
+from aerun.trainer.base import Fitted, Job
+
+T = TypeVar("T")
 
 log = logging.getLogger("aerun")
 
 
 def train(
-    cfg: Mapping[str, Any],
-    path: Path,
-    command: str,
-    resume: bool = False,
-    trusted: Sequence[str] | None = None,
+    cfg: Config, path: Path, command: str, resume: bool = False, trusted: Sequence[str] | None = None, tested: bool = True
 ) -> dict[str, Any]:
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
+    tested: judge the model on the test split, draw and ask what the config wants; else it is trained and nothing more.
     Raises AerunError for a mistake of the user's (nothing but the log is then written), TrainingError where training
     could not go on, StoppedError on Ctrl-C or SIGTERM.
     """
-    started = time.perf_counter()
+    folder = Folder(path)
+    clock = Clock([folder], resume)
     plan = build(cfg, trusted)
     for warning in plan.warnings:
         log.warning(warning)
-    data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
-    folder = Folder(path)
-    started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
-    folder.open(cfg, command)
-    try:
-        folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
-        job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
-        results = _fit_and_test(plan, job, folder, cfg, resume)
-        results["seconds"] = time.perf_counter() - started
-        results["objective"] = _objective(results, plan.objectives)
+    job = prepare(plan, cfg, path, trusted)
+    open_folder(plan, job, command, resume)
+    with marked([folder], clock):
+        trained, results = _fitted(plan, job, resume)
+        if tested:
+            results |= _tested(plan, trained, folder, results["decoder_growth"])
+        else:
+            reference.write(trained, path)
+        results |= {**folder.about(), "seconds": clock.seconds(folder)}
+        if tested:
+            results["objective"] = _objective(results, plan.objectives)
+            _show(folder, results)
         folder.results(results)
-        album.results(folder.path, results)
-        log.info("test/se %.6g, pca/se %.6g, objective %.6g", results["test/se"], results["pca/se"], results["objective"])
-    except StoppedError as e:
-        e.folder = str(path)
-        folder.mark(str(e), seconds=time.perf_counter() - started)
-        raise
-    except SystemExit:  # by a cluster's handler of signals, which starts this job again
-        folder.mark("stopped before its end", seconds=time.perf_counter() - started)
-        raise
-    except Exception as e:
-        full = f"the disk is full: training stopped, the last good checkpoint in {path} is kept."
-        error: Exception = TrainingError(full) if _disk_full(e) else e
-        folder.mark("failed", error=f"{type(error).__name__}: {error}", seconds=time.perf_counter() - started)
-        raise error from e.__cause__
     return results
 
 
-def _fit_and_test(plan: RunPlan, job: Job, folder: Folder, cfg: Mapping[str, Any], resume: bool) -> dict[str, Any]:
+def prepare(plan: RunPlan, cfg: Config, path: Path, trusted: Sequence[str] | None = None, data: Data | None = None) -> Job:
+    """Read the plan's data, unless `data` are there; start the model from them; return what a trainer needs.
+
+    Raises AerunError for data that are missing, damaged, or not what the plan was built for.
+    """
+    if data is None:
+        data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
+    plan.autoencoder.start_from(data.train.x)
+    return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
+
+
+def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> None:
+    """Write down what is about to run, and on which data. AerunError where a run would go on with other data than before."""
+    assert job.config is not None
+    folder, now = Folder(job.folder), fingerprint(job.data)
+    if resume and (changed := change(folder.read("run.json").get("data") or {}, now)):
+        raise AerunError(
+            f"{folder.path}: the data have changed since this run began: {changed}. It would be a mix of old and new: put the "
+            f"old data back, or begin anew: {command}"
+        )
+    folder.open(job.config, command, now)
+    folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
+
+
+def data_change(cfg: Config, path: Path) -> str:
+    """What of the data of this config is not as the run in the folder `path` had it, in words; empty where nothing is.
+
+    The data are read for it, once a command. Raises AerunError where they cannot be.
+    """
+    before = Folder(path).read("run.json").get("data") or {}
+    return change(before, data_of(cfg)) if before else ""
+
+
+def data_of(cfg: Config) -> dict[str, Any]:
+    """The fingerprint of the data that a run of this config would read. Raises AerunError where they cannot be read."""
+    return _read_now(json.dumps(cfg["dataset"]), os.environ.get("AERUN_ATTEMPT", ""))
+
+
+@lru_cache(maxsize=8)
+def _read_now(dataset: str, command: str) -> dict[str, Any]:
+    with quiet_aerun():  # the run itself says what is to be said of its data
+        return fingerprint(dataset_of({"dataset": json.loads(dataset)}).load())
+
+
+def _fitted(plan: RunPlan, job: Job, resume: bool) -> tuple[Trained, dict[str, Any]]:
+    """Train; the model and what is known of the run before it is tested."""
+    scale = health.decoder_scale(job.autoencoder)
+    fitted, seconds = _timed(lambda: plan.trainer.fit(job, resume))
+    trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
+    growth = health.decoder_scale(job.autoencoder) / scale
+    return trained, {**_of_training(plan, job, fitted, seconds), "decoder_growth": growth}
+
+
+def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dict[str, Any]:
     model, data = job.autoencoder, job.data
-    model.start_from(data.train.x)
-    scale = health.decoder_scale(model)
-    clock = time.perf_counter()
-    fitted = plan.trainer.fit(job, resume)
-    seconds = time.perf_counter() - clock
-    growth = health.decoder_scale(model) / scale
-    trained = Trained(model, plan.dataset, fitted.device, plan.seed, data)
-    errors = list[Tensor]()
-    figures = report(trained, errors)
-    folder.keep("test_errors.npy", torch.cat(errors).float().numpy())
-    looked = time.perf_counter()
-    found = health.examine(trained)
-    looked = time.perf_counter() - looked
-    told = [] if plan.trainer.limit_batches else health.warnings(model, found)  # a few batches prove nothing
-    for warning in (*health.scale_shift(model, growth), *told):
-        log.warning(warning)
-    reference.write(trained, folder.path)
-    drawn = time.perf_counter()
-    album.draw_all(plan.pictures, trained, folder.path)
-    drawn = time.perf_counter() - drawn
-    applied = ask_all(plan.evaluate, trained, terminal.application)
-    if applied:
-        to_board(folder.path, applied, plan.trainer.max_epochs)
     return {
         "status": "completed",
         "seed": plan.seed,
         **fitted.metrics,
-        **figures,
-        **found,
-        **applied,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
-        "latent_dim": int(cfg["model"]["latent_dim"]),
+        "latent_dim": int((job.config or {})["model"]["latent_dim"]),
         "code_elements": model.code_elements,
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.own_parameters()),
-        "decoder_growth": growth,
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "fused": fitted.fused,
@@ -121,10 +146,40 @@ def _fit_and_test(plan: RunPlan, job: Job, folder: Folder, cfg: Mapping[str, Any
         "backend": fitted.backend,
         "seconds/fit": max(seconds, fitted.seconds),  # what was spent before an interruption is in the latter alone
         "seconds/epochs": fitted.seconds,
-        "seconds/pictures": drawn,
-        "seconds/health": looked,
-        **folder.about(),
     }
+
+
+def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float) -> dict[str, Any]:
+    """Test, examine, draw and ask, in this order. growth: of the decoder's scale in training, see `health.decoder_scale`."""
+    errors = list[Tensor]()
+    found: dict[str, Any] = report(trained, errors)
+    folder.keep("test_errors.npy", torch.cat(errors).float().numpy())
+    examined, found["seconds/health"] = _timed(lambda: _examined(plan, trained, growth))
+    reference.write(trained, folder.path)
+    _, found["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path))
+    applied = ask_all(plan.evaluate, trained, terminal.application)
+    if applied:
+        to_board(folder.path, applied, plan.trainer.max_epochs)
+    return {**found, **examined, **applied}
+
+
+def _examined(plan: RunPlan, trained: Trained, growth: float) -> dict[str, float]:
+    """The signs of health, and a warning for each that is bad."""
+    found = health.examine(trained)
+    told = [] if plan.trainer.limit_batches else health.warnings(trained.autoencoder, found)  # a few batches prove nothing
+    for warning in (*health.scale_shift(trained.autoencoder, growth), *told):
+        log.warning(warning)
+    return found
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    began = time.perf_counter()
+    return work(), time.perf_counter() - began
+
+
+def _show(folder: Folder, results: Mapping[str, Any]) -> None:
+    album.results(folder.path, results)
+    log.info("test/se %.6g, pca/se %.6g, objective %.6g", results["test/se"], results["pca/se"], results["objective"])
 
 
 def _objective(results: Mapping[str, Any], names: Sequence[str]) -> float:
@@ -136,12 +191,3 @@ def _objective(results: Mapping[str, Any], names: Sequence[str]) -> float:
         if not math.isfinite(value):
             raise TrainingError(f"objective={name} is not finite ({value}).")
     return float(results[names[0]])
-
-
-def _disk_full(e: BaseException | None) -> bool:
-    """Was a full disk (or quota) the cause? torch wraps it in its own errors."""
-    while e is not None:
-        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        e = e.__cause__ or e.__context__
-    return False

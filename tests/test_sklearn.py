@@ -1,5 +1,6 @@
 """Recipes as scikit-learn estimators: its own checks, and what people build from estimators."""
 
+import json
 import pickle
 
 import numpy as np
@@ -83,6 +84,11 @@ def test_a_folder_keeps_the_run(tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 5))
     made = Autoencoder(**QUICK, folder=tmp_path / "run").fit(x)
     np.testing.assert_allclose(aerun.load(tmp_path / "run").encode(x), made.transform(x), atol=1e-5)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["status"] == "completed"
+    assert results["val/mse"] > 0
+    assert results["seconds"] > 0
+    assert not any(key.startswith("test/") for key in results), "there is no test split to judge it on"
 
 
 @pytest.mark.parametrize(

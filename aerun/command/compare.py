@@ -6,10 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from aerun.core.errors import AerunError
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
+from aerun.runs.same_data import data_label, different_data
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -18,6 +23,12 @@ def run(argv: list[str]) -> int:
     """The verb."""
     args = _parser().parse_args(argv)
     runs, keys, groups = selected(args.paths, args.where)
+    different = different_data([run for group in groups for run in group.runs])
+    if different and not args.any_data:
+        raise AerunError(
+            f"these runs are of different data ({different}), so their figures cannot be ranked. --any-data ranks them all the "
+            "same; --where KEY=VALUE chooses runs of one; aerun show RUN says what its data were."
+        )
     usual = dict.fromkeys((_FIGURES[0], *others(runs), *_FIGURES[1:]))
     figures = require_figures(args.figures.split(",") if args.figures else usual, runs)
     sort = require_figures([args.sort], runs)[0] if args.sort else figures[0]
@@ -25,7 +36,9 @@ def run(argv: list[str]) -> int:
     groups = ranked(groups, sort, name)
     arrow = "↑" if higher_is_better(name) else "↓"
     words = {k: f"objective ({name})" if k == sort == "objective" else k for k in figures}
-    _show(groups[: args.top], keys, {k: f"{word} {arrow}" if k == sort else word for k, word in words.items()})
+    _show(groups[: args.top], keys, {k: f"{word} {arrow}" if k == sort else word for k, word in words.items()}, bool(different))
+    if different:
+        print(f"ranked over different data, as asked: {different}; the column `data` tells them apart")
     _tell(groups, keys, runs, args.top)
     if args.csv:
         _write(args.csv, groups, keys, figures)
@@ -41,26 +54,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     options(parser, "RUN|SWEEP", "the first figure")
     parser.add_argument("--figures", metavar="A,B", help=f"keys of results.json (default: {','.join(_FIGURES)})")
+    parser.add_argument("--any-data", action="store_true", help="rank runs of different data too; a column tells them apart")
     parser.add_argument("--top", type=int, metavar="N", help="the best N only")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them, mean, deviation and seeds in own columns")
     return parser
 
 
-def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str]) -> None:
-    """figures: key -> its name in the table's head."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
+def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str], data: bool) -> None:
+    """figures: key -> its name in the table's head. data: say in a column which data it was."""
     console = Console(width=None if Console().is_terminal else 160)
     table = Table()
     for key in keys:
-        table.add_column(key)
+        table.add_column(Text(key))
     for name in figures.values():
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     table.add_column("seeds", justify="right")
+    if data:
+        table.add_column("data")
     for group in groups:
-        table.add_row(*(escape(short(s)) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)))
+        named = [data_label(group)] if data else []
+        table.add_row(
+            *(Text(short(s)) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)), *named
+        )
     console.print(table, highlight=False)
 
 

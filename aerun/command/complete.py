@@ -18,6 +18,7 @@ def complete() -> int:
         print(" ".join(w for w in _WORDS if w.startswith(words[0])), end=" ")
     if words and words[0] == "train":
         os.environ["COMP_LINE"] = "aerun " + " ".join(words[1:])
+    # deferred: keeps what it answers itself without Hydra
     from aerun.command.train import run
 
     return run()

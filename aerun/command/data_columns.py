@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from aerun.preparation.base import Preparation
-from aerun.preparation.columns import Columns, Feature
+from aerun.preparation.feature import Feature
 
 _WORDS = 4  # of a category that are named
 _ACROSS, _MOST, _BARS = 4, 24, 30
@@ -19,9 +19,7 @@ _WIDTH, _HEIGHT, _TITLE, _GAP = 180, 80, 16, 4
 
 def columns_of(preparation: Preparation, count: int) -> tuple[Feature, ...]:
     """The columns as the preparation knows them, else by number."""
-    if isinstance(preparation, Columns):
-        return preparation.features
-    return tuple(Feature(f"column {i}", "number") for i in range(1, count + 1))
+    return preparation.features or tuple(Feature(f"column {i}", "number") for i in range(1, count + 1))
 
 
 def described(feature: Feature, values: Tensor) -> str:

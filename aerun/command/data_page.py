@@ -16,7 +16,7 @@ from aerun.core.facts import Facts
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.evaluate.survey import Dimension, Seen
 from aerun.pictures.canvas.samples import page, wanted
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 
 _SPLITS = ("training", "validation", "test")
 _FEW = 12  # classes, columns or elements that are named one by one

@@ -1,14 +1,28 @@
 """`aerun evaluate RUN...`: what trained models are good for, beside the baselines that make it honest."""
 
 import argparse
-import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aerun.core.errors import AerunError
+from aerun.core.logs import log_to_terminal
+from aerun.report import terminal
+from aerun.runs.folder import Folder
+
+if TYPE_CHECKING:
+    from aerun.trained import Trained
 
 
 def run(argv: list[str]) -> int:
     """The verb."""
+    args = _parser().parse_args(argv)
+    log_to_terminal()
+    for path in args.runs:
+        _one(path, args)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aerun evaluate",
         description="Ask trained runs what they are good for: each application is a table with the baselines that make it "
@@ -27,45 +41,56 @@ def run(argv: list[str]) -> int:
     parser.add_argument(
         "--list", action="store_true", help="say what each application asks and each picture shows, and why not of a run"
     )
-    args = parser.parse_args(argv)
-
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    for path in args.runs:
-        _one(path, args)
-    return 0
+    return parser
 
 
 def _one(path: Path, args: argparse.Namespace) -> None:
-    from aerun import pictures
-    from aerun.evaluate import applications
-    from aerun.evaluate.suite import ask_all, to_board
+    # deferred: keeps --help without torch
     from aerun.inference.restore import TRUSTED, load
-    from aerun.pictures.canvas.album import draw_all
-    from aerun.report import terminal
-    from aerun.runs.folder import Folder
 
     trained = load(path, args.weights, (*TRUSTED, *args.trust))
     if args.list:
-        for room in (applications, pictures):
-            print(f"{'--ask' if room is applications else '--pictures'}")
-            for name in room.names():
-                why = room.unsupported_reason(name, trained.autoencoder, trained.dataset)
-                print(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
+        _list(trained)
         return
     if args.pictures is not None:
-        for drawn in draw_all(
-            pictures.select_pictures(args.pictures.split(","), trained.autoencoder, trained.dataset), trained, path
-        ):
-            print(f"drawn {drawn}")
-        if args.ask is None:
-            return
-    names = applications.select_applications((args.ask or "all").split(","), trained.autoencoder, trained.dataset)
+        _draw(args.pictures.split(","), trained, path)
+    if args.pictures is None or args.ask is not None:
+        _ask((args.ask or "all").split(","), trained, path, args.weights)
+
+
+def _list(trained: "Trained") -> None:
+    # deferred: keeps --help without torch
+    from aerun import pictures
+    from aerun.evaluate import applications
+
+    for room in (applications, pictures):
+        print(f"{'--ask' if room is applications else '--pictures'}")
+        for name in room.names():
+            why = room.unsupported_reason(name, trained.autoencoder, trained.dataset)
+            print(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
+
+
+def _draw(asked: list[str], trained: "Trained", path: Path) -> None:
+    # deferred: keeps --help without torch
+    from aerun import pictures
+    from aerun.pictures.canvas.album import draw_all
+
+    for drawn in draw_all(pictures.select_pictures(asked, trained.autoencoder, trained.dataset), trained, path):
+        print(f"drawn {drawn}")
+
+
+def _ask(asked: list[str], trained: "Trained", path: Path, weights: str) -> None:
+    # deferred: keeps --help without torch
+    from aerun.evaluate import applications
+    from aerun.evaluate.suite import ask_all, to_board
+
+    names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
     if not names:
         raise AerunError(f"{path}: no application fits this run; --list says why.")
-    print(f"{path}, {args.weights} weights")
+    print(f"{path}, {weights} weights")
     found = ask_all(names, trained, terminal.application)
     folder = Folder(path)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
-    folder.evaluation({**kept, **found, "weights": args.weights})
+    folder.evaluation({**kept, **found, "weights": weights})
     to_board(path, found, int(folder.read().get("epochs") or 0))
     print(f"written to {path / 'evaluation.json'}")

@@ -1,10 +1,11 @@
 """`aerun experiment [E01 ...]`: what must hold, run and printed against what was obtained."""
 
 import argparse
-import logging
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.core.logs import log_to_terminal
+from aerun.experiment.catalog import catalog, experiment_files
 
 
 def run(argv: list[str]) -> int:
@@ -25,8 +26,6 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--root", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where the runs go")
     args = parser.parse_args(argv)
 
-    from aerun.experiment.catalog import catalog, experiment_files
-
     if not (args.names or args.all):
         print("\n".join(f"{name:<5} {line}" for name, line in catalog().items()))
         return 0
@@ -37,9 +36,9 @@ def run(argv: list[str]) -> int:
 
 
 def _decide(paths: list[Path], args: argparse.Namespace) -> int:
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    log_to_terminal()
 
+    # deferred: keeps --help without torch
     from aerun.command.train import stop_on_signals
     from aerun.experiment import table
     from aerun.experiment.plan import read

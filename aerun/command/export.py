@@ -8,11 +8,11 @@ def run(argv: list[str]) -> int:
     """The verb."""
     args = _parser().parse_args(argv)
 
+    # deferred: keeps --help without torch
+    from aerun.inference.export import export
     from aerun.inference.loading import load
 
     model = load(args.run, args.weights, args.trust)
-    from aerun.inference.export import export
-
     for line in export(model, args.output.expanduser(), args.format, args.alpha, args.check):
         print(line)
     return 0

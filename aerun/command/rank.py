@@ -36,17 +36,17 @@ def _end_with_the_first(meeting: str) -> None:
 
 
 def _assist(order: Mapping[str, Any], ready: int) -> None:
+    # deferred: libraries may print as they are imported, and that goes to stderr by now
     from aerun.build import build
     from aerun.runs.folder import Folder
-    from aerun.trainer.base import Job
+    from aerun.train import prepare
     from aerun.trainer.fit import run_rank
     from aerun.trainer.ranks import Ranks
 
     folder = Path(order["folder"])
-    plan = build(Folder(folder).config(), order["trusted"])
-    data = plan.dataset.load()
-    plan.autoencoder.start_from(data.train.x)
-    job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, None)
+    cfg = Folder(folder).config()
+    plan = build(cfg, order["trusted"])
+    job = prepare(plan, cfg, folder, order["trusted"])
     os.write(ready, b"\n")
     run_rank(job, plan.trainer, order["resume"], Ranks(order["rank"], order["number"]), Path(order["meeting"]))
 

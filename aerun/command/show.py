@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aerun.inference.verbs import VERBS
+
 if TYPE_CHECKING:
     from aerun.inference.model import Model
 
@@ -20,6 +22,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     args = parser.parse_args(argv)
 
+    # deferred: keeps --help without torch
     from aerun.inference.loading import load
 
     model = load(args.run, args.weights, args.trust)
@@ -30,7 +33,9 @@ def run(argv: list[str]) -> int:
 
 def _lines(model: "Model") -> list[tuple[str, str]]:
     """Name and content of each line."""
+    # deferred: keeps --help without torch
     from aerun.compose import option
+    from aerun.runs.fingerprint import words
 
     ae, facts, about = model.autoencoder, model.facts, model.folder.read("run.json")
     span = "unbounded" if facts.low is None else f"{facts.low * facts.unit:g} to {(facts.high or 0) * facts.unit:g}"
@@ -48,6 +53,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
         ("regularizer", ", ".join(terms)),
         ("code", f"{' x '.join(map(str, model.code_shape))} numbers; {weights:,} parameters"),
         ("data", f"{facts.kind} {shape}, {span} ({_data(model)})"),
+        ("content", words(about["data"]) if about.get("data") else "not recorded: made by an older aerun"),
         *_figures(model.results),
         ("asks", f"aerun {', '.join(_fitting(model))} {model.folder.path} ..."),
     ]
@@ -78,11 +84,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _fitting(model: "Model") -> list[str]:
     """Verbs that make sense for this run."""
-    from aerun.compose import option
-    from aerun.inference.verbs import VERBS
-    from aerun.model.corruption.base import Hiding
+    # deferred: keeps --help without torch
+    from aerun.inference.support import unsupported_reason
 
-    corruption = model.autoencoder.corruption
-    without = {"denoise"} if option(corruption) == "none" else set()
-    without |= set() if isinstance(corruption, Hiding) and not model.facts.tokens else {"inpaint"}
-    return [v for v in (*VERBS, "export") if v not in without]
+    return [v for v in (*VERBS, "export") if not unsupported_reason(v, model.autoencoder)]

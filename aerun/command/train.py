@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
@@ -19,16 +20,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, nearest
+from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of, nearest
 from aerun.core.paths import config_dir
+from aerun.report import terminal
 from aerun.runs.folder import Folder
-from aerun.settings.naming import job_name, new_folder
+from aerun.runs.status import mark_refused
+from aerun.settings.naming import new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
-from aerun.sweep.fuse import refused
-from aerun.sweep.grid import Grid, outcomes
-from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, state
+from aerun.sweep.grid import Grid, name_in, outcomes
+from aerun.sweep.job import DONE, FRESH, RESUME, alone, clear, refused, state
 from aerun.sweep.launchers import ended
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
+from aerun.sweep.search_summary import tell
 from aerun.sweep.worker import init_worker
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ def run() -> int:
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
     sys.argv[1:] = spelt_out(sys.argv[1:])
     _refuse_unknown_flags(sys.argv[1:])
-    planned = plan_sweep(sys.argv[1:], command(), job_name)
+    planned = plan_sweep(sys.argv[1:], command())
     if planned is None:
         _hydra()
         if _failures:
@@ -66,15 +69,11 @@ def _grid(planned: SweepPlan) -> int:
     finally:
         finished, failed = outcomes(folder, planned.grid.jobs)
         if finished or failed:
-            from aerun.report import terminal
-
             terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
     return 1 if failed else 0
 
 
 def _search(folder: Path, grid: Grid, study: "AbstractContextManager[Opened]") -> int:
-    from aerun.sweep.search_summary import tell
-
     with study as opened:
         grid.save(folder)
         sys.argv += opened.overrides
@@ -111,13 +110,13 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
         log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # into the log file, traceback and all
         _failures.append(e)
         if many:
-            Folder(path).mark("failed", error=str(e) or type(e).__name__)
-            print(f"\t   failed: {str(e).splitlines()[0] if str(e) else type(e).__name__}", flush=True)
+            mark_refused(Folder(path), e)
+            print(f"\t   failed: {line_of(e)}", flush=True)
         return math.nan
 
 
 def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
-    from aerun.report import terminal
+    # deferred: completion needs no torch
     from aerun.train import train
 
     found = train(plain, path, command())
@@ -127,7 +126,7 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
 
 def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
     """One job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
-    from aerun.report import terminal
+    # deferred: completion needs no torch
     from aerun.train import train
 
     with alone(path) as mine:
@@ -136,19 +135,22 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             return math.nan
         if why := refused(path):
             raise TrainingError(why)
-        left = state(path, plain)
-        if left == DONE:
-            found = Folder(path).read()
-        else:
-            if left == FRESH:
-                clear(path)
-            found = train(plain, path, job_command(typed), resume=left == RESUME)
-    how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
-    how = f"trained as one of {found['fused']}, " if left == RESUME and found["fused"] > 1 else how
-    name = "" if one_by_one() else f"{path.name}: "  # jobs at the same time end in any order
-    print(f"\t   {name}{how}SE {found['test/se']:.4g}, {terminal.verdict(found)}", flush=True)
+        left, why = state(path, plain)
+        if why:
+            print(f"\t   {why}{': trained anew' if left == FRESH else ''}", flush=True)
+        if left == FRESH:
+            clear(path)
+        found = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
+    print(f"\t   {_how(left, found, path)}SE {found['test/se']:.4g}, {terminal.verdict(found)}", flush=True)
     several = plain["objective"]
     return float(found["objective"]) if isinstance(several, str) else tuple(float(found[key]) for key in several)
+
+
+def _how(left: str, found: Mapping[str, Any], path: Path) -> str:
+    """How a job came to its end, and its name where jobs at the same time end in any order."""
+    how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
+    how = f"trained as one of {found['fused']}, " if left == RESUME and found["fused"] > 1 else how
+    return how if one_by_one() else f"{path.name}: {how}"
 
 
 def command() -> str:
@@ -185,5 +187,15 @@ def _shown(path: Path) -> Path:
         return path
 
 
-OmegaConf.register_new_resolver("aerun_new_folder", new_folder, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("aerun_job_name", job_name, replace=True)
+def _run_folder(parent: str, overrides: Sequence[str]) -> str:
+    """A run's folder, made where the command is to run: `--cfg` and `--info` only ask what it would be called."""
+    looks = {"--cfg", "-c", "--info", "-i"}.intersection(word.partition("=")[0] for word in sys.argv[1:])
+    return new_folder(parent, overrides, make=not looks)
+
+
+def _job_folder(overrides: Sequence[str], sweep: str | None = None) -> str:
+    return name_in(Path(sweep or "."), overrides)
+
+
+OmegaConf.register_new_resolver("aerun_new_folder", _run_folder, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("aerun_job_name", _job_folder, replace=True)

@@ -1,69 +1,25 @@
-"""`aerun encode RUN FILE... --output FILE` and the other verbs of a trained model."""
+"""`aerun encode RUN FILE... --output FILE` and the other verbs of a trained model: what they are asked."""
 
 import argparse
-import logging
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
-from aerun.inference.verbs import VERBS, Verb
-
-if TYPE_CHECKING:
-    from aerun.formats.writing import Writer
-    from aerun.inference.model import Model
-    from aerun.inference.reading import Piece, Reader
+from aerun.core.logs import log_to_terminal
+from aerun.inference.verb import Verb
+from aerun.inference.verbs import VERBS
 
 
 def run(word: str, argv: list[str]) -> int:
     """One verb."""
     verb = VERBS[word]
     args = _parser(word, verb).parse_intermixed_args(argv)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-
-    from aerun.inference.loading import load
-
-    model = load(args.run, args.weights, args.trust)
-    from aerun.formats.writing import written
-    from aerun.inference.reading import Reader
-
-    settings = model.config.get("dataset")
-    reader = Reader(
-        model.form,
-        settings if isinstance(settings, dict) else {},
-        model.rows,
-        getattr(args, "key", None),
-        getattr(args, "resize", False),
-    )
+    log_to_terminal()
     _refuse_same(args)
-    done, about, kind = 0, _about(model), None
-    if verb.answers == "packed":
-        from aerun.inference.compressed_file import Packed, Packer
+    # deferred: keeps --help without torch
+    from aerun.command.answers import answer_all
 
-        args.packer, kind = Packer.of(model, args.step), Packed
-        about["head"] = args.packer.head()
-    with written(args.output, about, kind) as writer:
-        for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, writer)
-            if sys.stderr.isatty():
-                sys.stderr.write(f"\r{done:,} samples")
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\033[K")
-    if args.output != "-":
-        print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
-    if verb.answers == "packed":
-        print(_size(args, model, done))
+    answer_all(word, verb, args)
     return 0
-
-
-def _size(args: argparse.Namespace, model: "Model", done: int) -> str:
-    """How small the file is, and whether anything was lost."""
-    size = Path(args.output).expanduser().stat().st_size
-    bits = f"{size:,} bytes, {8 * size / done:.4g} bits a sample, {8 * size / done / model.facts.size:.3g} an element"
-    if args.packer.rounding.steps is None:
-        return f"{bits}; codes kept exactly"
-    return f"{bits}; codes rounded to {args.step or 0.1:g} standard deviations of training codes"
 
 
 def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
@@ -107,94 +63,3 @@ def _refuse_same(args: argparse.Namespace) -> None:
             and Path(name).samefile(args.output)
         ):
             raise AerunError(f"--output {args.output}: is what is read.")
-
-
-def _about(model: "Model") -> dict[str, Any]:
-    """What pictures and sounds need to know."""
-    facts, settings = model.facts, model.config.get("dataset") or {}
-    low, high = (None if v is None else v * facts.unit for v in (facts.low, facts.high))
-    return {"kind": facts.kind, "low": low, "high": high, "rate": settings.get("rate")}
-
-
-def _pieces(verb: Verb, args: argparse.Namespace, model: "Model", reader: "Reader") -> Iterator["Piece"]:
-    from aerun.inference.reading import Piece
-
-    if verb.reads == "nothing":
-        yield Piece(None, "", 1)
-    elif verb.reads == "codes":
-        from aerun.inference.code_files import codes_of
-
-        yield from codes_of(Path(args.files[0]), args.key, model.rows)
-    elif verb.reads == "pairs":
-        yield _pair(args, reader)
-    elif verb.reads == "packed":
-        yield from _unpacked(args.files[0], model)
-    else:
-        if "index" in args:
-            args.search = _search(model, reader, args)
-        yield from reader.pieces(args.files)
-
-
-def _unpacked(name: str, model: "Model") -> Iterator["Piece"]:
-    from aerun.inference.compressed_file import pieces
-    from aerun.inference.reading import Piece
-
-    path, first = Path(name).expanduser(), 1
-    try:
-        with path.open("rb") as file:
-            for n, x in pieces(model, file, name):
-                yield Piece(x, name, first)
-                first += n
-    except OSError as e:
-        raise AerunError(f"{name}: cannot be read: {e.strerror or e}.") from e
-
-
-def _pair(args: argparse.Namespace, reader: "Reader") -> "Piece":
-    from aerun.inference.reading import Piece, join_samples
-
-    sides = [join_samples([p.x for p in reader.pieces([name])]) for name in args.files]
-    return Piece(tuple(sides), " and ".join(args.files), 1)
-
-
-def _search(model: "Model", reader: "Reader", args: argparse.Namespace) -> Any:
-    """Places and distances for queries, the index encoded once."""
-    import torch
-
-    stored = (model.form.to_stored(piece.x)[0] for piece in reader.pieces(args.index))
-    base = torch.cat([model.codes_of(part) for part in stored])
-    if not 1 <= args.k <= len(base):
-        raise AerunError(f"--k {args.k}: the index holds {len(base)} samples.")
-
-    def search(x: Any) -> tuple[Any, Any]:
-        asked, way = model.form.to_stored(x)
-        return model.nearest(base, model.codes_of(asked), args.k, args.metric, way)
-
-    return search
-
-
-def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece", writer: "Writer") -> int:
-    import numpy as np
-
-    if "mask" in args:
-        from aerun.inference.mask_files import Masks
-
-        args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
-        args.hidden = args.masks.next(len(piece))
-    try:
-        found = verb.run(model, piece.x, args)
-    except AerunError as e:
-        where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
-        raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
-    arrays = {k: np.asarray(v) for k, v in found.items()}
-    if verb.answers == "packed":
-        writer.add(arrays)
-        return len(piece)
-    count = len(next(iter(arrays.values())))
-    if piece.names:
-        arrays = {**({} if _is_picture(args.output) else {"file": np.asarray(piece.names)}), **arrays}
-    writer.add({k: v for k, v in arrays.items() if k != "file" or not args.output.endswith((".npy", ".txt"))})
-    return count
-
-
-def _is_picture(output: str) -> bool:
-    return output.endswith((".png", ".wav", "/"))

@@ -31,3 +31,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """` (nearest: KNOWN)` for the nearest known word, or an empty string."""
     hit = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (nearest: {hit[0]})" if hit else ""
+
+
+def line_of(e: BaseException) -> str:
+    """Return the first line of an error's words, or its kind where it has none."""
+    return (str(e).strip() or type(e).__name__).splitlines()[0]

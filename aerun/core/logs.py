@@ -1,10 +1,13 @@
-"""Lightning's adverts and remarks that say nothing about the user's run, silenced where it runs and nowhere else."""
+"""Where aerun's own log goes, and what is silenced of Lightning's: in one place."""
 
 import logging
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from aerun.core.errors import AerunError
 
 _REMARKS = (
     # Lightning 2.6 asks torch in a way that torch 2.15 no longer likes.
@@ -38,3 +41,40 @@ def quiet_lightning() -> Iterator[None]:
         for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning", "lightning.pytorch"):
             logging.getLogger(name).setLevel(logging.ERROR)
         yield
+
+
+def log_to_terminal() -> None:
+    """Show warnings and errors on stderr, as they are and nothing before them."""
+    logging.basicConfig(format="%(message)s", force=True)
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)
+
+
+@contextmanager
+def log_into(path: Path) -> Iterator[None]:
+    """Write aerun's log to the end of this file too, as a run of the command line does. AerunError where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path)
+    except OSError as e:
+        raise AerunError(f"cannot write to {path}: {e.strerror}.") from e
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("aerun")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def quiet_aerun() -> Iterator[None]:
+    """Leave out warnings and remarks of aerun's own: what runs here is a part of another program."""
+    logger = logging.getLogger("aerun")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -25,7 +25,8 @@ from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Frame
 from aerun.preparation.base import Preparation, Unchanged
-from aerun.preparation.columns import Columns, Feature
+from aerun.preparation.columns import Columns
+from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS
 

@@ -3,6 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,14 @@ from aerun.dataset.splits import Data
 from aerun.preparation.base import Preparation, Unchanged
 
 log = logging.getLogger("aerun")
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Round Gaussian clusters: centres (K, *S), and the deviation of samples from theirs."""
+
+    centres: Tensor
+    deviation: float
 
 
 class Dataset(ABC):
@@ -77,6 +86,28 @@ class Dataset(ABC):
     @abstractmethod
     def read(self) -> Data:
         """Read the data."""
+
+    # -- what is known of the law of generated data, to hold a model against -----------------------------------------------
+
+    def unavailable(self) -> str:
+        """Return why the data cannot be read here, such as files that are not there; empty where they can, for all we know."""
+        return ""
+
+    def factors(self) -> Data | None:
+        """Return the factors (n, f) that samples were made of, row for row those of `load()`, or None where none are known."""
+        return None
+
+    def clusters(self) -> Clusters | None:
+        """Return where samples lie in round clusters, or None where that is not known."""
+        return None
+
+    def score(self, x: Tensor, noise: float) -> Tensor | None:
+        """Return grad log p(x) of samples with Gaussian noise of this deviation on top, (B, *S), or None where unknown."""
+        return None
+
+    def atoms(self) -> Tensor | None:
+        """Return the unit columns (size, atoms) that samples are sparse sums of, or None where there are none."""
+        return None
 
 
 def validate_data(data: Data, facts: Facts, name: str) -> Data:

@@ -8,6 +8,7 @@ from torch import Tensor
 from aerun.core.checks import at_least, one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.dataset.base import Clusters
 from aerun.dataset.generated import Drawn, Generated, generator, samples
 
 _CENTRES = {"three": 3, "ring8": 8, "grid25": 25}
@@ -38,6 +39,9 @@ class Mixture(Generated):
             return torch.cartesian_prod(side, side)
         angle = torch.arange(_CENTRES[self.layout]) * (2 * math.pi / _CENTRES[self.layout]) + math.pi / 2
         return 2 * torch.stack([angle.cos(), angle.sin()], 1)
+
+    def clusters(self) -> Clusters:
+        return Clusters(self.centres(), self.sigma)
 
     def draw(self) -> Drawn:
         g = generator(self.seed)

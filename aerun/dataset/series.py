@@ -20,7 +20,7 @@ from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.reading import Reading
 from aerun.preparation.base import Preparation, Unchanged
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS
 

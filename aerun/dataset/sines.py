@@ -9,10 +9,8 @@ from aerun.core.checks import at_least, one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.generated import Drawn, Generated, generator, samples
-from aerun.dataset.sequences.wave_anomalies import KINDS, spoilt, stuck, wave
+from aerun.dataset.sequences.wave_anomalies import KINDS, spoilt, wave
 from aerun.dataset.splits import Data, Split
-
-__all__ = ["Sines", "stuck"]
 
 
 class Sines(Generated):

@@ -14,6 +14,7 @@ from aerun.core.facts import Facts
 from aerun.core.memory import refuse_beyond
 from aerun.dataset.base import Dataset
 from aerun.dataset.files import HERE
+from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.partition import Cut
 from aerun.formats.frame import Frame
@@ -21,7 +22,6 @@ from aerun.formats.frame import Frame
 log = logging.getLogger("aerun")
 
 NAMES = HERE / "names.txt"
-UNKNOWN = {"characters": "\N{REPLACEMENT CHARACTER}", "words": "<unknown>"}
 _END, _LEAST, _MOST = -1, 4, 32_000  # fewer lines cannot be cut into three; more symbols do not fit 16 bits
 
 

@@ -94,9 +94,11 @@ class Grey(Vision):
         train = grey.train if self.binarize == "dynamic" else _drawn(grey.train, 0)
         return Data(train, _drawn(grey.val, 1), _drawn(grey.test, 2))
 
-    def present(self) -> bool:
-        """Are there files, without a download? What they hold is not looked at."""
-        return (self.root / self.reader / "raw").is_dir()
+    def unavailable(self) -> str:
+        """What files hold is not looked at, and nothing is downloaded."""
+        if (self.root / self.reader / "raw").is_dir():
+            return ""
+        return f"{self.reader} is not in {self.root}: set AERUN_DATA to the folder that holds it"
 
 
 def _drawn(samples: Split, stream: int) -> Split:

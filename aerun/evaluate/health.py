@@ -13,6 +13,7 @@ from aerun.dataset.splits import Split
 from aerun.evaluate import codes
 from aerun.evaluate.subset import subsample
 from aerun.metrics.neighbours import nearest
+from aerun.metrics.squared_error import of_elements
 from aerun.trained import Trained, filled
 
 _SAMPLES, _NUMBERS = 5000, 20_000_000  # of each split at most; numbers that their codes may hold together
@@ -75,8 +76,8 @@ def _through(trained: Trained, split: Split) -> _Seen:
         if "posterior" in model.bottleneck.offers:
             kl.append(codes.rates(model, x, valid).double().sum(0))
         weight, own, x_hat = valid_weight(valid, x), x.double(), model.decode(z[-1], valid).double()
-        error += float(((x_hat - own).square() * weight).sum())
-        away += float(((own - mean).square() * weight).sum())
+        error += float(of_elements(x_hat, own, weight).sum())
+        away += float(of_elements(mean, own, weight).sum())
         own, x_hat = own * weight, x_hat * weight
         sums = sums + torch.stack([v.sum(0) for v in (own, own.square(), x_hat, x_hat.square())])
     n = len(split)

@@ -8,7 +8,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
 from aerun.core.memory import rows_that_fit
-from aerun.regularizer.iwae import code_log_ratio
+from aerun.regularizer.log_ratio import code_log_ratio
 from aerun.vocabulary import Pass, call
 
 

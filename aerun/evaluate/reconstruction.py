@@ -14,6 +14,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import Facts, valid_weight
 from aerun.evaluate.columns import rmse
+from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained, filled
 from aerun.vocabulary import call
 
@@ -61,10 +62,10 @@ def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: 
     se, clamped, psnr, count, elements = 0.0, 0.0, 0.0, 0, 0.0
     for x, valid in batches():
         x_hat, weight = f(x, valid), valid_weight(valid, x)
-        each = _se(x_hat, x, weight)
+        each = of_samples(x_hat, x, weight)
         if errors is not None:
             errors.append(each.cpu())
-        inside = each if facts.low is None and facts.high is None else _se(x_hat.clamp(facts.low, facts.high), x, weight)
+        inside = each if facts.low is None and facts.high is None else of_samples(x_hat.clamp(facts.low, facts.high), x, weight)
         sizes = (torch.ones_like(x) * weight).flatten(1).double().sum(1)
         se, clamped, count = se + float(each.sum()), clamped + float(inside.sum()), count + len(x)
         elements += float(sizes.sum())
@@ -72,10 +73,6 @@ def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: 
     mse = se / elements
     pooled = 10 * math.log10(span**2 / max(mse, 1e-20))
     return dict(zip(_SCORES, (se / count, clamped / count, mse, pooled, psnr / count), strict=True))
-
-
-def _se(x_hat: Tensor, x: Tensor, weight: Tensor | float) -> Tensor:
-    return ((x_hat - x).double().square() * weight).flatten(1).sum(1)
 
 
 def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:

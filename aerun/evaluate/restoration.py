@@ -11,6 +11,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.core.facts import Facts, valid_weight
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Split
+from aerun.metrics.squared_error import of_elements, of_samples
 from aerun.metrics.ssim import ssim, ssim_applies
 from aerun.trained import Trained
 
@@ -47,7 +48,7 @@ def clamped(x: Tensor, facts: Facts) -> Tensor:
 
 def pooled_psnr(x_hat: Tensor, x: Tensor, where: Tensor, reach: float) -> float:
     """10 log10(R^2 / mean squared error over all elements that `where` (B, *S) weighs), in dB."""
-    error = ((x_hat - x).double().square() * where).sum() / where.double().sum()
+    error = of_elements(x_hat, x, where, exact=True).sum() / where.double().sum()
     return 10 * math.log10(reach**2 / max(float(error), 1e-20))
 
 
@@ -55,7 +56,7 @@ def quality(x_hat: Tensor, x: Tensor, valid: Tensor | None, facts: Facts, reach:
     """psnr, pooled, in dB; se, the squared error of a sample; ssim, of images of at least 11 x 11. x_hat is clamped first."""
     x_hat = clamped(x_hat, facts)
     where = torch.ones_like(x) * valid_weight(valid, x)
-    error = ((x_hat - x).double().square() * where).flatten(1).sum(1).mean()
+    error = of_samples(x_hat, x, where).mean()
     found = {"psnr": pooled_psnr(x_hat, x, where, reach), "se": float(error)}
     if facts.kind == "image" and ssim_applies(facts.shape):
         found["ssim"] = float(in_parts(lambda a, b: ssim(a, b, reach), 256, x, x_hat).mean())

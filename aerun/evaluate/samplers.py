@@ -6,11 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from aerun.autoencoder import Autoencoder
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import WIDEST, moments
-from aerun.model.bottleneck.quantized import Quantized
-from aerun.model.bottleneck.vq import Vq
 from aerun.trained import Trained
 
 _ROWS, _COMPONENTS, _FULL = (
@@ -26,7 +23,7 @@ Sampler = Callable[[int], Tensor]
 def samplers(trained: Trained) -> dict[str, Sampler]:
     """Name -> n codes (n, d, *grid) to be decoded.
 
-    prior: N(0, I), or whatever the bottleneck says; every entry of a codebook (vq) as likely. Not where there is none.
+    prior: N(0, I), or whatever the bottleneck says; of a discrete code (vq) every one as likely. Not where there is none.
     gaussian: mean and covariance of training codes (at most 20,000). mixture: ten Gaussians fitted to them, with correlations
     up to 64 numbers. Drawn codes are kept within each number's range in training, and become codes of the kind the bottleneck
     makes: entries of the codebook, whole numbers. Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
@@ -38,11 +35,11 @@ def samplers(trained: Trained) -> dict[str, Sampler]:
 
     def shaped(drawn: Tensor) -> Tensor:
         z = torch.minimum(torch.maximum(drawn, low), high).reshape(-1, *codes.shape[1:]).to(codes)
-        return model.bottleneck.code(z) if isinstance(model.bottleneck, Vq | Quantized) else z
+        return model.bottleneck.nearest(z)
 
     found: dict[str, Sampler] = {}
-    if prior := _prior(model, codes):
-        found["prior"] = prior
+    if model.bottleneck.has_prior:
+        found["prior"] = lambda n: model.bottleneck.prior_codes(codes[:1].expand(n, *codes.shape[1:]))
     if flat.shape[1] <= WIDEST:
         found["gaussian"] = gaussian(flat, shaped)
     found["mixture"] = _mixture(flat, trained.seed, shaped)
@@ -60,22 +57,6 @@ def gaussian(x: Tensor, shaped: Callable[[Tensor], Tensor]) -> Sampler:
 def _codes(trained: Trained) -> Tensor:
     split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
     return torch.cat([trained.autoencoder.encode(x) for x in trained.batches(split)])
-
-
-def _prior(model: Autoencoder, codes: Tensor) -> Sampler | None:
-    bottleneck = model.bottleneck
-    if isinstance(bottleneck, Vq):
-        places = (bottleneck.groups, *codes.shape[2:])
-        return lambda n: bottleneck.lookup(torch.randint(bottleneck.codes, (n, *places), device=codes.device))
-    if "prior" not in bottleneck.offers:
-        return None
-
-    def draw(n: int) -> Tensor:
-        h = codes.new_zeros(n, bottleneck.features, *codes.shape[2:])
-        found: Tensor = bottleneck(h)["prior"].sample().to(codes)
-        return found
-
-    return draw
 
 
 def _mixture(flat: Tensor, seed: int, shaped: Callable[[Tensor], Tensor]) -> Sampler:

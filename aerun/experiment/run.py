@@ -1,22 +1,21 @@
 """One run of an experiment: compose, train or take what is there, measure."""
 
 import json
-import logging
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aerun.build import Config, build
-from aerun.dataset.vision import Grey
+from aerun.core.logs import log_into
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
 from aerun.inference.restore import load
 from aerun.runs.folder import Folder
 from aerun.settings.overrides import config_of, resolved
+from aerun.train import train
 
 _FIGURES = "figures.json"
 
@@ -28,10 +27,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 
 def missing(cfg: Config) -> str:
     """Why this run cannot be done here: its files are not there. Empty where it can."""
-    dataset = build(cfg).dataset
-    if isinstance(dataset, Grey) and not dataset.present():
-        return f"{dataset.reader} is not in {dataset.root}: set AERUN_DATA to the folder that holds it"
-    return ""
+    return build(cfg).dataset.unavailable()
 
 
 def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tuple[dict[str, float], bool]:
@@ -41,9 +37,7 @@ def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tu
     if not reused:
         if (where / "config.yaml").exists():
             shutil.rmtree(where)
-        from aerun.train import train
-
-        with _log_into(where):
+        with log_into(where / "aerun.log"):
             train(cfg, where, command)
     results = folder.read()  # what is not finite stands there as null
     numbers = {k: math.nan if v is None else float(v) for k, v in results.items() if v is None or isinstance(v, int | float)}
@@ -62,19 +56,3 @@ def _measured(run: Run, cfg: Config, folder: Folder) -> dict[str, float]:
             kept[f"{name}/seconds"] = time.perf_counter() - began
         (folder.path / _FIGURES).write_text(json.dumps(kept, indent=1) + "\n")
     return kept
-
-
-@contextmanager
-def _log_into(where: Path) -> Iterator[None]:
-    """The run's own log file, as a run of the command line has."""
-    where.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(where / "aerun.log")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("aerun")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()

@@ -61,7 +61,8 @@ def _refuse_delimiter(path: Path, lines: list[str], delimiter: str, typed: str) 
     better = sniffed(lines)
     if _widths(lines, delimiter)[:1] == [1] and _widths(lines, better)[:1] not in ([1], []):
         raise AerunError(
-            f"dataset.delimiter={typed}: not in the first line of {path}, which '{better}' cuts into fields. Try auto."
+            f"dataset.delimiter={typed}: not in the first line of {path} outside of quotes; '{better}' cuts it into fields. "
+            "Try auto."
         )
 
 

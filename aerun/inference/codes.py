@@ -1,19 +1,19 @@
 """Codes: given by hand, drawn, and between others."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from aerun.build import dataset_of
 from aerun.core.errors import AerunError
-from aerun.model.bottleneck.quantized import Quantized
-from aerun.model.bottleneck.vq import Vq
+from aerun.evaluate.samplers import samplers
+from aerun.inference.restore import TRUSTED
+from aerun.inference.runner import Runner
 from aerun.pictures.interpolations import circle, straight
-
-if TYPE_CHECKING:
-    from aerun.inference.model import Model
+from aerun.trained import Trained
 
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
@@ -28,30 +28,27 @@ def to_code_tensor(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).reshape(-1, *shape), isinstance(z, Tensor)
 
 
-def draw(model: "Model", n: int, seed: int, sampler: str) -> Tensor:
+def draw(runner: Runner, n: int, seed: int, sampler: str) -> Tensor:
     """n codes (n, d, *grid), of this seed always the same."""
-    autoencoder = model.autoencoder
     if sampler == "auto":
-        sampler = "prior" if autoencoder.follows_prior else "gaussian"
+        sampler = "prior" if runner.autoencoder.follows_prior else "gaussian"
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         if sampler == "prior":
-            return _prior(model, n)
-        return _gaussian(model, n) if sampler == "gaussian" else _mixture(model, n)
+            return _prior(runner, n)
+        return _gaussian(runner, n) if sampler == "gaussian" else _mixture(runner, n)
 
 
-def _prior(model: "Model", n: int) -> Tensor:
-    bottleneck, (_, *grid) = model.autoencoder.bottleneck, model.code_shape
-    if isinstance(bottleneck, Vq):
-        return bottleneck.lookup(torch.randint(bottleneck.codes, (n, bottleneck.groups, *grid)).to(model.device)).cpu()
-    if "prior" not in bottleneck.offers:
+def _prior(runner: Runner, n: int) -> Tensor:
+    bottleneck = runner.autoencoder.bottleneck
+    if not bottleneck.has_prior:
         raise AerunError("sampler=prior: this run's codes have no prior; sampler=gaussian is fitted to its training codes.")
-    prior = bottleneck(torch.zeros(1, bottleneck.features, *grid, device=model.device))["prior"]
-    return torch.cat([prior.sample().cpu() for _ in range(n)]).float()
+    like = torch.zeros(1, *runner.code_shape, device=runner.device)
+    return bottleneck.prior_codes(like, n).cpu()
 
 
-def _gaussian(model: "Model", n: int) -> Tensor:
-    about = model.training_codes
+def _gaussian(runner: Runner, n: int) -> Tensor:
+    about = runner.training_codes
     if about.covariance is None:
         raise AerunError("sampler=gaussian: the covariance of so large a code is not kept; sampler=mixture reads the data.")
     mean, covariance, low, high = (
@@ -59,17 +56,12 @@ def _gaussian(model: "Model", n: int) -> Tensor:
     )
     values, vectors = torch.linalg.eigh(covariance)
     drawn = mean + torch.randn(n, len(mean), dtype=torch.float64) @ (vectors * values.clamp_min(0).sqrt()).t()
-    z = torch.minimum(torch.maximum(drawn, low), high).float().reshape(n, *model.code_shape)
-    bottleneck = model.autoencoder.bottleneck
-    return bottleneck.code(z.to(model.device)).cpu() if isinstance(bottleneck, Vq | Quantized) else z
+    z = torch.minimum(torch.maximum(drawn, low), high).float().reshape(n, *runner.code_shape)
+    return runner.autoencoder.bottleneck.nearest(z.to(runner.device)).cpu()
 
 
-def _mixture(model: "Model", n: int) -> Tensor:
-    from aerun.build import dataset_of
-    from aerun.evaluate.samplers import samplers
-    from aerun.inference.restore import TRUSTED
-    from aerun.trained import Trained
-
+def _mixture(runner: Runner, n: int) -> Tensor:
     with torch.inference_mode(False):
-        dataset = dataset_of(model.config, TRUSTED)
-        return samplers(Trained(model.autoencoder, dataset, model.device, model.seed))["mixture"](n).cpu().float()
+        dataset = dataset_of(runner.config, TRUSTED)
+        trained = Trained(runner.autoencoder, dataset, runner.device, runner.seed)
+        return samplers(trained)["mixture"](n).cpu().float()

@@ -13,7 +13,7 @@ from aerun.core.errors import AerunError, nearest
 from aerun.dataset.tables.columns import encode
 from aerun.formats.column import MISSING
 from aerun.formats.frame import Column, Frame
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 
 _HERE = "columns given"
 _START = datetime(1970, 1, 1, tzinfo=UTC)

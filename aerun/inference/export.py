@@ -69,12 +69,8 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
 
 def _plain(model: Model) -> Model:
     """On the CPU, in 32 bits, the run's own model untouched."""
-    found = copy.copy(model)
-    found.autoencoder = copy.deepcopy(model.autoencoder).cpu().float().eval()
-    found.device = torch.device("cpu")
-    found.form = copy.copy(model.form)
-    found.form.preparation = found.autoencoder.preparation
-    return found
+    autoencoder = copy.deepcopy(model.autoencoder).cpu().float().eval()
+    return Model(autoencoder, model.config, model.folder, torch.device("cpu"), model.seed)
 
 
 def _needed(module: str) -> Any:

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from aerun.core.facts import valid_weight
 from aerun.inference.model import Model
+from aerun.metrics.squared_error import mean, of_elements
 
 OUTPUTS = ("code", "reconstruction", "score", "anomaly")
 
@@ -32,13 +34,7 @@ class Exported(nn.Module):
         x, valid = self.autoencoder.units(samples), facts.valid(samples)
         z = self.autoencoder.encode(x, valid=valid)
         x_hat = self.autoencoder.decode(z, valid)
-        error = (x_hat - x).square()
-        if valid is None:
-            score = error.flatten(1).mean(1)
-        else:
-            steps = valid.to(x.dtype)
-            each = error.flatten(2).mean(2)
-            score = (each * steps).sum(1) / steps.sum(1)
+        score = mean(of_elements(x_hat, x, valid_weight(valid, x)), valid).to(x.dtype)
         own = self.form.own(x_hat, valid)
         if valid is not None and not facts.tokens:
             own = own.masked_fill(~valid[..., None], torch.nan)

@@ -12,7 +12,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.storage import listing
 from aerun.formats import images
 from aerun.formats.arrays import forget, names_of, read_array
-from aerun.formats.column import duplicates
+from aerun.formats.column import duplicates, is_number
 from aerun.formats.frame import Frame
 from aerun.formats.idx import opened, values_of
 from aerun.formats.reading import Reading
@@ -218,8 +218,6 @@ def _is_idx(path: Path) -> bool:
 
 
 def _is_row(cells: Iterable[str]) -> bool:
-    from aerun.formats.column import is_number
-
     return all(is_number(c) for c in cells)
 
 

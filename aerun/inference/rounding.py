@@ -2,9 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,11 +10,7 @@ from aerun.coding.quantizer import Quantizer
 from aerun.coding.rans import tables_of
 from aerun.core.checks import number
 from aerun.core.errors import AerunError
-from aerun.model.bottleneck.quantized import Quantized
-from aerun.model.bottleneck.vq import Vq
-
-if TYPE_CHECKING:
-    from aerun.inference.model import Model
+from aerun.inference.runner import Runner
 
 STEP = 0.1  # standard deviations of training codes
 _MARGIN, _RARE, _WIDEST = 2, 1e-5, 1 << 12
@@ -26,45 +20,46 @@ _MARGIN, _RARE, _WIDEST = 2, 1e-5, 1 << 12
 class Rounding:
     """Codes (n, d, *grid) <-> levels (n, u, *grid).
 
-    steps (d,): n_j = round(z_j / step_j); None where codes are whole numbers already (quantized), or numbers of entries of a
-    codebook (vq: u groups), so that nothing is lost.
+    steps (d,): n_j = round(z_j / step_j); None where the bottleneck's own numbers are whole already, such as entries of a
+    codebook, so that nothing is lost.
     """
 
     steps: Tensor | None
 
-    def levels(self, model: "Model", stored: Tensor) -> Tensor:
-        """Stored samples -> levels, on the CPU, in batches. AerunError for codes that are not finite."""
-        bottleneck, autoencoder = model.autoencoder.bottleneck, model.autoencoder
-        if isinstance(bottleneck, Vq):
-            return model._samples(lambda u, v: bottleneck.indices(autoencoder.arch.encode(u, None, v)), stored)
-        z = model.codes_of(stored)
-        if not bool(z.isfinite().all()):
-            raise AerunError("these samples have codes that are not finite.")
-        return (z.double() if self.steps is None else z.double() / self._shaped(z)).round().long()
+    def units(self, runner: Runner) -> int:
+        """u, how many numbers stand at each place of a code."""
+        return len(runner.autoencoder.bottleneck.levels) or runner.code_shape[0]
 
-    def codes(self, model: "Model", levels: Tensor) -> Tensor:
-        """Levels -> codes, 32-bit. AerunError for numbers that the codebook does not have."""
-        bottleneck = model.autoencoder.bottleneck
-        if isinstance(bottleneck, Vq):
-            if int(levels.min()) < 0 or int(levels.max()) >= bottleneck.codes:
-                raise AerunError("coding: holds numbers that the codebook does not have.")
-            return bottleneck.lookup(levels.to(model.device)).cpu()
-        return (levels.double() if self.steps is None else levels * self._shaped(levels)).float()
+    def levels(self, runner: Runner, stored: Tensor) -> Tensor:
+        """Stored samples -> levels, on the CPU, in batches. AerunError for codes that are not finite."""
+        numbers = runner.numbers_of(stored)
+        if not bool(numbers.isfinite().all()):
+            raise AerunError("these samples have codes that are not finite.")
+        return (numbers.double() if self.steps is None else numbers.double() / self._shaped(numbers)).round().long()
+
+    def codes(self, runner: Runner, levels: Tensor) -> Tensor:
+        """Levels -> codes, 32-bit. AerunError for numbers that no code has."""
+        bottleneck = runner.autoencoder.bottleneck
+        if bottleneck.levels:
+            most = torch.tensor(bottleneck.levels).reshape(1, -1, *[1] * (levels.ndim - 2))
+            if bool((levels < 0).any()) or bool((levels >= most).any()):
+                raise AerunError("coding: holds numbers that no code of this model has.")
+            return bottleneck.lookup(levels.to(runner.device)).cpu().float()
+        numbers = (levels.double() if self.steps is None else levels * self._shaped(levels)).float()
+        return bottleneck.lookup(numbers.to(runner.device)).cpu()
 
     def _shaped(self, like: Tensor) -> Tensor:
         assert self.steps is not None
         return self.steps.double().reshape(1, -1, *[1] * (like.ndim - 2))
 
-    def shared(self, model: "Model") -> Quantizer | None:
-        """Tables that writer and reader know without being told: all entries alike (vq), the learned distribution (quantized),
-        or a Gaussian with the moments of training codes. None where the run did not write these down."""
-        bottleneck = model.autoencoder.bottleneck
-        if isinstance(bottleneck, Vq):
-            u = bottleneck.groups
-            whole = torch.full((u,), bottleneck.codes)
-            return Quantizer(torch.ones(u), torch.zeros(u).long(), whole, tables_of(np.ones((u, bottleneck.codes))))
+    def shared(self, runner: Runner) -> Quantizer | None:
+        """Tables that writer and reader know without being told: of finitely many numbers all alike, else the learned
+        distribution, or a Gaussian with the moments of training codes. None where the run did not write these down."""
+        levels = runner.autoencoder.bottleneck.levels
+        if levels:
+            return _alike(torch.tensor(levels))
         try:
-            mean, deviation, low, high = moments(model)
+            mean, deviation, low, high = moments(runner)
         except AerunError:
             return None
         step = torch.ones_like(mean) if self.steps is None else self.steps.double()
@@ -74,9 +69,8 @@ class Rounding:
         if most > _WIDEST:
             return None
         places = lowest + torch.arange(most)[:, None]  # (A, d)
-        if isinstance(bottleneck, Quantized):
-            p = copy.deepcopy(bottleneck).double().cpu().probability(places.double())
-        else:
+        p = _learned(runner, places) if self.steps is None else None
+        if p is None:
             away = (places - mean / step) / (deviation / step).clamp_min(1e-3)
             p = torch.exp(-0.5 * away.square())
             p = p / p.sum(0).clamp_min(_RARE)
@@ -84,29 +78,40 @@ class Rounding:
         return Quantizer(step, lowest, widths, tables_of(counts.detach().numpy()))
 
 
-def rounding(model: "Model", step: float | None) -> Rounding:
+def _alike(levels: Tensor) -> Quantizer:
+    """Every number of unit i, below levels[i], as likely."""
+    counts = (torch.arange(int(levels.max())) < levels[:, None]).double()
+    return Quantizer(torch.ones(len(levels)), torch.zeros_like(levels), levels, tables_of(counts.numpy()))
+
+
+def _learned(runner: Runner, places: Tensor) -> Tensor | None:
+    """The probabilities of whole numbers (A, d) that the bottleneck has learned, in 64 bits on the CPU; or None."""
+    return copy.deepcopy(runner.autoencoder.bottleneck).double().cpu().probability(places.double())
+
+
+def rounding(runner: Runner, step: float | None) -> Rounding:
     """That of this model: none where codes are discrete, else steps of `step` (default: 0.1) standard deviations of training
     codes. AerunError for a step that cannot be."""
-    if isinstance(model.autoencoder.bottleneck, Vq | Quantized):
+    if runner.autoencoder.bottleneck.whole:
         if step is not None:
             raise AerunError(f"step={step:g}: this run's codes are whole numbers, which are kept as they are.")
         return Rounding(None)
     size = STEP if step is None else number("step", step)
     if not 1e-3 <= size <= 10:
         raise AerunError(f"step={size:g}: between 0.001 and 10 standard deviations of training codes.")
-    _, deviation, _, _ = moments(model)
+    _, deviation, _, _ = moments(runner)
     alive = deviation[deviation > 0]
     least = 1e-3 * float(deviation.max()) if len(alive) else 1.0
     return Rounding((size * deviation.clamp_min(least)).float())
 
 
-def moments(model: "Model") -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def moments(runner: Runner) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Mean, standard deviation, smallest and largest value of each unit over training samples and places, (d,), 64-bit.
 
     Of wide codes, whose covariance is not kept, the deviation is half of what lies between their quantiles 0.16 and 0.84.
     """
-    about = model.training_codes
-    d = model.code_shape[0]
+    about = runner.training_codes
+    d = runner.code_shape[0]
     mean, low, high = (torch.from_numpy(v).double().reshape(d, -1) for v in (about.mean, about.low, about.high))
     low, high = low.min(1).values, high.max(1).values
     if about.covariance is None:

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.dataset.text import UNKNOWN
+from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.inference.columns import Rows, frame_of, stored_rows, told_columns
 from aerun.preparation.base import Preparation
-from aerun.preparation.columns import Columns
 
 _NEAR = 1e-4  # of the range: a value so little outside of it is rounding
 Array = NDArray[Any]
@@ -39,7 +38,7 @@ class SampleConverter:
 
     def __init__(self, facts: Facts, preparation: Preparation, settings: Mapping[str, Any]) -> None:
         self.facts, self.preparation = facts, preparation
-        self.features = preparation.features if isinstance(preparation, Columns) else ()
+        self.features = preparation.features
         self.by_word, self.lower = settings.get("tokens") == "words", bool(settings.get("lower"))
         self.symbols = {symbol: i for i, symbol in enumerate(facts.tokens)}
 

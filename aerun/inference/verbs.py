@@ -1,31 +1,14 @@
 """The verbs of a trained model: what each reads, what it can be told, and what it answers. Imports no torch."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from aerun.inference.verb import Answer, Flag, Verb
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from aerun.inference.model import Model
-
-Answer = Mapping[str, Any]
-Flag = tuple[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Verb:
-    """reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), packed (of compress), or nothing.
-    answers: samples, codes, rows or packed. run: the answer to one piece, arrays by name. example: what stands behind
-    `aerun NAME RUN`."""
-
-    line: str
-    about: str
-    example: str
-    reads: str
-    answers: str
-    run: "Callable[[Model, Any, Namespace], Answer]"
-    flags: tuple[Flag, ...] = ()
 
 
 def _samples(x: Any) -> Answer:

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.compose import option
 from aerun.dataset.base import Dataset
-from aerun.dataset.mixture import Mixture
 from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.style import BLUE, ORANGE, Pixels, chart, pixels
 from aerun.trained import Trained
@@ -26,7 +24,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     facts = dataset.facts()
     if facts.kind != "table" or facts.shape != (2,):
         return "draws tables of two columns only, such as dataset=mixture."
-    return "" if option(model.corruption) == "gaussian" else "needs a denoising model: model/corruption=gaussian."
+    return "" if model.corruption.white_noise else "needs a denoising model: model/corruption=gaussian."
 
 
 @torch.no_grad()
@@ -35,18 +33,21 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     https://doi.org/10.1162/NECO_a_00142; Alain & Bengio 2014, https://arxiv.org/abs/1211.4246). Beside the arrows: their mean
     cosine at noisy validation samples, and the share of the true field's power that is missed there.
     """
-    model, noise = trained.autoencoder, float(trained.autoencoder.corruption.sigma)  # type: ignore[arg-type]
+    model, noise = trained.autoencoder, trained.autoencoder.corruption.white_noise
+    assert noise is not None
     x = trained.samples(stride_sample(trained.data.val, _SAMPLES))
     points = _grid(x)
     learned = model(points) - points
-    with chart(1, 2 if isinstance(trained.dataset, Mixture) else 1, width=5.0, height=5.0) as (figure, axes):
+    score = trained.dataset.score(points, noise)
+    with chart(1, 1 if score is None else 2, width=5.0, height=5.0) as (figure, axes):
         _arrows(axes[0], points, learned, x, BLUE)
         axes[0].set_title(f"learned: r(x) - x, noise s = {noise:g}")
-        if isinstance(trained.dataset, Mixture):
-            true = noise**2 * trained.dataset.score(points, noise)
-            _arrows(axes[1], points, true, x, ORANGE)
+        if score is not None:
+            _arrows(axes[1], points, noise**2 * score, x, ORANGE)
             noisy = x + noise * torch.randn_like(x)
-            cosine, missed = agreement(model(noisy) - noisy, noise**2 * trained.dataset.score(noisy, noise))
+            there = trained.dataset.score(noisy, noise)
+            assert there is not None
+            cosine, missed = agreement(model(noisy) - noisy, noise**2 * there)
             axes[1].set_title(f"true: s² grad log p_s(x)\nat noisy data: mean cosine {cosine:.3f}, missed {missed:.1%}")
         return pixels(figure)
 

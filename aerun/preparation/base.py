@@ -6,14 +6,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from aerun.preparation.feature import Feature
+
 
 class Preparation(nn.Module, ABC):
     """A map of samples with an inverse. What it learns it keeps in buffers, so that a checkpoint holds it.
 
     columns: place in a stored sample and name of each numeric column, for errors told in the data's own units.
+    features: what is known of each column of a table; empty where samples are none of a table.
     """
 
     columns: Mapping[int, str] = {}
+    features: tuple[Feature, ...] = ()
 
     @property
     @abstractmethod

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,25 +10,8 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.preparation.base import Preparation
+from aerun.preparation.feature import Feature, feature
 from aerun.preparation.statistics import centre_and_spread, factor, quantiles
-
-KINDS = ("number", "date", "category")
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column of a table, as the training rows show it.
-
-    kind: number, date (stored as seconds since `origin`, itself in seconds since 1970 UTC) or category (stored as the place
-    in `words`, -1 for any other word). missing: training rows lack a value, so that a mark says where. NaN is stored for
-    what is missing.
-    """
-
-    name: str
-    kind: str
-    words: tuple[str, ...] = ()
-    origin: float = 0.0
-    missing: bool = False
 
 
 class Columns(Preparation):
@@ -134,11 +117,6 @@ class Columns(Preparation):
 def features_of(state: Tensor) -> tuple[Feature, ...]:
     """The features that a checkpoint holds under `preparation._extra_state`."""
     return tuple(feature(**f) for f in json.loads(bytes(state.cpu().tolist())))
-
-
-def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:
-    """A feature from plain data."""
-    return Feature(words=tuple(words), **other)
 
 
 def _spoken(f: Feature) -> str:

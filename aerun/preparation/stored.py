@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aerun.preparation.base import Preparation, Unchanged
-from aerun.preparation.columns import Columns, feature
+from aerun.preparation.columns import Columns
+from aerun.preparation.feature import feature
 from aerun.preparation.scale import Scale
 
 _KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Columns, "scale": Scale}

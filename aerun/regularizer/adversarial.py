@@ -8,8 +8,8 @@ from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from aerun.parts import Opposed
+from aerun.regularizer.discrepancy import mean_squared_distance, mmd2
 from aerun.regularizer.discriminator import Discriminator, checked
-from aerun.regularizer.mmd import mean_squared_distance, mmd2
 from aerun.vocabulary import wide
 
 _MOST = 500  # codes of a validation batch that the MMD reads: its cost grows with their square

@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from aerun.core.errors import AerunError
 from aerun.parts import Regularizer
+from aerun.regularizer.log_ratio import code_log_ratio
 from aerun.vocabulary import Function, wide
 
 
@@ -37,10 +38,3 @@ class Iwae(Regularizer):
             ratio = code_log_ratio(more, posterior, prior)
             log_weights = torch.cat([log_weights, ratio - wide(judge(more.flatten(0, 1)))])
         return math.log(self.samples) - log_weights.logsumexp(0) - own
-
-
-def code_log_ratio(z: Tensor, posterior: Distribution, prior: Distribution) -> Tensor:
-    """log p(z) - log q(z|x), summed over the code: (B, d, *grid) -> (B,), or (K, B, d, *grid) -> (K, B)."""
-    first = z.ndim - len(posterior.batch_shape) + 1
-    ratio: Tensor = wide(prior.log_prob(z)) - wide(posterior.log_prob(z))
-    return ratio.flatten(first).sum(first)

@@ -26,7 +26,7 @@ class Rate(Regularizer):
         super().__init__()
         if not 0 < rho < 1:
             raise AerunError(f"reg.terms.rate.rho={rho}: a target rate must lie strictly between 0 and 1.")
-        self.rho = rho
+        self.rho = self.asked_rate = rho
 
     def forward(self, rate: Tensor) -> Tensor:
         rho_hat = wide(rate).transpose(0, 1).flatten(1).mean(1).clamp(_EPS, 1 - _EPS)

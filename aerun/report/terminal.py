@@ -1,4 +1,4 @@
-"""What a run says at its end."""
+"""What a run says at its end. What people typed, and what stands in files, is shown letter by letter, never read as markup."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.runs.figures import higher_is_better
 
 _SAME = 0.005  # difference of two errors that no one would call better or worse
 
@@ -27,17 +29,18 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     components = min(found["code_elements"], found["features"])
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
-        table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
-    console.print(title, style="bold", highlight=False)
+        table.add_row(Text(label), f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
+    console.print(title, style="bold", highlight=False, markup=False)
     console.print(table)
-    console.print(_caption(found), highlight=False, soft_wrap=True)
-    console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
-    console.print(f"run   {path}", highlight=False, soft_wrap=True)
-    console.print(f"see   tensorboard --logdir {shown_root(path)}", highlight=False, soft_wrap=True)
+    console.print(_caption(found), highlight=False, soft_wrap=True, markup=False)
+    console.print(verdict(found), style="bold", highlight=False, markup=False)
+    console.print(f"run   {path}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"see   tensorboard --logdir {shown_root(path)}", highlight=False, soft_wrap=True, markup=False)
 
 
 def application(name: str, outcome: Outcome) -> None:
     """One application's figures: a row for the model and each baseline, the best of every column in bold."""
+    # deferred: completion needs no torch
     from aerun.evaluate import applications
 
     console = Console(width=None if Console().is_terminal else 100)
@@ -48,27 +51,25 @@ def application(name: str, outcome: Outcome) -> None:
     for metric in columns:
         table.add_column(f"{metric} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
     for who in outcome.figures:
-        table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
-    console.print(f"{name}: {applications.summary(name)}", style="bold", highlight=False)
+        table.add_row(Text(who), *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
+    console.print(f"{name}: {applications.summary(name)}", style="bold", highlight=False, markup=False)
     console.print(table)
-    console.print(outcome.note, highlight=False, soft_wrap=True)
+    console.print(outcome.note, highlight=False, soft_wrap=True, markup=False)
 
 
-def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str:
+def _cell(outcome: Outcome, who: str, metric: str, better: str) -> Text:
     value = outcome.figures[who].get(metric)
     if value is None:
-        return "-"
+        return Text("-")
     others = [row[metric] for row in outcome.figures.values() if row.get(metric, math.nan) == row.get(metric)]
     best = others and value == (max if better == "max" else min)(others)
     deviation = outcome.spread.get(who, {}).get(metric)
     words = f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
-    return f"[bold]{words}[/bold]" if best else words
+    return Text(words, style="bold" if best else "")
 
 
 def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path, objective: str) -> None:
     """One row a job, best objective first, named by what differs; failures with their reasons."""
-    from aerun.runs.figures import higher_is_better
-
     everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
     common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
     console = Console(width=None if Console().is_terminal else 120)
@@ -76,20 +77,30 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
     table = Table()
     table.add_column("job")
     for column in (objective, "SE / sample", "PCA", "model / PCA"):
-        table.add_column(column, justify="right")
+        table.add_column(Text(column), justify="right")
     sign = -1 if higher_is_better(objective) else 1
     for typed, found in sorted(finished, key=lambda f: sign * float(f[1]["objective"])):
         model, baseline = found["test/se"], found["pca/se"]
         ratio = f"{model / baseline:.2f}" if not pca_is_exact(found) else "-"
         table.add_row(
-            " ".join(o for o in typed if o not in common), f"{found['objective']:.4g}", f"{model:.4g}", f"{baseline:.4g}", ratio
+            Text(" ".join(o for o in typed if o not in common)),
+            f"{found['objective']:.4g}",
+            f"{model:.4g}",
+            f"{baseline:.4g}",
+            ratio,
         )
     console.print(f"{len(finished)} of {total} jobs completed", style="bold", highlight=False)
     console.print(table)
     for typed, reason in failed:
         words = f"not complete: {' '.join(o for o in typed if o not in common) or 'the job'}: {reason}"
         console.print(words, style="red", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}", highlight=False, soft_wrap=True)
+    where(console, folder)
+
+
+def where(console: Console, folder: Path) -> None:
+    """Where a sweep's runs are, and how to look at them."""
+    words = f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}"
+    console.print(words, highlight=False, soft_wrap=True, markup=False)
 
 
 def verdict(found: Mapping[str, Any]) -> str:

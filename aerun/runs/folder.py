@@ -27,12 +27,13 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, config: Mapping[str, Any], command: str) -> None:
-        """Write down what is about to run. AerunError where the folder cannot be written."""
+    def open(self, config: Mapping[str, Any], command: str, data: Mapping[str, Any] | None = None) -> None:
+        """Write down what is about to run; data: their fingerprint. AerunError where the folder cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             replace(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
-            replace(self.path / "run.json", _json({"command": command, "cwd": os.getcwd(), **surroundings()}))
+            about = {"command": command, "cwd": os.getcwd(), "data": data or {}, **surroundings()}
+            replace(self.path / "run.json", _json(about))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
             raise AerunError(
@@ -88,7 +89,7 @@ class Folder:
 
     def about(self) -> dict[str, Any]:
         """Versions, machine, git state and start, as written when the run began."""
-        return {k: v for k, v in self.read("run.json").items() if k not in ("command", "cwd")}
+        return {k: v for k, v in self.read("run.json").items() if k not in ("command", "cwd", "data")}
 
     def mark(self, status: str, **values: Any) -> None:
         """Change the status in results.json, keeping the rest; a disk that is full must not hide the first error."""

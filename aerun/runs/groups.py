@@ -6,7 +6,7 @@ import shlex
 import statistics
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,17 @@ _DIGITS = 8  # of a number that was drawn and not typed
 
 @dataclass(frozen=True)
 class Run:
-    """typed: setting -> value, as its command has them. config: the resolved settings, flat. results: results.json."""
+    """typed: setting -> value, as its command has them. config: the resolved settings, flat. results: results.json.
+
+    data: the fingerprint of what it was trained on; empty of a run of before fingerprints.
+    """
 
     path: Path
     command: str
     typed: Mapping[str, str]
     config: Mapping[str, Any]
     results: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -100,8 +104,10 @@ def _read(path: Path) -> Run:
         config = flat(folder.config())
     except AerunError:
         config = {}  # refused before it began
-    command = str(folder.read("run.json").get("command", "")) or path.name.replace(",", " ")
-    return Run(path, command, _typed(command), config, folder.read())
+    about = folder.read("run.json")
+    command = str(about.get("command", "")) or path.name.replace(",", " ")
+    data = about.get("data")
+    return Run(path, command, _typed(command), config, folder.read(), data if isinstance(data, dict) else {})
 
 
 def _typed(command: str) -> dict[str, str]:

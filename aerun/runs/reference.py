@@ -20,6 +20,7 @@ from aerun.core.files import replace, replaced
 from aerun.evaluate.subset import subsample
 from aerun.formats.arrays import names_of, read_array
 from aerun.metrics.moments import moments
+from aerun.metrics.squared_error import mean, of_elements
 from aerun.trained import Trained
 
 _QUANTILES = 1001
@@ -31,14 +32,7 @@ _BYTES = 64 << 20  # of either file, at most
 
 def errors(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
     """Squared error of each element (B, *S), 0 where there is no step."""
-    found: Tensor = (model(x, valid=valid) - x).square() * valid_weight(valid, x)
-    return found
-
-
-def score(error: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
-    """Mean squared error over real elements, (B,), 64-bit."""
-    count = (torch.ones_like(x, dtype=torch.float64) * valid_weight(valid, x)).flatten(1).sum(1)
-    return error.double().flatten(1).sum(1) / count
+    return of_elements(model(x, valid=valid), x, valid_weight(valid, x))
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Codes:
 def write(trained: Trained, folder: Path) -> None:
     """scores.json: 1,001 quantiles of the validation scores. codes.npz: see `Codes`, of at most 20,000 training samples."""
     model = trained.autoencoder
-    found = torch.cat([score(errors(model, x, v), x, v).cpu() for x, v in trained.valid_batches(trained.data.val)])
+    found = torch.cat([mean(errors(model, x, v), v).cpu() for x, v in trained.valid_batches(trained.data.val)])
     quantiles = np.quantile(found.numpy(), np.linspace(0, 1, _QUANTILES))
     about = {"score": "mean squared error over real elements", "samples": len(found), "quantiles": quantiles.tolist()}
     replace(folder / SCORES, json.dumps(about, indent=1))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from aerun.core.errors import nearest
+from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.paths import config_dir
 from aerun.settings.plugins import not_found
 
@@ -11,15 +11,14 @@ from aerun.settings.plugins import not_found
 _ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", "OutOfMemoryError")
 
 
-def explain(e: Exception, ours: tuple[type[Exception], ...]) -> tuple[int, str]:
-    """(exit code, words). 2: the command is wrong; 1: the run failed."""
+def explain(e: Exception) -> tuple[int, str]:
+    """Return (exit code, words) of an error. 2: the command is wrong; 1: the run failed."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    mistake, failure = ours
-    if isinstance(e, mistake):
+    if isinstance(e, AerunError):
         return 2, str(e)
-    if isinstance(e, failure):
+    if isinstance(e, TrainingError):
         return 1, str(e)
     if isinstance(e, HydraException | OmegaConfBaseException):
         return 2, _hydra(_chain(e))

@@ -1,28 +1,93 @@
-"""Names of run folders."""
+"""Names of the folders of runs and sweeps: another job never has the same one.
+
+A job's name is its overrides with commas between. What a file name should not hold becomes `_`, and a name from which its
+overrides could not be told any more, on a file system without capitals neither, ends in eight digits of their hash.
+"""
 
 import datetime
+import errno
 import hashlib
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-_NAME_LIMIT = 200
+from aerun.core.errors import AerunError
+
+_LIMIT = 200  # bytes of a name, which may be 255; time, hash and number come on top
+_STRANGE = re.compile(r"[^\w=.+-]+")
+_PLAIN = re.compile(r"[a-z0-9_=.+-]+")
+_WORD = r"[a-z0-9.+-]+"
+_LIST = re.compile(rf"[a-z0-9_=.+-]+=\[(?:{_WORD}(?:,{_WORD})*)?\]")  # becomes _A_B_, and nothing else does without a hash
+_LIKE_LIST = re.compile(r"=_(?:.*_)?$")
 
 
-def job_name(overrides: list[str]) -> str:
-    """A folder's name from a job's overrides."""
-    parts = [
-        re.sub(r"[^\w=.+-]+", "_", o.lstrip("+")) for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))
-    ]
-    name = ",".join(parts) or "default"
-    return name if len(name) <= _NAME_LIMIT else f"{name[: _NAME_LIMIT - 9]}-{hashlib.sha1(name.encode()).hexdigest()[:8]}"
+def job_name(overrides: Sequence[str]) -> str:
+    """Return the name of a job's folder: no two lists of overrides have the same."""
+    own = _own(overrides)
+    name = ",".join(_STRANGE.sub("_", o) for o in own) or "default"
+    if all(map(_is_told, own)) and len(name) <= _LIMIT:
+        return name
+    return f"{_cut(name)}-{_hash(chr(0).join(own))}"
 
 
-def new_folder(parent: str, overrides: list[str]) -> str:
-    """PARENT/DATE_TIME_OVERRIDES, with -2, -3, ... where that is taken."""
+def job_name_before(overrides: Sequence[str]) -> str:
+    """Return the name that aerun 0.1 gave to a job's folder, so that sweeps of then are gone on with."""
+    name = ",".join(_STRANGE.sub("_", o) for o in _own(overrides)) or "default"
+    return name if len(name) <= _LIMIT else f"{name[: _LIMIT - 9]}-{_hash(name)}"
+
+
+def new_folder(parent: str, overrides: Sequence[str] | None, make: bool = True) -> str:
+    """Make PARENT/DATE_TIME_OVERRIDES, with -2, -3, ... where that is taken, and return it: no other process has it.
+
+    overrides: None for a name that is date and time alone. make: False only says what it would be called. Raises AerunError
+    where it cannot be made.
+    """
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    base = Path(parent) / f"{stamp}_{job_name(overrides)}"
-    path, n = base, 1
-    while path.exists():
-        n += 1
-        path = base.with_name(f"{base.name}-{n}")
-    return str(path)
+    words = ",".join(_STRANGE.sub("_", o) for o in _own(overrides or ())) or "default"
+    name = stamp if overrides is None else f"{stamp}_{words if len(os.fsencode(words)) <= _LIMIT else _cut(words)}"
+    number = 1
+    while True:
+        path = Path(parent) / (name if number == 1 else f"{name}-{number}")
+        if not path.exists() if not make else _made(path):
+            return str(path)
+        number += 1
+
+
+def _made(path: Path) -> bool:
+    """False where it was there already."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+    except FileExistsError:
+        if path.parent.is_dir():
+            return False
+        raise AerunError(f"cannot make {path}: {path.parent} is a file. Choose another place with hydra.run.dir=DIR.") from None
+    except OSError as e:
+        raise _unmade(path, e) from e
+    return True
+
+
+def _unmade(path: Path, e: OSError) -> AerunError:
+    long = " (its name is too long for this file system)" if e.errno == errno.ENAMETOOLONG else ""
+    return AerunError(f"cannot make {path}: {e.strerror}{long}. Choose another place with hydra.run.dir=DIR.")
+
+
+def _own(overrides: Sequence[str]) -> list[str]:
+    """Those that make a job what it is, and not where it reads and writes."""
+    return [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
+
+
+def _is_told(override: str) -> bool:
+    """Can this override be read off its part of a name?"""
+    plain = bool(_PLAIN.fullmatch(override)) and not _LIKE_LIST.search(override)
+    return plain or bool(_LIST.fullmatch(override))
+
+
+def _cut(name: str) -> str:
+    """The beginning of a name, as many whole letters as leave room for a hash."""
+    return os.fsencode(name)[: _LIMIT - 9].decode(errors="ignore")
+
+
+def _hash(words: str) -> str:
+    return hashlib.sha1(os.fsencode(words)).hexdigest()[:8]

@@ -10,23 +10,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
+from aerun.settings.quoting import quoted
 
 _SHORT = re.compile(r"^\+?sweep=")
-_QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
 _ASIDE = ("hydra", "sweep", "search")  # how jobs are started: no part of a run's settings
 
 
 def spelt_out(argv: Sequence[str]) -> list[str]:
-    """sweep=NAME -> sweep.name=NAME; a query in dataset.normal gets the quotes that Hydra wants around it."""
-    return [_quoted(_SHORT.sub("sweep.name=", word)) for word in argv]
-
-
-def _quoted(word: str) -> str:
-    key, _, value = word.partition("=")
-    if key.lstrip("+") != "dataset.normal" or not _QUERY.search(value) or value[:1] in "\"'[":
-        return word
-    escaped = value.replace('"', '\\"')
-    return f'{key}="{escaped}"'
+    """Return a command line as Hydra is to read it: sweep=NAME as sweep.name=NAME, and quotes where its grammar wants them."""
+    sweep = any(word in ("-m", "--multirun") for word in argv)
+    return [word if word.startswith("-") else quoted(_SHORT.sub("sweep.name=", word), sweep) for word in argv]
 
 
 def job_command(typed: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 from aerun.core.errors import AerunError
 from aerun.settings.catalog import ORDER
-from aerun.settings.overrides import config_of, resolved
+from aerun.settings.overrides import config_of, refuse_idle_lambda, resolved
+from aerun.sweep.optuna import distributions_of
 from aerun.sweep.space import Space
 
 
@@ -26,8 +27,6 @@ def dry_run(space: Space, own: Path | None = None) -> None:
 
     AerunError, or Hydra's own error, where neither can be; where parts are drawn, too, only what cannot be composed is told.
     """
-    from aerun.sweep.optuna import distributions_of
-
     found = distributions_of(space)
     for key, distribution in found.items():
         for choice in getattr(distribution, "choices", ()):
@@ -39,9 +38,20 @@ def dry_run(space: Space, own: Path | None = None) -> None:
         raise first
 
 
+def data_now(cfg: DictConfig) -> dict[str, Any]:
+    """The fingerprint of the data that the runs of a search would read; empty where they cannot be read here."""
+    # deferred: completion needs no torch
+    from aerun.train import data_of
+
+    try:
+        return data_of(resolved(cfg))
+    except (AerunError, OSError):
+        return {}
+
+
 def _refused(overrides: Sequence[str], own: Path | None) -> AerunError | None:
+    # deferred: completion needs no torch
     from aerun.build import build
-    from aerun.settings.overrides import refuse_idle_lambda
 
     try:
         plain = resolved(config_of(overrides, own))

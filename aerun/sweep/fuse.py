@@ -7,24 +7,21 @@ any other.
 import json
 import logging
 import math
-import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aerun.core.errors import StoppedError
+from aerun.build import RunPlan, build
+from aerun.core.errors import StoppedError, line_of
 from aerun.runs.folder import Folder
-from aerun.settings.overrides import config_of, job_command, resolved
-from aerun.sweep.job import FRESH, RESUME, alone, clear, state
-
-if TYPE_CHECKING:
-    from aerun.build import RunPlan
-    from aerun.dataset.splits import Data
-    from aerun.trainer.base import Job, Trainer
+from aerun.runs.status import Clock, mark_trained, marked
+from aerun.settings.overrides import config_of, job_command, refuse_idle_lambda, resolved
+from aerun.sweep.job import FRESH, RESUME, alone, attempt, clear, state
+from aerun.train import open_folder, prepare
+from aerun.trainer.base import Job
 
 log = logging.getLogger("aerun")
 
@@ -52,9 +49,10 @@ class Candidate:
 
     def steps(self) -> int | None:
         """How many steps its last checkpoint has seen; None where it is trained already."""
-        left = state(self.path, self.config)
+        left = state(self.path, self.config).left
         if left != RESUME:
             return 0 if left == FRESH else None
+        # deferred: a sweep of which nothing is left to train needs no Lightning
         from aerun.trainer.checkpoints import ended, read
 
         found = read(self.path / "checkpoints" / "last.ckpt")
@@ -93,8 +91,6 @@ def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
 
 def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:
     """What is wrong with a job's command is left to the job to say."""
-    from aerun.settings.overrides import refuse_idle_lambda
-
     for name, typed in jobs.items():
         try:
             config = resolved(config_of(typed, own))
@@ -126,7 +122,7 @@ def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:
         raise
     except Exception as e:  # whatever it is, each job alone will say it of itself
         log.info("%s: %s", type(e).__name__, e, exc_info=True)
-        reason = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+        reason = f"{type(e).__name__}: {line_of(e)}"
     if reason:
         tally.left[reason] += len(group)
     else:
@@ -135,61 +131,33 @@ def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:
 
 def _refusal(group: Sequence[Candidate], steps: int) -> str:
     """Why they were not trained; empty where they were."""
-    from aerun.build import build
-    from aerun.compose import option
-    from aerun.dataset.base import validate_data
+    # deferred: a sweep of which nothing is left to train needs no Lightning
     from aerun.trainer.fused.fit import equivalence_error, unsupported_reason
 
-    first = build(group[0].config)
-    data = validate_data(first.dataset.load(), first.facts, option(first.dataset))
-    if reason := unsupported_reason(_job(first, data, group[0]), first.trainer):
+    plans = [build(group[0].config)]
+    jobs = [prepare(plans[0], group[0].config, group[0].path)]
+    if reason := unsupported_reason(jobs[0], plans[0].trainer):
         return reason
-    jobs = [_job(plan, data, one) for plan, one in zip([first, *(build(g.config) for g in group[1:])], group, strict=True)]
-    for job in jobs:
-        job.autoencoder.start_from(data.train.x)
-    if reason := equivalence_error(jobs, first.trainer):
+    for one in group[1:]:
+        plans.append(build(one.config))
+        jobs.append(prepare(plans[-1], one.config, one.path, data=jobs[0].data))
+    if reason := equivalence_error(jobs, plans[0].trainer):
         return reason
-    _train(group, jobs, first.trainer, steps)
+    _train(group, plans, jobs, steps)
     return ""
 
 
-def _job(plan: "RunPlan", data: "Data", one: Candidate) -> "Job":
-    from aerun.trainer.base import Job
-
-    return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, one.path, one.config)
-
-
-def _train(group: Sequence[Candidate], jobs: Sequence["Job"], settings: "Trainer", steps: int) -> None:
+def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[Job], steps: int) -> None:
+    # deferred: a sweep of which nothing is left to train needs no Lightning
     from aerun.trainer.fused.fit import fit
 
-    started, folders = time.perf_counter(), [Folder(one.path) for one in group]
-    before = [float(folder.read().get("seconds") or 0.0) for folder in folders]
-    for one, folder in zip(group, folders, strict=True):
+    folders = [Folder(one.path) for one in group]
+    clock = Clock(folders, resume=steps > 0)
+    for one, plan, job in zip(group, plans, jobs, strict=True):
         if not steps:
             clear(one.path)
-        folder.open(one.config, job_command(one.typed))
-
-    def share() -> float:
-        return (time.perf_counter() - started) / len(group)
-
-    try:
-        errors = fit(jobs, settings, resume=steps > 0)
-    except StoppedError as e:
-        for folder, spent in zip(folders, before, strict=True):
-            folder.mark(str(e), seconds=spent + share())
-        raise
-    for folder, error, spent in zip(folders, errors, before, strict=True):
-        folder.mark("running", seconds=spent + share())
-        if error is not None:
-            folder.mark("failed", error=str(error), attempt=_attempt())
-
-
-def refused(path: Path) -> str:
-    """Why this very command has failed to train the job in this folder already; empty where it has not."""
-    found = Folder(path).read()
-    return str(found.get("error")) if found.get("status") == "failed" and found.get("attempt") == _attempt() else ""
-
-
-def _attempt() -> str:
-    """Of this command, in every process that it starts."""
-    return os.environ.get("AERUN_ATTEMPT", "")
+        open_folder(plan, job, job_command(one.typed), resume=steps > 0)
+    with marked(folders, clock):
+        errors = fit(jobs, plans[0].trainer, resume=steps > 0)
+    for folder, error in zip(folders, errors, strict=True):
+        mark_trained(folder, clock, error, attempt())

@@ -10,6 +10,8 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
 from aerun.runs.folder import Folder
+from aerun.settings.naming import job_name, job_name_before
+from aerun.settings.overrides import job_command
 from aerun.sweep.job import alone, at_work
 
 FILE = "sweep.json"
@@ -18,6 +20,7 @@ _OTHER = {
     "fixed": "holds other settings fixed",
     "objectives": "has other objectives",
     "seeds": "has other seeds",
+    "data": "reads data that have changed since",
 }
 
 
@@ -49,6 +52,20 @@ def read(folder: Path) -> Grid | None:
         return None
     jobs = {str(k): [str(o) for o in v] for k, v in found["jobs"].items()}
     return Grid(str(found.get("command", "")), jobs, found.get("search") or {})
+
+
+def name_in(folder: Path, overrides: Sequence[str], known: Grid | None = None) -> str:
+    """Return the name of a job's folder in a sweep's, also of a sweep of before, when other jobs could have the same name.
+
+    known: what is written down of the sweep, where that has been read.
+    """
+    name, before = job_name(overrides), job_name_before(overrides)
+    if name == before:
+        return name
+    known = known or read(folder)
+    planned = known is not None and known.jobs.get(before) == list(overrides)
+    begun = Folder(folder / before).read("run.json").get("command") == job_command(overrides)
+    return before if planned or begun else name
 
 
 def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
@@ -98,6 +115,8 @@ def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool
         kinds = [f"a {'search' if grid.search else 'grid'}" for grid in (before, planned)]
         raise AerunError(f"{folder} holds {kinds[0]}, and this command is {kinds[1]}. {was}")
     differ = [k for k in planned.search if planned.search[k] != before.search.get(k)]
+    if not (planned.search.get("data") and before.search.get("data")):
+        differ = [k for k in differ if k != "data"]  # nothing is known of the one or the other
     if differ == ["drawn"] and extend:
         return
     if differ:

@@ -1,14 +1,16 @@
-"""One job of a sweep and its folder: what has been done of it, and who is at work in it."""
+"""One job of a sweep and its folder: what has been done of it, with which data, and who is at work in it."""
 
 import errno
 import fcntl
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
+from aerun.core.errors import AerunError
 from aerun.runs.folder import Folder
 
 log = logging.getLogger("aerun")
@@ -17,12 +19,33 @@ DONE, RESUME, FRESH = "done", "resume", "fresh"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some clusters' shared file systems
 
 
-def state(path: Path, config: Mapping[str, Any]) -> str:
+class State(NamedTuple):
+    """What is left to do in a job's folder: DONE, RESUME or FRESH; why: where it would be another, but for the data."""
+
+    left: str
+    why: str = ""
+
+
+def state(path: Path, config: Mapping[str, Any]) -> State:
     """What is left to do in the folder of a job with this resolved config.
 
-    done: complete with this very config. resume: stopped with a checkpoint. fresh: never begun, failed, or begun with another
-    config (the command is the same and an option's file has changed).
+    done: complete with this very config and these data. resume: stopped with a checkpoint. fresh: never begun, failed, or begun
+    with another config (the command is the same and an option's file has changed) or with other data.
     """
+    left = _left(path, config)
+    if left == FRESH or not Folder(path).read("run.json").get("data"):
+        return State(left)
+    # deferred: a sweep sent elsewhere, and completion, need no torch
+    from aerun.train import data_change
+
+    try:
+        changed = data_change(config, path)
+    except (AerunError, OSError) as e:
+        return State(left, f"its data cannot be read any more ({e})")
+    return State(FRESH, f"its data have changed ({changed})") if changed else State(left)
+
+
+def _left(path: Path, config: Mapping[str, Any]) -> str:
     folder = Folder(path)
     status = folder.read().get("status")
     if status is None or status == "failed" or not folder.holds(config):
@@ -30,6 +53,17 @@ def state(path: Path, config: Mapping[str, Any]) -> str:
     if status == "completed":
         return DONE
     return RESUME if (path / "checkpoints" / "last.ckpt").exists() or (path / "phases").exists() else FRESH
+
+
+def refused(path: Path) -> str:
+    """Why this very command has failed to train the job in this folder already; empty where it has not."""
+    found = Folder(path).read()
+    return str(found.get("error")) if found.get("status") == "failed" and found.get("attempt") == attempt() else ""
+
+
+def attempt() -> str:
+    """Of this command, in every process that it starts."""
+    return os.environ.get("AERUN_ATTEMPT", "")
 
 
 def clear(path: Path) -> None:

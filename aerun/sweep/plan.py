@@ -1,7 +1,8 @@
 """What a multirun is going to do, known and written down before Hydra starts it."""
 
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -12,18 +13,25 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
+from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of
-from aerun.sweep.fuse import train_fused
-from aerun.sweep.grid import Grid, keep, settle
+from aerun.settings.quoting import in_quotes
+from aerun.sweep.dry_run import data_now, dry_run, refuse_wide_preset
+from aerun.sweep.grid import Grid, keep, name_in, read, settle
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, settings
+from aerun.sweep.optuna import refuse_without_plugin
 from aerun.sweep.space import refuse_choices, searches, space_of, whole
+from aerun.sweep.study import studied
 
 if TYPE_CHECKING:
     from aerun.sweep.study import Opened
 
+_SWEEPS = Path("outputs/sweeps")
+_DATED = "outputs/sweeps/${now:%Y-%m-%d_%H-%M-%S}"  # as config.yaml has it
+_LIMIT = 200  # bytes of a sweep's name
 _DRAWN = "sweep.fuse=true: is for grids, whose jobs are known beforehand; a search draws them as it goes."
 _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -41,10 +49,10 @@ class SweepPlan:
     study: AbstractContextManager["Opened"] | None = None
 
 
-def plan_sweep(argv: Sequence[str], command: str, name_of: Callable[[list[str]], str]) -> SweepPlan | None:
+def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
     """What a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
 
-    name_of: a job's overrides -> its folder's name. AerunError for a grid that may not be run.
+    AerunError for a grid that may not be run.
     """
     typed = get_args_parser().parse_args(list(argv))
     if typed.cfg or typed.info or typed.shell_completion:
@@ -57,25 +65,43 @@ def plan_sweep(argv: Sequence[str], command: str, name_of: Callable[[list[str]],
         return None
     own = None if typed.config_dir is None else Path(typed.config_dir)
     refuse_choices(tasks)
-    if searched:
-        return _searched(list(typed.overrides), tasks, own, command)
-    parser = OverridesParser.create()
-    cfg = config_of([str(o.input_line) for o in parser.parse_overrides(typed.overrides) if not o.is_sweep_override()], own)
-    folder = _place(cfg, typed.overrides)
-    if str(cfg.hydra.sweeper._target_) == _GRID:
-        params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
-        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *tasks]), None)
-        if not jobs:
-            raise AerunError(f"{' '.join(tasks)}: an empty grid: one of these has no value, such as range(3,3).")
-    else:
-        jobs = []
-    more = _launched(cfg, folder, max(1, len(jobs)))
-    planned = {name_of(job): job for job in jobs}
-    fuse = partial(train_fused, folder, planned, own) if fused(cfg) else None
-    if fuse is not None and not jobs:
+    plan = _searched if searched else _planned
+    return plan(list(typed.overrides), tasks, own, command)
+
+
+def _planned(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
+    """A grid, or what a sweeper of the user's own draws."""
+    parsed = OverridesParser.create().parse_overrides(typed)
+    cfg = config_of([str(o.input_line) for o in parsed if not o.is_sweep_override()], own)
+    _refuse_devices(cfg, typed)
+    jobs = _jobs(cfg, tasks)
+    more, fuse = settings(cfg, max(1, len(jobs))), fused(cfg)
+    if fuse and not jobs:
         raise AerunError(_DRAWN)
-    grid = keep(folder, Grid(command, planned), bool(cfg.sweep.extend))
-    return _told(SweepPlan(folder, grid, more, _ranking(cfg, jobs), fuse), cfg)
+    folder = _place(cfg)
+    known = read(folder)
+    named = {name_in(folder, job, known): job for job in jobs}
+    grid = keep(folder, Grid(command, named), bool(cfg.sweep.extend))
+    train = partial(_train_fused, folder, named, own) if fuse else None
+    return _told(SweepPlan(folder, grid, [_into(folder), *more], _ranking(cfg, jobs), train), cfg)
+
+
+def _jobs(cfg: DictConfig, tasks: list[str]) -> list[list[str]]:
+    """Overrides of every job of a grid; none where another sweeper draws them."""
+    if str(cfg.hydra.sweeper._target_) != _GRID:
+        return []
+    params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
+    (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides([*params, *tasks]), None)
+    if not jobs:
+        raise AerunError(f"{' '.join(tasks)}: an empty grid: one of these has no value, such as range(3,3).")
+    return [list(job) for job in jobs]
+
+
+def _train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> None:
+    # deferred: a sweep that trains nothing as one, and completion, need no torch
+    from aerun.sweep.fuse import train_fused
+
+    train_fused(folder, jobs, own)
 
 
 def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
@@ -87,10 +113,6 @@ def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
     """The same for a search."""
-    from aerun.sweep.dry_run import dry_run, refuse_wide_preset
-    from aerun.sweep.optuna import refuse_without_plugin
-    from aerun.sweep.study import studied
-
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]
     sweeper = [] if any(o.startswith("hydra/sweeper=") for o in hydra) else ["hydra/sweeper=optuna"]
@@ -98,28 +120,29 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
     cfg = config_of(fixed, own)
     refuse_wide_preset(cfg, fixed, own)
-    folder = _place(cfg, typed)
+    _refuse_devices(cfg, typed)
     if fused(cfg):
         raise AerunError(_DRAWN)
     space = space_of(cfg, tasks)
-    more = _launched(cfg, folder, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
-    study = studied(folder, cfg, space, hydra)
+    more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     dry_run(space, own)
-    grid = settle(folder, Grid(command, {}, space.about()), bool(cfg.sweep.extend))
-    return _told(SweepPlan(folder, grid, [*more, *sweeper], study=study), cfg)
+    folder = _place(cfg)
+    study = studied(folder, cfg, space, hydra)
+    grid = settle(folder, Grid(command, {}, {**space.about(), "data": data_now(cfg)}), bool(cfg.sweep.extend))
+    return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study), cfg)
 
 
-def _place(cfg: DictConfig, typed: Sequence[str]) -> Path:
-    """A multirun's folder. AerunError where there cannot be one."""
-    _refuse_devices(cfg, typed)
-    named = cfg.sweep.name is not None
-    return Path("outputs/sweeps") / _checked(str(cfg.sweep.name)) if named else Path(str(cfg.hydra.sweep.dir))
+def _place(cfg: DictConfig) -> Path:
+    """A multirun's folder; one that is called after the time is made here, so that no other command has it."""
+    if cfg.sweep.name is not None:
+        return _SWEEPS / _checked(str(cfg.sweep.name))
+    usual = str(OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["dir"]) == _DATED  # type: ignore[call-overload,index]
+    return Path(new_folder(str(_SWEEPS), None)) if usual else Path(str(cfg.hydra.sweep.dir))
 
 
-def _launched(cfg: DictConfig, folder: Path, jobs: int) -> list[str]:
-    """Overrides that put a multirun there, absolute since workers may stand in another directory, and launch its jobs."""
-    quoted = str(folder.absolute()).replace("'", r"\'")
-    return [f"hydra.sweep.dir='{quoted}'", *settings(cfg, jobs)]
+def _into(folder: Path) -> str:
+    """An override that puts a multirun there, absolute since workers may stand in another directory."""
+    return f"hydra.sweep.dir={in_quotes(str(folder.absolute()))}"
 
 
 def _told(planned: SweepPlan, cfg: DictConfig) -> SweepPlan:
@@ -149,6 +172,12 @@ def _refuse_devices(cfg: DictConfig, typed: Sequence[str]) -> None:
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(r"[\w][\w.+-]*", name):
-        raise AerunError(f"sweep={name}: a name is letters, digits, and . + - _ behind the first.")
+    """The name of a sweep, also where the path of its folder is typed."""
+    path = Path(name)
+    if path.parent == _SWEEPS or path.absolute().parent == _SWEEPS.absolute():
+        name = path.name if "/" in name else name
+    if not re.fullmatch(r"[\w][\w.+-]*", name) or len(os.fsencode(name)) > _LIMIT:
+        where = f" hydra.sweep.dir={name} puts a sweep elsewhere." if "/" in name else ""
+        rule = f"a name is letters, digits, and . + - _ behind the first, {_LIMIT} bytes at most"
+        raise AerunError(f"sweep={name}: {rule}.{where}")
     return name

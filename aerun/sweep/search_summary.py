@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from aerun.report.terminal import shown_root
+from aerun.report.terminal import where
 from aerun.runs.groups import short
 from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.study import Opened, finished
@@ -43,7 +43,7 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
         console.print(f"not complete: {' '.join(words)}: {reason}", style="red", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}", highlight=False, soft_wrap=True)
+    where(console, path)
     return bool(failed or failures)
 
 
@@ -58,12 +58,12 @@ def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], s
     distinct = list({tuple(t.params.items()): t for t in reversed(chosen)}.values())[::-1]
     table = Table()
     for key in search["drawn"]:
-        table.add_column(key.lstrip("+"))
+        table.add_column(Text(key.lstrip("+")))
     for key, direction in zip(search["objectives"], study.directions, strict=True):
-        table.add_column(f"{key} {'↑' if direction == StudyDirection.MAXIMIZE else '↓'}", justify="right")
+        table.add_column(Text(f"{key} {'↑' if direction == StudyDirection.MAXIMIZE else '↓'}"), justify="right")
     shown = distinct if front else distinct[:_BEST]
     for trial in shown:
-        table.add_row(*(escape(short(str(trial.params[k]))) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))
+        table.add_row(*(Text(short(str(trial.params[k]))) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))
     console.print(table, highlight=False)
     seeds = f", means over {search['seeds']} seeds" if search["seeds"] > 1 else ""
     if front:

@@ -38,36 +38,47 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
 
     hydra: the overrides of Hydra's own that were typed. AerunError where the study cannot be opened, or is another one.
     """
-    from aerun.sweep.search import register
-
-    settings = cfg.search
-    trials, jobs = whole("search.trials", settings.trials), whole("sweep.jobs", cfg.sweep.jobs)
-    at_once = math.ceil(jobs / space.seeds) if settings.at_once is None else whole("search.at_once", settings.at_once)
-    directions = _directions(settings.direction, space.objectives)
+    trials = whole("search.trials", cfg.search.trials)
+    at_once, directions = _at_once(cfg, space), _directions(cfg.search.direction, space.objectives)
     _refuse_typed(hydra)
-    distributions = distributions_of(space)
-    url = url_of(settings.storage, folder)
+    distributions, storage = distributions_of(space), cfg.search.storage
+    url = url_of(storage, folder)
     with alone(folder / FILE) as mine:
         if not mine:
             raise AerunError(f"{folder}: another process is at work on this search; sweep.jobs=N does N jobs at once.")
-        study = opened(url, folder, directions, settings.storage)
+        study = opened(url, folder, directions, storage)
         try:
-            _hold(study, folder, distributions, directions, settings.storage)
+            _hold(study, folder, distributions, directions, storage)
             _take_up(study)
-            more = {
-                "hydra.sweeper._target_": register(),
-                "hydra.sweeper.storage": f"'{url}'",
-                "hydra.sweeper.study_name": f"'{study.study_name}'",
-                "hydra.sweeper.direction": f"[{','.join(directions)}]",
-                "hydra.sweeper.n_trials": max(0, trials - len(finished(study))),
-                "hydra.sweeper.n_jobs": at_once,
-                "hydra.sweeper.max_failure_rate": 1.0,
-            }
-            if not any(word.lstrip("+").startswith(("hydra.sweeper.sampler", "hydra/sweeper/sampler")) for word in hydra):
-                more["hydra.sweeper.sampler.seed"] = len(study.trials)  # repeatable; another one where the study goes on
-            yield Opened(study, trials, [f"{k}={v}" for k, v in more.items()])
+            yield Opened(study, trials, _overrides(study, url, trials, at_once, hydra))
         finally:
             closed(study)
+
+
+def _at_once(cfg: DictConfig, space: Space) -> int:
+    """Points that are drawn before any of them is known: as asked, else as many as keep the jobs at work."""
+    jobs = whole("sweep.jobs", cfg.sweep.jobs)
+    asked = cfg.search.at_once
+    return math.ceil(jobs / space.seeds) if asked is None else whole("search.at_once", asked)
+
+
+def _overrides(study: "Study", url: str, trials: int, at_once: int, hydra: Sequence[str]) -> list[str]:
+    """What tells Hydra's sweeper to do what is left of the study."""
+    # deferred: the plugin that it is made of may not be installed
+    from aerun.sweep.search import register
+
+    more = {
+        "hydra.sweeper._target_": register(),
+        "hydra.sweeper.storage": f"'{url}'",
+        "hydra.sweeper.study_name": f"'{study.study_name}'",
+        "hydra.sweeper.direction": f"[{','.join(d.name.lower() for d in study.directions)}]",
+        "hydra.sweeper.n_trials": max(0, trials - len(finished(study))),
+        "hydra.sweeper.n_jobs": at_once,
+        "hydra.sweeper.max_failure_rate": 1.0,
+    }
+    if not any(word.lstrip("+").startswith(("hydra.sweeper.sampler", "hydra/sweeper/sampler")) for word in hydra):
+        more["hydra.sweeper.sampler.seed"] = len(study.trials)  # repeatable; another one where the study goes on
+    return [f"{k}={v}" for k, v in more.items()]
 
 
 def finished(study: "Study") -> list["FrozenTrial"]:

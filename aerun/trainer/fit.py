@@ -17,6 +17,7 @@ from aerun.dataset.storage.mapped import Mapped
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batches
 from aerun.trainer.batches import Batches
+from aerun.trainer.launcher import join_ranks, launch_ranks
 from aerun.trainer.ranks import Ranks
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 
 
 def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
+    # deferred: verbs need no Lightning
     from aerun.trainer.checkpoints import ended, read
     from aerun.trainer.record import row_of
 
@@ -59,8 +61,6 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 def run_rank(job: Job, settings: Trainer, resume: bool, ranks: Ranks, meeting: Path) -> None:
     """What a further rank does of `fit`: it trains, and neither decides nor writes. They find each other at `meeting`."""
     with quiet_lightning():
-        from aerun.trainer.launcher import join_ranks
-
         ready = _ready(job, settings, ranks)
         with join_ranks(ranks, ready.device, meeting):
             _descend(job, settings, ready, resume)
@@ -75,6 +75,7 @@ class _Ready(NamedTuple):
 
 
 def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
+    # deferred: verbs need no Lightning
     from aerun.trainer.lightning import Training
 
     device = device_of(settings, ranks.rank)
@@ -100,12 +101,11 @@ def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[Non
     """The further ranks, where there are any, at work."""
     if ready.module.ranks.number == 1:
         return nullcontext()
-    from aerun.trainer.launcher import launch_ranks
-
     return launch_ranks(job, ready.module.ranks, ready.device, resume)
 
 
 def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
+    # deferred: verbs need no Lightning
     from aerun.trainer.callbacks import callbacks
     from aerun.trainer.checkpoints import Whole
 

@@ -6,10 +6,9 @@ from torch import Tensor, nn
 from aerun.autoencoder import Autoencoder
 from aerun.compose import Composition
 from aerun.core.facts import Facts
-from aerun.model.bottleneck.vector import Vector
-from aerun.model.loss.bce import Bce
-from aerun.model.loss.mse import Mse
-from aerun.parts import Arch, Loss
+from aerun.model.bottleneck.features import features_as_code
+from aerun.model.loss.features import feature_loss
+from aerun.parts import Arch
 from aerun.preparation.base import Unchanged
 
 
@@ -29,35 +28,20 @@ def layer(whole: Autoencoder, number: int) -> Autoencoder:
     """Layer `number` (1: the outermost) of `whole`. Its regularizers are left to the whole."""
     levels = whole.arch.levels
     level, outermost, innermost = levels[number - 1], number == 1, number == len(levels)
+    after: nn.Module = nn.Sequential()
     if outermost:
-        facts, loss, after, mean = whole.facts, whole.loss, nn.Sequential(), whole.arch.mean
+        facts, loss, mean = whole.facts, whole.loss, whole.arch.mean
     else:
         shape = _shape(whole, number - 1)
-        sigmoid = any(isinstance(m, nn.Sigmoid) for m in level.after.children())
+        sigmoid = level.logits is not None
         facts = Facts(shape, "table", 1.0, 0.0 if sigmoid else None, 1.0 if sigmoid else None, None)
-        loss, after = _inner_loss(sigmoid), _before_sigmoid(level.after)
+        loss, after = feature_loss(sigmoid), level.after if level.logits is None else level.logits
         mean = torch.zeros((), device=whole.arch.mean.device)
     arch = _LayerArch(level.down, level.up, after, mean)
     features = int(torch.Size(_shape(whole, number)).numel())
-    bottleneck = whole.bottleneck if innermost else Vector(latent_dim=features)
+    bottleneck = whole.bottleneck if innermost else features_as_code(features)
     preparation = whole.preparation if outermost else Unchanged()
     return Autoencoder(Composition(arch, bottleneck, whole.corruption, loss, {}, 0.0), facts, preparation)
-
-
-def _inner_loss(sigmoid: bool) -> Loss:
-    if sigmoid:
-        return Bce(reduction="sum", low=0.0, high=1.0)
-    return Mse(activation="linear", reduction="sum", low=None, high=None)
-
-
-def _before_sigmoid(after: nn.Module) -> nn.Sequential:
-    """The modules up to a final sigmoid, which belongs to bce; all of them where there is none."""
-    found = nn.Sequential()
-    for module in after.children():
-        if isinstance(module, nn.Sigmoid):
-            break
-        found.append(module)
-    return found
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from aerun.autoencoder import Autoencoder, Value
 from aerun.core.facts import valid_weight
+from aerun.metrics.squared_error import of_elements
 from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
 from aerun.trainer.figures import non_finite, train_row, val_row
@@ -137,7 +138,7 @@ class Training(pl.LightningModule):
             value = self.autoencoder.objective(x, None, valid)
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
             value.names.clear()  # it holds functions of itself: without this, batches pile up until Python looks for such rings
-            error = (self.autoencoder(x, valid=valid) - x).square() * valid_weight(valid, x)
+            error = of_elements(self.autoencoder(x, valid=valid), x, valid_weight(valid, x))
             elements = x.numel() if valid is None else int(valid.sum()) * x[0, 0].numel()
             rows = [torch.stack([*value.parts, *figures]).double() * len(x), error.sum().double()[None]]
             row = torch.cat([*rows, rows[0].new_tensor([len(x), elements])])

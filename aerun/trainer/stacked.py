@@ -2,17 +2,19 @@
 
 import logging
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.compose import option
+from aerun.compose import option, options
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Data, Split
+from aerun.parts import Corruption
 from aerun.runs.folder import Folder
 from aerun.trainer.base import Fitted, Job, Trainer
 from aerun.trainer.batches import mix
@@ -20,8 +22,6 @@ from aerun.trainer.fit import fit
 from aerun.trainer.layer import layer
 
 log = logging.getLogger("aerun")
-
-_CORRUPTIONS = ("none", "gaussian", "masking")  # those that make sense on features of a hidden layer
 
 
 class Stacked(Trainer):
@@ -51,21 +51,21 @@ class Stacked(Trainer):
                 f"trainer=stacked trains layer by layer, which model/arch={option(autoencoder.arch)} "
                 f"{'with a mask as input ' if autoencoder.arch.sees_mask else ''}has no way to. Use trainer=joint."
             )
-        if option(autoencoder.corruption) not in _CORRUPTIONS:
+        if not autoencoder.corruption.elementwise:
+            fit = [name for name, cls in options("corruption").items() if issubclass(cls, Corruption) and cls.elementwise]
             raise AerunError(
                 f"trainer=stacked corrupts hidden layers too, where model/corruption={option(autoencoder.corruption)} means "
-                f"nothing. Use one of {', '.join(_CORRUPTIONS)}, or trainer=joint."
+                f"nothing. Use one of {', '.join(fit)}, or trainer=joint."
             )
 
     def fit(self, job: Job, resume: bool) -> Fitted:
         data = job.data
         for number in range(1, len(job.autoencoder.arch.levels) + 1):
             model = layer(job.autoencoder, number)
-            phase = Job(
+            phase = replace(
+                job,
                 autoencoder=model,
                 data=data,
-                optimizer=job.optimizer,
-                schedule=job.schedule,
                 seed=mix(job.seed, number, 3),
                 folder=job.folder / "phases" / f"layer_{number}",
                 config=None,

@@ -16,7 +16,7 @@ from aerun.dataset.splits import Data, Split
 from aerun.evaluate.survey import Dimension, constant, dimension, survey
 from aerun.metrics.intrinsic import maximum_likelihood, neighbours, two_nn
 from aerun.pictures.canvas.samples import page
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 from tests.conftest import built, composed
 from tests.shell import here
 

@@ -9,8 +9,9 @@ import torch
 from aerun.core.errors import AerunError
 from aerun.dataset.base import validate_data
 from aerun.dataset.files import HERE
-from aerun.dataset.sines import stuck
-from aerun.dataset.text import NAMES, UNKNOWN, Text
+from aerun.dataset.sequences.symbols import UNKNOWN
+from aerun.dataset.sequences.wave_anomalies import stuck
+from aerun.dataset.text import NAMES, Text
 from tests.conftest import built
 
 SETS = ["sines", "pendigits", "japanese_vowels", "text"]

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data, Split
 from aerun.evaluate import applications
-from aerun.evaluate.applications import clustering, disentanglement, probe, reduction, retrieval
+from aerun.evaluate.applications import clustering, probe, reduction, retrieval
 from aerun.evaluate.outcome import averaged
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.subset import subsample
@@ -497,7 +497,7 @@ def test_what_does_not_fit_is_said_before_data_are_read():
     )
     wide = built("dataset=factors", "model=sparse", "model.latent_dim=300")
     assert "at most 256" in applications.unsupported_reason("disentanglement", wide.autoencoder, wide.dataset)
-    assert disentanglement.known_factors(built("dataset=mixture").dataset) is None
+    assert built("dataset=mixture").dataset.factors() is None
 
 
 def test_a_subset_is_bounded_always_the_same_and_keeps_labels():

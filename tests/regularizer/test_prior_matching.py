@@ -10,9 +10,10 @@ from torch.nn.functional import logsigmoid
 from aerun.core.errors import AerunError
 from aerun.evaluate.likelihood import log_likelihood
 from aerun.regularizer.adversarial import Adversarial
+from aerun.regularizer.discrepancy import SCALES, mean_squared_distance, mmd2
 from aerun.regularizer.factor import Factor, halves, shuffled
 from aerun.regularizer.iwae import Iwae
-from aerun.regularizer.mmd import SCALES, Mmd, mean_squared_distance, mmd2
+from aerun.regularizer.mmd import Mmd
 from aerun.regularizer.tc import Tc, gaussian_tc, minibatch_tc, shares
 from tests.conftest import built
 

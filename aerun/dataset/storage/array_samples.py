@@ -12,7 +12,7 @@ from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.dataset.labels import Labels, refuse_many
 from aerun.formats.arrays import Array, forget, is_mapped, names_of, read_array
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 
 KINDS = ("table", "image", "sequence")
 _COLOURS = (1, 3, 4)  # channels of an image, where it has to be guessed which axis they are

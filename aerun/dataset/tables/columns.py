@@ -10,7 +10,7 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.formats.column import is_number, seconds
 from aerun.formats.frame import Column, Frame, Values, moved
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 
 MOST_WORDS = 1000  # of one column: each becomes an element of x
 Rows = NDArray[np.int64]

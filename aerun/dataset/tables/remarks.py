@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from aerun.dataset.splits import Data
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 
 log = logging.getLogger("aerun")
 

@@ -22,7 +22,8 @@ from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Column, Frame
-from aerun.preparation.columns import Columns, Feature
+from aerun.preparation.columns import Columns
+from aerun.preparation.feature import Feature
 from aerun.preparation.statistics import WAYS
 
 

@@ -13,8 +13,7 @@ from aerun.dataset.base import Dataset
 from aerun.evaluate.codecs import Curve, picture_codecs, transform
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, first, in_parts, pooled_psnr, rows_of, span
-from aerun.model.bottleneck.quantized import Quantized
-from aerun.model.bottleneck.vq import Vq
+from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained
 
 WHO = ("model", "pca", "jpeg", "webp")
@@ -50,7 +49,7 @@ def evaluate(trained: Trained) -> Outcome:
     Each unit of the code is rounded to multiples of a step, small where the decoder is sensitive; levels and how often they
     come are taken from the first 20,000 training codes (fewer of large ones). Three operating points: fine, middle and
     coarse, with steps at which rounding costs 0.1, 0.5 and 1.5 dB on validation samples; codes that are whole already
-    (bottleneck quantized, vq) have the point fine alone.
+    (of bottleneck quantized, vq) have the point fine alone.
 
     bpp: bits per original element (of a grey image: per pixel); psnr in dB, pooled. Rows: model, both as they are; of the
     others bpp is what they need for the model's psnr, and psnr what they reach with the model's bpp, between two of their own
@@ -87,11 +86,11 @@ def _beside(curve: Curve, name: str, rate: float, psnr: float) -> dict[str, floa
 
 def _codec(trained: Trained) -> _Codec:
     model, bottleneck = trained.autoencoder, trained.autoencoder.bottleneck
-    if isinstance(bottleneck, Vq):
-        return _Codec(
-            lambda x: bottleneck.indices(model.arch.encode(x)), lambda n: model.decode(bottleneck.lookup(n.long())), None
-        )
-    return _Codec(model.encode, model.decode, None if isinstance(bottleneck, Quantized) else _gains(trained))
+
+    def sample(numbers: Tensor) -> Tensor:
+        return model.decode(bottleneck.lookup(numbers.long() if bottleneck.levels else numbers))
+
+    return _Codec(lambda x: bottleneck.indices(model.arch.encode(x)), sample, None if bottleneck.whole else _gains(trained))
 
 
 def _gains(trained: Trained) -> Tensor:
@@ -104,7 +103,7 @@ def _gains(trained: Trained) -> Tensor:
     for j in range(z.shape[1]):
         moved = z.clone()
         moved[:, j] += size[j]
-        change = (model.decode(moved) - base).double().square().flatten(1).sum(1).mean()
+        change = of_samples(model.decode(moved), base).mean()
         found.append((change / z[0, 0].numel()).sqrt() / size[j])
     gains = torch.stack(found)
     return gains.clamp_min(1e-3 * float(gains.max()) + 1e-12)
@@ -133,7 +132,7 @@ def _scale(trained: Trained, codec: _Codec, loss: float) -> float:
 
     def error(step: float) -> float:
         own = numbers if step == 0 else (numbers * gains / step).round() * step / gains
-        return float((in_parts(codec.sample, rows, own) - x).double().square().flatten(1).sum(1).mean())
+        return float(of_samples(in_parts(codec.sample, rows, own), x).mean())
 
     wanted = max(error(0.0), 1e-12) * 10 ** (loss / 10)
     guess = (12 * wanted * (1 - 10 ** (-loss / 10)) / numbers[0].numel()) ** 0.5

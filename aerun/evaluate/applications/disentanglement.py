@@ -7,7 +7,6 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.dataset.generated import Generated
 from aerun.dataset.splits import Data, Split
 from aerun.evaluate.outcome import Outcome
 from aerun.metrics.disentanglement import dci, gap, matched, separated
@@ -29,14 +28,9 @@ _FOREST, _FOREST_ROTATIONS = 2000, 3
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs factors that are known, and a code that is not too wide to be searched unit by unit."""
-    if known_factors(dataset) is None:
+    if dataset.factors() is None:
         return "needs data whose factors are known, such as dataset=factors or sprites"
     return f"needs a code of at most {_WIDEST} numbers" if model.code_elements > _WIDEST else ""
-
-
-def known_factors(dataset: Dataset) -> Data | None:
-    """The factors of a generated data set, row for row; None where it has none. They are drawn, not read."""
-    return dataset.factors() if isinstance(dataset, Generated) else None
 
 
 def evaluate(trained: Trained) -> Outcome:
@@ -44,7 +38,7 @@ def evaluate(trained: Trained) -> Outcome:
     `metrics/disentanglement.py`. Of the test samples, at most 10,000; of all three splits where the test split has fewer than
     1,000. rotated: the median over 10 random rotations of the model's code (3 for the forests of dci); pca: as many components.
     """
-    factors = known_factors(trained.dataset)
+    factors = trained.dataset.factors()
     assert factors is not None
     data, known = _shown(trained.data, factors)
     codes = {"model": trained.codes(data), "pca": trained.pca.codes(trained.flat(data))}

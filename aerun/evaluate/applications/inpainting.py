@@ -11,10 +11,6 @@ from aerun.dataset.base import Dataset
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, first, in_parts, pooled_psnr, rows_of, span
 from aerun.metrics.moments import WIDEST, Conditional, moments
-from aerun.model.corruption.base import Hiding
-from aerun.model.corruption.block import Block
-from aerun.model.corruption.irregular import Irregular
-from aerun.model.corruption.time_dropout import TimeDropout
 from aerun.trained import Trained, filled
 
 WHO = ("model", "zero", "mean", "copy", "lmmse")
@@ -29,7 +25,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Needs a model that has learned to fill holes."""
     if dataset.facts().tokens:
         return "needs numbers, and text has none"
-    if not isinstance(model.corruption, Block | Irregular | TimeDropout):
+    if not model.corruption.makes_holes:
         return "needs model/corruption=block, irregular or time_dropout: holes to fill in"
     return ""
 
@@ -45,10 +41,9 @@ def evaluate(trained: Trained) -> Outcome:
     with the training covariance given what is visible (not above 4,096 features).
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
-    assert isinstance(model.corruption, Hiding)
     x, valid = first(trained, trained.data.test)
     real = torch.ones_like(x) * valid_weight(valid, x)
-    holes = {"": model.corruption.hidden(x), "centre_": _centre(x, facts.kind)}
+    holes = {"": model.corruption(x)["mask"], "centre_": _centre(x, facts.kind)}
     reach, figures = span(facts, x), dict[str, dict[str, float]]()
     for who, fill in _ways(trained).items():
         figures[who] = {}
@@ -78,9 +73,8 @@ def _ways(trained: Trained) -> dict[str, Fill]:
     model, mean, data = trained.autoencoder, trained.mean, trained.data
 
     def restore(x: Tensor, hole: Tensor, valid: Tensor | None) -> Tensor:
-        fill = model.corruption.fill if isinstance(model.corruption, Hiding) else 0.0
         told = hole if model.corruption.shows_mask else None
-        return in_parts(model, rows_of(model), x.masked_fill(hole, fill), told, valid)
+        return in_parts(model, rows_of(model), x.masked_fill(hole, model.corruption.fill), told, valid)
 
     found: dict[str, Fill] = {
         "model": restore,

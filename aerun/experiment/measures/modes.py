@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.dataset.mixture import Mixture
 from aerun.dataset.splits import Split
 from aerun.trained import Trained
 
@@ -28,11 +27,12 @@ def measure(trained: Trained) -> dict[str, float]:
 def coverage(trained: Trained, points: Tensor) -> dict[str, float]:
     """A cluster is captured if at least 20 of the points (2500, 2) lie within 3 standard deviations of its centre.
 
-    Srivastava et al. 2017, https://arxiv.org/abs/1705.07761. AerunError for another data set than `mixture`.
+    Srivastava et al. 2017, https://arxiv.org/abs/1705.07761. AerunError for data whose clusters are not known.
     """
-    if not isinstance(trained.dataset, Mixture):
-        raise AerunError("measures: modes: needs dataset=mixture.")
-    distance, nearest = torch.cdist(points, trained.dataset.centres().to(points)).min(1)
-    close = distance <= _NEAR * trained.dataset.sigma
-    counts = torch.bincount(nearest[close], minlength=len(trained.dataset.centres()))
+    known = trained.dataset.clusters()
+    if known is None:
+        raise AerunError("measures: modes: needs data of known clusters, such as dataset=mixture.")
+    distance, nearest = torch.cdist(points, known.centres.to(points)).min(1)
+    close = distance <= _NEAR * known.deviation
+    counts = torch.bincount(nearest[close], minlength=len(known.centres))
     return {"modes": int((counts >= _ENOUGH).sum()), "quality": float(close.float().mean())}

@@ -3,6 +3,7 @@
 import torch
 
 from aerun.metrics import pca
+from aerun.metrics.squared_error import of_elements
 from aerun.trained import Trained
 
 
@@ -18,7 +19,7 @@ def measure(trained: Trained) -> dict[str, float]:
     found = {}
     for name, split in (("train", data.train), ("test", data.test)):
         x = trained.samples(split)
-        found[name] = float((model(x) - x).double().square().sum() / (baseline(x) - x).double().square().sum())
+        found[name] = float(of_elements(model(x), x, exact=True).sum() / of_elements(baseline(x), x, exact=True).sum())
     basis = torch.linalg.qr(model.arch.decoder_weights()[0].double())[0]
     cosines = torch.linalg.svdvals(basis.t() @ baseline.components.double())
     return {**found, "angle": float(torch.rad2deg(torch.acos(cosines.clamp(max=1)).max()))}

@@ -2,7 +2,7 @@
 
 import torch
 
-from aerun.regularizer.mmd import mmd2
+from aerun.regularizer.discrepancy import mmd2
 from aerun.trained import Trained
 
 _MOST = 2000  # codes: the cost grows with their square

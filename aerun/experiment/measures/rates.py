@@ -3,7 +3,6 @@
 import torch
 
 from aerun.core.errors import AerunError
-from aerun.regularizer.rate import Rate
 from aerun.trained import Trained
 
 _NEAR = 0.1
@@ -11,13 +10,13 @@ _NEAR = 0.1
 
 def measure(trained: Trained) -> dict[str, float]:
     """On the training split, rho_j = mean_i z_ij: its 5, 50 and 95 % quantiles over units, and near, the share of units
-    within 10 % of the rho that was asked for. AerunError without regularizer=rate.
+    within 10 % of the rho that was asked for. AerunError where none was asked for.
     """
-    terms = trained.autoencoder.terms
-    rate = terms["rate"].regularizer if "rate" in terms else None
-    if not isinstance(rate, Rate):
-        raise AerunError("measures: rates: needs regularizer=rate.")
+    asked = [t.regularizer.asked_rate for t in trained.autoencoder.terms.values() if t.regularizer.asked_rate is not None]
+    if not asked:
+        raise AerunError("measures: rates: needs a regularizer that asks for a rate: regularizer=rate.")
+    (rho, *_) = asked
     found = trained.codes(trained.data.train).mean(0)
     low, middle, high = torch.quantile(found, found.new_tensor([0.05, 0.5, 0.95])).tolist()
-    near = ((found - rate.rho).abs() <= _NEAR * rate.rho).float().mean()
+    near = ((found - rho).abs() <= _NEAR * rho).float().mean()
     return {"q05": low, "median": middle, "q95": high, "near": float(near)}

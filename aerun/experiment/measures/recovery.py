@@ -5,7 +5,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from aerun.core.errors import AerunError
-from aerun.dataset.dictionary import Dictionary
 from aerun.trained import Trained
 
 _FOUND = 0.9
@@ -14,13 +13,14 @@ _FOUND = 0.9
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
     """mmcs: mean over planted atoms of their largest cosine with a column of the decoder; found: share of atoms where it
-    exceeds 0.9. AerunError for another data set than `dictionary`.
+    exceeds 0.9. AerunError for data without planted atoms.
 
     Sharkey, Braun & Millidge 2022, https://www.alignmentforum.org/posts/z6QQJbtpkEAX3Aojj.
     """
-    if not isinstance(trained.dataset, Dictionary):
-        raise AerunError("measures: recovery: needs dataset=dictionary.")
-    best = cosines(trained.autoencoder.arch.decoder_weights()[0].detach().cpu(), trained.dataset.atoms())
+    atoms = trained.dataset.atoms()
+    if atoms is None:
+        raise AerunError("measures: recovery: needs data with planted atoms, such as dataset=dictionary.")
+    best = cosines(trained.autoencoder.arch.decoder_weights()[0].detach().cpu(), atoms)
     return {"mmcs": float(best.mean()), "found": float((best > _FOUND).float().mean())}
 
 

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.dataset.sines import stuck
+from aerun.dataset.sequences.wave_anomalies import stuck
 from aerun.metrics import pca
+from aerun.metrics.squared_error import of_elements
 from aerun.trained import Trained
 
 _STEPS = 10
@@ -27,11 +28,11 @@ def measure(trained: Trained) -> dict[str, float]:
     errors, normal = ((model(v) - v).flatten(1).double() for v in (both, trained.samples(data.val)))
     away = errors - normal.mean(0)
     precision = torch.linalg.inv(torch.cov(normal.t()) + 1e-6 * torch.eye(normal.shape[1], device=normal.device))
-    mixed = (model.decode(model.encode(x).roll(1, 0)) - x).square().mean()
+    mixed = of_elements(model.decode(model.encode(x).roll(1, 0)), x).mean()
     return {
         "se": _auroc(errors.square().sum(1)),
         "distance": _auroc(((away @ precision) * away).sum(1)),
-        "pca": _auroc((baseline(both) - both).square().flatten(1).sum(1)),
+        "pca": _auroc(of_elements(baseline(both), both).flatten(1).sum(1)),
         "shuffled": float(mixed / errors[: len(x)].square().mean()),
     }
 

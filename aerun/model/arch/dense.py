@@ -40,7 +40,7 @@ class Dense(Arch):
         self.encoder = nn.Sequential(nn.Flatten(), *_interleave(down, behind))
         self.decoder = nn.Sequential(*_interleave(up, ahead[::-1]), nn.Unflatten(1, self.shape))
         self.offers = after.offers() if hidden else Dense.offers
-        self.levels = _levels(down, up[::-1], behind, ahead, self.shape)
+        self.levels = _levels(down, up[::-1], behind, ahead, after, self.shape)
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
@@ -59,8 +59,9 @@ def _interleave(layers: Sequence[nn.Module], after: Sequence[nn.Sequential]) -> 
 def _levels(
     down: Sequence[nn.Module],
     up: Sequence[nn.Module],
-    behind: Sequence[nn.Module],
-    ahead: Sequence[nn.Module],
+    behind: Sequence[nn.Sequential],
+    ahead: Sequence[nn.Sequential],
+    after: Hidden,
     shape: tuple[int, ...],
 ) -> tuple[Level, ...]:
     """Layer by layer from the input inwards; the outermost also flattens and restores the event shape."""
@@ -72,6 +73,7 @@ def _levels(
                 down=nn.Sequential(*([] if i else [nn.Flatten()]), *inwards),
                 up=nn.Sequential(b, *([] if i else [nn.Unflatten(1, shape)])),
                 after=ahead[i - 1] if i else nn.Identity(),
+                logits=after.logits(ahead[i - 1]) if i else None,
             )
         )
     return tuple(found)

@@ -90,6 +90,12 @@ class Hidden:
         found.append(ACTIVATIONS[self.activation]())
         return [*found, nn.Dropout(self.dropout)] if self.dropout > 0 else found
 
+    def logits(self, modules: nn.Sequential) -> nn.Sequential | None:
+        """Return those of `modules`, made here, that stand before a sigmoid; None where the activation is another one."""
+        if self.activation != "sigmoid":
+            return None
+        return modules[: int(self.norm != "none")]
+
     def offers(self) -> frozenset[str]:
         """`encode` as a function of one sample exists unless batch norm couples the samples."""
         return frozenset() if self.norm == "batch" else frozenset({"encode"})

@@ -28,6 +28,7 @@ class Quantized(Bottleneck):
 
     offers = frozenset({"penalty"})
     watches = ("bits",)
+    whole = True
 
     def __init__(self, *, latent_dim: int, rate: float, mixture: int) -> None:
         super().__init__()
@@ -46,6 +47,9 @@ class Quantized(Bottleneck):
     def code(self, h: Tensor) -> Tensor:
         return h.round()
 
+    def nearest(self, z: Tensor) -> Tensor:
+        return z.round()
+
     def forward(self, h: Tensor) -> dict[str, Any]:
         z = wide(h) + torch.rand_like(wide(h)) - 0.5
         return {"z": z, "penalty": self.rate * self.bits(z)}
@@ -54,9 +58,9 @@ class Quantized(Bottleneck):
         """-sum_j log2 p_j(z_ij), (B, d, *grid) -> (B,)."""
         return -self.probability(z).clamp_min(_LEAST).log2().flatten(1).sum(1)
 
-    def probability(self, z: Tensor) -> Tensor:
+    def probability(self, numbers: Tensor) -> Tensor:
         """p_j(z_ij), (B, d, *grid) -> same."""
-        v = wide(z).movedim(1, -1)[..., None]  # (B, *grid, d, 1)
+        v = wide(numbers).movedim(1, -1)[..., None]  # (B, *grid, d, 1)
         away, width = v - self.centre, softplus(self.width) + 1e-3
         away = -away.abs()  # by symmetry, and exact in the tails
         inside = torch.sigmoid((away + 0.5) / width) - torch.sigmoid((away - 0.5) / width)

@@ -1,6 +1,5 @@
 """A discrete code: the nearest entries of a learned codebook."""
 
-import math
 from typing import Any
 
 import torch
@@ -9,14 +8,14 @@ from torch.nn.functional import embedding
 
 from aerun.core.checks import at_least, integer, within
 from aerun.core.errors import AerunError
-from aerun.parts import Bottleneck
+from aerun.parts import Discrete
 from aerun.vocabulary import wide
 
 _ROWS = 16384  # vectors compared with the codebook at once: memory
 _LEAST = 1e-6  # of a code's running count, which decays while it is not chosen
 
 
-class Vq(Bottleneck):
+class Vq(Discrete):
     """z = e_k, k = argmin_k ||h - e_k||^2, the vector h at each place cut into `groups` parts that share one codebook.
 
     (B, d, *grid) -> (B, d, *grid), codebook e (codes, d / groups). Both passes are the same. Gradients pass straight through:
@@ -51,6 +50,7 @@ class Vq(Bottleneck):
             raise AerunError(
                 f"model.bottleneck.groups={groups}: equal parts of a code need a divisor of model.latent_dim={latent_dim}."
             )
+        self.levels = (self.codes,) * self.groups
         self.decay = within("model.bottleneck.decay", decay, 0, 1)
         if self.decay == 1:
             raise AerunError("model.bottleneck.decay=1: the codebook would never move. Use a value below 1, 0.99 say.")
@@ -73,12 +73,8 @@ class Vq(Bottleneck):
         parts = embedding(indices, self.codebook)  # (B, groups, *grid, d / groups)
         return parts.movedim(-1, 2).reshape(indices.shape[0], self.latent_dim, *indices.shape[2:])
 
-    def bits(self, places: int) -> float:
-        """Size of one code where every number costs log2(codes); places: how many the grid has, 1 without."""
-        return places * self.groups * math.log2(self.codes)
-
-    def code(self, h: Tensor) -> Tensor:
-        return self.lookup(self.indices(h))
+    def nearest(self, z: Tensor) -> Tensor:
+        return self.code(z)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
         vectors = self._vectors(h.detach())

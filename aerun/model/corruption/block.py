@@ -7,7 +7,8 @@ from torch import Tensor
 
 from aerun.core.checks import integer, within
 from aerun.core.errors import AerunError
-from aerun.model.corruption.base import Hiding, refuse_kind
+from aerun.model.corruption.base import refuse_kind
+from aerun.parts import Hiding
 
 
 class Block(Hiding):

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.checks import at_least
+from aerun.metrics.moments import Moments, Noise, added
 from aerun.parts import Corruption
 
 
@@ -14,9 +15,17 @@ class Gaussian(Corruption):
     https://doi.org/10.1162/NECO_a_00142; Alain & Bengio 2014, https://arxiv.org/abs/1211.4246
     """
 
+    elementwise = True
+
     def __init__(self, *, sigma: float) -> None:
         super().__init__()
-        self.sigma = at_least("model.corruption.sigma", sigma, 0)
+        self.sigma = self.white_noise = at_least("model.corruption.sigma", sigma, 0)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         return {"x_in": x + self.sigma * torch.randn_like(x)}
+
+    def describe(self) -> str:
+        return f"Gaussian noise of deviation {self.sigma:g}"
+
+    def noise_model(self, known: Moments) -> Noise:
+        return added(known, self.sigma**2)

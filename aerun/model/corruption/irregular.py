@@ -8,7 +8,8 @@ from torch.nn.functional import max_pool2d, pad
 
 from aerun.core.checks import integer, within
 from aerun.core.errors import AerunError
-from aerun.model.corruption.base import Hiding, refuse_kind
+from aerun.model.corruption.base import refuse_kind
+from aerun.parts import Hiding
 
 _TURN = 0.4  # standard deviation of the change of direction from pixel to pixel, in radians
 _SPARE = 6.0  # paths are drawn so many times longer than needed, for they cross themselves; the surplus is cut off

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from aerun.core.checks import within
-from aerun.model.corruption.base import Hiding
+from aerun.metrics.moments import Moments, Noise, replaced
+from aerun.parts import Hiding
 
 
 class Masking(Hiding):
@@ -13,9 +14,18 @@ class Masking(Hiding):
     Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294
     """
 
+    makes_holes = False
+    elementwise = True
+
     def __init__(self, *, p: float, show_mask: bool) -> None:
         super().__init__(show_mask=show_mask)
         self.p = within("model.corruption.p", p, 0, 1)
 
     def hidden(self, x: Tensor) -> Tensor:
         return torch.rand_like(x) < self.p
+
+    def describe(self) -> str:
+        return f"{100 * self.p:g} % of the elements hidden"
+
+    def noise_model(self, known: Moments) -> Noise:
+        return replaced(known, self.p, (self.fill,))

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from aerun.core.checks import within
 from aerun.core.errors import AerunError
+from aerun.metrics.moments import Moments, Noise, replaced
 from aerun.parts import Corruption
 
 
@@ -31,3 +32,9 @@ class SaltPepper(Corruption):
         mask, salt = torch.rand_like(x) < self.p, torch.rand_like(x) < 0.5
         extreme = torch.where(salt, torch.full_like(x, self.high), self.low)
         return {"x_in": torch.where(mask, extreme, x), "mask": mask}
+
+    def describe(self) -> str:
+        return f"{100 * self.p:g} % of the elements made salt or pepper"
+
+    def noise_model(self, known: Moments) -> Noise:
+        return replaced(known, self.p, (self.low, self.high))

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from aerun.core.checks import within
 from aerun.core.errors import AerunError
+from aerun.metrics.moments import Moments, Noise, added
 from aerun.parts import Corruption
 
 
@@ -28,3 +29,10 @@ class Snr(Corruption):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         power = x.flatten(1).var(1, correction=0).reshape(-1, *[1] * (x.ndim - 1))
         return {"x_in": x + (power / self.ratio).sqrt() * torch.randn_like(x)}
+
+    def describe(self) -> str:
+        return f"noise {1 / self.ratio:.3g} times as strong as the signal"
+
+    def noise_model(self, known: Moments) -> Noise:
+        power = known.power.diagonal().mean() - known.power.mean()  # mean over samples of the variance inside one
+        return added(known, float(power) / self.ratio)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.compose import option
 from aerun.dataset.base import Dataset
 from aerun.pictures.canvas.rows import grids, stride_sample
 from aerun.trained import Trained
@@ -18,7 +17,7 @@ def continuous_image(model: Autoencoder, dataset: Dataset) -> str:
     """Why codes of this model cannot be moved and looked at, or nothing."""
     if dataset.facts().kind != "image":
         return "draws images only."
-    if option(model.bottleneck) == "vq":
+    if model.bottleneck.levels:
         return "needs a code that can be moved a little; entries of a codebook cannot."
     return ""
 

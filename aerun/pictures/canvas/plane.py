@@ -10,7 +10,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
 from aerun.metrics.neighbours import trustworthiness
-from aerun.pictures.canvas.rows import stride_sample
+from aerun.pictures.canvas.rows import errors, stride_sample
 from aerun.pictures.canvas.style import AMOUNT, COLOURS, MARKERS, Pixels, chart, pixels
 from aerun.trained import Trained
 
@@ -61,8 +61,6 @@ def drawn(trained: Trained, codes: Points, samples: Split, points: Points, way: 
 
 
 def _by_error(figure: "Figure", ax: "Axes", points: Points, trained: Trained, samples: Split) -> None:
-    from aerun.pictures.canvas.rows import errors
-
     found = errors(trained, samples).numpy()
     dots = ax.scatter(points[:, 0], points[:, 1], c=found, s=9, cmap=AMOUNT, vmax=float(np.quantile(found, 0.98)), linewidths=0)
     figure.colorbar(dots, ax=ax, label="squared error of the reconstruction")

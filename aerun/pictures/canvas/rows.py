@@ -5,7 +5,8 @@ from torch import Tensor
 
 from aerun.core.facts import valid_weight
 from aerun.dataset.splits import Split
-from aerun.trained import Trained
+from aerun.metrics.squared_error import of_samples
+from aerun.trained import Trained, filled
 
 
 def stride_sample(split: Split, most: int) -> Split:
@@ -17,12 +18,10 @@ def stride_sample(split: Split, most: int) -> Split:
 @torch.no_grad()
 def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
     """Squared error of each sample, summed over its real elements, of the model or of PCA of the same size; (n,) float64."""
-    from aerun.trained import filled
-
     found = []
     for x, valid in trained.valid_batches(split):
         x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.autoencoder(x, valid=valid)
-        found.append(((x_hat - x).double().square() * valid_weight(valid, x)).flatten(1).sum(1).cpu())
+        found.append(of_samples(x_hat, x, valid_weight(valid, x)).cpu())
     return torch.cat(found)
 
 

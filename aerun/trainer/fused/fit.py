@@ -23,6 +23,7 @@ from aerun.trainer.fused.member import Member
 from aerun.trainer.fused.members import Members
 from aerun.trainer.fused.training import FusedTraining
 from aerun.trainer.joint import Joint
+from aerun.trainer.progress import Progress
 
 log = logging.getLogger("aerun")
 
@@ -103,8 +104,6 @@ def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tu
 
 
 def _run(training: FusedTraining, val: Batches, settings: Trainer, device: torch.device, resume: bool) -> None:
-    from aerun.trainer.progress import Progress
-
     first, files = training.runs[0], MemberFiles(training)
     shown = (
         [Progress(settings.max_epochs, len(training.batches), f"{len(training.runs)} jobs as one: ")]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import valid_weight
+from aerun.metrics.squared_error import of_elements
 from aerun.trainer.fused.draws import Apart, Streams
 
 
@@ -31,7 +31,7 @@ class Objective(nn.Module):
     def _watched(self, names: Mapping[str, object], x: Tensor) -> list[Tensor]:
         """The figures beside the objective, and the squared error of the clean pass, summed."""
         figures = [f.to(x) for f in self.autoencoder.watch(dict(names))]
-        return [*figures, ((self.autoencoder(x) - x).square() * valid_weight(None, x)).sum()]
+        return [*figures, of_elements(self.autoencoder(x), x).sum()]
 
 
 class Members:

@@ -1,0 +1,126 @@
+"""From a config to objects: the only place that instantiates. Everything a user may have got wrong is found here, in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from aerun import pictures
+from aerun.autoencoder import Autoencoder
+from aerun.build.composition import model_of
+from aerun.build.maker import Config, Maker, settings_of
+from aerun.core.checks import integer, matches_type, reject_unknown_keys, table
+from aerun.core.errors import AerunError, nearest
+from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
+from aerun.evaluate import applications
+from aerun.evaluate.reconstruction import FIGURES
+from aerun.runs.warm_start import load_initial_weights
+from aerun.schedule.base import Schedule
+from aerun.trainer.base import Trainer
+from aerun.trainer.optimizer import Recipe
+
+__all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "settings_of"]
+
+_TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
+_MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
+_ANY_DATASET = ("epochs", "normal", "contamination")  # settings that are not the class's own
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything a run needs, built and checked, before any data is read."""
+
+    dataset: Dataset
+    facts: Facts
+    autoencoder: Autoencoder
+    trainer: Trainer
+    optimizer: Recipe
+    schedule: Schedule
+    seed: int
+    objectives: list[str]
+    evaluate: list[str]
+    pictures: list[str]
+    warnings: list[str]
+
+
+def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
+    """Objects of a resolved config. `trusted`: the only modules whose classes may be built (None: any).
+
+    Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
+    """
+    reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"))
+    reject_unknown_keys("model", cfg["model"], _MODEL)
+    make = Maker(trusted)
+    seed = integer("seed", cfg["seed"], 0)
+    dataset = dataset_of(cfg, trusted)
+    facts = dataset.facts()
+    torch.manual_seed(seed)
+    autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
+    trainer = make("trainer", cfg["trainer"], {})
+    trainer.refuse(autoencoder)
+    warnings += _begun(autoencoder, cfg["model"], trusted)
+    evaluate = _applications(cfg.get("evaluate", []), autoencoder, dataset)
+    return RunPlan(
+        dataset=dataset,
+        facts=facts,
+        autoencoder=autoencoder,
+        trainer=trainer,
+        optimizer=Recipe(make.checked("optimizer", cfg["optimizer"], {"params": None}), cfg["optimizer"]),
+        schedule=make("schedule", cfg["schedule"], {}),
+        seed=seed,
+        objectives=_objectives(cfg["objective"], autoencoder, evaluate),
+        evaluate=evaluate,
+        pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
+        warnings=warnings,
+    )
+
+
+def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
+    """The data set alone, its settings checked."""
+    node = table("dataset", cfg)
+    found: Dataset = Maker(trusted)("dataset", {k: v for k, v in node.items() if k not in _ANY_DATASET}, {})
+    found.set_normal_classes(node.get("normal"), node.get("contamination", 0.0))
+    return found
+
+
+def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | None) -> list[str]:
+    """Weights of another run, and what is frozen. `trusted` is given where a run's folder is read, to go on with it."""
+    if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
+        return []
+    return load_initial_weights(autoencoder, settings, again=trusted is not None)
+
+
+def _applications(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
+    if asked == []:
+        return []
+    asked = [asked] if isinstance(asked, str) else asked
+    if not matches_type(asked, list[str]):
+        raise AerunError(f"evaluate={asked}: must be a list of applications, such as evaluate=[probe,anomaly], or all.")
+    return applications.select_applications(asked, autoencoder, dataset)
+
+
+def _pictures(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
+    if asked == []:
+        return []
+    asked = [asked] if isinstance(asked, str) else asked
+    if not matches_type(asked, list[str]):
+        raise AerunError(f"pictures={asked}: must be default, all, or a list of pictures, such as pictures=[traversals,atoms].")
+    return pictures.select_pictures(asked, autoencoder, dataset)
+
+
+def _objectives(asked: Any, autoencoder: Autoencoder, evaluate: list[str]) -> list[str]:
+    """The figures that a run returns to a sweeper, the first of which ranks it. AerunError for one that it will not have."""
+    names = [asked] if isinstance(asked, str) else asked
+    if not matches_type(names, list[str]) or not names or len(set(names)) < len(names):
+        raise AerunError(f"objective={asked}: a figure, or a list of different ones, such as [val/mse,latent_dim].")
+    figures = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
+    figures += [f"val/{k}" for k in autoencoder.watch_keys()]
+    if evaluate:
+        figures += applications.figures(evaluate)
+    figures += ["latent_dim", "code_elements", "parameters", "seconds"]
+    for name in names:
+        if name not in figures:
+            raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")
+    return list(names)

@@ -1,0 +1,58 @@
+"""From the settings of a model to its parts, put together and checked against each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aerun.autoencoder import Autoencoder
+from aerun.build.maker import Config, Maker
+from aerun.compose import Composition, check
+from aerun.core.checks import integer, number, reject_unknown_keys, within
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.parts import Term
+from aerun.preparation.base import Preparation
+
+_TERM = ("weight", "warmup", "cycles")
+
+
+def model_of(
+    cfg: Config, facts: Facts, preparation: Preparation, trusted: Sequence[str] | None = None, rehearsed: bool = True
+) -> tuple[Autoencoder, list[str]]:
+    """The model for data of which `facts` are known, checked, and what to warn of. Errors as for `build`.
+
+    rehearsed: try it on two blank samples, which takes memory.
+    """
+    latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
+    composition = _compose(Maker(trusted), cfg, facts)
+    warnings = check(composition, latent_dim, facts)
+    autoencoder = Autoencoder(composition, facts, preparation)
+    if rehearsed:
+        autoencoder.dry_run()
+    return autoencoder, warnings
+
+
+def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
+    given: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens")}
+    model = cfg["model"]
+    loss = make("model.loss", model["loss"], given)
+    corruption = make("model.corruption", model["corruption"], given)
+    bottleneck = make("model.bottleneck", model["bottleneck"], given)
+    told = {"features": bottleneck.features, "sees_mask": corruption.shows_mask, "activate": loss.activate}
+    arch = make("model.arch", model["arch"], {**given, **told})
+    reg = cfg["reg"]
+    if not isinstance(reg, Mapping):
+        raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
+    reject_unknown_keys("reg", reg, ("lambda", "terms"))
+    terms = {name: _term(make, name, node, given) for name, node in (reg.get("terms") or {}).items()}
+    return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]))
+
+
+def _term(make: Maker, name: str, node: Any, given: Config) -> Term:
+    key = f"reg.terms.{name}"
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise AerunError(f"{key} is set, but no such regularizer is chosen: add regularizer={name}.")
+    own = {k: v for k, v in node.items() if k not in _TERM}
+    regularizer = make(key, own, given)
+    warmup = within(f"{key}.warmup", number(f"{key}.warmup", node.get("warmup", 0.0)), 0, 1)
+    cycles = integer(f"{key}.cycles", node.get("cycles", 1), 1)
+    return Term(regularizer, number(f"{key}.weight", node.get("weight", 1.0)), warmup, cycles)

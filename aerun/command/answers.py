@@ -1,0 +1,137 @@
+"""What a verb of a trained model does: read piece by piece, answer, write."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from aerun.core.errors import AerunError
+from aerun.formats.writing import Writer, written
+from aerun.inference.code_files import codes_of
+from aerun.inference.compressed_file import Packer, pieces
+from aerun.inference.loading import load
+from aerun.inference.mask_files import Masks
+from aerun.inference.model import Model
+from aerun.inference.packed_format import Packed
+from aerun.inference.reading import Piece, Reader, join_samples
+from aerun.inference.verb import Verb
+
+
+def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
+    """Answer for every sample of the files, and say how many there were."""
+    model = load(args.run, args.weights, args.trust)
+    about, kind = _about(model), None
+    if verb.answers == "packed":
+        args.packer, kind = Packer.of(model, args.step), Packed
+        about["head"] = args.packer.head()
+    done, reader = 0, _reader(model, args)
+    with written(args.output, about, kind) as writer:
+        for piece in _pieces(verb, args, model, reader):
+            done += _answer(verb, args, model, piece, writer)
+            _show(f"\r{done:,} samples")
+    _show("\r\033[K")
+    if args.output != "-":
+        print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
+    if verb.answers == "packed":
+        print(_size(args, model, done))
+
+
+def _show(words: str) -> None:
+    """How far it is, for whoever watches."""
+    if sys.stderr.isatty():
+        sys.stderr.write(words)
+
+
+def _reader(model: Model, args: argparse.Namespace) -> Reader:
+    settings = model.config.get("dataset")
+    own = settings if isinstance(settings, dict) else {}
+    return Reader(model.form, own, model.rows, getattr(args, "key", None), getattr(args, "resize", False))
+
+
+def _size(args: argparse.Namespace, model: Model, done: int) -> str:
+    """How small the file is, and whether anything was lost."""
+    size = Path(args.output).expanduser().stat().st_size
+    bits = f"{size:,} bytes, {8 * size / done:.4g} bits a sample, {8 * size / done / model.facts.size:.3g} an element"
+    if args.packer.rounding.steps is None:
+        return f"{bits}; codes kept exactly"
+    return f"{bits}; codes rounded to {args.step or 0.1:g} standard deviations of training codes"
+
+
+def _about(model: Model) -> dict[str, Any]:
+    """What pictures and sounds need to know."""
+    facts, settings = model.facts, model.config.get("dataset") or {}
+    low, high = (None if v is None else v * facts.unit for v in (facts.low, facts.high))
+    return {"kind": facts.kind, "low": low, "high": high, "rate": settings.get("rate")}
+
+
+def _pieces(verb: Verb, args: argparse.Namespace, model: Model, reader: Reader) -> Iterator[Piece]:
+    if verb.reads == "nothing":
+        yield Piece(None, "", 1)
+    elif verb.reads == "codes":
+        yield from codes_of(Path(args.files[0]), args.key, model.rows)
+    elif verb.reads == "pairs":
+        yield _pair(args, reader)
+    elif verb.reads == "packed":
+        yield from _unpacked(args.files[0], model)
+    else:
+        if "index" in args:
+            args.search = _search(model, reader, args)
+        yield from reader.pieces(args.files)
+
+
+def _unpacked(name: str, model: Model) -> Iterator[Piece]:
+    path, first = Path(name).expanduser(), 1
+    try:
+        with path.open("rb") as file:
+            for n, x in pieces(model, file, name):
+                yield Piece(x, name, first)
+                first += n
+    except OSError as e:
+        raise AerunError(f"{name}: cannot be read: {e.strerror or e}.") from e
+
+
+def _pair(args: argparse.Namespace, reader: Reader) -> Piece:
+    sides = [join_samples([p.x for p in reader.pieces([name])]) for name in args.files]
+    return Piece(tuple(sides), " and ".join(args.files), 1)
+
+
+def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
+    """Places and distances for queries, the index encoded once."""
+    stored = (model.form.to_stored(piece.x)[0] for piece in reader.pieces(args.index))
+    base = torch.cat([model.codes_of(part) for part in stored])
+    if not 1 <= args.k <= len(base):
+        raise AerunError(f"--k {args.k}: the index holds {len(base)} samples.")
+
+    def search(x: Any) -> tuple[Any, Any]:
+        asked, way = model.form.to_stored(x)
+        return model.nearest(base, model.codes_of(asked), args.k, args.metric, way)
+
+    return search
+
+
+def _answer(verb: Verb, args: argparse.Namespace, model: Model, piece: Piece, writer: Writer) -> int:
+    if "mask" in args:
+        args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
+        args.hidden = args.masks.next(len(piece))
+    try:
+        found = verb.run(model, piece.x, args)
+    except AerunError as e:
+        where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
+        raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
+    arrays = {k: np.asarray(v) for k, v in found.items()}
+    if verb.answers == "packed":
+        writer.add(arrays)
+        return len(piece)
+    count = len(next(iter(arrays.values())))
+    if piece.names:
+        arrays = {**({} if _is_picture(args.output) else {"file": np.asarray(piece.names)}), **arrays}
+    writer.add({k: v for k, v in arrays.items() if k != "file" or not args.output.endswith((".npy", ".txt"))})
+    return count
+
+
+def _is_picture(output: str) -> bool:
+    return output.endswith((".png", ".wav", "/"))

@@ -1,0 +1,57 @@
+"""What `aerun data` reads and says: the data set, its splits and columns, and whether a run would take them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aerun.build import dataset_of
+from aerun.command import data_fits
+from aerun.command.data_columns import columns_of
+from aerun.command.data_page import Page
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.base import validate_data
+from aerun.dataset.splits import Data
+from aerun.dataset.storage.mapped import sample_rows
+from aerun.evaluate import survey as ask
+from aerun.preparation.columns import Feature
+
+
+def look(cfg: Mapping[str, Any], option: str, output: Path, dimension: bool) -> int:
+    """Read, say, draw; return the exit code. option: the data set's name; dimension: estimate it."""
+    dataset = dataset_of(cfg)
+    facts, data = dataset.facts(), dataset.load()
+    broken = _refused(data, facts, option)
+    why, warnings = data_fits.refusal(cfg, facts, dataset.normal_classes)
+    columns = columns_of(dataset.preparation(), facts.stored[0]) if facts.kind == "table" else ()
+    page = Page(option, facts, columns, dataset.class_names)
+    _describe(page, data, facts, columns)
+    found = ask.dimension(data, facts, dataset.preparation()) if dimension and not broken else None
+    page.dimension(found, asked=dimension)
+    page.fitting(data_fits.fitting(cfg, facts))
+    page.verdict([words for words in (broken, why) if words], warnings)
+    page.picture(data.train.x, output / _folder(option, cfg) / "samples.png")
+    return 2 if broken or why else 0
+
+
+def _describe(page: Page, data: Data, facts: Facts, columns: Sequence[Feature]) -> None:
+    page.splits(ask.survey(data, facts))
+    if columns:
+        page.columns(sample_rows(data.train.x))
+    if not facts.tokens:
+        page.constants(ask.constant(data.train, facts))
+
+
+def _folder(option: str, cfg: Mapping[str, Any]) -> str:
+    """The data set's name, and that of the file or folder it is read from."""
+    path = cfg["dataset"].get("path")
+    return option if path is None else f"{option}-{Path(path).name}"
+
+
+def _refused(data: Data, facts: Facts, option: str) -> str:
+    """Why a run refuses the data, or nothing."""
+    try:
+        validate_data(data, facts, option)
+    except AerunError as e:
+        return str(e)
+    return ""

@@ -1,0 +1,91 @@
+"""The format of a file of compressed samples.
+
+8 bytes: "aerun z" and the format's number. 8: how many samples. 4: length of the head, then it: deflated JSON with the model's
+fingerprint, the shape of a code and the steps of its rounding. 4: crc32 of all that. Then blocks of up to 4,096 samples: 4
+bytes length, 4 crc32, and 4 how many samples, 1 + 3 how they were given, lengths of sequences (4 bytes length, deflated),
+and the levels (see `aerun.coding.block`). Nothing follows the last. Numbers are little-endian.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from aerun.core.errors import AerunError
+from aerun.core.version import __version__
+from aerun.formats.writing import Array, Writer
+
+_MAGIC, _FORMAT = b"aerun z", 1
+_START, _SIZE, _BLOCK = struct.Struct("<7sBQI"), struct.Struct("<I"), struct.Struct("<II")
+_MOST_HEAD, _MOST_BLOCK = 1 << 20, 1 << 28
+
+
+class Packed(Writer):
+    """Takes blocks, as bytes, and how many samples they hold, which is filled in at the end. about: `head`."""
+
+    def __init__(self, part: Path, about: Mapping[str, Any]) -> None:
+        super().__init__(part, about)
+        self.count, self.file = 0, part.open("wb")
+        self.file.write(start(about["head"], 0))
+
+    def add(self, arrays: Mapping[str, Array]) -> None:
+        self.file.write(arrays["blocks"].data)
+        self.count += int(arrays["samples"].sum())
+
+    def close(self) -> None:
+        self.file.seek(0)
+        self.file.write(start(self.about["head"], self.count))
+        self.file.close()
+
+    def drop(self) -> None:
+        self.file.close()
+
+
+def start(head: bytes, count: int) -> bytes:
+    """Return what stands before the first block."""
+    found = _START.pack(_MAGIC, _FORMAT, count, len(head)) + head
+    return found + _SIZE.pack(zlib.crc32(found))
+
+
+def block(data: bytes) -> bytes:
+    """Return a block of these bytes: their length and checksum before them."""
+    return _BLOCK.pack(len(data), zlib.crc32(data)) + data
+
+
+def read_start(file: BinaryIO, name: str) -> tuple[int, dict[str, Any]]:
+    """Return how many samples follow, and the head. AerunError for what `start` did not write."""
+    first = file.read(_START.size)
+    if not first or first[: len(_MAGIC)] != _MAGIC[: len(first)]:
+        raise AerunError(f"{name}: {'was not written by aerun compress' if first else 'is empty'}.")
+    if len(first) < _START.size:
+        raise AerunError(f"{name}: cut short.")
+    _, kind, count, size = _START.unpack(first)
+    if kind != _FORMAT:
+        raise AerunError(f"{name}: is of format {kind}; this aerun ({__version__}) reads {_FORMAT}.")
+    head = _read(file, size, name) if size <= _MOST_HEAD else b""
+    (crc,) = _SIZE.unpack(_read(file, _SIZE.size, name))
+    if zlib.crc32(first + head) != crc or not count:
+        raise AerunError(f"{name}: damaged in its head.")
+    try:
+        found = json.loads(zlib.decompressobj().decompress(head, 64 * _MOST_HEAD))
+        return count, {k: found[k] for k in ("model", "code", "steps")}
+    except (ValueError, KeyError, TypeError, zlib.error) as e:
+        raise AerunError(f"{name}: damaged in its head.") from e
+
+
+def read_block(file: BinaryIO, name: str, done: int) -> bytes:
+    """Return the bytes of the next block, which stands behind `done` samples. AerunError for a damaged one."""
+    size, crc = _BLOCK.unpack(_read(file, _BLOCK.size, name))
+    data = _read(file, size, name) if size <= _MOST_BLOCK else b""
+    if zlib.crc32(data) != crc or not data:
+        raise AerunError(f"{name}: damaged behind sample {done:,}.")
+    return data
+
+
+def _read(file: BinaryIO, size: int, name: str) -> bytes:
+    found = file.read(size)
+    if len(found) < size:
+        raise AerunError(f"{name}: cut short.")
+    return found

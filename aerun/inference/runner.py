@@ -1,0 +1,123 @@
+"""A trained model and its samples, batch by batch."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.core.memory import rows_that_fit
+from aerun.inference.samples import SampleConverter
+from aerun.metrics.squared_error import mean
+from aerun.runs import reference
+from aerun.runs.folder import Folder
+
+
+class Runner:
+    """A trained autoencoder in evaluation mode, fed in batches that fit into memory.
+
+    Stored samples (n, *stored) go in, tensors on the CPU come out. facts: of its data. config: as it was trained. folder: its
+    run's. seed: that of the run. form: between samples in own units and stored ones.
+    """
+
+    def __init__(
+        self, autoencoder: Autoencoder, config: Mapping[str, Any], folder: Folder, device: torch.device, seed: int
+    ) -> None:
+        self.autoencoder, self.config, self.folder, self.device, self.seed = autoencoder, config, folder, device, seed
+        settings = config.get("dataset")
+        self.form = SampleConverter(
+            autoencoder.facts, autoencoder.preparation, settings if isinstance(settings, Mapping) else {}
+        )
+
+    # -- what is known -----------------------------------------------------------------------------------------------
+
+    @property
+    def facts(self) -> Facts:
+        """Shape, kind and range of its data."""
+        return self.autoencoder.facts
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Of one code, (d, *grid)."""
+        return (self.autoencoder.bottleneck.latent_dim, *self.autoencoder.arch.grid)
+
+    @property
+    def rows(self) -> int:
+        """Samples that are worked on together."""
+        return max(1, min(4096, rows_that_fit(max(self.facts.size, self.autoencoder.code_elements))))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights, and of the samples that it reads."""
+        return next(self.autoencoder.arch.parameters()).dtype
+
+    @cached_property
+    def training_codes(self) -> reference.Codes:
+        """What the run wrote down of its training codes, read once. AerunError where it did not."""
+        return reference.codes(self.folder.path, self.autoencoder)
+
+    @cached_property
+    def validation_scores(self) -> NDArray[np.float64]:
+        """1,001 quantiles of the scores of its validation samples, read once. AerunError where they were not written down."""
+        return reference.scores(self.folder.path)[0]
+
+    # -- answers for stored samples ----------------------------------------------------------------------------------
+
+    def codes_of(self, stored: Tensor) -> Tensor:
+        """Return their codes (n, d, *grid)."""
+        return self.over_samples(lambda u, v: self.autoencoder.encode(u, valid=v), stored)
+
+    def numbers_of(self, stored: Tensor) -> Tensor:
+        """Return the numbers (n, u, *grid) that stand for their codes."""
+        model = self.autoencoder
+        return self.over_samples(lambda u, v: model.bottleneck.indices(model.arch.encode(u, None, v)), stored)
+
+    def rebuilt(self, stored: Tensor) -> Tensor:
+        """Return their reconstructions (n, *stored) in own units."""
+        return self.over_samples(lambda u, v: self.form.own(self.autoencoder(u, valid=v), v), stored)
+
+    def scores_of(self, stored: Tensor) -> Tensor:
+        """Return their anomaly scores (n,)."""
+        return self.over_samples(lambda u, v: mean(reference.errors(self.autoencoder, u, v), v), stored)
+
+    def decoded(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the samples (n, *stored) in own units of codes (n, d, *grid); valid (n, T): their real steps."""
+        model = self.autoencoder
+        return self.in_batches(lambda part, v: self.form.own(model.decode(part.to(self.dtype), v), v), z, valid)
+
+    # -- batches -----------------------------------------------------------------------------------------------------
+
+    def units(self, stored: Tensor) -> Tensor:
+        """Return stored samples in the units and the type that the model works in, on its device."""
+        return self.autoencoder.units(stored.to(self.device)).to(self.dtype)
+
+    def over_samples(self, f: Callable[[Tensor, Tensor | None], Tensor], stored: Tensor) -> Tensor:
+        """Return f of samples in the model's units and of their real steps, batch by batch."""
+        return self.in_batches(lambda part, _: f(self.units(part), self.facts.valid(part)), stored, None)
+
+    @torch.inference_mode()
+    def in_batches(self, f: Callable[[Tensor, Any], Tensor], x: Tensor, beside: Tensor | None) -> Tensor:
+        """Return f of batches of x and of what lies beside them."""
+        found = [f(*pair) for pair in self._pairs(x, beside)]
+        return torch.cat([part.cpu() for part in found])
+
+    def _pairs(self, x: Tensor, beside: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+        for first in range(0, len(x), self.rows):
+            part = slice(first, first + self.rows)
+            yield x[part].to(self.device), None if beside is None else beside[part].to(self.device)
+
+    def steps_of(self, n: int, lengths: Sequence[int] | None) -> Tensor | None:
+        """Return which steps of n samples are real, (n, T), or None where all are. AerunError for impossible lengths."""
+        steps = self.facts.stored[0]
+        if lengths is None or not self.facts.ragged:
+            return None
+        found = torch.as_tensor(lengths)
+        if found.shape != (n,) or bool((found < 1).any()) or bool((found > steps).any()):
+            raise AerunError(f"lengths: one for each of the {n} codes, from 1 to {steps}.")
+        return torch.arange(steps) < found[:, None]

@@ -1,0 +1,12 @@
+"""Which verbs a model's parts allow."""
+
+from aerun.autoencoder import Autoencoder
+
+
+def unsupported_reason(verb: str, model: Autoencoder) -> str:
+    """Return why this verb means nothing for the model; empty where it does."""
+    if verb == "denoise" and not model.corruption.alters:
+        return "this run was trained on clean input (model/corruption=none); see reconstruct."
+    if verb == "inpaint" and (not model.corruption.hides or model.facts.tokens):
+        return "this run was not trained to fill holes; that takes model/corruption=block, masking or the like."
+    return ""

@@ -1,0 +1,85 @@
+"""Encoders and decoders."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aerun.parts.base import Part
+
+
+@dataclass(frozen=True)
+class Level:
+    """One layer of the encoder and its mirror image: `down` h_{l-1} -> h_l, `up` back, `after` what follows `up` but last.
+
+    logits: the modules of `after` before a sigmoid; None where h_{l-1} is not the output of one.
+    """
+
+    down: nn.Module
+    up: nn.Module
+    after: nn.Module
+    logits: nn.Module | None = None
+
+
+class Arch(Part):
+    """Encoder and decoder. `encode` subtracts the training mean; the output bias starts at it.
+
+    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. grid: sides of a spatial code.
+    levels: layers from the input inwards, for training one by one; empty where that makes no sense.
+    """
+
+    encoder: nn.Sequential
+    decoder: nn.Sequential
+    mean: Tensor  # a buffer, *S or broadcastable to it
+    sees_mask: bool = False
+    grid: tuple[int, ...] = ()
+    levels: tuple[Level, ...] = ()
+
+    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """x (B, *S), mask (B, *S) of hidden entries, valid (B, T) of real steps -> h (B, F, *grid)."""
+        h: Tensor = self.encoder(self.centred(x, mask))
+        return h
+
+    def centred(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x less the mean and, where the encoder sees it, the mask as further channels."""
+        x = x - self.mean
+        if not self.sees_mask:
+            return x
+        hidden = torch.zeros_like(x, dtype=torch.bool) if mask is None else mask
+        return torch.cat([x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=-1 if x.ndim == 3 else 1)
+
+    def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
+        """z (B, d, *grid) -> raw (B, *S), from the code alone; `valid` (B, T) says how long each output is to be."""
+        raw: Tensor = self.decoder(z)
+        return raw
+
+    def decode_taught(self, z: Tensor, x: Tensor, valid: Tensor | None, progress: float) -> Tensor:
+        """The decoder in training, where it may be helped by the truth; without that, `decode`."""
+        return self.decode(z, valid)
+
+    @abstractmethod
+    def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
+        """Centre the input on `mean` (*S) and start the output at `raw_mean` (*S), its image before the activation."""
+
+    def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:
+        """Told the training samples, in batches (B, *S) as often as asked, after `start_from` and before the first step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encoder features, so that tools that call a module see the encoder."""
+        return self.encode(x)
+
+    def encoder_weights(self) -> list[Tensor]:
+        """Weights of the affine maps from x to h, in order."""
+        return weights(self.encoder.children())
+
+    def decoder_weights(self) -> list[Tensor]:
+        """Weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
+        return weights(self.decoder.children())
+
+
+def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """Matrices and kernels of the affine maps among `modules`, in order; norms and biases have none."""
+    found = (getattr(m, "weight", None) for m in modules)
+    return [w for w in found if isinstance(w, Tensor) and w.ndim >= 2]

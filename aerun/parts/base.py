@@ -1,0 +1,35 @@
+"""What all parts share: names that they need, names that they give."""
+
+from abc import ABC
+from typing import Any
+
+from torch import Tensor, nn
+
+from aerun.vocabulary import parameters_of
+
+
+class Part(nn.Module, ABC):
+    """Anything that can be chosen on the command line and sits in the model."""
+
+    offers: frozenset[str] = frozenset()
+    watches: tuple[str, ...] = ()  # figures that `watch` returns, logged in validation as val/OPTION/FIGURE
+    follows_batches: bool = False  # do its buffers follow the batches of training?
+
+    def watch(self, *_: Any, **names: Any) -> dict[str, Tensor]:
+        """Figures of a validation batch beside the objective; its parameters are names of the vocabulary."""
+        return {}
+
+    @classmethod
+    def needs(cls) -> frozenset[str]:
+        """Names that `forward` cannot do without."""
+        return frozenset(k for k, p in parameters_of(cls.forward).items() if p.default is p.empty)
+
+    @classmethod
+    def takes(cls) -> frozenset[str]:
+        """Names that `forward` uses, the optional ones included."""
+        return frozenset(parameters_of(cls.forward))
+
+
+def option(part: object) -> str:
+    """Return the name of the option that a part or a data set is: its module's."""
+    return type(part).__module__.rpartition(".")[2]

@@ -1,0 +1,66 @@
+"""What else is asked of a code, or of the weights, and how strongly."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from aerun.parts.base import Part
+
+
+class Regularizer(Part):
+    """What else is asked of the code or of the weights.
+
+    `forward` returns one value per sample (B,), averaged over the batch by the caller, or a scalar for a batch
+    statistic or a penalty on weights. `batch_statistic` marks the former: it needs full batches.
+    `shrinks_code` marks penalties that can be fooled by a small code and a large decoder. `differentiates_input`: wants
+    the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the share of samples that each
+    unit is asked to be on for, where one is asked.
+    """
+
+    batch_statistic: bool = False
+    shrinks_code: bool = False
+    differentiates_input: bool = False
+    asked_rate: float | None = None
+
+    def setup(self, samples: int) -> None:
+        """Told the number of training samples before the first step."""
+
+
+class Opposed(Regularizer):
+    """A regularizer that trains an opponent of its own, by turns with the model: `forward` asks it, `oppose` teaches it.
+
+    apart: the term is not part of the descended objective but a phase of its own that changes the encoder alone.
+    """
+
+    opponent: nn.Module
+    apart: bool = False
+
+    def __init__(self, *, lr: float, betas: tuple[float, float]) -> None:
+        super().__init__()
+        self.lr, self.betas = lr, betas
+
+    @abstractmethod
+    def oppose(self, *_: Any, **names: Any) -> Tensor:
+        """The opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as for `forward`."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One regularizer with its weight.
+
+    Over the first `warmup` share of training the weight rises linearly from 0; with `cycles` above 1 training is cut into so
+    many parts and the weight rises anew in each (Fu et al. 2019, https://arxiv.org/abs/1903.10145).
+    """
+
+    regularizer: Regularizer
+    weight: float
+    warmup: float
+    cycles: int = 1
+
+    def ramp(self, progress: float) -> float:
+        """Factor in [0, 1] at `progress` in [0, 1] of training."""
+        if self.warmup <= 0:
+            return 1.0
+        return 1.0 if progress >= 1 else min(1.0, progress * self.cycles % 1 / self.warmup)

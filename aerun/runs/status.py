@@ -1,0 +1,73 @@
+"""What became of a run, marked in its folder however it ends: for one run and several that are trained as one."""
+
+import errno
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from aerun.core.errors import StoppedError, TrainingError, line_of
+from aerun.runs.folder import Folder
+
+
+class Clock:
+    """Seconds of runs that are trained together: each has its share, and what it had spent before it was interrupted."""
+
+    def __init__(self, folders: Sequence[Folder], resume: bool) -> None:
+        self.began = time.perf_counter()
+        self.before = {f.path: float(f.read().get("seconds") or 0.0) if resume else 0.0 for f in folders}
+
+    def seconds(self, folder: Folder) -> float:
+        """Return what the run in this folder has taken so far."""
+        return self.before[folder.path] + (time.perf_counter() - self.began) / len(self.before)
+
+
+@contextmanager
+def marked(folders: Sequence[Folder], clock: Clock) -> Iterator[None]:
+    """Mark in each folder what ends its run early, and raise it. Of several that fail as one, each goes on by itself."""
+
+    def mark(status: str, **values: str) -> None:
+        for folder in folders:
+            folder.mark(status, **values, seconds=clock.seconds(folder))
+
+    try:
+        yield
+    except StoppedError as e:
+        if len(folders) == 1:
+            e.folder = str(folders[0].path)
+        mark(str(e))
+        raise
+    except SystemExit:  # by a cluster's handler of signals, which starts this job again
+        mark("stopped before its end")
+        raise
+    except Exception as e:
+        if len(folders) > 1:
+            mark("running")
+            raise
+        full = f"the disk is full: training stopped, the last good checkpoint in {folders[0].path} is kept."
+        error: Exception = TrainingError(full) if _disk_full(e) else e
+        mark("failed", error=f"{type(error).__name__}: {error}")
+        raise error from e.__cause__
+
+
+def mark_trained(folder: Folder, clock: Clock, error: Exception | None, attempt: str) -> None:
+    """Mark how the training of one among several ended. A job that is trained stays `running` until it is tested.
+
+    attempt: the command that tried, so that its own job does not try once more where that failed.
+    """
+    folder.mark("running", seconds=clock.seconds(folder))
+    if error is not None:
+        folder.mark("failed", error=str(error), attempt=attempt)
+
+
+def mark_refused(folder: Folder, error: Exception) -> None:
+    """Mark a job of a sweep that failed, also where that was before its folder was opened."""
+    folder.mark("failed", error=str(error) or line_of(error))
+
+
+def _disk_full(e: BaseException | None) -> bool:
+    """Was a full disk (or quota) the cause? torch wraps it in its own errors."""
+    while e is not None:
+        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        e = e.__cause__ or e.__context__
+    return False
