@@ -90,5 +90,14 @@ def _told(action: Callable[[], int]) -> int:
         return code
 
 
+def _leave_working_folder() -> None:
+    """`python -m aerun` looks for modules in the working folder first, which may be a stranger's; the command does not."""
+    here, package = os.getcwd(), os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    asked = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    if not sys.flags.safe_path and sys.path[0] in ("", here) and here not in (package, *asked):
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _leave_working_folder()
     main()

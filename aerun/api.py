@@ -14,6 +14,7 @@ from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir
 from aerun.inference.loading import load
 from aerun.inference.model import Model
+from aerun.runs.folder import Folder
 from aerun.settings.explain import explain
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of, resolved
@@ -74,8 +75,7 @@ def in_memory(x: Any, path: Path) -> list[str]:
     array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
-    path.mkdir(parents=True, exist_ok=True)
-    np.save(path / _SAMPLES, array)
+    Folder(path).keep(_SAMPLES, array)
     return ["dataset=array", *written({"dataset__path": str(path / _SAMPLES)})]
 
 

@@ -27,7 +27,7 @@ from aerun.dataset.splits import Data
 from aerun.dataset.storage.fingerprint import fingerprint
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
-from aerun.evaluate.suite import ask_all, to_board
+from aerun.evaluate.suite import ask_all
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
@@ -159,7 +159,7 @@ def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float) -> d
     _, found["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path))
     applied = ask_all(plan.evaluate, trained, terminal.application)
     if applied:
-        to_board(folder.path, applied, plan.trainer.max_epochs)
+        album.evaluation(folder.path, applied, plan.trainer.max_epochs)
     return {**found, **examined, **applied}
 
 

@@ -6,11 +6,43 @@ import pytest
 import torch
 from torch import nn
 
+from aerun.build import build
+from aerun.core.errors import AerunError
 from aerun.model.corruption.gaussian import Gaussian
 from aerun.model.corruption.masking import Masking
+from aerun.settings.catalog import catalog
 from tests.conftest import built
+from tests.test_pairs import swapped
 
-MODELS = ["ae", "linear", "deep", "sparse", "sparse_kl", "denoising", "contractive", "conv", "vae", "topk", "vqvae"]
+ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss")
+PARTS = [(room, option) for room in ROOMS for option in catalog()[room]]
+CODES = [(room, option) for room, option in PARTS if room in ROOMS[:2]]
+# Where an option may find what it needs: data, and choices in other rooms.
+PLACES = [
+    ("digits",),
+    ("digits", "model/corruption=masking"),
+    ("sines", "model/arch=recurrent"),
+    ("text", "model/arch=recurrent"),
+]
+
+
+def settings(room, option, **arch):
+    """The first composition that this option fits, `arch` where the arch has such a setting."""
+    for dataset, *others in PLACES:
+        cfg = swapped(dataset, *(o for o in others if not o.startswith(room)), f"{room}={option}")
+        cfg["model"]["arch"].update({k: v for k, v in arch.items() if k in cfg["model"]["arch"]})
+        try:
+            build(cfg)
+        except AerunError:
+            continue
+        return cfg
+    raise AssertionError(f"no place for {room}={option}")
+
+
+def batch(plan, n, dtype=torch.float32):
+    """Samples, and their real steps where these may differ."""
+    x = torch.rand(n, *plan.facts.shape, dtype=dtype, generator=torch.Generator().manual_seed(2))
+    return x, torch.ones(x.shape[:2], dtype=torch.bool) if plan.facts.ragged else None
 
 
 @pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])
@@ -35,36 +67,59 @@ def test_decoder_mirrors_the_encoder(arch):
     assert [tuple(reversed(w.shape)) for w in reversed(model.arch.decoder_weights())] == down
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_codes_do_not_depend_on_batch_mates_and_survive_saving(name):
+@pytest.mark.parametrize(("room", "option"), CODES, ids=str)
+def test_codes_do_not_depend_on_batch_mates_and_survive_saving(room, option):
     """P44, P43: one row alone, the same row among others; a batch of 1 works; save and load change nothing."""
-    plan = built(f"model={name}", *(["model.arch.norm=batch"] if name in ("ae", "conv") else []))
+    cfg = settings(room, option, norm="batch")
+    plan = build(cfg)
     model = plan.autoencoder.double()
-    x = torch.rand(16, *plan.facts.shape, dtype=torch.float64)
+    x, valid = batch(plan, 16, torch.float64)
     model.train()
     for _ in range(3):
-        model.objective(x, 1.0)  # batch norm gathers its statistics
+        model.objective(x, 1.0, valid)  # batch norm gathers its statistics
     model.eval()
-    whole = model.encode(x)
-    torch.testing.assert_close(torch.cat([model.encode(one[None]) for one in x]), whole, rtol=1e-10, atol=1e-12)
+    whole = model.encode(x, valid=valid)
+    alone = [model.encode(x[i : i + 1], valid=None if valid is None else valid[:1]) for i in range(len(x))]
+    torch.testing.assert_close(torch.cat(alone), whole, rtol=1e-10, atol=1e-12)
     buffer = io.BytesIO()
     torch.save(model.state_dict(), buffer)
     buffer.seek(0)
-    other = built(
-        f"model={name}", *(["model.arch.norm=batch"] if name in ("ae", "conv") else []), "seed=1"
-    ).autoencoder.double()
+    other = build({**cfg, "seed": 1}).autoencoder.double()
     other.load_state_dict(torch.load(buffer, weights_only=True))
-    assert torch.equal(other.eval().encode(x), whole)
+    assert torch.equal(other.eval().encode(x, valid=valid), whole)
 
 
-@pytest.mark.parametrize("name", [*MODELS, "overcomplete"])
-def test_the_use_pass_is_deterministic(name):
+@pytest.mark.parametrize(("room", "option"), PARTS, ids=str)
+def test_the_use_pass_is_deterministic(room, option):
     """P38: dropout, noise and sampling are off in encode, decode and forward."""
-    mlp = name in ("ae", "deep", "denoising", "conv", "vae")
-    model = built(f"model={name}", *(["model.arch.dropout=0.5"] if mlp else [])).autoencoder.eval()
-    x = torch.rand(4, 1, 8, 8)
-    assert torch.equal(model(x), model(x))
-    assert torch.equal(model.encode(x), model.encode(x))
+    plan = build(settings(room, option, dropout=0.5))
+    model, (x, valid) = plan.autoencoder.eval(), batch(plan, 4)
+    assert torch.equal(model(x, valid=valid), model(x, valid=valid))
+    assert torch.equal(model.encode(x, valid=valid), model.encode(x, valid=valid))
+
+
+@pytest.mark.parametrize("option", catalog()["model/bottleneck"])
+def test_a_bottleneck_is_found_again_by_its_numbers(option):
+    """What compress, samplers and generate ask of it."""
+    plan = build(settings("model/bottleneck", option))
+    model, (x, _) = plan.autoencoder.eval(), batch(plan, 6)
+    bottleneck, h = model.bottleneck, model.arch.encode(x)
+    z, numbers = bottleneck.code(h), bottleneck.indices(h)
+    assert torch.equal(bottleneck.lookup(numbers), z)
+    assert torch.equal(bottleneck.nearest(z), z)
+    assert torch.equal(bottleneck.nearest(bottleneck.nearest(h[:, : z.shape[1]])), bottleneck.nearest(h[:, : z.shape[1]]))
+    if bottleneck.whole:
+        assert torch.equal(numbers, numbers.round())
+        assert not bottleneck.levels or numbers.shape[1] == len(bottleneck.levels)
+        p = bottleneck.probability(numbers.float())
+        assert bottleneck.levels or ((p > 0) & (p <= 1)).all()
+    if bottleneck.has_prior:
+        drawn = bottleneck.prior_codes(z, 2)
+        assert drawn.shape == (2 * len(z), *z.shape[1:])
+        assert torch.equal(bottleneck.nearest(drawn), drawn)
+    else:
+        with pytest.raises(AerunError, match=f"model/bottleneck={option}: its codes have no prior"):
+            bottleneck.prior_codes(z)
 
 
 def test_dropout_is_on_in_the_objective_while_training_only():

@@ -26,6 +26,7 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # settings that are not the class's own
+_WRITING = {"cache": None, "download": False}  # settings of a data set that write files, as they are where a folder is read
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,17 @@ class RunPlan:
 
 
 def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
-    """Objects of a resolved config. `trusted`: the only modules whose classes may be built (None: any).
+    """Return the objects of a resolved config.
+
+    trusted: None for a config that the user typed, whose targets may be anything that can be imported. Of a run's folder, which
+    may be a stranger's, a tuple: targets are then the options of their groups, and classes of these modules.
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
     reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"))
     reject_unknown_keys("model", cfg["model"], _MODEL)
     make = Maker(trusted)
+    make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))
     seed = integer("seed", cfg["seed"], 0)
     dataset = dataset_of(cfg, trusted)
     facts = dataset.facts()
@@ -79,9 +84,12 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
     """The data set alone, its settings checked."""
-    node = table("dataset", cfg)
-    found: Dataset = Maker(trusted)("dataset", {k: v for k, v in node.items() if k not in _ANY_DATASET}, {})
-    found.set_normal_classes(node.get("normal"), node.get("contamination", 0.0))
+    about = table("dataset", cfg)
+    node = {k: v for k, v in about.items() if k not in _ANY_DATASET}
+    if trusted is not None:
+        node |= {k: v for k, v in _WRITING.items() if k in node}  # a folder does not say where files are written
+    found: Dataset = Maker(trusted)("dataset", node, {})
+    found.set_normal_classes(about.get("normal"), about.get("contamination", 0.0))
     return found
 
 

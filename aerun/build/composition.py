@@ -23,7 +23,9 @@ def model_of(
     rehearsed: try it on two blank samples, which takes memory.
     """
     latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
-    composition = _compose(Maker(trusted), cfg, facts)
+    make = Maker(trusted)
+    make.refuse_foreign(cfg)
+    composition = _compose(make, cfg, facts)
     warnings = check(composition, latent_dim, facts)
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:

@@ -6,10 +6,28 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+import torch
+
 from aerun.core.checks import format_type, matches_type, reject_unknown_keys
 from aerun.core.errors import AerunError
+from aerun.dataset.base import Dataset
+from aerun.parts import Arch, Bottleneck, Corruption, Loss, Regularizer
+from aerun.schedule.base import Schedule
+from aerun.settings.targets import group_of, refuse_foreign
+from aerun.trainer.base import Trainer
 
 Config = Mapping[str, Any]
+_KINDS: dict[str, type[Any]] = {
+    "dataset": Dataset,
+    "model/arch": Arch,
+    "model/bottleneck": Bottleneck,
+    "model/corruption": Corruption,
+    "model/loss": Loss,
+    "regularizer": Regularizer,
+    "trainer": Trainer,
+    "optimizer": torch.optim.Optimizer,
+    "schedule": Schedule,
+}
 
 
 def settings_of(cls: type[Any]) -> dict[str, inspect.Parameter]:
@@ -42,6 +60,17 @@ class Maker:
                 raise
             raise AerunError(f"{key}: its weights do not fit into memory. Lower model.latent_dim or {key}'s sizes.") from e
 
+    def refuse_foreign(self, cfg: Config, rest: Sequence[str] = ()) -> None:
+        """AerunError where a part of a folder's model, or of `rest`, may not be built, before any other part is."""
+        if self.trusted is None:
+            return
+        nodes = {key: cfg[key] for key in rest}
+        nodes |= {f"model.{k}": cfg["model"][k] for k in ("arch", "bottleneck", "corruption", "loss")}
+        nodes |= {f"reg.terms.{k}": node for k, node in (cfg["reg"].get("terms") or {}).items()}
+        for key, node in nodes.items():
+            if isinstance(node, Mapping) and "_target_" in node:  # what is none is told where it is built
+                refuse_foreign(key, str(node["_target_"]), self.trusted)
+
     def checked(self, key: str, node: Config, given: Config) -> type[Any]:
         """The class of a node whose keys and types fit its constructor, else AerunError."""
         cls = self._class(key, node)
@@ -57,23 +86,26 @@ class Maker:
                 raise AerunError(f"{key}.{name}={node[name]}: must be {format_type(hints[name])}.")
         return cls
 
-    def _trusts(self, module: str) -> bool:
-        return self.trusted is None or any(module.startswith(f"{t}.") for t in self.trusted)
-
     def _class(self, key: str, node: Any) -> type[Any]:
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise AerunError(
                 f"{key}={node}: an option of the group {key.replace('.', '/')} is chosen with {key.replace('.', '/')}=NAME."
             )
         target = str(node["_target_"])
-        if not self._trusts(target):
-            root = target.partition(".")[0]
-            raise AerunError(f"{key} asks for {target}, which is not part of aerun. If you trust it: --trust {root}")
+        if self.trusted is not None:
+            refuse_foreign(key, target, self.trusted)
         module, _, name = target.rpartition(".")
         try:
             cls = getattr(import_module(module), name)
         except (ImportError, AttributeError, ValueError) as e:
             raise AerunError(f"{key}._target_={target}: cannot be imported: {e}") from e
-        if not isinstance(cls, type) or not self._trusts(f"{cls.__module__}."):  # not what a trusted module itself imports
+        if not isinstance(cls, type) or not self._own(key, cls):
             raise AerunError(f"{key}._target_={target}: is not a class of that module.")
         return cls
+
+    def _own(self, key: str, cls: type[Any]) -> bool:
+        """Is it a class of its group, and not one that a trusted module itself imports?"""
+        if self.trusted is None:
+            return True
+        roots = ("aerun", "torch.optim", *self.trusted)
+        return issubclass(cls, _KINDS[group_of(key)]) and any(f"{cls.__module__}.".startswith(f"{t}.") for t in roots)

@@ -6,9 +6,12 @@ import io
 import logging
 import signal
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from aerun.core.errors import AerunError, TrainingError
+from aerun.pictures import projector
+from aerun.runs import files
 
 _OPTIONS = {
     # Every epoch, every picture through training. Not 0: that is all to one of TensorBoard's readers and none to the other.
@@ -42,10 +45,24 @@ def runs(folder: Path) -> int:
     """Folders with events below `folder`. AerunError where there are none."""
     if not folder.is_dir():
         raise AerunError(f"{folder}: no such folder. Give the one that holds the runs: aerun board DIR.")
-    count = len({path.parent for path in folder.rglob("events.out.tfevents.*")})
+    below = list(files.folders(folder))
+    for where, names in below:
+        _refuse_foreign(folder, where, names)
+    count = sum(any(name.startswith("events.out.tfevents.") for name in names) for _, names in below)
     if not count:
         raise AerunError(f"{folder}: holds no runs (no TensorBoard events anywhere in it).")
     return count
+
+
+def _refuse_foreign(folder: Path, where: Path, names: Iterable[str]) -> None:
+    """AerunError for what would show files from elsewhere: TensorBoard follows links, and the paths of a projector's config."""
+    for name in names:
+        if (where / name).is_symlink() and not (where / name).resolve().is_relative_to(folder.resolve()):
+            raise AerunError(
+                f"{where / name}: is a link that leads outside of {folder}; TensorBoard would follow it. Remove it."
+            )
+    if projector.CONFIG in names and files.read(where, projector.CONFIG, 1 << 16).decode() not in projector.configs():
+        raise AerunError(f"{where / projector.CONFIG}: is not as aerun writes it: it may show files from elsewhere. Remove it.")
 
 
 def _served(folder: Path, port: int | None) -> str:

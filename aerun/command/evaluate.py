@@ -11,6 +11,7 @@ from aerun.runs.folder import Folder
 
 if TYPE_CHECKING:
     from aerun.trained import Trained
+from aerun.core.paths import say_data
 
 
 def run(argv: list[str]) -> int:
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         help="draw these (default, all, or names with commas between); asks nothing without --ask",
     )
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     parser.add_argument(
         "--list", action="store_true", help="say what each application asks and each picture shows, and why not of a run"
@@ -46,16 +48,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _one(path: Path, args: argparse.Namespace) -> None:
     # deferred: keeps --help without torch
-    from aerun.inference.restore import TRUSTED, load
+    from aerun.inference.loading import trained as load
+    from aerun.runs.checkpoint import run_folder
 
-    trained = load(path, args.weights, (*TRUSTED, *args.trust))
+    path = run_folder(path)
+    say_data(Folder(path).config(), args.data)
+    trained, folder = load(path, args.weights, args.trust, args.data)
     if args.list:
         _list(trained)
         return
     if args.pictures is not None:
         _draw(args.pictures.split(","), trained, path)
     if args.pictures is None or args.ask is not None:
-        _ask((args.ask or "all").split(","), trained, path, args.weights)
+        _ask((args.ask or "all").split(","), trained, folder, args.weights)
 
 
 def _list(trained: "Trained") -> None:
@@ -79,18 +84,18 @@ def _draw(asked: list[str], trained: "Trained", path: Path) -> None:
         print(f"drawn {drawn}")
 
 
-def _ask(asked: list[str], trained: "Trained", path: Path, weights: str) -> None:
+def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> None:
     # deferred: keeps --help without torch
     from aerun.evaluate import applications
-    from aerun.evaluate.suite import ask_all, to_board
+    from aerun.evaluate.suite import ask_all
+    from aerun.pictures.canvas.album import evaluation
 
     names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
     if not names:
-        raise AerunError(f"{path}: no application fits this run; --list says why.")
-    print(f"{path}, {weights} weights")
+        raise AerunError(f"{folder.path}: no application fits this run; --list says why.")
+    print(f"{folder.path}, {weights} weights")
     found = ask_all(names, trained, terminal.application)
-    folder = Folder(path)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
     folder.evaluation({**kept, **found, "weights": weights})
-    to_board(path, found, int(folder.read().get("epochs") or 0))
-    print(f"written to {path / 'evaluation.json'}")
+    evaluation(folder.path, found, int(folder.read().get("epochs") or 0))
+    print(f"written to {folder.path / 'evaluation.json'}")

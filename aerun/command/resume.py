@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
-from aerun.core.logs import log_into, log_to_terminal
+from aerun.core.logs import log_to_terminal
+from aerun.core.paths import say_data, with_data
 from aerun.report import terminal
 from aerun.runs.folder import Folder
+from aerun.runs.log import log_into
 
 
 def run(argv: list[str]) -> int:
@@ -15,14 +17,18 @@ def run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     folder = Folder(args.run.resolve())
     config = folder.config()
+    if not isinstance(config.get("trainer"), dict) or not isinstance(config["trainer"].get("max_epochs"), int):
+        raise AerunError(f"{folder.path / 'config.yaml'}: damaged: it has no number trainer.max_epochs.")
     if args.epochs is None and folder.read().get("status") == "completed":
         print(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
         return 0
     if args.epochs is not None:
         _lengthen(config, args.epochs)
+    _refuse_lost_source(folder, config, args.run)
+    say_data(config, args.data)
     log_to_terminal()
-    with log_into(folder.path / "aerun.log"):
-        _go_on(folder, config, args)
+    with log_into(folder.path):
+        _go_on(folder, with_data(config, args.data), args)
     return 0
 
 
@@ -34,8 +40,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--epochs", type=int, help="train up to this many epochs in all instead of the run's own number")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     return parser
+
+
+def _refuse_lost_source(folder: Folder, config: dict[str, Any], typed: Path) -> None:
+    warm = isinstance(config.get("model"), dict) and config["model"].get("init_from")
+    if warm and not folder.has("checkpoints/last.ckpt"):
+        raise AerunError(
+            f"{typed}: was stopped before its first checkpoint, which would hold the weights that model.init_from names; "
+            f"nothing is lost by starting it again: {folder.read('run.json').get('command', 'aerun ...')}"
+        )
 
 
 def _lengthen(config: dict[str, Any], epochs: int) -> None:
@@ -48,13 +64,14 @@ def _lengthen(config: dict[str, Any], epochs: int) -> None:
 def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> None:
     # deferred: keeps --help without torch
     from aerun.command.train import command, stop_on_signals
-    from aerun.inference.restore import TRUSTED
+    from aerun.inference.loading import refuse_unlike
     from aerun.train import train
 
     stop_on_signals()
     typed = str(folder.read("run.json").get("command") or command())
     try:
-        found = train(config, folder.path, typed, resume=True, trusted=(*TRUSTED, *args.trust))
-    except KeyError as e:
+        refuse_unlike(folder, config, args.trust)
+        found = train(config, folder.path, typed, resume=True, trusted=tuple(args.trust))
+    except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
     terminal.results(found, f"{config['model']['name']} (resumed)", args.run)

@@ -2,24 +2,31 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 @contextmanager
-def replaced(path: Path) -> Iterator[BinaryIO]:
+def replaced(path: Path, at: int | None = None) -> Iterator[BinaryIO]:
     """Open a new file to be written; it takes the place of `path` when the block ends without an error, else it goes.
 
-    Its name is `.NAME.PID` beside `path`, so that two processes never write to the same one.
+    Its name is `.NAME.PID` beside `path`, so that two processes never write to the same one; what a killed process left under
+    that name is removed first, and nothing is written through a link. at: descriptor of the folder that `path` is relative to.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = os.fspath(path.with_name(f".{path.name}.{os.getpid()}"))
+    with suppress(FileNotFoundError):
+        os.unlink(part, dir_fd=at)
+    number = os.open(part, _NEW, 0o666, dir_fd=at)
     try:
-        with part.open("wb") as file:
+        with os.fdopen(number, "wb") as file:
             yield file
-        part.replace(path)
+        os.replace(part, path, src_dir_fd=at, dst_dir_fd=at)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=at)
 
 
 def replace(path: Path, content: str | bytes) -> None:

@@ -5,9 +5,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-from aerun.core.errors import AerunError
 
 _REMARKS = (
     # Lightning 2.6 asks torch in a way that torch 2.15 no longer likes.
@@ -47,25 +44,6 @@ def log_to_terminal() -> None:
     """Show warnings and errors on stderr, as they are and nothing before them."""
     logging.basicConfig(format="%(message)s", force=True)
     logging.getLogger().handlers[0].setLevel(logging.WARNING)
-
-
-@contextmanager
-def log_into(path: Path) -> Iterator[None]:
-    """Write aerun's log to the end of this file too, as a run of the command line does. AerunError where that cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path)
-    except OSError as e:
-        raise AerunError(f"cannot write to {path}: {e.strerror}.") from e
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("aerun")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
 
 
 @contextmanager

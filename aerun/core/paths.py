@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aerun.core.errors import AerunError
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -23,6 +25,46 @@ def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     packed = str(dataset.get("path")).endswith(".npz")
     found = {k: _absolute(v) if _is_file(k, v, packed) else v for k, v in dataset.items()}
     return {**config, "dataset": found}
+
+
+def data_paths(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of a config's data set that name files or folders, with what they name."""
+    dataset = config.get("dataset")
+    if not isinstance(dataset, Mapping):
+        return {}
+    packed = str(dataset.get("path")).endswith(".npz")
+    return {f"dataset.{k}": str(v) for k, v in dataset.items() if k != "cache" and _is_file(k, v, packed)}
+
+
+def with_data(config: Mapping[str, Any], data: str | Path | None) -> dict[str, Any]:
+    """Return a config whose data have moved to `data`: a file, or a folder that holds them by their names. None: they have not.
+
+    Raises AerunError where the config names no data, and where they are not there.
+    """
+    if data is None:
+        return dict(config)
+    place, paths = Path(data).expanduser().absolute(), data_paths(config)
+    if not paths:
+        raise AerunError(f"--data {data}: this run's data are not read from files. Leave it out.")
+    if not place.exists():
+        raise AerunError(f"--data {data}: there is no such file or folder.")
+    moved = {key.partition(".")[2]: str(_moved(key, Path(old), place, len(paths) == 1)) for key, old in paths.items()}
+    return {**config, "dataset": {**config["dataset"], **moved}}
+
+
+def say_data(config: Mapping[str, Any], data: str | Path | None) -> None:
+    """Print where a run's data are about to be read, before they are. Errors as for `with_data`."""
+    for key, path in data_paths(with_data(config, data)).items():
+        print(f"reads {key}={path}", flush=True)
+
+
+def _moved(key: str, old: Path, place: Path, alone: bool) -> Path:
+    if alone and (place.is_file() or not (place / old.name).exists()):
+        return place
+    found = place / old.name
+    if not found.exists():
+        raise AerunError(f"--data {place}: {key} was {old}, and there is no {old.name} in this folder.")
+    return found
 
 
 def _is_file(key: str, value: Any, packed: bool) -> bool:

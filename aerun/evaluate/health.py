@@ -169,8 +169,9 @@ def _memorized(model: Autoencoder, found: Mapping[str, float]) -> str:
 
 def _slowly(model: Autoencoder) -> str:
     """How a term may come in gently."""
-    if "kl" in model.terms:
-        return ", let it rise slowly (reg.terms.kl.warmup=0.5) or leave each unit some nats (reg.terms.kl.free_bits=0.1)"
+    for name, term in model.terms.items():
+        if term.regularizer.gentler:
+            return f", let it rise slowly (reg.terms.{name}.warmup=0.5) or {term.regularizer.gentler}"
     return f" or let it rise slowly (reg.terms.{next(iter(model.terms))}.warmup=0.5)" if model.terms else ""
 
 
@@ -181,7 +182,7 @@ def scale_shift(model: Autoencoder, growth: float) -> list[str]:
         return []
     tied = "tied" in signature(type(model.arch)).parameters
     ways = ["model.arch.tied=true" if tied else f"regularizer=[{','.join(model.terms)},weight_l2]"]
-    ways += ["reg.terms.l1.norm_weighted=true"] if "l1" in fooled else []
+    ways += [way for k in fooled if (way := model.terms[k].regularizer.not_fooled)]
     return [
         f"ScaleShift: under {', '.join(fooled)} the decoder grew {growth:.2f} times against the encoder, so the penalty may "
         f"have shrunk the code instead of shaping it. Use {' or '.join(ways)}."

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 
@@ -38,12 +37,3 @@ def ask_all(
         told(name, outcome)
         found |= {**outcome.flat(name), f"{name}/seconds": seconds}
     return found
-
-
-def to_board(folder: Path, found: dict[str, float], step: int) -> None:
-    """The figures as scalars of the run in TensorBoard."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(folder), filename_suffix=".evaluation") as writer:
-        for key, value in found.items():
-            writer.add_scalar(f"evaluation/{key}", value, step)

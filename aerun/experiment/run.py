@@ -1,19 +1,18 @@
 """One run of an experiment: compose, train or take what is there, measure."""
 
-import json
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aerun.build import Config, build
-from aerun.core.logs import log_into
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
-from aerun.inference.restore import load
+from aerun.inference.loading import trained
+from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.runs.log import log_into
 from aerun.settings.overrides import config_of, resolved
 from aerun.train import train
 
@@ -35,9 +34,9 @@ def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tu
     folder = Folder(where)
     reused = not fresh and folder.read().get("status") == "completed" and folder.holds(cfg)
     if not reused:
-        if (where / "config.yaml").exists():
-            shutil.rmtree(where)
-        with log_into(where / "aerun.log"):
+        if folder.has("config.yaml"):
+            files.clear(where)
+        with log_into(where):
             train(cfg, where, command)
     results = folder.read()  # what is not finite stands there as null
     numbers = {k: math.nan if v is None else float(v) for k, v in results.items() if v is None or isinstance(v, int | float)}
@@ -49,10 +48,10 @@ def _measured(run: Run, cfg: Config, folder: Folder) -> dict[str, float]:
     kept: dict[str, float] = folder.read(_FIGURES)
     wanted = [name for name in run.measures if not any(k.startswith(f"{name}/") for k in kept)]
     if wanted:
-        trained = load(folder.path, run.weights)
+        model, _ = trained(folder.path, run.weights)
         for name in wanted:
             began = time.perf_counter()
-            kept = {**kept, **{f"{name}/{k}": v for k, v in measure(name, trained).items()}}
+            kept = {**kept, **{f"{name}/{k}": v for k, v in measure(name, model).items()}}
             kept[f"{name}/seconds"] = time.perf_counter() - began
-        (folder.path / _FIGURES).write_text(json.dumps(kept, indent=1) + "\n")
+        folder.write(_FIGURES, kept)
     return kept

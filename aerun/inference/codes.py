@@ -1,6 +1,7 @@
 """Codes: given by hand, drawn, and between others."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from aerun.build import dataset_of
 from aerun.core.errors import AerunError
+from aerun.core.paths import data_paths, with_data
 from aerun.evaluate.samplers import samplers
-from aerun.inference.restore import TRUSTED
 from aerun.inference.runner import Runner
 from aerun.pictures.interpolations import circle, straight
 from aerun.trained import Trained
@@ -28,15 +29,15 @@ def to_code_tensor(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).reshape(-1, *shape), isinstance(z, Tensor)
 
 
-def draw(runner: Runner, n: int, seed: int, sampler: str) -> Tensor:
-    """n codes (n, d, *grid), of this seed always the same."""
+def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None) -> Tensor:
+    """n codes (n, d, *grid), of this seed always the same. data: where the training data are, which a mixture reads."""
     if sampler == "auto":
         sampler = "prior" if runner.autoencoder.follows_prior else "gaussian"
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         if sampler == "prior":
             return _prior(runner, n)
-        return _gaussian(runner, n) if sampler == "gaussian" else _mixture(runner, n)
+        return _gaussian(runner, n) if sampler == "gaussian" else _mixture(runner, n, data)
 
 
 def _prior(runner: Runner, n: int) -> Tensor:
@@ -60,8 +61,14 @@ def _gaussian(runner: Runner, n: int) -> Tensor:
     return runner.autoencoder.bottleneck.nearest(z.to(runner.device)).cpu()
 
 
-def _mixture(runner: Runner, n: int) -> Tensor:
+def _mixture(runner: Runner, n: int, data: str | Path | None) -> Tensor:
+    paths = data_paths(runner.config)
+    if paths and data is None:
+        raise AerunError(
+            "sampler=mixture reads the training data, and a run's folder alone does not say where files are read: use "
+            f"--data PATH (data=PATH in Python). They were {', '.join(paths.values())}."
+        )
     with torch.inference_mode(False):
-        dataset = dataset_of(runner.config, TRUSTED)
+        dataset = dataset_of(with_data(runner.config, data), ())
         trained = Trained(runner.autoencoder, dataset, runner.device, runner.seed)
         return samplers(trained)["mixture"](n).cpu().float()

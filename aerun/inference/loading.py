@@ -9,56 +9,94 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.build import model_of
+from aerun.build import dataset_of, model_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts, facts_from
+from aerun.core.paths import with_data
+from aerun.dataset.base import Dataset
 from aerun.inference.model import Model
 from aerun.preparation.base import Preparation
 from aerun.preparation.stored import restored
-from aerun.runs.checkpoint import inside, line_of, run_folder, weights_of
+from aerun.runs.checkpoint import LAST, run_folder, weights_of, weights_size
 from aerun.runs.folder import Folder
+from aerun.runs.plain import line_of
+from aerun.trained import Trained
 
-ROOMS = ("aerun.model", "aerun.regularizer")  # whose classes a stranger's folder may name
 _ELEMENTS = 1 << 26  # numbers in one sample, at most
-_SLACK = 1 << 16  # bytes
+_SLACK = 1 << 20  # bytes
 
 
 def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> Model:
-    """The model that a run left in its folder, or of a sweep's folder its best run; no data are read.
+    """Return the model that a run left in its folder, or of a sweep's folder its best run; no data are read.
 
     weights: `best` or `last`. trust: further modules whose classes may be built, of parts that are not aerun's own.
-    AerunError where the folder is not a run's, is damaged, or asks for what is not trusted.
+    Raises AerunError where the folder is not a run's, is damaged, or asks for what is not trusted.
     """
-    path = run_folder(Path(run).expanduser())
-    inside(path, path / "config.yaml")
-    folder, cfg = Folder(path), Folder(path).config()
-    checkpoint, state = path / "checkpoints" / f"{weights}.ckpt", weights_of(path, weights)
-    trusted = (*ROOMS, *trust)
+    folder = Folder(run_folder(Path(run).expanduser()))
+    return _model(folder, folder.config(), weights, tuple(trust), None)
+
+
+def trained(
+    run: str | Path, weights: str = "best", trust: Sequence[str] = (), data: str | Path | None = None
+) -> tuple[Trained, Folder]:
+    """Return the same model together with its data set, to be evaluated, and the run's folder.
+
+    The data are read where config.yaml says, or where `data` says they are now, when they are first asked for.
+    """
+    folder = Folder(run_folder(Path(run).expanduser()))
+    cfg = with_data(folder.config(), data)
     try:
-        facts, preparation = _known(folder)
-        _refuse_foreign(cfg, trusted)
-        _refuse_sizes(cfg, facts, preparation, trusted, checkpoint)
+        dataset = dataset_of(cfg, tuple(trust))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
+        raise _damaged(folder, e) from e
+    model = _model(folder, cfg, weights, tuple(trust), dataset)
+    return Trained(model.autoencoder.requires_grad_(True), dataset, model.device, model.seed), folder
+
+
+def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[str], dataset: Dataset | None) -> Model:
+    """dataset: asked for its facts where the folder does not hold them."""
+    try:
+        facts, preparation = _known(folder, dataset)
+        size = refuse_sizes(folder, cfg, facts, preparation, trusted, weights)
+        state = weights_of(folder.path, weights, 2 * size + _SLACK)
         with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
             autoencoder, _ = model_of(cfg, facts, preparation, trusted)
         seed = int(cfg["seed"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
-        raise AerunError(f"{path}: damaged: {type(e).__name__} {line_of(e)} in its config.yaml or facts.json.") from e
-    _fill(autoencoder, state, checkpoint)
+        raise _damaged(folder, e) from e
+    _fill(autoencoder, state, folder.path / "checkpoints" / f"{weights}.ckpt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Model(autoencoder.to(device).eval().requires_grad_(False), cfg, folder, device, seed)
 
 
-def _known(folder: Folder) -> tuple[Facts, Preparation]:
-    path = inside(folder.path, folder.path / "facts.json")
-    found = folder.read("facts.json")
+def refuse_unlike(folder: Folder, cfg: Mapping[str, Any], trust: Sequence[str] = ()) -> None:
+    """Raise AerunError where the model of a run that is to go on would be larger than its last checkpoint, before it is built.
+
+    Of a run without a checkpoint, or without facts.json, nothing can be said.
+    """
+    if not folder.has(LAST) or not folder.read("facts.json").get("preparation"):
+        return
+    facts, preparation = _known(folder, None)
+    refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last")
+
+
+def _damaged(folder: Folder, e: Exception) -> AerunError:
+    return AerunError(f"{folder.path}: damaged: {type(e).__name__} {line_of(e)} in its config.yaml or facts.json.")
+
+
+def _known(folder: Folder, dataset: Dataset | None) -> tuple[Facts, Preparation]:
+    path, found = folder.path / "facts.json", folder.read("facts.json")
+    if found.get("preparation"):
+        facts = facts_from(found["facts"])
+        _refuse_facts(facts)
+        return facts, restored(found["preparation"])
+    if dataset is not None and (found or not folder.has("facts.json")):
+        return dataset.facts(), dataset.preparation()
     if not found:
-        why = "damaged: it is no JSON" if path.exists() else "missing: an older aerun left this run. Train it again to use it"
+        there = folder.has("facts.json")
+        why = "damaged: it is no JSON" if there else "missing: an older aerun left this run. Train it again to use it"
         raise AerunError(f"{path}: {why}.")
-    if not found.get("preparation"):
-        raise AerunError(f"{path}: its data were prepared by a class that is not aerun's own, which is not stored.")
-    facts = facts_from(found["facts"])
-    _refuse_facts(facts)
-    return facts, restored(found["preparation"])
+    raise AerunError(f"{path}: its data were prepared by a class that is not aerun's own, which is not stored.")
 
 
 def _refuse_facts(facts: Facts) -> None:
@@ -82,40 +120,34 @@ def _refuse_facts(facts: Facts) -> None:
         raise ValueError("tokens")
 
 
-def _refuse_foreign(cfg: Mapping[str, Any], trusted: Sequence[str]) -> None:
-    """AerunError for a class that is no part of a model, before anything is imported."""
-    model, terms = cfg["model"], cfg["reg"].get("terms") or {}
-    nodes = {f"model.{k}": model[k] for k in ("arch", "bottleneck", "corruption", "loss")}
-    nodes |= {f"reg.terms.{k}": node for k, node in terms.items()}
-    for key, node in nodes.items():
-        target = str(node["_target_"])
-        if not any(target.startswith(f"{t}.") for t in trusted):
-            root = target.partition(".")[0]
-            hint = "" if root == "aerun" else f" If you trust it: --trust {root}"
-            raise AerunError(f"config.yaml: {key}._target_={target} is not a part of aerun's models; it is not built.{hint}")
+def refuse_sizes(
+    folder: Folder, cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str], weights: str
+) -> int:
+    """Return the bytes of the model that config.yaml asks for, which takes no memory to find out.
 
-
-def _refuse_sizes(
-    cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str], checkpoint: Path
-) -> None:
-    """AerunError where the model would be larger than the file of its weights, before so much memory is asked for."""
-    limit = checkpoint.stat().st_size + _SLACK
+    Raises AerunError where that is more than the file of its weights has.
+    """
+    name, limit = f"checkpoints/{weights}.ckpt", weights_size(folder.path, weights) + _SLACK
     for key, value in [("model.latent_dim", cfg["model"]["latent_dim"]), *_leaves("model.arch", cfg["model"]["arch"])]:
         if isinstance(value, int) and value > limit:
-            raise AerunError(f"config.yaml: {key}={value} cannot be: {checkpoint.name} holds only {limit - _SLACK:,} bytes.")
+            raise AerunError(f"config.yaml: {key}={value} cannot be: {name} holds only {limit - _SLACK:,} bytes.")
+    size = _size(cfg, facts, preparation, trusted)
+    if size > limit:
+        raise AerunError(
+            f"config.yaml asks for a model of {size:,} bytes, and {name} holds only {limit - _SLACK:,}: they do not belong "
+            "together."
+        )
+    return size
+
+
+def _size(cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str]) -> int:
     arch = dict(cfg["model"]["arch"])
     if arch.get("atoms") == "orthogonal":
         arch["atoms"] = "free"  # of the same size; torch cannot build the other one without memory
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         shapes = {**cfg, "model": {**cfg["model"], "arch": arch}}
         skeleton, _ = model_of(shapes, facts, preparation, trusted, rehearsed=False)
-    parts = {id(v): v.numel() * v.element_size() for v in (*skeleton.parameters(), *skeleton.buffers())}
-    if sum(parts.values()) > limit:
-        raise AerunError(
-            f"config.yaml asks for a model of {sum(parts.values()):,} bytes, and {checkpoint.name} holds only "
-            f"{limit - _SLACK:,}: "
-            "they do not belong together."
-        )
+    return sum({id(v): v.numel() * v.element_size() for v in (*skeleton.parameters(), *skeleton.buffers())}.values())
 
 
 def _leaves(key: str, node: Any) -> list[tuple[str, Any]]:

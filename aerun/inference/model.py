@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,12 +107,11 @@ class Model(Runner):
         if why := unsupported_reason(verb, self.autoencoder):
             raise AerunError(f"{verb}: {why}")
 
-    def generate(self, n: int, seed: int = 0, sampler: str = "auto") -> Any:
-        """n new samples, from codes drawn by `sampler`: prior, gaussian (fitted to training codes), mixture (the same,
-        reads the
-        training data) or auto, prior where codes were trained to follow it, else gaussian."""
+    def generate(self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None) -> Any:
+        """n new samples, from codes drawn by `sampler`: prior, gaussian (fitted to training codes), mixture (the same, reads
+        the training data, from `data` where they are files) or auto, prior where codes follow it by training, else gaussian."""
         integer("n", n, 1)
-        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, ("auto", "prior", "gaussian", "mixture")))
+        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, ("auto", "prior", "gaussian", "mixture")), data)
         return self.form.to_caller(self.decoded(drawn), None, self.form.way)
 
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:

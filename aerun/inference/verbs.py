@@ -34,7 +34,7 @@ def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
-    return _samples(model.generate(args.count, args.seed, args.sampler))
+    return _samples(model.generate(args.count, args.seed, args.sampler, args.data))
 
 
 def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
@@ -122,6 +122,7 @@ VERBS: dict[str, Verb] = {
                     "training data); auto: the prior where codes were trained to follow it, else gaussian",
                 },
             ),
+            ("--data", {"metavar": "PATH", "help": "where the training data are, which a mixture reads"}),
         ),
     ),
     "interpolate": Verb(

@@ -16,13 +16,16 @@ class Regularizer(Part):
     statistic or a penalty on weights. `batch_statistic` marks the former: it needs full batches.
     `shrinks_code` marks penalties that can be fooled by a small code and a large decoder. `differentiates_input`: wants
     the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the share of samples that each
-    unit is asked to be on for, where one is asked.
+    unit is asked to be on for, where one is asked. `gentler`, `not_fooled`: settings of its own, in words of advice, by which
+    it leaves units alive, or by which it cannot be fooled.
     """
 
     batch_statistic: bool = False
     shrinks_code: bool = False
     differentiates_input: bool = False
     asked_rate: float | None = None
+    gentler: str = ""
+    not_fooled: str = ""
 
     def setup(self, samples: int) -> None:
         """Told the number of training samples before the first step."""

@@ -1,12 +1,12 @@
 """Training and validation through the epochs: objective, error, weighted terms, learning rate."""
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.pictures.canvas.style import BLUE, COLOURS, GREY, ORANGE, Pixels, chart, log, pixels, whole
+from aerun.runs import plain
 from aerun.trained import Trained
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 def draw(trained: Trained, folder: Path) -> Pixels | None:
     """From metrics.csv; nothing where the run has written none. The dotted line is the epoch whose weights are kept."""
-    rows = read(folder / "metrics.csv")
+    rows = columns(folder)
     if not rows:
         return None
     epochs = [e + 1 for e in rows["epoch"]]
@@ -62,10 +62,7 @@ def _line(ax: "Axes", epochs: list[float], values: list[float], label: str, colo
     ax.plot(epochs, values, color=colour, label=label, marker="o" if len(epochs) < 20 else "", markersize=3)
 
 
-def read(path: Path) -> Rows:
+def columns(folder: Path) -> Rows:
     """Columns of metrics.csv; empty where there is none."""
-    if not path.exists():
-        return {}
-    with path.open(newline="") as f:
-        found = list(csv.DictReader(f))
-    return {k: [float(row[k]) for row in found] for k in (found[0] if found else {})}
+    found = [plain.numbers(folder, row) for row in plain.rows(folder)]
+    return {k: [row[k] for row in found] for k in (found[0] if found else {})}

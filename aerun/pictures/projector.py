@@ -10,9 +10,11 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
 from aerun.pictures.canvas.rows import errors, stride_sample
 from aerun.pictures.canvas.sheet import resized, shown
+from aerun.runs import files
 from aerun.trained import Trained
 
 CHEAP = True
+CONFIG = "projector_config.pbtxt"
 _MOST, _SIDE = 1000, 40
 _CONFIG = """embeddings {{
   tensor_name: "codes"
@@ -38,16 +40,22 @@ def draw(trained: Trained, folder: Path) -> None:
 
     At most 1,000 validation samples, evenly over the split.
     """
-    samples, where = stride_sample(trained.data.val, _MOST), folder / "projector"
-    where.mkdir(exist_ok=True)
+    samples = stride_sample(trained.data.val, _MOST)
     codes = trained.codes(samples).cpu()
-    (where / "codes.tsv").write_text("".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in codes.tolist()))
-    (where / "labels.tsv").write_text(_labels(trained, samples))
+    lines = "".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in codes.tolist())
+    files.replace(folder, "projector/codes.tsv", lines)
+    files.replace(folder, "projector/labels.tsv", _labels(trained, samples))
     sprite = ""
     if trained.autoencoder.facts.kind == "image":
-        _thumbnails(shown(trained.samples(samples), trained.autoencoder.facts)).save(where / "thumbnails.png")
+        with files.replaced(folder, "projector/thumbnails.png") as file:
+            _thumbnails(shown(trained.samples(samples), trained.autoencoder.facts)).save(file, "PNG")
         sprite = _SPRITE.format(side=_SIDE)
-    (folder / "projector_config.pbtxt").write_text(_CONFIG.format(sprite=sprite))
+    files.replace(folder, CONFIG, _CONFIG.format(sprite=sprite))
+
+
+def configs() -> list[str]:
+    """Return every content that a run's projector_config.pbtxt may have."""
+    return [_CONFIG.format(sprite=sprite) for sprite in ("", _SPRITE.format(side=_SIDE))]
 
 
 def _labels(trained: Trained, samples: Split) -> str:

@@ -30,6 +30,7 @@ class Kl(Regularizer):
     """
 
     watches = ("active_units",)
+    gentler = "leave each unit some nats (reg.terms.kl.free_bits=0.1)"
 
     def __init__(self, *, free_bits: float, capacity: float | None) -> None:
         super().__init__()

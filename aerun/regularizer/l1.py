@@ -20,6 +20,7 @@ class L1(Regularizer):
     """
 
     shrinks_code = True
+    not_fooled = "reg.terms.l1.norm_weighted=true"
 
     def __init__(self, *, norm_weighted: bool) -> None:
         super().__init__()

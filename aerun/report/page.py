@@ -12,9 +12,9 @@ from aerun.report.style import CSS, SCRIPT
 from aerun.report.words import answer, question
 from aerun.runs.figures import cell, higher_is_better
 from aerun.runs.groups import Group, Run, label, short
+from aerun.runs.plain import picture
 
 _PICTURES = 6  # settings whose reconstructions are shown
-_LARGEST = 2 << 20  # bytes of one picture
 
 
 def page(
@@ -85,7 +85,7 @@ def _applications(groups: Sequence[Group], keys: Sequence[str]) -> str:
 def _pictures(groups: Sequence[Group], keys: Sequence[str]) -> str:
     shown = []
     for group in groups[:_PICTURES]:
-        source = _embedded(group.runs[0].path / "pictures" / "reconstructions.png")
+        source = _embedded(group.runs[0].path)
         if source:
             words = escape(label(group, keys))
             shown.append(
@@ -96,13 +96,9 @@ def _pictures(groups: Sequence[Group], keys: Sequence[str]) -> str:
     return f'<h2>Reconstructions</h2><p>Best settings first, first seed.</p><div class="pictures">{"".join(shown)}</div>'
 
 
-def _embedded(path: Path) -> str:
-    try:
-        if path.stat().st_size > _LARGEST:
-            return ""
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-    except OSError:
-        return ""
+def _embedded(folder: Path) -> str:
+    content = picture(folder, "pictures/reconstructions.png")
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}" if content else ""
 
 
 def _failures(runs: Sequence[Run]) -> str:

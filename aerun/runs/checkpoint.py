@@ -1,32 +1,91 @@
-"""The one guarded reader of run folders, which may be a stranger's: plain data only, nothing outside of the folder."""
+"""Weights and checkpoints out of a run's folder, which may be a stranger's: the one reader of them for every verb."""
 
 import math
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.runs import files
 from aerun.runs.figures import higher_is_better
 from aerun.runs.folder import Folder
+from aerun.runs.plain import line_of
+from aerun.runs.tree import Archive, Stored
+
+FOLDER = "checkpoints"
+LAST, BEST = f"{FOLDER}/last.ckpt", f"{FOLDER}/best.ckpt"
+_NONE = "there are no such weights: the run was stopped before it wrote any"
+_WHOLE = ("state_dict", "optimizer_states", "callbacks", "loops", "epoch", "steps", "total", "seconds")
 
 
-def weights_of(path: Path, weights: str) -> dict[str, Tensor]:
-    """The `best` or `last` weights in a run's folder, as plain tensors."""
-    checkpoint = inside(path, path / "checkpoints" / f"{weights}.ckpt")
-    if not checkpoint.is_file():
-        raise AerunError(f"{checkpoint}: there are no such weights: the run was stopped before it wrote any.")
-    return _state(checkpoint)
+def weights_of(folder: Path, weights: str, limit: int | None = None) -> dict[str, Tensor]:
+    """Return the `best` or `last` weights in a run's folder by their names in the model.
+
+    Raises AerunError where there are none, where the file is damaged or holds anything but plain data, and where the weights
+    take more than `limit` bytes.
+    """
+    with _archive(folder, f"{FOLDER}/{weights}.ckpt", _NONE) as found:
+        held = _held(found)
+        taken = sum(v.nbytes for v in held.values())
+        if limit is not None and taken > limit:
+            raise ValueError(f"it holds {taken:,} bytes of weights, and the model of config.yaml has at most {limit:,}")
+        return {k.removeprefix("autoencoder."): found.tensors(v) for k, v in held.items()}
+
+
+def weights_size(folder: Path, weights: str) -> int:
+    """Return the bytes of the weights, which are not read. Errors as for `weights_of`."""
+    with _archive(folder, f"{FOLDER}/{weights}.ckpt", _NONE) as found:
+        return sum(v.nbytes for v in _held(found).values())
+
+
+def _held(found: Archive) -> dict[str, Stored]:
+    held = found.tree["state_dict"]
+    if not isinstance(held, dict) or not all(isinstance(v, Stored) for v in held.values()):
+        raise ValueError("its state_dict holds more than tensors")
+    return {str(k): v for k, v in held.items()}
+
+
+def read(folder: Path, name: str = LAST, device: str = "cpu") -> dict[str, Any]:
+    """Return a whole checkpoint, its tensors on `device` (`meta`: not read). Errors as for `weights_of`."""
+    with _archive(folder, name, "there is no such checkpoint") as found:
+        missing = [k for k in _WHOLE if k not in found.tree]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
+        checkpoint: dict[str, Any] = found.tensors(found.tree, device)
+        return checkpoint
+
+
+@contextmanager
+def _archive(folder: Path, name: str, lacks: str) -> Iterator[Archive]:
+    try:
+        file = files.opened(folder, name, None)
+    except FileNotFoundError:
+        raise AerunError(f"{folder / name}: {lacks}.") from None
+    with file:
+        try:
+            found = Archive(file)
+            if not isinstance(found.tree, dict):
+                raise ValueError("it is no table")
+            yield found
+        except AerunError:
+            raise
+        except Exception as e:  # a damaged archive raises errors of many kinds
+            words = "it must be plain weights, without Python objects that could run code"
+            raise AerunError(f"{folder / name}: not read: {words} ({line_of(e)}).") from e
 
 
 def run_folder(path: Path) -> Path:
-    """The run's folder; of a sweep's that of the run with the best objective. AerunError where there is none."""
+    """Return the run's folder; of a sweep's that of the run with the best objective. Raise AerunError where there is none."""
     if not path.is_dir():
         raise AerunError(f"{path}: {'is a file; a run is a folder' if path.exists() else 'there is no such folder'}.")
-    if (path / "config.yaml").is_file():
+    if files.exists(path, "config.yaml"):
+        Folder(path).refuse_newer()
         return path
-    found = [(value, p.parent) for p in sorted(path.glob("*/results.json")) if (value := _objective(p.parent)) is not None]
+    inside = sorted(p for p in path.iterdir() if p.is_dir() and not p.is_symlink())
+    found = [(value, p) for p in inside if (value := _objective(p)) is not None]
     if not found:
         raise AerunError(f"{path}: not a run's folder (no config.yaml in it), nor a sweep's (no completed run in it).")
     return min(found, key=lambda f: f[0])[1]
@@ -41,33 +100,3 @@ def _objective(path: Path) -> float | None:
     asked = Folder(path).config().get("objective")
     name = asked[0] if isinstance(asked, list) and asked else asked
     return -float(value) if higher_is_better(str(name)) else float(value)
-
-
-def inside(folder: Path, path: Path) -> Path:
-    """`path` if it lies in `folder`, links followed, else AerunError."""
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise AerunError(f"{path}: leads outside of the run's folder; nothing is read there.")
-    return path
-
-
-def _state(path: Path) -> dict[str, Tensor]:
-    """The weights as plain tensors. AerunError where the file is damaged, holds anything else, or unpacks to more than
-    it is.
-    """
-    try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(part.file_size for part in packed.infolist()) > path.stat().st_size:
-                raise ValueError("it unpacks to more than its own size")
-        found = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
-        own = {str(k).removeprefix("autoencoder."): v for k, v in found.items()}
-        if not all(isinstance(v, Tensor) for v in own.values()):
-            raise ValueError("its state_dict holds more than tensors")
-    except Exception as e:
-        raise AerunError(
-            f"{path}: not read: it must be plain weights, without Python objects that could run code ({line_of(e)})."
-        ) from e
-    return own
-
-
-def line_of(e: BaseException) -> str:
-    return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.runs.groups import Group
+from aerun.runs.plain import array
 
 _DRAWS, _CHUNK = 2000, 50
 
@@ -42,8 +43,8 @@ def difference(first: Group, second: Group) -> Difference | None:
     if not pairs or any(_data(a.config) != _data(b.config) for a, b in pairs):
         return None
     try:
-        a, b = (np.stack([np.load(p[i].path / "test_errors.npy", allow_pickle=False) for p in pairs]) for i in (0, 1))
-    except (OSError, ValueError):
+        a, b = (np.stack([array(p[i].path, "test_errors.npy") for p in pairs]) for i in (0, 1))
+    except (FileNotFoundError, ValueError):
         return None
     if a.ndim != 2 or a.shape != b.shape or not np.isfinite(a).all() or not np.isfinite(b).all() or b.mean() <= 0:
         return None

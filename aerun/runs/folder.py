@@ -6,7 +6,6 @@ import json
 import math
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,17 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
-from aerun.core.files import replace, replaced
 from aerun.core.paths import with_absolute_paths
 from aerun.core.version import __version__
+from aerun.runs import files, git, plain
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
+
+
+FORMAT = 1  # of a run's folder, in its run.json; folders of before it was counted have none
+
+# Targets of saved configs that have another name today: old -> new.
+RENAMED: dict[str, str] = {}
 
 
 class Folder:
@@ -30,10 +35,9 @@ class Folder:
     def open(self, config: Mapping[str, Any], command: str, data: Mapping[str, Any] | None = None) -> None:
         """Write down what is about to run; data: their fingerprint. AerunError where the folder cannot be written."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            replace(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
-            about = {"command": command, "cwd": os.getcwd(), "data": data or {}, **surroundings()}
-            replace(self.path / "run.json", _json(about))
+            files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
+            about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, **surroundings()}
+            files.replace(self.path, "run.json", _json(about))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
             raise AerunError(
@@ -42,54 +46,68 @@ class Folder:
 
     def describe(self, facts: Mapping[str, Any], preparation: Mapping[str, Any]) -> None:
         """Write down what is known of the data, as plain data, so that the trained model can be built without them."""
-        replace(self.path / "facts.json", _json({"facts": facts, "preparation": preparation}))
+        self.write("facts.json", {"facts": facts, "preparation": preparation})
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration. AerunError where this is no run's folder."""
-        path = self.path / "config.yaml"
+        """Return the resolved configuration, its targets by their names of today.
+
+        Raises AerunError where this is no run's folder, where it is damaged, and where a newer aerun wrote it.
+        """
+        self.refuse_newer()
         try:
-            found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        except FileNotFoundError:
+            found = plain.yaml_table(self.path, "config.yaml")
+        except (FileNotFoundError, NotADirectoryError):
             raise AerunError(f"{self.path}: not a run's folder (no config.yaml in it).") from None
-        except Exception as e:
-            raise AerunError(f"{path}: damaged: {str(e).splitlines()[0]}") from e
-        if not isinstance(found, dict):
-            raise AerunError(f"{path}: damaged: not a table of settings.")
-        return {str(k): v for k, v in found.items()}
+        return {k: _renamed(v) for k, v in found.items()}
+
+    def refuse_newer(self) -> None:
+        """Raise AerunError where a newer aerun wrote this folder."""
+        found = self.read("run.json").get("format", FORMAT)
+        if type(found) is not int or found > FORMAT:
+            raise AerunError(
+                f"{self.path}: its format is {found}, and this aerun {__version__} reads formats up to {FORMAT}: a newer aerun "
+                "wrote it. Update this one: pip install -U aerun."
+            )
 
     def holds(self, config: Mapping[str, Any]) -> bool:
         """Is this the folder of a run with this very config?"""
+        if not self.has("config.yaml"):
+            return False
         try:
             return self.config() == OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
         except AerunError:
             return False
 
+    def has(self, name: str) -> bool:
+        """Is there a file or folder of this name?"""
+        return self.path.is_dir() and files.exists(self.path, name)
+
     def results(self, values: Mapping[str, Any]) -> None:
         """Replace results.json."""
-        replace(self.path / "results.json", _json(values))
+        self.write("results.json", values)
 
     def evaluation(self, values: Mapping[str, Any]) -> None:
         """Replace evaluation.json."""
-        replace(self.path / "evaluation.json", _json(values))
+        self.write("evaluation.json", values)
+
+    def write(self, name: str, values: Mapping[str, Any]) -> None:
+        """Replace a JSON file of this folder, whole or not at all."""
+        files.replace(self.path, name, _json(values))
 
     def keep(self, name: str, array: Any) -> None:
         """Write a numpy array as NAME.npy, whole or not at all."""
         import numpy as np
 
-        with replaced(self.path / name) as file:
+        with files.replaced(self.path, name) as file:
             np.save(file, array, allow_pickle=False)
 
     def read(self, name: str = "results.json") -> dict[str, Any]:
-        """A JSON file of this folder, empty where there is none."""
-        try:
-            found = json.loads((self.path / name).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        """Return the table in a JSON file of this folder, empty where there is none. AerunError beyond its bounds."""
+        return plain.json_table(self.path, name)
 
     def about(self) -> dict[str, Any]:
         """Versions, machine, git state and start, as written when the run began."""
-        return {k: v for k, v in self.read("run.json").items() if k not in ("command", "cwd", "data")}
+        return {k: v for k, v in self.read("run.json").items() if k not in ("format", "command", "cwd", "data")}
 
     def mark(self, status: str, **values: Any) -> None:
         """Change the status in results.json, keeping the rest; a disk that is full must not hide the first error."""
@@ -97,6 +115,14 @@ class Folder:
             self.results({**self.read(), "status": status, **values})
         except OSError as e:
             print(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}", flush=True)
+
+
+def _renamed(node: Any) -> Any:
+    if isinstance(node, dict):
+        found = {k: _renamed(v) for k, v in node.items()}
+        target = found.get("_target_")
+        return {**found, "_target_": RENAMED[target]} if isinstance(target, str) and target in RENAMED else found
+    return [_renamed(v) for v in node] if isinstance(node, list) else node
 
 
 def surroundings() -> dict[str, Any]:
@@ -108,19 +134,8 @@ def surroundings() -> dict[str, Any]:
         **versions,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "git": _git(),
+        "git": git.state(Path.cwd()),
     }
-
-
-def _git() -> str:
-    """Commit of the working directory, `+changes` where the tree differs from it, or `none`."""
-    try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes"], capture_output=True, text=True, timeout=5
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "none"
-    return run.stdout.strip() or "none"
 
 
 def _json(values: Mapping[str, Any]) -> str:

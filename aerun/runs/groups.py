@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.runs import files
 from aerun.runs.folder import Folder
 
 # Not what an experiment is about: where it reads and writes, and what it shows.
@@ -90,8 +91,9 @@ def gather(paths: Iterable[Path]) -> list[Run]:
     for path in paths:
         if not path.is_dir():
             raise AerunError(f"{path}: no such folder.")
-        inside = sorted(p.parent for p in path.rglob("run.json"))
-        failed = sorted(p.parent for p in path.rglob("results.json") if not (p.parent / "run.json").exists())
+        below = list(files.folders(path))
+        inside = sorted(where for where, names in below if "run.json" in names)
+        failed = sorted(where for where, names in below if "results.json" in names and "run.json" not in names)
         if not inside and not failed:
             raise AerunError(f"{path}: holds no runs (no run.json in or below it).")
         found |= {p.resolve(): _read(p) for p in (*inside, *failed)}
@@ -100,10 +102,7 @@ def gather(paths: Iterable[Path]) -> list[Run]:
 
 def _read(path: Path) -> Run:
     folder = Folder(path)
-    try:
-        config = flat(folder.config())
-    except AerunError:
-        config = {}  # refused before it began
+    config = flat(folder.config()) if folder.has("config.yaml") else {}  # refused before it began
     about = folder.read("run.json")
     command = str(about.get("command", "")) or path.name.replace(",", " ")
     data = about.get("data")

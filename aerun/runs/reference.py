@@ -3,7 +3,7 @@ without data.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,16 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
 from aerun.core.facts import valid_weight
-from aerun.core.files import replace, replaced
 from aerun.evaluate.subset import subsample
-from aerun.formats.arrays import names_of, read_array
 from aerun.metrics.moments import moments
 from aerun.metrics.squared_error import mean, of_elements
+from aerun.runs import files, plain
 from aerun.trained import Trained
 
 _QUANTILES = 1001
 _ROWS, _WIDEST = 20_000, 1024  # codes; numbers of a code up to which their covariance is kept
 _SHARES = (0.025, 0.16, 0.33, 0.5, 0.67, 0.84, 0.975)
 SCORES, CODES = "scores.json", "codes.npz"
-_BYTES = 64 << 20  # of either file, at most
 
 
 def errors(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
@@ -55,14 +53,14 @@ def write(trained: Trained, folder: Path) -> None:
     found = torch.cat([mean(errors(model, x, v), v).cpu() for x, v in trained.valid_batches(trained.data.val)])
     quantiles = np.quantile(found.numpy(), np.linspace(0, 1, _QUANTILES))
     about = {"score": "mean squared error over real elements", "samples": len(found), "quantiles": quantiles.tolist()}
-    replace(folder / SCORES, json.dumps(about, indent=1))
+    files.replace(folder, SCORES, json.dumps(about, indent=1))
     codes = _codes(trained)
     flat = codes.flatten(1).double().cpu()
     low, high = flat.aminmax(dim=0)
     arrays = {"mean": flat.mean(0), "low": low, "high": high, "units": _units(codes)}
     if flat.shape[1] <= _WIDEST:
         arrays["covariance"] = moments(lambda: iter([flat])).shrunk()
-    with replaced(folder / CODES) as file:
+    with files.replaced(folder, CODES) as file:
         np.savez(file, **{k: v.cpu().numpy().astype(np.float32) for k, v in arrays.items()})  # type: ignore[arg-type]
 
 
@@ -81,7 +79,7 @@ def _units(codes: Tensor) -> Tensor:
 
 def scores(folder: Path) -> tuple[NDArray[np.float64], int]:
     """Quantiles of the validation scores, from the smallest to the largest, and how many there were."""
-    found = _bounded(folder, SCORES, "No threshold is known", lambda path: json.loads(path.read_text()))
+    found = _there(folder, SCORES, "No threshold is known", plain.json_table)
     try:
         quantiles = np.asarray(found["quantiles"], dtype=np.float64)
         if quantiles.ndim != 1 or len(quantiles) < 2 or not np.isfinite(quantiles).all() or (np.diff(quantiles) < 0).any():
@@ -93,7 +91,7 @@ def scores(folder: Path) -> tuple[NDArray[np.float64], int]:
 
 def codes(folder: Path, model: Autoencoder) -> Codes:
     """What is known of the training codes. AerunError where that is missing, damaged or another model's."""
-    found = _bounded(folder, CODES, "Nothing is known of its codes", _arrays)
+    found = _there(folder, CODES, "Nothing is known of its codes", plain.arrays)
     elements, d = model.code_elements, model.bottleneck.latent_dim
     shapes = {"mean": (elements,), "low": (elements,), "high": (elements,), "units": (len(_SHARES), d)}
     shapes |= {"covariance": (elements, elements)} if "covariance" in found else {}
@@ -103,17 +101,7 @@ def codes(folder: Path, model: Autoencoder) -> Codes:
     return Codes(found["mean"], found.get("covariance"), found["low"], found["high"], found["units"])
 
 
-def _arrays(path: Path) -> Mapping[str, NDArray[np.float32]]:
-    return {name: read_array(CODES, path, name) for name in names_of(path)}
-
-
-def _bounded(folder: Path, name: str, lacks: str, read: Any) -> Any:
-    path = folder / name
-    if not path.is_file():
-        raise AerunError(f"{path}: missing: {lacks}, for an older aerun left this run. Train it again.")
-    if not path.resolve().is_relative_to(folder.resolve()) or path.stat().st_size > _BYTES:
-        raise AerunError(f"{path}: leads outside of the run's folder, or is larger than {_BYTES >> 20} MiB.")
-    try:
-        return read(path)
-    except Exception as e:
-        raise AerunError(f"{path}: damaged: {(str(e) or type(e).__name__).splitlines()[0]}.") from e
+def _there(folder: Path, name: str, lacks: str, read: Callable[[Path, str], Any]) -> Any:
+    if not files.exists(folder, name):
+        raise AerunError(f"{folder / name}: missing: {lacks}, for an older aerun left this run. Train it again.")
+    return read(folder, name)

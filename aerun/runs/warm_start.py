@@ -22,8 +22,9 @@ def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], 
     """See to it that `start_from` ends with the other run's weights, and that what is frozen stays so; what to warn of.
 
     A layer is taken where all of its tensors have the same names and shapes; centres of the input are part of the encoder, and
-    preparations are those of the new data. again: of a run that goes on, which needs its source no more. AerunError where that
-    is no run, where no layer fits, and where an encoder would be frozen that was not taken whole.
+    preparations are those of the new data. again: of a run that goes on, whose own checkpoint holds what was taken: its source
+    is not read. AerunError where that is no run, where no layer fits, and where an encoder would be frozen that was not taken
+    whole.
     """
     source, freeze = settings.get("init_from"), settings.get("freeze")
     part = one_of("model.init_part", settings.get("init_part", "all"), tuple(_PARTS))
@@ -33,9 +34,9 @@ def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], 
         if freeze is not None or part != "all":
             raise AerunError("model.freeze and model.init_part need model.init_from=RUN, whose weights they speak of.")
         return []
-    path = Path(str(source)).expanduser()
     told = []
-    if path.exists() or not again:
+    if not again:
+        path = Path(str(source)).expanduser()
         taken, left = _fitting(autoencoder, weights_of(run_folder(path), "best"), part)
         _refuse(taken, left, part, freeze, source)
         autoencoder.start_from = partial(_start, autoencoder, autoencoder.start_from, taken)  # type: ignore[method-assign]

@@ -53,9 +53,10 @@ class Candidate:
         if left != RESUME:
             return 0 if left == FRESH else None
         # deferred: a sweep of which nothing is left to train needs no Lightning
-        from aerun.trainer.checkpoints import ended, read
+        from aerun.runs.checkpoint import read
+        from aerun.trainer.checkpoints import ended
 
-        found = read(self.path / "checkpoints" / "last.ckpt")
+        found = read(self.path, device="meta")
         return None if ended(found, found["total"]) else int(found["steps"])
 
 

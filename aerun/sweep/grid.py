@@ -1,6 +1,5 @@
 """What a sweep is, in the file sweep.json of its folder: the planned jobs of a grid, or what a search draws from."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
-from aerun.core.files import replace
 from aerun.runs.folder import Folder
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
@@ -38,9 +36,8 @@ class Grid:
     def save(self, folder: Path) -> None:
         """Write it down, whole or not at all. AerunError where the folder cannot be written."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             found = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
-            replace(folder / FILE, json.dumps(found, indent=1) + "\n")
+            Folder(folder).write(FILE, found)
         except OSError as e:
             raise _unwritable(folder, e) from e
 
@@ -73,6 +70,9 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
 
     AerunError where it may not be settled, and where the folder cannot be written.
     """
+    for name in planned.jobs:
+        if (folder / name).is_symlink():
+            raise AerunError(f"{folder / name}: is a link; a job is not done where it leads. Remove it.")
     try:
         with alone(folder / FILE, wait=True):
             grid = settle(folder, planned, extend)
@@ -149,5 +149,6 @@ def _reason(status: str, results: Mapping[str, Any]) -> str:
 
 def found_in(folder: Path) -> dict[str, list[str]]:
     """The jobs that a search has drawn so far: folders of runs, with the overrides that they were started with."""
-    paths = sorted(p.parent for p in folder.glob("*/results.json"))
+    jobs = sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
+    paths = [p for p in jobs if Folder(p).has("results.json")]
     return {p.name: shlex.split(str(Folder(p).read("run.json").get("command", f"aerun {p.name}")))[1:] for p in paths}

@@ -4,14 +4,15 @@ import errno
 import fcntl
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple
 
 from aerun.core.errors import AerunError
+from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.runs.log import LOG
 
 log = logging.getLogger("aerun")
 
@@ -52,7 +53,7 @@ def _left(path: Path, config: Mapping[str, Any]) -> str:
         return FRESH
     if status == "completed":
         return DONE
-    return RESUME if (path / "checkpoints" / "last.ckpt").exists() or (path / "phases").exists() else FRESH
+    return RESUME if folder.has("checkpoints/last.ckpt") or folder.has("phases") else FRESH
 
 
 def refused(path: Path) -> str:
@@ -68,9 +69,7 @@ def attempt() -> str:
 
 def clear(path: Path) -> None:
     """Remove what an earlier attempt left, but for the log, which goes on."""
-    for old in path.iterdir() if path.is_dir() else ():
-        if old.name != "aerun.log":
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    files.clear(path, keep=(LOG,))
 
 
 @contextmanager
@@ -79,21 +78,19 @@ def alone(path: Path, wait: bool = False) -> Iterator[bool]:
 
     The lock is the operating system's: it goes with the process, however that ends. wait: until it is free.
     """
-    locks = path.parent / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / path.name).open("w") as f:
+    with files.lock_file(path.parent, f".locks/{path.name}", make=True) as f:
         yield _locked(f, path, wait)
 
 
 def at_work(path: Path) -> bool:
     """Is a process at work on `path`?"""
-    if not (path.parent / ".locks" / path.name).exists():
+    if not Folder(path.parent).has(f".locks/{path.name}"):
         return False
     with alone(path) as free:
         return not free
 
 
-def _locked(f: TextIO, path: Path, wait: bool) -> bool:
+def _locked(f: BinaryIO, path: Path, wait: bool) -> bool:
     try:
         fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

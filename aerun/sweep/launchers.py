@@ -27,6 +27,7 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
 
     AerunError for a launcher that cannot work here.
     """
+    os.environ["PYTHONSAFEPATH"] = "1"  # Python looks into the working folder else, in every process that a launcher starts
     at_once = _at_once(cfg)
     kind = _kind(cfg)
     if kind == "RayLauncher":

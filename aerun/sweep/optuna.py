@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PLUGIN, VERSION = "hydra-optuna-sweeper", "1.4.0.dev6"  # the last that works with Hydra 1.3; older ones want SQLAlchemy 1.4
 FILE = "study.db"
+DATABASE = (FILE, *(f"{FILE}-{part}" for part in ("journal", "wal", "shm")))
 
 
 def refuse_without_plugin() -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from aerun.core.errors import AerunError
+from aerun.runs import files
 from aerun.runs.figures import higher_is_better
 from aerun.sweep.job import alone
-from aerun.sweep.optuna import FILE, closed, distributions_of, opened, refuse_sampler, url_of
+from aerun.sweep.optuna import DATABASE, FILE, closed, distributions_of, opened, refuse_sampler, url_of
 from aerun.sweep.space import Space, whole
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
     _refuse_typed(hydra)
     distributions, storage = distributions_of(space), cfg.search.storage
     url = url_of(storage, folder)
+    for name in DATABASE if storage is None else ():
+        if files.exists(folder, name):
+            files.size(folder, name)  # which refuses a link
     with alone(folder / FILE) as mine:
         if not mine:
             raise AerunError(f"{folder}: another process is at work on this search; sweep.jobs=N does N jobs at once.")

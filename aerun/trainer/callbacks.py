@@ -1,11 +1,11 @@
 """What Lightning calls as a run goes: what is shown of it, when it ends, and what is kept."""
 
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.dataset.storage.mapped import Mapped
 from aerun.trainer.base import Job, Trainer
-from aerun.trainer.checkpoints import First, best_of
+from aerun.trainer.checkpoints import Best, First, Last
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
@@ -24,5 +24,4 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Cal
     record = Record(job.folder, job.config, job.autoencoder)
     pictures = Pictures(record, job.data.val, settings.max_epochs)
     bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
-    last = ModelCheckpoint(where, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    return [First(where / "last.ckpt"), Recording(record), pictures, *bar, *every, best_of(where, settings.monitor), last]
+    return [First(job.folder), Recording(record), pictures, *bar, *every, Best(where, settings.monitor), Last(where)]

@@ -14,6 +14,8 @@ from aerun.core.logs import quiet_lightning
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Split
 from aerun.dataset.storage.mapped import Mapped
+from aerun.runs import files
+from aerun.runs.checkpoint import BEST, FOLDER, LAST
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batches
 from aerun.trainer.batches import Batches
@@ -45,12 +47,12 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     from aerun.trainer.record import row_of
 
     ready = _ready(job, settings, Ranks(0, settings.devices))
-    last = _last(job)
-    resume = resume and last.exists()
-    if not (resume and ended(read(last), ready.module.total)):
+    files.make_folder(job.folder, FOLDER)
+    resume = resume and files.exists(job.folder, LAST)
+    if not (resume and ended(read(job.folder, LAST, "meta"), ready.module.total)):
         with _others(job, ready, resume):
             _descend(job, settings, ready, resume)
-    end, found = read(last), read(last.with_name("best.ckpt"), "cpu")
+    end, found = read(job.folder, LAST, "meta"), read(job.folder, BEST)
     ready.module.load_state_dict(found["state_dict"])
     job.autoencoder.to(ready.device).eval()
     epoch = int(found["epoch"])
@@ -79,7 +81,8 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
     from aerun.trainer.lightning import Training
 
     device = device_of(settings, ranks.rank)
-    job.autoencoder.to(device).train()
+    # Before a checkpoint is read into it, which would be rounded else.
+    job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
     backend = choose(settings.backend, job.autoencoder, math.ceil(settings.batch_size / ranks.number), device)
     if ranks.number > 1:
         backend += f"; {ranks.number} processes, each with its share of a batch"
@@ -113,11 +116,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     ranks.level(job.autoencoder)
     found = callbacks(job, settings, len(ready.train), ranks)
     trainer = lightning(settings, ready.device, found, Whole(), job.folder)
-    trainer.fit(ready.module, ready.train, ready.val, ckpt_path=_last(job) if resume else None, weights_only=True)
-
-
-def _last(job: Job) -> Path:
-    return job.folder / "checkpoints" / "last.ckpt"
+    trainer.fit(ready.module, ready.train, ready.val, ckpt_path=job.folder / LAST if resume else None, weights_only=True)
 
 
 def lightning(

@@ -1,46 +1,50 @@
 """What a run writes as it goes: metrics.csv and TensorBoard, one row and one point an epoch."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tensorboard.compat.proto.summary_pb2 import Summary
-from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
+from aerun.runs import files, plain
+from aerun.runs.events import Events
+
+METRICS = "metrics.csv"
 
 
 class Record:
     """Appends to the run's own files; on resume, rows and points after the checkpoint are dropped first."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any] | None, autoencoder: Autoencoder) -> None:
-        self.path = folder / "metrics.csv"
         self.folder = folder
         # Without the first summary, which would name one run's columns for all, TensorBoard finds the columns in every run.
         self.summaries = hparams(_columns(config), {})[1:] if config else ()  # session start, session end
         self.layout = _layout(autoencoder)
-        self.writer: SummaryWriter | None = None
+        self.writer: Events | None = None
 
     def open(self, steps: int) -> None:
         """Go on after so many steps."""
-        self.writer = SummaryWriter(str(self.folder), purge_step=steps + 1 if steps else None)
+        self.writer = Events(self.folder, purge_step=steps + 1 if steps else None)
         for summary in self.summaries[:1]:
-            self._file().add_summary(summary)
+            self.writer.add_proto(summary)
         self.writer.add_custom_scalars(self.layout)
-        _keep_rows(self.path, steps)
+        _keep_rows(self.folder, steps)
 
     def add(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Figures of epochs: `epoch`, `step` and others, the same in each."""
         assert self.writer is not None
         for row in rows:
             points = [Summary.Value(tag=k, simple_value=v) for k, v in row.items() if k not in ("epoch", "step")]
-            self._file().add_summary(Summary(value=points), int(row["step"]))
+            self.writer.add_proto(Summary(value=points), int(row["step"]))
         self.writer.flush()
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as f:
+        new = not files.exists(self.folder, METRICS)
+        with files.appended(self.folder, METRICS) as f:
             out = csv.DictWriter(f, list(rows[0]))
             if new:
                 out.writeheader()
@@ -49,17 +53,14 @@ class Record:
     def finish(self) -> None:
         """Say that the run came to its end; the status of one that fails stays unknown."""
         for summary in self.summaries[1:]:
-            self._file().add_summary(summary)
+            assert self.writer is not None
+            self.writer.add_proto(summary)
         self.close()
 
     def close(self) -> None:
         """Flush and close the event file."""
         if self.writer is not None:
             self.writer.close()
-
-    def _file(self) -> Any:
-        assert self.writer is not None
-        return self.writer._get_file_writer()
 
 
 class Recording(Callback):
@@ -82,28 +83,31 @@ class Recording(Callback):
 
 
 def row_of(folder: Path, epoch: int) -> dict[str, float]:
-    """The metrics of one epoch, as they were written."""
-    with (folder / "metrics.csv").open(newline="") as f:
-        for row in csv.DictReader(f):
-            if int(row["epoch"]) == epoch:
-                return {k: float(v) for k, v in row.items()}
-    raise RuntimeError(f"metrics.csv has no row for epoch {epoch}")
+    """Return the metrics of one epoch, as they were written. Raise AerunError where they are not there."""
+    for row in plain.rows(folder, METRICS):
+        if row.get("epoch") == str(epoch):
+            return plain.numbers(folder, row)
+    raise AerunError(f"{folder / METRICS}: damaged: it has no row for epoch {epoch}.")
 
 
-def _keep_rows(path: Path, steps: int) -> None:
+def _keep_rows(folder: Path, steps: int) -> None:
     """Drop the rows after step `steps`: they will be written again."""
-    if not path.exists():
+    if not files.exists(folder, METRICS):
         return
-    with path.open(newline="") as f:
-        reader = csv.DictReader(f)
-        fields, rows = list(reader.fieldnames or []), [r for r in reader if int(r["step"]) <= steps]
-    if not rows:
-        path.unlink()
-        return
-    with path.open("w", newline="") as f:
-        out = csv.DictWriter(f, fields)
-        out.writeheader()
-        out.writerows(rows)
+    kept = 0
+    with io.StringIO(newline="") as text:
+        for row in plain.rows(folder, METRICS):
+            if plain.numbers(folder, row)["step"] > steps:
+                continue
+            out = csv.DictWriter(text, list(row))
+            if not kept:
+                out.writeheader()
+            out.writerow(row)
+            kept += 1
+        if kept:
+            files.replace(folder, METRICS, text.getvalue())
+        else:
+            files.remove(folder, METRICS)
 
 
 def _layout(autoencoder: Autoencoder) -> dict[str, Any]:

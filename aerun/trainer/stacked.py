@@ -15,6 +15,8 @@ from aerun.core.errors import AerunError
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Data, Split
 from aerun.parts import Corruption
+from aerun.runs import files
+from aerun.runs.checkpoint import weights_of
 from aerun.runs.folder import Folder
 from aerun.trainer.base import Fitted, Job, Trainer
 from aerun.trainer.batches import mix
@@ -67,7 +69,7 @@ class Stacked(Trainer):
                 autoencoder=model,
                 data=data,
                 seed=mix(job.seed, number, 3),
-                folder=job.folder / "phases" / f"layer_{number}",
+                folder=files.make_folder(job.folder, f"phases/layer_{number}"),
                 config=None,
                 title=f"layer {number}/{len(job.autoencoder.arch.levels)}  ",
             )
@@ -79,11 +81,8 @@ class Stacked(Trainer):
         """Train one layer, or take it from its folder where that is complete."""
         folder = Folder(job.folder)
         if resume and folder.read().get("status") == "completed":
-            found = torch.load(job.folder / "checkpoints" / "best.ckpt", weights_only=True, map_location="cpu")
-            weights = {k.removeprefix("autoencoder."): v for k, v in found["state_dict"].items()}
-            job.autoencoder.load_state_dict(weights)
+            job.autoencoder.load_state_dict(weights_of(job.folder, "best"))
             return
-        job.folder.mkdir(parents=True, exist_ok=True)
         settings = copy(self)
         settings.max_epochs, settings.monitor = self.layer_epochs, "val/loss"
         fitted = fit(job, settings, resume)

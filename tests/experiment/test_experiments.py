@@ -14,7 +14,7 @@ from aerun.experiment import formula
 from aerun.experiment.catalog import catalog, experiment_files
 from aerun.experiment.measures import measure, names
 from aerun.experiment.plan import read
-from aerun.inference.restore import load
+from aerun.inference.loading import trained as load
 from tests.conftest import built
 from tests.shell import here
 
@@ -306,13 +306,13 @@ def test_weights_are_those_of_the_run(tmp_path):
     assert here(tmp_path, "experiment", path, "--short").code == 0
     where = tmp_path / "outputs" / "experiments" / "TINY" / "ae" / "seed=0"
     results = json.loads((where / "results.json").read_text())
-    best, last = (load(where, weights) for weights in ("best", "last"))
+    best, last = (load(where, weights)[0] for weights in ("best", "last"))
     assert not best.autoencoder.training
     errors = [report(t)["test/se"] for t in (best, last)]
     assert errors[0] == pytest.approx(results["test/se"], rel=1e-6)
     assert (errors[0] == errors[1]) == (results["best_epoch"] == 1)
     (where / "checkpoints" / "best.ckpt").write_bytes(b"")
-    with pytest.raises(AerunError, match=r"best\.ckpt: cannot be read"):
+    with pytest.raises(AerunError, match=r"best\.ckpt: not read"):
         load(where, "best")
 
 
@@ -360,7 +360,7 @@ def test_page_of_experiments_is_of_these_files():
 def test_measures_draw_from_the_runs_seed_and_leave_chance_alone(tmp_path):
     here(tmp_path, "experiment", tiny(tmp_path), "--short")
     where = tmp_path / "outputs" / "experiments" / "TINY" / "ae" / "seed=0"
-    trained = load(where)
+    trained, _ = load(where)
     state = torch.get_rng_state()
     assert measure("noise_to_spread", trained) == measure("noise_to_spread", trained)
     assert torch.equal(torch.get_rng_state(), state)

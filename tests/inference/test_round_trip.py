@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aerun.inference.restore import load
+from aerun.inference.loading import trained as load
 from tests.shell import here
 
 G = np.random.default_rng(0)
@@ -107,7 +107,7 @@ def test_what_is_written_is_trained_on_and_comes_back(tmp_path, name):
     told = here(tmp_path, f"dataset={kind}", f"dataset.path={name}", *settings, "model.latent_dim=2", "trainer=smoke",
                 "hydra.run.dir=run")  # fmt: skip
     assert told.code == 0, told.err
-    trained = load(tmp_path / "run")
+    trained, _ = load(tmp_path / "run")
     data, model, facts = trained.data, trained.autoencoder, trained.autoencoder.facts
     assert [len(part) for part in (data.train, data.val, data.test)] == [28, 6, 6]
     stored = torch.cat([part.x for part in (data.train, data.val, data.test)])

@@ -12,20 +12,12 @@ from scipy.stats import chi2
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
+from aerun.metrics.moments import moments as known_moments
 from aerun.settings.catalog import catalog
 from tests.conftest import built, descend
 
 OPTIONS = list(catalog()["model/corruption"])
 KINDS = {"image": (1, 12, 12), "sequence": (40, 3), "text": (40, 5), "table": (30,)}
-FITS = [
-    (option, kind)
-    for option in OPTIONS
-    for kind in KINDS
-    if not (option == "block" and kind == "table")
-    and not (option == "irregular" and kind != "image")
-    and not (option == "time_dropout" and kind in ("image", "table"))
-]
-HIDING = [(o, k) for o, k in FITS if o in ("masking", "block", "irregular", "time_dropout")]
 LEVEL = 1e-3  # of every chi-squared test
 
 
@@ -36,6 +28,24 @@ def made(option, kind="image", shape=None, low=0.0, high=1.0, ragged=False, **se
     facts = {"kind": kind, "shape": shape or KINDS[kind], "low": low, "high": high, "ragged": ragged}
     wanted = inspect.signature(cls.__init__).parameters
     return cls(**{**node, **settings}, **{k: v for k, v in facts.items() if k in wanted})
+
+
+def fits(option, kind):
+    """Does it take data of this kind? It says so itself."""
+    try:
+        made(option, kind)
+    except AerunError:
+        return False
+    return True
+
+
+FITS = [(option, kind) for option in OPTIONS for kind in KINDS if fits(option, kind)]
+HIDING = [(option, kind) for option, kind in FITS if made(option, kind).hides]
+ELEMENTWISE = [option for option in OPTIONS if made(option, next(k for o, k in FITS if o == option)).elementwise]
+
+
+def test_every_option_takes_some_kind_of_data():
+    assert {option for option, _ in FITS} == set(OPTIONS)
 
 
 def drawn(corruption, x, seed=0):
@@ -71,7 +81,8 @@ def test_drawn_fresh_at_every_call_and_reproducible(option, kind):
     assert first.keys() == again.keys() == {"x_in", *corruption.offers}
     for name in first:
         assert torch.equal(first[name], again[name])
-    if option == "none":
+    assert corruption.alters != torch.equal(first["x_in"], x)
+    if not corruption.alters:
         return
     assert not torch.equal(first["x_in"], other["x_in"])
     assert not torch.equal(first["x_in"], second["x_in"])
@@ -110,7 +121,7 @@ def test_show_mask_hands_the_mask_to_the_encoder(option, kind):
     assert made(option, kind, show_mask=True).shows_mask
 
 
-@pytest.mark.parametrize("option", ["masking", "block", "irregular"])
+@pytest.mark.parametrize("option", [option for option, kind in HIDING if kind == "image"])
 def test_a_shown_mask_changes_the_code_and_the_hidden_value_does_not(option):
     torch.manual_seed(0)
     model = built(f"model/corruption={option}", "model.corruption.show_mask=true").autoencoder.eval()
@@ -243,6 +254,39 @@ def test_gaussian_noise_has_the_asked_variance():
     """P17."""
     noise = drawn(made("gaussian", sigma=0.3), torch.zeros(2000, 1, 12, 12, dtype=torch.float64))["x_in"] / 0.3
     assert not unlikely(noise.flatten(1).square().sum(1), 144.0, 2 * 144.0)
+
+
+@pytest.mark.parametrize(("option", "kind"), FITS)
+def test_what_a_corruption_says_of_itself_is_so(option, kind):
+    """It is described in words; the words that it promises are there; a law of its noise is that of what it draws."""
+    corruption, x = made(option, kind), samples(kind, 4000).double()
+    found = drawn(corruption, x)
+    assert corruption.hides <= ("mask" in corruption.offers)
+    assert corruption.makes_holes <= corruption.hides <= corruption.alters
+    if corruption.hides:
+        assert (found["x_in"][found["mask"]] == corruption.fill).all()
+    if corruption.alters:
+        assert 10 < len(corruption.describe()) < 80
+    if corruption.white_noise is not None:
+        assert (found["x_in"] - x).std().item() == pytest.approx(corruption.white_noise, rel=0.02)
+    known = known_moments(lambda: iter([x]))
+    if law := corruption.noise_model(known):
+        seen = known_moments(lambda: iter([found["x_in"]]))
+        scale = law.covariance.diagonal().mean()
+        assert (seen.mean - law.mean).abs().max() < 0.1 * scale.sqrt()
+        assert (seen.covariance - law.covariance).abs().max() < 0.1 * scale
+
+
+@pytest.mark.parametrize("option", ELEMENTWISE)
+def test_what_works_element_by_element_takes_features_of_any_range_and_shape(option):
+    """As trainer=stacked has it: the same law for every entry, whatever the others are."""
+    kind = next(k for o, k in FITS if o == option)
+    corruption = made(option, kind, low=None, high=None)
+    wide = 100 * torch.randn(64, 7, generator=torch.Generator().manual_seed(3))
+    found = drawn(corruption, wide)["x_in"]
+    other = wide.clone()
+    other[:, 1:] = 0
+    assert torch.equal(drawn(corruption, other)["x_in"][:, 0], found[:, 0])
 
 
 REFUSED = [

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from torch.distributions import Laplace, Normal
 from torch.nn.functional import cross_entropy, one_hot
 
+from aerun.compose import options
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 from aerun.settings.catalog import catalog
@@ -18,9 +19,10 @@ from tests.conftest import built, descend
 pytestmark = pytest.mark.usefixtures("double")
 
 FACTS = {"shape": (4, 3), "kind": "text", "low": 0.0, "high": 1.0, "ragged": True, "tokens": ("a", "b", "c")}
+ACTIVATED = [o for o, cls in options("loss").items() if "activation" in inspect.signature(cls).parameters]
 VARIANTS = [
     *((option, {}) for option in catalog()["model/loss"]),
-    *((option, {"activation": "sigmoid"}) for option in ("mse", "l1", "l2", "huber", "gaussian")),
+    *((option, {"activation": "sigmoid"}) for option in ACTIVATED),
     ("huber", {"delta": 0.1}),
     ("gaussian", {"variance": "fixed"}),
     ("emphasized", {"element": "absolute"}),
@@ -134,7 +136,7 @@ def test_senseless_settings_are_refused(option, settings):
         made(option, reduction="max")
 
 
-@pytest.mark.parametrize("option", ["mse", "l1", "l2", "huber", "gaussian"])
+@pytest.mark.parametrize("option", ACTIVATED)
 def test_a_sigmoid_output_needs_the_unit_interval(option):
     """P07: for every loss of a residual."""
     with pytest.raises(AerunError, match=r"model\.loss\.activation=sigmoid needs data in \[0, 1\]"):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 
+from aerun.compose import options
 from aerun.core.errors import AerunError
 from aerun.regularizer.matrices import select_matrices
 from aerun.regularizer.orthogonal import Orthogonal
@@ -13,7 +14,7 @@ from tests.conftest import built, descend
 
 pytestmark = pytest.mark.usefixtures("double")
 
-CLASSES = {"weight_l1": WeightL1, "weight_l2": WeightL2, "orthogonal": Orthogonal}
+CLASSES = {o: cls for o, cls in options("regularizer").items() if cls.needs() == {"encoder_weights", "decoder_weights"}}
 VALUE = {
     "weight_l1": lambda w: w.abs().sum(),
     "weight_l2": lambda w: w.square().sum(),

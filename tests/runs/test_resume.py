@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import signal
 
@@ -227,8 +228,9 @@ def test_a_stop_while_a_checkpoint_is_written_is_a_stop(tmp_path, monkeypatch):
                 raise StoppedError(130)
             return super().write(part)
 
-    Whole().save_checkpoint({"steps": 1}, tmp_path / "last.ckpt")
-    monkeypatch.setattr(type(tmp_path), "open", lambda *_: Cut())
+    place = tmp_path / "checkpoints" / "last.ckpt"
+    Whole().save_checkpoint({"steps": 1}, place)
+    monkeypatch.setattr(os, "fdopen", lambda *_: Cut())
     with pytest.raises(StoppedError):
-        Whole().save_checkpoint({"weights": torch.zeros(100_000)}, tmp_path / "last.ckpt")
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"steps": 1}
+        Whole().save_checkpoint({"weights": torch.zeros(100_000)}, place)
+    assert torch.load(place, weights_only=True) == {"steps": 1}

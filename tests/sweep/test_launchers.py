@@ -274,3 +274,24 @@ def test_a_killed_run_leaves_readable_events(tmp_path):
     assert len(points) >= len(rows) - 1 > 3  # the last row may be younger than the last flush
     for row in rows[: len(points)]:
         assert points[int(row["step"])] == pytest.approx(row["val/mse"])
+
+
+def planted(folder):
+    """Modules in the working folder that say so if they are imported."""
+    for name in ("joblib", "numpy", "cloudpickle", "torch", "hydra", "yaml", "omegaconf"):
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'imported')!r}, 'a').write(__name__)\n")
+
+
+def test_nothing_is_imported_from_the_working_folder(tmp_path):
+    planted(tmp_path)
+    told = outside(tmp_path, "compare", "--help")
+    assert told.code == 0, told.err
+    assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.slow
+def test_jobs_import_nothing_from_the_working_folder(tmp_path):
+    planted(tmp_path)
+    told = outside(tmp_path, "-m", "sweep=g", "sweep.jobs=2", "model.latent_dim=2,3", "trainer=smoke", "pictures=[]")
+    assert told.code == 0, told.err
+    assert not (tmp_path / "imported").exists()

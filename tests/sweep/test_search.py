@@ -271,7 +271,7 @@ def test_the_readmes_searches_are_legal(tmp_path, monkeypatch):
     ]
     assert len(lines) >= 2
     for line in lines:
-        assert plan_sweep(spelt_out(shlex.split(line)[1:]), line, str).study is not None
+        assert plan_sweep(spelt_out(shlex.split(line)[1:]), line).study is not None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Pictures drawn, and kept in the run: RUN/pictures/NAME.png, and pictures/NAME in TensorBoard."""
 
-import csv
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 from aerun import pictures
 from aerun.core.errors import AerunError
 from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.runs import files, plain
 from aerun.trained import Trained
 
 log = logging.getLogger("aerun")
@@ -23,7 +23,8 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path) -> list[Path]
     """The files written. Chance is drawn from the run's seed and leaves none behind; a picture that these data do not allow
     is told and left out.
     """
-    written, step = [], last_step(folder)
+    drawn: dict[str, Any] = {}
+    step = last_step(folder)
     for name in names:
         try:
             with torch.random.fork_rng():
@@ -34,29 +35,22 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path) -> list[Path]
             continue
         if found is None:
             continue
-        path = folder / "pictures" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(found).save(path)
-        written.append(path)
-    _to_board(folder, written, step)
-    return written
+        with files.replaced(folder, f"pictures/{name}.png") as file:
+            Image.fromarray(found).save(file, "PNG")
+        drawn[name] = found
+    _to_board(folder, drawn, step)
+    return [folder / "pictures" / f"{name}.png" for name in drawn]
 
 
-def _to_board(folder: Path, written: list[Path], step: int) -> None:
-    if not written:
+def _to_board(folder: Path, drawn: Mapping[str, Any], step: int) -> None:
+    if not drawn:
         return
-    from torch.utils.tensorboard import SummaryWriter
+    # deferred: TensorBoard is imported where something is written for it
+    from aerun.runs.events import Events
 
-    with SummaryWriter(str(folder), filename_suffix=".pictures") as writer:
-        for path in written:
-            with Image.open(path) as picture:
-                writer.add_image(f"pictures/{path.stem}", _array(picture), step, dataformats="HWC")
-
-
-def _array(picture: Image.Image) -> Any:
-    import numpy as np
-
-    return np.asarray(picture.convert("RGB"))
+    with Events(folder, ".pictures") as writer:
+        for name, picture in drawn.items():
+            writer.add_image(f"pictures/{name}", picture, step, dataformats="HWC")
 
 
 def results(folder: Path, found: Mapping[str, Any]) -> None:
@@ -64,20 +58,27 @@ def results(folder: Path, found: Mapping[str, Any]) -> None:
 
     pca_ratio: test/se over that of PCA of the same size; left out where PCA is exact.
     """
-    from torch.utils.tensorboard import SummaryWriter
+    # deferred: TensorBoard is imported where something is written for it
+    from aerun.runs.events import Events
 
     figures = {k: found[k] for k in ("objective", *_FIGURES) if k in found}
     if not pca_is_exact(found):
         figures["pca_ratio"] = found["test/se"] / found["pca/se"]
-    with SummaryWriter(str(folder), filename_suffix=".results") as writer:
+    with Events(folder, ".results") as writer:
         for key, value in figures.items():
             writer.add_scalar(f"Results/{key}", value, last_step(folder))
 
 
+def evaluation(folder: Path, found: Mapping[str, float], step: int) -> None:
+    """What applications found, as scalars evaluation/APPLICATION/WHO/METRIC."""
+    # deferred: TensorBoard is imported where something is written for it
+    from aerun.runs.events import Events
+
+    with Events(folder, ".evaluation") as writer:
+        for key, value in found.items():
+            writer.add_scalar(f"evaluation/{key}", value, step)
+
+
 def last_step(folder: Path) -> int:
     """Optimizer steps of the whole run, as metrics.csv counts them; 0 without it."""
-    try:
-        with (folder / "metrics.csv").open(newline="") as f:
-            return max((int(row["step"]) for row in csv.DictReader(f)), default=0)
-    except (OSError, KeyError, ValueError):
-        return 0
+    return max((int(plain.numbers(folder, row).get("step", 0)) for row in plain.rows(folder)), default=0)

@@ -9,10 +9,10 @@ from torch import nn
 from aerun.core.logs import quiet_lightning
 from aerun.dataset.storage.mapped import Mapped
 from aerun.parts import weights
+from aerun.runs.checkpoint import BEST, read
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Job, Trainer, has_batch_norm
 from aerun.trainer.batches import Batches, mix
-from aerun.trainer.checkpoints import read
 from aerun.trainer.fit import batches, device_of, lightning
 from aerun.trainer.fused.agreement import disagreement
 from aerun.trainer.fused.batches import Together
@@ -71,13 +71,13 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
     runs = [Member(jobs[i], settings) for i in found]
     device = device_of(settings)
     _ready(jobs, settings, device)
-    held = [read(run.last_path, "cpu") for run in runs] if resume else []
+    held = [read(run.job.folder) for run in runs] if resume else []
     for run, checkpoint in zip(runs, held, strict=False):
         load(run.job.autoencoder, checkpoint["state_dict"])
         run.restore(checkpoint)
     training, val = _training(runs, settings, device)
     for row, run in enumerate(runs if held else []):
-        best = read(run.best_path, "cpu")
+        best = read(run.job.folder, BEST)
         training.members.remember(row, {k: v.to(device) for k, v in best["state_dict"].items()})
         run.best_epoch = int(best["epoch"])
     if held:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.trainer.base import Job, Trainer
-from aerun.trainer.checkpoints import best_of
+from aerun.trainer.checkpoints import Best
 from aerun.trainer.record import Record
 
 
@@ -21,7 +21,7 @@ class Member:
         self.job, self.monitor = job, settings.monitor
         where = job.folder / "checkpoints"
         self.best_path, self.last_path = where / "best.ckpt", where / "last.ckpt"
-        self.best: ModelCheckpoint = best_of(where, settings.monitor)
+        self.best = Best(where, settings.monitor)
         self.best_epoch = -1
         self.patience = None if settings.patience is None else EarlyStopping(settings.monitor, patience=settings.patience)
         self.record = Record(job.folder, job.config, job.autoencoder)
@@ -54,10 +54,7 @@ class Member:
         self._wait(score, int(row["epoch"]))
         if self.best.best_model_score is not None and not bool(score < self.best.best_model_score):
             return False
-        path = str(self.best_path)
-        self.best.best_model_score = self.best.current_score = self.best.kth_value = score
-        self.best.best_model_path = self.best.kth_best_model_path = path
-        self.best.best_k_models = {path: score}
+        self.best.reach(score)
         self.best_epoch, self.improved = int(row["epoch"]), True
         return True
 

@@ -1,0 +1,73 @@
+"""Events of a run for TensorBoard, in files that `aerun.runs.files` opens."""
+
+import itertools
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import FileWriter
+
+from aerun.runs import files
+
+_numbers = itertools.count()
+
+
+class Events(SummaryWriter):
+    """torch's SummaryWriter into a new event file of a run's folder. purge_step: what is there from this step on is dropped."""
+
+    def __init__(self, folder: Path, suffix: str = "", purge_step: int | None = None) -> None:
+        self.folder = folder
+        super().__init__(str(folder), purge_step=purge_step, filename_suffix=suffix)
+
+    def add_proto(self, summary: Any, step: int | None = None) -> None:
+        """Add a summary that is made already."""
+        self._get_file_writer().add_summary(summary, step)
+
+    def _get_file_writer(self) -> Any:
+        if self.file_writer is not None:
+            return self.file_writer
+        writer = _FileWriter(self.folder, self.filename_suffix)
+        self.file_writer, self.all_writers = writer, {writer.get_logdir(): writer}  # type: ignore[assignment]
+        if self.purge_step is not None:
+            writer.add_event(Event(step=self.purge_step, file_version="brain.Event:2"))
+            writer.add_event(Event(step=self.purge_step, session_log=SessionLog(status=SessionLog.START)))
+            self.purge_step = None
+        return writer
+
+
+class _FileWriter(FileWriter):
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self.event_writer = _EventWriter(folder, suffix)
+
+
+class _EventWriter:
+    """What torch's FileWriter hands its events to."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self.folder = folder
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}{suffix}"
+        self.records = RecordWriter(files.created(folder, name))
+        self.add_event(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self.flush()
+
+    def get_logdir(self) -> str:
+        """Return the folder."""
+        return str(self.folder)
+
+    def add_event(self, event: Event) -> None:
+        """Write an event behind the others."""
+        self.records.write(event.SerializeToString())
+
+    def flush(self) -> None:
+        """Bring what was written to the file."""
+        self.records.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.records.closed:
+            self.records.close()

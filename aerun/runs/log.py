@@ -1,0 +1,47 @@
+"""aerun.log, the log of a run in its folder."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from aerun.core.errors import AerunError
+from aerun.runs import files
+
+LOG = "aerun.log"
+
+
+class LogFile(logging.FileHandler):
+    """Adds to the file FOLDER/NAME, which is opened by `aerun.runs.files`. Hydra makes one for each run; see config.yaml."""
+
+    def __init__(self, filename: str | Path, mode: str = "a", encoding: str | None = None, delay: bool = False) -> None:
+        super().__init__(filename, "a", "utf-8", delay, errors="backslashreplace")
+
+    def _open(self) -> Any:
+        path = Path(self.baseFilename)
+        found = files.appended(path.parent, path.name)
+        assert isinstance(found, TextIOWrapper)
+        return found
+
+
+@contextmanager
+def log_into(folder: Path) -> Iterator[None]:
+    """Write aerun's log to the end of a run's log file too, as a run of the command line does.
+
+    Raises AerunError where that cannot be.
+    """
+    try:
+        handler = LogFile(folder / LOG)
+    except OSError as e:
+        raise AerunError(f"cannot write to {folder / LOG}: {e.strerror}.") from e
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("aerun")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

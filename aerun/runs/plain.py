@@ -1,0 +1,241 @@
+"""Plain data out of a run's files, which may be a stranger's: bounded in size, depth and number before they take memory.
+
+Files are opened by `aerun.runs.files`. What is beyond a bound is refused in words.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn, TypeVar
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from aerun.core.errors import AerunError
+from aerun.runs import files
+
+DEPTH = 40  # of tables in tables
+_ITEMS = 1_000_000  # of a JSON file: about 100 bytes of memory each
+_JSON = 16 * files.MEGABYTE
+_NODES, _YAML = 50_000, files.MEGABYTE  # of a config.yaml, which has some hundreds and some kilobytes
+ARRAYS = 64 * files.MEGABYTE
+_CSV, _LINE = 256 * files.MEGABYTE, files.MEGABYTE
+_PNG, _SIDE = 2 * files.MEGABYTE, 16_384  # of a picture: bytes, and pixels of a side
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+Value = TypeVar("Value")
+
+
+def line_of(e: BaseException) -> str:
+    """Return an error's first line."""
+    return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
+
+
+def _damaged(folder: Path, name: str, why: str) -> NoReturn:
+    raise AerunError(f"{folder / name}: damaged: {why}.")
+
+
+# -- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def json_table(folder: Path, name: str) -> dict[str, Any]:
+    """Return the table that a JSON file holds, {} where the file is not there or is no JSON; AerunError beyond the bounds."""
+    try:
+        content = files.read(folder, name, _JSON)
+        if sum(map(content.count, (b",", b"[", b"{"))) > _ITEMS:
+            raise AerunError(f"{folder / name}: holds more than {_ITEMS:,} values; it is not read.")
+        found = json.loads(content)
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    if _deep(found):
+        raise AerunError(f"{folder / name}: has tables in tables more than {DEPTH} deep; it is not read.")
+    return found
+
+
+def _deep(found: Any) -> bool:
+    level = [found]
+    for _ in range(DEPTH):
+        level = [v for node in level for v in (node.values() if isinstance(node, dict) else node) if isinstance(v, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+# -- YAML ------------------------------------------------------------------------------------------------------------
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):
+    """YAML as OmegaConf reads it: 1e-3 is a number, a date is a word, no key stands twice. Tags make no objects."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            raise yaml.YAMLError(f"{next(k for k in keys if keys.count(k) > 1)} stands twice")
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if not tag.endswith((":timestamp", ":float"))]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*([eE][-+]?\d+)?|\.(inf|Inf|INF))$"
+        r"|\.(nan|NaN|NAN)$"
+    ),
+    list("-+0123456789."),
+)
+
+
+def yaml_table(folder: Path, name: str) -> dict[str, Any]:
+    """Return the settings that a YAML file holds. FileNotFoundError where it is not there, AerunError where it is damaged."""
+    content = files.read(folder, name, _YAML)
+    try:
+        _refuse_yaml(content)
+        found = yaml.load(content, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as e:
+        _damaged(folder, name, line_of(e))
+    if not isinstance(found, dict):
+        _damaged(folder, name, "not a table of settings")
+    return {str(k): v for k, v in found.items()}
+
+
+def _refuse_yaml(content: bytes) -> None:
+    """ValueError beyond the bounds, by looking at the events one by one, which expands nothing."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(content, _Loader)):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"it repeats a part by an alias (*{event.anchor}); aerun writes every setting out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH or number > _NODES:
+            raise ValueError(f"it has more than {_NODES:,} values, or tables in tables more than {DEPTH} deep")
+
+
+# -- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def array(folder: Path, name: str, limit: int = ARRAYS) -> NDArray[Any]:
+    """Return the array of an npy file. FileNotFoundError where it is not there, AerunError where it is damaged."""
+    with files.opened(folder, name, limit) as file:
+        try:
+            return _array(file, os.fstat(file.fileno()).st_size)
+        except (ValueError, OSError, EOFError, MemoryError) as e:
+            _damaged(folder, name, line_of(e))
+
+
+def arrays(folder: Path, name: str, limit: int = ARRAYS) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an npz file by name. FileNotFoundError where it is not there, AerunError where it is damaged."""
+    with files.opened(folder, name, limit) as file:
+        try:
+            refuse_crowded(file)
+            with zipfile.ZipFile(file) as packed:
+                parts = packed.infolist()
+                if sum(part.file_size for part in parts) > limit:
+                    raise ValueError(f"it unpacks to more than {limit:,} bytes")
+                found = {}
+                for part in parts:
+                    with packed.open(part) as member:
+                        content = member.read(part.file_size + 1)
+                    found[part.filename.removesuffix(".npy")] = _array(io.BytesIO(content), len(content))
+                return found
+        except AerunError:
+            raise
+        except Exception as e:  # a damaged archive raises errors of many kinds
+            _damaged(folder, name, line_of(e))
+
+
+def _array(file: BinaryIO, size: int) -> NDArray[Any]:
+    """Of an npy file of so many bytes; its header is believed no more than these allow."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise ValueError("it holds Python objects, which are never loaded" if dtype.hasobject else f"it holds {dtype}")
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"its header promises an array of shape {shape}, more than the file holds")
+    file.seek(0)
+    found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return found
+
+
+# -- archives --------------------------------------------------------------------------------------------------------
+
+_END, _END64, _MEMBERS = b"PK\5\6", b"PK\6\6", 100_000
+
+
+def refuse_crowded(file: BinaryIO) -> None:
+    """ValueError where an archive lists more members than any of aerun's, before the list is read."""
+    end = file.seek(0, 2)
+    file.seek(max(0, end - (1 << 16) - 98))
+    tail = file.read()
+    file.seek(0)
+    at = len(tail) - 22 if tail[-22:].startswith(_END) else tail.rfind(_END)
+    if at < 0:
+        raise ValueError("not an archive, or cut short")
+    count, listed = struct.unpack_from("<HI", tail, at + 10)
+    if (count == 0xFFFF or listed == 0xFFFFFFFF) and tail[max(0, at - 76) :].startswith(_END64):
+        count, listed = struct.unpack_from("<QQ", tail, at - 76 + 32)
+    if count > _MEMBERS or listed > 200 * _MEMBERS:
+        raise ValueError(f"it lists more than {_MEMBERS:,} members")
+
+
+# -- metrics.csv -----------------------------------------------------------------------------------------------------
+
+
+def rows(folder: Path, name: str = "metrics.csv") -> Iterator[dict[str, str]]:
+    """Yield the rows of a csv file one by one, none where it is not there. AerunError where it is damaged."""
+    try:
+        file = files.opened(folder, name, _CSV)
+    except FileNotFoundError:
+        return
+    with file:
+        reader = csv.DictReader(_lines(file, folder / name))
+        try:
+            for row in reader:
+                if None in row or None in row.values():  # a row that is longer, or shorter, than the head
+                    _damaged(folder, name, f"line {reader.line_num} has other columns than its head")
+                yield row
+        except csv.Error as e:
+            _damaged(folder, name, line_of(e))
+
+
+def _lines(file: BinaryIO, where: Path) -> Iterator[str]:
+    while line := file.readline(_LINE):
+        if len(line) == _LINE:
+            raise AerunError(f"{where}: has a line of more than {_LINE:,} bytes; it is not read.")
+        yield line.decode("utf-8", "replace")
+
+
+def numbers(folder: Path, row: Mapping[str, str]) -> dict[str, float]:
+    """Return a row of metrics.csv as numbers. AerunError where one is none."""
+    try:
+        return {k: float(v) for k, v in row.items()}
+    except ValueError as e:
+        _damaged(folder, "metrics.csv", line_of(e))
+
+
+# -- pictures --------------------------------------------------------------------------------------------------------
+
+
+def picture(folder: Path, name: str) -> bytes:
+    """Return the bytes of a PNG file, b"" where there is none, or none that a page would show: another kind, or too large."""
+    try:
+        content = files.read(folder, name, _PNG)
+    except FileNotFoundError:
+        return b""
+    if not content.startswith(_SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 33:
+        return b""
+    return content if max(struct.unpack_from(">II", content, 16)) <= _SIDE else b""

@@ -1,0 +1,109 @@
+"""One module opens the paths of a run.
+
+Recognized in the source: a call of a function or method that opens, makes, moves or removes what a path names. A module may
+hold one only where it is listed here, with what it opens, which is never a run's folder.
+"""
+
+import ast
+
+from tests.test_rooms import trees
+
+FUNCTIONS = {
+    "open",
+    "os.open",
+    "os.unlink",
+    "os.remove",
+    "os.rename",
+    "os.replace",
+    "os.mkdir",
+    "os.makedirs",
+    "os.truncate",
+    "os.link",
+    "os.symlink",
+    "np.load",
+    "np.save",
+    "np.savez",
+    "np.loadtxt",
+    "np.memmap",
+    "torch.load",
+    "torch.save",
+    "Image.open",
+    "OmegaConf.load",
+    "OmegaConf.save",
+    "logging.FileHandler",
+    "FileHandler",
+    "SummaryWriter",
+    "shutil.rmtree",
+    "shutil.move",
+    "shutil.copy",
+    "shutil.copyfile",
+    "shutil.copytree",
+    "zipfile.ZipFile",
+    "tempfile.TemporaryDirectory",
+}
+METHODS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir", "rmdir", "touch", "rename"}
+METHODS |= {"symlink_to", "hardlink_to"}
+
+ALLOWED = {
+    "runs.files": "the one",
+    "core.files": "what its callers name: runs.files, or files that a user asked for",
+    "core.memory": "/proc and /sys",
+    "compose": "the options under configs",
+    "settings.catalog": "the options under configs",
+    "settings.explain": "the options under configs",
+    "settings.targets": "the options under configs",
+    "command.data_fits": "the options under configs",
+    "experiment.plan": "the experiments under configs, or files that a user names",
+    "experiment.table": "the page of --output",
+    "trainer.launcher": "a temporary folder of its own",
+    "command.rank": "the same",
+    "sklearn": "a temporary folder of its own",
+    "command.compare": "the table of --csv",
+    "command.data_page": "pictures that a user asked for",
+    "command.answers": "a file that a user names",
+    "settings.naming": "makes the new, empty folder of a run under its own name",
+    "api": "takes that folder away again where nothing was written",
+    "inference.export": "the file of --output",
+    "inference.packed_format": "the file of --output",
+    "inference.recordings": "recordings that a user names",
+    "evaluate.codecs": "bytes in memory",
+}
+ROOMS = ("formats", "dataset")  # the data themselves
+IN_MEMORY = {  # calls that take a file that is open already
+    ("runs.tree", "zipfile.ZipFile"),
+    ("runs.tree", "open"),
+    ("runs.plain", "zipfile.ZipFile"),
+    ("runs.plain", "open"),
+    ("runs.folder", "np.save"),
+    ("runs.reference", "np.savez"),
+    ("trainer.checkpoints", "torch.save"),
+    ("trainer.fused.training", "open"),  # of a record
+    ("trainer.record", "open"),
+    ("train", "open"),  # of a `Folder`
+    ("sweep.fuse", "open"),
+}
+
+
+def calls(tree):
+    """Names of what opens a path."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in FUNCTIONS:
+                yield name
+            elif isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
+                yield node.func.attr
+
+
+def test_no_other_module_opens_a_path_of_a_run():
+    found = set()
+    for module, tree in trees():
+        name = module.removeprefix("aerun.")
+        if name not in ALLOWED and name.split(".")[0] not in ROOMS:
+            found |= {(name, call) for call in calls(tree)}
+    assert found <= IN_MEMORY
+
+
+def test_what_is_listed_is_there():
+    modules = {module.removeprefix("aerun.") for module, _ in trees()}
+    assert set(ALLOWED) | {m for m, _ in IN_MEMORY} <= modules
