@@ -1,4 +1,7 @@
-"""What all tests share: configs composed as the command line would, and where the real data are."""
+"""What all tests share: configs composed as the command line would, and where the real data are.
+
+torch and Hydra are imported where they are used: the process that hands out tests needs neither, and the others wait for it.
+"""
 
 import os
 from copy import deepcopy
@@ -6,20 +9,18 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
-import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
-import aerun.command.train  # noqa: F401 - registers the resolvers that config.yaml uses
-from aerun.build import build
-from aerun.core.paths import config_dir
-
-torch.set_num_threads(1)  # the tests run in several processes
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # is read as numpy is imported; every core has a process of its own
 
 
 def pytest_collection_modifyitems(items):
-    """Many short tests last: at the end no process waits for another's long one."""
+    """Make each process that runs tests ready, and put the many short tests last: then none waits for another's long one."""
+    import torch
+
+    from tests import quick_hydra
+
+    torch.set_num_threads(1)
+    quick_hydra.remember()
     items.sort(key=lambda item: "test_pairs.py" in item.nodeid)
 
 
@@ -30,6 +31,13 @@ def composed(*overrides):
 
 @cache
 def _composed(*overrides):
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    import aerun.command.train  # noqa: F401 - registers the resolvers that config.yaml uses
+    from aerun.core.paths import config_dir
+
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
@@ -37,6 +45,8 @@ def _composed(*overrides):
 
 def built(*overrides):
     """A plan: everything a run needs, before any data is read."""
+    from aerun.build import build
+
     return build(composed(*overrides))
 
 
@@ -58,6 +68,8 @@ def mnist():
 @pytest.fixture
 def double():
     """Work in float64."""
+    import torch
+
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -65,10 +77,16 @@ def double():
 
 def descend(model, data, optimizer="adam", steps=500, lr=1e-3, batch=128, seed=0):
     """Train without Lightning: a plain loop over the objective."""
+    import torch
+
     model.start_from(data.train.x)
     x = model.units(data.train.x).to(next(model.arch.parameters()).dtype)
     g = torch.Generator().manual_seed(seed)
-    methods = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+    methods = {
+        "adam": partial(torch.optim.Adam, fused=True),
+        "adamw": torch.optim.AdamW,
+        "sgd": partial(torch.optim.SGD, momentum=0.9),
+    }
     descent = methods[optimizer](model.parameters(), lr)
     for step in range(steps):
         for group in descent.param_groups:

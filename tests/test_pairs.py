@@ -5,22 +5,24 @@ from itertools import combinations
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from aerun.build import build
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 from aerun.settings.catalog import catalog
-from tests.conftest import built, composed
+from aerun.settings.overrides import config_of, resolved
+from tests.conftest import built
 
 ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss", "regularizer")
 
 
+OPTIONS = catalog()
+
+
 def pairs(first, second):
     """Every option of one group with every option of the other."""
-    return [(f"{first}={x}", f"{second}={y}") for x in catalog()[first] for y in catalog()[second]]
+    return [(f"{first}={x}", f"{second}={y}") for x in OPTIONS[first] for y in OPTIONS[second]]
 
 
 PARTS = [pair for a, b in combinations(ROOMS, 2) for pair in pairs(a, b)]
@@ -30,9 +32,14 @@ RECIPES = [pair for room in (*ROOMS, "trainer", "optimizer") for pair in pairs("
 @cache
 def base(dataset):
     """The default composition with another data set, not yet resolved."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose("config", [f"dataset={dataset}"])
+    cfg = config_of([f"dataset={dataset}"])
+    return OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "sweep", "search")])
+
+
+@cache
+def option(group, name):
+    """What the file of an option holds."""
+    return OmegaConf.load(config_dir() / group / f"{name}.yaml")
 
 
 def swapped(dataset, *choices):
@@ -40,10 +47,10 @@ def swapped(dataset, *choices):
     cfg = base(dataset).copy()
     OmegaConf.set_struct(cfg, False)
     for choice in choices:
-        group, option = choice.split("=")
-        node = OmegaConf.load(config_dir() / group / f"{option}.yaml")
+        group, name = choice.split("=")
+        node = option(group, name)
         if group == "regularizer":
-            cfg.reg.terms = {} if option == "none" else {option: node}
+            cfg.reg.terms = {} if name == "none" else {name: node}
         else:
             cfg.model[group.split("/")[1]] = node
     return OmegaConf.to_container(cfg, resolve=True)
@@ -95,7 +102,7 @@ def test_recipes_train_with_every_option_or_refuse_it_by_name(pair):
 
 def test_swapping_parts_is_what_the_command_line_composes():
     chosen = ("model/arch=conv", "model/bottleneck=gaussian", "regularizer=kl")
-    assert swapped("digits", *chosen) == composed("dataset=digits", *chosen)
+    assert swapped("digits", *chosen) == resolved(config_of(["dataset=digits", *chosen]))
 
 
 REFUSED = [

@@ -338,7 +338,8 @@ def test_training_from_disk_is_training_from_memory(tmp_path):
     found = []
     for memory in ("1", "1e-6"):
         line = (
-            f"dataset=images dataset.path=x dataset.memory={memory} trainer=smoke model/arch=linear hydra.run.dir=run{memory}"
+            f"dataset=images dataset.path=x dataset.memory={memory} trainer=smoke model/arch=linear pictures=[] "
+            f"hydra.run.dir=run{memory}"
         )
         told = here(tmp_path, *line.split())
         assert told.code == 0, told.err
@@ -349,7 +350,7 @@ def test_training_from_disk_is_training_from_memory(tmp_path):
 PROBE = """
 import os, sys, torch
 from pathlib import Path
-from aerun.dataset.mapped import mapped
+from aerun.dataset.storage.mapped import mapped
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -56,11 +56,18 @@ def whole(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def short(tmp_path):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
     """The folder of a finished run of one epoch."""
-    assert here(tmp_path, "trainer=smoke", "pictures=[]", "hydra.run.dir=run").code == 0
-    return tmp_path / "run"
+    folder = tmp_path_factory.mktemp("finished")
+    assert here(folder, "trainer=smoke", "pictures=[]", "hydra.run.dir=run").code == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def short(finished, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

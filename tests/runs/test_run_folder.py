@@ -18,6 +18,7 @@ from tests.shell import here, metrics, start, stopped, timeless
 
 # Brackets, so that the command must be quoted.
 SMOKE = shlex.split("model=sparse regularizer=[l1,contractive] reg.lambda=0.02 trainer=smoke trainer.max_epochs=3")
+SWEPT = [*SMOKE, "pictures=[]"]
 EPOCHS = 3
 HPARAMS = ("session_start_info", "session_end_info")
 
@@ -63,7 +64,7 @@ def jobs_of(sweep):
 @pytest.fixture(scope="module")
 def sweep(work):
     """The folder of a sweep over two seeds; seed 0 is `run` again."""
-    told = here(work, "-m", *SMOKE, "seed=0,1")
+    told = here(work, "-m", *SWEPT, "seed=0,1")
     assert told.code == 0, told.err
     (path,) = (work / "outputs" / "sweeps").iterdir()
     return path
@@ -201,7 +202,7 @@ def test_sweep_writes_a_folder_a_job(sweep, work):
         assert json.loads((sweep / name / "results.json").read_text())["seed"] == seed
         assert re.search(rf"^seed: {seed}$", (sweep / name / "config.yaml").read_text(), re.MULTILINE)
         typed = json.loads((sweep / name / "run.json").read_text())["command"]
-        assert shlex.split(typed) == ["aerun", *SMOKE, f"seed={seed}"]  # this job again, alone
+        assert shlex.split(typed) == ["aerun", *SWEPT, f"seed={seed}"]  # this job again, alone
 
 
 def test_a_seed_is_the_whole_of_chance(run, sweep):
@@ -213,7 +214,7 @@ def test_a_seed_is_the_whole_of_chance(run, sweep):
 
 def test_an_illegal_job_stops_no_other(work):
     where = work / "outputs" / "half"
-    told = here(work, "-m", "regularizer=l1,rate", "trainer=smoke", f"hydra.sweep.dir={where}")
+    told = here(work, "-m", "regularizer=l1,rate", "trainer=smoke", "pictures=[]", f"hydra.sweep.dir={where}")
     assert told.code == 1
     good, bad = jobs_of(where)
     assert json.loads((good / "results.json").read_text())["status"] == "completed"

@@ -1,0 +1,49 @@
+"""What is typed is what is composed, whatever was composed before."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from aerun.settings.overrides import config_of, resolved, spelt_out
+from tests import quick_hydra
+
+TYPED = [
+    [],
+    ["model=vae", "model.latent_dim=3", "reg.terms.kl.warmup=0.5"],
+    ["dataset=sines", "dataset.n=80", "regularizer=[l1,l2]", "+mine={a: 1}", "trainer=smoke"],
+    ["search=lambda", "model=sparse", "~sweep.jobs", "hydra.run.dir=here"],
+]
+
+
+@pytest.mark.parametrize("typed", TYPED, ids=" ".join)
+def test_the_memory_of_the_tests_changes_nothing(typed):
+    """Hydra as it is, with an empty memory, with a full one, and with one that another's changes passed through."""
+    quick_hydra.forget()
+    try:
+        plain = config_of(typed)
+    finally:
+        quick_hydra.remember()
+    for _ in range(3):
+        found = config_of(typed)
+        assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(plain)
+        found.model.latent_dim, found.trainer = 99, None
+    assert config_of([*typed, "model.latent_dim=5"]).model.latent_dim == 5
+
+
+def test_a_folder_of_ones_own_is_read_as_it_is_now(tmp_path):
+    (tmp_path / "regularizer").mkdir()
+    for weight in (1.0, 2.0):
+        (tmp_path / "regularizer" / "mine.yaml").write_text(f"# @package reg.terms.mine\nweight: {weight}\n")
+        assert resolved(config_of(["regularizer=mine"], tmp_path))["reg"]["terms"]["mine"] == {"weight": weight}
+
+
+@pytest.mark.parametrize("value", ["amount < 100 and kind == 'ok'", 'kind == "a,b"', "kind in ['a', 'b']", r"path == 'C:\x'"])
+def test_a_query_needs_no_quotes_of_its_own(value):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (found,) = OverridesParser.create().parse_overrides(spelt_out([f"dataset.normal={value}"]))
+    assert found.value() == value
+    assert spelt_out(["dataset.normal=[0,1]", "dataset.normal=label", "sweep=x"]) == [
+        "dataset.normal=[0,1]",
+        "dataset.normal=label",
+        "sweep.name=x",
+    ]
