@@ -92,7 +92,7 @@ class Experiment:
         bounded = [c for c in self.checks if c.runs & set(changed) and (c.at_least is not None or c.at_most is not None)]
         needed = set.union(set(changed), *(c.runs for c in bounded))
         runs = {name: changed.get(name, run) for name, run in self.runs.items() if name in needed}
-        must = f"It must fail: {self.control.why}"
+        must = f"nothing of this, the negative control. {self.control.why}"
         return replace(self, id=f"{self.id}-CONTROL", must=must, runs=runs, checks=bounded)
 
     def _changed(self, name: str) -> Run:

@@ -110,7 +110,7 @@ def calibration(folder: Path) -> Calibration:
             count = min(max(1, int(found["samples"])), _MOST_SCORES)
             kept = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(kept)), kept)
         return Calibration(kept, approximate)
-    except (KeyError, TypeError, ValueError) as e:
+    except (KeyError, TypeError, ValueError, OverflowError) as e:
         raise AerunError(f"{folder / SCORES}: damaged: {e}.") from e
 
 

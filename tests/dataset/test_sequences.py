@@ -11,6 +11,7 @@ from aerun.dataset.base import validate_data
 from aerun.dataset.files import HERE
 from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.dataset.sequences.wave_anomalies import stuck
+from aerun.dataset.sequences.windows import independent, shared_steps
 from aerun.dataset.text import NAMES, Text
 from tests.conftest import built
 
@@ -309,3 +310,9 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path, content, words):
 def test_senseless_settings_are_refused(overrides, words):
     with pytest.raises(AerunError, match=words):
         built("model=recurrent", *overrides)
+
+
+@pytest.mark.parametrize(("window", "stride", "shared"), [(10, 10, 1), (10, 3, 4), (10, 1, 10), (None, 1, 1), (8, 20, 1)])
+def test_overlapping_windows_count_as_one(window, stride, shared):
+    assert shared_steps(window, stride) == shared
+    assert independent(100, shared) == -(-100 // shared)
