@@ -15,6 +15,7 @@ from aerun.build import build
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 from aerun.dataset.base import validate_data
+from aerun.formats.arrays import plain as array_of
 from aerun.inference.loading import load
 from aerun.inference.model import Model
 from aerun.preparation.stored import plain
@@ -76,7 +77,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
 
 def in_memory(x: Any, path: Path) -> list[str]:
     """Overrides that read samples which are kept in the folder `path` from now on."""
-    array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
     path.mkdir(parents=True, exist_ok=True)

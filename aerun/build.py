@@ -57,7 +57,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     make = _Maker(trusted)
     seed = integer("seed", cfg["seed"], 0)
     dataset = dataset_of(cfg, trusted)
-    facts = dataset.facts()
+    facts = dataset.known_facts()
     torch.manual_seed(seed)
     autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
     trainer = make("trainer", cfg["trainer"], {})

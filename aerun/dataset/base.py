@@ -3,6 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from aerun.compose import option
 from aerun.core.checks import matches_type
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.logs import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
 from aerun.dataset.splits import Data
@@ -44,6 +46,16 @@ class Dataset(ABC):
         if self.contamination and self.normal is None:
             raise AerunError(f"dataset.contamination={self.contamination} needs dataset.normal.")
 
+    @cached_property
+    def notes(self) -> list[str]:
+        """What reading changed, left out, filled in or took from evidence, as it was told: results.json keeps it."""
+        return []
+
+    def known_facts(self) -> Facts:
+        """Return `facts`, and keep what is told on the way in `notes`."""
+        with kept_warnings(self.notes):
+            return self.facts()
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""
@@ -64,6 +76,10 @@ class Dataset(ABC):
 
     def load(self) -> Data:
         """The samples to train, validate and test on. AerunError names what is missing or damaged."""
+        with kept_warnings(self.notes):
+            return self._selected()
+
+    def _selected(self) -> Data:
         normal = self.normal_classes
         data = self.read()
         if normal is not None and not self.selects:

@@ -15,6 +15,23 @@ from aerun.core.errors import AerunError, nearest
 from aerun.core.memory import refuse_beyond
 
 Array = NDArray[Any]
+FILL = 9.969209968386869e36  # netCDF's default for what was never written, in both float types
+_TORCH_ONLY = ("BF16", "F8_E4M3", "F8_E5M2")  # types of safetensors that numpy does not have
+
+
+def plain(x: Any) -> Array:
+    """Return an array or tensor as a numpy array, NaN where it is masked (`numpy.ma`), in which case it is of fractions."""
+    if isinstance(x, np.ma.MaskedArray):
+        gone = np.ma.getmaskarray(x)
+        if not gone.any():
+            return np.asarray(x.data)
+        kept = x.dtype if x.dtype.kind == "f" else np.dtype(np.float32 if x.dtype.itemsize < 4 else np.float64)
+        found: Array = np.where(gone, np.nan, x.data).astype(kept)
+        return found
+    tensor = x.detach().cpu() if hasattr(x, "detach") else x
+    if str(getattr(tensor, "dtype", "")) == "torch.bfloat16":
+        tensor = tensor.float()
+    return np.asarray(tensor)
 
 
 def read_array(key: str, path: Path, name: str | None, words: bool = False) -> Array:
@@ -114,8 +131,12 @@ def _safetensors(path: Path, name: str | None) -> Array:
     safetensors = _module(path)
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            found: Array = file.get_tensor(select_array(path, name, list(file.keys())))
-            return found
+            name = select_array(path, name, list(file.keys()))
+            if file.get_slice(name).get_dtype() not in _TORCH_ONLY:
+                found: Array = file.get_tensor(name)
+                return found
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            return np.asarray(file.get_tensor(name).float())
     except (safetensors.SafetensorError, TypeError) as e:
         raise ValueError(str(e)) from e
 
