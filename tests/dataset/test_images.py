@@ -349,7 +349,7 @@ def test_training_from_disk_is_training_from_memory(tmp_path):
 PROBE = """
 import os, sys, torch
 from pathlib import Path
-from aerun.dataset.mapped import mapped
+from aerun.dataset.storage.mapped import mapped
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

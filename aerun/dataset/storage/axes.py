@@ -40,8 +40,8 @@ def channels_last(path: Path, name: str | None, shape: tuple[int, ...], channels
     """Return whether images of four axes have their channels last; `channels` (first or last) decides where it is said.
 
     Else names decide (nchw, hwc, channels_last, ... in the array's or the file's name), then lengths: of two neighbouring
-    axes that are equal, the third is the channels; or the first or last axis is at most half as long as each of the others.
-    AerunError where nothing tells: which axis it is has to be said.
+    axes that are equal, the third is the channels; or the first or last axis is at most three quarters as long as each of the
+    others, which is told where it is more than half. AerunError where nothing tells: which axis it is has to be said.
     """
     if channels != "auto":
         return channels == "last"
@@ -52,8 +52,12 @@ def channels_last(path: Path, name: str | None, shape: tuple[int, ...], channels
     a, b, c = shape[1:]
     if (a == b) != (b == c):
         return a == b
-    if 2 * a <= min(b, c) or 2 * c <= min(a, b):
-        return 2 * c <= min(a, b)
+    for axis, others, last in ((a, min(b, c), False), (c, min(a, b), True)):
+        if 4 * axis <= 3 * others:
+            if 2 * axis > others:
+                words = "%s: images of shape %d x %d x %d: the %s axis is taken for the channels (dataset.channels=%s otherwise)."
+                log.warning(words, path, a, b, c, *(("last", "first") if last else ("first", "last")))
+            return last
     raise AerunError(
         f"{path}: images of shape {a} x {b} x {c}: which axis are the channels? Say dataset.channels=first ({a} channels of "
         f"{b} x {c}) or dataset.channels=last ({c} channels of {a} x {b})."
