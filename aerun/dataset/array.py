@@ -20,7 +20,7 @@ from aerun.dataset.storage.array_samples import Source
 from aerun.dataset.storage.array_store import store
 from aerun.dataset.storage.image_store import gigabytes
 from aerun.dataset.storage.mapped import Mapped, sample_rows
-from aerun.dataset.storage.scale import image_unit
+from aerun.dataset.storage.scale import image_unit, unit_asked
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Frame
@@ -103,9 +103,7 @@ class Array(Dataset):
         self.kind = one_of("dataset.kind", kind, ("auto", *samples.KINDS))
         self.channels = one_of("dataset.channels", channels, ("auto", "first", "last"))
         self.prepare = one_of("dataset.prepare", prepare, ("auto", *WAYS))
-        if unit != "auto" and (isinstance(unit, str) or not 0 < unit < float("inf")):
-            raise AerunError(f"dataset.unit={unit}: must be auto or the stored value that means 1, such as 255.")
-        self.unit = None if isinstance(unit, str) else float(unit)
+        self.unit = unit_asked(unit)
         self.memory, self.cache = gigabytes(memory), cache
         self.cut = Cut(None, None, None, val, test)
 

@@ -5,9 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from aerun.core.errors import AerunError
+
 log = logging.getLogger("aerun")
 
 _DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16, 24, 32)  # bits of a pixel, as cameras and files have them
+
+
+def unit_asked(unit: float | str) -> float | None:
+    """Return `dataset.unit` as a number, None for auto. AerunError for anything that is not positive."""
+    if unit != "auto" and (isinstance(unit, str) or not 0 < unit < float("inf")):
+        raise AerunError(f"dataset.unit={unit}: must be auto or the stored value that means 1, such as 255.")
+    return None if isinstance(unit, str) else float(unit)
 
 
 def depth_of(highest: float) -> int | None:
