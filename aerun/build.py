@@ -15,6 +15,7 @@ from aerun.core.checks import format_type, integer, matches_type, number, reject
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
+from aerun.dataset.older import completed
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.parts import Term
 from aerun.preparation.base import Preparation
@@ -57,7 +58,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     make = _Maker(trusted)
     seed = integer("seed", cfg["seed"], 0)
     dataset = dataset_of(cfg, trusted)
-    facts = dataset.known_facts()
+    facts = dataset.facts()
     torch.manual_seed(seed)
     autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
     trainer = make("trainer", cfg["trainer"], {})
@@ -82,7 +83,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
     """The data set alone, its settings checked."""
-    node = table("dataset", cfg)
+    node = completed(table("dataset", cfg))
     found: Dataset = _Maker(trusted)("dataset", {k: v for k, v in node.items() if k not in _ANY_DATASET}, {})
     found.set_normal_classes(node.get("normal"), node.get("contamination", 0.0))
     return found

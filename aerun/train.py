@@ -19,6 +19,7 @@ from aerun.dataset.base import validate_data
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all, to_board
+from aerun.evaluate.survey import told_of
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
@@ -51,7 +52,7 @@ def train(
     started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
     folder.open(cfg, command)
     try:
-        folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
+        folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
         job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
         results = _fit_and_test(plan, job, folder, cfg, resume)
         results["seconds"] = time.perf_counter() - started
@@ -118,6 +119,7 @@ def _fit_and_test(plan: RunPlan, job: Job, folder: Folder, cfg: Mapping[str, Any
         "samples/train": len(data.train),
         "samples/val": len(data.val),
         "samples/test": len(data.test),
+        **told_of(plan.dataset, data),
         "backend": fitted.backend,
         "seconds/fit": max(seconds, fitted.seconds),  # what was spent before an interruption is in the latter alone
         "seconds/epochs": fitted.seconds,

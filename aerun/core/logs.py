@@ -1,4 +1,4 @@
-"""Warnings: aerun's own are kept for whoever asks, Lightning's adverts are silenced where it runs and nowhere else."""
+"""Lightning's adverts and remarks that say nothing about the user's run, silenced where it runs and nowhere else."""
 
 import logging
 import os
@@ -20,30 +20,6 @@ _REMARKS = (
     # Nothing is logged by Lightning: events and metrics.csv are our own, one row an epoch.
     r"The number of training batches .* is smaller than the logging interval.*",
 )
-
-
-class _Keeper(logging.Handler):
-    """Appends each warning's words to a list, once."""
-
-    def __init__(self, into: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self.into = into
-
-    def emit(self, record: logging.LogRecord) -> None:
-        words = record.getMessage()
-        if words not in self.into:
-            self.into.append(words)
-
-
-@contextmanager
-def kept_warnings(into: list[str]) -> Iterator[None]:
-    """Append what aerun warns of inside to `into`; it is shown as it always is."""
-    logger, keeper = logging.getLogger("aerun"), _Keeper(into)
-    logger.addHandler(keeper)
-    try:
-        yield
-    finally:
-        logger.removeHandler(keeper)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import torch
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.core.memory import trim_heap
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import places
@@ -110,6 +111,10 @@ class Array(Dataset):
     @cached_property
     def known(self) -> ArrayFacts:
         """The array, read and split."""
+        with kept_warnings(self.notes):
+            return self._read()
+
+    def _read(self) -> ArrayFacts:
         arrays, kind = samples.read(self.sources, self.kind, self.channels)
         sizes = [len(a) for a in arrays]
         parts = self.cut(Frame({}, tuple((str(s.path), n) for s, n in zip(self.sources, sizes, strict=True))))

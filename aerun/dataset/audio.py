@@ -11,6 +11,7 @@ from torch import Tensor
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.core.memory import refuse_beyond
 from aerun.dataset.base import Dataset
 from aerun.dataset.sequences.mel import filters, log_mel
@@ -90,7 +91,8 @@ class Audio(Dataset):
 
     @cached_property
     def _listing(self) -> listing.Listing:
-        return listing.arrange(self._names, self.where, *self.shares)
+        with kept_warnings(self.notes):
+            return listing.arrange(self._names, self.where, *self.shares)
 
     def _files(self) -> Iterator[tuple[str, BinaryIO]]:
         if not self.path.is_dir():

@@ -4,6 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from aerun.compose import option
 from aerun.core.checks import matches_type
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.core.logs import kept_warnings
+from aerun.core.kept import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
 from aerun.dataset.splits import Data
@@ -51,11 +52,6 @@ class Dataset(ABC):
         """What reading changed, left out, filled in or took from evidence, as it was told: results.json keeps it."""
         return []
 
-    def known_facts(self) -> Facts:
-        """Return `facts`, and keep what is told on the way in `notes`."""
-        with kept_warnings(self.notes):
-            return self.facts()
-
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""
@@ -73,6 +69,10 @@ class Dataset(ABC):
     def preparation(self) -> Preparation:
         """What stands between stored samples and the model, not yet fitted."""
         return Unchanged()
+
+    def stored_reading(self) -> dict[str, Any]:
+        """How its files were read, as plain data that a run keeps, so that its model reads others alike; empty: nothing to keep."""
+        return {}
 
     def load(self) -> Data:
         """The samples to train, validate and test on. AerunError names what is missing or damaged."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, refuse_many
 from aerun.dataset.normal import normal_rows
@@ -66,7 +67,8 @@ class Idx(Dataset):
             return 255.0
         spans = [samples_of(path).aminmax() for path in (self.path, self.test) if path is not None]
         low, high = min(float(s.min) for s in spans), max(float(s.max) for s in spans)
-        unit = self.unit or image_unit(self.path, self._header.dtype, low, high)
+        with kept_warnings(self.notes):
+            unit = self.unit or image_unit(self.path, self._header.dtype, low, high)
         return unit if low >= 0 and high <= unit else None
 
     @cached_property

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
 from aerun.dataset.storage import decoded, image_store, listing
@@ -76,12 +77,19 @@ class Images(Dataset):
         kept = self._files.listing.only(self.normal_classes, self.contamination)
         return image_store.load(replace(self._files, listing=kept), self.memory, self.cache)
 
+    def stored_reading(self) -> dict[str, Any]:
+        return {"resize": self._files.shape.resize}
+
     @property
     def class_names(self) -> tuple[str, ...]:
         return self._files.listing.classes
 
     @cached_property
     def _files(self) -> decoded.Images:
+        with kept_warnings(self.notes):
+            return self._found()
+
+    def _found(self) -> decoded.Images:
         files, others = listing.scan(self.root, suffixes())
         if not files:
             raise AerunError(f"{self.where}: no images are there ({others} other files).")

@@ -8,6 +8,7 @@ from torch import Tensor
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
 from aerun.dataset.sequences.recorded import Recorded, together
@@ -127,7 +128,8 @@ class Series(Dataset):
     @cached_property
     def known(self) -> SeriesFacts:
         """The files, read, split and cut into samples."""
-        return self.sampling(*self._recorded())
+        with kept_warnings(self.notes):
+            return self.sampling(*self._recorded())
 
     def _recorded(self) -> tuple[Recorded, int]:
         """All files, and how many rows at the end are of the test file."""

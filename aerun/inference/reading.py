@@ -10,6 +10,8 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.dataset.storage import listing
+from aerun.dataset.storage.array_samples import source_array
+from aerun.dataset.storage.scale import depth_of
 from aerun.formats import images
 from aerun.formats.arrays import forget, names_of, read_array
 from aerun.formats.column import duplicates
@@ -80,7 +82,8 @@ class Reader:
         files, others = listing.scan(path, suffixes)
         if not files:
             raise AerunError(f"{name}: a folder without any file that can be read ({others} others).")
-        return [path / f.name for f in files]
+        kept, _ = listing.without_truths([f.name for f in files])
+        return [path / files[i].name for i in kept]
 
     def _is_image(self, path: Path) -> bool:
         return self.form.facts.kind == "image" and path.suffix.lower() in images.suffixes()
@@ -112,8 +115,11 @@ class Reader:
             table = {name: read_array("FILE", path, name, words=True) for name in columns}
             yield Piece(table, str(path), 1)
             return
-        key = "x" if self.key is None and "x" in names else self.key
-        array = read_array("FILE", path, key)
+        own = self.settings.get("key")  # what the run itself read
+        key = self.key or (own if own in names else "x" if "x" in names else None)
+        array = source_array("FILE", path, key)
+        last = self.settings.get("channels") == "last" and array.shape[1:] == self.form.facts.stored
+        array = np.moveaxis(array, 3, 1) if last and array.ndim == 4 else array
         for piece in self._cut(str(path), array):
             yield piece
             forget(array)
@@ -174,13 +180,14 @@ class Reader:
         return Piece(Rows(piece.x, self.form.features), piece.file, piece.first)
 
     def _images(self, paths: Sequence[Path]) -> Iterator[Piece]:
-        channels, height, width = self.form.facts.stored
-        if self.form.facts.unit != 255:
+        facts = self.form.facts
+        channels, height, width = facts.stored
+        depth = depth_of(facts.unit) or 0
+        if not 8 <= depth <= 16 or facts.unit != (1 << depth) - 1:
             raise AerunError(
-                f"{paths[0]}: images of bytes, and this run was trained on values up to "
-                f"{self.form.facts.unit:g}; give an array."
+                f"{paths[0]}: an image file, and this run was trained on values up to {facts.unit:g}; give an array."
             )
-        known = self.settings.get("size") is not None
+        known = self.settings.get("size") is not None or bool(facts.reading.get("resize"))
         shape = images.Shape(
             channels,
             height,
@@ -188,6 +195,7 @@ class Reader:
             resize=known or self.resize,
             crop=self.settings.get("crop", "center") == "center",
             guessed=False,
+            depth=depth,
         )
         for first in range(0, len(paths), self.rows):
             part = paths[first : first + self.rows]
