@@ -35,6 +35,7 @@ def run(word: str, argv: list[str]) -> int:
         model.rows,
         getattr(args, "key", None),
         getattr(args, "resize", False),
+        model.reading,
     )
     _refuse_same(args)
     done, about, kind = 0, _about(model), None

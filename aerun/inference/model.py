@@ -61,6 +61,12 @@ class Model:
         return str(self.config["model"].get("name", "model"))
 
     @cached_property
+    def reading(self) -> Mapping[str, Any]:
+        """What its run stored of how its files were read; empty where it stored nothing."""
+        found = self.folder.read("facts.json").get("reading")
+        return found if isinstance(found, Mapping) else {}
+
+    @cached_property
     def results(self) -> dict[str, Any]:
         """results.json of its run."""
         return self.folder.read()

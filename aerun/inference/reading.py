@@ -1,7 +1,7 @@
 """Files as samples, in pieces: what is larger than memory is never held."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,15 @@ class Piece:
 @dataclass(frozen=True)
 class Reader:
     """form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece.
-    key: name of the array where a file holds several. resize: bring images of other sizes to the one of training."""
+    key: name of the array where a file holds several. resize: bring images of other sizes to the one of training.
+    reading: what the run stored of how its own files were read."""
 
     form: SampleConverter
     settings: Mapping[str, Any]
     rows: int
     key: str | None = None
     resize: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
         """All files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
@@ -92,17 +94,31 @@ class Reader:
         facts, suffix = self.form.facts, Path(path.name.removesuffix(".gz")).suffix.lower()
         if facts.tokens:
             return self._lines(path)
-        if suffix in _ARRAYS:
+        if suffix in _ARRAYS and not self._is_recording(path):
             return self._array(path)
         if path.name != "stdin" and _is_idx(path):
             return self._cut(str(path), values_of(path))
         if suffix in (".wav", ".wave"):
             return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings))
         if facts.kind == "sequence":
-            return self._cut(str(path), recordings.series(path, self.form.facts, self.settings))
+            return self._cut(str(path), recordings.series(path, self.form.facts, self._own(), self.reading))
         if facts.kind == "table":
             return self._table(path, suffix)
         raise AerunError(f"{path}: this run reads images: png, jpg, ..., npy, npz, or idx.")
+
+    def _own(self) -> Mapping[str, Any]:
+        return {**self.settings, "key": self.key} if self.key is not None else self.settings
+
+    def _is_recording(self, path: Path) -> bool:
+        """Is a file of arrays read as steps, as dataset=series does? Samples as the run has them, and as verbs write them, are
+        taken as they are.
+        """
+        if not recordings.reads_series(self.settings):
+            return False
+        names, (steps, features) = names_of(path), self.form.facts.stored
+        key = self.key or self.settings.get("key") or ("x" if "x" in names else None)
+        shape = read_array("FILE", path, key).shape
+        return shape[1:] != (steps, features) and not (features == 1 and shape[1:] == (steps,))
 
     def _cut(self, file: str, array: Any) -> Iterator[Piece]:
         for first in range(0, len(array), self.rows):
@@ -187,7 +203,7 @@ class Reader:
             raise AerunError(
                 f"{paths[0]}: an image file, and this run was trained on values up to {facts.unit:g}; give an array."
             )
-        known = self.settings.get("size") is not None or bool(facts.reading.get("resize"))
+        known = self.settings.get("size") is not None or bool(self.reading.get("resize"))
         shape = images.Shape(
             channels,
             height,
