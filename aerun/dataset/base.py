@@ -16,8 +16,10 @@ from aerun.core.facts import Facts
 from aerun.core.kept import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
-from aerun.dataset.splits import Data
+from aerun.dataset.splits import Data, Split, split
 from aerun.preparation.base import Preparation, Unchanged
+
+__all__ = ["Data", "Dataset", "Split", "split", "validate_data"]  # what a data set of one's own is written with
 
 log = logging.getLogger("aerun")
 

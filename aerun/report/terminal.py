@@ -24,13 +24,17 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
         table.add_column(column, justify="right")
-    components = min(found["code_elements"], found["features"])
+    most = min(found["code_elements"], found["features"])
+    components = int(found.get("pca/components", most))
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.print(title, style="bold", highlight=False)
     console.print(table)
     console.print(_caption(found), highlight=False, soft_wrap=True)
+    if components < most:
+        words = f"{found['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
+        console.print(f"PCA: {words}", highlight=False)
     console.print(f"[bold]{verdict(found)}[/bold]", highlight=False)
     console.print(f"run   {path}", highlight=False, soft_wrap=True)
     console.print(f"see   tensorboard --logdir {shown_root(path)}", highlight=False, soft_wrap=True)
