@@ -12,6 +12,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.storage import listing
 from aerun.dataset.storage.array_samples import source_array
 from aerun.dataset.storage.scale import depth_of
+from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats import images
 from aerun.formats.arrays import forget, names_of, read_array
 from aerun.formats.column import duplicates
@@ -61,7 +62,8 @@ class Reader:
         images = [p for p in paths if self._is_image(p)]
         if images and len(images) < len(paths):
             raise AerunError(f"{next(p for p in paths if p not in images)}: is no image, and others are.")
-        found = self._images(images) if images else (piece for path in paths for piece in self._one(path))
+        lenient = any(Path(name).expanduser().is_dir() for name in files if name != STDIN)
+        found = self._images(images, lenient) if images else (piece for path in paths for piece in self._one(path))
         empty = True
         for piece in found:
             empty = empty and not len(piece)
@@ -80,12 +82,21 @@ class Reader:
             raise AerunError(f"{name}: there is no such file or folder.")
         if not path.is_dir():
             return [path]
-        suffixes = frozenset({*images.suffixes(), *_ARRAYS, *TEXT, *BINARY, ".ts", ".wav", ".wave"})
-        files, others = listing.scan(path, suffixes)
+        files, others = listing.scan(path, self._suffixes())
+        if not files and self.form.facts.kind == "image":
+            files, others = listing.scan(path, frozenset(_ARRAYS))
         if not files:
             raise AerunError(f"{name}: a folder without any file that can be read ({others} others).")
         kept, _ = listing.without_truths([f.name for f in files])
         return [path / files[i].name for i in kept]
+
+    def _suffixes(self) -> frozenset[str]:
+        """Return the endings of the files in a folder that are samples: those that the run itself would read there."""
+        if self.form.facts.kind == "image":
+            return images.suffixes()
+        if str(self.settings.get("_target_")).endswith(".Audio"):
+            return frozenset({".wav", ".wave"})
+        return frozenset({*_ARRAYS, *TEXT, *BINARY, ".ts", ".wav", ".wave"})
 
     def _is_image(self, path: Path) -> bool:
         return self.form.facts.kind == "image" and path.suffix.lower() in images.suffixes()
@@ -195,7 +206,8 @@ class Reader:
             return piece
         return Piece(Rows(piece.x, self.form.features), piece.file, piece.first)
 
-    def _images(self, paths: Sequence[Path]) -> Iterator[Piece]:
+    def _images(self, paths: Sequence[Path], lenient: bool) -> Iterator[Piece]:
+        """Samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""
         facts = self.form.facts
         channels, height, width = facts.stored
         depth = depth_of(facts.unit) or 0
@@ -213,16 +225,26 @@ class Reader:
             guessed=False,
             depth=depth,
         )
+        left_out = SkippedFiles(str(Path(paths[0]).parent), "images", len(paths)) if lenient else None
         for first in range(0, len(paths), self.rows):
             part = paths[first : first + self.rows]
-            yield Piece(np.stack([_pixels(p, shape) for p in part]), str(part[0]), 1, tuple(map(str, part)))
+            read = [(str(p), _pixels(p, shape, left_out)) for p in part]
+            kept = [(name, x) for name, x in read if x is not None]
+            if kept:
+                yield Piece(np.stack([x for _, x in kept]), kept[0][0], 1, tuple(name for name, _ in kept))
+        if left_out is not None:
+            left_out.tell()
 
 
-def _pixels(path: Path, shape: images.Shape) -> Any:
+def _pixels(path: Path, shape: images.Shape, left_out: SkippedFiles | None) -> Any:
+    """The pixels; None of a damaged file that may be left out."""
     try:
         with images.strict():
             return images.read(path, shape)
     except images.UnreadableError as e:
+        if left_out is not None:
+            left_out.add(str(path), str(e))
+            return None
         raise AerunError(f"{path}: cannot be read as an image: {e}.") from e
     except AerunError as e:
         if "dataset.size" in str(e):
