@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from functools import cached_property
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -66,6 +66,7 @@ class Audio(Dataset):
         if not -300 <= floor < 0:
             raise AerunError(f"dataset.floor={floor}: decibels below full scale, between -300 and 0, such as -80.")
         self.shares = listing.shares(val, test)
+        self.heard: int | None = None  # the rate of the files, once they have been read
 
     def facts(self) -> Facts:
         steps = 1 + (self.length - self.window) // self.hop
@@ -139,14 +140,18 @@ class Audio(Dataset):
             if len(sound.x) < self.length and not self.padded:
                 short += 1
                 continue
-            found[name] = self._samples(torch.from_numpy(sound.x), bank)
+            found[name] = self.samples_of(torch.from_numpy(sound.x), bank)
         left_out.tell()
         if short:
             words = "%s: %d of %d files are shorter than dataset.length=%d and are left out (dataset.short=pad uses them)."
             log.warning(words, self.where, short, len(self._names), self.length)
+        self.heard = rate
         return found
 
-    def _samples(self, x: Tensor, bank: Tensor) -> Tensor:
+    def stored_reading(self) -> dict[str, Any]:
+        return {"rate": self.heard}
+
+    def samples_of(self, x: Tensor, bank: Tensor) -> Tensor:
         """Sound (n,) -> samples."""
         if len(x) < self.length:
             x = torch.nn.functional.pad(x, (0, self.length - len(x)))

@@ -83,7 +83,7 @@ class Reader:
         if not path.is_dir():
             return [path]
         files, others = listing.scan(path, self._suffixes())
-        if not files and self.form.facts.kind == "image":
+        if not files and self._suffixes() == images.suffixes():
             files, others = listing.scan(path, frozenset(_ARRAYS))
         if not files:
             raise AerunError(f"{name}: a folder without any file that can be read ({others} others).")
@@ -92,10 +92,10 @@ class Reader:
 
     def _suffixes(self) -> frozenset[str]:
         """Return the endings of the files in a folder that are samples: those that the run itself would read there."""
+        if recordings.is_audio(self.settings):
+            return frozenset({".wav", ".wave"})
         if self.form.facts.kind == "image":
             return images.suffixes()
-        if str(self.settings.get("_target_")).endswith(".Audio"):
-            return frozenset({".wav", ".wave"})
         return frozenset({*_ARRAYS, *TEXT, *BINARY, ".ts", ".wav", ".wave"})
 
     def _is_image(self, path: Path) -> bool:
@@ -105,12 +105,14 @@ class Reader:
         facts, suffix = self.form.facts, Path(path.name.removesuffix(".gz")).suffix.lower()
         if facts.tokens:
             return self._lines(path)
+        if recordings.is_archive(path, self.settings):
+            return self._archive(path)
         if suffix in _ARRAYS and not self._is_recording(path):
             return self._array(path)
         if path.name != "stdin" and _is_idx(path):
             return self._cut(str(path), values_of(path))
         if suffix in (".wav", ".wave"):
-            return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings))
+            return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings, self.reading))
         if facts.kind == "sequence":
             return self._cut(str(path), recordings.series(path, self.form.facts, self._own(), self.reading))
         if facts.kind == "table":
@@ -150,6 +152,10 @@ class Reader:
         for piece in self._cut(str(path), array):
             yield piece
             forget(array)
+
+    def _archive(self, path: Path) -> Iterator[Piece]:
+        for name, samples in recordings.archive(path, self.form.facts, self.settings, self.reading):
+            yield from self._cut(name, samples)
 
     def _lines(self, path: Path) -> Iterator[Piece]:
         """Lines of text that are not blank."""

@@ -1,9 +1,12 @@
 """Series and sounds in files, cut into samples as the run's own data were."""
 
-from collections.abc import Mapping
+import logging
+import tarfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf
 
@@ -15,6 +18,8 @@ from aerun.dataset.audio import Audio
 from aerun.dataset.sequences.mel import filters
 from aerun.dataset.series import Series
 from aerun.formats import wav
+
+log = logging.getLogger("aerun")
 
 
 def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
@@ -41,23 +46,46 @@ def reads_series(settings: Mapping[str, Any]) -> bool:
     return settings.get("_target_") == f"{Series.__module__}.{Series.__qualname__}"
 
 
-def sound(path: Path, facts: Facts, settings: Mapping[str, Any]) -> Any:
-    """Stretches of a wav file as samples of the form that the run was trained on."""
-    if str(settings.get("_target_")) != "aerun.dataset.audio.Audio":
+def is_archive(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Return whether this is an archive of sounds, of a run that was trained on sounds."""
+    return is_audio(settings) and path.is_file() and tarfile.is_tarfile(path)
+
+
+def is_audio(settings: Mapping[str, Any]) -> bool:
+    """Return whether the run was trained on `dataset=audio`."""
+    return settings.get("_target_") == f"{Audio.__module__}.{Audio.__qualname__}"
+
+
+def archive(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the samples of each sound in an archive, by name as training took them."""
+    for name, file in wav.packed(path):
+        yield f"{path}: {name}", _stretches(f"{path}: {name}", file, facts, settings, reading)
+
+
+def sound(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    """Return the stretches of a wav file as samples of the form that the run was trained on."""
+    if not is_audio(settings):
         raise AerunError(f"{path}: a sound, and this run was not trained on sounds.")
-    audio = dataset_of({"dataset": {**settings, "path": str(path.parent)}}, ("aerun.dataset",))
+    with path.open("rb") as file:
+        return _stretches(str(path), file, facts, settings, reading)
+
+
+def _stretches(name: str, file: BinaryIO, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    """Samples (n, *S); none of a sound that is shorter than one, which training leaves out as well, and that is told."""
+    audio = dataset_of({"dataset": {**settings, "path": str(Path.cwd())}}, ("aerun.dataset",))
     assert isinstance(audio, Audio)
     try:
-        with path.open("rb") as file:
-            found = wav.read(file)
+        found = wav.read(file)
     except wav.UnreadableError as e:
-        raise AerunError(f"{path}: cannot be read: {e}.") from e
-    if audio.rate is not None and found.rate != audio.rate:
-        raise AerunError(f"{path}: {found.rate} samples a second, and this run was trained on {audio.rate}. Resample it.")
+        raise AerunError(f"{name}: cannot be read: {e}.") from e
+    rate = audio.rate or reading.get("rate")
+    if rate is not None and found.rate != rate:
+        raise AerunError(f"{name}: {found.rate} samples a second, and this run was trained on {rate}. Resample it.")
     if len(found.x) < audio.length and not audio.padded:
-        raise AerunError(f"{path}: {len(found.x)} samples, and this run reads {audio.length} at a time.")
+        log.warning("%s: %d sound samples, and this run reads %d at a time: left out.", name, len(found.x), audio.length)
+        return np.empty((0, *facts.stored), np.float32)
     bank = torch.zeros(0) if audio.form == "frames" else filters(found.rate, audio.window, audio.mels).float()
-    samples = audio._samples(torch.from_numpy(found.x), bank).numpy()
+    samples = audio.samples_of(torch.from_numpy(found.x), bank).numpy()
     if samples.shape[1:] != facts.stored:
-        raise AerunError(f"{path}: samples of shape {samples.shape[1:]}, and this run was trained on {facts.stored}.")
+        raise AerunError(f"{name}: samples of shape {samples.shape[1:]}, and this run was trained on {facts.stored}.")
     return samples
