@@ -173,3 +173,20 @@ def test_an_array_of_a_class_of_numpys_masked_ones_keeps_its_gaps(tmp_path):
     found, _ = reader(*overrides, f"dataset.path={path}")
     x = np.ma.masked_greater(G.normal(size=(5, 4)), 0.5)
     assert np.array_equal(found.form.to_stored(x)[0].isnan().numpy(), np.ma.getmaskarray(x))
+
+
+@pytest.mark.parametrize("name", ["my photos (1)", "a=b, c", "it's", "Données öß", "写真"])
+def test_paths_may_hold_any_characters(tmp_path, name):
+    folder = tmp_path / name
+    for i in range(12):
+        where = folder / f"{name} {i % 2}"
+        where.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(G.integers(0, 256, (6, 6), dtype=np.uint8)).save(where / f"{name} {i}.png")
+    cfg = composed("dataset=images", "dataset.path=somewhere")
+    cfg["dataset"]["path"] = str(folder)
+    plan = build(cfg)
+    assert plan.dataset.class_names == (f"{name} 0", f"{name} 1")
+    form = SampleConverter(plan.facts, plan.autoencoder.preparation, cfg["dataset"])
+    data = plan.dataset.load()
+    rows = torch.cat([data.train.x, data.val.x, data.test.x])
+    assert same(read(Reader(form, cfg["dataset"], 7, reading=plan.dataset.stored_reading()), folder), rows)
