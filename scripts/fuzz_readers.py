@@ -218,7 +218,9 @@ def ts_file(g: Generator) -> bytes:
     lines = ["@problemName x", "@timeStamps false", "@univariate false", "@classLabel true a b", "@data"]
     for i in range(12):
         n = int(g.integers(4, 9))
-        features = [",".join("?" if k == 2 and i == 3 else f"{v:.3f}" for k, v in enumerate(g.normal(size=n))) for _ in range(2)]
+        features = [
+            ",".join("?" if k == 2 and i == 3 else f"{v:.3f}" for k, v in enumerate(g.normal(size=n))) for _ in range(2)
+        ]
         lines.append(":".join([*features, "ab"[i % 2]]))
     return ("\n".join(lines) + "\n").encode()
 

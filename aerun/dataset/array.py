@@ -194,4 +194,3 @@ class Array(Dataset):
         if isinstance(known.data.train.x, Mapped):
             trim_heap()
         return known.data
-

@@ -154,8 +154,8 @@ class Series(Dataset):
         loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
         found = loose.read_others("FILE", file)
         names = self._named(found, features, file)
-        there = {k: v if v in found.frame.columns else None for k, v in (("time", self.sampling.time),)}
-        sampling = replace(self.sampling, path=file, **there)
+        time = self.sampling.time if self.sampling.time in found.frame.columns else None
+        sampling = replace(self.sampling, path=file, time=time)
         window = self.sampling.window if self.sampling.window is not None or ragged else steps
         return sampling.of_others(found, names, steps, window)
 
@@ -164,7 +164,9 @@ class Series(Dataset):
         if features and missing:
             columns = list(found.frame.columns)
             hint = nearest(missing[0], columns)
-            raise AerunError(f"{file}: has no column '{missing[0]}'{hint}, which this run reads; it has {', '.join(columns[:20])}.")
+            raise AerunError(
+                f"{file}: has no column '{missing[0]}'{hint}, which this run reads; it has {', '.join(columns[:20])}."
+            )
         return features or self.sampling.features(found, found.label)
 
     def _recorded(self) -> tuple[Recorded, int]:

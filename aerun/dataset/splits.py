@@ -19,7 +19,8 @@ _DRESSED = re.compile(r"[\W_]*([a-z]+?)(?:[-_ ]?(?:set|split|data|images|imgs))?
 def split_name(word: str) -> str | None:
     """Return the split that a folder's or a cell's word means, "train", "val" or "test"; None for any other word.
 
-    Any case and the usual synonyms (Training, VALID, dev, Testing), also with a noun or a year behind them (test_set, train2017).
+    Any case and the usual synonyms (Training, VALID, dev, Testing), also with a noun or a year behind them (test_set,
+    train2017).
     """
     found = _DRESSED.fullmatch(word.strip().lower())
     return _PARTS.get(found[1]) if found else None

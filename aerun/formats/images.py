@@ -86,7 +86,7 @@ def header(path: Path) -> Header:
     """Return what the file says of itself, without decoding it; UnreadableError."""
     with _opened(path) as image:
         height, width = _upright(image)
-        raw = " ".join(str(tile[3]) for tile in image.tile if len(tile) > 3)  # such as RGB;16B
+        raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()) if len(tile) > 3)  # such as RGB;16B
         lost = image.mode in ("RGB", "RGBA", "LA") and ";16" in raw
         return Header(height, width, image.mode not in _GREY, image.mode in _DEEP, lost)
 

@@ -96,7 +96,9 @@ def test_images_of_whole_numbers_are_scaled_by_their_depth_and_unit_says_otherwi
     assert (truth.unit, truth.low, truth.high) == (1, 0, 1)
 
 
-@pytest.mark.parametrize(("dtype", "highest", "unit"), [("i8", 255, 255), ("u2", 4095, 4095), ("u2", 65535, 65535), ("i4", 1, 1)])
+@pytest.mark.parametrize(
+    ("dtype", "highest", "unit"), [("i8", 255, 255), ("u2", 4095, 4095), ("u2", 65535, 65535), ("i4", 1, 1)]
+)
 def test_bits_of_a_pixel_are_the_fewest_that_hold_all(tmp_path, dtype, highest, unit):
     x = (G.random((40, 8, 8)) * highest).astype(dtype)
     x[0, 0, 0] = highest

@@ -430,15 +430,24 @@ def test_a_clock_that_was_set_forward_leaves_no_gap_in_its_zone(tmp_path, caplog
 
 
 def test_moments_that_come_twice_all_over_are_two_series(tmp_path):
-    (tmp_path / "t.csv").write_text("when,x\n" + "".join(f"2024-01-{d:02} 00:00:00,{i}\n" for d in range(1, 29) for i in (0, 1)))
-    with pytest.raises(AerunError, match="dataset.group=NAME"):
+    (tmp_path / "t.csv").write_text(
+        "when,x\n" + "".join(f"2024-01-{d:02} 00:00:00,{i}\n" for d in range(1, 29) for i in (0, 1))
+    )
+    with pytest.raises(AerunError, match=r"dataset\.group=NAME"):
         built("dataset=series", f"dataset.path={tmp_path / 't.csv'}", "dataset.time=when", "dataset.window=2")
 
 
 def test_offsets_in_the_file_need_no_zone(tmp_path):
     words = ["2024-10-27T01:00+02:00", "2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00", "2024-10-27T03:00+01:00"]
     (tmp_path / "t.csv").write_text("when,x\n" + "".join(f"{w},{i}\n" for i, w in enumerate(words * 1)))
-    settings = ["dataset=series", f"dataset.path={tmp_path / 't.csv'}", "dataset.time=when", "model=recurrent", "dataset.val=0.25", "dataset.test=0.25"]
+    settings = [
+        "dataset=series",
+        f"dataset.path={tmp_path / 't.csv'}",
+        "dataset.time=when",
+        "model=recurrent",
+        "dataset.val=0.25",
+        "dataset.test=0.25",
+    ]
     assert len(built(*settings).dataset.load().train) == 1
     with pytest.raises(AerunError, match=r"dataset.zone=Nowhere: no such time zone"):
         built(*settings, "dataset.zone=Nowhere")

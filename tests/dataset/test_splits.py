@@ -10,10 +10,16 @@ from aerun.dataset.storage.listing import arrange, without_truths
 @pytest.mark.parametrize(
     ("word", "split"),
     [
-        *((w, "train") for w in ("train", "Training", "TRAIN", " train ", "train_set", "trainset", "train2017", "train-images")),
+        *(
+            (w, "train")
+            for w in ("train", "Training", "TRAIN", " train ", "train_set", "trainset", "train2017", "train-images")
+        ),
         *((w, "val") for w in ("val", "Valid", "VALIDATION", "dev", "validation_set", "val2017")),
         *((w, "test") for w in ("test", "Testing", "TEST", "test-data", "testset")),
-        *((w, None) for w in ("", "good", "trains", "contest", "testament", "valley", "develop", "2017", "set", "training wheels")),
+        *(
+            (w, None)
+            for w in ("", "good", "trains", "contest", "testament", "valley", "develop", "2017", "set", "training wheels")
+        ),
     ],
 )
 def test_a_split_is_known_by_its_usual_words_and_by_no_others(word, split):
@@ -29,7 +35,9 @@ def parts(names):
     return found.classes, [sorted({names[i].rsplit("/", 1)[0] for i in part.tolist()}) for part in found.parts]
 
 
-@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("Training", "Testing"), ("TRAIN", "TEST"), ("train2017", "test2017")])
+@pytest.mark.parametrize(
+    ("train", "test"), [("train", "test"), ("Training", "Testing"), ("TRAIN", "TEST"), ("train2017", "test2017")]
+)
 @pytest.mark.parametrize("above", ["", "set/", "set/inner/"])
 def test_split_folders_are_splits_in_any_dress_and_below_common_folders(train, test, above):
     names = files(*(f"{above}{split}/{c}" for split in (train, test) for c in "ab"), count=9)
@@ -49,8 +57,8 @@ def test_splits_may_stand_inside_of_class_folders():
     ("folders", "words"),
     [
         (("train/a", "test/a", "extra/a"), "beside them is what is none .extra."),
-        (("test/a", "val/a"), "none is for training"),
-        (("test",), "none is for training"),
+        (("test/a", "val/a"), "none for training"),
+        (("test",), "none for training"),
     ],
 )
 def test_folders_that_are_splits_only_in_part_are_asked_about(folders, words):

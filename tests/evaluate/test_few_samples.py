@@ -10,8 +10,8 @@ from aerun.dataset.splits import Data, Split
 from aerun.evaluate import applications, features, health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all
-from aerun.pictures.canvas import album
 from aerun.metrics import disentanglement
+from aerun.pictures.canvas import album
 from aerun.runs import reference
 from aerun.trained import Trained
 from tests.conftest import built

@@ -15,7 +15,6 @@ from aerun.inference.reading import Reader
 from aerun.inference.samples import SampleConverter
 from tests.conftest import composed
 
-
 G = np.random.default_rng(0)
 STEPS = G.normal(size=(120, 3)).astype(np.float32).round(3)
 

@@ -61,7 +61,7 @@ def _both(moment: float, zone: ZoneInfo) -> tuple[float, float]:
 
 
 def set_back(repeated: Values) -> bool:
-    """Return whether moments (n,) that come twice look like a clock set back: on one day or two a year, within an hour or two."""
+    """Return whether moments (n,) that come twice look like a clock set back: on a day or two a year, within two hours."""
     days = np.floor(repeated / _DAY)
     if not len(days):
         return False

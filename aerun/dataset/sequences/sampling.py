@@ -127,7 +127,13 @@ class Sampling:
         return time, order
 
     def _ordered(
-        self, found: Recorded, features: Sequence[str], labels: Labels | None, part: Numbers, time: Values | None, order: Numbers
+        self,
+        found: Recorded,
+        features: Sequence[str],
+        labels: Labels | None,
+        part: Numbers,
+        time: Values | None,
+        order: Numbers,
     ) -> Steps:
         frame = found.frame
         return Steps(
@@ -155,8 +161,8 @@ class Sampling:
         where = f"{found.where(self.time, int(rows[0]))}: another step is of the same moment"
         if self.zone is None and clock.is_local(found.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
             raise AerunError(
-                f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? dataset.zone=Europe/Berlin "
-                "(or another time zone) tells the hours apart; so do offsets in the file, such as +02:00."
+                f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? "
+                "dataset.zone=Europe/Berlin (or another time zone) tells the hours apart; so do offsets in the file, such as +02:00."
             )
         raise AerunError(f"{where}. Which column tells series apart? dataset.group=NAME.")
 

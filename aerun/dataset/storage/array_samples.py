@@ -41,7 +41,9 @@ def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Arra
         kind_of(source.path, array.shape, kind)
         if not array.size:
             raise AerunError(f"{source.path}: an array of shape {array.shape}: empty.")
-    last = kind == "image" and arrays[0].ndim == 4 and channels_last(sources[0].path, sources[0].name, arrays[0].shape, channels)
+    last = (
+        kind == "image" and arrays[0].ndim == 4 and channels_last(sources[0].path, sources[0].name, arrays[0].shape, channels)
+    )
     arrays = [_shaped(s.path, a, kind, last) for s, a in zip(sources, arrays, strict=True)]
     for source, array in zip(sources, arrays, strict=True):
         _refuse_infinite(source.path, array, gaps=kind != "image")

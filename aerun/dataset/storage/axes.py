@@ -55,7 +55,9 @@ def channels_last(path: Path, name: str | None, shape: tuple[int, ...], channels
     for axis, others, last in ((a, min(b, c), False), (c, min(a, b), True)):
         if 4 * axis <= 3 * others:
             if 2 * axis > others:
-                words = "%s: images of shape %d x %d x %d: the %s axis is taken for the channels (dataset.channels=%s otherwise)."
+                words = (
+                    "%s: images of shape %d x %d x %d: the %s axis is taken for the channels (dataset.channels=%s otherwise)."
+                )
                 log.warning(words, path, a, b, c, *(("last", "first") if last else ("first", "last")))
             return last
     raise AerunError(

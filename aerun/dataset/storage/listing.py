@@ -146,7 +146,9 @@ def _refuse_partial(words: dict[str, str | None], where: str) -> None:
         return
     named = printable(", ".join(splits))
     if "train" not in found and not others:
-        raise AerunError(f"{where}: the folders {named} are splits, and none is for training. To use one alone: dataset.path=DIR.")
+        raise AerunError(
+            f"{where}: the folders {named} are splits, and none is for training. To use one alone: dataset.path=DIR."
+        )
     if others and "train" in found:
         shown = printable(", ".join(w or "files outside of folders" for w in others[:3]))
         raise AerunError(
