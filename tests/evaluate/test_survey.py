@@ -1,5 +1,7 @@
 """Samples that stand in two splits are counted and told by every run, at a cost that is bounded."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,7 @@ def test_a_test_split_that_holds_all_of_training_is_named():
 
 
 def test_a_run_tells_leaks_and_notes(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "aerun")
     x = np.random.default_rng(0).integers(0, 1000, (40, 8, 8)).astype(np.uint16)
     np.save(tmp_path / "x.npy", x)
     plan = built("dataset=array", f"dataset.path={tmp_path / 'x.npy'}", f"dataset.test_path={tmp_path / 'x.npy'}")

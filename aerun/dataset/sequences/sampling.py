@@ -162,7 +162,7 @@ class Sampling:
         if self.zone is None and clock.is_local(found.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
             raise AerunError(
                 f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? "
-                "dataset.zone=Europe/Berlin (or another time zone) tells the hours apart; so do offsets in the file, such as +02:00."
+                "dataset.zone=Europe/Berlin (or another zone) tells the hours apart; so do offsets in the file, such as +02:00."
             )
         raise AerunError(f"{where}. Which column tells series apart? dataset.group=NAME.")
 

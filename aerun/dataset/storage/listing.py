@@ -146,14 +146,12 @@ def _refuse_partial(words: dict[str, str | None], where: str) -> None:
         return
     named = printable(", ".join(splits))
     if "train" not in found and not others:
-        raise AerunError(
-            f"{where}: the folders {named} are splits, and none is for training. To use one alone: dataset.path=DIR."
-        )
+        raise AerunError(f"{where}: the folders {named} are splits, none for training. To use one alone: dataset.path=DIR.")
     if others and "train" in found:
         shown = printable(", ".join(w or "files outside of folders" for w in others[:3]))
         raise AerunError(
-            f"{where}: the folders {named} are splits, and beside them is what is none ({shown}). Move that elsewhere, or rename "
-            "the folders if they are classes."
+            f"{where}: the folders {named} are splits, and beside them is what is none ({shown}). Move that elsewhere, or "
+            "rename the folders if they are classes."
         )
 
 
