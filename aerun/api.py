@@ -12,6 +12,7 @@ import torch
 from aerun.core.errors import AerunError
 from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir
+from aerun.formats.arrays import plain as array_of
 from aerun.inference.loading import load
 from aerun.inference.model import Model
 from aerun.runs.folder import Folder
@@ -72,7 +73,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
 
 def in_memory(x: Any, path: Path) -> list[str]:
     """Overrides that read samples which are kept in the folder `path` from now on."""
-    array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
     Folder(path).keep(_SAMPLES, array)

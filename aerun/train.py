@@ -28,6 +28,7 @@ from aerun.dataset.storage.fingerprint import fingerprint
 from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all
+from aerun.evaluate.survey import told_of
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
@@ -101,7 +102,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> None:
             f"old data back, or begin anew: {command}"
         )
     folder.open(job.config, command, now)
-    folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
+    folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
 
 
 def data_change(cfg: Config, path: Path) -> str:
@@ -150,6 +151,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "samples/train": len(data.train),
         "samples/val": len(data.val),
         "samples/test": len(data.test),
+        **told_of(plan.dataset, data),
         "backend": fitted.backend,
         "seconds/fit": max(seconds, fitted.seconds),  # what was spent before an interruption is in the latter alone
         "seconds/epochs": fitted.seconds,

@@ -87,8 +87,8 @@ def test_modules_are_in_no_circle():
     assert not left, f"modules that import each other, and what imports those: {sorted(left)}"
 
 
-# A sound is cut into samples by the data set that the run's settings name, built again from these: there is no other.
-ARGUED = {("aerun.inference.recordings", "aerun.dataset.audio")}
+# Sounds and series are cut into samples by the data set that the run names, built again from its settings: there is no other.
+ARGUED = {("aerun.inference.recordings", f"aerun.dataset.{name}") for name in ("audio", "series")}
 
 
 def options_of_ours():

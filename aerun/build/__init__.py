@@ -14,6 +14,7 @@ from aerun.core.checks import integer, matches_type, reject_unknown_keys, table
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
+from aerun.dataset.older import completed
 from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.runs.warm_start import load_initial_weights
@@ -84,7 +85,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
     """The data set alone, its settings checked."""
-    about = table("dataset", cfg)
+    about = completed(table("dataset", cfg))
     node = {k: v for k, v in about.items() if k not in _ANY_DATASET}
     if trusted is not None:
         node |= {k: v for k, v in _WRITING.items() if k in node}  # a folder does not say where files are written

@@ -67,7 +67,7 @@ def _show(words: str) -> None:
 def _reader(model: Model, args: argparse.Namespace) -> Reader:
     settings = model.config.get("dataset")
     own = settings if isinstance(settings, dict) else {}
-    return Reader(model.form, own, model.rows, getattr(args, "key", None), getattr(args, "resize", False))
+    return Reader(model.form, own, model.rows, getattr(args, "key", None), getattr(args, "resize", False), model.reading)
 
 
 def _size(args: argparse.Namespace, model: Model, done: int) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.core.memory import trim_heap
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import places
@@ -21,6 +21,7 @@ from aerun.dataset.storage.array_samples import Source
 from aerun.dataset.storage.array_store import store
 from aerun.dataset.storage.image_store import gigabytes
 from aerun.dataset.storage.mapped import Mapped, sample_rows
+from aerun.dataset.storage.scale import image_unit, unit_asked
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Frame
@@ -33,13 +34,21 @@ from aerun.preparation.statistics import WAYS
 
 @dataclass(frozen=True)
 class ArrayFacts:
-    """An array that has been read and split. gaps: it has missing values. unit: the stored value that means 1."""
+    """An array that has been read and split. gaps: it has missing values. unit: the stored value that means 1. spans: the
+    smallest and largest value of each split.
+    """
 
     data: Data
     kind: str
     unit: float
     gaps: bool
     classes: tuple[str, ...]
+    spans: tuple[tuple[float, float], ...]
+
+    def within(self, split: int) -> bool:
+        """Does everything that is there in a split (0, 1, 2) lie in [0, 1] of `unit`?"""
+        low, high = self.spans[split]
+        return low >= 0 and high <= self.unit
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,8 +59,11 @@ class ArrayFacts:
 class Array(Dataset):
     """Samples (n, D), (n, H, W), (n, C, H, W) or (n, T, F) of an npy, npz or safetensors file; pickles are never loaded.
 
-    kind auto: two axes are a table, three or four are images. Bytes stay bytes, other numbers become 32-bit. unit: the stored
-    value that means 1; auto: 255 for images of bytes, else 1. Where the training samples lie within [0, 1] behind it, all must.
+    kind auto: two axes are a table, four are images, three where their lengths say so, see `kind_of`; channels auto: see
+    `channels_last`. What lengths and names leave open is asked. Bytes stay bytes, other numbers become 32-bit. A mask in the
+    same file (mask, NAME_mask) and netCDF's fill value are missing values. unit: the stored value that means 1; auto: of
+    images of whole numbers by their depth, see `image_unit`, else 1. Where the training samples lie within [0, 1] behind it,
+    all must.
     prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values) and `Scale`.
     Sequences may be of varying length, NaN behind the last step. labels: an array of the same file, or a file. The test
     split is `test_key` of the same file, or `test_path`, or drawn at random.
@@ -93,15 +105,17 @@ class Array(Dataset):
         self.kind = one_of("dataset.kind", kind, ("auto", *samples.KINDS))
         self.channels = one_of("dataset.channels", channels, ("auto", "first", "last"))
         self.prepare = one_of("dataset.prepare", prepare, ("auto", *WAYS))
-        if unit != "auto" and (isinstance(unit, str) or not 0 < unit < float("inf")):
-            raise AerunError(f"dataset.unit={unit}: must be auto or the stored value that means 1, such as 255.")
-        self.unit = None if isinstance(unit, str) else float(unit)
+        self.unit = unit_asked(unit)
         self.memory, self.cache = gigabytes(memory), cache
         self.cut = Cut(None, None, None, val, test)
 
     @cached_property
     def known(self) -> ArrayFacts:
         """The array, read and split."""
+        with kept_warnings(self.notes):
+            return self._read()
+
+    def _read(self) -> ArrayFacts:
         arrays, kind = samples.read(self.sources, self.kind, self.channels)
         sizes = [len(a) for a in arrays]
         parts = self.cut(Frame({}, tuple((str(s.path), n) for s, n in zip(self.sources, sizes, strict=True))))
@@ -113,9 +127,15 @@ class Array(Dataset):
         paths = [s.path for s in self.sources]
         found = store(arrays, paths, [part.x for part in chosen], self.memory, self.cache)
         data = Data(*(Split(x, part.y) for x, part in zip(found, chosen, strict=True)))
-        gaps = any(bool(samples.spanned(x)[0].any()) for x in found)
-        unit = self.unit or (255.0 if kind == "image" and arrays[0].dtype == np.uint8 else 1.0)
-        return ArrayFacts(data, kind, unit, gaps, names)
+        looked = [samples.spanned(x) for x in found]
+        spans = tuple((low, high) for _, low, high in looked)
+        unit = self.unit or (self._image_unit(arrays[0].dtype, spans) if kind == "image" else 1.0)
+        return ArrayFacts(data, kind, unit, any(bool(gone.any()) for gone, _, _ in looked), names, spans)
+
+    def _image_unit(self, dtype: np.dtype[np.generic], spans: tuple[tuple[float, float], ...]) -> float:
+        if self.prepare not in ("auto", "none"):
+            return 255.0 if dtype == np.uint8 else 1.0
+        return image_unit(self.sources[0].path, dtype, min(low for low, _ in spans), max(high for _, high in spans))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -132,7 +152,7 @@ class Array(Dataset):
 
     def facts(self) -> Facts:
         known, prepared = self.known, self._prepared()
-        bounded = self.way == "minmax" or (not prepared and _within(known.data.train.x, known.unit))
+        bounded = self.way == "minmax" or (not prepared and known.within(0))
         return Facts(
             shape=(self._columns().size,) if prepared and known.kind == "table" else known.shape,
             kind=known.kind,
@@ -167,19 +187,11 @@ class Array(Dataset):
         if self._prepared() and known.kind == "table":
             kept = Data(*(Split(sample_rows(part.x), None) for part in (known.data.train, known.data.val, known.data.test)))
             log_warnings("array", kept, self._columns().features, self.way)
-        if not self._prepared() and _within(known.data.train.x, known.unit):
-            for part in (known.data.val, known.data.test):
-                if not _within(part.x, known.unit):
-                    raise AerunError(
-                        f"{self.sources[-1].path}: training samples lie in [0, 1] and others do not. dataset.prepare=minmax "
-                        "clips them to the training range, dataset.prepare=standardize has no bounds."
-                    )
+        if not self._prepared() and known.within(0) and not (known.within(1) and known.within(2)):
+            raise AerunError(
+                f"{self.sources[-1].path}: training samples lie in [0, 1] and others do not. dataset.prepare=minmax "
+                "clips them to the training range, dataset.prepare=standardize has no bounds."
+            )
         if isinstance(known.data.train.x, Mapped):
             trim_heap()
         return known.data
-
-
-def _within(x: Tensor, unit: float) -> bool:
-    """Does everything that is there lie in [0, 1] of `unit`?"""
-    _, low, high = samples.spanned(x)
-    return low >= 0 and high <= unit

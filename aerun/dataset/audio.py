@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from functools import cached_property
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.core.memory import refuse_beyond
 from aerun.dataset.base import Dataset
 from aerun.dataset.sequences import windows
@@ -65,6 +66,7 @@ class Audio(Dataset):
         if not -300 <= floor < 0:
             raise AerunError(f"dataset.floor={floor}: decibels below full scale, between -300 and 0, such as -80.")
         self.shares = listing.shares(val, test)
+        self.heard: int | None = None  # the rate of the files, once they have been read
 
     @property
     def shared_steps(self) -> int:
@@ -94,7 +96,8 @@ class Audio(Dataset):
 
     @cached_property
     def _listing(self) -> listing.Listing:
-        return listing.arrange(self._names, self.where, *self.shares)
+        with kept_warnings(self.notes):
+            return listing.arrange(self._names, self.where, *self.shares)
 
     def _files(self) -> Iterator[tuple[str, BinaryIO]]:
         if not self.path.is_dir():
@@ -141,7 +144,7 @@ class Audio(Dataset):
             if len(sound.x) < self.length and not self.padded:
                 short += 1
                 continue
-            found[name] = self._samples(torch.from_numpy(sound.x), bank)
+            found[name] = self.samples_of(torch.from_numpy(sound.x), bank)
             taken += found[name].nbytes
             refuse_beyond(self.where, 2 * taken)  # they, and all of them together; compressed files say little of it before
         left_out.tell()
@@ -150,9 +153,13 @@ class Audio(Dataset):
         if short:
             words = "%s: %d of %d files are shorter than dataset.length=%d and are left out (dataset.short=pad uses them)."
             log.warning(words, self.where, short, len(self._names), self.length)
+        self.heard = rate
         return found
 
-    def _samples(self, x: Tensor, bank: Tensor) -> Tensor:
+    def stored_reading(self) -> dict[str, Any]:
+        return {"rate": self.heard}
+
+    def samples_of(self, x: Tensor, bank: Tensor) -> Tensor:
         """Sound (n,) -> samples."""
         if len(x) < self.length:
             x = torch.nn.functional.pad(x, (0, self.length - len(x)))

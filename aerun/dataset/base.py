@@ -4,6 +4,8 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +14,13 @@ from aerun.compose import option
 from aerun.core.checks import matches_type
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
-from aerun.dataset.splits import Data
+from aerun.dataset.splits import Data, Split, split
 from aerun.preparation.base import Preparation, Unchanged
+
+__all__ = ["Data", "Dataset", "Split", "split", "validate_data"]  # what a data set of one's own is written with
 
 log = logging.getLogger("aerun")
 
@@ -58,6 +63,11 @@ class Dataset(ABC):
         if self.contamination and self.normal is None:
             raise AerunError(f"dataset.contamination={self.contamination} needs dataset.normal.")
 
+    @cached_property
+    def notes(self) -> list[str]:
+        """What reading changed, left out, filled in or took from evidence, as it was told: results.json keeps it."""
+        return []
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""
@@ -76,8 +86,16 @@ class Dataset(ABC):
         """What stands between stored samples and the model, not yet fitted."""
         return Unchanged()
 
+    def stored_reading(self) -> dict[str, Any]:
+        """How its files were read, as plain data that a run keeps, so that its model reads others alike; or nothing."""
+        return {}
+
     def load(self) -> Data:
         """The samples to train, validate and test on. AerunError names what is missing or damaged."""
+        with kept_warnings(self.notes):
+            return self._selected()
+
+    def _selected(self) -> Data:
         normal = self.normal_classes
         data = self.read()
         if normal is not None and not self.selects:

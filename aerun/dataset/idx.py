@@ -9,18 +9,21 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, refuse_many
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.splits import Data, Split, split
 from aerun.dataset.storage.listing import folder
+from aerun.dataset.storage.scale import image_unit, unit_asked
 from aerun.formats.idx import Header, classes_of, header_of, opened, samples_of
 
 
 class Idx(Dataset):
     """Samples of an idx file (also as .gz): images (n, H, W) or (n, C, H, W), tables (n, D).
 
-    Bytes stay bytes, and 255 means 1; other numbers become 32-bit and are unbounded. labels: an idx file (n,) of whole numbers.
+    Bytes stay bytes, and 255 means 1; other numbers become 32-bit: images of whole numbers are scaled by their depth, see
+    `image_unit`. labels: an idx file (n,) of whole numbers.
     test: the share that is held out for testing, or an idx file of its own, with `test_labels`. Format: LeCun, Cortes & Burges,
     http://yann.lecun.com/exdb/mnist/.
     Raises AerunError for files that are missing, damaged, or do not fit together or into memory.
@@ -36,7 +39,9 @@ class Idx(Dataset):
         val: float,
         test: float | str,
         test_labels: str | None,
+        unit: float | str,
     ) -> None:
+        self.unit = unit_asked(unit)
         self.path, self.labels = _file("dataset.path", path), _optional("dataset.labels", labels)
         self.test = _file("dataset.test", test) if isinstance(test, str) else None
         self.test_labels = _optional("dataset.test_labels", test_labels)
@@ -48,10 +53,23 @@ class Idx(Dataset):
 
     def facts(self) -> Facts:
         header = self._header
-        low, high, unit = (0.0, 1.0, 255.0) if header.dtype.itemsize == 1 and header.dtype.kind == "u" else (None, None, 1.0)
         shape = header.shape[1:]
         event, kind = (shape, "table") if len(shape) == 1 else ((1,) * (3 - len(shape)) + shape, "image")
+        unit = self._unit if kind == "image" or self.unit else 255.0 if header.dtype == np.uint8 else None
+        low, high = (None, None) if unit is None else (0.0, 1.0)
+        unit = 1.0 if unit is None else unit
         return Facts(shape=event, kind=kind, unit=unit, low=low, high=high, classes=len(self.class_names) or None)
+
+    @cached_property
+    def _unit(self) -> float | None:
+        """The value that means 1 in images; None where they are not in [0, 1] of any."""
+        if self._header.dtype == np.uint8 and self.unit is None:
+            return 255.0
+        spans = [samples_of(path).aminmax() for path in (self.path, self.test) if path is not None]
+        low, high = min(float(s.min) for s in spans), max(float(s.max) for s in spans)
+        with kept_warnings(self.notes):
+            unit = self.unit or image_unit(self.path, self._header.dtype, low, high)
+        return unit if low >= 0 and high <= unit else None
 
     @cached_property
     def _header(self) -> Header:

@@ -1,22 +1,27 @@
 """The user's own pictures, from a folder."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
 from aerun.dataset.storage import decoded, image_store, listing
-from aerun.formats.images import Shape, UnreadableError, header, strict, suffixes
+from aerun.dataset.storage.scale import depth_of
+from aerun.formats.images import Header, Shape, UnreadableError, header, highest, strict, suffixes
 
 _PEEKED = 32  # headers that are looked at before anything is built
 _SIDE = 64  # of images whose sizes differ, where none is asked for
 _LARGEST = 4096  # side of an image that is worked on
+
+T = TypeVar("T")
 
 log = logging.getLogger("aerun")
 
@@ -28,8 +33,10 @@ class Images(Dataset):
     not given is drawn: the shares `val` and `test`, the same ones in every run.
     size: null (as they are, where all are alike; else 64 x 64, which is told), N or [height, width]. crop: center (scaled to
     cover the size, the rest cut off evenly) or none (stretched). channels: 1 (grey), 3 (colour), or auto: colour where one
-    of the files that are looked at first has it. Transparent places become white, 16 bits become 8, EXIF's orientation is
-    applied, of several frames the first is taken.
+    of the files that are looked at first has it. Transparent places become white, EXIF's orientation is applied, of several
+    frames the first is taken. depth: bits of a pixel that stay: 8, or auto: those that the deepest grey of the files that are
+    looked at first needs (12 of a camera's 12 in 16); colours of 16 bits become 8, which is told.
+    Folders of masks (ground_truth, masks, ...) are left out, see `without_truths`.
     memory: GB that the samples may take, null for half of what is free; more are decoded once into a file in `cache` (null:
     ~/.cache/aerun) and read from there. 5,000 images or more are kept in such a file even where they fit: runs start sooner.
     Files that cannot be read are left out, counted and named; above 1 % they are refused with AerunError.
@@ -44,6 +51,7 @@ class Images(Dataset):
         size: int | Sequence[int] | None,
         crop: str,
         channels: str | int,
+        depth: str | int,
         val: float,
         test: float,
         memory: float | None,
@@ -56,17 +64,21 @@ class Images(Dataset):
         self.size = size_of(size)
         self.crop = one_of("dataset.crop", crop, ("center", "none")) == "center"
         self.channels = one_of("dataset.channels", str(channels), ("auto", "1", "3"))
+        self.depth = one_of("dataset.depth", str(depth), ("auto", "8", "10", "12", "14", "16"))
         self.shares = listing.shares(val, test)
         self.memory, self.cache = image_store.gigabytes(memory), cache
 
     def facts(self) -> Facts:
         shape, classes = self._files.shape, len(self._files.listing.classes)
         event = (shape.channels, shape.height, shape.width)
-        return Facts(shape=event, kind="image", unit=255.0, low=0.0, high=1.0, classes=classes or None)
+        return Facts(shape=event, kind="image", unit=float(shape.unit), low=0.0, high=1.0, classes=classes or None)
 
     def read(self) -> Data:
         kept = self._files.listing.only(self.normal_classes, self.contamination)
         return image_store.load(replace(self._files, listing=kept), self.memory, self.cache)
+
+    def stored_reading(self) -> dict[str, Any]:
+        return {"resize": self._files.shape.resize}
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -74,19 +86,29 @@ class Images(Dataset):
 
     @cached_property
     def _files(self) -> decoded.Images:
+        with kept_warnings(self.notes):
+            return self._found()
+
+    def _found(self) -> decoded.Images:
         files, others = listing.scan(self.root, suffixes())
         if not files:
             raise AerunError(f"{self.where}: no images are there ({others} other files).")
         if others:
             log.info("%s: %d files that are no images are passed over.", self.where, others)
+        kept, truths = listing.without_truths([f.name for f in files])
+        if truths:
+            words = "%s: %d files in folders of masks or ground truth (%s) are left out."
+            log.warning(words, self.where, len(files) - len(kept), ", ".join(truths))
+            files = [files[i] for i in kept]
         found = listing.arrange([f.name for f in files], self.where, *self.shares)
         return decoded.Images(self.root, files, found, self._peeked([f.name for f in files]), self.where)
 
     def _peeked(self, names: list[str]) -> Shape:
         """What every image becomes, from the headers of a few."""
         seen = _headers(self.root, names, self.where)
-        sizes = sorted({(h, w) for h, w, _ in seen})
-        channels = int(self.channels) if self.channels != "auto" else 3 if any(c for _, _, c in seen) else 1
+        sizes = sorted({(h.height, h.width) for h in seen.values()})
+        coloured = any(h.coloured for h in seen.values())
+        channels = int(self.channels) if self.channels != "auto" else 3 if coloured else 1
         height, width = self.size or sizes[0]
         if self.size is None and len(sizes) > 1:
             height = width = _SIDE
@@ -96,16 +118,36 @@ class Images(Dataset):
         if max(height, width) > _LARGEST:
             raise AerunError(f"{self.where}: images of {height} x {width} are too large to work on: lower dataset.size.")
         resize, guessed = self.size is not None or len(sizes) > 1, self.channels == "auto" and channels == 1
-        return Shape(channels, height, width, resize=resize, crop=self.crop, guessed=guessed)
+        return Shape(channels, height, width, resize, self.crop, guessed, self._bits(seen))
+
+    def _bits(self, seen: dict[str, Header]) -> int:
+        """`depth`, or what the deep ones of these files need."""
+        if lost := [name for name, h in seen.items() if h.lost]:
+            log.warning("%s: colours of 16 bits, as in %s, become 8.", self.where, lost[0])
+        deep = [name for name, h in seen.items() if h.deep]
+        if self.depth != "auto":
+            return int(self.depth)
+        if not deep:
+            return 8
+        most = max(_tried(lambda name: highest(self.root / name), deep, self.where).values())
+        bits = max(8, depth_of(most) or 16)
+        words = "%s: grey of 16 bits with values up to %d, as in %s, is taken for %d bits: divided by %d (dataset.depth=BITS)."
+        log.warning(words, self.where, most, deep[0], bits, (1 << bits) - 1)
+        return bits
 
 
-def _headers(root: Path, names: list[str], where: str) -> list[tuple[int, int, bool]]:
-    """(height, width, coloured?) of files from all over the folder."""
-    found, wrong = [], []
+def _headers(root: Path, names: list[str], where: str) -> dict[str, Header]:
+    """What files from all over the folder say of themselves."""
+    return _tried(lambda name: header(root / name), names[:: max(1, len(names) // _PEEKED)], where)
+
+
+def _tried(look: Callable[[str], T], names: list[str], where: str) -> dict[str, T]:
+    """What can be found out of these files. AerunError where none can be read."""
+    found, wrong = {}, []
     with strict():
-        for name in names[:: max(1, len(names) // _PEEKED)]:
+        for name in names:
             try:
-                found.append(header(root / name))
+                found[name] = look(name)
             except UnreadableError as e:
                 wrong.append(f"{name}: {e}")
     if not found:

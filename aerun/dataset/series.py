@@ -1,16 +1,23 @@
 """Time series in files of the user's own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.checks import integer, one_of
-from aerun.core.errors import AerunError
+from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
 from aerun.dataset.sequences import windows
+from aerun.dataset.sequences.clock import zone_of
 from aerun.dataset.sequences.recorded import Recorded, together
 from aerun.dataset.sequences.sampling import Sampling, SeriesFacts
 from aerun.dataset.sequences.series_files import Layout, columns_named
@@ -34,7 +41,8 @@ class Series(Dataset):
     apart. wide: a row is a whole series, its columns the steps, and `group` says which rows stay in one split. npz: the array
     `key` is (T, F), (n, T) in the layout wide, or (n, T, F); columns are its other arrays, by name.
     time: rows are sorted by this column; a step that comes later than 1.5 usual steps stands behind a gap, which no sample
-    spans (gaps=cut). window, stride: in steps; window null: what lies between two breaks as a whole.
+    spans (gaps=cut). zone: the time zone of times without an offset, which tells the two hours apart where clocks are set back;
+    without it they are taken as UTC. window, stride: in steps; window null: what lies between two breaks as a whole.
     label, anomaly: a window is of the most frequent class of its steps, and an anomaly where one of its steps is.
     The split is that of the column `split`, of folders, or `test_path` is the test split; else it is made: whole series at
     random (by=series), or each part of the time in its turn, the latest for the test (by=time; auto: where there is one
@@ -54,6 +62,7 @@ class Series(Dataset):
         encoding: str,
         group: str | None,
         time: str | None,
+        zone: str | None,
         label: str | None,
         anomaly: str | None,
         drop: Names,
@@ -71,6 +80,8 @@ class Series(Dataset):
         self.test_path = None if test_path is None else folder("dataset.test_path", test_path, "your series")
         if stride is not None and window is None:
             raise AerunError(f"dataset.stride={stride} needs dataset.window.")
+        if zone is not None and time is None:
+            raise AerunError(f"dataset.zone={zone} needs dataset.time.")
         if layout == "wide" and time is not None:
             raise AerunError(f"dataset.time={time}: in the layout wide steps follow each other as the columns do.")
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
@@ -93,6 +104,7 @@ class Series(Dataset):
             missing=one_of("dataset.missing", missing, ("refuse", "cut", "previous", "linear")),
             by=one_of("dataset.by", by, ("auto", "series", "time")),
             cut=Cut(None, None, None, val, test),
+            zone=zone_of(zone),
         )
 
     def refuse_protocol(self) -> None:
@@ -132,7 +144,35 @@ class Series(Dataset):
     @cached_property
     def known(self) -> SeriesFacts:
         """The files, read, split and cut into samples."""
-        return self.sampling(*self._recorded())
+        with kept_warnings(self.notes):
+            return self.sampling(*self._recorded())
+
+    def stored_reading(self) -> dict[str, Any]:
+        return {"features": list(self.known.features)}
+
+    def samples_of(self, file: Path, features: Sequence[str], steps: int, ragged: bool) -> NDArray[np.float32]:
+        """Return the samples (n, steps, F) of another file, read and cut as this set's own: of the same features by name, where
+        `features` has any, and else of as many; other columns are passed over.
+
+        AerunError for features that are not there, and for what is wrong with the file.
+        """
+        loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
+        found = loose.read_others("FILE", file)
+        names = self._named(found, features, file)
+        time = self.sampling.time if self.sampling.time in found.frame.columns else None
+        sampling = replace(self.sampling, path=file, time=time)
+        window = self.sampling.window if self.sampling.window is not None or ragged else steps
+        return sampling.of_others(found, names, steps, window)
+
+    def _named(self, found: Recorded, features: Sequence[str], file: Path) -> Sequence[str]:
+        missing = [n for n in features if n not in found.frame.columns]
+        if features and missing:
+            columns = list(found.frame.columns)
+            hint = nearest(missing[0], columns)
+            raise AerunError(
+                f"{file}: has no column '{missing[0]}'{hint}, which this run reads; it has {', '.join(columns[:20])}."
+            )
+        return features or self.sampling.features(found, found.label)
 
     def _recorded(self) -> tuple[Recorded, int]:
         """All files, and how many rows at the end are of the test file."""

@@ -1,11 +1,29 @@
 """Three splits of one data set, and how they are drawn."""
 
+import re
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 _SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
+_WORDS = {
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation", "dev", "development"),
+    "test": ("test", "testing", "tst"),
+}
+_PARTS = {word: part for part, words in _WORDS.items() for word in words}
+_DRESSED = re.compile(r"[\W_]*([a-z]+?)(?:[-_ ]?(?:set|split|data|images|imgs))?[-_ ]?(?:(?:19|20)\d\d)?[\W_]*")
+
+
+def split_name(word: str) -> str | None:
+    """Return the split that a folder's or a cell's word means, "train", "val" or "test"; None for any other word.
+
+    Any case and the usual synonyms (Training, VALID, dev, Testing), also with a noun or a year behind them (test_set,
+    train2017).
+    """
+    found = _DRESSED.fullmatch(word.strip().lower())
+    return _PARTS.get(found[1]) if found else None
 
 
 @dataclass(frozen=True)

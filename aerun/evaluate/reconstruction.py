@@ -36,6 +36,7 @@ FIGURES = (
 def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, float]:
     """Test figures of the model, of PCA with as many numbers in its code, and of the training mean.
 
+    pca/components: fewer than the code has numbers where the training samples determine no more.
     errors: the model's SE_i are put into it, batch after batch, in the order of the test split.
     Sequences of varying length: only real steps count, and PCA reads the mean where there is none.
     """
@@ -54,6 +55,7 @@ def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, fl
     found = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         found[f"{who}/fvu"] = found[f"{who}/se"] / found["mean/se"] if found["mean/se"] > 0 else math.nan
+    found["pca/components"] = float(trained.pca.components.shape[1])
     own_units = rmse(model, data, trained.device) if model.facts.prepared_from is not None else {}
     return {**found, **_own_loss(model, test), **own_units}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from aerun.evaluate.subset import subsample
+from aerun.evaluate.subset import refuse_few, subsample
 from aerun.metrics.moments import WIDEST, moments
 from aerun.trained import Trained, sampled_codes
 
@@ -30,6 +30,7 @@ def samplers(trained: Trained) -> dict[str, Sampler]:
     numbers. Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
     """
     model = trained.autoencoder
+    refuse_few(len(trained.data.train), 2, "training", "a distribution fitted to codes")
     codes = _codes(trained)
     flat = codes.flatten(1).double()
     low, high = flat.amin(0), flat.amax(0)

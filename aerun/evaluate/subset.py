@@ -2,10 +2,17 @@
 
 import torch
 
+from aerun.core.errors import AerunError
 from aerun.dataset.splits import Split
 
 _SEED = 20062  # the draw belongs to the data set, not to the run: every model is judged on the same samples
 _NUMBERS = 100_000_000  # that the samples may hold together: 400 MB
+
+
+def refuse_few(count: int, least: int, what: str, purpose: str) -> None:
+    """AerunError where there are fewer samples than a statistic needs."""
+    if count < least:
+        raise AerunError(f"{count} {what} sample{'s'[: count != 1]}, and {purpose} needs {least} at least.")
 
 
 def subsample(split: Split, most: int, size: int = 1) -> Split:

@@ -1,17 +1,25 @@
 """What there is to know about a data set before anything is trained on it."""
 
-import hashlib
+import logging
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
+from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.metrics.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
 from aerun.preparation.base import Preparation
+
+_BYTES = 256_000_000  # of samples that a run looks at for duplicates
+
+log = logging.getLogger("aerun")
 
 _FEW = 100  # samples that tell a dimension
 
@@ -36,12 +44,61 @@ class Seen:
 
 def survey(data: Data, facts: Facts) -> list[Seen]:
     """Training, validation and test split."""
-    prints = [_prints(split) for split in (data.train, data.val, data.test)]
-    known = set(prints[0])
-    return [
-        _seen(split, facts, len(own) - len(set(own)), sum(p in known for p in own) if i else 0)
-        for i, (split, own) in enumerate(zip((data.train, data.val, data.test), prints, strict=True))
-    ]
+    splits = (data.train, data.val, data.test)
+    found = duplicates(data, most=None)
+    return [_seen(split, facts, r, s) for split, r, s in zip(splits, found.repeated, found.shared, strict=True)]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Of training, validation and test split: repeated, samples that are equal to an earlier one of the split; shared, those
+    that are equal to a training sample; looked: how many were looked at. held: training samples that are in the test split.
+    """
+
+    repeated: tuple[int, ...]
+    shared: tuple[int, ...]
+    looked: tuple[int, ...]
+    held: int
+
+
+def duplicates(data: Data, most: int | None = _BYTES) -> Duplicates:
+    """Count samples that are equal byte for byte.
+
+    All are looked at where they hold at most `most` bytes together (256 MB; None: any number); of more every k-th of each
+    split is, k the smallest with which they do.
+    """
+    splits = (data.train, data.val, data.test)
+    size = sum(len(s) * s.x[:1].numel() * s.x.element_size() for s in splits)
+    step = 1 if most is None else max(1, -(-size // most))
+    prints = [_prints(s if step == 1 else s.take(torch.arange(0, len(s), step))) for s in splits]
+    return Duplicates(
+        repeated=tuple(len(own) - len(np.unique(own)) for own in prints),
+        shared=(0, *(int(np.isin(own, prints[0]).sum()) for own in prints[1:])),
+        looked=tuple(map(len, prints)),
+        held=int(np.isin(prints[0], prints[2]).sum()),
+    )
+
+
+def leak_words(found: Duplicates) -> str:
+    """Return what there is to say of samples that are in two splits, or nothing."""
+    named = zip(("validation", "test"), found.shared[1:], found.looked[1:], strict=True)
+    leaks = [f"{shared:,} of {looked:,} {name}" for name, shared, looked in named if shared]
+    if not leaks:
+        return ""
+    whole = " The test split holds every training sample." if found.held == found.looked[0] else ""
+    return f"{' and '.join(leaks)} samples are equal to training samples: errors on them are not of unseen data.{whole}"
+
+
+def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
+    """Return what results.json says of the data, and warn of leaks: leaks/val and leaks/test, the samples that are equal to a
+    training sample, see `duplicates`; notes, what was told while they were read.
+    """
+    found = duplicates(data)
+    notes = list(dataset.notes)
+    if words := leak_words(found):
+        log.warning("leak: %s", words)
+        notes.append(f"leak: {words}")
+    return {"leaks/val": found.shared[1], "leaks/test": found.shared[2], **({"notes": notes} if notes else {})}
 
 
 def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:
@@ -60,14 +117,21 @@ def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:
     return Seen(len(split), low, high, missing, infinite, repeated, shared, classes, torch.cat(lengths) if lengths else None)
 
 
-def _prints(split: Split) -> list[bytes]:
-    """A fingerprint of each sample, equal for equal bytes."""
-    rows = max(1, 4_000_000 // max(1, split.x[:1].numel()))
-    return [
-        hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-        for part in split.x.split(rows)
-        for row in part.flatten(1).contiguous().numpy()
-    ]
+def _prints(split: Split) -> NDArray[np.uint64]:
+    """Return 64 bits of each sample, equal for equal bytes: the upper halves of two random weighted sums of its 32-bit words.
+
+    Two different samples have equal ones with probability 2^-64. Multilinear hashing, Carter & Wegman 1979,
+    https://doi.org/10.1016/0022-0000(79)90044-8.
+    """
+    rows, weights, found = max(1, 1_000_000 // max(1, split.x[:1].numel())), np.zeros((0, 2), np.uint64), []
+    for part in split.x.split(rows):
+        raw = part.flatten(1).contiguous().numpy().view(np.uint8)
+        words = np.pad(raw, ((0, 0), (0, -raw.shape[1] % 4))).view(np.uint32).astype(np.uint64)
+        if len(weights) != words.shape[1]:
+            weights = np.random.default_rng(0).integers(1 << 64, size=(words.shape[1], 2), dtype=np.uint64)
+        high = (words @ weights) >> np.uint64(32)
+        found.append(high[:, 0] << np.uint64(32) | high[:, 1])
+    return np.concatenate(found)
 
 
 def constant(train: Split, facts: Facts) -> Tensor:

@@ -1,7 +1,10 @@
 """Arrays in npy, npz and safetensors files. Pickled objects are never loaded."""
 
+import lzma
 import math
 import mmap
+import struct
+import tokenize
 import zipfile
 import zlib
 from importlib import import_module
@@ -15,6 +18,39 @@ from aerun.core.errors import AerunError, nearest
 from aerun.core.memory import refuse_beyond
 
 Array = NDArray[Any]
+_DAMAGED = (  # what numpy, which parses headers as Python, and zipfile say of damaged bytes
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+FILL = 9.969209968386869e36  # netCDF's default for what was never written, in both float types
+_TORCH_ONLY = ("BF16", "F8_E4M3", "F8_E5M2")  # types of safetensors that numpy does not have
+
+
+def plain(x: Any) -> Array:
+    """Return an array or tensor as a numpy array, NaN where it is masked (`numpy.ma`), in which case it is of fractions."""
+    if isinstance(x, np.ma.MaskedArray):
+        gone = np.ma.getmaskarray(x)
+        if not gone.any():
+            return np.asarray(x.data)
+        kept = x.dtype if x.dtype.kind == "f" else np.dtype(np.float32 if x.dtype.itemsize < 4 else np.float64)
+        found: Array = np.where(gone, np.nan, x.data).astype(kept)
+        return found
+    tensor = x.detach().cpu() if hasattr(x, "detach") else x
+    if str(getattr(tensor, "dtype", "")) == "torch.bfloat16":
+        tensor = tensor.float()
+    return np.asarray(tensor)
 
 
 def read_array(key: str, path: Path, name: str | None, words: bool = False) -> Array:
@@ -32,7 +68,7 @@ def read_array(key: str, path: Path, name: str | None, words: bool = False) -> A
         raise AerunError(f"{key}={path}: an array's file name ends in {', '.join(readers)}.{other}")
     try:
         found = readers[suffix](path, name)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as e:
+    except _DAMAGED as e:
         raise AerunError(f"{path}: cannot be read: {_words(e)}") from e
     if found.dtype.kind not in ("biufU" if words else "biuf"):
         raise AerunError(f"{path}: holds {found.dtype}, not numbers.")
@@ -49,8 +85,11 @@ def _words(e: Exception) -> str:
 def names_of(path: Path) -> list[str]:
     """The arrays in a file; none for npy, and none where it cannot be read, which `read_array` says."""
     if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as packed:
-            return [n.removesuffix(".npy") for n in packed.namelist()]
+        try:
+            with zipfile.ZipFile(path) as packed:
+                return [n.removesuffix(".npy") for n in packed.namelist()]
+        except _DAMAGED:
+            return []
     if path.suffix.lower() == ".safetensors" and path.is_file():
         safetensors = _module(path)
         try:
@@ -114,8 +153,12 @@ def _safetensors(path: Path, name: str | None) -> Array:
     safetensors = _module(path)
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            found: Array = file.get_tensor(select_array(path, name, list(file.keys())))
-            return found
+            name = select_array(path, name, list(file.keys()))
+            if file.get_slice(name).get_dtype() not in _TORCH_ONLY:
+                found: Array = file.get_tensor(name)
+                return found
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            return np.asarray(file.get_tensor(name).float())
     except (safetensors.SafetensorError, TypeError) as e:
         raise ValueError(str(e)) from e
 

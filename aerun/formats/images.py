@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,9 @@ from aerun.core.errors import AerunError
 _UNFIT = frozenset({"EPS", "PS", "PDF", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})  # run other programs, or hold no pixels
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
 _TURNED = frozenset({5, 6, 7, 8})  # values of EXIF's orientation (tag 274) that swap width and height
+_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L"})  # grey of more than 8 bits
 Bytes = NDArray[np.uint8]
+Pixels = Bytes | NDArray[np.float32]
 
 
 class UnreadableError(Exception):
@@ -29,6 +32,7 @@ class Shape:
 
     crop: the image covers the new size and what stands over is cut off evenly, instead of changing its proportions.
     guessed: one grey channel, because the files that were looked at first have no more: a coloured one is refused.
+    depth: bits of a pixel. Of more than 8 samples are 32-bit numbers up to 2^depth - 1, and files of 8 bits are spread to it.
     """
 
     channels: int
@@ -37,6 +41,22 @@ class Shape:
     resize: bool
     crop: bool
     guessed: bool
+    depth: int = 8
+
+    @property
+    def unit(self) -> int:
+        """The value of white."""
+        return (1 << self.depth) - 1
+
+
+class Header(NamedTuple):
+    """What a file says of itself. deep: grey of more than 8 bits. lost: colours of 16 bits, of which 8 can be read."""
+
+    height: int
+    width: int
+    coloured: bool
+    deep: bool
+    lost: bool
 
 
 @cache
@@ -62,31 +82,66 @@ def strict() -> Iterator[None]:
         yield
 
 
-def header(path: Path) -> tuple[int, int, bool]:
-    """(height, width, coloured?) without decoding; UnreadableError."""
+def header(path: Path) -> Header:
+    """Return what the file says of itself, without decoding it; UnreadableError."""
     with _opened(path) as image:
         height, width = _upright(image)
-        return height, width, image.mode not in _GREY
+        raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()) if len(tile) > 3)  # such as RGB;16B
+        lost = image.mode in ("RGB", "RGBA", "LA") and ";16" in raw
+        return Header(height, width, image.mode not in _GREY, image.mode in _DEEP, lost)
 
 
-def read(path: Path, shape: Shape) -> Bytes:
+def highest(path: Path) -> int:
+    """Return the largest value of a deep grey image; UnreadableError."""
+    with _opened(path) as image:
+        return int(_whole(image).max())
+
+
+def read(path: Path, shape: Shape) -> Pixels:
     """The pixels (C, H, W) of the first frame, upright, transparent places white.
 
-    UnreadableError where the file is damaged; AerunError where its size or its colours are not those of `shape` and it was
-    not asked to be changed.
+    UnreadableError where the file is damaged; AerunError where its size, its colours or its depth are not those of `shape` and
+    it was not asked to be changed.
     """
-    size = (shape.width, shape.height)
     with _opened(path) as image:
         _refuse_other(path, image, shape)
         if shape.resize:
+            size = (shape.width, shape.height)
             image.draft(None, (max(size), max(size)))  # JPEG decodes a smaller version, still at least this large
-        pixels = _plain(ImageOps.exif_transpose(image), shape.channels)
-        if shape.resize and shape.crop:
-            pixels = ImageOps.fit(pixels, size, Image.Resampling.BICUBIC)
-        elif shape.resize:
-            pixels = pixels.resize(size, Image.Resampling.BICUBIC)
-    found: Bytes = np.asarray(pixels)
+        if shape.depth > 8 and image.mode in _DEEP:
+            return _deep(path, image, shape)
+        pixels = _resized(_plain(ImageOps.exif_transpose(image), shape.channels), shape)
+    found: Pixels = np.asarray(pixels)
+    if shape.depth > 8:
+        found = (found * np.float32(shape.unit / 255)).round().astype(np.float32)
     return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)
+
+
+def _resized(image: Image.Image, shape: Shape) -> Image.Image:
+    size = (shape.width, shape.height)
+    if not shape.resize:
+        return image
+    return ImageOps.fit(image, size, Image.Resampling.BICUBIC) if shape.crop else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _deep(path: Path, image: Image.Image, shape: Shape) -> Pixels:
+    """(C, H, W) at full depth, the same grey in every channel."""
+    upright = ImageOps.exif_transpose(image)
+    values = _whole(upright)
+    if values.max() > shape.unit:
+        raise AerunError(
+            f"{path}: a pixel of {values.max()}, more than the {shape.depth} bits ({shape.unit}) of the files that were looked "
+            "at first: say dataset.depth=16."
+        )
+    resized = np.asarray(_resized(Image.fromarray(values.astype(np.float32)), shape))
+    return np.repeat(resized.clip(0, shape.unit)[None], shape.channels, 0)
+
+
+def _whole(image: Image.Image) -> NDArray[np.int64]:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise UnreadableError("pixels of more than 16 bits (use dataset=array)")
+    return values
 
 
 def _refuse_other(path: Path, image: Image.Image, shape: Shape) -> None:
@@ -132,11 +187,8 @@ def _plain(image: Image.Image, channels: int) -> Image.Image:
     """In grey or colour of 8 bits, on white."""
     if image.mode == "F":
         raise UnreadableError("pixels are floating-point numbers, whose range is not known (use dataset=array)")
-    if image.mode == "I" or image.mode.startswith("I;16"):  # 16 bits, which Pillow would clip and not scale
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise UnreadableError("pixels of more than 16 bits (use dataset=array)")
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode in _DEEP:  # which Pillow would clip and not scale
+        image = Image.fromarray(((_whole(image) + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
         above = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)

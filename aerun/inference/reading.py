@@ -1,7 +1,7 @@
 """Files as samples, in pieces: what is larger than memory is never held."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.dataset.storage import listing
+from aerun.dataset.storage.array_samples import source_array
+from aerun.dataset.storage.scale import depth_of
+from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats import images
 from aerun.formats.arrays import forget, names_of, read_array
 from aerun.formats.audio import SUFFIXES as SOUNDS
@@ -44,13 +47,15 @@ class Piece:
 @dataclass(frozen=True)
 class Reader:
     """form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece.
-    key: name of the array where a file holds several. resize: bring images of other sizes to the one of training."""
+    key: name of the array where a file holds several. resize: bring images of other sizes to the one of training.
+    reading: what the run stored of how its own files were read."""
 
     form: SampleConverter
     settings: Mapping[str, Any]
     rows: int
     key: str | None = None
     resize: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
         """All files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
@@ -58,7 +63,8 @@ class Reader:
         images = [p for p in paths if self._is_image(p)]
         if images and len(images) < len(paths):
             raise AerunError(f"{next(p for p in paths if p not in images)}: is no image, and others are.")
-        found = self._images(images) if images else (piece for path in paths for piece in self._one(path))
+        lenient = any(Path(name).expanduser().is_dir() for name in files if name != STDIN)
+        found = self._images(images, lenient) if images else (piece for path in paths for piece in self._one(path))
         empty = True
         for piece in found:
             empty = empty and not len(piece)
@@ -77,11 +83,21 @@ class Reader:
             raise AerunError(f"{name}: there is no such file or folder.")
         if not path.is_dir():
             return [path]
-        suffixes = frozenset({*images.suffixes(), *_ARRAYS, *TEXT, *BINARY, *SOUNDS, ".ts"})
-        files, others = listing.scan(path, suffixes)
+        files, others = listing.scan(path, self._suffixes())
+        if not files and self._suffixes() == images.suffixes():
+            files, others = listing.scan(path, frozenset(_ARRAYS))
         if not files:
             raise AerunError(f"{name}: a folder without any file that can be read ({others} others).")
-        return [path / f.name for f in files]
+        kept, _ = listing.without_truths([f.name for f in files])
+        return [path / files[i].name for i in kept]
+
+    def _suffixes(self) -> frozenset[str]:
+        """Return the endings of the files in a folder that are samples: those that the run itself would read there."""
+        if recordings.is_audio(self.settings):
+            return frozenset({".wav", ".wave"})
+        if self.form.facts.kind == "image":
+            return images.suffixes()
+        return frozenset({*_ARRAYS, *TEXT, *BINARY, ".ts", ".wav", ".wave"})
 
     def _is_image(self, path: Path) -> bool:
         return self.form.facts.kind == "image" and path.suffix.lower() in images.suffixes()
@@ -90,17 +106,33 @@ class Reader:
         facts, suffix = self.form.facts, Path(path.name.removesuffix(".gz")).suffix.lower()
         if facts.tokens:
             return self._lines(path)
-        if suffix in _ARRAYS:
+        if recordings.is_archive(path, self.settings):
+            return self._archive(path)
+        if suffix in _ARRAYS and not self._is_recording(path):
             return self._array(path)
         if path.name != "stdin" and _is_idx(path):
             return self._cut(str(path), values_of(path))
         if suffix in SOUNDS:
-            return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings))
+            return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings, self.reading))
         if facts.kind == "sequence":
-            return self._cut(str(path), recordings.series(path, self.form.facts, self.settings))
+            return self._cut(str(path), recordings.series(path, self.form.facts, self._own(), self.reading))
         if facts.kind == "table":
             return self._table(path, suffix)
         raise AerunError(f"{path}: this run reads images: png, jpg, ..., npy, npz, or idx.")
+
+    def _own(self) -> Mapping[str, Any]:
+        return {**self.settings, "key": self.key} if self.key is not None else self.settings
+
+    def _is_recording(self, path: Path) -> bool:
+        """Is a file of arrays read as steps, as dataset=series does? Samples as the run has them, and as verbs write them, are
+        taken as they are.
+        """
+        if not recordings.reads_series(self.settings):
+            return False
+        names, (steps, features) = names_of(path), self.form.facts.stored
+        key = self.key or self.settings.get("key") or ("x" if "x" in names else None)
+        shape = read_array("FILE", path, key).shape
+        return shape[1:] != (steps, features) and not (features == 1 and shape[1:] == (steps,))
 
     def _cut(self, file: str, array: Any) -> Iterator[Piece]:
         for first in range(0, len(array), self.rows):
@@ -113,11 +145,18 @@ class Reader:
             table = {name: read_array("FILE", path, name, words=True) for name in columns}
             yield Piece(table, str(path), 1)
             return
-        key = "x" if self.key is None and "x" in names else self.key
-        array = read_array("FILE", path, key)
+        own = self.settings.get("key")  # what the run itself read
+        key = self.key or (own if own in names else "x" if "x" in names else None)
+        array = source_array("FILE", path, key)
+        last = self.settings.get("channels") == "last" and array.shape[1:] == self.form.facts.stored
+        array = np.moveaxis(array, 3, 1) if last and array.ndim == 4 else array
         for piece in self._cut(str(path), array):
             yield piece
             forget(array)
+
+    def _archive(self, path: Path) -> Iterator[Piece]:
+        for name, samples in recordings.archive(path, self.form.facts, self.settings, self.reading):
+            yield from self._cut(name, samples)
 
     def _lines(self, path: Path) -> Iterator[Piece]:
         """Lines of text that are not blank."""
@@ -174,14 +213,16 @@ class Reader:
             return piece
         return Piece(Rows(piece.x, self.form.features), piece.file, piece.first)
 
-    def _images(self, paths: Sequence[Path]) -> Iterator[Piece]:
-        channels, height, width = self.form.facts.stored
-        if self.form.facts.unit != 255:
+    def _images(self, paths: Sequence[Path], lenient: bool) -> Iterator[Piece]:
+        """Samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""
+        facts = self.form.facts
+        channels, height, width = facts.stored
+        depth = depth_of(facts.unit) or 0
+        if not 8 <= depth <= 16 or facts.unit != (1 << depth) - 1:
             raise AerunError(
-                f"{paths[0]}: images of bytes, and this run was trained on values up to "
-                f"{self.form.facts.unit:g}; give an array."
+                f"{paths[0]}: an image file, and this run was trained on values up to {facts.unit:g}; give an array."
             )
-        known = self.settings.get("size") is not None
+        known = self.settings.get("size") is not None or bool(self.reading.get("resize"))
         shape = images.Shape(
             channels,
             height,
@@ -189,17 +230,28 @@ class Reader:
             resize=known or self.resize,
             crop=self.settings.get("crop", "center") == "center",
             guessed=False,
+            depth=depth,
         )
+        left_out = SkippedFiles(str(Path(paths[0]).parent), "images", len(paths)) if lenient else None
         for first in range(0, len(paths), self.rows):
             part = paths[first : first + self.rows]
-            yield Piece(np.stack([_pixels(p, shape) for p in part]), str(part[0]), 1, tuple(map(str, part)))
+            read = [(str(p), _pixels(p, shape, left_out)) for p in part]
+            kept = [(name, x) for name, x in read if x is not None]
+            if kept:
+                yield Piece(np.stack([x for _, x in kept]), kept[0][0], 1, tuple(name for name, _ in kept))
+        if left_out is not None:
+            left_out.tell()
 
 
-def _pixels(path: Path, shape: images.Shape) -> Any:
+def _pixels(path: Path, shape: images.Shape, left_out: SkippedFiles | None) -> Any:
+    """The pixels; None of a damaged file that may be left out."""
     try:
         with images.strict():
             return images.read(path, shape)
     except images.UnreadableError as e:
+        if left_out is not None:
+            left_out.add(str(path), str(e))
+            return None
         raise AerunError(f"{path}: cannot be read as an image: {e}.") from e
     except AerunError as e:
         if "dataset.size" in str(e):

@@ -1,95 +1,93 @@
 """Series and sounds in files, cut into samples as the run's own data were."""
 
 import logging
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 
+from aerun.build import dataset_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.paths import config_dir
 from aerun.dataset.audio import Audio
-from aerun.dataset.sequences import recorded, windows
 from aerun.dataset.sequences.mel import filters
-from aerun.dataset.sequences.recorded import Recorded
-from aerun.dataset.sequences.series_files import Layout
-from aerun.dataset.tables.partition import moments
+from aerun.dataset.series import Series
 from aerun.formats import audio as sounds
-from aerun.formats.reading import Reading
-from aerun.formats.tables import read_table
 
 log = logging.getLogger("aerun")
 
-_ROLES = ("group", "time", "label", "anomaly", "split")
+
+def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    """Return samples (n, T, F), NaN behind the last step, read and cut as the run's own. `reading`: what it stored.
+
+    Runs on other sequences read files as dataset=series does with its defaults.
+    """
+    own: Any = settings
+    if not reads_series(settings):
+        own = OmegaConf.to_container(OmegaConf.load(config_dir() / "dataset" / "series.yaml"))
+        own["missing"] = "cut"
+    known = dataset_of({"dataset": {**own, "path": str(path), "test_path": None}}, ())
+    assert isinstance(known, Series)
+    features = [str(n) for n in reading.get("features") or ()]
+    steps, count = facts.stored
+    found = known.samples_of(path, features, steps, facts.ragged)
+    if found.shape[2] != count:
+        raise AerunError(f"{path}: {found.shape[2]} columns of steps, and this run was trained on {count}.")
+    return found
 
 
-def series(path: Path, facts: Facts, settings: Mapping[str, Any]) -> Any:
-    """Samples (n, T, F), NaN behind the last step. Columns that were no features in training are none here either."""
-    found = _recorded(path, settings)
-    roles = {str(settings[k]) for k in _ROLES if settings.get(k) is not None} | {"class"}
-    names = [n for n in found.frame.columns if n not in roles]
-    steps, features = facts.stored
-    if len(names) != features:
-        raise AerunError(
-            f"{path}: {len(names)} columns of steps ({', '.join(names[:8])}), and this run was trained on {features}."
-        )
-    for name in names:
-        recorded.refuse_words(found.where, name, found.frame.columns[name])
-    x = np.stack([found.frame.columns[n].values for n in names], 1)
-    at = settings.get("time")
-    time = moments(found.frame, str(at)) if at is not None and at in found.frame.columns else np.arange(len(x))
-    order = np.lexsort((time, found.series))
-    x, ids = x[order], found.series[order]
-    change = np.concatenate([[True], np.diff(ids) != 0])
-    first, count = windows.pieces(change, np.isfinite(x).min(axis=1))
-    window = settings.get("window") if settings.get("window") is not None or facts.ragged else steps
-    if window is None and len(count) and count.max() > steps:
-        raise AerunError(f"{path}: a series of {count.max()} steps, and the longest of training had {steps}.")
-    cut = windows.cut(first, count, window, int(settings.get("stride") or window or 1))
-    if not len(cut.first):
-        raise AerunError(f"{path}: no series is as long as the {steps} steps of a sample.")
-    return windows.gathered(str(path), x.astype(np.float32), cut, steps)
+def reads_series(settings: Mapping[str, Any]) -> bool:
+    """Return whether the run was trained on `dataset=series`."""
+    return settings.get("_target_") == f"{Series.__module__}.{Series.__qualname__}"
 
 
-def _recorded(path: Path, settings: Mapping[str, Any]) -> Recorded:
-    reading = Reading(
-        str(settings.get("delimiter", "auto")),
-        str(settings.get("header", "auto")).lower(),
-        str(settings.get("encoding", "utf-8")),
-        frozenset(str(settings[k]) for k in ("label", "anomaly", "split", "group") if settings.get(k) is not None),
-        frozenset([settings["drop"]] if isinstance(settings.get("drop"), str) else settings.get("drop") or ()),
-        loose=True,
-    )
-    wide, group = settings.get("layout") == "wide", settings.get("group")
-    if path.suffix.lower() == ".ts":
-        return Layout(reading, wide, None, {}, None).read("FILE", path)
-    frame = read_table("FILE", path, reading)
-    group = str(group) if group is not None and group in frame.columns else None
-    roles = [str(settings[k]) for k in _ROLES if settings.get(k) in frame.columns]
-    return recorded.wide(frame, group, roles) if wide else recorded.long(frame, group)
+def is_archive(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Return whether this is an archive of sounds, of a run that was trained on sounds."""
+    return is_audio(settings) and path.is_file() and tarfile.is_tarfile(path)
 
 
-def sound(path: Path, facts: Facts, settings: Mapping[str, Any]) -> Any:
-    """Stretches of a sound file as samples of the form that the run was trained on."""
-    if str(settings.get("_target_")) != "aerun.dataset.audio.Audio":
+def is_audio(settings: Mapping[str, Any]) -> bool:
+    """Return whether the run was trained on `dataset=audio`."""
+    return settings.get("_target_") == f"{Audio.__module__}.{Audio.__qualname__}"
+
+
+def archive(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the samples of each sound in an archive, by name as training took them."""
+    for name, file in sounds.packed(path):
+        yield f"{path}: {name}", _stretches(f"{path}: {name}", file, facts, settings, reading)
+
+
+def sound(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    """Return the stretches of a sound file as samples of the form that the run was trained on."""
+    if not is_audio(settings):
         raise AerunError(f"{path}: a sound, and this run was not trained on sounds.")
-    about = {k: v for k, v in settings.items() if k not in ("_target_", "epochs", "normal", "contamination", "path")}
-    audio = Audio(path=str(path.parent), **about)
+    with path.open("rb") as file:
+        return _stretches(str(path), file, facts, settings, reading)
+
+
+def _stretches(name: str, file: BinaryIO, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    """Samples (n, *S); none of a sound that is shorter than one, which training leaves out as well, and that is told."""
+    audio = dataset_of({"dataset": {**settings, "path": str(Path.cwd())}}, ())
+    assert isinstance(audio, Audio)
     try:
-        with path.open("rb") as file:
-            found = sounds.read(file)
+        found = sounds.read(file)
     except sounds.UnreadableError as e:
-        raise AerunError(f"{path}: cannot be read: {e}.") from e
+        raise AerunError(f"{name}: cannot be read: {e}.") from e
     if found.peak > 1:
-        log.warning("%s: goes beyond full scale (up to %.3g) and is cut off there.", path, found.peak)
-    if audio.rate is not None and found.rate != audio.rate:
-        raise AerunError(f"{path}: {found.rate} samples a second, and this run was trained on {audio.rate}. Resample it.")
+        log.warning("%s: goes beyond full scale (up to %.3g) and is cut off there.", name, found.peak)
+    rate = audio.rate or reading.get("rate")
+    if rate is not None and found.rate != rate:
+        raise AerunError(f"{name}: {found.rate} samples a second, and this run was trained on {rate}. Resample it.")
     if len(found.x) < audio.length and not audio.padded:
-        raise AerunError(f"{path}: {len(found.x)} samples, and this run reads {audio.length} at a time.")
+        log.warning("%s: %d sound samples, and this run reads %d at a time: left out.", name, len(found.x), audio.length)
+        return np.empty((0, *facts.stored), np.float32)
     bank = torch.zeros(0) if audio.form == "frames" else filters(found.rate, audio.window, audio.mels).float()
-    samples = audio._samples(torch.from_numpy(found.x), bank).numpy()
+    samples = audio.samples_of(torch.from_numpy(found.x), bank).numpy()
     if samples.shape[1:] != facts.stored:
-        raise AerunError(f"{path}: samples of shape {samples.shape[1:]}, and this run was trained on {facts.stored}.")
+        raise AerunError(f"{name}: samples of shape {samples.shape[1:]}, and this run was trained on {facts.stored}.")
     return samples

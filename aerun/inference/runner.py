@@ -60,6 +60,12 @@ class Runner:
         return next(self.autoencoder.arch.parameters()).dtype
 
     @cached_property
+    def reading(self) -> Mapping[str, Any]:
+        """What its run stored of how its files were read; empty where it stored nothing."""
+        found = self.folder.read("facts.json").get("reading")
+        return found if isinstance(found, Mapping) else {}
+
+    @cached_property
     def training_codes(self) -> reference.Codes:
         """What the run wrote down of its training codes, read once. AerunError where it did not."""
         return reference.codes(self.folder.path, self.autoencoder)

@@ -12,6 +12,7 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.sequences.symbols import UNKNOWN
+from aerun.formats.arrays import plain
 from aerun.inference.columns import Rows, frame_of, stored_rows, told_columns
 from aerun.preparation.base import Preparation
 
@@ -71,7 +72,7 @@ class SampleConverter:
                 OutputFormat("tensor", np.dtype(str(x.dtype).rpartition(".")[2].replace("bfloat16", "float32")), x.device),
             )
         else:
-            array = np.asarray(x)
+            array = plain(x)
             way = OutputFormat("array", array.dtype)
         if array.dtype.kind not in "biuf":
             raise AerunError(f"samples of {array.dtype}: this run was trained on numbers.")

@@ -32,7 +32,8 @@ def fit(batches: Source, k: int) -> Pca:
     """PCA of the samples that `batches()` yields, (B, *S) each, read in chunks and more than once.
 
     Hotelling 1933, https://doi.org/10.1037/h0071325; randomized for many features: Halko, Martinsson & Tropp 2011,
-    https://arxiv.org/abs/0909.4061. k above the number of features gives the identity.
+    https://arxiv.org/abs/0909.4061. k above the number of features gives the identity. n samples determine n - 1 components:
+    no more are kept, and of a single sample there is one that is zero.
     """
     total: Tensor | float = 0.0
     count = 0
@@ -40,8 +41,10 @@ def fit(batches: Source, k: int) -> Pca:
         total, count = total + x.flatten(1).double().sum(0), count + len(x)
     assert isinstance(total, Tensor)
     mean = (total / count).to(x.dtype)
-    k = min(k, len(mean))
+    k = min(k, len(mean), max(count - 1, 1))
     exact = len(mean) <= _EXACT
+    if count == 1:
+        return Pca(mean, torch.zeros(len(mean), 1, dtype=mean.dtype, device=mean.device))
     vectors = torch.linalg.eigh(_times(batches, mean, None))[1].flip(1) if exact else _top(batches, mean, k)
     return Pca(mean, vectors[:, :k].to(mean.dtype).contiguous())
 

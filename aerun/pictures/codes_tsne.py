@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
+from aerun.evaluate.subset import refuse_few
 from aerun.pictures.canvas import plane
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
@@ -26,8 +26,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     from sklearn.manifold import TSNE
 
     codes, samples = plane.sample_points(trained)
-    if len(codes) < 10:
-        raise AerunError(f"{len(codes)} validation samples are too few for t-SNE; 10 at least.")
+    refuse_few(len(codes), 10, "validation", "t-SNE")
     perplexity = min(_PERPLEXITY, (len(codes) - 1) // 3)
     points = TSNE(2, perplexity=perplexity, init="pca", random_state=trained.seed).fit_transform(codes)
     words = f"t-SNE (perplexity {perplexity})"

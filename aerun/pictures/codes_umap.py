@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
+from aerun.evaluate.subset import refuse_few
 from aerun.pictures.canvas import plane
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
@@ -26,5 +27,6 @@ def draw(trained: Trained, folder: Path) -> Pixels:
         from umap import UMAP
 
         codes, samples = plane.sample_points(trained)
+        refuse_few(len(codes), 10, "validation", "UMAP")
         points = UMAP(n_neighbors=min(15, len(codes) - 1), random_state=trained.seed).fit_transform(codes)
     return plane.drawn(trained, codes, samples, points.astype("float64"), "UMAP (15 neighbours)", None)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
+from aerun.evaluate.subset import refuse_few
 from aerun.pictures.canvas.code import continuous_image
 from aerun.pictures.canvas.rows import grids, stride_sample
 from aerun.pictures.canvas.sheet import Row, sheet, shown
@@ -29,6 +30,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     Straight lines; great circles where the code follows a normal distribution (White 2016, https://arxiv.org/abs/1609.04468).
     """
     model = trained.autoencoder
+    refuse_few(len(trained.data.val), 2, "validation", "an interpolation")
     pairs = stride_sample(trained.data.val, 2 * _PAIRS)
     x, z = trained.samples(pairs), grids(trained, pairs)
     round_ = "posterior" in model.bottleneck.offers

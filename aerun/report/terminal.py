@@ -26,13 +26,17 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
         table.add_column(column, justify="right")
-    components = min(found["code_elements"], found["features"])
+    most = min(found["code_elements"], found["features"])
+    components = int(found.get("pca/components", most))
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
         figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")
     console.print(table)
     console.say(_caption(found))
+    if components < most:
+        words = f"{found['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
+        console.print(f"PCA: {words}")
     console.print(verdict(found), style="bold")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")

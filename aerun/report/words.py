@@ -9,6 +9,7 @@ from aerun.runs.figures import cell
 from aerun.runs.groups import Group, Run, label, natural, short
 
 _MOST = 8  # values that are named
+_NOTES = 5  # on the data
 
 
 def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) -> str:
@@ -42,7 +43,15 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -
         )
     if min(len(g.runs) for g in groups) < 3:
         said.append("Some settings have fewer than three seeds: what one run gains, the next may lose.")
-    return said
+    return [*said, *_of_the_data(groups)]
+
+
+def _of_the_data(groups: Sequence[Group]) -> list[str]:
+    """What runs told of their data: leaks, and what reading changed or left out."""
+    notes = dict.fromkeys(str(n) for g in groups for r in g.runs for n in r.results.get("notes") or ())
+    ordered = sorted(notes, key=lambda n: not n.startswith("leak"))
+    more = [f"{len(ordered) - _NOTES} more notes on the data stand in results.json."] if len(ordered) > _NOTES else []
+    return [f"Data: {note}" for note in ordered[:_NOTES]] + more
 
 
 def _against_pca(group: Group) -> str:

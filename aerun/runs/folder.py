@@ -45,9 +45,14 @@ class Folder:
                 f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             ) from e
 
-    def describe(self, facts: Mapping[str, Any], preparation: Mapping[str, Any]) -> None:
-        """Write down what is known of the data, as plain data, so that the trained model can be built without them."""
-        self.write("facts.json", {"facts": facts, "preparation": preparation})
+    def describe(
+        self, facts: Mapping[str, Any], preparation: Mapping[str, Any], reading: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write down what is known of the data and of how they were read, as plain data.
+
+        The trained model can be built and used without the data then.
+        """
+        self.write("facts.json", {"facts": facts, "preparation": preparation, **({"reading": reading} if reading else {})})
 
     def config(self) -> dict[str, Any]:
         """Return the resolved configuration, its targets by their names of today.

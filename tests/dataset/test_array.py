@@ -9,10 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from aerun.core.errors import AerunError
 from aerun.dataset.storage import array_store
 from aerun.evaluate.columns import rmse
+from aerun.formats.arrays import FILL, plain
 from tests.conftest import built
 from tests.shell import here
 
@@ -80,9 +82,11 @@ def test_channels_are_where_they_are_said_to_be(tmp_path, shape, overrides):
     assert (plan.facts.low, plan.facts.high) == (0, 1)
 
 
-def test_other_numbers_are_32_bit_and_unit_says_what_1_is(tmp_path):
+def test_images_of_whole_numbers_are_scaled_by_their_depth_and_unit_says_otherwise(tmp_path, caplog):
     deep = G.integers(0, 1000, (40, 8, 8)).astype(">u2")
-    assert array(saved(tmp_path, deep)).facts.low is None
+    facts = array(saved(tmp_path, deep)).facts
+    assert (facts.unit, facts.low, facts.high) == (1023, 0, 1)
+    assert "dataset.unit=" in caplog.text
     plan = array(tmp_path / "x.npy", "dataset.unit=1000")
     assert (plan.facts.unit, plan.facts.low, plan.facts.high) == (1000, 0, 1)
     data = plan.dataset.load()
@@ -90,6 +94,75 @@ def test_other_numbers_are_32_bit_and_unit_says_what_1_is(tmp_path):
     assert same_rows(everything(data), deep)
     truth = array(saved(tmp_path, deep > 500)).facts
     assert (truth.unit, truth.low, truth.high) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "highest", "unit"), [("i8", 255, 255), ("u2", 4095, 4095), ("u2", 65535, 65535), ("i4", 1, 1)]
+)
+def test_bits_of_a_pixel_are_the_fewest_that_hold_all(tmp_path, dtype, highest, unit):
+    x = (G.random((40, 8, 8)) * highest).astype(dtype)
+    x[0, 0, 0] = highest
+    plan = array(saved(tmp_path, x))
+    assert (plan.facts.unit, plan.facts.high) == (unit, 1)
+    assert bool(plan.dataset.notes) == (unit != 255 or dtype != "u1")
+
+
+@pytest.mark.parametrize(("scale", "said"), [(255.0, "dataset.unit=255"), (-3.0, "dataset.prepare=standardize")])
+def test_fractions_beyond_0_to_1_are_told_and_refused_where_the_loss_needs_0_to_1(tmp_path, caplog, scale, said):
+    path = saved(tmp_path, G.random((40, 8, 8)) * scale)
+    assert said in array(path).dataset.notes[0]
+    with pytest.raises(AerunError, match="bce needs data in"):
+        array(path, "model/loss=bce")
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "event"),
+    [
+        ((40, 16, 16, 13), "x", (13, 16, 16)),
+        ((40, 13, 16, 16), "x", (13, 16, 16)),
+        ((40, 64, 7, 7), "x", (64, 7, 7)),
+        ((40, 6, 9, 2), "x", (2, 6, 9)),
+        ((40, 3, 5, 4), "x", (3, 5, 4)),
+        ((40, 8, 8, 8), "x_nhwc", (8, 8, 8)),
+        ((40, 8, 8, 8), "x", None),
+        ((40, 7, 9, 8), "x", None),
+        ((40, 9, 5, 9), "x", None),
+        ((40, 20, 3), "x", None),
+        ((40, 20, 12), "x", (1, 20, 12)),
+        ((40, 2, 2), "x", (1, 2, 2)),
+    ],
+)
+def test_axes_are_told_apart_by_lengths_and_names_or_asked_for(tmp_path, shape, name, event):
+    path = saved(tmp_path, G.integers(0, 256, shape, dtype=np.uint8), f"{name}.npy")
+    if event is None:
+        with pytest.raises(AerunError, match="dataset.channels=last" if len(shape) == 4 else "dataset.kind=sequence"):
+            array(path)
+    else:
+        assert array(path).facts.shape == event
+
+
+@pytest.mark.parametrize("how", ["masked", "mask in the file", "fill value", "bfloat16"])
+def test_what_a_container_says_beside_its_numbers_is_kept(tmp_path, how):
+    x = G.normal(size=(40, 3)).astype(np.float32)
+    gone = np.zeros((40, 3), dtype=bool)
+    gone[::7, 1] = True
+    path = tmp_path / "x.npz"
+    if how == "masked":
+        array_ = plain(np.ma.masked_array(x, gone))
+        np.savez(path, x=array_)
+    elif how == "mask in the file":
+        np.savez(path, x=x, mask=gone)
+    elif how == "fill value":
+        np.savez(path, x=np.where(gone, np.float32(FILL), x))
+    else:
+        path = tmp_path / "x.safetensors"
+        save_file({"x": torch.from_numpy(x).bfloat16()}, path)
+        x, gone = torch.from_numpy(x).bfloat16().float().numpy(), np.zeros_like(gone)
+    found = everything(array(path).dataset.load()).numpy()
+    order = np.argsort(found[:, 0])
+    expected = np.where(gone, np.nan, x)[np.argsort(x[:, 0])]
+    assert np.array_equal(found[order], expected, equal_nan=True)
 
 
 def test_sequences_and_their_missing_steps(tmp_path):

@@ -499,7 +499,7 @@ def test_idx_round_trip(tmp_path, dtype, packed):
     source, facts = dataset(tmp_path / "x", f"labels={tmp_path / 'y'}", option="idx")
     data = validate_data(source.load(), facts, "idx")
     assert facts.shape == (1, 9, 8)
-    assert (facts.unit, facts.high) == ((255.0, 1.0) if dtype == "uint8" else (1.0, None))
+    assert (facts.unit, facts.high) == ((1.0, None) if "float" in dtype else (255.0, 1.0))
     assert facts.classes == 4
     known = {x.astype(np.float32).tobytes(): i % 4 for i, x in enumerate(values)}
     for part in (data.train, data.val, data.test):

@@ -394,3 +394,60 @@ def test_features_that_are_missing_in_one_series_of_a_file_are_named(tmp_path):
     (tmp_path / "s.ts").write_text(TS + "1,2,3:4,5,6:a\n1,2,3:4,?,6:b\n" * 5)
     with pytest.raises(AerunError, match=r"s\.ts: series 2, step 2 of 'f2': is missing \(5 in all\)"):
         loaded(tmp_path / "s.ts")
+
+
+def hourly(tmp_path, zone, *spans):
+    """Every hour of local time between moments, as a clock on the wall shows them."""
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    lines = ["when,load"]
+    for first, last in spans:
+        at, end = (datetime.fromisoformat(w).replace(tzinfo=ZoneInfo(zone)).timestamp() for w in (first, last))
+        while at < end:
+            lines.append(f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M:%S},{len(lines)}")
+            at += timedelta(hours=1).total_seconds()
+    (tmp_path / "load.csv").write_text("\n".join(lines) + "\n")
+    return ["dataset=series", f"dataset.path={tmp_path / 'load.csv'}", "dataset.time=when", "dataset.window=24"]
+
+
+def test_a_clock_that_was_set_back_is_named_and_its_zone_goes_on(tmp_path, caplog):
+    autumn = hourly(tmp_path, "Europe/Berlin", ("2024-10-10", "2024-11-10"))
+    with pytest.raises(AerunError, match=r"row 4\d\d.*end of summer time.*dataset.zone="):
+        built(*autumn)
+    whole = built(*autumn, "dataset.zone=Europe/Berlin").dataset.load()
+    values = torch.cat([p.x for p in (whole.train, whole.val, whole.test)]).flatten()
+    assert (values.diff()[values.diff() != 1] > 0).all(), "in the order of the file, as time went on"
+    assert "gap" not in caplog.text
+
+
+def test_a_clock_that_was_set_forward_leaves_no_gap_in_its_zone(tmp_path, caplog):
+    spring = hourly(tmp_path, "America/New_York", ("2024-03-01", "2024-03-31"))
+    built(*spring, "dataset.zone=America/New_York").dataset.load()
+    assert "gap" not in caplog.text
+    built(*spring).dataset.load()
+    assert "1 of 719 steps come after a gap" in caplog.text
+
+
+def test_moments_that_come_twice_all_over_are_two_series(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "when,x\n" + "".join(f"2024-01-{d:02} 00:00:00,{i}\n" for d in range(1, 29) for i in (0, 1))
+    )
+    with pytest.raises(AerunError, match=r"dataset\.group=NAME"):
+        built("dataset=series", f"dataset.path={tmp_path / 't.csv'}", "dataset.time=when", "dataset.window=2")
+
+
+def test_offsets_in_the_file_need_no_zone(tmp_path):
+    words = ["2024-10-27T01:00+02:00", "2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00", "2024-10-27T03:00+01:00"]
+    (tmp_path / "t.csv").write_text("when,x\n" + "".join(f"{w},{i}\n" for i, w in enumerate(words * 1)))
+    settings = [
+        "dataset=series",
+        f"dataset.path={tmp_path / 't.csv'}",
+        "dataset.time=when",
+        "model=recurrent",
+        "dataset.val=0.25",
+        "dataset.test=0.25",
+    ]
+    assert len(built(*settings).dataset.load().train) == 1
+    with pytest.raises(AerunError, match=r"dataset.zone=Nowhere: no such time zone"):
+        built(*settings, "dataset.zone=Nowhere")

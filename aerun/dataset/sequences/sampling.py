@@ -4,13 +4,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
 from aerun.dataset.labels import Labels, by_class, by_flag
-from aerun.dataset.sequences import recorded, windows
+from aerun.dataset.sequences import clock, recorded, windows
 from aerun.dataset.sequences.recorded import Recorded
 from aerun.dataset.sequences.series_files import SPLIT
 from aerun.dataset.sequences.windows import Flags, Numbers, Windows
@@ -47,7 +49,9 @@ class Steps:
 
 @dataclass(frozen=True)
 class Sampling:
-    """The settings of `Series` by their names; keep: gaps in time are no breaks. path, test_path: for messages."""
+    """The settings of `Series` by their names; keep: gaps in time are no breaks. path, test_path: for messages. zone: of times
+    without an offset.
+    """
 
     path: Path
     test_path: Path | None
@@ -62,17 +66,40 @@ class Sampling:
     missing: str
     by: str
     cut: Cut
+    zone: ZoneInfo | None = None
 
     def __call__(self, found: Recorded, tests: int) -> SeriesFacts:
         """Samples of what was found; the last `tests` rows are of the test file."""
         label = self.label or found.label if self.anomaly is None else None
+        features = self.features(found, label)
+        steps = self._steps(found, tests, features, label)
+        x, cut = self._windows(found, steps, features)
+        return self._samples(x, steps, cut, features)
+
+    def features(self, found: Recorded, label: str | None) -> tuple[str, ...]:
+        """Return the columns that are features: all that no setting names. AerunError for none, and for one of words."""
         used = {*self.roles, label, SPLIT}
         features = tuple(name for name in found.frame.columns if name not in used)
         if not features:
             raise AerunError(f"{self.path}: no column is left to train on.")
         for name in features:
             recorded.refuse_words(found.where, name, found.frame.columns[name])
-        steps = self._steps(found, tests, features, label)
+        return features
+
+    def of_others(self, found: Recorded, features: Sequence[str], longest: int, window: int | None) -> NDArray[np.float32]:
+        """Return samples (n, longest, F) of other recordings, cut as these settings say, none of which is left for a test."""
+        for name in features:
+            recorded.refuse_words(found.where, name, found.frame.columns[name])
+        here = replace(self, window=window)
+        steps = here._ordered(found, features, None, np.zeros(len(found.frame), dtype=np.int64), *here._order(found))
+        x, cut = here._windows(found, steps, features)
+        if len(cut.count) and cut.count.max() > longest:
+            raise AerunError(f"{self.path}: a series of {cut.count.max()} steps, and the longest of training had {longest}.")
+        if not len(cut.first):
+            raise AerunError(f"{self.path}: no series is as long as the {longest} steps of a sample.")
+        return windows.gathered(str(self.path), x.astype(np.float32), cut, longest)
+
+    def _windows(self, found: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
         change = self._breaks(found, steps)
         x = self._present(found, steps, features, change)
         first, count = windows.pieces(change, np.isfinite(x).min(axis=1))
@@ -80,22 +107,35 @@ class Sampling:
         if cut.short:
             words = "dataset=series: %d of %d pieces without a break have less than dataset.window=%d steps and are left out."
             log.warning(words, cut.short, len(first), self.window)
-        return self._samples(x, steps, cut, features)
+        return x, cut
 
     def _steps(self, found: Recorded, tests: int, features: Sequence[str], label: str | None) -> Steps:
         frame = found.frame
-        time = None if self.time is None else moments(frame, self.time)
-        order = np.lexsort((np.arange(len(frame)) if time is None else time, found.series))
-        if self.time is not None and time is not None:
-            for step in windows.repeated(time[order], found.series[order])[:1].tolist():
-                raise AerunError(
-                    f"{found.where(self.time, int(order[step]))}: another step is of the same moment. Which column tells "
-                    "series apart? dataset.group=NAME."
-                )
         labels = by_flag(frame, self.anomaly) if self.anomaly is not None else None if label is None else by_class(frame, label)
         part = np.zeros(len(frame), dtype=np.int64)
+        time, order = self._order(found)
         for k, rows in enumerate(self._cut(found, tests, time)):
             part[rows] = k
+        return self._ordered(found, features, labels, part, time, order)
+
+    def _order(self, found: Recorded) -> tuple[Values | None, Numbers]:
+        """Times, and rows by series and time. AerunError where two steps of a series are of the same moment."""
+        time = self._time(found)
+        order = np.lexsort((np.arange(len(found.frame)) if time is None else time, found.series))
+        if time is not None:
+            self._refuse_repeated(found, time, order)
+        return time, order
+
+    def _ordered(
+        self,
+        found: Recorded,
+        features: Sequence[str],
+        labels: Labels | None,
+        part: Numbers,
+        time: Values | None,
+        order: Numbers,
+    ) -> Steps:
+        frame = found.frame
         return Steps(
             np.stack([frame.columns[n].values for n in features], 1)[order],
             found.series[order],
@@ -104,6 +144,27 @@ class Sampling:
             None if labels is None else Labels(labels.codes[torch.from_numpy(order)], labels.names),
             order,
         )
+
+    def _time(self, found: Recorded) -> Values | None:
+        if self.time is None:
+            return None
+        times = moments(found.frame, self.time)
+        local = clock.is_local(found.frame.columns[self.time])
+        return times if self.zone is None else clock.in_zone(times, local, found.series, self.zone)
+
+    def _refuse_repeated(self, found: Recorded, time: Values, order: Numbers) -> None:
+        again = windows.repeated(time[order], found.series[order])
+        if not len(again):
+            return
+        assert self.time is not None
+        rows = order[again]
+        where = f"{found.where(self.time, int(rows[0]))}: another step is of the same moment"
+        if self.zone is None and clock.is_local(found.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
+            raise AerunError(
+                f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? "
+                "dataset.zone=Europe/Berlin (or another zone) tells the hours apart; so do offsets in the file, such as +02:00."
+            )
+        raise AerunError(f"{where}. Which column tells series apart? dataset.group=NAME.")
 
     def _cut(self, found: Recorded, tests: int, time: Values | None) -> Sequence[Numbers]:
         """Rows of the three splits."""

@@ -44,6 +44,20 @@ class Layout:
             frame.column(f"dataset.{setting}", name)
         return recorded.wide(frame, self.group, list(self.roles.values())) if self.wide else recorded.long(frame, self.group)
 
+    def read_others(self, setting: str, path: Path) -> Recorded:
+        """Return a further file, in which columns that settings name may be missing."""
+        roles = dict(self.roles)
+        if path.suffix.lower() in (".npz", ".npy", ".safetensors"):
+            there = set(names_of(path))
+            roles = {k: n for k, n in roles.items() if n in there}
+        elif path.suffix.lower() == ".ts":
+            roles = {}
+        else:
+            there = set(read_table(setting, path, self.reading).columns)
+            roles = {k: n for k, n in roles.items() if n in there}
+        group = self.group if self.group in roles.values() else None
+        return replace(self, roles=roles, group=group).read(setting, path)
+
     def _ts(self, path: Path) -> Recorded:
         if self.roles:
             setting, name = next(iter(self.roles.items()))

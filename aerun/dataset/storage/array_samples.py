@@ -1,5 +1,6 @@
 """From arrays as they are in files to samples and labels."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.dataset.labels import Labels, refuse_many
-from aerun.formats.arrays import Array, forget, is_mapped, names_of, read_array
+from aerun.dataset.storage.axes import channels_last, kind_of
+from aerun.formats.arrays import FILL, Array, forget, is_mapped, names_of, plain, read_array
 from aerun.preparation.feature import Feature
 
 KINDS = ("table", "image", "sequence")
-_COLOURS = (1, 3, 4)  # channels of an image, where it has to be guessed which axis they are
+log = logging.getLogger("aerun")
+
 _ELEMENTS = 250_000  # looked at together: little enough to be given back at once
 
 
@@ -32,11 +35,16 @@ class Source:
 
 def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Array], str]:
     """The arrays as (n, D), (n, C, H, W) or (n, T, F), and their kind. AerunError where they do not fit together."""
-    arrays = [read_array(s.key, s.path, s.name) for s in sources]
-    kind = _kind(sources[0].path, arrays[0], kind)
+    arrays = [source_array(s.key, s.path, s.name) for s in sources]
+    kind = kind_of(sources[0].path, arrays[0].shape, kind)
     for source, array in zip(sources, arrays, strict=True):
-        _kind(source.path, array, kind)
-    arrays = [_shaped(s.path, a, kind, channels) for s, a in zip(sources, arrays, strict=True)]
+        kind_of(source.path, array.shape, kind)
+        if not array.size:
+            raise AerunError(f"{source.path}: an array of shape {array.shape}: empty.")
+    last = (
+        kind == "image" and arrays[0].ndim == 4 and channels_last(sources[0].path, sources[0].name, arrays[0].shape, channels)
+    )
+    arrays = [_shaped(s.path, a, kind, last) for s, a in zip(sources, arrays, strict=True)]
     for source, array in zip(sources, arrays, strict=True):
         _refuse_infinite(source.path, array, gaps=kind != "image")
     if len({(a.shape[1:], a.dtype) for a in arrays}) > 1:
@@ -45,42 +53,55 @@ def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Arra
     return arrays, kind
 
 
+def source_array(key: str, path: Path, name: str | None) -> Array:
+    """Return the array of samples that the setting `key` names, NaN where the same file masks it.
+
+    A mask is an array of truth values of the same shape called mask or NAME_mask, True where a value is missing, as
+    `numpy.ma` has it.
+    """
+    names = names_of(path)
+    masks = [n for n in names if n == "mask" or n.endswith("_mask")]
+    others = [n for n in names if n not in masks]
+    if name is None and masks and len(others) == 1:
+        name = others[0]
+    array = read_array(key, path, name)
+    for mask in (n for n in (f"{name}_mask", "mask") if n in masks and n != name):
+        gone = read_array(key, path, mask)
+        if gone.dtype.kind == "b" and gone.shape == array.shape:
+            log.warning("%s: %d values that the array %s marks are missing.", path, int(gone.sum()), mask)
+            return plain(np.ma.masked_array(array, gone))
+    return array
+
+
 def gathered(arrays: Sequence[Array], rows: Tensor) -> Tensor:
     """Rows of the first array, or of the second where their numbers go on there; see `tensor`."""
     inside = bool((rows < len(arrays[0])).all())
     return tensor(arrays[0], rows) if inside else tensor(arrays[1], rows - len(arrays[0]))
 
 
-def _kind(path: Path, array: Array, kind: str) -> str:
-    """`kind`, or what the number of axes suggests; AerunError where they do not fit."""
-    if kind == "auto":
-        if array.ndim not in (2, 3, 4):
-            raise AerunError(f"{path}: an array of shape {array.shape}; samples are (n, D), (n, H, W) or (n, C, H, W).")
-        return "table" if array.ndim == 2 else "image"
-    if array.ndim not in {"table": (2,), "image": (3, 4), "sequence": (2, 3)}[kind]:
-        axes = {"table": "(n, D)", "image": "(n, H, W) or (n, C, H, W)", "sequence": "(n, T) or (n, T, F)"}[kind]
-        raise AerunError(f"dataset.kind={kind}: needs an array of shape {axes}; {path} holds {array.shape}.")
-    return kind
-
-
-def _shaped(path: Path, array: Array, kind: str, channels: str) -> Array:
-    """(n, D), (n, C, H, W) or (n, T, F). AerunError where there is nothing, or more than fits into memory."""
-    if not array.size:
-        raise AerunError(f"{path}: an array of shape {array.shape}: empty.")
+def _shaped(path: Path, array: Array, kind: str, last: bool) -> Array:
+    """(n, D), (n, C, H, W) or (n, T, F). AerunError where there is more than fits into memory."""
     if not is_mapped(array):
         refuse_beyond(str(path), array.size * dtype_of(array).itemsize)
     if kind == "image" and array.ndim == 3:
         return array[:, None]
     if kind == "sequence" and array.ndim == 2:
         return array[..., None]
-    last = channels == "last" or (channels == "auto" and array.shape[-1] in _COLOURS and array.shape[1] not in _COLOURS)
-    return np.moveaxis(array, 3, 1) if kind == "image" and last else array
+    return np.moveaxis(array, 3, 1) if last else array
 
 
 def tensor(array: Array, rows: Tensor) -> Tensor:
-    """The rows as a tensor: bytes (and truth values) as bytes, everything else as float32."""
+    """The rows as a tensor: bytes (and truth values) as bytes, all else as float32, NaN for netCDF's fill value."""
     found = array[rows.numpy()]
+    if (filled := _filled(found)).any():
+        found = np.where(filled, np.nan, found)
     return torch.from_numpy(np.ascontiguousarray(found, dtype=np.uint8 if dtype_of(array) == torch.uint8 else np.float32))
+
+
+def _filled(part: Array) -> Array:
+    """Return where there is netCDF's fill value, which the shorter types cannot hold."""
+    found: Array = part == FILL if part.dtype.kind == "f" and part.dtype.itemsize > 2 else np.zeros(part.shape, dtype=np.bool_)
+    return found
 
 
 def dtype_of(array: Array) -> torch.dtype:
@@ -89,20 +110,28 @@ def dtype_of(array: Array) -> torch.dtype:
 
 
 def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
-    """AerunError for an infinite value, for one beyond 32 bits and, unless there may be `gaps`, for NaN."""
+    """AerunError for an infinite value, for one beyond 32 bits and, unless there may be `gaps`, for a missing one.
+
+    Values that are netCDF's fill value count as missing, and are told.
+    """
     if array.dtype.kind != "f":
         return
-    rows = max(1, _ELEMENTS // max(1, array[:1].size))
+    rows, fills = max(1, _ELEMENTS // max(1, array[:1].size)), 0
     for first in range(0, len(array), rows):
         part = array[first : first + rows]
-        wrong = np.abs(part) > np.finfo(np.float32).max
+        filled = _filled(part)
+        fills += int(filled.sum())
+        wrong = (np.abs(part) > np.finfo(np.float32).max) & ~filled
         if not gaps:
-            wrong |= np.isnan(part)
+            wrong |= np.isnan(part) | filled
         if wrong.any():
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
             place = ", ".join(map(str, at[1:]))
-            raise AerunError(f"{path}: sample {first + at[0] + 1}, element ({place}) is {part[at]}.")
+            what = "missing; images have no missing values" if filled[at] else part[at]
+            raise AerunError(f"{path}: sample {first + at[0] + 1}, element ({place}) is {what}.")
         forget(array)
+    if fills:
+        log.warning("%s: %d values are netCDF's fill value (%.4g) and count as missing.", path, fills, FILL)
 
 
 def spanned(x: Tensor) -> tuple[Tensor, float, float]:

@@ -10,12 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from aerun.dataset.storage.listing import File, Listing
 from aerun.dataset.storage.skipped_files import SkippedFiles
-from aerun.formats.images import Bytes, Shape, UnreadableError, read, strict
+from aerun.formats.images import Pixels, Shape, UnreadableError, read, strict
 
-_VERSION = 1  # of what decoding makes of a file
+_VERSION = 2  # of what decoding makes of a file
 _AHEAD = 256  # images that are decoded and not yet stored
 
 
@@ -37,7 +38,17 @@ class Images:
     @property
     def size(self) -> int:
         """Bytes of all samples."""
-        return len(self.order) * int(np.prod(self.row))
+        return len(self.order) * self.each
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of stored samples: bytes, or 32-bit numbers of deeper images."""
+        return torch.uint8 if self.shape.depth == 8 else torch.float32
+
+    @property
+    def each(self) -> int:
+        """Bytes of one sample."""
+        return int(np.prod(self.row)) * self.dtype.itemsize
 
     @cached_property
     def order(self) -> list[int]:
@@ -50,7 +61,7 @@ class Images:
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
-def decode(images: Images, sink: Callable[[Bytes], object]) -> SkippedFiles:
+def decode(images: Images, sink: Callable[[Pixels], object]) -> SkippedFiles:
     """Hand the samples (C, H, W) to `sink`, in order; returns what was left out. AerunError where that is more than 1 %."""
     left_out = SkippedFiles(images.where, "images", len(images.order))
     with strict(), contextlib.closing(_pixels(images)) as pixels:
@@ -62,8 +73,8 @@ def decode(images: Images, sink: Callable[[Bytes], object]) -> SkippedFiles:
     return left_out
 
 
-def _pixels(images: Images) -> Generator[tuple[str, Bytes | UnreadableError], None, None]:
-    def one(number: int) -> tuple[str, Bytes | UnreadableError]:
+def _pixels(images: Images) -> Generator[tuple[str, Pixels | UnreadableError], None, None]:
+    def one(number: int) -> tuple[str, Pixels | UnreadableError]:
         name = images.files[number].name
         try:
             return name, read(images.root / name, images.shape)

@@ -18,7 +18,7 @@ from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.decoded import Images, decode
 from aerun.dataset.storage.mapped import mapped
 from aerun.dataset.storage.skipped_files import SkippedFiles
-from aerun.formats.images import Bytes
+from aerun.formats.images import Pixels
 
 _WORTH = 5000  # images: decoding that many takes so long that the result is kept for the next run
 
@@ -33,16 +33,16 @@ def load(images: Images, memory: float | None, cache: str | None) -> Data:
     limit = available_memory() // 2 if memory is None else int(memory * 1e9)
     fits = images.size <= limit
     if fits and len(images.order) < _WORTH:
-        x = torch.empty(len(images.order), *images.row, dtype=torch.uint8)
+        x = torch.empty(len(images.order), *images.row, dtype=images.dtype)
         left_out = decode(images, _Rows(x))
         return _data(images, left_out, lambda rows: list(x[: sum(rows)].split(list(rows))))
     path = place(cache) / f"{images.root.resolve().name}-{images.key()}.bytes"
     left_out = _kept(images, path)
     if fits:
-        return _data(images, left_out, lambda rows: list(_read(path, images.row).split(list(rows))))
+        return _data(images, left_out, lambda rows: list(_read(path, images).split(list(rows))))
     words = "%s: %d images take %.2g GB and dataset.memory allows %.2g: they are read from %s as they are needed."
     log.warning(words, images.where, len(images.order), images.size / 1e9, limit / 1e9, path)
-    return _data(images, left_out, lambda rows: mapped(path, images.row, rows))
+    return _data(images, left_out, lambda rows: mapped(path, images.row, rows, images.dtype))
 
 
 def _data(images: Images, left_out: SkippedFiles, cut: Callable[[tuple[int, ...]], list[Tensor]]) -> Data:
@@ -59,7 +59,7 @@ class _Rows:
     def __init__(self, x: Tensor) -> None:
         self.x, self.at = x.numpy(), 0
 
-    def __call__(self, row: Bytes) -> None:
+    def __call__(self, row: Pixels) -> None:
         self.x[self.at] = row
         self.at += 1
 
@@ -69,7 +69,7 @@ def _kept(images: Images, path: Path) -> SkippedFiles:
     about = path.with_suffix(".json")
     try:
         left_out = SkippedFiles(images.where, "images", len(images.order), json.loads(about.read_text())["left_out"])
-        if path.stat().st_size == (len(images.order) - len(left_out.reasons)) * int(np.prod(images.row)):
+        if path.stat().st_size == (len(images.order) - len(left_out.reasons)) * images.each:
             return left_out
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -102,8 +102,8 @@ def _refuse_full(images: Images, folder: Path) -> None:
         )
 
 
-def _read(path: Path, row: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(-1, *row)
+def _read(path: Path, images: Images) -> Tensor:
+    return torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(images.dtype).view(-1, *images.row)
 
 
 def place(cache: str | None) -> Path:

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.dataset.normal import normal_rows
-from aerun.dataset.splits import Data, Split, split
+from aerun.dataset.splits import Data, Split, split, split_name
 
-_PARTS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
+_PARTS = ("train", "val", "test")
 _NAMES = ("training", "validation", "test")
+_TRUTHS = frozenset({"groundtruth", "gt", "masks", "annotations", "segmentations"})  # folders of masks, as data sets have them
+_BESIDE = frozenset({"image", "images", "imgs", "img"})  # what a folder `mask` is a folder of masks beside
 
 log = logging.getLogger("aerun")
 
@@ -81,22 +83,76 @@ def scan(root: Path, suffixes: frozenset[str]) -> tuple[list[File], int]:
     return sorted(found), others
 
 
-def arrange(names: Sequence[str], where: str, val: float, test: float) -> Listing:
-    """Classes and splits of files named with `/` between folders.
+def without_truths(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
+    """Return the places of the files that are samples, and the folders of masks and ground truth that are none.
 
-    Folders train, val and test, and no others beside them, are the splits; what is not given is drawn from the training
-    files, always the same ones. The folders below are the classes. AerunError where a split stays empty.
+    Such a folder is called ground_truth, gt, masks, annotations or segmentations in any case, or mask beside images. Where
+    nothing else is there, its files are the samples.
+    """
+    folders = [tuple(name.split("/")[:-1]) for name in names]
+    words = {_plain(part) for folder in folders for part in folder}
+    truths = _TRUTHS | ({"mask"} if words & _BESIDE else frozenset())
+    kept = [i for i, folder in enumerate(folders) if not truths & {_plain(part) for part in folder}]
+    if not kept or len(kept) == len(names):
+        return list(range(len(names))), ()
+    left_out = {part for folder in folders for part in folder if _plain(part) in truths}
+    return kept, tuple(sorted(map(printable, left_out)))
+
+
+def _plain(word: str) -> str:
+    return "".join(c for c in word.lower() if c.isalnum())
+
+
+def arrange(names: Sequence[str], where: str, val: float, test: float) -> Listing:
+    """Return classes and splits of files named with `/` between folders.
+
+    Folders train, val and test, in any of the words that `split_name` knows and also inside of other folders, are the splits;
+    what is not given is drawn from the training files, always the same ones. The other folders are the classes. AerunError
+    where a split stays empty, and where folders are splits beside others that are none.
     """
     paths = _stripped([name.split("/") for name in names])
-    tops = {path[0] if len(path) > 1 else "" for path in paths}
-    given = tops <= set(_PARTS) and any(_PARTS[top] == 0 for top in tops)
-    part = torch.tensor([_PARTS[path[0]] for path in paths]) if given else torch.zeros(len(paths), dtype=torch.long)
-    labels, classes = _classes([path[1:] for path in paths] if given else paths, where)
+    level = _split_level(paths, where)
+    if level is None:
+        part, rest = torch.zeros(len(paths), dtype=torch.long), paths
+    else:
+        part = torch.tensor([_PARTS.index(str(split_name(path[level]))) for path in paths])
+        rest = [[*path[:level], *path[level + 1 :]] for path in paths]
+    labels, classes = _classes(rest, where)
     parts = _parts(part, val, test)
     for name, rows, key in zip(_NAMES, parts, ("", " (dataset.val)", " (dataset.test)"), strict=True):
         if not len(rows):
             raise AerunError(f"{where}: {len(names)} files leave none for the {name} split{key}.")
     return Listing(labels, classes, parts)
+
+
+def _split_level(paths: list[list[str]], where: str) -> int | None:
+    """Return which of the folders above every file says its split, or None. AerunError where only some files have one."""
+    for level in range(min(len(path) for path in paths) - 1):
+        words = {path[level]: split_name(path[level]) for path in paths}
+        found = set(words.values()) - {None}
+        if None not in words.values() and "train" in found:
+            return level
+        _refuse_partial(words, where)
+    tops = {path[0] if len(path) > 1 else "": split_name(path[0]) if len(path) > 1 else None for path in paths}
+    _refuse_partial(tops, where)
+    return None
+
+
+def _refuse_partial(words: dict[str, str | None], where: str) -> None:
+    """AerunError where folders are splits, but not all of them, or none is for training."""
+    splits, others = sorted(w for w in words if words[w]), sorted(w for w in words if not words[w])
+    found = {words[w] for w in splits}
+    if not found or (found == {"train"} and others):  # one word alone may well be a class
+        return
+    named = printable(", ".join(splits))
+    if "train" not in found and not others:
+        raise AerunError(f"{where}: the folders {named} are splits, none for training. To use one alone: dataset.path=DIR.")
+    if others and "train" in found:
+        shown = printable(", ".join(w or "files outside of folders" for w in others[:3]))
+        raise AerunError(
+            f"{where}: the folders {named} are splits, and beside them is what is none ({shown}). Move that elsewhere, or "
+            "rename the folders if they are classes."
+        )
 
 
 def classes_of(names: Sequence[str], where: str) -> tuple[Tensor | None, tuple[str, ...]]:
@@ -106,7 +162,7 @@ def classes_of(names: Sequence[str], where: str) -> tuple[Tensor | None, tuple[s
 
 def _stripped(paths: list[list[str]]) -> list[list[str]]:
     """Without the folders that all have in common, as archives have them."""
-    while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1 and paths[0][0] not in _PARTS:
+    while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1 and not split_name(paths[0][0]):
         paths = [path[1:] for path in paths]
     return paths
 

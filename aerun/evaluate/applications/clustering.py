@@ -7,7 +7,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.evaluate.outcome import Outcome, averaged
-from aerun.evaluate.subset import subsample
+from aerun.evaluate.subset import refuse_few, subsample
 from aerun.trained import Trained
 
 WHO = ("model", "raw", "pca")
@@ -30,6 +30,7 @@ def evaluate(trained: Trained) -> Outcome:
     flat = trained.flat(test)
     spaces = {"model": trained.codes(test), "raw": flat, "pca": trained.pca.codes(flat)}
     assert test.y is not None
+    refuse_few(len(test.y.unique()), 2, "test", "a comparison of clusters with classes, of as many classes,")
     clusters = trained.dataset.facts().classes
     assert clusters is not None
     draws = [{who: scores(x, test.y, clusters, trained.seed + draw) for who, x in spaces.items()} for draw in range(_DRAWS)]

@@ -37,9 +37,9 @@ class Whitening(nn.Module):
             count += len(x)
         deviations = (squares / count).sqrt()
         rank = int((deviations > _LEAST * deviations.max()).sum())
-        if rank < len(deviations):
+        if rank < (k := self.components.shape[1]):
             raise AerunError(
-                f"model.latent_dim={len(deviations)}: model.arch.whiten=true, but these data vary in {rank} directions only. "
+                f"model.latent_dim={k}: model.arch.whiten=true, but these data vary in {rank} directions only. "
                 f"Use model.latent_dim={rank} or less."
             )
         self.components.copy_(found.components)

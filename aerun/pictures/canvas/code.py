@@ -7,6 +7,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
+from aerun.evaluate.subset import refuse_few
 from aerun.pictures.canvas.rows import grids, stride_sample
 from aerun.trained import Trained
 
@@ -42,7 +43,8 @@ class Centre:
 
 
 def centre(trained: Trained) -> Centre:
-    """Of the validation split."""
+    """Of the validation split. AerunError for a single sample, whose units do not vary."""
+    refuse_few(len(trained.data.val), 2, "validation", "a picture of how units vary")
     codes = grids(trained, stride_sample(trained.data.val, _MOST))
     distance = (codes - codes.mean(0)).flatten(1).square().sum(1)
     return Centre(codes, codes[int(distance.argmin())])

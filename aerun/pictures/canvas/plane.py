@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
+from aerun.evaluate.subset import refuse_few
 from aerun.metrics.neighbours import trustworthiness
 from aerun.pictures.canvas.rows import errors, stride_sample
 from aerun.pictures.canvas.style import AMOUNT, COLOURS, MARKERS, Pixels, chart, pixels
@@ -30,7 +31,8 @@ def unsupported_reason(model: Autoencoder) -> str:
 
 
 def sample_points(trained: Trained) -> tuple[Points, Split]:
-    """Codes (n, d) of at most 2,000 validation samples, evenly over the split, and those samples."""
+    """Codes (n, d) of at most 2,000 validation samples, evenly over the split, and those samples. AerunError for one alone."""
+    refuse_few(len(trained.data.val), 2, "validation", "a plane of codes")
     samples = stride_sample(trained.data.val, MOST)
     return trained.codes(samples).double().cpu().numpy(), samples
 
@@ -52,7 +54,8 @@ def drawn(trained: Trained, codes: Points, samples: Split, points: Points, way: 
         count = f"{len(points):,}" if len(points) == total else f"{len(points):,} of {total:,}"
         title = f"{way} of {codes.shape[1]}-number codes: {count} validation samples"
         kept = trust(codes, points)
-        ax.set_title(f"{title}\ntrustworthiness {kept:.3f} ({_NEIGHBOURS} neighbours; 1: every neighbour is a true one)")
+        words = f"trustworthiness {kept:.3f} ({_NEIGHBOURS} neighbours; 1: every neighbour is a true one)"
+        ax.set_title(f"{title}\n{words if kept == kept else 'too few samples for a trustworthiness'}")
         if axes is None:  # a place of such a map means nothing, and neither does a distance
             ax.set(xticks=[], yticks=[])
         else:

@@ -1,0 +1,29 @@
+"""What is warned of, kept beside being shown."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Keeper(logging.Handler):
+    """Appends each warning's words to a list, once."""
+
+    def __init__(self, into: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.into = into
+
+    def emit(self, record: logging.LogRecord) -> None:
+        words = record.getMessage()
+        if words not in self.into:
+            self.into.append(words)
+
+
+@contextmanager
+def kept_warnings(into: list[str]) -> Iterator[None]:
+    """Append what aerun warns of inside to `into`; it is shown as it always is."""
+    logger, keeper = logging.getLogger("aerun"), _Keeper(into)
+    logger.addHandler(keeper)
+    try:
+        yield
+    finally:
+        logger.removeHandler(keeper)

@@ -1,0 +1,15 @@
+"""Configs of runs that an older aerun left."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_SINCE: Mapping[str, Mapping[str, Any]] = {
+    "aerun.dataset.idx.Idx": {"unit": "auto"},
+    "aerun.dataset.images.Images": {"depth": "8"},
+    "aerun.dataset.series.Series": {"zone": None},
+}
+
+
+def completed(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a data set with those that its option has got since, as data were read before."""
+    return {**_SINCE.get(str(node.get("_target_")), {}), **node}
