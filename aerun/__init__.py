@@ -81,7 +81,7 @@ _HOMES = {  # where each name is defined: its module, and torch with it, is impo
 
 
 def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "Model":
-    """The model that a run left in its folder, or of a sweep's folder its best run. Nothing in the folder is executed.
+    """Return the model that a run left in its folder, or of a sweep's folder its best run. Nothing in the folder is executed.
 
     weights: `best` or `last`. trust: modules, beside aerun's own, whose classes may be built. AerunError says what is wrong.
     """

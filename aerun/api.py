@@ -53,7 +53,7 @@ def modules_of(cfg: Mapping[str, Any]) -> list[str]:
 
 
 def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
-    """A model of samples x (n, ...) alone: trained and nothing else, without a word, in a folder that may go afterwards.
+    """Return a model of samples x (n, ...) alone: trained and nothing else, without a word, in a folder that may go afterwards.
 
     15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
     """
@@ -72,7 +72,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
 
 
 def in_memory(x: Any, path: Path) -> list[str]:
-    """Overrides that read samples which are kept in the folder `path` from now on."""
+    """Return overrides that read samples which are kept in the folder `path` from now on."""
     array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
@@ -81,7 +81,7 @@ def in_memory(x: Any, path: Path) -> list[str]:
 
 
 def written(settings: Mapping[str, Any]) -> list[str]:
-    """Keyword settings as overrides: `__` is a dot, None null, lists [a,b].
+    """Return keyword settings as overrides: `__` is a dot, None null, lists [a,b].
 
     Words that Hydra would read as something else are quoted.
     """
@@ -89,7 +89,7 @@ def written(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _key(word: str) -> str:
-    """model__arch is the group model/arch, model__latent_dim the setting model.latent_dim."""
+    """Return model__arch is the group model/arch, model__latent_dim the setting model.latent_dim."""
     group = word.replace("__", "/")
     return group if (config_dir() / group).is_dir() else word.replace("__", ".")
 
@@ -108,7 +108,7 @@ def _value(value: Any) -> str:
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """What the command line composes from these, resolved. Errors are Hydra's words as an AerunError."""
+    """Return what the command line composes from these, resolved. Errors are Hydra's words as an AerunError."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 

@@ -41,12 +41,12 @@ class Composition:
     lambda_: float
 
     def parts(self) -> dict[str, Part]:
-        """The four single parts by the name of their room."""
+        """Return the four single parts by the name of their room."""
         return {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
 
     @property
     def offers(self) -> frozenset[str]:
-        """All names that a pass through this composition fills."""
+        """Return all names that a pass through this composition fills."""
         names = ALWAYS.union(*(p.offers for p in self.parts().values()))
         both = "encode" in self.arch.offers and "encode" in self.bottleneck.offers
         return names if both else names - {"encode"}
@@ -96,7 +96,7 @@ def _who_withholds(name: str, c: Composition) -> tuple[str, Part]:
 
 @cache
 def options(room: str) -> dict[str, type[Part]]:
-    """Every shipped option of a room that has a class, by name."""
+    """Return every shipped option of a room that has a class, by name."""
     found = {}
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml")):
         node = OmegaConf.load(path)

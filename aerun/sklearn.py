@@ -103,7 +103,10 @@ class _Trained(BaseEstimator):
         return found
 
     def score_samples(self, X: Any) -> Array:  # noqa: N803
-        """Less the mean squared error of each sample's reconstruction (n,), behind `prepare`: the higher, the more usual."""
+        """Return less the mean squared error of each sample's reconstruction (n,), behind `prepare`.
+
+        The higher, the more usual.
+        """
         check_is_fitted(self)
         return -self._errors(X)
 
@@ -121,7 +124,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
     """
 
     def transform(self, X: Any) -> Array:  # noqa: N803
-        """Codes (n, d), in the float type of X."""
+        """Return codes (n, d), in the float type of X."""
         x = self._checked(X)
         try:
             codes: Array = self.model_.encode(x)
@@ -130,7 +133,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
         return codes.reshape(len(codes), -1).astype(x.dtype)
 
     def inverse_transform(self, X: Any) -> Array:  # noqa: N803
-        """Codes (n, d) -> samples (n, D)."""
+        """Map codes (n, d) -> samples (n, D)."""
         check_is_fitted(self)
         x = check_array(X, dtype=(np.float64, np.float32))
         try:
@@ -140,7 +143,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
         return found.reshape(len(found), -1).astype(x.dtype)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
-        """Mean of `score_samples`: what GridSearchCV makes large."""
+        """Return mean of `score_samples`: what GridSearchCV makes large."""
         return float(self.score_samples(X).mean())
 
     @property
@@ -199,9 +202,9 @@ class AnomalyDetector(OutlierMixin, _Trained):
         return self
 
     def decision_function(self, X: Any) -> Array:  # noqa: N803
-        """`score_samples` less the threshold (n,): below 0 is an anomaly."""
+        """Return `score_samples` less the threshold (n,): below 0 is an anomaly."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
-        """1 for ordinary samples, -1 for anomalies, (n,)."""
+        """Return 1 for ordinary samples, -1 for anomalies, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)

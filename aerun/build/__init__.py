@@ -84,7 +84,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
-    """The data set alone, its settings checked."""
+    """Return the data set alone, its settings checked."""
     about = completed(table("dataset", cfg))
     node = {k: v for k, v in about.items() if k not in _ANY_DATASET}
     if trusted is not None:
@@ -95,7 +95,7 @@ def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
 
 
 def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | None) -> list[str]:
-    """Weights of another run, and what is frozen. `trusted` is given where a run's folder is read, to go on with it."""
+    """Return weights of another run, and what is frozen. `trusted` is given where a run's folder is read, to go on with it."""
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
     return load_initial_weights(autoencoder, settings, again=trusted is not None)
@@ -120,7 +120,10 @@ def _pictures(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[st
 
 
 def _objectives(asked: Any, autoencoder: Autoencoder, evaluate: list[str]) -> list[str]:
-    """The figures that a run returns to a sweeper, the first of which ranks it. AerunError for one that it will not have."""
+    """Return the figures that a run returns to a sweeper, the first of which ranks it.
+
+    AerunError for one that it will not have.
+    """
     names = [asked] if isinstance(asked, str) else asked
     if not matches_type(names, list[str]) or not names or len(set(names)) < len(names):
         raise AerunError(f"objective={asked}: a figure, or a list of different ones, such as [val/mse,latent_dim].")

@@ -18,7 +18,7 @@ _TERM = ("weight", "warmup", "cycles")
 def model_of(
     cfg: Config, facts: Facts, preparation: Preparation, trusted: Sequence[str] | None = None, rehearsed: bool = True
 ) -> tuple[Autoencoder, list[str]]:
-    """The model for data of which `facts` are known, checked, and what to warn of. Errors as for `build`.
+    """Return the model for data of which `facts` are known, checked, and what to warn of. Errors as for `build`.
 
     rehearsed: try it on two blank samples, which takes memory.
     """

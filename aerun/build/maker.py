@@ -31,7 +31,7 @@ _KINDS: dict[str, type[Any]] = {
 
 
 def settings_of(cls: type[Any]) -> dict[str, inspect.Parameter]:
-    """What a constructor takes by name; behind **common, what its parent takes too."""
+    """Return what a constructor takes by name; behind **common, what its parent takes too."""
     found = {k: p for k, p in inspect.signature(cls.__init__).parameters.items() if k != "self"}
     named = {k: p for k, p in found.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     return {**settings_of(cls.__mro__[1]), **named} if "common" in found else named
@@ -61,7 +61,7 @@ class Maker:
             raise AerunError(f"{key}: its weights do not fit into memory. Lower model.latent_dim or {key}'s sizes.") from e
 
     def refuse_foreign(self, cfg: Config, rest: Sequence[str] = ()) -> None:
-        """AerunError where a part of a folder's model, or of `rest`, may not be built, before any other part is."""
+        """Raise AerunError where a part of a folder's model, or of `rest`, may not be built, before any other part is."""
         if self.trusted is None:
             return
         nodes = {key: cfg[key] for key in rest}
@@ -72,7 +72,7 @@ class Maker:
                 refuse_foreign(key, str(node["_target_"]), self.trusted)
 
     def checked(self, key: str, node: Config, given: Config) -> type[Any]:
-        """The class of a node whose keys and types fit its constructor, else AerunError."""
+        """Return the class of a node whose keys and types fit its constructor, else AerunError."""
         cls = self._class(key, node)
         parameters = settings_of(cls)
         settings = [k for k in parameters if k not in given]

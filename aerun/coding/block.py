@@ -34,7 +34,7 @@ def pack(levels: Tensor, shared: Quantizer | None) -> bytes:
 
 
 def unpack(data: bytes, shape: tuple[int, ...], shared: Quantizer | None) -> Tensor:
-    """The levels (n, d, *grid) again. AerunError for bytes that are not theirs, or where `shared` is not what it was."""
+    """Return the levels (n, d, *grid) again. AerunError for bytes that are not theirs, or where `shared` is not what it was."""
     try:
         which, crc = _HEAD.unpack_from(data)
         data = data[_HEAD.size :]
@@ -58,7 +58,7 @@ def _crc(levels: Tensor) -> int:
 
 
 def _counted(levels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Lowest level (d,), number of levels (d,), and how often each came (d, A)."""
+    """Return lowest level (d,), number of levels (d,), and how often each came (d, A)."""
     flat = levels.cpu().transpose(0, 1).flatten(1)
     lowest, highest = flat.min(1).values, flat.max(1).values
     widths = highest - lowest + 1

@@ -27,25 +27,25 @@ class Quantizer:
     tables: Tables
 
     def levels(self, z: Tensor) -> Tensor:
-        """Codes -> whole numbers n_j (n, d, *grid)."""
+        """Map codes -> whole numbers n_j (n, d, *grid)."""
         found = _levels(z, self.steps)
         low, width = _shaped(self.lowest, z), _shaped(self.widths, z)
         return torch.minimum(torch.maximum(found, low), low + width - 1)
 
     def codes(self, levels: Tensor) -> Tensor:
-        """Whole numbers -> codes step_j n_j, float32."""
+        """Map whole numbers -> codes step_j n_j, float32."""
         return (levels * _shaped(self.steps, levels)).float()
 
     def bits(self, levels: Tensor) -> float:
-        """Length of a perfect code by these tables."""
+        """Return length of a perfect code by these tables."""
         return self.tables.bits(self._symbols(levels), _units(levels))
 
     def to_bytes(self, levels: Tensor) -> bytes:
-        """Whole numbers as bytes, all samples in one stream; their shape is not stored."""
+        """Return whole numbers as bytes, all samples in one stream; their shape is not stored."""
         return encode(self._symbols(levels), _units(levels), self.tables)
 
     def from_bytes(self, data: bytes, shape: tuple[int, ...]) -> Tensor:
-        """The whole numbers (n, d, *grid) again. AerunError for bytes that are not theirs."""
+        """Return the whole numbers (n, d, *grid) again. AerunError for bytes that are not theirs."""
         like = torch.zeros(shape, dtype=torch.long)
         found = torch.from_numpy(decode(data, _units(like), self.tables)).reshape(shape)
         return found + _shaped(self.lowest, found)
@@ -56,7 +56,7 @@ class Quantizer:
 
 
 def fitted(z: Tensor, steps: Tensor) -> Quantizer:
-    """The quantizer of these steps (d,) whose levels and tables are those of the codes z (n, d, *grid).
+    """Return the quantizer of these steps (d,) whose levels and tables are those of the codes z (n, d, *grid).
 
     A level inside a unit's range that no code had counts 0.1. AerunError for steps so small that a unit has over 32,768 levels.
     """
@@ -79,12 +79,12 @@ def _levels(z: Tensor, steps: Tensor) -> Tensor:
 
 
 def _shaped(values: Tensor, like: Tensor) -> Tensor:
-    """(d,) -> (1, d, 1, ...)."""
+    """Map (d,) -> (1, d, 1, ...)."""
     return values.reshape(1, -1, *[1] * (like.ndim - 2))
 
 
 def _units(like: Tensor) -> NDArray[np.int64]:
-    """Number of the unit of each element of (n, d, *grid), flat."""
+    """Return number of the unit of each element of (n, d, *grid), flat."""
     units = torch.arange(like.shape[1]).reshape(1, -1, *[1] * (like.ndim - 2)).expand(like.shape)
     found: NDArray[np.int64] = units.reshape(-1).numpy()
     return found

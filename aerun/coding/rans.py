@@ -38,7 +38,7 @@ class Tables:
         return np.cumsum(self.frequency, 1) - self.frequency
 
     def bits(self, symbols: Ints, table: Ints) -> float:
-        """-sum_i log2 p(symbol_i), the length of a perfect code. AerunError for a symbol that its table does not know."""
+        """Return -sum_i log2 p(symbol_i), the length of a perfect code. AerunError for a symbol that its table does not know."""
         return float((PRECISION - np.log2(self._chosen(symbols, table))).sum())
 
     def _chosen(self, symbols: Ints, table: Ints) -> Ints:
@@ -50,7 +50,7 @@ class Tables:
 
 
 def tables_of(counts: NDArray[np.float64]) -> Tables:
-    """Tables from counts (T, A): frequencies in proportion, but at least 1 where a count is above 0.
+    """Return tables from counts (T, A): frequencies in proportion, but at least 1 where a count is above 0.
 
     AerunError for a row without any count, and for more symbols in a row than 2^15.
     """
@@ -65,7 +65,7 @@ def tables_of(counts: NDArray[np.float64]) -> Tables:
 
 
 def encode(symbols: Ints, table: Ints, tables: Tables) -> bytes:
-    """Symbols (n,), each with the number of its table (n,), as bytes. Errors as for `Tables.bits`.
+    """Return symbols (n,), each with the number of its table (n,), as bytes. Errors as for `Tables.bits`.
 
     2 bytes: lanes L. 4 L: their last states. The rest: words. Symbol i belongs to lane i mod L.
     """
@@ -86,7 +86,7 @@ def encode(symbols: Ints, table: Ints, tables: Tables) -> bytes:
 
 
 def decode(data: bytes, table: Ints, tables: Tables) -> Ints:
-    """The symbols (n,) that were encoded with these tables. AerunError for bytes that are not of such an encoding."""
+    """Return the symbols (n,) that were encoded with these tables. AerunError for bytes that are not of such an encoding."""
     lanes = int.from_bytes(data[:2], "little")
     if not lanes or len(data) < 2 + 4 * lanes or (len(data) - 2) % 2:
         raise AerunError("coding: these bytes are no encoding, or cut short.")
@@ -115,7 +115,7 @@ def decode(data: bytes, table: Ints, tables: Tables) -> Ints:
 
 
 def _lined(values: Ints, steps: int, lanes: int, filler: int) -> NDArray[np.uint64]:
-    """(n,) -> (steps, lanes); what is missing costs nothing: frequency 2^16, start 0."""
+    """Map (n,) -> (steps, lanes); what is missing costs nothing: frequency 2^16, start 0."""
     found = np.full(steps * lanes, filler, dtype=np.uint64)
     found[: len(values)] = values
     return found.reshape(steps, lanes)

@@ -50,7 +50,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
 
 
 def _judging(args: argparse.Namespace, model: Model, writer: Writer) -> Discoveries | None:
-    """What decides over all samples of a call that asks for it. Say first what must be known of the verdicts."""
+    """Return what decides over all samples of a call that asks for it. Say first what must be known of the verdicts."""
     if "fdr" not in args:
         return None
     for line in remarks(model, args):
@@ -71,7 +71,7 @@ def _reader(model: Model, args: argparse.Namespace) -> Reader:
 
 
 def _size(args: argparse.Namespace, model: Model, done: int) -> str:
-    """How small the file is, and whether anything was lost."""
+    """Return how small the file is, and whether anything was lost."""
     size = Path(args.output).expanduser().stat().st_size
     bits = f"{size:,} bytes, {8 * size / done:.4g} bits a sample, {8 * size / done / model.facts.size:.3g} an element"
     if args.packer.rounding.steps is None:
@@ -80,7 +80,7 @@ def _size(args: argparse.Namespace, model: Model, done: int) -> str:
 
 
 def _about(model: Model) -> dict[str, Any]:
-    """What pictures and sounds need to know."""
+    """Return what pictures and sounds need to know."""
     facts, settings = model.facts, model.config.get("dataset") or {}
     low, high = (None if v is None else v * facts.unit for v in (facts.low, facts.high))
     return {"kind": facts.kind, "low": low, "high": high, "rate": settings.get("rate")}
@@ -118,7 +118,7 @@ def _pair(args: argparse.Namespace, reader: Reader) -> Piece:
 
 
 def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
-    """Places and distances for queries, the index encoded once."""
+    """Return places and distances for queries, the index encoded once."""
     stored = (model.form.to_stored(piece.x)[0] for piece in reader.pieces(args.index))
     base = torch.cat([model.codes_of(part) for part in stored])
     if not 1 <= args.k <= len(base):

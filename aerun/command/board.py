@@ -23,7 +23,7 @@ _OPTIONS = {
 
 
 def run(argv: list[str]) -> int:
-    """The verb. It serves until Ctrl-C (130)."""
+    """Return the verb. It serves until Ctrl-C (130)."""
     parser = argparse.ArgumentParser(
         prog="aerun board",
         description="Start TensorBoard on all runs in a folder: scalars as they come (custom scalars group the terms of the "
@@ -43,7 +43,7 @@ def run(argv: list[str]) -> int:
 
 
 def runs(folder: Path) -> int:
-    """Folders with events below `folder`. AerunError where there are none."""
+    """Return folders with events below `folder`. AerunError where there are none."""
     if not folder.is_dir():
         raise AerunError(f"{folder}: no such folder. Give the one that holds the runs: aerun board DIR.")
     below = list(files.folders(folder))
@@ -56,7 +56,10 @@ def runs(folder: Path) -> int:
 
 
 def _refuse_foreign(folder: Path, where: Path, names: Iterable[str]) -> None:
-    """AerunError for what would show files from elsewhere: TensorBoard follows links, and the paths of a projector's config."""
+    """Raise AerunError for what would show files from elsewhere.
+
+    TensorBoard follows links, and the paths of a projector's config.
+    """
     for name in names:
         if (where / name).is_symlink() and not (where / name).resolve().is_relative_to(folder.resolve()):
             raise AerunError(

@@ -23,7 +23,7 @@ _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
 
 def run(argv: list[str]) -> int:
-    """The verb."""
+    """Return the verb."""
     args = _parser().parse_args(argv)
     runs, keys, groups = selected(args.paths, args.where)
     different = different_data([run for group in groups for run in group.runs])

@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT, _TITLE, _GAP = 180, 80, 16, 4
 
 
 def columns_of(preparation: Preparation, count: int) -> tuple[Feature, ...]:
-    """The columns as the preparation knows them, else by number."""
+    """Return the columns as the preparation knows them, else by number."""
     return preparation.features or tuple(Feature(f"column {i}", "number") for i in range(1, count + 1))
 
 
@@ -37,13 +37,13 @@ def described(feature: Feature, values: Tensor) -> str:
 
 
 def _moment(seconds: float) -> str:
-    """Seconds since 1970 UTC as a date, with its time of day where that is not midnight."""
+    """Return seconds since 1970 UTC as a date, with its time of day where that is not midnight."""
     found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(seconds))
     return found.date().isoformat() if found.time().isoformat() == "00:00:00" else found.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def histograms(x: Tensor, features: Sequence[Feature]) -> NDArray[np.uint8]:
-    """How the values of the first 24 columns of x (n, columns) are spread: (H, W, 3) bytes, one panel a column."""
+    """Return how the values of the first 24 columns of x (n, columns) are spread: (H, W, 3) bytes, one panel a column."""
     shown = features[:_MOST]
     across, down = min(_ACROSS, len(shown)), -(-len(shown) // _ACROSS)
     sheet = Image.new("RGB", (across * (_WIDTH + _GAP), down * (_HEIGHT + _TITLE + _GAP)), "#cccccc")
@@ -54,7 +54,7 @@ def histograms(x: Tensor, features: Sequence[Feature]) -> NDArray[np.uint8]:
 
 
 def counts(feature: Feature, values: Tensor) -> list[int]:
-    """How many values (n,) fall into each of some equal bins, or are of each word (the first 30)."""
+    """Return how many values (n,) fall into each of some equal bins, or are of each word (the first 30)."""
     there = values[values.isfinite()].double()
     if feature.kind == "category":
         found = torch.bincount(there[there >= 0].long(), minlength=len(feature.words))[:_BARS]

@@ -32,8 +32,9 @@ class Described(Dataset):
 
 
 def refusal(cfg: Config, facts: Facts, chosen: tuple[int, ...] | None = None) -> tuple[str, list[str]]:
-    """(why a run of this config on such data is refused, or nothing; the warnings that it would print). chosen: the normal
-    classes, where some are.
+    """Return (why a run of this config on such data is refused, or nothing; the warnings that it would print). chosen.
+
+    The normal classes, where some are.
     """
     described = {"_target_": f"{__name__}.{Described.__name__}", "facts": facts, "chosen": chosen}
     try:
@@ -43,7 +44,7 @@ def refusal(cfg: Config, facts: Facts, chosen: tuple[int, ...] | None = None) ->
 
 
 def fitting(cfg: Config, facts: Facts) -> dict[str, dict[str, str]]:
-    """model/loss and model/arch -> option -> why it does not fit, or nothing.
+    """Map model/loss and model/arch -> option -> why it does not fit, or nothing.
 
     A loss fits where it does with some arch, an arch where it does with some loss; the rest is as it was chosen.
     """
@@ -69,7 +70,7 @@ def _reason(option: str, tried: Iterator[str]) -> str:
 
 
 def _with(cfg: Config, **options: str) -> dict[str, Any]:
-    """The config with other parts, as their files have them."""
+    """Return the config with other parts, as their files have them."""
     changed = OmegaConf.create({k: v for k, v in cfg.items() if k != "dataset"})
     for part, name in options.items():
         changed["model"][part] = OmegaConf.load(config_dir() / "model" / part / f"{name}.yaml")

@@ -43,13 +43,13 @@ def _describe(page: Page, data: Data, facts: Facts, columns: Sequence[Feature]) 
 
 
 def _folder(option: str, cfg: Mapping[str, Any]) -> str:
-    """The data set's name, and that of the file or folder it is read from."""
+    """Return the data set's name, and that of the file or folder it is read from."""
     path = cfg["dataset"].get("path")
     return option if path is None else f"{option}-{Path(path).name}"
 
 
 def _refused(data: Data, facts: Facts, option: str) -> str:
-    """Why a run refuses the data, or nothing."""
+    """Return why a run refuses the data, or nothing."""
     try:
         validate_data(data, facts, option)
     except AerunError as e:

@@ -16,7 +16,7 @@ from aerun.core.paths import say_data
 
 
 def run(argv: list[str]) -> int:
-    """The verb."""
+    """Return the verb."""
     args = _parser().parse_args(argv)
     log_to_terminal()
     for path in args.runs:

@@ -10,7 +10,7 @@ from aerun.experiment.catalog import catalog, experiment_files
 
 
 def run(argv: list[str]) -> int:
-    """The verb. 0: all that was run holds, 1: something does not, 2: a name that is not one."""
+    """Return the verb. 0: all that was run holds, 1: something does not, 2: a name that is not one."""
     parser = argparse.ArgumentParser(
         prog="aerun experiment",
         description="Run experiments and print what they obtained against what must hold. Without names: list them.",

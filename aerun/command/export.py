@@ -7,7 +7,7 @@ from aerun.core.text import say
 
 
 def run(argv: list[str]) -> int:
-    """The verb."""
+    """Return the verb."""
     args = _parser().parse_args(argv)
 
     # deferred: keeps --help without torch

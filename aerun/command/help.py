@@ -35,7 +35,7 @@ MORE
 
 
 def page() -> str:
-    """The text."""
+    """Return the text."""
     wide = max(map(len, VERBS))
     parts = [
         _TOP,

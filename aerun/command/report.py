@@ -14,7 +14,7 @@ _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/de
 
 
 def run(argv: list[str]) -> int:
-    """The verb."""
+    """Return the verb."""
     args = _parser().parse_args(argv)
     runs, keys, groups = selected(args.paths, args.where)
     sort = require_figures([args.sort], runs)[0] if args.sort else "objective"

@@ -14,7 +14,7 @@ from aerun.runs.log import log_into
 
 
 def run(argv: list[str]) -> int:
-    """The verb."""
+    """Return the verb."""
     args = _parser().parse_args(argv)
     folder = Folder(args.run.resolve())
     config = folder.config()

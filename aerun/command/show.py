@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: list[str]) -> int:
-    """The verb."""
+    """Return the verb."""
     parser = argparse.ArgumentParser(
         prog="aerun show",
         description="What a run is, in one screen: its command, its model, its data, its figures, and what can be asked of it.",
@@ -84,7 +84,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _fitting(model: "Model") -> list[str]:
-    """Verbs that make sense for this run."""
+    """Return verbs that make sense for this run."""
     # deferred: keeps --help without torch
     from aerun.inference.support import unsupported_reason
 

@@ -92,7 +92,9 @@ def _hydra() -> None:
 
 
 def job(cfg: DictConfig) -> float | tuple[float, ...]:
-    """One run of a composed config; returns its objective, or a tuple of them, to the sweeper. Launchers import it by name.
+    """Return one run of a composed config; returns its objective, or a tuple of them, to the sweeper.
+
+    Launchers import it by name.
 
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
@@ -127,7 +129,7 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
 
 
 def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
-    """One job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
+    """Return one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
     # deferred: completion needs no torch
     from aerun.train import train
 
@@ -149,14 +151,14 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
 
 
 def _how(left: str, found: Mapping[str, Any], path: Path) -> str:
-    """How a job came to its end, and its name where jobs at the same time end in any order."""
+    """Return how a job came to its end, and its name where jobs at the same time end in any order."""
     how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
     how = f"trained as one of {found['fused']}, " if left == RESUME and found["fused"] > 1 else how
     return how if one_by_one() else f"{path.name}: {how}"
 
 
 def command() -> str:
-    """The command as it was typed, ready to paste."""
+    """Return the command as it was typed, ready to paste."""
     return os.environ.get("AERUN_COMMAND") or shlex.join(["aerun", *sys.argv[1:]])
 
 
@@ -184,7 +186,7 @@ def _refuse_unknown_flags(argv: list[str]) -> None:
 
 
 def _shown(path: Path) -> Path:
-    """Relative to here where that is shorter to type."""
+    """Return relative to here where that is shorter to type."""
     try:
         return path.relative_to(Path.cwd())
     except ValueError:
@@ -192,7 +194,7 @@ def _shown(path: Path) -> Path:
 
 
 def _run_folder(parent: str, overrides: Sequence[str]) -> str:
-    """A run's folder, made where the command is to run: `--cfg` and `--info` only ask what it would be called."""
+    """Return a run's folder, made where the command is to run: `--cfg` and `--info` only ask what it would be called."""
     looks = {"--cfg", "-c", "--info", "-i"}.intersection(word.partition("=")[0] for word in sys.argv[1:])
     return new_folder(parent, overrides, make=not looks)
 

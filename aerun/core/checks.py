@@ -12,28 +12,28 @@ from aerun.core.errors import AerunError, nearest
 
 
 def at_least(key: str, value: float, low: float) -> float:
-    """`value` if it is finite and >= low, else AerunError."""
+    """Return `value` if it is finite and >= low, else AerunError."""
     if not math.isfinite(value) or value < low:
         raise AerunError(f"{key}={value}: must be a finite number of at least {low:g}.")
     return value
 
 
 def within(key: str, value: float, low: float, high: float) -> float:
-    """`value` if low <= value <= high, else AerunError."""
+    """Return `value` if low <= value <= high, else AerunError."""
     if not low <= value <= high:
         raise AerunError(f"{key}={value}: must lie between {low:g} and {high:g}.")
     return value
 
 
 def one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
-    """`value` if it is one of `allowed`, else AerunError with the nearest."""
+    """Return `value` if it is one of `allowed`, else AerunError with the nearest."""
     if value not in allowed:
         raise AerunError(f"{key}={value}: must be one of {', '.join(allowed)}{nearest(str(value), allowed)}.")
     return str(value)
 
 
 def reject_unknown_keys(key: str, node: Any, allowed: Sequence[str], shown: Sequence[str] | None = None) -> None:
-    """AerunError, with the nearest, for a key of `node` that is not allowed; `shown`: the keys to name."""
+    """Raise AerunError, with the nearest, for a key of `node` that is not allowed; `shown`: the keys to name."""
     for name in node:
         if name not in allowed:
             path = f"{key}.{name}" if key else str(name)
@@ -42,14 +42,14 @@ def reject_unknown_keys(key: str, node: Any, allowed: Sequence[str], shown: Sequ
 
 
 def integer(key: str, value: Any, least: int) -> int:
-    """`value` if it is an integer of at least `least`, else AerunError."""
+    """Return `value` if it is an integer of at least `least`, else AerunError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise AerunError(f"{key}={value}: must be an integer of at least {least}.")
     return value
 
 
 def table(key: str, cfg: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`cfg[key]` if it is a table of settings, else AerunError."""
+    """Return `cfg[key]` if it is a table of settings, else AerunError."""
     if not isinstance(cfg[key], Mapping):
         raise AerunError(f"{key}={cfg[key]}: not a table of settings; an option is chosen with {key}=NAME.")
     node: Mapping[str, Any] = cfg[key]
@@ -57,7 +57,7 @@ def table(key: str, cfg: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def number(key: str, value: Any) -> float:
-    """`value` as a float if it is a finite number of at least 0, else AerunError."""
+    """Return `value` as a float if it is a finite number of at least 0, else AerunError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise AerunError(f"{key}={value}: must be a number.")
     return float(at_least(key, value, 0))
@@ -83,7 +83,7 @@ def matches_type(value: Any, hint: Any) -> bool:
 
 
 def format_type(hint: Any) -> str:
-    """A type hint in words."""
+    """Return a type hint in words."""
     words = {int: "an integer", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(format_type(h) for h in typing.get_args(hint) if h is not torch.Tensor)

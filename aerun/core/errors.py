@@ -29,7 +29,7 @@ class StoppedError(BaseException):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """` (nearest: KNOWN)` for the nearest known word, or an empty string."""
+    """Return ` (nearest: KNOWN)` for the nearest known word, or an empty string."""
     hit = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (nearest: {hit[0]})" if hit else ""
 

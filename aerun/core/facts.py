@@ -34,18 +34,18 @@ class Facts:
 
     @property
     def size(self) -> int:
-        """Number of elements of one sample, D."""
+        """Return number of elements of one sample, D."""
         return int(torch.Size(self.shape).numel())
 
     @property
     def stored(self) -> tuple[int, ...]:
-        """Shape of one sample as it is stored."""
+        """Return shape of one sample as it is stored."""
         if self.prepared_from is not None:
             return self.prepared_from
         return self.shape[:1] if self.tokens else self.shape
 
     def units(self, stored: Tensor) -> Tensor:
-        """Stored samples -> x (B, *S) in the units the model works in, zero where there is no step.
+        """Map stored samples -> x (B, *S) in the units the model works in, zero where there is no step.
 
         Where a preparation follows: what it works on, NaN where there is no step.
         """
@@ -57,18 +57,21 @@ class Facts:
         return x if self.unit == 1 else x / self.unit
 
     def valid(self, stored: Tensor) -> Tensor | None:
-        """(B, T): True where a sequence really has a step; None where all samples are whole."""
+        """Return (B, T): True where a sequence really has a step; None where all samples are whole."""
         if not self.ragged:
             return None
         return stored >= 0 if self.tokens else ~stored[..., 0].isnan()
 
 
 def facts_from(found: Mapping[str, Any]) -> Facts:
-    """Facts that were written as plain data, in which tuples have become lists."""
+    """Return facts that were written as plain data, in which tuples have become lists."""
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
     return Facts(**values)
 
 
 def valid_weight(valid: Tensor | None, x: Tensor) -> Tensor | float:
-    """Weight of each element of x (B, *S): 1 where `valid` (B, T) has a step, else 0; plainly 1 where all samples are whole."""
+    """Return weight of each element of x (B, *S).
+
+    1 where `valid` (B, T) has a step, else 0; plainly 1 where all samples are whole.
+    """
     return 1.0 if valid is None else valid.to(x.dtype).reshape(*valid.shape, *[1] * (x.ndim - valid.ndim)).expand_as(x)

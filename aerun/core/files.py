@@ -32,8 +32,10 @@ def replaced(path: Path, at: int | None = None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """Make a new folder to be filled; it takes the place of `path`, which is an empty folder or nothing, when the block ends
-    without an error, else it goes."""
+    """Make a new folder to be filled.
+
+    It takes the place of `path`, which is an empty folder or nothing, when the block ends without an error, else it goes.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.mkdir()
     try:

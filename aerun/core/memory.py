@@ -60,7 +60,7 @@ def _whole() -> int:
 
 
 def _allowed() -> int | None:
-    """The container's limit in bytes, of either kind of cgroup; None where there is none."""
+    """Return the container's limit in bytes, of either kind of cgroup; None where there is none."""
     limits = []
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:

@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def config_dir() -> Path:
-    """The folder that holds config.yaml."""
+    """Return the folder that holds config.yaml."""
     for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs"):
         if (folder / "config.yaml").is_file():
             return folder
@@ -19,7 +19,7 @@ def config_dir() -> Path:
 
 
 def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved config whose files and folders of data are absolute, so that it holds wherever it is read."""
+    """Return a resolved config whose files and folders of data are absolute, so that it holds wherever it is read."""
     dataset = config["dataset"]
     if not isinstance(dataset, Mapping):
         return dict(config)

@@ -51,7 +51,7 @@ def reader_is_gone() -> bool:
 
 
 def _raw(stream: object) -> object:
-    """The stream of bytes below one of text, None where there is none."""
+    """Return the stream of bytes below one of text, None where there is none."""
     below = getattr(stream, "buffer", None)
     return getattr(below, "raw", below)
 

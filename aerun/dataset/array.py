@@ -111,7 +111,7 @@ class Array(Dataset):
 
     @cached_property
     def known(self) -> ArrayFacts:
-        """The array, read and split."""
+        """Return the array, read and split."""
         with kept_warnings(self.notes):
             return self._read()
 
@@ -143,7 +143,7 @@ class Array(Dataset):
 
     @property
     def way(self) -> str:
-        """`prepare`, with auto decided."""
+        """Return `prepare`, with auto decided."""
         if self.prepare == "minmax" and isinstance(self.known.data.train.x, Mapped):
             raise AerunError("dataset.prepare=minmax: needs all samples in memory; raise dataset.memory, or standardize.")
         if self.prepare == "auto":

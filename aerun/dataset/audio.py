@@ -115,7 +115,7 @@ class Audio(Dataset):
         return Data(*(self._together(found, name, part) for name, part in parts))
 
     def _together(self, found: dict[str, Tensor], split: str, files: Tensor) -> Split:
-        """All samples of some files."""
+        """Return all samples of some files."""
         numbers = [i for i in files.tolist() if self._names[i] in found]
         if not numbers:
             raise AerunError(f"{self.where}: the {split} split is empty: none of its {len(files)} files can be used.")
@@ -124,7 +124,7 @@ class Audio(Dataset):
         return Split(torch.cat(samples), None if labels is None else labels[numbers].repeat_interleave(counts))
 
     def _stretches(self) -> dict[str, Tensor]:
-        """Samples (n, *S) of each file that has some."""
+        """Return samples (n, *S) of each file that has some."""
         left_out, found, short = SkippedFiles(self.where, "sound files", len(self._names)), dict[str, Tensor](), 0
         rate, bank, taken, loud = self.rate, torch.zeros(0), 0, 0
         for name, file in self._files():
@@ -160,7 +160,7 @@ class Audio(Dataset):
         return {"rate": self.heard}
 
     def samples_of(self, x: Tensor, bank: Tensor) -> Tensor:
-        """Sound (n,) -> samples."""
+        """Map sound (n,) -> samples."""
         if len(x) < self.length:
             x = torch.nn.functional.pad(x, (0, self.length - len(x)))
         frames = x.unfold(0, self.length, self.stride)  # (n, length)

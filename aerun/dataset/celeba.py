@@ -87,13 +87,13 @@ class Celeba(Dataset):
             raise AerunError(f"{self.where}: cannot fetch or read CelebA: {line}") from e
 
     def _partition(self, names: Sequence[str]) -> torch.Tensor:
-        """0, 1, 2 for training, validation and test, of each image."""
+        """Return 0, 1, 2 for training, validation and test, of each image."""
         path = self.root / "celeba" / "list_eval_partition.txt"
         part = dict(line.split() for line in path.read_text().splitlines())
         return torch.tensor([int(part[name]) for name in names])
 
     def _labels(self, found: Any) -> torch.Tensor:
-        """(n,) in torchvision's order."""
+        """Return (n,) in torchvision's order."""
         names = [name for name in found.attr_names if name]
         if self.attribute not in names:
             raise AerunError(

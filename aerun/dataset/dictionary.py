@@ -29,7 +29,7 @@ class Dictionary(Generated):
         return Facts(shape=(self.size,), kind="table", unit=1.0, low=None, high=None, classes=None)
 
     def atoms(self) -> Tensor:
-        """The planted dictionary, one unit column an atom: (size, atoms)."""
+        """Return the planted dictionary, one unit column an atom: (size, atoms)."""
         return self._atoms(generator(self.seed))
 
     def _atoms(self, g: torch.Generator) -> Tensor:

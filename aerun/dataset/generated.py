@@ -27,14 +27,14 @@ class Generated(Dataset):
 
     @abstractmethod
     def draw(self) -> Drawn:
-        """All samples, before they are split."""
+        """Return all samples, before they are split."""
 
     def read(self) -> Data:
         drawn = self.draw()
         return _parts(Split(drawn.x, drawn.y))
 
     def factors(self) -> Data | None:
-        """The factors, row for row those of `load()`, or None where the law has none."""
+        """Return the factors, row for row those of `load()`, or None where the law has none."""
         drawn = self.draw()
         return None if drawn.factors is None else _parts(Split(drawn.factors, drawn.y))
 
@@ -44,15 +44,15 @@ def _parts(samples: Split) -> Data:
 
 
 def samples(n: int) -> int:
-    """`dataset.n` if it leaves something in each split, else AerunError."""
+    """Return `dataset.n` if it leaves something in each split, else AerunError."""
     return integer("dataset.n", n, _LEAST)
 
 
 def generator(seed: int) -> Generator:
-    """The data set's own source of chance."""
+    """Yield the data set's own source of chance."""
     return torch.Generator().manual_seed(integer("dataset.seed", seed, 0))
 
 
 def orthonormal(rows: int, columns: int, g: Generator) -> Tensor:
-    """A random (rows, columns) matrix with orthonormal columns."""
+    """Return a random (rows, columns) matrix with orthonormal columns."""
     return torch.linalg.qr(torch.randn(rows, columns, generator=g))[0]

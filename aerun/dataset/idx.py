@@ -62,7 +62,7 @@ class Idx(Dataset):
 
     @cached_property
     def _unit(self) -> float | None:
-        """The value that means 1 in images; None where they are not in [0, 1] of any."""
+        """Return the value that means 1 in images; None where they are not in [0, 1] of any."""
         if self._header.dtype == np.uint8 and self.unit is None:
             return 255.0
         spans = [samples_of(path).aminmax() for path in (self.path, self.test) if path is not None]
@@ -83,7 +83,7 @@ class Idx(Dataset):
 
     @cached_property
     def _known(self) -> Labels | None:
-        """Classes of the samples in both files."""
+        """Return classes of the samples in both files."""
         pairs = [(self.path, self.labels), (self.test, self.test_labels)]
         found = [classes_of(labels, samples) for samples, labels in pairs if samples is not None and labels is not None]
         if not found:
@@ -112,7 +112,7 @@ class Idx(Dataset):
         return Data(*(self._taken(parts, part) for part in (chosen.train, chosen.val, chosen.test)))
 
     def _taken(self, parts: list[Tensor], rows: Split) -> Split:
-        """The samples of numbered rows, which all lie in one file."""
+        """Return the samples of numbered rows, which all lie in one file."""
         n = len(parts[0])
         inside = not len(rows) or int(rows.x[0]) < n
         x = parts[0][rows.x] if inside else parts[1][rows.x - n]
@@ -131,7 +131,7 @@ def _optional(key: str, path: str | None) -> Path | None:
 
 
 def _shares(val: float, test: float | str) -> list[float]:
-    """Shares of the first file that are held out."""
+    """Return shares of the first file that are held out."""
     found = [val] if isinstance(test, str) else [val, test]
     if not all(0 < share < 1 for share in found) or sum(found) >= 1:
         raise AerunError(f"dataset.val={val} dataset.test={test}: must be positive and leave some for training, such as 0.15.")

@@ -104,7 +104,7 @@ class Images(Dataset):
         return decoded.Images(self.root, files, found, self._peeked([f.name for f in files]), self.where)
 
     def _peeked(self, names: list[str]) -> Shape:
-        """What every image becomes, from the headers of a few."""
+        """Return what every image becomes, from the headers of a few."""
         seen = _headers(self.root, names, self.where)
         sizes = sorted({(h.height, h.width) for h in seen.values()})
         coloured = any(h.coloured for h in seen.values())
@@ -121,7 +121,7 @@ class Images(Dataset):
         return Shape(channels, height, width, resize, self.crop, guessed, self._bits(seen))
 
     def _bits(self, seen: dict[str, Header]) -> int:
-        """`depth`, or what the deep ones of these files need."""
+        """Return `depth`, or what the deep ones of these files need."""
         if lost := [name for name, h in seen.items() if h.lost]:
             log.warning("%s: colours of 16 bits, as in %s, become 8.", self.where, lost[0])
         deep = [name for name, h in seen.items() if h.deep]
@@ -137,12 +137,12 @@ class Images(Dataset):
 
 
 def _headers(root: Path, names: list[str], where: str) -> dict[str, Header]:
-    """What files from all over the folder say of themselves."""
+    """Return what files from all over the folder say of themselves."""
     return _tried(lambda name: header(root / name), names[:: max(1, len(names) // _PEEKED)], where)
 
 
 def _tried(look: Callable[[str], T], names: list[str], where: str) -> dict[str, T]:
-    """What can be found out of these files. AerunError where none can be read."""
+    """Return what can be found out of these files. AerunError where none can be read."""
     found, wrong = {}, []
     with strict():
         for name in names:
@@ -156,7 +156,7 @@ def _tried(look: Callable[[str], T], names: list[str], where: str) -> dict[str, 
 
 
 def size_of(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """(height, width), or None, from `dataset.size`."""
+    """Return (height, width), or None, from `dataset.size`."""
     if size is None:
         return None
     sides = [size, size] if isinstance(size, int) else list(size)

@@ -39,7 +39,7 @@ class JapaneseVowels(Dataset):
 
 
 def _padded(found: Mapping[str, Any], name: str) -> Split:
-    """The utterances, stored end to end in millionths, as (n, T, F)."""
+    """Return the utterances, stored end to end in millionths, as (n, T, F)."""
     steps = torch.from_numpy(found[f"{name}_x"]).double().div(_MILLION).float()
     parts = steps.split(found[f"{name}_lengths"].tolist())
     x = pad_sequence([steps.new_zeros(_STEPS, 12), *parts], batch_first=True, padding_value=float("nan"))[1:]

@@ -33,7 +33,7 @@ class Mixture(Generated):
         return Facts(shape=(2,), kind="table", unit=1.0, low=None, high=None, classes=_CENTRES[self.layout])
 
     def centres(self) -> Tensor:
-        """The means of the components, (K, 2)."""
+        """Return the means of the components, (K, 2)."""
         if self.layout == "grid25":
             side = torch.linspace(-4, 4, 5)
             return torch.cartesian_prod(side, side)

@@ -17,14 +17,14 @@ _SEED = 20181  # the draw of anomalies belongs to the data set, not to the run
 
 
 def share_of_anomalies(contamination: float) -> float:
-    """`dataset.contamination` if most of the data stay normal, else AerunError."""
+    """Return `dataset.contamination` if most of the data stay normal, else AerunError."""
     if isinstance(contamination, bool) or not isinstance(contamination, int | float) or not 0 <= contamination < 0.5:
         raise AerunError(f"dataset.contamination={contamination}: must lie between 0 and 0.5: most of the data are normal.")
     return float(contamination)
 
 
 def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: float, seed: int = _SEED) -> Data:
-    """Training and validation hold the classes `normal` alone; the test split stays as it is, prevalence included.
+    """Return training and validation hold the classes `normal` alone; the test split stays as it is, prevalence included.
 
     What else was in the training and validation splits is left out. contamination: the share of the training samples that
     are not normal after all, drawn by `seed` from those that were left out of training; validation stays clean, so that
@@ -52,7 +52,7 @@ def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: 
 
 
 def normal_rows(rows: Data, classes: Sequence[str], normal: Sequence[int] | None, contamination: float) -> Data:
-    """`normal_only` for splits given as numbers of rows, before what they stand for is read; all rows for None."""
+    """Return `normal_only` for splits given as numbers of rows, before what they stand for is read; all rows for None."""
     if normal is None:
         return rows
     facts = Facts(shape=(1,), kind="table", unit=1.0, low=None, high=None, classes=len(classes) or None)
@@ -93,7 +93,7 @@ def _rows(y: Tensor, normal: Sequence[int]) -> Tensor:
 
 
 def _drawn(y: Tensor, normal: Sequence[int], share: float, clean: int, seed: int) -> Tensor:
-    """Rows of anomalies, so many that they are `share` of the whole."""
+    """Return rows of anomalies, so many that they are `share` of the whole."""
     others = (~torch.isin(y, torch.tensor(list(normal)))).nonzero().flatten()
     count = round(share * clean / (1 - share))
     if count > len(others):
@@ -106,7 +106,7 @@ def _drawn(y: Tensor, normal: Sequence[int], share: float, clean: int, seed: int
 
 
 def anomalies(samples: Split, normal: Sequence[int]) -> Tensor:
-    """(n,) True where a sample is not of the classes `normal`: the truth that scores are held against."""
+    """Return (n,) True where a sample is not of the classes `normal`: the truth that scores are held against."""
     if samples.y is None:
         raise AerunError("anomalies are told by labels, and this data set has none.")
     return ~torch.isin(samples.y, torch.tensor(list(normal)))

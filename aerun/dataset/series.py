@@ -143,7 +143,7 @@ class Series(Dataset):
 
     @cached_property
     def known(self) -> SeriesFacts:
-        """The files, read, split and cut into samples."""
+        """Return the files, read, split and cut into samples."""
         with kept_warnings(self.notes):
             return self.sampling(*self._recorded())
 
@@ -151,8 +151,9 @@ class Series(Dataset):
         return {"features": list(self.known.features)}
 
     def samples_of(self, file: Path, features: Sequence[str], steps: int, ragged: bool) -> NDArray[np.float32]:
-        """Return the samples (n, steps, F) of another file, read and cut as this set's own: of the same features by name, where
-        `features` has any, and else of as many; other columns are passed over.
+        """Return the samples (n, steps, F) of another file, read and cut as this set's own.
+
+        Of the same features by name, where `features` has any, and else of as many; other columns are passed over.
 
         AerunError for features that are not there, and for what is wrong with the file.
         """
@@ -175,7 +176,7 @@ class Series(Dataset):
         return features or self.sampling.features(found, found.label)
 
     def _recorded(self) -> tuple[Recorded, int]:
-        """All files, and how many rows at the end are of the test file."""
+        """Return all files, and how many rows at the end are of the test file."""
         if self.path.is_dir():
             if self.test_path is not None:
                 raise AerunError(f"dataset.test_path={self.test_path}: in a folder the sub-folder test is the test split.")
@@ -191,7 +192,7 @@ class Series(Dataset):
 
 
 def _rows(data: Data) -> Data:
-    """The real steps of all samples as rows."""
+    """Return the real steps of all samples as rows."""
 
     def real(x: Tensor) -> Tensor:
         flat = x.flatten(0, 1)

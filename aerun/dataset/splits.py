@@ -37,7 +37,7 @@ class Split:
         return len(self.x)
 
     def take(self, index: Tensor) -> "Split":
-        """The samples at `index`."""
+        """Return the samples at `index`."""
         return Split(self.x[index], None if self.y is None else self.y[index])
 
 

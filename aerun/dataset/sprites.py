@@ -27,7 +27,7 @@ class Sprites(Generated):
 
 
 def _image(shape: int, size: int, x: int, y: int) -> Tensor:
-    """One sprite, (16, 16) in [0, 1]: the share of each pixel that it covers."""
+    """Return one sprite, (16, 16) in [0, 1]: the share of each pixel that it covers."""
     at = (torch.arange(_SIDE * _FINE) + 0.5) / _FINE
     across, down = (at - (x + 4.5)).abs(), (at - (y + 4.5)).abs()
     dx, dy, r = across[None, :], down[:, None], _RADII[size]

@@ -71,7 +71,7 @@ class Text(Dataset):
 
     @cached_property
     def _read(self) -> tuple[list[Split], tuple[str, ...]]:
-        """The three splits and the symbols by number; the file is read once."""
+        """Return the three splits and the symbols by number; the file is read once."""
         files = [("dataset.path", self.path, _LEAST)]
         files += [] if self.test_path is None else [("dataset.test_path", self.test_path, 1)]
         found = [self._lines(*file) for file in files]
@@ -95,7 +95,7 @@ class Text(Dataset):
             log.warning(words, 100 * unknown / count)
 
     def _lines(self, key: str, path: Path, least: int) -> list[list[str]]:
-        """Symbols of every line that is not blank, cut at max_length."""
+        """Return symbols of every line that is not blank, cut at max_length."""
         try:
             refuse_beyond(str(path), 20.0 * path.stat().st_size)  # bytes that one character takes as a symbol
             stored = path.read_bytes().removesuffix(b"\n").split(b"\n")
@@ -124,7 +124,7 @@ class Text(Dataset):
 
 
 def _numbers(lines: list[list[str]], number_of: dict[str, int], steps: int) -> Tensor:
-    """(n, T) int16, the unknown symbol 0 for those without a number, -1 behind the end."""
+    """Return (n, T) int16, the unknown symbol 0 for those without a number, -1 behind the end."""
     found = torch.full((len(lines), steps), _END, dtype=torch.int16)
     for row, line in zip(found, lines, strict=True):
         row[: len(line)] = torch.tensor([number_of.get(symbol, 0) for symbol in line], dtype=torch.int16)

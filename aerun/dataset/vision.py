@@ -95,21 +95,21 @@ class Grey(Vision):
         return Data(train, _drawn(grey.val, 1), _drawn(grey.test, 2))
 
     def unavailable(self) -> str:
-        """What files hold is not looked at, and nothing is downloaded."""
+        """Return what files hold is not looked at, and nothing is downloaded."""
         if (self.root / self.reader / "raw").is_dir():
             return ""
         return f"{self.reader} is not in {self.root}: set AERUN_DATA to the folder that holds it"
 
 
 def _drawn(samples: Split, stream: int) -> Split:
-    """Each byte b as 255 with probability b / 255, else 0; always the same draw."""
+    """Return each byte b as 255 with probability b / 255, else 0; always the same draw."""
     g = torch.Generator().manual_seed(_DRAW_SEED + stream)
     parts = [torch.bernoulli(x / 255, generator=g).to(torch.uint8) * 255 for x in samples.x.split(8192)]
     return Split(torch.cat(parts), samples.y)
 
 
 def _as_bytes(data: Any, shape: tuple[int, int, int]) -> Tensor:
-    """torchvision's (n, H, W) or (n, H, W, C) array as bytes (n, C, H, W)."""
+    """Return torchvision's (n, H, W) or (n, H, W, C) array as bytes (n, C, H, W)."""
     x = torch.as_tensor(data)
     x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
     return x.contiguous()

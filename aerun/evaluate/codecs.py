@@ -32,11 +32,11 @@ class Curve:
     points: Sequence[tuple[float, float]]
 
     def psnr(self, rate: float) -> float | None:
-        """PSNR at this rate, between two points along log rate; None where the codec does not go."""
+        """Return PSNR at this rate, between two points along log rate; None where the codec does not go."""
         return _between([(math.log(b), p) for b, p in self.points if b > 0], math.log(max(rate, 1e-12)))
 
     def rate(self, psnr: float) -> float | None:
-        """Bits per element that this PSNR takes; None where the codec does not go."""
+        """Return bits per element that this PSNR takes; None where the codec does not go."""
         found = _between(sorted((p, math.log(b)) for b, p in self.points if b > 0), psnr)
         return None if found is None else math.exp(found)
 
@@ -68,7 +68,7 @@ def transform(trained: Trained, x: Tensor, reach: float) -> Curve:
 
 
 def _head(trained: Trained, rows: int) -> list[Tensor]:
-    """The first training samples, in batches."""
+    """Return the first training samples, in batches."""
     found, left = [], rows
     for x in trained.batches(trained.data.train):
         found.append(x[:left])
@@ -83,8 +83,9 @@ def _psnr(x_hat: Tensor, x: Tensor, facts: Facts, reach: float) -> float:
 
 
 def picture_codecs(x: Tensor, facts: Facts) -> dict[str, Curve]:
-    """JPEG and WebP of all images (n, C, H, W) on one mosaic, so that their headers are paid once; bits per original pixel and
-    channel. Nothing for what is not an image of 1 or 3 channels with a known range.
+    """Return JPEG and WebP of all images (n, C, H, W) on one mosaic, so that their headers are paid once.
+
+    Bits per original pixel and channel. Nothing for what is not an image of 1 or 3 channels with a known range.
     """
     if facts.kind != "image" or facts.shape[0] not in (1, 3) or facts.low is None or facts.high is None:
         return {}
@@ -111,7 +112,10 @@ def _coded(
 
 
 def _mosaic(x: Tensor, low: float, high: float) -> tuple[NDArray[np.uint8], Callable[[NDArray[np.uint8]], Tensor]]:
-    """Bytes (H', W', C) with the images side by side, their borders repeated in between; and the way back to (n, C, H, W)."""
+    """Return bytes (H', W', C) with the images side by side, their borders repeated in between.
+
+    And the way back to (n, C, H, W).
+    """
     n, _, height, width = x.shape
     tall, wide = (-(-side // _BLOCK) * _BLOCK for side in (height, width))
     across = math.ceil(math.sqrt(n))

@@ -46,7 +46,7 @@ def statistics(z: Tensor) -> dict[str, float]:
 
 
 def _rank(ev: Tensor) -> dict[str, float]:
-    """Both ranks of the eigenvalues of a covariance; 0 for a code that is constant."""
+    """Return both ranks of the eigenvalues of a covariance; 0 for a code that is constant."""
     ev = ev.clamp_min(0)
     total = ev.sum()
     if not float(total) > _NOTHING:
@@ -74,8 +74,9 @@ def _dependence(covariance: Tensor) -> dict[str, float]:
 
 
 def dimension(z: Tensor) -> dict[str, float]:
-    """two_nn, mle: intrinsic dimension of the first 2,000 codes (n, d), see `aerun.metrics.intrinsic`; none where fewer than
-    100 of them differ, as those of a small codebook.
+    """Return two_nn, mle: intrinsic dimension of the first 2,000 codes (n, d), see `aerun.metrics.intrinsic`.
+
+    None where fewer than 100 of them differ, as those of a small codebook.
     """
     rows = torch.unique(z[:_ROWS].flatten(1).float().cpu(), dim=0)
     if len(rows) < 100:
@@ -88,14 +89,14 @@ def dimension(z: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def rates(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    """KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid; of clean samples x (B, *S)."""
+    """Return KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid; of clean samples x (B, *S)."""
     names = model.bottleneck(model.arch.encode(x, valid=valid))
     kl: Tensor = kl_divergence(names["posterior"], names["prior"])
     return kl.flatten(2).sum(2) if kl.ndim > 2 else kl
 
 
 def told_rates(kl: Tensor) -> dict[str, float]:
-    """kl: nats a sample; kl_units: units with more than 0.01; of up to 512 units their own, kl/NUMBER. kl (d,): of each."""
+    """Return kl: nats a sample; kl_units: units with more than 0.01; of up to 512 units their own, kl/NUMBER. kl (d,): of each."""
     found = {"kl": float(kl.sum()), "kl_units": float((kl > _NATS).sum())}
     if len(kl) > _LISTED:
         return found

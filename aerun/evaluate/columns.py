@@ -12,7 +12,7 @@ _MOST = 50  # columns: more would drown the other figures
 
 @torch.no_grad()
 def rmse(model: Autoencoder, data: Data, device: torch.device) -> dict[str, float]:
-    """{test,mean}/rmse/COLUMN = sqrt(mean_i (v_i - v_hat_i)^2) over the test rows that have a value v in COLUMN.
+    """Return {test,mean}/rmse/COLUMN = sqrt(mean_i (v_i - v_hat_i)^2) over the test rows that have a value v in COLUMN.
 
     test: v_hat is the model's output behind the preparation's inverse. mean: v_hat is the mean of the training rows' values.
     Nothing for data without numeric columns, or with more than 50.

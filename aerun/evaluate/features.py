@@ -42,7 +42,7 @@ def features(trained: Trained) -> Features:
 
 
 def classifier(shape: tuple[int, ...], kind: str, mean: Tensor, classes: int) -> nn.Sequential:
-    """(B, *S) -> (B, 64) -> (B, classes); images by two convolutions of stride 2."""
+    """Map (B, *S) -> (B, 64) -> (B, classes); images by two convolutions of stride 2."""
     body: list[nn.Module]
     if kind == "image" and min(shape[1:]) >= 8:
         tall, wide = (min(7, side // 4) for side in shape[1:])

@@ -27,7 +27,7 @@ _KNOWN, _STRANGE, _GAP = 0.01, 0.5, 2.0  # unexplained variance of training and 
 
 
 def decoder_scale(model: Autoencoder) -> float:
-    """Mean norm of the decoder's columns over that of the encoder's rows: who carries the scale of the code (tied: 1)."""
+    """Return mean norm of the decoder's columns over that of the encoder's rows: who carries the scale of the code (tied: 1)."""
     columns = model.arch.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
     rows = model.arch.encoder_weights()[-1].detach().flatten(1).norm(dim=1)
     return float(columns.mean() / rows.mean().clamp_min(1e-12))
@@ -49,10 +49,11 @@ class _Seen:
 
 @torch.no_grad()
 def examine(trained: Trained) -> dict[str, float]:
-    """codes/...: see `aerun.evaluate.codes`, of at most 5,000 validation samples, fewer where codes are large. fit/...: of
-    those and of as many training samples, clean: train_fvu and val_fvu, squared error over that of the training mean; gap,
-    validation error over training error; motion, deviation of reconstructions over that of samples; copy, the median of
-    ||x_hat - t|| / ||x - t|| of 500 validation samples x, t the nearest of these training samples: near 0 for a model that
+    """Return codes/...: see `aerun.evaluate.codes`, of at most 5,000 validation samples, fewer where codes are large.
+
+    fit/...: of those and of as many training samples, clean: train_fvu and val_fvu, squared error over that of the training
+    mean; gap, validation error over training error; motion, deviation of reconstructions over that of samples; copy, the median
+    of ||x_hat - t|| / ||x - t|| of 500 validation samples x, t the nearest of these training samples: near 0 for a model that
     copies them.
     """
     model = trained.autoencoder
@@ -103,13 +104,13 @@ def _copy(trained: Trained, val: Split, train: Split) -> float:
 
 
 def warnings(model: Autoencoder, found: Mapping[str, float]) -> list[str]:
-    """What is wrong by the figures of `examine`; of several collapses the one that explains the others."""
+    """Return what is wrong by the figures of `examine`; of several collapses the one that explains the others."""
     collapsed = _posterior(model, found) or _constant(model, found) or _narrow(model, found)
     return [said for said in (collapsed, _dead(model, found), _memorized(model, found)) if said]
 
 
 def _posterior(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """A posterior that equals the prior."""
+    """Return a posterior that equals the prior."""
     active, units = found["codes/active"], found["codes/units"]
     if "codes/kl" not in found or active >= _FEW * units:
         return ""
@@ -122,7 +123,7 @@ def _posterior(model: Autoencoder, found: Mapping[str, float]) -> str:
 
 
 def _constant(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """A reconstruction that does not depend on the sample."""
+    """Return a reconstruction that does not depend on the sample."""
     if found["fit/motion"] >= _STILL and found["fit/val_fvu"] < _CONSTANT:
         return ""
     other = f", lower reg.lambda{_slowly(model)}" if model.terms else ""
@@ -133,7 +134,7 @@ def _constant(model: Autoencoder, found: Mapping[str, float]) -> str:
 
 
 def _narrow(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """A code whose units all say the same."""
+    """Return a code whose units all say the same."""
     rank, units = found["codes/effective_rank"], found["codes/units"]
     if units < 2 or rank >= max(1 + _FEW, _FEW * units) or found["fit/val_fvu"] < _STRANGE:
         return ""
@@ -156,7 +157,7 @@ def _dead(model: Autoencoder, found: Mapping[str, float]) -> str:
 
 
 def _memorized(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """Training samples come back, others do not."""
+    """Return training samples come back, others do not."""
     train, val = found["fit/train_fvu"], found["fit/val_fvu"]
     if val <= _STRANGE or (train >= _KNOWN and found["fit/gap"] <= _GAP):
         return ""
@@ -168,7 +169,7 @@ def _memorized(model: Autoencoder, found: Mapping[str, float]) -> str:
 
 
 def _slowly(model: Autoencoder) -> str:
-    """How a term may come in gently."""
+    """Return how a term may come in gently."""
     for name, term in model.terms.items():
         if term.regularizer.gentler:
             return f", let it rise slowly (reg.terms.{name}.warmup=0.5) or {term.regularizer.gentler}"
@@ -176,7 +177,7 @@ def _slowly(model: Autoencoder) -> str:
 
 
 def scale_shift(model: Autoencoder, growth: float) -> list[str]:
-    """A penalty on the code's size may have been met by a larger decoder instead of a better code."""
+    """Return a penalty on the code's size may have been met by a larger decoder instead of a better code."""
     fooled = [k for k, t in model.terms.items() if t.regularizer.shrinks_code and model.weight(k, None) > 0]
     if not fooled or growth <= _SHIFT:
         return []

@@ -14,7 +14,9 @@ from aerun.vocabulary import Pass, call
 
 @torch.no_grad()
 def log_likelihood(model: Autoencoder, x: Tensor, samples: int, valid: Tensor | None = None) -> Tensor:
-    """log p(x_i) of samples x (B, *S) in nats, estimated as log (1/K) sum_k p(x_i|z_ik) p(z_ik) / q(z_ik|x_i); (B,), float64.
+    """Return log p(x_i) of samples x (B, *S) in nats, estimated as log (1/K) sum_k p(x_i|z_ik) p(z_ik) / q(z_ik|x_i).
+
+    (B,), float64.
 
     samples: K, 500 or more for a figure to publish. On average the estimate is below the truth, less so as K grows (Burda
     et al. 2016, https://arxiv.org/abs/1509.00519). z_ik are drawn from the posterior of the clean sample, in eval mode, a
@@ -40,7 +42,7 @@ def log_likelihood(model: Autoencoder, x: Tensor, samples: int, valid: Tensor | 
 
 
 def _losses(model: Autoencoder, z: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
-    """Losses (K, B) of codes z (K, B, d, *grid)."""
+    """Return losses (K, B) of codes z (K, B, d, *grid)."""
     k = len(z)
     names: Pass = {"x": x.repeat(k, *[1] * (x.ndim - 1)), "valid": None if valid is None else valid.repeat(k, 1)}
     names["mask"] = torch.zeros_like(names["x"], dtype=torch.bool)

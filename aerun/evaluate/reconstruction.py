@@ -78,7 +78,7 @@ def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: 
 
 
 def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
-    """The model's own reconstruction loss on clean input, and its excess over the least value it can have."""
+    """Return the model's own reconstruction loss on clean input, and its excess over the least value it can have."""
     loss, floor, count = 0.0, 0.0, 0
     for x, valid in batches():
         raw = model.arch.decode(model.encode(x, valid=valid), valid)
@@ -90,7 +90,7 @@ def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
 
 
 def _range(facts: Facts, batches: Source) -> float:
-    """R of the PSNR: the declared range, or where there is none that of the test data."""
+    """Return R of the PSNR: the declared range, or where there is none that of the test data."""
     if facts.low is not None and facts.high is not None:
         return facts.high - facts.low
     low, high = math.inf, -math.inf

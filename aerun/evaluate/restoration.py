@@ -19,7 +19,7 @@ _MOST, _ELEMENTS = 1000, 20_000_000
 
 
 def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None]:
-    """The first 1,000 samples (n, *S), fewer where they hold more than 20 million elements, and their real steps."""
+    """Return the first 1,000 samples (n, *S), fewer where they hold more than 20 million elements, and their real steps."""
     facts = trained.autoencoder.facts
     rows = max(1, min(_MOST, len(split), _ELEMENTS // facts.size))
     pairs = list(trained.valid_batches(Split(split.x[:rows], None)))
@@ -28,32 +28,35 @@ def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None]:
 
 
 def in_parts(f: Callable[..., Tensor], rows: int, *given: Tensor | None) -> Tensor:
-    """f of tensors that are cut into parts of so many rows; None stays None."""
+    """Return f of tensors that are cut into parts of so many rows; None stays None."""
     n = next(len(g) for g in given if g is not None)
     parts = [[None if g is None else g[i : i + rows] for g in given] for i in range(0, n, rows)]
     return torch.cat([f(*part) for part in parts])
 
 
 def span(facts: Facts, x: Tensor) -> float:
-    """R of the PSNR: the declared range, or that of the samples where there is none."""
+    """Return R of the PSNR: the declared range, or that of the samples where there is none."""
     if facts.low is not None and facts.high is not None:
         return facts.high - facts.low
     return max(float(x.max() - x.min()), 1e-12)
 
 
 def clamped(x: Tensor, facts: Facts) -> Tensor:
-    """Into the data's range, where they have one."""
+    """Return into the data's range, where they have one."""
     return x if facts.low is None and facts.high is None else x.clamp(facts.low, facts.high)
 
 
 def pooled_psnr(x_hat: Tensor, x: Tensor, where: Tensor, reach: float) -> float:
-    """10 log10(R^2 / mean squared error over all elements that `where` (B, *S) weighs), in dB."""
+    """Return 10 log10(R^2 / mean squared error over all elements that `where` (B, *S) weighs), in dB."""
     error = of_elements(x_hat, x, where, exact=True).sum() / where.double().sum()
     return 10 * math.log10(reach**2 / max(float(error), 1e-20))
 
 
 def quality(x_hat: Tensor, x: Tensor, valid: Tensor | None, facts: Facts, reach: float) -> dict[str, float]:
-    """psnr, pooled, in dB; se, the squared error of a sample; ssim, of images of at least 11 x 11. x_hat is clamped first."""
+    """Return psnr, pooled, in dB; se, the squared error of a sample.
+
+    ssim, of images of at least 11 x 11. x_hat is clamped first.
+    """
     x_hat = clamped(x_hat, facts)
     where = torch.ones_like(x) * valid_weight(valid, x)
     error = of_samples(x_hat, x, where).mean()
@@ -83,7 +86,7 @@ def filters(noisy: Tensor) -> dict[str, Tensor]:
 
 
 def moving_average(noisy: Tensor, width: int, valid: Tensor | None = None) -> Tensor:
-    """Mean over an odd number of neighbouring steps, each feature by itself, over those that are there; (B, T, F) -> same."""
+    """Map mean over an odd number of neighbouring steps, each feature by itself, over those that are there; (B, T, F) -> same."""
     weight = torch.ones_like(noisy) * valid_weight(valid, noisy)
 
     def total(v: Tensor) -> Tensor:
@@ -94,5 +97,5 @@ def moving_average(noisy: Tensor, width: int, valid: Tensor | None = None) -> Te
 
 
 def rows_of(model: Autoencoder) -> int:
-    """Samples that are given to a model at once."""
+    """Return samples that are given to a model at once."""
     return rows_that_fit(model.facts.size)

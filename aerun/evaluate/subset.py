@@ -10,7 +10,7 @@ _NUMBERS = 100_000_000  # that the samples may hold together: 400 MB
 
 
 def refuse_few(count: int, least: int, what: str, purpose: str) -> None:
-    """AerunError where there are fewer samples than a statistic needs."""
+    """Raise AerunError where there are fewer samples than a statistic needs."""
     if count < least:
         raise AerunError(f"{count} {what} sample{'s'[: count != 1]}, and {purpose} needs {least} at least.")
 

@@ -15,7 +15,7 @@ log = logging.getLogger("aerun")
 
 
 def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
-    """What one application finds, and the seconds it took. Chance is drawn from the run's seed and leaves none behind."""
+    """Return what one application finds, and the seconds it took. Chance is drawn from the run's seed and leaves none behind."""
     began = time.perf_counter()
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
@@ -26,7 +26,7 @@ def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
 def ask_all(
     names: Iterable[str], trained: Trained, told: Callable[[str, Outcome], None] = lambda name, outcome: None
 ) -> dict[str, float]:
-    """APPLICATION/WHO/METRIC of all, and APPLICATION/seconds. One that these data do not answer is told and left out."""
+    """Return APPLICATION/WHO/METRIC of all, and APPLICATION/seconds. One that these data do not answer is told and left out."""
     found: dict[str, float] = {}
     for name in names:
         try:

@@ -43,7 +43,7 @@ class Seen:
 
 
 def survey(data: Data, facts: Facts) -> list[Seen]:
-    """Training, validation and test split."""
+    """Return training, validation and test split."""
     splits = (data.train, data.val, data.test)
     found = duplicates(data, most=None)
     return [_seen(split, facts, r, s) for split, r, s in zip(splits, found.repeated, found.shared, strict=True)]
@@ -90,8 +90,10 @@ def leak_words(found: Duplicates) -> str:
 
 
 def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
-    """Return what results.json says of the data, and warn of leaks: leaks/val and leaks/test, the samples that are equal to a
-    training sample, see `duplicates`; notes, what was told while they were read.
+    """Return what results.json says of the data, and warn of leaks.
+
+    leaks/val and leaks/test, the samples that are equal to a training sample, see `duplicates`; notes, what was told while they
+    were read.
     """
     found = duplicates(data)
     notes = list(dataset.notes)
@@ -135,7 +137,7 @@ def _prints(split: Split) -> NDArray[np.uint64]:
 
 
 def constant(train: Split, facts: Facts) -> Tensor:
-    """True for elements (*stored) that have one value in all training samples; of sequences, for features (F,)."""
+    """Return true for elements (*stored) that have one value in all training samples; of sequences, for features (F,)."""
     low = high = torch.zeros(0)
     for stored in train.x.split(rows_that_fit(facts.size)):
         part = stored.flatten(0, 1) if facts.kind == "sequence" else stored
@@ -155,7 +157,10 @@ class Dimension:
     rows: int
 
     def codes(self, size: int) -> tuple[int, int]:
-        """Code sizes worth trying: from the smaller estimate to twice it, or to the larger one; at most that of the data."""
+        """Return code sizes worth trying: from the smaller estimate to twice it, or to the larger one.
+
+        At most that of the data.
+        """
         least, most = (max(1, round(v)) for v in sorted((self.two_nn, self.likelihood)))
         return min(least, size), min(max(2 * least, most), size)
 

@@ -10,13 +10,14 @@ from aerun.settings.catalog import summary
 
 
 def catalog() -> dict[str, str]:
-    """id -> its one line."""
+    """Map id -> its one line."""
     return {path.stem.upper(): summary(path) for path in sorted((config_dir() / "experiment").glob("*.yaml"))}
 
 
 def experiment_files(names: Sequence[str]) -> list[Path]:
-    """The files of these experiments, in the catalog's order; E08 stands for E08A and E08B, and what ends in .yaml for
-    itself. AerunError, with the nearest, for a name that is neither.
+    """Return the files of these experiments, in the catalog's order.
+
+    E08 stands for E08A and E08B, and what ends in .yaml for itself. AerunError, with the nearest, for a name that is neither.
     """
     ids, wanted, own = list(catalog()), set[str](), list[Path]()
     for name in names:

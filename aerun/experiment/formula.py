@@ -22,7 +22,7 @@ Figures = Mapping[str, Mapping[str, float]]
 
 
 def references(formula: str) -> list[tuple[str, str]]:
-    """(run, figure) of each `{run.figure}`; AerunError for anything that is not a formula."""
+    """Return (run, figure) of each `{run.figure}`; AerunError for anything that is not a formula."""
     found = []
     for inside in _REFERENCE.findall(formula):
         run, dot, figure = inside.partition(".")
@@ -34,7 +34,7 @@ def references(formula: str) -> list[tuple[str, str]]:
 
 
 def value(formula: str, figures: Figures) -> float:
-    """The formula over `figures[run][figure]`; NaN where it divides by zero. AerunError for unknown figures."""
+    """Return the formula over `figures[run][figure]`; NaN where it divides by zero. AerunError for unknown figures."""
     numbers = [_figure(formula, run, figure, figures) for run, figure in references(formula)]
     try:
         return _value(_parsed(formula), iter(numbers).__next__)
@@ -51,7 +51,7 @@ def _figure(formula: str, run: str, figure: str, figures: Figures) -> float:
 
 
 def _parsed(formula: str) -> ast.expr:
-    """The tree of a formula, figures replaced by the name `_`, in order."""
+    """Return the tree of a formula, figures replaced by the name `_`, in order."""
     bare = _REFERENCE.sub(" ", formula)
     refused = AerunError(f"{formula}: not a formula: only {{RUN.FIGURE}}, numbers, + - * / and parentheses.")
     if not _PLAIN.fullmatch(bare):
@@ -69,7 +69,7 @@ _ALLOWED = (ast.BinOp, ast.UnaryOp, ast.Constant, ast.Name, ast.Load, *_TWO, *_O
 
 
 def _value(node: ast.expr, figure: Callable[[], float]) -> float:
-    """Left before right, so that figures come in the order in which they are written."""
+    """Return left before right, so that figures come in the order in which they are written."""
     if isinstance(node, ast.BinOp):
         left = _value(node.left, figure)
         return _TWO[type(node.op)](left, _value(node.right, figure))

@@ -44,12 +44,12 @@ class Check:
 
     @property
     def runs(self) -> set[str]:
-        """Names of the runs that the formula reads."""
+        """Return names of the runs that the formula reads."""
         return {run for run, _ in formula.references(self.formula)}
 
     @property
     def required(self) -> str:
-        """The bounds in words."""
+        """Return the bounds in words."""
         bounds = [f">= {self.at_least:g}" if self.at_least is not None else ""]
         bounds.append(f"<= {self.at_most:g}" if self.at_most is not None else "")
         words = " and ".join(b for b in bounds if b)
@@ -83,8 +83,9 @@ class Experiment:
     control: Control | None = None
 
     def controlled(self) -> "Experiment":
-        """Return the negative control: the checks with bounds on runs that it changes, and the runs that these need. AerunError
-        where the experiment has none.
+        """Return the negative control: the checks with bounds on runs that it changes, and the runs that these need.
+
+        AerunError where the experiment has none.
         """
         if self.control is None:
             raise AerunError(f"{self.id}: has no negative control (a table `control` in its file).")
@@ -104,7 +105,7 @@ class Experiment:
 
 
 def read(path: Path) -> Experiment:
-    """An experiment's file; AerunError where it is not one."""
+    """Return an experiment's file; AerunError where it is not one."""
     node = _node(path)
     common = tuple(node.get("common", ()))
     found = Experiment(

@@ -20,17 +20,17 @@ _FIGURES = "figures.json"
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """The resolved config of a command line."""
+    """Return the resolved config of a command line."""
     return resolved(config_of(overrides))
 
 
 def missing(cfg: Config) -> str:
-    """Why this run cannot be done here: its files are not there. Empty where it can."""
+    """Return why this run cannot be done here: its files are not there. Empty where it can."""
     return build(cfg).dataset.unavailable()
 
 
 def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tuple[dict[str, float], bool]:
-    """Figures of one run in the folder `where`, and whether it was there already, complete and with the same config."""
+    """Return figures of one run in the folder `where`, and whether it was there already, complete and with the same config."""
     folder = Folder(where)
     reused = not fresh and folder.read().get("status") == "completed" and folder.holds(cfg)
     if not reused:
@@ -44,7 +44,7 @@ def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tu
 
 
 def _measured(run: Run, cfg: Config, folder: Folder) -> dict[str, float]:
-    """What the run's measures say, kept in its folder as NAME/FIGURE; what is there is not asked again."""
+    """Return what the run's measures say, kept in its folder as NAME/FIGURE; what is there is not asked again."""
     kept: dict[str, float] = folder.read(_FIGURES)
     wanted = [name for name in run.measures if not any(k.startswith(f"{name}/") for k in kept)]
     if wanted:

@@ -77,7 +77,7 @@ def decide(experiment: Experiment, settings: Settings, tell: Callable[[str], Non
 
 
 def _seeds_of(run: Run, outcome: Outcome, settings: Settings, tell: Callable[[str], None]) -> dict[int, dict[str, float]]:
-    """Figures of one run by seed; none where it is left out or fails."""
+    """Return figures of one run by seed; none where it is left out or fails."""
     found = dict[int, dict[str, float]]()
     if run.name in outcome.left_out:
         return found

@@ -54,7 +54,7 @@ def plain(x: Any) -> Array:
 
 
 def read_array(key: str, path: Path, name: str | None, words: bool = False) -> Array:
-    """The array in the file that the setting `key` names: the one called `name`, or the only one.
+    """Return the array in the file that the setting `key` names: the one called `name`, or the only one.
 
     npy files are mapped into memory, not read. AerunError for a damaged file, and for an array that is not of numbers (or,
     with `words`, of words), is not there or does not fit into memory.
@@ -83,7 +83,7 @@ def _words(e: Exception) -> str:
 
 
 def names_of(path: Path) -> list[str]:
-    """The arrays in a file; none for npy, and none where it cannot be read, which `read_array` says."""
+    """Return the arrays in a file; none for npy, and none where it cannot be read, which `read_array` says."""
     if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
         try:
             with zipfile.ZipFile(path) as packed:
@@ -120,7 +120,7 @@ def _npz(path: Path, name: str | None) -> Array:
 
 
 def _refuse_shape(path: Path, f: Any, size: int) -> None:
-    """AerunError where a header promises more than the file holds, before so much memory is asked for."""
+    """Raise AerunError where a header promises more than the file holds, before so much memory is asked for."""
     version = np.lib.format.read_magic(f)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(f)
@@ -171,7 +171,7 @@ def _module(path: Path) -> Any:
 
 
 def select_array(path: Path, name: str | None, names: list[str]) -> str:
-    """`name`, or the only one there is, else AerunError."""
+    """Return `name`, or the only one there is, else AerunError."""
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     if name is None and len(names) == 1:
         return names[0]

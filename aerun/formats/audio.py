@@ -89,7 +89,7 @@ def read(file: BinaryIO) -> Sound:
 
 
 def _mixed(opened: Any) -> Samples:
-    """The mean over channels (n,), read in blocks."""
+    """Return the mean over channels (n,), read in blocks."""
     parts, count, size = [np.zeros(0, np.float32)], 0, max(1, _BLOCK // opened.channels)
     while len(block := opened.read(size, dtype="float32", always_2d=True)):
         count += len(block)
@@ -99,7 +99,7 @@ def _mixed(opened: Any) -> Samples:
 
 
 def _wav(file: BinaryIO) -> _Wav | None:
-    """What the header of a RIFF file says; None of other files and of a header without samples. The file is rewound."""
+    """Return what the header of a RIFF file says; None of other files and of a header without samples. The file is rewound."""
     size = file.seek(0, io.SEEK_END)
     at, step = 12, 1
     file.seek(0)
@@ -122,7 +122,7 @@ def _wav(file: BinaryIO) -> _Wav | None:
 
 
 def _streamed(file: BinaryIO, wav: _Wav) -> BinaryIO:
-    """The same file in memory with the size of its samples filled in, up to its end."""
+    """Return the same file in memory with the size of its samples filled in, up to its end."""
     refuse_beyond("a sound", float(wav.first + wav.there))
     content = bytearray(file.read())
     content[wav.first - 4 : wav.first] = struct.pack("<I", min(wav.there, 0xFFFFFFFE))
@@ -141,7 +141,7 @@ class _Bytes(io.BytesIO):
 
 
 def _descriptor(file: BinaryIO) -> "BinaryIO | int":
-    """The file as libsndfile reads it fastest: itself where it is one of the system's."""
+    """Return the file as libsndfile reads it fastest: itself where it is one of the system's."""
     try:
         number = file.fileno()
     except OSError:

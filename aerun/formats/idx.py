@@ -30,12 +30,12 @@ class Header:
 
     @property
     def size(self) -> int:
-        """Bytes of the numbers."""
+        """Return bytes of the numbers."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def opened(path: Path) -> BinaryIO:
-    """The file, unpacked where it is packed, whatever its name is."""
+    """Return the file, unpacked where it is packed, whatever its name is."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
@@ -72,7 +72,7 @@ def samples_of(path: Path) -> Tensor:
 
 
 def values_of(path: Path) -> Numbers:
-    """The numbers as they are stored."""
+    """Return the numbers as they are stored."""
     with opened(path) as file:
         header = header_of(path, file)
         try:
@@ -86,7 +86,7 @@ def values_of(path: Path) -> Numbers:
 
 
 def classes_of(path: Path, samples: Path) -> Numbers:
-    """One label for each of the samples."""
+    """Return one label for each of the samples."""
     values = values_of(path)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise AerunError(f"{path}: labels are whole numbers (n,); it holds {values.dtype.name} of shape {values.shape}.")

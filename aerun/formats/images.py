@@ -45,7 +45,7 @@ class Shape:
 
     @property
     def unit(self) -> int:
-        """The value of white."""
+        """Return the value of white."""
         return (1 << self.depth) - 1
 
 
@@ -61,14 +61,14 @@ class Header(NamedTuple):
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Names of the formats that are read."""
+    """Return names of the formats that are read."""
     Image.init()
     return tuple(f for f in Image.OPEN if f not in _UNFIT)
 
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Their file names' endings."""
+    """Return their file names' endings."""
     readable = set(formats())
     return frozenset(suffix for suffix, f in Image.registered_extensions().items() if f in readable)
 
@@ -98,7 +98,7 @@ def highest(path: Path) -> int:
 
 
 def read(path: Path, shape: Shape) -> Pixels:
-    """The pixels (C, H, W) of the first frame, upright, transparent places white.
+    """Return the pixels (C, H, W) of the first frame, upright, transparent places white.
 
     UnreadableError where the file is damaged; AerunError where its size, its colours or its depth are not those of `shape` and
     it was not asked to be changed.
@@ -125,7 +125,7 @@ def _resized(image: Image.Image, shape: Shape) -> Image.Image:
 
 
 def _deep(path: Path, image: Image.Image, shape: Shape) -> Pixels:
-    """(C, H, W) at full depth, the same grey in every channel."""
+    """Return (C, H, W) at full depth, the same grey in every channel."""
     upright = ImageOps.exif_transpose(image)
     values = _whole(upright)
     if values.max() > shape.unit:
@@ -178,7 +178,7 @@ def _words(e: Exception) -> str:
 
 
 def _upright(image: Image.Image) -> tuple[int, int]:
-    """(height, width) once EXIF's orientation is applied."""
+    """Return (height, width) once EXIF's orientation is applied."""
     turned = image.getexif().get(274) in _TURNED
     return (image.width, image.height) if turned else (image.height, image.width)
 

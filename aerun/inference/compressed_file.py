@@ -52,24 +52,24 @@ class Packer:
 
     @classmethod
     def of(cls, runner: Runner, step: float | None) -> "Packer":
-        """AerunError for a step that cannot be."""
+        """Raise AerunError for a step that cannot be."""
         found = rounding(runner, step)
         return cls(runner, found, found.shared(runner))
 
     def head(self) -> bytes:
-        """The file's head, deflated."""
+        """Return the file's head, deflated."""
         steps = None if self.rounding.steps is None else self.rounding.steps.tolist()
         about = {"aerun": __version__, "model": fingerprint(self.runner), "code": self.runner.code_shape, "steps": steps}
         return zlib.compress(json.dumps(about).encode(), 9)
 
     def arrays(self, x: Any) -> dict[str, Array]:
-        """Samples as `Packed` takes them."""
+        """Return samples as `Packed` takes them."""
         found = list(self.blocks(x))
         joined = np.frombuffer(b"".join(data for _, data in found), np.uint8)
         return {"blocks": joined, "samples": np.array([n for n, _ in found])}
 
     def blocks(self, x: Any) -> Iterator[tuple[int, bytes]]:
-        """Samples as blocks, and how many are in each."""
+        """Yield samples as blocks, and how many are in each."""
         stored, way = self.runner.form.to_stored(x)
         rows = min(self.runner.rows, _MOST_ROWS)
         for first in range(0, len(stored), rows):
@@ -84,7 +84,7 @@ class Packer:
         return block(data)
 
     def samples(self, data: bytes) -> tuple[int, Any]:
-        """How many, and they. AerunError or ValueError for what is no block of this model."""
+        """Return how many, and they. AerunError or ValueError for what is no block of this model."""
         n, kind, dtype = _SAMPLES.unpack_from(data)
         (size,) = _SIZE.unpack_from(data, _SAMPLES.size)
         at = _SAMPLES.size + _SIZE.size
@@ -103,14 +103,14 @@ class Packer:
 
 
 def compress(runner: Runner, x: Any, step: float | None) -> bytes:
-    """Samples as the bytes of a file."""
+    """Return samples as the bytes of a file."""
     packer = Packer.of(runner, step)
     blocks = list(packer.blocks(x))
     return start(packer.head(), sum(n for n, _ in blocks)) + b"".join(data for _, data in blocks)
 
 
 def decompress(runner: Runner, data: bytes) -> Any:
-    """The samples of a file's bytes."""
+    """Return the samples of a file's bytes."""
     parts = [x for _, x in pieces(runner, BytesIO(data), "data")]
     if isinstance(parts[0], Tensor):
         return torch.cat(parts)
@@ -120,7 +120,7 @@ def decompress(runner: Runner, data: bytes) -> Any:
 
 
 def pieces(runner: Runner, file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
-    """Blocks of samples, and how many are in each. AerunError for another's or another model's file, and a damaged one."""
+    """Yield blocks of samples, and how many are in each. AerunError for another's or another model's file, and a damaged one."""
     count, head = read_start(file, name)
     _refuse_others(runner, head, name)
     steps = head["steps"]

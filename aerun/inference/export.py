@@ -77,7 +77,7 @@ def _plain(model: Model) -> Model:
 
 
 def _needed(module: str) -> Any:
-    """An optional module, else AerunError that says how to get it."""
+    """Return an optional module, else AerunError that says how to get it."""
     try:
         return importlib.import_module(module)
     except ImportError as e:
@@ -148,14 +148,16 @@ def _weights(model: Model, alpha: float, part: Path, check: bool) -> dict[str, f
 
 
 def _about(model: Model) -> dict[str, str]:
-    """What a reader of the file should know, as words."""
+    """Return what a reader of the file should know, as words."""
     facts = model.folder.read("facts.json")
     return {"aerun": __version__, "config": json.dumps(model.config), "facts": json.dumps(facts)}
 
 
 def _compared(model: Model, limit: float, run: Run) -> dict[str, float]:
-    """Largest difference of each output from what the verbs answer, over its largest value; the score's over the threshold
-    where that is larger. Verdicts count where the score is not next to the threshold."""
+    """Return largest difference of each output from what the verbs answer, over its largest value.
+
+    The score's over the threshold where that is larger. Verdicts count where the score is not next to the threshold.
+    """
     worst = dict.fromkeys(OUTPUTS, 0.0)
     for n in _SIZES:
         x = example(model, n, n)

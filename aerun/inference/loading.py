@@ -56,7 +56,7 @@ def trained(
 
 
 def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[str], dataset: Dataset | None) -> Model:
-    """dataset: asked for its facts where the folder does not hold them."""
+    """Return dataset: asked for its facts where the folder does not hold them."""
     try:
         facts, preparation = _known(folder, dataset)
         size = refuse_sizes(folder, cfg, facts, preparation, trusted, weights)
@@ -105,7 +105,7 @@ def _known(folder: Folder, dataset: Dataset | None) -> tuple[Facts, Preparation]
 
 
 def _refuse_facts(facts: Facts) -> None:
-    """ValueError for what no data set says of itself; AerunError for samples beyond all bounds."""
+    """Raise ValueError for what no data set says of itself; AerunError for samples beyond all bounds."""
     for shape in (facts.shape, facts.prepared_from):
         whole = shape is None or (
             isinstance(shape, tuple) and all(type(n) is int and n > 0 for n in shape) and 0 < len(shape) < 5

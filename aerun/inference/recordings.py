@@ -71,7 +71,7 @@ def sound(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mappin
 
 
 def _stretches(name: str, file: BinaryIO, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
-    """Samples (n, *S); none of a sound that is shorter than one, which training leaves out as well, and that is told."""
+    """Return samples (n, *S); none of a sound that is shorter than one, which training leaves out as well, and that is told."""
     audio = dataset_of({"dataset": {**settings, "path": str(Path.cwd())}}, ())
     assert isinstance(audio, Audio)
     try:

@@ -27,18 +27,18 @@ class Rounding:
     steps: Tensor | None
 
     def units(self, runner: Runner) -> int:
-        """u, how many numbers stand at each place of a code."""
+        """Return u, how many numbers stand at each place of a code."""
         return len(runner.autoencoder.bottleneck.levels) or runner.code_shape[0]
 
     def levels(self, runner: Runner, stored: Tensor) -> Tensor:
-        """Stored samples -> levels, on the CPU, in batches. AerunError for codes that are not finite."""
+        """Map stored samples -> levels, on the CPU, in batches. AerunError for codes that are not finite."""
         numbers = runner.numbers_of(stored)
         if not bool(numbers.isfinite().all()):
             raise AerunError("these samples have codes that are not finite.")
         return (numbers.double() if self.steps is None else numbers.double() / self._shaped(numbers)).round().long()
 
     def codes(self, runner: Runner, levels: Tensor) -> Tensor:
-        """Levels -> codes, 32-bit. AerunError for numbers that no code has."""
+        """Map levels -> codes, 32-bit. AerunError for numbers that no code has."""
         bottleneck = runner.autoencoder.bottleneck
         if bottleneck.levels:
             most = torch.tensor(bottleneck.levels).reshape(1, -1, *[1] * (levels.ndim - 2))
@@ -53,8 +53,11 @@ class Rounding:
         return self.steps.double().reshape(1, -1, *[1] * (like.ndim - 2))
 
     def shared(self, runner: Runner) -> Quantizer | None:
-        """Tables that writer and reader know without being told: of finitely many numbers all alike, else the learned
-        distribution, or a Gaussian with the moments of training codes. None where the run did not write these down."""
+        """Return tables that writer and reader know without being told.
+
+        Of finitely many numbers all alike, else the learned distribution, or a Gaussian with the moments of training codes.
+        None where the run did not write these down.
+        """
         levels = runner.autoencoder.bottleneck.levels
         if levels:
             return _alike(torch.tensor(levels))
@@ -79,13 +82,13 @@ class Rounding:
 
 
 def _alike(levels: Tensor) -> Quantizer:
-    """Every number of unit i, below levels[i], as likely."""
+    """Return every number of unit i, below levels[i], as likely."""
     counts = (torch.arange(int(levels.max())) < levels[:, None]).double()
     return Quantizer(torch.ones(len(levels)), torch.zeros_like(levels), levels, tables_of(counts.numpy()))
 
 
 def _learned(runner: Runner, places: Tensor) -> Tensor | None:
-    """The probabilities of whole numbers (A, d) that the bottleneck has learned, in 64 bits on the CPU; or None."""
+    """Return the probabilities of whole numbers (A, d) that the bottleneck has learned, in 64 bits on the CPU; or None."""
     return copy.deepcopy(runner.autoencoder.bottleneck).double().cpu().probability(places.double())
 
 
@@ -106,7 +109,7 @@ def rounding(runner: Runner, step: float | None) -> Rounding:
 
 
 def moments(runner: Runner) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean, standard deviation, smallest and largest value of each unit over training samples and places, (d,), 64-bit.
+    """Return mean, standard deviation, smallest and largest value of each unit over training samples and places, (d,), 64-bit.
 
     Of wide codes, whose covariance is not kept, the deviation is half of what lies between their quantiles 0.16 and 0.84.
     """

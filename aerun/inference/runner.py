@@ -41,7 +41,7 @@ class Runner:
 
     @property
     def facts(self) -> Facts:
-        """Shape, kind and range of its data."""
+        """Return shape, kind and range of its data."""
         return self.autoencoder.facts
 
     @property
@@ -51,7 +51,7 @@ class Runner:
 
     @property
     def rows(self) -> int:
-        """Samples that are worked on together."""
+        """Return samples that are worked on together."""
         return max(1, min(4096, rows_that_fit(max(self.facts.size, self.autoencoder.code_elements))))
 
     @property
@@ -61,23 +61,23 @@ class Runner:
 
     @cached_property
     def reading(self) -> Mapping[str, Any]:
-        """What its run stored of how its files were read; empty where it stored nothing."""
+        """Return what its run stored of how its files were read; empty where it stored nothing."""
         found = self.folder.read("facts.json").get("reading")
         return found if isinstance(found, Mapping) else {}
 
     @cached_property
     def training_codes(self) -> reference.Codes:
-        """What the run wrote down of its training codes, read once. AerunError where it did not."""
+        """Return what the run wrote down of its training codes, read once. AerunError where it did not."""
         return reference.codes(self.folder.path, self.autoencoder)
 
     @cached_property
     def calibration(self) -> reference.Calibration:
-        """Scores of its validation samples, read once. AerunError where they were not written down."""
+        """Return scores of its validation samples, read once. AerunError where they were not written down."""
         return reference.calibration(self.folder.path)
 
     @property
     def validation_scores(self) -> NDArray[np.float64]:
-        """The scores of its validation samples (of more than 100,000 a random part), ascending."""
+        """Return the scores of its validation samples (of more than 100,000 a random part), ascending."""
         return self.calibration.scores
 
     def threshold(self, alpha: float = 0.05) -> float:

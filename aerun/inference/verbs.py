@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _samples(x: Any) -> Answer:
-    """Samples by the name that files have for them; tables by their columns."""
+    """Return samples by the name that files have for them; tables by their columns."""
     if isinstance(x, Mapping):
         return x
     return {"text": x} if isinstance(x, list) else {"x": x}

@@ -60,8 +60,9 @@ def p_values(calibration: Values, scores: Values) -> Values:
 
 
 def discoveries(p: Values, q: float) -> NDArray[np.bool_]:
-    """Return which of m p-values are discoveries at a false discovery rate of at most q: the k smallest,
-    k = max{k: p_(k) <= q k / m}. Benjamini & Hochberg 1995; valid for conformal p-values (Bates et al. 2023).
+    """Return which of m p-values are discoveries at a false discovery rate of at most q: the k smallest, k = max{k.
+
+    p_(k) <= q k / m}. Benjamini & Hochberg 1995; valid for conformal p-values (Bates et al. 2023).
     """
     ordered = np.sort(p)
     passed = np.flatnonzero(ordered <= q * np.arange(1, len(p) + 1) / max(len(p), 1) * (1 + 1e-12))

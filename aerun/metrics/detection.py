@@ -9,10 +9,11 @@ METRICS = {"auroc": "max", "auprc": "max", "fpr95": "min", "false_alarm": "min",
 
 
 def scores(score: Tensor, truth: Tensor, normal: Tensor, alpha: float) -> dict[str, float]:
-    """Return auroc; auprc: average precision, to be held against the prevalence; fpr95: the smallest false positive rate at
-    which at least 95 % of the anomalies are found; false_alarm, detected: shares of normal and anomalous test samples above
-    the conformal threshold of the scores `normal` of normal validation samples at `alpha`. score (n,), truth (n,) True for
-    anomalies.
+    """Return auroc; auprc: average precision, to be held against the prevalence.
+
+    fpr95: the smallest false positive rate at which at least 95 % of the anomalies are found; false_alarm, detected: shares of
+    normal and anomalous test samples above the conformal threshold of the scores `normal` of normal validation samples at
+    `alpha`. score (n,), truth (n,) True for anomalies.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 

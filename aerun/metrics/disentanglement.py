@@ -10,9 +10,10 @@ _TREES, _LEAST = 20, 5  # of each forest; samples in a leaf
 
 
 def gap(codes: Tensor, factors: Tensor) -> float:
-    """MIG = mean_f (I(f; z_1) - I(f; z_2)) / H(f), z_1 and z_2 the two units that say most of f; units, and factors with more
-    than 20 values, in 20 bins of equally many different values, so that no single outlier moves them. Chen et al. 2018,
-    https://arxiv.org/abs/1802.04942.
+    """Return MIG = mean_f (I(f; z_1) - I(f; z_2)) / H(f), z_1 and z_2 the two units that say most of f.
+
+    units, and factors with more than 20 values, in 20 bins of equally many different values, so that no single outlier moves
+    them. Chen et al. 2018, https://arxiv.org/abs/1802.04942.
     """
     units = [_bins(z) for z in codes.double().t()]
     found = []
@@ -25,8 +26,9 @@ def gap(codes: Tensor, factors: Tensor) -> float:
 
 
 def matched(codes: Tensor, factors: Tensor) -> Tensor:
-    """|correlation| of each factor (f,) with its own unit, matched so that the sum is largest (Hungarian method); 0 where the
-    unit is constant, or where there are too few. Hyvarinen & Morioka 2016, https://arxiv.org/abs/1605.06336.
+    """Return |correlation| of each factor (f,) with its own unit, matched so that the sum is largest (Hungarian method).
+
+    0 where the unit is constant, or where there are too few. Hyvarinen & Morioka 2016, https://arxiv.org/abs/1605.06336.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -39,9 +41,11 @@ def matched(codes: Tensor, factors: Tensor) -> Tensor:
 
 
 def separated(codes: Tensor, factors: Tensor) -> float:
-    """SAP = mean_f (s_1 - s_2), the two units that predict f best alone: s = squared correlation, or for a factor with at most
-    20 values the balanced accuracy of as many intervals of the unit as there are values, fitted on the first half and asked on
-    the second. Kumar, Sattigeri & Balakrishnan 2018, https://arxiv.org/abs/1711.00848.
+    """Return SAP = mean_f (s_1 - s_2), the two units that predict f best alone.
+
+    S = squared correlation, or for a factor with at most 20 values the balanced accuracy of as many intervals of the unit as
+    there are values, fitted on the first half and asked on the second. Kumar, Sattigeri & Balakrishnan 2018,
+    https://arxiv.org/abs/1711.00848.
     """
     found = []
     z = _standardized(codes.double())
@@ -92,7 +96,7 @@ def dci(codes: Tensor, factors: Tensor) -> dict[str, float]:
 
 
 def _purity(r: Tensor) -> Tensor:
-    """1 - H / log m of each row of (n, m); 0 for a row of zeros, 1 where there is nothing to share with."""
+    """Return 1 - H / log m of each row of (n, m); 0 for a row of zeros, 1 where there is nothing to share with."""
     if r.shape[1] < 2:
         return torch.ones(len(r), dtype=r.dtype)
     total = r.sum(1, keepdim=True)
@@ -101,7 +105,7 @@ def _purity(r: Tensor) -> Tensor:
 
 
 def values(factor: Tensor) -> Tensor | None:
-    """Numbers (n,) of the values of a factor that has at most 20; None for others."""
+    """Return numbers (n,) of the values of a factor that has at most 20; None for others."""
     different, numbers = factor.unique(return_inverse=True)
     return numbers if len(different) <= _BINS else None
 
@@ -120,7 +124,7 @@ def _bins(z: Tensor) -> Tensor:
 
 
 def _information(a: Tensor, b: Tensor) -> float:
-    """Mutual information in nats of two vectors of small whole numbers."""
+    """Return mutual information in nats of two vectors of small whole numbers."""
     from sklearn.metrics import mutual_info_score
 
     return float(mutual_info_score(a.numpy(), b.numpy()))

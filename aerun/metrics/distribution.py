@@ -8,8 +8,9 @@ _ROWS = 512
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """||m_a - m_b||^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of two sets of features (n, d), (m, d): the squared distance of the
-    Gaussians with their moments. Dowson & Landau 1982, https://doi.org/10.1016/0047-259X(82)90077-X
+    """Return ||m_a - m_b||^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of two sets of features (n, d), (m, d).
+
+    The squared distance of the Gaussians with their moments. Dowson & Landau 1982, https://doi.org/10.1016/0047-259X(82)90077-X
     """
     a, b = a.double(), b.double()
     ca, cb = (torch.cov(v.t()).reshape(v.shape[1], -1) for v in (a, b))
@@ -49,10 +50,10 @@ def overlap(real: Tensor, made: Tensor, k: int = _NEIGHBOURS) -> dict[str, float
 
 
 def _reach(x: Tensor, k: int) -> Tensor:
-    """Distance to the k-th nearest other point, (n,)."""
+    """Return distance to the k-th nearest other point, (n,)."""
     return torch.cat([torch.cdist(part, x).kthvalue(min(k + 1, len(x)), dim=1).values for part in x.split(_ROWS)])
 
 
 def nearest(x: Tensor, others: Tensor) -> Tensor:
-    """Distance of each of x (n, D) to the nearest of `others` (m, D), (n,)."""
+    """Return distance of each of x (n, D) to the nearest of `others` (m, D), (n,)."""
     return torch.cat([torch.cdist(part, others).min(1).values for part in x.flatten(1).split(_ROWS)])

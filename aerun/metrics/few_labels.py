@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 
 def drawn(y: Tensor, classes: Tensor, each: int, g: Generator) -> Tensor:
-    """Rows (each, classes) of `each` samples of every class, in random order; the first r of them are a smaller draw."""
+    """Return rows (each, classes) of `each` samples of every class, in random order; the first r of them are a smaller draw."""
     columns = []
     for c in classes:
         rows = (y == c).nonzero().flatten()
@@ -21,7 +21,7 @@ def drawn(y: Tensor, classes: Tensor, each: int, g: Generator) -> Tensor:
 
 
 def logistic(x: Array, y: Array, test: Array, truth: Array) -> float:
-    """Accuracy of logistic regression on x (n, D), tested on `test` (m, D).
+    """Return accuracy of logistic regression on x (n, D), tested on `test` (m, D).
 
     C in {1, 10, 100, 1000} by the log-likelihood in 3-fold cross-validation on x alone (as many folds as the rarest class has
     samples, if fewer; with one of each: C = 10). Features are centred and divided by one number, so that mean ||x||^2 = 1.
@@ -38,7 +38,10 @@ def logistic(x: Array, y: Array, test: Array, truth: Array) -> float:
 
 
 def _span(x: Array) -> Array:
-    """An orthonormal basis (D, r) of the rows of x (n, D): the penalty is blind to rotations; nothing is learned outside."""
+    """Return an orthonormal basis (D, r) of the rows of x (n, D): the penalty is blind to rotations.
+
+    Nothing is learned outside.
+    """
     if len(x) >= x.shape[1]:
         return np.eye(x.shape[1])
     basis: Array = np.linalg.qr(x.T)[0]
@@ -46,7 +49,7 @@ def _span(x: Array) -> Array:
 
 
 def _strength(x: Array, y: Array) -> float:
-    """C with the best mean log-likelihood over folds; of equally good ones the smallest."""
+    """Return C with the best mean log-likelihood over folds; of equally good ones the smallest."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
@@ -64,7 +67,7 @@ def _strength(x: Array, y: Array) -> float:
 
 
 def paired(a: list[float], b: list[float]) -> tuple[float, float]:
-    """Mean of a - b, and the two-sided p-value of Student's t-test of paired draws; 1 where a and b are the same."""
+    """Return mean of a - b, and the two-sided p-value of Student's t-test of paired draws; 1 where a and b are the same."""
     from scipy.stats import ttest_rel
 
     away = np.asarray(a) - np.asarray(b)

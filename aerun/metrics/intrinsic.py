@@ -10,12 +10,12 @@ _WIDTH = 4_000_000  # elements that are widened to float64 at a time
 
 
 def affordable(size: int) -> int:
-    """Rows of `size` elements to estimate on: 5,000, or fewer where samples are so large that it would take long."""
+    """Return rows of `size` elements to estimate on: 5,000, or fewer where samples are so large that it would take long."""
     return max(2 * _NEIGHBOURS, min(_ROWS, int((_WORK / size) ** 0.5)))
 
 
 def neighbours(x: Tensor, k: int = _NEIGHBOURS) -> Tensor:
-    """Distances (n, k) in float64, ascending, of each row of x (n, D) to its k nearest others; equal rows count once.
+    """Return distances (n, k) in float64, ascending, of each row of x (n, D) to its k nearest others; equal rows count once.
 
     ValueError for k different rows or fewer.
     """
@@ -32,7 +32,7 @@ def neighbours(x: Tensor, k: int = _NEIGHBOURS) -> Tensor:
 
 
 def _likely(x: Tensor, k: int) -> Tensor:
-    """Indices (n, k) of the nearest others, in the precision of x: a few more than are wanted, to be measured exactly."""
+    """Return indices (n, k) of the nearest others, in the precision of x: a few more than are wanted, to be measured exactly."""
     norms, found = x.square().sum(1), []
     for first in range(0, len(x), 1024):
         rows = torch.arange(first, min(first + 1024, len(x)))
@@ -43,7 +43,9 @@ def _likely(x: Tensor, k: int) -> Tensor:
 
 
 def two_nn(distances: Tensor, discard: float = 0.1) -> float:
-    """TwoNN: mu_i = r_i2 / r_i1 has P(mu > m) = m^-d. Slope through the origin of -log(1 - i/n) over log mu_(i), i = 1..n.
+    """Return TwoNN: mu_i = r_i2 / r_i1 has P(mu > m) = m^-d.
+
+    Slope through the origin of -log(1 - i/n) over log mu_(i), i = 1..n.
 
     distances (n, 2 or more) as from `neighbours`; the largest `discard` of the mu are left out.
     Facco, d'Errico, Rodriguez & Laio 2017, https://doi.org/10.1038/s41598-017-11873-y
@@ -56,7 +58,7 @@ def two_nn(distances: Tensor, discard: float = 0.1) -> float:
 
 
 def maximum_likelihood(distances: Tensor) -> float:
-    """d = 1 / mean_i m_i, m_i = 1/(k - 1) sum_{j < k} log(T_ik / T_ij), T_ij the distance to the j-th of k neighbours.
+    """Return d = 1 / mean_i m_i, m_i = 1/(k - 1) sum_{j < k} log(T_ik / T_ij), T_ij the distance to the j-th of k neighbours.
 
     distances (n, k) as from `neighbours`. Levina & Bickel 2004, https://papers.nips.cc/paper/2577, who average 1 / m_i; the
     mean of m_i instead: MacKay & Ghahramani 2005, http://www.inference.org.uk/mackay/dimension/

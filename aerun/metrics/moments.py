@@ -23,12 +23,13 @@ class Moments:
 
     @property
     def power(self) -> Tensor:
-        """Second moments E[x x^T], (D, D)."""
+        """Return second moments E[x x^T], (D, D)."""
         return self.covariance + torch.outer(self.mean, self.mean)
 
     def shrunk(self) -> Tensor:
-        """The covariance drawn towards a multiple of the identity, as far as the number of samples asks for; never singular
-        but for constant data. Ledoit & Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4.
+        """Return the covariance drawn towards a multiple of the identity, as far as the number of samples asks for.
+
+        Never singular but for constant data. Ledoit & Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4.
         """
         s, size = self.covariance, len(self.mean)
         mu = float(s.diagonal().mean())
@@ -78,13 +79,13 @@ class Noise:
 
 
 def added(known: Moments, variance: float) -> Noise:
-    """y = x + e, e of this variance, independent of x or at least uncorrelated."""
+    """Return y = x + e, e of this variance, independent of x or at least uncorrelated."""
     eye = torch.eye(len(known.mean), dtype=known.mean.dtype, device=known.mean.device)
     return Noise(1.0, known.mean, known.covariance + variance * eye)
 
 
 def replaced(known: Moments, p: float, values: tuple[float, ...]) -> Noise:
-    """y = x, or with probability p, element by element, one of `values`, each as likely."""
+    """Return y = x, or with probability p, element by element, one of `values`, each as likely."""
     v = torch.tensor(values, dtype=known.mean.dtype, device=known.mean.device)
     mean = (1 - p) * known.mean + p * v.mean()
     covariance = (1 - p) ** 2 * known.covariance
@@ -119,7 +120,7 @@ class Conditional:
         self.precision = torch.linalg.inv(s + (_RIDGE * s.diagonal().mean() + 1e-12) * eye)
 
     def __call__(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, *S) with the elements that `mask` (B, *S) hides filled in; what they hold is not read."""
+        """Return x (B, *S) with the elements that `mask` (B, *S) hides filled in; what they hold is not read."""
         hidden = mask.flatten(1)
         away = (x.flatten(1).double() - self.mean).masked_fill(hidden, 0)
         pull = away @ self.precision

@@ -18,14 +18,15 @@ def distances(x: Tensor, base: Tensor, rows: int) -> Iterator[Tensor]:
 
 
 def nearest(x: Tensor, base: Tensor, k: int) -> Tensor:
-    """Indices (n, k) of the nearest of base (m, D), nearest first; k below m."""
+    """Return indices (n, k) of the nearest of base (m, D), nearest first; k below m."""
     rows = max(1, _WORK // len(base))
     return torch.cat([d.topk(k, largest=False).indices for d in distances(x, base, rows)])
 
 
 def neighbour_distance(x: Tensor, base: Tensor, k: int) -> Tensor:
-    """Return the Euclidean distance of each sample of x (n, D) to its k-th nearest of base (m, D), (n,); of fewer than k the
-    last.
+    """Return the Euclidean distance of each sample of x (n, D) to its k-th nearest of base (m, D), (n,).
+
+    Of fewer than k the last.
 
     Candidates are found fast and then measured exactly, so that a copy of a base sample is at a distance of 0.
     """
@@ -36,8 +37,10 @@ def neighbour_distance(x: Tensor, base: Tensor, k: int) -> Tensor:
 
 
 def trustworthiness(x: Tensor, z: Tensor, k: int) -> float:
-    """T = 1 - 2 / (n k (2 n - 3 k - 1)) sum_i sum_{j in U_i} (r_ij - k): U_i are those of the k nearest of i in z (n, d) that
-    are not among its k nearest in x (n, D), r_ij their rank there. 1: no neighbour in z is a stranger in x; about 1/2: chance.
+    """Return T = 1 - 2 / (n k (2 n - 3 k - 1)) sum_i sum_{j in U_i} (r_ij - k).
+
+    U_i are those of the k nearest of i in z (n, d) that are not among its k nearest in x (n, D), r_ij their rank there. 1: no
+    neighbour in z is a stranger in x; about 1/2: chance.
 
     Continuity is the same with x and z exchanged. Venna & Kaski 2001, https://doi.org/10.1007/3-540-44668-0_68. k < n / 2.
     """
@@ -54,7 +57,7 @@ def trustworthiness(x: Tensor, z: Tensor, k: int) -> float:
 
 
 def voted(near: Tensor, y: Tensor) -> Tensor:
-    """Most frequent label (n,) among neighbours (n, k) with labels y (m,); of equally frequent ones the smallest."""
+    """Return most frequent label (n,) among neighbours (n, k) with labels y (m,); of equally frequent ones the smallest."""
     labels = y[near]
     votes = torch.zeros(len(near), int(y.max()) + 1, dtype=torch.long, device=near.device)
     return votes.scatter_add_(1, labels, torch.ones_like(labels)).argmax(1)

@@ -20,16 +20,16 @@ class Pca:
     components: Tensor
 
     def codes(self, x: Tensor) -> Tensor:
-        """(B, *S) -> (B, k): V^T (x - m)."""
+        """Map (B, *S) -> (B, k): V^T (x - m)."""
         return (x.flatten(1) - self.mean) @ self.components
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Reconstruction of (B, *S)."""
+        """Return reconstruction of (B, *S)."""
         return (self.mean + self.codes(x) @ self.components.t()).reshape(x.shape)
 
 
 def fit(batches: Source, k: int) -> Pca:
-    """PCA of the samples that `batches()` yields, (B, *S) each, read in chunks and more than once.
+    """Return PCA of the samples that `batches()` yields, (B, *S) each, read in chunks and more than once.
 
     Hotelling 1933, https://doi.org/10.1037/h0071325; randomized for many features: Halko, Martinsson & Tropp 2011,
     https://arxiv.org/abs/0909.4061. k above the number of features gives the identity. n samples determine n - 1 components:
@@ -50,7 +50,7 @@ def fit(batches: Source, k: int) -> Pca:
 
 
 def _times(batches: Source, mean: Tensor, q: Tensor | None) -> Tensor:
-    """Scatter matrix S = sum (x - m)(x - m)^T, or S q without forming S; float64."""
+    """Return scatter matrix S = sum (x - m)(x - m)^T, or S q without forming S; float64."""
     total: Tensor | float = 0.0
     for x in batches():
         centred = x.flatten(1) - mean

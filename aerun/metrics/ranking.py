@@ -15,5 +15,5 @@ def average_precision(relevant: Tensor) -> Tensor:
 
 
 def precision_at(relevant: Tensor, k: int) -> Tensor:
-    """Share of relevant entries among the first k, (q, n) -> (q,), float64."""
+    """Map share of relevant entries among the first k, (q, n) -> (q,), float64."""
     return relevant[:, :k].double().mean(1)

@@ -13,7 +13,7 @@ def ssim_applies(shape: tuple[int, ...]) -> bool:
 
 
 def ssim(x: Tensor, y: Tensor, span: float) -> Tensor:
-    """SSIM = (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2)), (B, C, H, W) -> (B,), float64.
+    """Map SSIM = (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2)), (B, C, H, W) -> (B,), float64.
 
     Means, variances and covariance under a Gaussian window of 11 x 11, sigma 1.5, wherever it lies inside of the image; c1 =
     (0.01 span)^2, c2 = (0.03 span)^2, span the range of the data. Averaged over places and channels.
@@ -29,7 +29,7 @@ def ssim(x: Tensor, y: Tensor, span: float) -> Tensor:
 
 
 def _blur(v: Tensor) -> Tensor:
-    """(N, 1, H, W) -> (N, 1, H - 10, W - 10), one axis after the other."""
+    """Map (N, 1, H, W) -> (N, 1, H - 10, W - 10), one axis after the other."""
     at = torch.arange(WINDOW, dtype=v.dtype, device=v.device) - WINDOW // 2
     weights = torch.exp(-at.square() / (2 * _SIGMA**2))
     weights = (weights / weights.sum()).view(1, 1, -1, 1)

@@ -38,12 +38,12 @@ class Arch(Part):
     levels: tuple[Level, ...] = ()
 
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """x (B, *S), mask (B, *S) of hidden entries, valid (B, T) of real steps -> h (B, F, *grid)."""
+        """Map x (B, *S), mask (B, *S) of hidden entries, valid (B, T) of real steps -> h (B, F, *grid)."""
         h: Tensor = self.encoder(self.centred(x, mask))
         return h
 
     def centred(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x less the mean and, where the encoder sees it, the mask as further channels."""
+        """Return x less the mean and, where the encoder sees it, the mask as further channels."""
         x = x - self.mean
         if not self.sees_mask:
             return x
@@ -51,12 +51,12 @@ class Arch(Part):
         return torch.cat([x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=-1 if x.ndim == 3 else 1)
 
     def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
-        """z (B, d, *grid) -> raw (B, *S), from the code alone; `valid` (B, T) says how long each output is to be."""
+        """Map z (B, d, *grid) -> raw (B, *S), from the code alone; `valid` (B, T) says how long each output is to be."""
         raw: Tensor = self.decoder(z)
         return raw
 
     def decode_taught(self, z: Tensor, x: Tensor, valid: Tensor | None, progress: float) -> Tensor:
-        """The decoder in training, where it may be helped by the truth; without that, `decode`."""
+        """Return the decoder in training, where it may be helped by the truth; without that, `decode`."""
         return self.decode(z, valid)
 
     @abstractmethod
@@ -67,19 +67,19 @@ class Arch(Part):
         """Told the training samples, in batches (B, *S) as often as asked, after `start_from` and before the first step."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encoder features, so that tools that call a module see the encoder."""
+        """Return encoder features, so that tools that call a module see the encoder."""
         return self.encode(x)
 
     def encoder_weights(self) -> list[Tensor]:
-        """Weights of the affine maps from x to h, in order."""
+        """Return weights of the affine maps from x to h, in order."""
         return weights(self.encoder.children())
 
     def decoder_weights(self) -> list[Tensor]:
-        """Weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
+        """Return weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
         return weights(self.decoder.children())
 
 
 def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
-    """Matrices and kernels of the affine maps among `modules`, in order; norms and biases have none."""
+    """Return matrices and kernels of the affine maps among `modules`, in order; norms and biases have none."""
     found = (getattr(m, "weight", None) for m in modules)
     return [w for w in found if isinstance(w, Tensor) and w.ndim >= 2]

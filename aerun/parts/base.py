@@ -16,17 +16,17 @@ class Part(nn.Module, ABC):
     follows_batches: bool = False  # do its buffers follow the batches of training?
 
     def watch(self, *_: Any, **names: Any) -> dict[str, Tensor]:
-        """Figures of a validation batch beside the objective; its parameters are names of the vocabulary."""
+        """Return figures of a validation batch beside the objective; its parameters are names of the vocabulary."""
         return {}
 
     @classmethod
     def needs(cls) -> frozenset[str]:
-        """Names that `forward` cannot do without."""
+        """Return names that `forward` cannot do without."""
         return frozenset(k for k, p in parameters_of(cls.forward).items() if p.default is p.empty)
 
     @classmethod
     def takes(cls) -> frozenset[str]:
-        """Names that `forward` uses, the optional ones included."""
+        """Return names that `forward` uses, the optional ones included."""
         return frozenset(parameters_of(cls.forward))
 
 

@@ -28,15 +28,15 @@ class Bottleneck(Part):
     @property
     @abstractmethod
     def features(self) -> int:
-        """Number F of encoder outputs that this bottleneck reads."""
+        """Return number F of encoder outputs that this bottleneck reads."""
 
     @abstractmethod
     def forward(self, h: Tensor) -> dict[str, Any]:
-        """The objective pass: (B, F, *grid) -> {"z": (B, d, *grid), ...}, sampled where the code is random."""
+        """Map the objective pass: (B, F, *grid) -> {"z": (B, d, *grid), ...}, sampled where the code is random."""
 
     @abstractmethod
     def code(self, h: Tensor) -> Tensor:
-        """The use pass: (B, F, *grid) -> deterministic code (B, d, *grid)."""
+        """Map the use pass: (B, F, *grid) -> deterministic code (B, d, *grid)."""
 
     def indices(self, h: Tensor) -> Tensor:
         """Return the numbers that stand for the code of h: (B, F, *grid) -> (B, u, *grid)."""

@@ -58,7 +58,7 @@ class Hiding(Corruption):
 
     @abstractmethod
     def hidden(self, x: Tensor) -> Tensor:
-        """True where an entry of x is hidden, (B, *S) bool."""
+        """Return true where an entry of x is hidden, (B, *S) bool."""
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         mask = self.hidden(x)

@@ -13,14 +13,14 @@ class Loss(Part):
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:
-        """raw -> x_hat."""
+        """Map raw -> x_hat."""
 
     @abstractmethod
     def deactivate(self, x: Tensor) -> Tensor:
-        """The raw value whose reconstruction is x: where the output bias starts."""
+        """Return the raw value whose reconstruction is x: where the output bias starts."""
 
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Smallest value this loss can have on x, (B,): what no model can go below."""
+        """Return smallest value this loss can have on x, (B,): what no model can go below."""
         return x.new_zeros(x.shape[0])
 
     def of_pass(self, *_: Any, **names: Any) -> "Loss":
@@ -31,5 +31,5 @@ class Loss(Part):
         return self
 
     def per_lambda(self, size: int) -> float:
-        """Effective lambda over lambda: the number of elements where the loss is averaged over them, else 1."""
+        """Return effective lambda over lambda: the number of elements where the loss is averaged over them, else 1."""
         return 1.0

@@ -46,7 +46,7 @@ class Opposed(Regularizer):
 
     @abstractmethod
     def oppose(self, *_: Any, **names: Any) -> Tensor:
-        """The opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as for `forward`."""
+        """Return the opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as for `forward`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Term:
     cycles: int = 1
 
     def ramp(self, progress: float) -> float:
-        """Factor in [0, 1] at `progress` in [0, 1] of training."""
+        """Return factor in [0, 1] at `progress` in [0, 1] of training."""
         if self.warmup <= 0:
             return 1.0
         return 1.0 if progress >= 1 else min(1.0, progress * self.cycles % 1 / self.warmup)

@@ -15,12 +15,12 @@ _SAMPLES, _STILL, _LEAST = 2000, 0.01, 0.01
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Every code has units."""
+    """Return every code has units."""
     return ""
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Codes of at most 2,000 validation samples, evenly over the split; units in order of their deviation.
+    """Return codes of at most 2,000 validation samples, evenly over the split; units in order of their deviation.
 
     A unit is called still where its standard deviation is below a hundredth of the largest one's.
     """

@@ -54,7 +54,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 
 def _values(trained: Trained) -> tuple[list[str], Tensor, Tensor]:
-    """Names of the columns, and their true and reconstructed values (n, columns) in own units."""
+    """Return names of the columns, and their true and reconstructed values (n, columns) in own units."""
     model, stored = trained.autoencoder, stride_sample(trained.data.val, _SAMPLES).x.to(trained.device)
     columns = dict(model.preparation.columns) or {i: f"column {i}" for i in range(model.facts.stored[0])}
     at = torch.tensor(list(columns), device=stored.device)

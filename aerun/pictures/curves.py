@@ -17,7 +17,7 @@ Rows = dict[str, list[float]]
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Every run has them."""
+    """Return every run has them."""
     return ""
 
 
@@ -63,6 +63,6 @@ def _line(ax: "Axes", epochs: list[float], values: list[float], label: str, colo
 
 
 def columns(folder: Path) -> Rows:
-    """Columns of metrics.csv; empty where there is none."""
+    """Return columns of metrics.csv; empty where there is none."""
     found = [plain.numbers(folder, row) for row in plain.rows(folder)]
     return {k: [row[k] for row in found] for k in (found[0] if found else {})}

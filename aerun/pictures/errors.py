@@ -23,13 +23,15 @@ _ALARMS = 0.05
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Every model makes errors."""
+    """Return every model makes errors."""
     return ""
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Squared errors of clean samples, whole splits. Where `dataset.normal` says what is normal, with ROC and PR of the test
-    split and the conformal threshold that a new normal sample is above with a probability of at most 5 %.
+    """Return squared errors of clean samples, whole splits.
+
+    Where `dataset.normal` says what is normal, with ROC and PR of the test split and the conformal threshold that a new normal
+    sample is above with a probability of at most 5 %.
     """
     data, normal = trained.data, trained.dataset.normal_classes
     found = {"validation": errors(trained, data.val).numpy(), "test": errors(trained, data.test).numpy()}
@@ -90,7 +92,7 @@ def _detection(val: Values, test: Values, pca: Values, truth: NDArray[np.bool_])
 
 
 def _edges(values: Values) -> Values:
-    """Bins of equal width on a log scale that hold all values; what is next to 0 goes into the lowest."""
+    """Return bins of equal width on a log scale that hold all values; what is next to 0 goes into the lowest."""
     high = max(float(values.max()), 1e-12)
     low = max(float(np.quantile(values, 0.001)), high * 1e-6)
     return np.geomspace(min(low, high / 2), high * 1.01, bins(len(values)) + 1)

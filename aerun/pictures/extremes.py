@@ -22,7 +22,10 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Input, reconstruction and error of clean samples, their squared error above them; all validation samples are judged."""
+    """Return input, reconstruction and error of clean samples, their squared error above them.
+
+    All validation samples are judged.
+    """
     val, model = trained.data.val, trained.autoencoder
     found = errors(trained, val)
     order = found.argsort()

@@ -24,7 +24,10 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Each on its own scale, orange positive, blue negative, colour channels averaged; at most 96, the largest norm first."""
+    """Return each on its own scale, orange positive, blue negative, colour channels averaged.
+
+    At most 96, the largest norm first.
+    """
     found = _images(trained.autoencoder)
     order = found.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]
     title = f"Weights of the encoder's first layer, {len(order)} of {len(found)}, largest norm first: orange +, blue -"
@@ -32,13 +35,13 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 
 def framed(x: Tensor, title: str) -> Pixels:
-    """(n, C, H, W), each on its own scale, in a grid."""
+    """Return (n, C, H, W), each on its own scale, in a grid."""
     cells = signed(x, x.mean(1, keepdim=True).abs().flatten(1).amax(1).clamp_min(1e-12).view(-1, 1, 1, 1))
     return sheet([Row("", part) for part in cells.split(_ACROSS)], title, framed=True)
 
 
 def _images(model: Autoencoder) -> Tensor:
-    """(units, C, H, W); weights on a mask beside the input are left out."""
+    """Return (units, C, H, W); weights on a mask beside the input are left out."""
     weight, shape = model.arch.encoder_weights()[0].detach(), model.facts.shape
     if weight.ndim > 2:
         return weight[:, : shape[0]]

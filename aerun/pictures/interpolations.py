@@ -25,7 +25,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Pairs of validation samples, evenly over the split; the outer columns are the samples themselves.
+    """Return pairs of validation samples, evenly over the split; the outer columns are the samples themselves.
 
     Straight lines; great circles where the code follows a normal distribution (White 2016, https://arxiv.org/abs/1609.04468).
     """
@@ -46,12 +46,15 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 
 def straight(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """(1 - t) a + t b, (len(t), *a.shape)."""
+    """Return (1 - t) a + t b, (len(t), *a.shape)."""
     return torch.lerp(a[None], b[None], t.view(-1, *[1] * a.ndim))
 
 
 def circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """(sin((1 - t) w) a + sin(t w) b) / sin w, w the angle between a and b; the straight line where that is next to 0 or pi."""
+    """Return (sin((1 - t) w) a + sin(t w) b) / sin w, w the angle between a and b.
+
+    The straight line where that is next to 0 or pi.
+    """
     w = torch.acos(((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)).clamp(-1, 1))
     if w.sin() < 1e-3:
         return straight(a, b, t)

@@ -28,7 +28,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """40 draws. A sample that looks like its neighbour is a copy; neighbours are sought among 10,000 training samples."""
+    """Return 40 draws. A sample that looks like its neighbour is a copy; neighbours are sought among 10,000 training samples."""
     model, train = trained.autoencoder, stride_sample(trained.data.train, _MOST)
     like = trained.samples(stride_sample(trained.data.val, _ROWS * _ACROSS))
     like = like.repeat(-(-_ROWS * _ACROSS // len(like)), *[1] * (like.ndim - 1))[: _ROWS * _ACROSS]
@@ -42,7 +42,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 
 def _nearest(x: Tensor, trained: Trained, train: Split) -> Tensor:
-    """Rows of the training samples with the least squared distance, (n,)."""
+    """Return rows of the training samples with the least squared distance, (n,)."""
     best, where, first = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.long), 0
     for batch in trained.batches(train):
         distance, row = torch.cdist(x.flatten(1), batch.flatten(1)).cpu().min(1)

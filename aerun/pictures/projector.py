@@ -32,7 +32,7 @@ _SPRITE = """  sprite {{
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """The Projector turns points in space."""
+    """Return the Projector turns points in space."""
     return "" if model.code_elements >= 2 else "needs a code of at least 2 numbers."
 
 
@@ -60,7 +60,7 @@ def configs() -> list[str]:
 
 
 def _labels(trained: Trained, samples: Split) -> str:
-    """One line a sample; the first says what the columns are."""
+    """Return one line a sample; the first says what the columns are."""
     names = trained.dataset.class_names
     numbers = [-1] * len(samples) if samples.y is None else samples.y.tolist()
     words = [names[int(n)] if 0 <= n < len(names) else str(n) for n in numbers]
@@ -70,7 +70,7 @@ def _labels(trained: Trained, samples: Split) -> str:
 
 
 def _thumbnails(cells: Tensor) -> Image.Image:
-    """Row by row in a square sheet, as the Projector reads them."""
+    """Return row by row in a square sheet, as the Projector reads them."""
     across = next(k for k in range(1, len(cells) + 1) if k * k >= len(cells))
     page = Image.new("RGB", (across * _SIDE, across * _SIDE), "white")
     for i, cell in enumerate(cells):

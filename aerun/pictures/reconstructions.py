@@ -23,7 +23,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def samples(val: Split) -> Tensor:
-    """The stored samples that are drawn: evenly over the validation split."""
+    """Return the stored samples that are drawn: evenly over the validation split."""
     return stride_sample(val, _SAMPLES).x
 
 
@@ -34,7 +34,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 @torch.no_grad()
 def page(model: Autoencoder, stored: Tensor) -> Pixels:
-    """Rows: input, what the encoder saw (noise fixed), its reconstruction, and the error x_hat - x, (H, W, 3) bytes.
+    """Return rows: input, what the encoder saw (noise fixed), its reconstruction, and the error x_hat - x, (H, W, 3) bytes.
 
     Values are shown on the data's own range; the error is vermilion where the model is too bright, blue where it is too
     dark, full at half of that range.

@@ -53,13 +53,13 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 
 def agreement(learned: Tensor, true: Tensor) -> tuple[float, float]:
-    """Mean cosine between two fields (n, 2), and sum |learned - true|^2 / sum |true|^2."""
+    """Return mean cosine between two fields (n, 2), and sum |learned - true|^2 / sum |true|^2."""
     cosine = torch.cosine_similarity(learned, true).mean()
     return float(cosine), float((learned - true).square().sum() / true.square().sum())
 
 
 def _grid(x: Tensor) -> Tensor:
-    """Points evenly over the square that holds the samples and a tenth more on each side, (n, 2)."""
+    """Return points evenly over the square that holds the samples and a tenth more on each side, (n, 2)."""
     low, high = x.amin(0), x.amax(0)
     middle, half = (low + high) / 2, 0.6 * float((high - low).max())
     side = torch.linspace(-half, half, _SIDE, dtype=x.dtype, device=x.device)

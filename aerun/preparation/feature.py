@@ -22,5 +22,5 @@ class Feature:
 
 
 def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:
-    """A feature from plain data."""
+    """Return a feature from plain data."""
     return Feature(words=tuple(words), **other)

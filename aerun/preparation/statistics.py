@@ -7,7 +7,7 @@ WAYS = ("standardize", "robust", "minmax", "none")
 
 
 def centre_and_spread(values: Tensor, way: str) -> tuple[float, float]:
-    """(c, s) of x -> (x - c) / s for values (n,) without NaN; s is 0 where all are equal.
+    """Map (c, s) of x -> (x - c) / s for values (n,) without NaN; s is 0 where all are equal.
 
     standardize: mean and standard deviation (of the n values, not n - 1). robust: median and interquartile range, or the
     standard deviation where more than half of the values are equal. minmax: smallest value and range. none: 0 and 1.
@@ -27,7 +27,7 @@ def centre_and_spread(values: Tensor, way: str) -> tuple[float, float]:
 
 
 def quantiles(values: Tensor, *shares: float) -> list[float]:
-    """Quantiles of values (n,) by linear interpolation between the sorted ones (torch.quantile refuses 16 million)."""
+    """Return quantiles of values (n,) by linear interpolation between the sorted ones (torch.quantile refuses 16 million)."""
     ordered = values.double().sort().values
     found = []
     for share in shares:
@@ -39,5 +39,5 @@ def quantiles(values: Tensor, *shares: float) -> list[float]:
 
 
 def factor(spread: Tensor) -> Tensor:
-    """1 / spread, and 0 where the spread is 0."""
+    """Return 1 / spread, and 0 where the spread is 0."""
     return torch.where(spread > 0, 1 / spread.where(spread > 0, torch.ones_like(spread)), torch.zeros_like(spread))

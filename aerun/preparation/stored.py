@@ -12,14 +12,14 @@ _KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Colum
 
 
 def plain(preparation: Preparation) -> dict[str, Any]:
-    """{"kind": NAME, ...}; of a kind that is not aerun's own nothing but {}: its data set knows how to build it."""
+    """Return {"kind": NAME, ...}; of a kind that is not aerun's own nothing but {}: its data set knows how to build it."""
     names = {v: k for k, v in _KINDS.items()}
     kind = names.get(type(preparation))
     return {} if kind is None else {"kind": kind, **preparation.settings}
 
 
 def restored(found: Mapping[str, Any]) -> Preparation:
-    """The preparation, not yet fitted. KeyError, TypeError or ValueError for what `plain` did not write."""
+    """Return the preparation, not yet fitted. KeyError, TypeError or ValueError for what `plain` did not write."""
     settings = {k: v for k, v in found.items() if k != "kind"}
     if found["kind"] == "columns":
         settings["features"] = [feature(**f) for f in settings["features"]]

@@ -72,7 +72,7 @@ class Contractive(Regularizer):
 
 
 def _point(x: Tensor, encode: Function) -> tuple[Tensor, Tensor]:
-    """(z, x) with a graph between them."""
+    """Return (z, x) with a graph between them."""
     x = x.requires_grad_()
     return encode(x), x
 
@@ -83,7 +83,7 @@ def _one_affine(encoder_weights: list[Tensor], slope: Tensor, x_in: Tensor) -> b
 
 
 def _exact(points: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """||J||_F^2 of the first point, and of its difference from the second if there is one; (B,) each."""
+    """Return ||J||_F^2 of the first point, and of its difference from the second if there is one; (B,) each."""
     found: list[Tensor] = []
     for z, x in points:
         elements = z[0].numel()

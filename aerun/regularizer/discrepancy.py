@@ -13,12 +13,12 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # Tolstikhin et al.
 
 
 def mean_squared_distance(prior: Distribution) -> Tensor:
-    """C: mean squared distance of two samples of a prior with batch shape (B, d, *grid), a scalar."""
+    """Return C: mean squared distance of two samples of a prior with batch shape (B, d, *grid), a scalar."""
     return 2 * prior.variance.flatten(1).sum(1).mean()
 
 
 def mmd2(a: Tensor, b: Tensor, c: Tensor | float, kernel: str = "imq", scales: Sequence[float] = SCALES) -> Tensor:
-    """Unbiased MMD^2 of samples a (n, ...) and b (m, ...) by a kernel of regularizer=mmd with C = c; a scalar.
+    """Return unbiased MMD^2 of samples a (n, ...) and b (m, ...) by a kernel of regularizer=mmd with C = c; a scalar.
 
     A set of one sample has no pairs; their mean then counts as 0.
     """
@@ -28,7 +28,7 @@ def mmd2(a: Tensor, b: Tensor, c: Tensor | float, kernel: str = "imq", scales: S
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """(n, k), (m, k) -> (n, m), by one matrix product."""
+    """Map (n, k), (m, k) -> (n, m), by one matrix product."""
     return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.t()).clamp_min(0)
 
 
@@ -38,6 +38,6 @@ def _kernel(d2: Tensor, c: Tensor | float, kernel: str, scales: Sequence[float])
 
 
 def _mean_of_pairs(k: Tensor) -> Tensor:
-    """Mean of k (n, n) off the diagonal."""
+    """Return mean of k (n, n) off the diagonal."""
     n = len(k)
     return (k.sum() - k.diagonal().sum()) / max(1, n * (n - 1))

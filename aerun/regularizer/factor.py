@@ -44,10 +44,10 @@ class Factor(Opposed):
 
 
 def halves(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Codes (B, d) -> every second one as it is, and the others shuffled."""
+    """Map codes (B, d) -> every second one as it is, and the others shuffled."""
     return z[::2], shuffled(z[1::2])
 
 
 def shuffled(z: Tensor) -> Tensor:
-    """Each unit's values in an order of its own: every marginal stays, the joint is lost; (B, d) -> (B, d)."""
+    """Map each unit's values in an order of its own: every marginal stays, the joint is lost; (B, d) -> (B, d)."""
     return z.gather(0, torch.rand_like(z).argsort(0))

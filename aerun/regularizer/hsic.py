@@ -45,6 +45,6 @@ class Hsic(Regularizer):
 
 
 def _median(distances: Tensor) -> Tensor:
-    """Median of the positive entries of (d, N, N) for each unit, (d,); 1 where there are none."""
+    """Return median of the positive entries of (d, N, N) for each unit, (d,); 1 where there are none."""
     positive = distances.masked_fill(distances == 0, torch.nan)
     return positive.flatten(1).nanmedian(1).values.nan_to_num(1.0)

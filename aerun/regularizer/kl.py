@@ -57,5 +57,5 @@ class Kl(Regularizer):
 
 
 def _by_unit(values: Tensor, posterior: Distribution) -> Tensor:
-    """(B, d, *grid) in whatever shape -> (B, d, places)."""
+    """Map (B, d, *grid) in whatever shape -> (B, d, places)."""
     return values.reshape(*posterior.batch_shape[:2], -1)

@@ -10,7 +10,7 @@ OF = ("both", "encoder", "decoder")
 
 
 def select_matrices(key: str, of: str, encoder: Sequence[Tensor], decoder: Sequence[Tensor]) -> list[Tensor]:
-    """The matrices and kernels that `of` names, each once: a tied decoder's are views of the encoder's and left out.
+    """Return the matrices and kernels that `of` names, each once: a tied decoder's are views of the encoder's and left out.
 
     of: encoder, decoder, both, or code (the decoder's first alone). Raises AerunError where there are none.
     """

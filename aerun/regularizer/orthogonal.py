@@ -31,6 +31,6 @@ class Orthogonal(Regularizer):
 
 
 def _departure(m: Tensor) -> Tensor:
-    """||G - I||_F^2 of a matrix (n, m), G (s, s) with s = min(n, m)."""
+    """Return ||G - I||_F^2 of a matrix (n, m), G (s, s) with s = min(n, m)."""
     small = gram(m if m.shape[0] >= m.shape[1] else m.t())
     return (small - torch.eye(len(small), dtype=small.dtype, device=small.device)).square().sum()

@@ -50,7 +50,7 @@ class Tc(Regularizer):
 
 
 def minibatch_tc(z: Tensor, posterior: Distribution, samples: float | None) -> Tensor:
-    """mean_i [log q^(z_i) - sum_j log q^(z_ij)] of codes z (B, d, *grid) with their own posteriors; a scalar.
+    """Return mean_i [log q^(z_i) - sum_j log q^(z_ij)] of codes z (B, d, *grid) with their own posteriors; a scalar.
 
     samples: N of `mss`, at least B; None: `mws`. The same samples stand for q in the joint and in each unit.
     """
@@ -62,7 +62,7 @@ def minibatch_tc(z: Tensor, posterior: Distribution, samples: float | None) -> T
 
 
 def shares(b: int, samples: float | None) -> Tensor:
-    """Weight of posterior m in the density at code i, (B, B), rows summing to 1: `mss` with N = `samples`, None: `mws`."""
+    """Return weight of posterior m in the density at code i, (B, B), rows summing to 1: `mss` with N = `samples`, None: `mws`."""
     if samples is None or b == 1:
         return torch.full((b, b), 1 / b)
     return torch.full((b, b), (1 - 1 / samples) / (b - 1)).fill_diagonal_(1 / samples)
@@ -70,7 +70,9 @@ def shares(b: int, samples: float | None) -> Tensor:
 
 @torch.no_grad()
 def gaussian_tc(z: Tensor) -> Tensor:
-    """TC of a Gaussian with the codes' covariance S: 1/2 (sum_j log S_jj - log det S) = -1/2 log det R, R the correlations.
+    """Return TC of a Gaussian with the codes' covariance S.
+
+    1/2 (sum_j log S_jj - log det S) = -1/2 log det R, R the correlations.
 
     (B, d, *grid) -> scalar. Eigenvalues of R below 1e-6 count as that: units that are copies, or fewer samples than
     units, give a large value and not an infinite one. Units that do not vary are independent of all others.

@@ -86,7 +86,7 @@ class Chart:
 
     @property
     def ticks_across(self) -> Sequence[float]:
-        """The values themselves where they are few."""
+        """Return the values themselves where they are few."""
         own = sorted({p.x for p in self._points})
         return own if len(own) <= 10 else _ticks(self._across, self.across.log)
 
@@ -97,7 +97,7 @@ class Chart:
 
     @property
     def drawn_series(self) -> Sequence[Drawn]:
-        """The series as they are drawn."""
+        """Return the series as they are drawn."""
         return [
             Drawn(s.name, s.points, s.dashed, COLOURS[i % len(COLOURS)], _SHAPES[i % len(_SHAPES)], self._line(s))
             for i, s in enumerate(self.series)

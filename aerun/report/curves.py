@@ -18,7 +18,7 @@ _LINES = 8  # series in one chart; of more, the best
 
 
 def curves(groups: Sequence[Group], keys: Sequence[str]) -> list[Chart]:
-    """The charts that these settings allow."""
+    """Return the charts that these settings allow."""
     found = []
     if SIZE in keys:
         found.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)"))
@@ -76,7 +76,7 @@ def _dimension(groups: Sequence[Group], at: int, places: Sequence[float]) -> lis
 
 
 def _trade_off(groups: Sequence[Group], keys: Sequence[str], cost: str, words: str) -> Chart | None:
-    """Error against what the code costs; what nothing beats in both is joined."""
+    """Return error against what the code costs; what nothing beats in both is joined."""
     points = [
         Point(
             group.mean(cost),

@@ -39,7 +39,7 @@ class Table:
 def page(
     name: str, groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], figures: Sequence[str], sort: tuple[str, str]
 ) -> str:
-    """HTML of complete groups, best first, and of all runs for what failed and what it cost.
+    """Return HTML of complete groups, best first, and of all runs for what failed and what it cost.
 
     sort: key and name of the figure that ranks.
     """
@@ -63,7 +63,7 @@ def page(
 
 
 def _table(groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str], sort: tuple[str, str] | None = None) -> Table:
-    """A row for each setting; the figure that they are sorted by, or of an application any, says which way is better."""
+    """Return a row for each setting; the figure that they are sorted by, or of an application any, says which way is better."""
     rows = []
     for group in groups:
         words = [Cell(short(s), s, "word") for s in group.settings]
@@ -79,7 +79,7 @@ def _number(value: float) -> str:
 
 
 def _applications(groups: Sequence[Group], keys: Sequence[str]) -> list[Mapping[str, Any]]:
-    """What `evaluate=` found: APPLICATION/WHO/METRIC, the model beside its baselines."""
+    """Return what `evaluate=` found: APPLICATION/WHO/METRIC, the model beside its baselines."""
     known = dict.fromkeys(k for g in groups for r in g.runs for k in r.results)
     found = [k for k in known if k.count("/") == 2 and "/model/" in k]
     parts = list[Mapping[str, Any]]()

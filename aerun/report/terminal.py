@@ -107,7 +107,7 @@ def where(console: Console, folder: Path) -> None:
 
 
 def verdict(found: Mapping[str, Any]) -> str:
-    """`1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
+    """Return `1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
     model, baseline = found["test/se"], found["pca/se"]
     if pca_is_exact(found):
         return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
@@ -127,7 +127,7 @@ def _caption(found: Mapping[str, Any]) -> str:
 
 
 def shown_root(path: Path) -> Path:
-    """The outputs folder that holds this run, for TensorBoard."""
+    """Return the outputs folder that holds this run, for TensorBoard."""
     for parent in path.parents:
         if parent.name == "outputs":
             return parent

@@ -13,7 +13,7 @@ _NOTES = 5  # on the data
 
 
 def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) -> str:
-    """`What was swept: model (ae, vae), model.latent_dim (2, 8); seeds 0, 1, 2. 12 of 12 runs are complete.`"""
+    """Return `What was swept: model (ae, vae), model.latent_dim (2, 8); seeds 0, 1, 2. 12 of 12 runs are complete.`"""
     swept = []
     for i, key in enumerate(keys):
         values = sorted({g.settings[i] for g in groups}, key=natural)
@@ -28,7 +28,7 @@ def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) 
 
 
 def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -> list[str]:
-    """The best setting by a figure, how it stands to PCA of the same size, and how sure it is that it is the best.
+    """Return the best setting by a figure, how it stands to PCA of the same size, and how sure it is that it is the best.
 
     name: what the figure is called.
     """
@@ -47,7 +47,7 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -
 
 
 def _of_the_data(groups: Sequence[Group]) -> list[str]:
-    """What runs told of their data: leaks, and what reading changed or left out."""
+    """Return what runs told of their data: leaks, and what reading changed or left out."""
     notes = dict.fromkeys(str(n) for g in groups for r in g.runs for n in r.results.get("notes") or ())
     ordered = sorted(notes, key=lambda n: not n.startswith("leak"))
     more = [f"{len(ordered) - _NOTES} more notes on the data stand in results.json."] if len(ordered) > _NOTES else []

@@ -93,7 +93,7 @@ def run_folder(path: Path) -> Path:
 
 
 def _objective(path: Path) -> float | None:
-    """What a run of a sweep is compared by, the lower the better; None where it was not completed."""
+    """Return what a run of a sweep is compared by, the lower the better; None where it was not completed."""
     results = Folder(path).read()
     value = results.get("objective")
     if results.get("status") != "completed" or not isinstance(value, int | float) or not math.isfinite(value):

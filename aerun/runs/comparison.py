@@ -35,7 +35,7 @@ class Difference:
 
     @property
     def pairs(self) -> int:
-        """Pairs of settings of which any might have been the one that is spoken of."""
+        """Return pairs of settings of which any might have been the one that is spoken of."""
         return self.settings * (self.settings - 1) // 2
 
     @property
@@ -57,7 +57,7 @@ class Difference:
 
     @property
     def _basis(self) -> str:
-        """What the interval is of."""
+        """Return what the interval is of."""
         corrected = f", corrected for {self.pairs:,} pairs of {self.settings} settings (Bonferroni)" if self.pairs > 1 else ""
         if self.seeds == 1:
             return f"95 % over {self.samples:,} test samples{corrected}; seeds did not vary: one seed"
@@ -121,8 +121,9 @@ def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: i
 
 
 def _variance(d: Values, overlap: int) -> Values:
-    """Variance of d (..., n); of blocks of windows that overlap with twice the covariance of neighbours, which share steps
-    too.
+    """Return variance of d (..., n).
+
+    Of blocks of windows that overlap with twice the covariance of neighbours, which share steps too.
     """
     found: Values = d.var(-1, ddof=1)
     if overlap < 2:
@@ -133,7 +134,7 @@ def _variance(d: Values, overlap: int) -> Values:
 
 
 def _blocks(errors: Values, overlap: int) -> Values:
-    """Means of `overlap` samples in a row, the last of fewer left out where there are others."""
+    """Return means of `overlap` samples in a row, the last of fewer left out where there are others."""
     whole = errors.shape[-1] // overlap
     if overlap < 2 or not whole:
         return errors

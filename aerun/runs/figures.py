@@ -32,12 +32,12 @@ def require_figures(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
 
 
 def others(runs: Sequence[Run]) -> list[str]:
-    """Objectives of these runs behind their first."""
+    """Return objectives of these runs behind their first."""
     return list(dict.fromkeys(key for run in runs for key in run.objectives[1:] if run.complete))
 
 
 def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[Group]:
-    """Best first; groups without the figure last. name: what the figure is, where its key does not say it."""
+    """Return best first; groups without the figure last. name: what the figure is, where its key does not say it."""
     sign = -1 if higher_is_better(name or key) else 1
 
     def place(group: Group) -> tuple[bool, float]:
@@ -48,7 +48,7 @@ def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[G
 
 
 def cell(group: Group, key: str) -> str:
-    """`mean ± deviation`, the mean alone of one seed or of equal figures, `-` of none."""
+    """Return `mean ± deviation`, the mean alone of one seed or of equal figures, `-` of none."""
     mean, deviation = group.mean(key), group.deviation(key)
     if math.isnan(mean):
         return "-"

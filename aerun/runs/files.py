@@ -74,7 +74,7 @@ def _foreign(where: Path, why: str) -> AerunError:
 
 
 def _refuse_other(where: Path, about: os.stat_result) -> None:
-    """AerunError for anything but a regular file with one name."""
+    """Raise AerunError for anything but a regular file with one name."""
     if stat.S_ISLNK(about.st_mode):
         raise _foreign(where, "is a link and leads outside of the run's folder")
     if not stat.S_ISREG(about.st_mode):
@@ -84,7 +84,7 @@ def _refuse_other(where: Path, about: os.stat_result) -> None:
 
 
 def _opened(folder: Path, name: str, flags: int) -> int:
-    """A descriptor. FileNotFoundError where there is no such file, unless `flags` make it."""
+    """Return a descriptor. FileNotFoundError where there is no such file, unless `flags` make it."""
     with _parent(folder, name, make=bool(flags & os.O_CREAT)) as (at, last):
         try:
             _refuse_other(folder / name, os.stat(last, dir_fd=at, follow_symlinks=False))

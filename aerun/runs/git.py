@@ -54,7 +54,7 @@ def _state(top: Path) -> str:
 
 
 def _git_folder(top: Path) -> Path:
-    """`.git`, or where a file of that name points to, as of a further work tree or a submodule."""
+    """Return `.git`, or where a file of that name points to, as of a further work tree or a submodule."""
     if (top / ".git").is_dir():
         return top / ".git"
     word, _, place = _line(top, ".git").partition(": ")
@@ -115,7 +115,7 @@ def _changed(top: Path, own: Path, digits: int) -> bool:
 
 
 def _entries(content: bytes, wide: int) -> Iterator[_Entry]:
-    """https://git-scm.com/docs/index-format, versions 2 to 4. wide: bytes of a digest."""
+    """Yield https://git-scm.com/docs/index-format, versions 2 to 4. wide: bytes of a digest."""
     magic, version, count = struct.unpack_from(">4sII", content)
     if magic != b"DIRC" or version not in (2, 3, 4) or count > _ENTRIES:
         raise ValueError("index")

@@ -44,7 +44,7 @@ class Run:
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """What it returned to its sweep; the first ranks it. None where it was refused before it began."""
+        """Return what it returned to its sweep; the first ranks it. None where it was refused before it began."""
         asked = self.config.get("objective", ())
         return (asked,) if isinstance(asked, str) else tuple(map(str, asked))
 
@@ -55,19 +55,19 @@ class Run:
 
     @property
     def unfinished(self) -> str:
-        """Why it is not complete, in a line."""
+        """Return why it is not complete, in a line."""
         why = self.results.get("error") or self.results.get("status") or "nothing is known of it"
         return str(why).splitlines()[0]
 
     def setting(self, key: str) -> str:
-        """What was chosen for `key`: as typed, else as the resolved settings have it, else `default`."""
+        """Return what was chosen for `key`: as typed, else as the resolved settings have it, else `default`."""
         if key in self.typed:
             return self.typed[key]
         found = self.config.get("model.name" if key == "model" else key)
         return "default" if found is None else str(found)
 
     def figure(self, key: str) -> float:
-        """A number of results.json; NaN where there is none."""
+        """Return a number of results.json; NaN where there is none."""
         value = self.results.get(key)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
@@ -80,16 +80,16 @@ class Group:
     runs: tuple[Run, ...]
 
     def mean(self, key: str) -> float:
-        """Over seeds; NaN where a run has no such figure."""
+        """Return over seeds; NaN where a run has no such figure."""
         return statistics.fmean(run.figure(key) for run in self.runs)
 
     def deviation(self, key: str) -> float:
-        """Standard deviation over seeds (n - 1); NaN of one."""
+        """Return standard deviation over seeds (n - 1); NaN of one."""
         return statistics.stdev(run.figure(key) for run in self.runs) if self.runs[1:] else math.nan
 
 
 def gather(paths: Iterable[Path]) -> list[Run]:
-    """Every run in or below these folders. AerunError for a folder that is not there or has none."""
+    """Return every run in or below these folders. AerunError for a folder that is not there or has none."""
     found: dict[Path, Run] = {}
     for path in paths:
         if not path.is_dir():
@@ -113,7 +113,7 @@ def _read(path: Path) -> Run:
 
 
 def _typed(command: str) -> dict[str, str]:
-    """Settings of a command line."""
+    """Return settings of a command line."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -127,7 +127,7 @@ def _aside(key: str) -> bool:
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys; lists and numbers as they are."""
+    """Return dotted keys; lists and numbers as they are."""
     found: dict[str, Any] = {}
     for key, value in config.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -135,7 +135,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def columns(runs: Sequence[Run]) -> list[str]:
-    """The settings in which runs differ, in the order of the commands."""
+    """Return the settings in which runs differ, in the order of the commands."""
     keys = dict.fromkeys(key for run in runs for key in run.typed)
     return [key for key in keys if len({run.setting(key) for run in runs}) > 1]
 
@@ -150,19 +150,19 @@ def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:
 
 
 def short(value: str) -> str:
-    """A setting's value as it is shown: of a fraction with many digits, as a search draws them, the first four."""
+    """Return a setting's value as it is shown: of a fraction with many digits, as a search draws them, the first four."""
     if not re.fullmatch(r"-?\d*\.\d+(e[-+]?\d+)?", value) or len(re.sub(r"e.*|^-?0*\.?0*|\D", "", value)) < _DIGITS:
         return value
     return f"{float(value):.4g}"
 
 
 def label(group: Group, keys: Sequence[str]) -> str:
-    """`model=vae model.latent_dim=8`."""
+    """Return `model=vae model.latent_dim=8`."""
     return " ".join(f"{k}={short(v)}" for k, v in zip(keys, group.settings, strict=True)) or group.runs[0].path.name
 
 
 def objective(runs: Sequence[Run], sort: str) -> str:
-    """The name of the figure that `sort` is. AerunError where it is the objective and runs have different ones."""
+    """Return the name of the figure that `sort` is. AerunError where it is the objective and runs have different ones."""
     names = sorted({run.objectives[0] for run in runs if run.complete and run.objectives})
     if sort != "objective":
         return sort
@@ -179,7 +179,7 @@ def options(parser: ArgumentParser, paths: str, sort: str) -> None:
 
 
 def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], list[str], list[Group]]:
-    """Runs, the settings in which they differ, and groups of those that are complete. AerunError where none is."""
+    """Return runs, the settings in which they differ, and groups of those that are complete. AerunError where none is."""
     runs = filter_runs(gather(paths), where)
     keys = columns(runs)
     groups = grouped(runs, keys)
@@ -189,7 +189,7 @@ def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], li
 
 
 def filter_runs(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
-    """Runs for which every KEY=VALUE (VALUE may be a list: A,B) holds. AerunError where none is left."""
+    """Return runs for which every KEY=VALUE (VALUE may be a list: A,B) holds. AerunError where none is left."""
     for condition in where:
         key, sign, value = condition.partition("=")
         if not sign or not key:
@@ -204,7 +204,7 @@ def filter_runs(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
 
 
 def natural(word: str) -> tuple[tuple[int, float, str], ...]:
-    """A key for sorting words with numbers as people do: 2 before 10, 1e-3 before 0.1."""
+    """Return a key for sorting words with numbers as people do: 2 before 10, 1e-3 before 0.1."""
     try:
         return ((0, float(word), ""),)
     except ValueError:

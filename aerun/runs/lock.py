@@ -103,7 +103,7 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _opened(folder: Path, name: str, make: bool) -> int:
-    """The lock's file, never through a link, and only a file that has no other name. AerunError for anything else."""
+    """Return the lock's file, never through a link, and only a file that has no other name. AerunError for anything else."""
     with files.lock_file(folder, name, make) as file:
         return os.dup(file.fileno())
 

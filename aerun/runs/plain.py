@@ -114,7 +114,7 @@ def yaml_table(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _refuse_yaml(content: bytes) -> None:
-    """ValueError beyond the bounds, by looking at the events one by one, which expands nothing."""
+    """Raise ValueError beyond the bounds, by looking at the events one by one, which expands nothing."""
     depth = 0
     for number, event in enumerate(yaml.parse(content, _Loader)):
         if isinstance(event, yaml.AliasEvent):
@@ -177,7 +177,7 @@ _END, _END64, _MEMBERS = b"PK\5\6", b"PK\6\6", 100_000
 
 
 def refuse_crowded(file: BinaryIO) -> None:
-    """ValueError where an archive lists more members than any of aerun's, before the list is read."""
+    """Raise ValueError where an archive lists more members than any of aerun's, before the list is read."""
     end = file.seek(0, 2)
     file.seek(max(0, end - (1 << 16) - 98))
     tail = file.read()

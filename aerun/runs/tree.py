@@ -74,7 +74,7 @@ class Stored:
 
     @property
     def count(self) -> int:
-        """Number of its elements."""
+        """Return number of its elements."""
         return torch.Size(self.shape).numel()
 
 
@@ -274,7 +274,7 @@ class _Machine:
 
 
 def _stored(storage: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> Stored:
-    """A tensor that lies within its storage and takes each number of it once at most."""
+    """Return a tensor that lies within its storage and takes each number of it once at most."""
     numbers = [offset, *shape, *stride]
     if not isinstance(storage, _Storage) or not all(type(n) is int and 0 <= n < 1 << 48 for n in numbers):
         raise ValueError("a tensor is damaged")

@@ -47,7 +47,7 @@ def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], 
 
 
 def _fitting(autoencoder: Autoencoder, theirs: Mapping[str, Tensor], part: str) -> tuple[dict[str, Tensor], list[str]]:
-    """Their tensors that fit, and the layers of ours that have none."""
+    """Return their tensors that fit, and the layers of ours that have none."""
     ours = {k: v for k, v in autoencoder.state_dict().items() if k.startswith(_PARTS[part])}
     if part == "encoder":
         ours = {k: v for k, v in ours.items() if not k.startswith("arch.decoder.")}

@@ -8,11 +8,11 @@ class Schedule(ABC):
 
     @abstractmethod
     def factor(self, step: int, total: int) -> float:
-        """Factor of the base learning rate at `step` of `total`."""
+        """Return factor of the base learning rate at `step` of `total`."""
 
 
 def ramp(step: int, total: int, share: float) -> tuple[float, float]:
-    """Linear warm-up over the first `share` of training: (factor so far, progress through the rest, both in [0, 1])."""
+    """Return linear warm-up over the first `share` of training: (factor so far, progress through the rest, both in [0, 1])."""
     first = round(share * total)
     if step < first:
         return (step + 1) / (first + 1), 0.0

@@ -20,13 +20,13 @@ ORDER = (
 
 
 def catalog() -> dict[str, dict[str, str]]:
-    """group -> option -> one line."""
+    """Map group -> option -> one line."""
     root = config_dir()
     return {g: {p.stem: summary(p) for p in sorted((root / g).glob("*.yaml"))} for g in ORDER}
 
 
 def summary(path: Path) -> str:
-    """The first comment line of a YAML file that is not a directive."""
+    """Return the first comment line of a YAML file that is not a directive."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()

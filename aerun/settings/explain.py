@@ -81,13 +81,13 @@ def _hydra(text: str) -> str:
 
 
 def _groups() -> Iterable[str]:
-    """Config groups, as they are typed."""
+    """Return config groups, as they are typed."""
     root = config_dir()
     return [str(p.relative_to(root)) for p in root.rglob("*") if p.is_dir()]
 
 
 def _settings() -> list[str]:
-    """Every dotted key of the default config and of each option."""
+    """Return every dotted key of the default config and of each option."""
     from omegaconf import DictConfig, OmegaConf
 
     root, found = config_dir(), ["reg.lambda"]

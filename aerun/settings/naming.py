@@ -55,7 +55,7 @@ def new_folder(parent: str, overrides: Sequence[str] | None, make: bool = True) 
 
 
 def _made(path: Path) -> bool:
-    """False where it was there already."""
+    """Return false where it was there already."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
@@ -85,7 +85,7 @@ def _is_told(override: str) -> bool:
 
 
 def _cut(name: str) -> str:
-    """The beginning of a name, as many whole letters as leave room for a hash."""
+    """Return the beginning of a name, as many whole letters as leave room for a hash."""
     return os.fsencode(name)[: _LIMIT - 9].decode(errors="ignore")
 
 

@@ -23,12 +23,12 @@ def spelt_out(argv: Sequence[str]) -> list[str]:
 
 
 def job_command(typed: Sequence[str]) -> str:
-    """The command that runs one job of a sweep by itself."""
+    """Return the command that runs one job of a sweep by itself."""
     return shlex.join(["aerun", *(o for o in typed if not o.startswith("sweep."))])
 
 
 def config_of(overrides: Sequence[str], own: Path | None = None) -> DictConfig:
-    """The config of a command line, Hydra's own node with it. own: a folder of the user's options.
+    """Return the config of a command line, Hydra's own node with it. own: a folder of the user's options.
 
     The process's Hydra is left as it was.
     """
@@ -46,13 +46,13 @@ def config_of(overrides: Sequence[str], own: Path | None = None) -> DictConfig:
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """A run's settings as a plain dictionary without interpolations."""
+    """Return a run's settings as a plain dictionary without interpolations."""
     own = OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k not in _ASIDE])
     return {str(k): v for k, v in OmegaConf.to_container(own, resolve=True).items()}  # type: ignore[union-attr]
 
 
 def refuse_idle_lambda(plain: dict[str, Any], typed: Sequence[str]) -> None:
-    """AerunError where a weight is typed that weighs nothing."""
+    """Raise AerunError where a weight is typed that weighs nothing."""
     reg = plain.get("reg")
     given = any(o.lstrip("+").startswith("reg.lambda=") for o in typed)
     lambda_ = reg.get("lambda") if isinstance(reg, dict) and not reg.get("terms") else None

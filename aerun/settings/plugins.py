@@ -11,7 +11,7 @@ _EXTRAS = {
 
 
 def not_found(path: str, there: Iterable[str]) -> str | None:
-    """What to do about a launcher or sweeper that Hydra does not find, None of anything else. there: what it does find."""
+    """Return what to do about a launcher or sweeper that Hydra does not find, None of anything else. there: what it does find."""
     group, _, name = path.rpartition("/")
     extras = _EXTRAS.get(group)
     if extras is None:

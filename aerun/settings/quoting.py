@@ -43,7 +43,7 @@ def quoted(word: str, sweep: bool = False) -> str:
 
 
 def _refuse(key: str, word: str, value: str) -> None:
-    """AerunError where Hydra's grammar has no place for what is typed, quotes or not."""
+    """Raise AerunError where Hydra's grammar has no place for what is typed, quotes or not."""
     if _parses(key, value) or not _parses(key, "1"):
         return
     whole = in_shell(f"{key}={in_quotes(word.partition('=')[2])}")
@@ -51,7 +51,7 @@ def _refuse(key: str, word: str, value: str) -> None:
 
 
 def _existing(value: str, sweep: bool) -> list[str]:
-    """Paths that are there, in quotes, where `value` is one or, of a sweep, several."""
+    """Return paths that are there, in quotes, where `value` is one or, of a sweep, several."""
     if _there(value):
         return [in_quotes(value)]
     parts, found = value.split(","), list[str]()
@@ -72,7 +72,7 @@ def _there(path: str) -> bool:
 
 
 def _mended(value: str, sweep: bool) -> str:
-    """A value that Hydra's grammar refuses, as one or several in quotes; a list or function of Hydra's is left to Hydra."""
+    """Return a value that Hydra's grammar refuses, as one or several in quotes; a list or function of Hydra's is left to Hydra."""
     if value[0] == "[" and value[-1] == "]":
         return f"[{','.join(map(_item, _parts(value[1:-1])))}]"
     if value[0] in '[{"' or _FUNCTION.match(value):
@@ -81,7 +81,7 @@ def _mended(value: str, sweep: bool) -> str:
 
 
 def _spelt(value: str, numbers: bool) -> str:
-    """Words that Hydra would read as numbers, truth values or nothing, in quotes: they are names. `null` alone is none.
+    """Return words that Hydra would read as numbers, truth values or nothing, in quotes: they are names. `null` alone is none.
 
     numbers: whole ones may stay.
     """

@@ -14,7 +14,7 @@ from aerun.sweep.space import Space
 
 
 def refuse_wide_preset(cfg: DictConfig, fixed: Sequence[str], own: Path | None) -> None:
-    """AerunError where a preset sets what the jobs, which are composed without it, would not have."""
+    """Raise AerunError where a preset sets what the jobs, which are composed without it, would not have."""
     without = [word for word in fixed if word.lstrip("+").partition("=")[0] != "search"]
     if resolved(cfg) != resolved(config_of(without, own)):
         raise AerunError(
@@ -39,7 +39,7 @@ def dry_run(space: Space, own: Path | None = None) -> None:
 
 
 def data_now(cfg: DictConfig) -> dict[str, Any]:
-    """The fingerprint of the data that the runs of a search would read; empty where they cannot be read here."""
+    """Return the fingerprint of the data that the runs of a search would read; empty where they cannot be read here."""
     # deferred: completion needs no torch
     from aerun.train import data_of
 

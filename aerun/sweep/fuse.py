@@ -40,7 +40,7 @@ class Candidate:
 
     @property
     def kind(self) -> str:
-        """What must be equal for runs to be trained as one: all but seed, numbers of the optimizer and strengths.
+        """Return what must be equal for runs to be trained as one: all but seed, numbers of the optimizer and strengths.
 
         A number that is 0 switches something off, so it does not go with others.
         """
@@ -50,7 +50,7 @@ class Candidate:
         return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"])], sort_keys=True)
 
     def steps(self) -> int | None:
-        """How many steps its last checkpoint has seen; None where it is trained already."""
+        """Return how many steps its last checkpoint has seen; None where it is trained already."""
         left = state(self.path, self.config).left
         if left != RESUME:
             return 0 if left == FRESH else None
@@ -93,7 +93,7 @@ def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
 
 
 def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:
-    """What is wrong with a job's command is left to the job to say."""
+    """Yield what is wrong with a job's command is left to the job to say."""
     for name, typed in jobs.items():
         try:
             config = resolved(config_of(typed, own))
@@ -133,7 +133,7 @@ def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:
 
 
 def _refusal(group: Sequence[Candidate], steps: int) -> str:
-    """Why they were not trained; empty where they were."""
+    """Return why they were not trained; empty where they were."""
     # deferred: a sweep of which nothing is left to train needs no Lightning
     from aerun.trainer.fused.fit import equivalence_error, unsupported_reason
 

@@ -44,7 +44,7 @@ class Grid:
 
 
 def read(folder: Path) -> Grid | None:
-    """The grid of a sweep's folder, None where it has none."""
+    """Return the grid of a sweep's folder, None where it has none."""
     found = Folder(folder).read(FILE)
     if not isinstance(found.get("jobs"), dict):
         return None
@@ -89,7 +89,7 @@ def _unwritable(folder: Path, e: OSError) -> AerunError:
 
 
 def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
-    """The grid that this folder is to hold: what was planned, and with `extend` what was planned there before as well.
+    """Return the grid that this folder is to hold: what was planned, and with `extend` what was planned there before as well.
 
     AerunError where the folder belongs to another grid and `extend` was not asked for, and where one of them is a search
     and they are not the same; `extend` lets the same search draw from another space.
@@ -128,7 +128,7 @@ def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool
 
 
 def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any], list[tuple[list[str], str]]]:
-    """(overrides, results) of every completed job and (overrides, reason) of every other, read from their folders."""
+    """Return (overrides, results) of every completed job and (overrides, reason) of every other, read from their folders."""
     finished, failed = [], []
     for name, typed in (jobs or found_in(folder)).items():
         elsewhere = at_work(folder / name)  # asked first: what ends in between is then read as complete
@@ -150,7 +150,7 @@ def _reason(status: str, results: Mapping[str, Any]) -> str:
 
 
 def found_in(folder: Path) -> dict[str, list[str]]:
-    """The jobs that a search has drawn so far: folders of runs, with the overrides that they were started with."""
+    """Return the jobs that a search has drawn so far: folders of runs, with the overrides that they were started with."""
     jobs = sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
     paths = [p for p in jobs if Folder(p).has("results.json")]
     return {p.name: shlex.split(str(Folder(p).read("run.json").get("command", f"aerun {p.name}")))[1:] for p in paths}

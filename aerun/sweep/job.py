@@ -25,7 +25,7 @@ class State(NamedTuple):
 
 
 def state(path: Path, config: Mapping[str, Any]) -> State:
-    """What is left to do in the folder of a job with this resolved config.
+    """Return what is left to do in the folder of a job with this resolved config.
 
     done: complete with this very config and these data. resume: stopped with a checkpoint. fresh: never begun, failed, or begun
     with another config (the command is the same and an option's file has changed) or with other data.
@@ -54,7 +54,7 @@ def _left(path: Path, config: Mapping[str, Any]) -> str:
 
 
 def refused(path: Path) -> str:
-    """Why this very command has failed to train the job in this folder already; empty where it has not."""
+    """Return why this very command has failed to train the job in this folder already; empty where it has not."""
     found = Folder(path).read()
     return str(found.get("error")) if found.get("status") == "failed" and found.get("attempt") == attempt() else ""
 

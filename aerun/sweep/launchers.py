@@ -23,7 +23,7 @@ ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 def settings(cfg: DictConfig, jobs: int) -> list[str]:
-    """Overrides with which the chosen launcher does so many jobs.
+    """Return overrides with which the chosen launcher does so many jobs.
 
     AerunError for a launcher that cannot work here.
     """
@@ -106,7 +106,7 @@ def _at_once(cfg: DictConfig) -> list[str]:
 
 
 def _ray(ray: DictConfig) -> list[str]:
-    """Ray gives each job as many threads as it has `num_cpus` (one)."""
+    """Return Ray gives each job as many threads as it has `num_cpus` (one)."""
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # else lines of jobs that look alike are held back
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # else SIGTERM aborts with a dump of Ray's own stack

@@ -18,7 +18,7 @@ DATABASE = (FILE, *(f"{FILE}-{part}" for part in ("journal", "wal", "shm")))
 
 
 def refuse_without_plugin() -> None:
-    """AerunError where Optuna's sweeper for Hydra is not installed, or another version of it."""
+    """Raise AerunError where Optuna's sweeper for Hydra is not installed, or another version of it."""
     install = "pip install 'aerun[search]'"
     if any(find_spec(name) is None for name in ("optuna", "hydra_plugins", "hydra_plugins.hydra_optuna_sweeper")):
         raise AerunError(f"search= needs Optuna and its sweeper for Hydra: {install}")
@@ -28,7 +28,7 @@ def refuse_without_plugin() -> None:
 
 
 def refuse_sampler(name: str) -> None:
-    """AerunError for a sampler that cannot search here."""
+    """Raise AerunError for a sampler that cannot search here."""
     if name == "grid":
         raise AerunError("hydra/sweeper/sampler=grid: a grid is a sweep without search=: aerun -m KEY=A,B")
     if name == "cmaes" and find_spec("cmaes") is None:
@@ -36,7 +36,10 @@ def refuse_sampler(name: str) -> None:
 
 
 def opened(url: str, folder: Path, directions: Sequence[str], asked: str | None) -> "Study":
-    """The study of this folder's name, new or as it was. AerunError where the database cannot be opened. asked: as typed."""
+    """Return the study of this folder's name, new or as it was.
+
+    AerunError where the database cannot be opened. asked: as typed.
+    """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -63,7 +66,7 @@ def closed(study: "Study") -> None:
 
 
 def url_of(asked: str | None, folder: Path) -> str:
-    """SQLAlchemy's address of a file or URL, None: of the folder's own file."""
+    """Return SQLAlchemy's address of a file or URL, None: of the folder's own file."""
     if asked is not None and "://" in asked:
         return asked
     from sqlalchemy.engine import URL
@@ -73,7 +76,7 @@ def url_of(asked: str | None, folder: Path) -> str:
 
 
 def distributions_of(space: Space) -> dict[str, Any]:
-    """Setting -> Optuna's distribution. AerunError for what is none."""
+    """Map setting -> Optuna's distribution. AerunError for what is none."""
     from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 
     found: dict[str, Any] = {}

@@ -51,7 +51,7 @@ class SweepPlan:
 
 
 def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
-    """What a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
+    """Return what a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
 
     AerunError for a grid that may not be run.
     """
@@ -71,7 +71,7 @@ def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
 
 
 def _planned(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
-    """A grid, or what a sweeper of the user's own draws."""
+    """Return a grid, or what a sweeper of the user's own draws."""
     parsed = OverridesParser.create().parse_overrides(typed)
     cfg = config_of([str(o.input_line) for o in parsed if not o.is_sweep_override()], own)
     _refuse_devices(cfg, typed)
@@ -88,7 +88,7 @@ def _planned(typed: list[str], tasks: list[str], own: Path | None, command: str)
 
 
 def _jobs(cfg: DictConfig, tasks: list[str]) -> list[list[str]]:
-    """Overrides of every job of a grid; none where another sweeper draws them."""
+    """Return overrides of every job of a grid; none where another sweeper draws them."""
     if str(cfg.hydra.sweeper._target_) != _GRID:
         return []
     params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
@@ -106,14 +106,14 @@ def _train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | No
 
 
 def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
-    """The figure that is the objective of all jobs, the first of several; where they have different ones, `objective`."""
+    """Return the figure that is the objective of all jobs, the first of several; where they have different ones, `objective`."""
     typed = {o for job in jobs for o in job if o.startswith("objective=")}
     asked = "objective" if len(typed) > 1 else cfg.objective
     return asked if isinstance(asked, str) else str(asked[0])
 
 
 def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
-    """The same for a search."""
+    """Return the same for a search."""
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]
     sweeper = [] if any(o.startswith("hydra/sweeper=") for o in hydra) else ["hydra/sweeper=optuna"]
@@ -134,7 +134,7 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
 
 
 def _place(cfg: DictConfig) -> Path:
-    """A multirun's folder; one that is called after the time is made here, so that no other command has it."""
+    """Return a multirun's folder; one that is called after the time is made here, so that no other command has it."""
     if cfg.sweep.name is not None:
         return _SWEEPS / _checked(str(cfg.sweep.name))
     usual = str(OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["dir"]) == _DATED  # type: ignore[call-overload,index]
@@ -142,7 +142,7 @@ def _place(cfg: DictConfig) -> Path:
 
 
 def _into(folder: Path) -> str:
-    """An override that puts a multirun there, absolute since workers may stand in another directory."""
+    """Return an override that puts a multirun there, absolute since workers may stand in another directory."""
     return f"hydra.sweep.dir={in_quotes(str(folder.absolute()))}"
 
 
@@ -158,7 +158,7 @@ def one_by_one() -> bool:
 
 
 def _refuse_devices(cfg: DictConfig, typed: Sequence[str]) -> None:
-    """AerunError for a sweep of runs that take several devices each."""
+    """Raise AerunError for a sweep of runs that take several devices each."""
     drawn = {**(cfg.hydra.sweeper.get("params") or {}), **cfg.search.space}
     keys = [*typed, *(f"{k}={v}" for k, v in drawn.items())]
     asked = [o.lstrip("+") for o in keys if o.lstrip("+").startswith("trainer.devices=") and not o.endswith("=1")]
@@ -173,7 +173,7 @@ def _refuse_devices(cfg: DictConfig, typed: Sequence[str]) -> None:
 
 
 def _checked(name: str) -> str:
-    """The name of a sweep, also where the path of its folder is typed."""
+    """Return the name of a sweep, also where the path of its folder is typed."""
     path = Path(name)
     if path.parent == _SWEEPS or path.absolute().parent == _SWEEPS.absolute():
         name = path.name if "/" in name else name

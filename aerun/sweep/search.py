@@ -52,7 +52,7 @@ class Points(Launcher):
         """The launcher of the jobs is set up already."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """One return for each point."""
+        """Return one return for each point."""
         points = [[(*point, *seed) for seed in self._seeds()] for point in job_overrides]
         jobs = list(dict.fromkeys(job for point in points for job in point))
         returns = self.jobs.launch(jobs, initial_job_idx * self.seeds)
@@ -64,7 +64,10 @@ class Points(Launcher):
 
 
 def _mean(returns: Sequence[JobReturn]) -> JobReturn:
-    """Over seeds, of each objective; a failure where one of them failed, since the others' mean would be another point's."""
+    """Return over seeds, of each objective.
+
+    A failure where one of them failed, since the others' mean would be another point's.
+    """
     values = [r.return_value if r.status == JobStatus.COMPLETED else math.nan for r in returns]
     columns = zip(*(v if isinstance(v, tuple) else (v,) for v in values), strict=False)
     means = tuple(math.fsum(column) / len(returns) for column in columns)

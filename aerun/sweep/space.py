@@ -29,7 +29,7 @@ class Space:
         return [*(f"{key}={text}" for key, text in self.drawn.items()), *self.fixed]
 
     def about(self) -> dict[str, Any]:
-        """Plain data, for sweep.json."""
+        """Return plain data, for sweep.json."""
         return {**asdict(self), "fixed": [f for f in self.fixed if _root(f) != "sweep"]}
 
 
@@ -46,7 +46,7 @@ def searches(tasks: Sequence[str]) -> bool:
 
 
 def refuse_choices(tasks: Sequence[str]) -> None:
-    """AerunError where several values are typed for what holds for the whole sweep."""
+    """Raise AerunError where several values are typed for what holds for the whole sweep."""
     for one in OverridesParser.create().parse_overrides(list(tasks)):
         line = str(one.input_line)
         if one.is_sweep_override() and _root(line) in ("sweep", _GROUP) and _key(line) != _GROUP:
@@ -87,15 +87,17 @@ def _seeds(seeds: Any, own: Mapping[str, Override]) -> int:
 
 
 def whole(key: str, value: Any) -> int:
-    """`value` if it is a whole number, at least 1, else AerunError."""
+    """Return `value` if it is a whole number, at least 1, else AerunError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise AerunError(f"{key}={value}: a whole number, at least 1.")
     return value
 
 
 def _text(override: Override, cfg: DictConfig) -> str:
-    """What a setting is drawn from, as typed; but Hydra's range(A,B) ends before B, Optuna's at it, and an interval of a
-    setting that holds a whole number is one of whole numbers.
+    """Return what a setting is drawn from, as typed.
+
+    But Hydra's range(A,B) ends before B, Optuna's at it, and an interval of a setting that holds a whole number is one of whole
+    numbers.
     """
     _, _, text = str(override.input_line).partition("=")
     span = override.value()

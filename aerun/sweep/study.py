@@ -61,14 +61,14 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
 
 
 def _at_once(cfg: DictConfig, space: Space) -> int:
-    """Points that are drawn before any of them is known: as asked, else as many as keep the jobs at work."""
+    """Return points that are drawn before any of them is known: as asked, else as many as keep the jobs at work."""
     jobs = whole("sweep.jobs", cfg.sweep.jobs)
     asked = cfg.search.at_once
     return math.ceil(jobs / space.seeds) if asked is None else whole("search.at_once", asked)
 
 
 def _overrides(study: "Study", url: str, trials: int, at_once: int, hydra: Sequence[str]) -> list[str]:
-    """What tells Hydra's sweeper to do what is left of the study."""
+    """Return what tells Hydra's sweeper to do what is left of the study."""
     # deferred: the plugin that it is made of may not be installed
     from aerun.sweep.search import register
 
@@ -87,7 +87,7 @@ def _overrides(study: "Study", url: str, trials: int, at_once: int, hydra: Seque
 
 
 def finished(study: "Study") -> list["FrozenTrial"]:
-    """Trials that count: complete or failed, but not those that were interrupted and begun anew."""
+    """Return trials that count: complete or failed, but not those that were interrupted and begun anew."""
     gone = set(study.user_attrs.get(_INTERRUPTED, ()))
     return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and t.number not in gone]
 
@@ -107,7 +107,7 @@ def _take_up(study: "Study") -> None:
 
 
 def _hold(study: "Study", folder: Path, distributions: Mapping[str, Any], directions: Sequence[str], asked: str | None) -> None:
-    """AerunError where the study of this name belongs to another folder, or cannot take this search's trials."""
+    """Raise AerunError where the study of this name belongs to another folder, or cannot take this search's trials."""
     from optuna.distributions import check_distribution_compatibility
 
     here = str(folder.resolve())
@@ -128,7 +128,7 @@ def _hold(study: "Study", folder: Path, distributions: Mapping[str, Any], direct
 
 
 def _directions(asked: Any, objectives: Sequence[str]) -> list[str]:
-    """One for each objective: as its figure says, unless given."""
+    """Return one for each objective: as its figure says, unless given."""
     if asked is None:
         return ["maximize" if higher_is_better(key) else "minimize" for key in objectives]
     given = [asked] if isinstance(asked, str) else [str(d) for d in asked]

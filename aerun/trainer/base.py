@@ -89,7 +89,7 @@ class Trainer(ABC):
         self.progress = progress
 
     def refuse(self, autoencoder: Autoencoder) -> None:
-        """AerunError where this schedule cannot train this model."""
+        """Raise AerunError where this schedule cannot train this model."""
         known = [f"val/{k}" for k in [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]]
         if self.monitor not in known:
             raise AerunError(f"trainer.monitor={self.monitor}: not logged; one of {', '.join(known)}.")
@@ -101,7 +101,7 @@ class Trainer(ABC):
             self._refuse_devices(autoencoder)
 
     def _refuse_devices(self, autoencoder: Autoencoder) -> None:
-        """AerunError where several processes would not train the model that one trains, or have no device each."""
+        """Raise AerunError where several processes would not train the model that one trains, or have no device each."""
         devices, kind = f"trainer.devices={self.devices}", self.device_type()
         guilty = batch_readers(autoencoder)
         if guilty:
@@ -117,7 +117,7 @@ class Trainer(ABC):
             )
 
     def device_type(self) -> str:
-        """The kind of device that trains."""
+        """Return the kind of device that trains."""
         if self.accelerator != "auto":
             return {"gpu": "cuda"}.get(self.accelerator, self.accelerator)
         if torch.cuda.is_available():
@@ -135,7 +135,10 @@ def reads_batches(autoencoder: Autoencoder) -> bool:
 
 
 def batch_readers(autoencoder: Autoencoder) -> list[str]:
-    """What would be another on a part of a batch: statistics of it, figures that follow it, opponents that learn from it."""
+    """Return what would be another on a part of a batch.
+
+    Statistics of it, figures that follow it, opponents that learn from it.
+    """
     terms = [
         f"regularizer={k}" for k, t in autoencoder.terms.items() if t.regularizer.batch_statistic or k in autoencoder.opposed()
     ]

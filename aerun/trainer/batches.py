@@ -20,7 +20,7 @@ class Order:
         self.epoch = epoch
 
     def draw(self) -> Tensor:
-        """Indices (n,) of this epoch."""
+        """Return indices (n,) of this epoch."""
         return torch.randperm(self.n, generator=torch.Generator().manual_seed(mix(self.seed, self.epoch, 1)))
 
 
@@ -55,7 +55,7 @@ class Batches:
         return 1 if self.shuffled else self.ranks.number
 
     def share(self, number: int) -> Share:
-        """What this rank takes of a batch."""
+        """Return what this rank takes of a batch."""
         first = number * self.batch_size
         last = min(first + self.batch_size, len(self.x))
         return self.ranks.share(first, last) if self.shuffled else Share(slice(first, last), last - first, 1.0)
@@ -77,5 +77,5 @@ class Call:
 
 
 def mix(seed: int, epoch: int, stream: int) -> int:
-    """A seed for one epoch and one purpose."""
+    """Return a seed for one epoch and one purpose."""
     return ((seed * 1_000_003 + epoch) * 7 + stream) % (1 << 62)

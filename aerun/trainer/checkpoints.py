@@ -16,7 +16,7 @@ from aerun.runs.checkpoint import LAST, read
 
 
 def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
-    """Did training come to its end here, which is after `total` steps or as early as `trainer.patience` said?"""
+    """Return did training come to its end here, which is after `total` steps or as early as `trainer.patience` said?"""
     return bool(checkpoint["steps"] >= total or (checkpoint.get("ended") and checkpoint["total"] == total))
 
 
@@ -84,7 +84,7 @@ class Whole(TorchCheckpointIO):
 
 
 def _parts(path: Any) -> tuple[Path, str]:
-    """The run's folder, and the name in it."""
+    """Return the run's folder, and the name in it."""
     target = Path(path)
     return target.parent.parent, f"{target.parent.name}/{target.name}"
 

@@ -37,7 +37,10 @@ _STREAMED = 500_000  # elements of a validation batch from disk: what is made of
 
 
 def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
-    """Epochs of mini-batches over the training split, validation after each; `best` and `last` checkpoints in the folder."""
+    """Return epochs of mini-batches over the training split, validation after each.
+
+    `best` and `last` checkpoints in the folder.
+    """
     with quiet_lightning():
         return _fit(job, settings, resume)
 
@@ -65,7 +68,7 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 
 
 def _refuse_other(held: Mapping[str, torch.Tensor], module: "Training", where: Path) -> None:
-    """AerunError where a checkpoint is not of this model."""
+    """Raise AerunError where a checkpoint is not of this model."""
     ours = {k: getattr(v, "shape", None) for k, v in module.state_dict().items() if not k.endswith("_extra_state")}
     theirs = {k: getattr(v, "shape", None) for k, v in held.items() if not k.endswith("_extra_state")}
     if ours != theirs:
@@ -114,7 +117,7 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
 
 
 def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[None]:
-    """The further ranks, where there are any, at work."""
+    """Return the further ranks, where there are any, at work."""
     if ready.module.ranks.number == 1:
         return nullcontext()
     return launch_ranks(job, ready.module.ranks, ready.device, resume)
@@ -135,7 +138,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
 def lightning(
     settings: Trainer, device: torch.device, callbacks: Sequence["Callback"], files: "TorchCheckpointIO", folder: Path
 ) -> "Lightning":
-    """Lightning's trainer: our callbacks and checkpoint files, and nothing of its own."""
+    """Return lightning's trainer: our callbacks and checkpoint files, and nothing of its own."""
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
     from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -201,7 +204,7 @@ def _val_rows(settings: Trainer, autoencoder: Autoencoder, x: torch.Tensor) -> i
 
 
 def _on(split: Split, device: torch.device, precision: str) -> torch.Tensor:
-    """The samples on the compute device, bytes as bytes."""
+    """Return the samples on the compute device, bytes as bytes."""
     x = split.x
     if x.is_floating_point() or precision == "64-true":
         x = x.to(torch.float64 if precision == "64-true" else torch.float32)

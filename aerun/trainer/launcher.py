@@ -108,7 +108,7 @@ class _Helper:
             self.refuse_early_end()
 
     def refuse_early_end(self) -> None:
-        """TrainingError where it has ended, or is about to, other than well."""
+        """Raise TrainingError where it has ended, or is about to, other than well."""
         try:
             code = self.process.wait(_SECONDS)
         except subprocess.TimeoutExpired:

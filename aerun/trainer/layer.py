@@ -25,7 +25,7 @@ class _LayerArch(Arch):
 
 
 def layer(whole: Autoencoder, number: int) -> Autoencoder:
-    """Layer `number` (1: the outermost) of `whole`. Its regularizers are left to the whole."""
+    """Return layer `number` (1: the outermost) of `whole`. Its regularizers are left to the whole."""
     levels = whole.arch.levels
     level, outermost, innermost = levels[number - 1], number == 1, number == len(levels)
     after: nn.Module = nn.Sequential()
@@ -46,7 +46,7 @@ def layer(whole: Autoencoder, number: int) -> Autoencoder:
 
 @torch.no_grad()
 def _shape(whole: Autoencoder, number: int) -> tuple[int, ...]:
-    """Shape of h_number, one sample, seen on a blank one."""
+    """Return shape of h_number, one sample, seen on a blank one."""
     like = next(whole.arch.parameters())
     h = torch.zeros(2, *whole.facts.shape, dtype=like.dtype, device=like.device)
     was = whole.training

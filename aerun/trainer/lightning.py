@@ -75,7 +75,7 @@ class Training(pl.LightningModule):
         return found[0] if isinstance(found, list) else found
 
     def _counted_optimizer(self) -> Any:
-        """The model's optimizer as Lightning counts it."""
+        """Return the model's optimizer as Lightning counts it."""
         found = self.optimizers()
         return found[0] if isinstance(found, list) else found
 
@@ -98,7 +98,7 @@ class Training(pl.LightningModule):
         self._sums["samples"] += sum(sizes)
 
     def _backward_pass(self, x: Tensor, valid: Tensor | None, optimizer: Optimizer) -> Value:
-        """Gradients of this rank's rows of one batch, and their values."""
+        """Return gradients of this rank's rows of one batch, and their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
@@ -113,7 +113,7 @@ class Training(pl.LightningModule):
             turn.take(value.names, x, valid, progress=progress, factor=factor, clip=self.clip)
 
     def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
-        """TrainingError for the first row (step) with a value that is not finite; asked before a checkpoint is written."""
+        """Raise TrainingError for the first row (step) with a value that is not finite; asked before a checkpoint is written."""
         error = non_finite(values, self.autoencoder.keys(training), first, self.current_epoch)
         if error is not None:
             raise error

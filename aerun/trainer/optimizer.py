@@ -22,7 +22,7 @@ class Recipe:
         self.make([nn.Parameter()])
 
     def make(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """The optimizer over `parameters`. Raises AerunError for a setting that it refuses."""
+        """Return the optimizer over `parameters`. Raises AerunError for a setting that it refuses."""
         unique = list(dict.fromkeys(parameters))
         groups: list[dict[str, Any]] = [
             {"params": [p for p in unique if p.ndim >= 2]},

@@ -31,7 +31,7 @@ class Pictures(Callback):
 
 
 def _round(n: int) -> bool:
-    """1, 2, 5, 10, 20, 50, ..."""
+    """Return 1, 2, 5, 10, 20, 50, ..."""
     while n % 10 == 0:
         n //= 10
     return n in (1, 2, 5)

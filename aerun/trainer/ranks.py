@@ -44,7 +44,7 @@ class Ranks:
                 distributed.broadcast(tensor, 0)
 
     def mean(self, parameters: Sequence[nn.Parameter], values: Tensor, weight: float) -> Tensor:
-        """Gradients and values (k,) become their sums over ranks, each times its `weight`; returns the values."""
+        """Return gradients and values (k,) become their sums over ranks, each times its `weight`; returns the values."""
         if self.number == 1:
             return values
         grads = [p.grad for p in parameters if p.grad is not None]
@@ -55,7 +55,7 @@ class Ranks:
         return values
 
     def total(self, sums: Tensor) -> Tensor:
-        """The sum over ranks."""
+        """Return the sum over ranks."""
         if self.number > 1:
             distributed.all_reduce(sums)
         return sums

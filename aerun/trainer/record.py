@@ -112,7 +112,7 @@ def _keep_rows(folder: Path, steps: int) -> None:
 
 
 def _layout(autoencoder: Autoencoder) -> dict[str, Any]:
-    """TensorBoard's custom scalars: training and validation of one term in one chart."""
+    """Return TensorBoard's custom scalars: training and validation of one term in one chart."""
     charts = {k: ["Multiline", [f"train/{k}", f"val/{k}"]] for k in autoencoder.keys(training=True)}
     return {"terms": {**charts, "mse": ["Multiline", ["val/mse"]]}}
 
@@ -123,13 +123,13 @@ _NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "
 
 
 def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
-    """Settings for the HParams page."""
+    """Return settings for the HParams page."""
     named = {shown(_SHORT.get(k, k)): shown(v) if isinstance(v, str) else v for k, v in _flat(config).items()}
     return {"latent_dim": float(config["model"]["latent_dim"]), **named}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | str | float]:
-    """Dotted keys; numbers as floats (one type a column), lists as text, nulls left out, a part as its option's name."""
+    """Return dotted keys; numbers as floats (one type a column), lists as text, nulls left out, a part as its option's name."""
     flat: dict[str, bool | str | float] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):

@@ -91,7 +91,7 @@ class Stacked(Trainer):
 
 
 def _represented(model: Autoencoder, data: Data) -> Data:
-    """What the next layer reads: the clean features of every sample."""
+    """Return what the next layer reads: the clean features of every sample."""
     return Data(*(Split(_features(model, split.x), split.y) for split in (data.train, data.val, data.test)))
 
 

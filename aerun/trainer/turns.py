@@ -32,7 +32,7 @@ class Turn:
 
     @property
     def optimizers(self) -> list[Optimizer]:
-        """The opponent's and, where the term is apart, the encoder's."""
+        """Return the opponent's and, where the term is apart, the encoder's."""
         return [o for o in (self.opponent, self.encoder) if o is not None]
 
     def take(self, names: Pass, x: Tensor, valid: Tensor | None, *, progress: float, factor: float, clip: float | None) -> None:
@@ -66,5 +66,5 @@ def _adam(regularizer: Opposed, parameters: Iterable[nn.Parameter]) -> Optimizer
 
 
 def _encoder(autoencoder: Autoencoder) -> list[nn.Parameter]:
-    """What the code depends on: the encoder and the bottleneck."""
+    """Return what the code depends on: the encoder and the bottleneck."""
     return [*autoencoder.arch.encoder.parameters(), *autoencoder.bottleneck.parameters()]

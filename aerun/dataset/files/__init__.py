@@ -9,6 +9,6 @@ HERE = Path(__file__).resolve().parent
 
 
 def read(name: str) -> dict[str, Any]:
-    """The arrays of a file beside this one."""
+    """Return the arrays of a file beside this one."""
     with np.load(HERE / name) as found:
         return dict(found)

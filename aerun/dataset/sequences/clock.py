@@ -54,7 +54,7 @@ def in_zone(times: Values, local: NDArray[np.bool_], series: Numbers, zone: Zone
 
 
 def _both(moment: float, zone: ZoneInfo) -> tuple[float, float]:
-    """The two moments that a clock's time may be; the same one twice nearly always."""
+    """Return the two moments that a clock's time may be; the same one twice nearly always."""
     clock = (_START + timedelta(seconds=moment)).replace(tzinfo=zone)
     first, second = (clock.replace(fold=fold).timestamp() for fold in (0, 1))
     return (first, second) if second > first else (first, first)

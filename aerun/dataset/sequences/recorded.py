@@ -26,7 +26,7 @@ class Recorded:
     label: str | None = None
 
     def where(self, name: str, row: int) -> str:
-        """The place of a step, as people find it in the file."""
+        """Return the place of a step, as people find it in the file."""
         if not self.whole:
             return self.frame.where(name, row)
         ends = np.cumsum([rows for _, rows in self.frame.files])
@@ -38,7 +38,7 @@ class Recorded:
 
 
 def long(frame: Frame, group: str | None) -> Recorded:
-    """A table whose rows are steps: one series, or one for each value of the column `group`."""
+    """Return a table whose rows are steps: one series, or one for each value of the column `group`."""
     series = np.zeros(len(frame), dtype=np.int64)
     if group is not None:
         column = frame.column("dataset.group", group).as_text()
@@ -50,7 +50,7 @@ def long(frame: Frame, group: str | None) -> Recorded:
 
 
 def wide(frame: Frame, group: str | None, roles: Sequence[str]) -> Recorded:
-    """A table whose rows are series: the columns `roles` are about a whole series, all others are its steps, in order."""
+    """Return a table whose rows are series: the columns `roles` are about a whole series, all others are its steps, in order."""
     names = [n for n in frame.columns if n not in roles]
     for name in names:
         refuse_words(frame.where, name, frame.columns[name])
@@ -63,7 +63,7 @@ def wide(frame: Frame, group: str | None, roles: Sequence[str]) -> Recorded:
 def melted(
     series: Sequence[Values], about: dict[str, Column], file: str, group: str | None, label: str | None = None
 ) -> Recorded:
-    """Whole series (T, F), missing steps at the end cut off, and columns (n,) about them -> a table of steps."""
+    """Map whole series (T, F), missing steps at the end cut off, and columns (n,) about them -> a table of steps."""
     kept = [_without_end(values) for values in series]
     for number, values in enumerate(kept, 1):
         if not len(values):
@@ -84,7 +84,7 @@ def _without_end(values: Values) -> Values:
 
 
 def together(parts: Sequence[Recorded]) -> Recorded:
-    """Several files one behind the other, as if their series had different names. AerunError for different columns."""
+    """Return several files one behind the other, as if their series had different names. AerunError for different columns."""
     found = list(parts)
     while len(found) > 1:  # pairs of equal length, so that no row is copied often
         pairs = [found[i : i + 2] for i in range(0, len(found), 2)]
@@ -101,7 +101,7 @@ def _both(a: Recorded, b: Recorded) -> Recorded:
 
 
 def refuse_words(where: Callable[[str, int], str], name: str, column: Column) -> None:
-    """AerunError for a feature that is not of numbers."""
+    """Raise AerunError for a feature that is not of numbers."""
     if column.kind != "number":
         row = int((~np.isnan(column.values)).argmax())
         what = f"'{column.words[int(column.values[row])]}'" if column.kind == "text" and column.words else "a date"

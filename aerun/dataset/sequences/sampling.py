@@ -69,7 +69,7 @@ class Sampling:
     zone: ZoneInfo | None = None
 
     def __call__(self, found: Recorded, tests: int) -> SeriesFacts:
-        """Samples of what was found; the last `tests` rows are of the test file."""
+        """Return samples of what was found; the last `tests` rows are of the test file."""
         label = self.label or found.label if self.anomaly is None else None
         features = self.features(found, label)
         steps = self._steps(found, tests, features, label)
@@ -119,7 +119,7 @@ class Sampling:
         return self._ordered(found, features, labels, part, time, order)
 
     def _order(self, found: Recorded) -> tuple[Values | None, Numbers]:
-        """Times, and rows by series and time. AerunError where two steps of a series are of the same moment."""
+        """Return times, and rows by series and time. AerunError where two steps of a series are of the same moment."""
         time = self._time(found)
         order = np.lexsort((np.arange(len(found.frame)) if time is None else time, found.series))
         if time is not None:
@@ -167,7 +167,7 @@ class Sampling:
         raise AerunError(f"{where}. Which column tells series apart? dataset.group=NAME.")
 
     def _cut(self, found: Recorded, tests: int, time: Values | None) -> Sequence[Numbers]:
-        """Rows of the three splits."""
+        """Return rows of the three splits."""
         rows, groups = len(found.frame), len(np.unique(found.group[: len(found.group) - tests]))
         folders = SPLIT in found.frame.columns
         split = SPLIT if folders else self.split
@@ -187,7 +187,7 @@ class Sampling:
         return replace(self.cut, split=split, group="series")(Frame(columns, files))
 
     def _breaks(self, found: Recorded, steps: Steps) -> Flags:
-        """True where a step does not go on from the one before it."""
+        """Return true where a step does not go on from the one before it."""
         change = np.ones(len(steps.row), dtype=bool)
         change[1:] = (np.diff(steps.series) != 0) | (np.diff(steps.part) != 0)
         if steps.time is None or self.time is None:
@@ -203,7 +203,7 @@ class Sampling:
         return change if self.keep else change | gaps.after
 
     def _present(self, found: Recorded, steps: Steps, features: Sequence[str], change: Flags) -> Values:
-        """The values, what is missing filled in where that was asked for."""
+        """Return the values, what is missing filled in where that was asked for."""
         gone = np.isnan(steps.x)
         if not gone.any() or self.missing == "cut":
             return steps.x
@@ -234,7 +234,7 @@ class Sampling:
 
 
 def _shares(series: Numbers) -> Values:
-    """How far on in its series each row is, 0 to 1, in the order of the rows."""
+    """Return how far on in its series each row is, 0 to 1, in the order of the rows."""
     order = np.argsort(series, kind="stable")
     _, first, sizes = np.unique(series[order], return_index=True, return_counts=True)
     found = np.empty(len(series))

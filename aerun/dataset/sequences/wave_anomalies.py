@@ -12,13 +12,13 @@ Spoil = Callable[[Tensor, Tensor, Generator], Tensor]
 
 
 def wave(factors: Tensor, t: Tensor) -> Tensor:
-    """a sin(2 pi f t + p), (n, T), of factors (n, 3) = a, f, p at times t (T,) or (n, T), 1 the length of a sample."""
+    """Return a sin(2 pi f t + p), (n, T), of factors (n, 3) = a, f, p at times t (T,) or (n, T), 1 the length of a sample."""
     amplitude, cycles, phase = (v[:, None] for v in factors.unbind(1))
     return amplitude * torch.sin(2 * math.pi * cycles * t + phase)
 
 
 def stuck(x: Tensor, steps: int, seed: int) -> Tensor:
-    """Anomalies for a detector: a copy of x (n, T, F) whose sensor hangs, at a random place, for `steps` steps.
+    """Return anomalies for a detector: a copy of x (n, T, F) whose sensor hangs, at a random place, for `steps` steps.
 
     From a random step on, all features keep that step's value. Raises AerunError unless 1 < steps < T.
     """
@@ -36,7 +36,7 @@ def _steps(x: Tensor) -> Tensor:
 
 
 def _onset(x: Tensor, g: Generator) -> Tensor:
-    """A step (n, 1) in the middle half."""
+    """Return a step (n, 1) in the middle half."""
     quarter = x.shape[1] // 4
     return torch.randint(quarter, x.shape[1] - quarter, (len(x), 1), generator=g)
 
@@ -83,7 +83,7 @@ KINDS: dict[str, Spoil] = {
 
 
 def spoilt(x: Tensor, factors: Tensor, kinds: list[str], share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """A copy of x (n, T, 1), round(share n) samples of which are anomalous, and labels (n,), 1 for these.
+    """Return a copy of x (n, T, 1), round(share n) samples of which are anomalous, and labels (n,), 1 for these.
 
     Which samples is drawn; the kinds take turns. spike: one step is moved by 1.5 to 2.5, up or down. level_shift: from a step
     of the middle half on, by 0.8 to 1.2. frequency: from such a step on, time runs twice as fast. noise: a quarter of the

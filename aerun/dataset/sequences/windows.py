@@ -35,7 +35,7 @@ def independent(n: int, overlap: int) -> int:
 
 
 def pieces(change: Flags, usable: Flags) -> tuple[Numbers, Numbers]:
-    """First steps and lengths of runs of usable steps; `change` is True where a step does not go on from the one before."""
+    """Return first steps and lengths of runs of usable steps; `change` is True where a step does not go on from the one before."""
     at = np.flatnonzero(usable)
     if not len(at):
         return at, at
@@ -46,7 +46,7 @@ def pieces(change: Flags, usable: Flags) -> tuple[Numbers, Numbers]:
 
 
 def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Windows:
-    """Windows of `window` steps within the pieces, one every `stride` steps; None: the pieces themselves."""
+    """Return windows of `window` steps within the pieces, one every `stride` steps; None: the pieces themselves."""
     if window is None:
         return Windows(first, count, 0)
     fit = np.where(count >= window, (count - window) // stride + 1, 0)
@@ -56,7 +56,7 @@ def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Wind
 
 
 def gathered(where: str, x: NDArray[np.float32], windows: Windows, steps: int) -> NDArray[np.float32]:
-    """Samples (n, steps, F) of x (N, F), NaN behind the last step. AerunError where they do not fit into memory."""
+    """Return samples (n, steps, F) of x (N, F), NaN behind the last step. AerunError where they do not fit into memory."""
     refuse_beyond(f"{where} (longer dataset.stride: fewer windows)", 4.0 * len(windows.first) * steps * x.shape[1])
     found = np.full((len(windows.first), steps, x.shape[1]), np.nan, dtype=np.float32)
     for row, first, count in zip(found, windows.first.tolist(), windows.count.tolist(), strict=True):
@@ -65,7 +65,7 @@ def gathered(where: str, x: NDArray[np.float32], windows: Windows, steps: int) -
 
 
 def classes(codes: Numbers, windows: Windows, any_of: int | None) -> Numbers:
-    """One class a sample: `any_of` where one of its steps is of that class, else the most frequent (of two the first)."""
+    """Return one class a sample: `any_of` where one of its steps is of that class, else the most frequent (of two the first)."""
     most = int(codes.max()) + 1
     best, found = np.full(len(windows.first), -1), np.zeros(len(windows.first), dtype=np.int64)
     for k in range(most):
@@ -103,7 +103,7 @@ def gaps(time: Values, series: Numbers) -> Gaps:
 
 
 def filled(x: Values, change: Flags, way: str) -> Values:
-    """Missing values (N, F) within runs that go on, from the one before (`previous`) or a straight line (`linear`).
+    """Return missing values (N, F) within runs that go on, from the one before (`previous`) or a straight line (`linear`).
 
     Before the first value of a run stands that value. A run without any stays NaN.
     """
@@ -123,7 +123,7 @@ def filled(x: Values, change: Flags, way: str) -> Values:
 
 
 def refuse_missing(missing: Flags, spoken: str) -> None:
-    """AerunError where a value is missing; `spoken` says where."""
+    """Raise AerunError where a value is missing; `spoken` says where."""
     if missing.any():
         raise AerunError(
             f"{spoken}: is missing ({int(missing.sum())} in all). dataset.missing=previous or linear fills in, "

@@ -34,7 +34,7 @@ class Source:
 
 
 def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Array], str]:
-    """The arrays as (n, D), (n, C, H, W) or (n, T, F), and their kind. AerunError where they do not fit together."""
+    """Return the arrays as (n, D), (n, C, H, W) or (n, T, F), and their kind. AerunError where they do not fit together."""
     arrays = [source_array(s.key, s.path, s.name) for s in sources]
     kind = kind_of(sources[0].path, arrays[0].shape, kind)
     for source, array in zip(sources, arrays, strict=True):
@@ -74,13 +74,13 @@ def source_array(key: str, path: Path, name: str | None) -> Array:
 
 
 def gathered(arrays: Sequence[Array], rows: Tensor) -> Tensor:
-    """Rows of the first array, or of the second where their numbers go on there; see `tensor`."""
+    """Return rows of the first array, or of the second where their numbers go on there; see `tensor`."""
     inside = bool((rows < len(arrays[0])).all())
     return tensor(arrays[0], rows) if inside else tensor(arrays[1], rows - len(arrays[0]))
 
 
 def _shaped(path: Path, array: Array, kind: str, last: bool) -> Array:
-    """(n, D), (n, C, H, W) or (n, T, F). AerunError where there is more than fits into memory."""
+    """Return (n, D), (n, C, H, W) or (n, T, F). AerunError where there is more than fits into memory."""
     if not is_mapped(array):
         refuse_beyond(str(path), array.size * dtype_of(array).itemsize)
     if kind == "image" and array.ndim == 3:
@@ -91,7 +91,7 @@ def _shaped(path: Path, array: Array, kind: str, last: bool) -> Array:
 
 
 def tensor(array: Array, rows: Tensor) -> Tensor:
-    """The rows as a tensor: bytes (and truth values) as bytes, all else as float32, NaN for netCDF's fill value."""
+    """Return the rows as a tensor: bytes (and truth values) as bytes, all else as float32, NaN for netCDF's fill value."""
     found = array[rows.numpy()]
     if (filled := _filled(found)).any():
         found = np.where(filled, np.nan, found)
@@ -110,7 +110,7 @@ def dtype_of(array: Array) -> torch.dtype:
 
 
 def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
-    """AerunError for an infinite value, for one beyond 32 bits and, unless there may be `gaps`, for a missing one.
+    """Raise AerunError for an infinite value, for one beyond 32 bits and, unless there may be `gaps`, for a missing one.
 
     Values that are netCDF's fill value count as missing, and are told.
     """
@@ -135,7 +135,7 @@ def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
 
 
 def spanned(x: Tensor) -> tuple[Tensor, float, float]:
-    """Which elements (*S) are missing in some sample of x (n, *S), and the smallest and largest value that is there."""
+    """Return which elements (*S) are missing in some sample of x (n, *S), and the smallest and largest value that is there."""
     gone, low, high = torch.zeros(x.shape[1:], dtype=torch.bool), float("inf"), float("-inf")
     for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
         there = part
@@ -149,7 +149,7 @@ def spanned(x: Tensor) -> tuple[Tensor, float, float]:
 
 
 def empty(x: Tensor) -> Tensor:
-    """Elements (*S) that are missing in every sample."""
+    """Return elements (*S) that are missing in every sample."""
     found = torch.ones(x.shape[1:], dtype=torch.bool)
     for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
         found &= part.isnan().all(0)
@@ -157,7 +157,7 @@ def empty(x: Tensor) -> Tensor:
 
 
 def features(path: Path, x: Tensor) -> list[Feature]:
-    """The columns f1, f2, ... of a table's training samples x (n, D). AerunError for one without any value."""
+    """Return the columns f1, f2, ... of a table's training samples x (n, D). AerunError for one without any value."""
     without = empty(x).nonzero().flatten()
     if len(without):
         raise AerunError(f"{path}: column {int(without[0]) + 1} has no value in any training sample.")
@@ -165,7 +165,7 @@ def features(path: Path, x: Tensor) -> list[Feature]:
 
 
 def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:
-    """Labels of all samples: an array of the same file, or a file of its own.
+    """Return labels of all samples: an array of the same file, or a file of its own.
 
     AerunError where a part has none and another has, where there are not as many as samples, and for fractions.
     """

@@ -27,8 +27,10 @@ log = logging.getLogger("aerun")
 def store(
     arrays: Sequence[Array], paths: Sequence[Path], parts: Sequence[Tensor], memory: float | None, cache: str | None
 ) -> list[Tensor]:
-    """Samples of the numbered rows, one tensor a part: in memory where all take at most `memory` GB (None: half of what is
-    free), else read from disk as they are needed. AerunError where the disk is full.
+    """Return samples of the numbered rows, one tensor a part.
+
+    In memory where all take at most `memory` GB (None: half of what is free), else read from disk as they are needed.
+    AerunError where the disk is full.
     """
     limit = available_memory() // 2 if memory is None else int(memory * 1e9)
     dtype, shape = samples.dtype_of(arrays[0]), arrays[0].shape[1:]
@@ -45,7 +47,7 @@ def store(
 
 
 def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
-    """Changes with the files and with what is taken from them."""
+    """Return changes with the files and with what is taken from them."""
     about = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
     found = hashlib.sha256(repr(about).encode())
     for rows in parts:
@@ -54,8 +56,10 @@ def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
 
 
 def _scatter(file: int, arrays: Sequence[Array], rows: Tensor, each: int) -> None:
-    """Write the numbered rows, `each` bytes long, one behind the other. The arrays are read from front to back: the system maps
-    up to megabytes around a row of a mapped file, so that rows in random order would bring all of it into memory.
+    """Write the numbered rows, `each` bytes long, one behind the other.
+
+    The arrays are read from front to back: the system maps up to megabytes around a row of a mapped file, so that rows in
+    random order would bring all of it into memory.
     """
     place = torch.full((sum(map(len, arrays)),), -1).index_copy_(0, rows, torch.arange(len(rows))).tolist()
     start = 0

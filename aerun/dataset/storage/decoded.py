@@ -32,12 +32,12 @@ class Images:
 
     @property
     def row(self) -> tuple[int, int, int]:
-        """Shape of one sample."""
+        """Return shape of one sample."""
         return self.shape.channels, self.shape.height, self.shape.width
 
     @property
     def size(self) -> int:
-        """Bytes of all samples."""
+        """Return bytes of all samples."""
         return len(self.order) * self.each
 
     @property
@@ -47,16 +47,16 @@ class Images:
 
     @property
     def each(self) -> int:
-        """Bytes of one sample."""
+        """Return bytes of one sample."""
         return int(np.prod(self.row)) * self.dtype.itemsize
 
     @cached_property
     def order(self) -> list[int]:
-        """File numbers, one split after the other."""
+        """Return file numbers, one split after the other."""
         return [i for part in self.listing.parts for i in part.tolist()]
 
     def key(self) -> str:
-        """Changes with any file, their order, and what they become."""
+        """Return changes with any file, their order, and what they become."""
         known = (_VERSION, str(self.root.resolve()), self.shape, self.order, self.files)
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 

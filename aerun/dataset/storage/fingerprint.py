@@ -32,7 +32,7 @@ def fingerprint(data: Data) -> dict[str, Any]:
 
 
 def _hash(split: Split) -> str:
-    """16 hexadecimal digits."""
+    """Return 16 hexadecimal digits."""
     told = blake2b(digest_size=8)
     for values in (split.x, split.y):
         if values is None:
@@ -45,7 +45,7 @@ def _hash(split: Split) -> str:
 
 
 def _pieces(values: Tensor) -> Iterator[Tensor]:
-    """All rows, or as many as take `_BYTES`, piece by piece."""
+    """Yield all rows, or as many as take `_BYTES`, piece by piece."""
     n, row = len(values), max(1, math.prod(values.shape[1:]) * values.element_size())
     some, step = max(1, _BYTES // row), max(1, _PIECE // row)
     if n <= some:

@@ -26,7 +26,7 @@ log = logging.getLogger("aerun")
 
 
 def load(images: Images, memory: float | None, cache: str | None) -> Data:
-    """All samples: in memory where they take at most `memory` GB (None: half of what is free), else read from disk.
+    """Return all samples: in memory where they take at most `memory` GB (None: half of what is free), else read from disk.
 
     Files that cannot be read are left out and counted. AerunError where they are more than 1 %, and where the disk is full.
     """
@@ -65,7 +65,7 @@ class _Rows:
 
 
 def _kept(images: Images, path: Path) -> SkippedFiles:
-    """What was left out, once the samples are in the file `path`."""
+    """Return what was left out, once the samples are in the file `path`."""
     about = path.with_suffix(".json")
     try:
         left_out = SkippedFiles(images.where, "images", len(images.order), json.loads(about.read_text())["left_out"])
@@ -114,7 +114,7 @@ def place(cache: str | None) -> Path:
 
 
 def gigabytes(memory: float | None) -> float | None:
-    """`dataset.memory` if it is null or positive, else AerunError."""
+    """Return `dataset.memory` if it is null or positive, else AerunError."""
     if memory is not None and not 0 < memory < float("inf"):
         raise AerunError(f"dataset.memory={memory}: must be a number of GB above 0, or null for half of what is free.")
     return memory

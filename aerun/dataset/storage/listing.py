@@ -39,19 +39,19 @@ class Listing:
     parts: tuple[Tensor, Tensor, Tensor]
 
     def only(self, normal: Sequence[int] | None, contamination: float) -> "Listing":
-        """Training and validation files of the classes `normal` alone, see `normal_only`; None: all."""
+        """Return training and validation files of the classes `normal` alone, see `normal_only`; None: all."""
         rows = Data(*(Split(part, None if self.labels is None else self.labels[part]) for part in self.parts))
         kept = normal_rows(rows, self.classes, normal, contamination)
         return replace(self, parts=(kept.train.x, kept.val.x, kept.test.x))
 
 
 def printable(name: str) -> str:
-    """A file's name; bytes of it that are no UTF-8, which can be opened but not printed, as an escape."""
+    """Return a file's name; bytes of it that are no UTF-8, which can be opened but not printed, as an escape."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def folder(key: str, path: str | None, what: str) -> Path:
-    """`path` as an existing folder or file, else AerunError."""
+    """Return `path` as an existing folder or file, else AerunError."""
     if path is None:
         raise AerunError(f"{key} is missing: say where {what} are, {key}=DIR.")
     found = Path(path).expanduser()
@@ -61,7 +61,7 @@ def folder(key: str, path: str | None, what: str) -> Path:
 
 
 def scan(root: Path, suffixes: frozenset[str]) -> tuple[list[File], int]:
-    """Files below `root` whose suffix is wanted, by name, and the number of others; hidden ones are passed over."""
+    """Return files below `root` whose suffix is wanted, by name, and the number of others; hidden ones are passed over."""
     found, others, seen, todo = [], 0, set(), [(root, "")]
     while todo:
         path, prefix = todo.pop()
@@ -139,7 +139,7 @@ def _split_level(paths: list[list[str]], where: str) -> int | None:
 
 
 def _refuse_partial(words: dict[str, str | None], where: str) -> None:
-    """AerunError where folders are splits, but not all of them, or none is for training."""
+    """Raise AerunError where folders are splits, but not all of them, or none is for training."""
     splits, others = sorted(w for w in words if words[w]), sorted(w for w in words if not words[w])
     found = {words[w] for w in splits}
     if not found or (found == {"train"} and others):  # one word alone may well be a class
@@ -156,12 +156,12 @@ def _refuse_partial(words: dict[str, str | None], where: str) -> None:
 
 
 def classes_of(names: Sequence[str], where: str) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Labels and class names of files by their folders, where these are no splits."""
+    """Return labels and class names of files by their folders, where these are no splits."""
     return _classes(_stripped([name.split("/") for name in names]), where)
 
 
 def _stripped(paths: list[list[str]]) -> list[list[str]]:
-    """Without the folders that all have in common, as archives have them."""
+    """Return without the folders that all have in common, as archives have them."""
     while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1 and not split_name(paths[0][0]):
         paths = [path[1:] for path in paths]
     return paths
@@ -183,7 +183,7 @@ def _classes(paths: list[list[str]], where: str) -> tuple[Tensor | None, tuple[s
 
 
 def _parts(part: Tensor, val: float, test: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Row numbers of the three splits, from the given ones: 0, 1, 2."""
+    """Return row numbers of the three splits, from the given ones: 0, 1, 2."""
     rows = [(part == i).nonzero().flatten() for i in range(3)]
     shares = [0.0 if len(given) else share for given, share in zip(rows[1:], (val, test), strict=True)]
     drawn = split(Split(rows[0], None), *shares)
@@ -191,7 +191,7 @@ def _parts(part: Tensor, val: float, test: float) -> tuple[Tensor, Tensor, Tenso
 
 
 def shares(val: float, test: float) -> tuple[float, float]:
-    """`dataset.val` and `dataset.test` if both are shares and leave something to train on, else AerunError."""
+    """Return `dataset.val` and `dataset.test` if both are shares and leave something to train on, else AerunError."""
     for key, value in (("val", val), ("test", test)):
         if not 0 < value < 1:
             raise AerunError(f"dataset.{key}={value}: must be a share of the files between 0 and 1, such as 0.15.")

@@ -56,7 +56,7 @@ class Mapped(Tensor):
         return self if found.data_ptr() == self.data_ptr() else found
 
     def _read(self, runs: list[tuple[int, int]]) -> Tensor:
-        """Runs of rows (first, number), one behind the other."""
+        """Return runs of rows (first, number), one behind the other."""
         size, n = self.stride(0) * self.element_size(), len(self)
         found = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=self.dtype)
         into, at = _buffer(found), 0
@@ -86,13 +86,13 @@ class _File:
 
 
 def _buffer(x: Tensor) -> memoryview:
-    """The bytes of a contiguous tensor, to be written."""
+    """Return the bytes of a contiguous tensor, to be written."""
     flat: Any = x.flatten().numpy()
     return memoryview(flat).cast("B")
 
 
 def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> list[Tensor]:
-    """A file's numbers as consecutive tensors (n, *shape), n in `rows`. Writing to them does not change the file."""
+    """Return a file's numbers as consecutive tensors (n, *shape), n in `rows`. Writing to them does not change the file."""
     file = _File(path)
     whole = torch.frombuffer(mmap.mmap(file.number, 0, access=mmap.ACCESS_COPY), dtype=dtype).view(-1, *shape)
     parts = [part.as_subclass(Mapped) for part in whole.split(list(rows))]
@@ -102,7 +102,7 @@ def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...], dtype: tor
 
 
 def sample_rows(x: Tensor) -> Tensor:
-    """x (n, *S) itself; where it is on disk as many random rows as take 16 MB: what statistics are taken of."""
+    """Return x (n, *S) itself; where it is on disk as many random rows as take 16 MB: what statistics are taken of."""
     if not isinstance(x, Mapped):
         return x
     rows = max(1, _SOME // (x.stride(0) * x.element_size()))

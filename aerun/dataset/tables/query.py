@@ -40,7 +40,7 @@ class Query:
 
     @cached_property
     def _parsed(self) -> tuple[ast.expr, dict[str, str]]:
-        """The tree, and the column for each name in it."""
+        """Return the tree, and the column for each name in it."""
         if len(self.text) > _LONGEST:
             raise AerunError(f"dataset.normal={self.text[:40]}...: a query of more than {_LONGEST} characters.")
         names: dict[str, str] = {}
@@ -59,14 +59,14 @@ class Query:
 
     @property
     def columns(self) -> frozenset[str]:
-        """Names of the columns that it asks."""
+        """Return names of the columns that it asks."""
         return frozenset(self._parsed[1].values())
 
     def _refusal(self, why: str) -> AerunError:
         return AerunError(f'dataset.normal="{self.text}": {why}')
 
     def _check(self, node: ast.expr) -> None:
-        """AerunError for anything but conditions."""
+        """Raise AerunError for anything but conditions."""
         if isinstance(node, ast.BoolOp):
             for part in node.values:
                 self._check(part)
@@ -90,8 +90,9 @@ class Query:
                     raise self._refusal(f"`{ast.unparse(one)}` is no column, number or 'word'; a query is of {_ALLOWED}.")
 
     def __call__(self, frame: Frame) -> Labels:
-        """Return every row as normal (0), anomaly (1), or -1 where a missing value leaves it undecided. AerunError for unknown
-        columns, for values that cannot be compared, and where all rows that are decided are alike.
+        """Return every row as normal (0), anomaly (1), or -1 where a missing value leaves it undecided.
+
+        AerunError for unknown columns, for values that cannot be compared, and where all rows that are decided are alike.
         """
         for name in sorted(self.columns):
             frame.column("dataset.normal", name)

@@ -22,7 +22,7 @@ def log_warnings(option: str, data: Data, features: Sequence[Feature], way: str)
 
 
 def remarks(data: Data, features: Sequence[Feature], way: str) -> list[str]:
-    """What is to be known about stored rows, one line for each kind of thing that was found."""
+    """Return what is to be known about stored rows, one line for each kind of thing that was found."""
     train = data.train.x
     low, high = _extreme(train, -1), _extreme(train, 1)
     numeric = [f.kind != "category" for f in features]
@@ -59,7 +59,7 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def _extreme(x: Tensor, sign: int) -> list[float]:
-    """Smallest (-1) or largest (1) value of each column."""
+    """Return smallest (-1) or largest (1) value of each column."""
     return [sign * float(v) for v in (sign * x.float()).nan_to_num(nan=-float("inf")).amax(0)]
 
 

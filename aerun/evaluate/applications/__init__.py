@@ -16,13 +16,13 @@ names, module, summary = _registry.names, _registry.module, _registry.summary
 
 
 def metrics(name: str) -> Mapping[str, str]:
-    """Metric -> "max" or "min"."""
+    """Map metric -> "max" or "min"."""
     found: Mapping[str, str] = module(name).METRICS
     return found
 
 
 def figures(chosen: Iterable[str]) -> list[str]:
-    """Keys APPLICATION/WHO/METRIC that these applications can give."""
+    """Return keys APPLICATION/WHO/METRIC that these applications can give."""
     return [f"{a}/{who}/{metric}" for a in chosen for who in module(a).WHO for metric in metrics(a)]
 
 

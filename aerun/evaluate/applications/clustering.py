@@ -21,9 +21,10 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """acc: share of samples in their class under the best matching of clusters and classes; nmi: normalized mutual
-    information; ari: adjusted Rand index. Clusters never see a label. At most 5,000 test samples; the mean of 3 draws, each the
-    best of 10 starts. A spatial code is one long vector.
+    """Return acc: share of samples in their class under the best matching of clusters and classes; nmi.
+
+    Normalized mutual information; ari: adjusted Rand index. Clusters never see a label. At most 5,000 test samples; the mean of
+    3 draws, each the best of 10 starts. A spatial code is one long vector.
     """
     size = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements)
     test = subsample(trained.data.test, _MOST, size)
@@ -39,7 +40,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def scores(x: Tensor, y: Tensor, clusters: int, seed: int) -> dict[str, float]:
-    """One draw: acc, nmi and ari of k-means on x (n, d) against the classes y (n,)."""
+    """Return one draw: acc, nmi and ari of k-means on x (n, d) against the classes y (n,)."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -57,7 +58,7 @@ def scores(x: Tensor, y: Tensor, clusters: int, seed: int) -> dict[str, float]:
 
 
 def accuracy(truth: object, found: object) -> float:
-    """Largest share of samples whose cluster is their class, over one-to-one matchings of clusters and classes."""
+    """Return largest share of samples whose cluster is their class, over one-to-one matchings of clusters and classes."""
     from scipy.optimize import linear_sum_assignment
     from sklearn.metrics import confusion_matrix
 

@@ -44,7 +44,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """The first 1,000 test samples (fewer where they are large) as bytes of a real coder, decoded again from these.
+    """Return the first 1,000 test samples (fewer where they are large) as bytes of a real coder, decoded again from these.
 
     Each unit of the code is rounded to multiples of a step, small where the decoder is sensitive; levels and how often they
     come are taken from the first 20,000 training codes (fewer of large ones). Three operating points: fine, middle and
@@ -94,7 +94,10 @@ def _codec(trained: Trained) -> _Codec:
 
 
 def _gains(trained: Trained) -> Tensor:
-    """Root mean squared derivative of the whole output by one element of unit j, (d,): differences at validation samples."""
+    """Return root mean squared derivative of the whole output by one element of unit j, (d,).
+
+    Differences at validation samples.
+    """
     model = trained.autoencoder
     x = next(trained.batches(trained.data.val, _PROBES))
     z = model.encode(x)
@@ -124,7 +127,7 @@ def _quantizer(trained: Trained, codec: _Codec, loss: float) -> Quantizer:
 
 
 def _scale(trained: Trained, codec: _Codec, loss: float) -> float:
-    """Rounding error of the output, as a step, at which validation samples lose `loss` dB."""
+    """Return rounding error of the output, as a step, at which validation samples lose `loss` dB."""
     assert codec.gains is not None
     x, _ = first(trained, trained.data.val)
     numbers, rows = in_parts(codec.numbers, rows_of(trained.autoencoder), x), rows_of(trained.autoencoder)
@@ -144,7 +147,7 @@ def _scale(trained: Trained, codec: _Codec, loss: float) -> float:
 
 
 def _measured(trained: Trained, codec: _Codec, quantizer: Quantizer, x: Tensor, reach: float) -> tuple[float, float, float]:
-    """Bits per element of the real bytes, PSNR, and bits per element by the tables."""
+    """Return bits per element of the real bytes, PSNR, and bits per element by the tables."""
     rows = rows_of(trained.autoencoder)
     levels = quantizer.levels(in_parts(codec.numbers, rows, x))
     data = quantizer.to_bytes(levels)

@@ -51,13 +51,13 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def _corrupted(model: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """What the encoder sees, and the mask where it is told."""
+    """Return what the encoder sees, and the mask where it is told."""
     found = model.corruption(x)
     return found["x_in"], found["mask"] if model.corruption.shows_mask else None
 
 
 def _linear(trained: Trained, noisy: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
-    """The best linear estimate; nothing where the law of the noise is not known."""
+    """Return the best linear estimate; nothing where the law of the noise is not known."""
     known = moments(lambda: trained.batches(trained.data.train))
     if mask is not None:
         return {"lmmse": Conditional(known)(noisy, mask)}

@@ -34,9 +34,11 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """mig, sap, mcc (the mean over factors; mcc_least: the worst factor), dci, completeness, informativeness: see
-    `metrics/disentanglement.py`. Of the test samples, at most 10,000; of all three splits where the test split has fewer than
-    1,000. rotated: the median over 10 random rotations of the model's code (3 for the forests of dci); pca: as many components.
+    """Return mig, sap, mcc (the mean over factors; mcc_least: the worst factor), dci, completeness, informativeness.
+
+    See `metrics/disentanglement.py`. Of the test samples, at most 10,000; of all three splits where the test split has fewer
+    than 1,000. rotated: the median over 10 random rotations of the model's code (3 for the forests of dci); pca: as many
+    components.
     """
     factors = trained.dataset.factors()
     assert factors is not None
@@ -53,7 +55,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def _shown(data: Data, factors: Data) -> tuple[Split, Tensor]:
-    """Samples and their factors."""
+    """Return samples and their factors."""
     parts = ("test",) if len(data.test) >= _ENOUGH else ("train", "val", "test")
     x, known = (torch.cat([getattr(splits, part).x for part in parts]) for splits in (data, factors))
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:_MOST]

@@ -62,5 +62,5 @@ def _made(trained: Trained, n: int) -> dict[str, Tensor]:
 
 
 def _classes(found: Features, x: Tensor) -> str:
-    """How sure the classifier is of the samples."""
+    """Return how sure the classifier is of the samples."""
     return "" if found.classify is None else f" (class told with {100 * float(found.classify(x).amax(1).mean()):.0f} %)"

@@ -89,7 +89,7 @@ def _ways(trained: Trained) -> dict[str, Fill]:
 
 
 def _nearest(trained: Trained, x: Tensor, hole: Tensor) -> Tensor:
-    """The training sample that is nearest to each of x in what is visible."""
+    """Return the training sample that is nearest to each of x in what is visible."""
     seen = (~hole).flatten(1).to(x.dtype)
     own, best, rest = x.flatten(1) * seen, x.new_full((len(x),), torch.inf), _ROWS
     found = torch.zeros_like(x)

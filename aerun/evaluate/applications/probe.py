@@ -78,7 +78,7 @@ def _spaces(trained: Trained) -> dict[str, Space]:
 
 
 def _draw(labelled: dict[str, Tensor], y: Tensor, known: dict[str, Tensor], test: Split, counts: list[int]) -> Draw:
-    """Accuracies of one draw in all spaces. labelled: who -> (n, D), its rows in the order of `drawn`, y (n,)."""
+    """Return accuracies of one draw in all spaces. labelled: who -> (n, D), its rows in the order of `drawn`, y (n,)."""
     assert test.y is not None
     truth, classes = test.y.long().cpu().numpy(), len(y.unique())
     found: Draw = {}
@@ -93,7 +93,7 @@ def _draw(labelled: dict[str, Tensor], y: Tensor, known: dict[str, Tensor], test
 
 
 def _gains(draws: list[Draw], who: str, counts: list[int]) -> dict[str, float]:
-    """gain_N and p_N of `who` against raw."""
+    """Return gain_N and p_N of `who` against raw."""
     found = {}
     for n in counts:
         own, raw = ([draw[w][f"acc_{n}"] for draw in draws] for w in (who, "raw"))

@@ -17,14 +17,16 @@ _MOST = 2000
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Fits every model and all data."""
+    """Return fits every model and all data."""
     return ""
 
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """se, mse, psnr (elements pooled), psnr_mean (over samples), fvu: see `aerun.evaluate.reconstruction`, all test samples.
-    ssim: of images of 11 x 11 pixels or more with a known range, both clamped to it, at most 2,000 test samples.
+    """Return se, mse, psnr (elements pooled), psnr_mean (over samples), fvu.
+
+    See `aerun.evaluate.reconstruction`, all test samples. ssim: of images of 11 x 11 pixels or more with a known range, both
+    clamped to it, at most 2,000 test samples.
     """
     found, named = report(trained), {"model": "test", "pca": "pca", "mean": "mean"}
     found["mean/fvu"] = 1.0
@@ -39,7 +41,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def _structure(trained: Trained, low: float, high: float) -> dict[str, Tensor]:
-    """SSIM of each sample, of the model and its baselines."""
+    """Return SSIM of each sample, of the model and its baselines."""
     split = subsample(trained.data.test, _MOST, trained.autoencoder.facts.size)
     found: dict[str, list[Tensor]] = {who: [] for who in WHO}
     for x, valid in trained.valid_batches(split):

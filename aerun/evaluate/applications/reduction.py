@@ -17,14 +17,16 @@ _MOST, _KNOWN, _K, _VOTES = 5000, 10_000, 12, 10
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Fits every model and all data."""
+    """Return fits every model and all data."""
     return ""
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """trustworthiness, continuity: see `aerun.metrics.neighbours`, k = 12, Euclidean distances, at most 5,000 test samples;
-    raw data have 1 by definition. knn, where there are labels: accuracy of the vote of the 10 nearest of at most 10,000
-    training samples. AerunError for fewer than 26 test samples.
+    """Return trustworthiness, continuity.
+
+    See `aerun.metrics.neighbours`, k = 12, Euclidean distances, at most 5,000 test samples; raw data have 1 by definition. knn,
+    where there are labels: accuracy of the vote of the 10 nearest of at most 10,000 training samples. AerunError for fewer than
+    26 test samples.
     """
     size, data = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements), trained.data
     test, train = subsample(data.test, _MOST, size), subsample(data.train, _KNOWN, size)

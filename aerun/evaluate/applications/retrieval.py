@@ -24,10 +24,11 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """map: mean over queries of the average precision over the full ranking; p_at_10: share of the query's class among the
-    first 10. Rows rank by Euclidean distance, or by the cosine (raw: about the origin). 500 test samples, at most half of
-    them, are queries, the others, at most 9,500, the database: no query is in it. Queries whose class is not there are left
-    out; AerunError where that leaves none.
+    """Return map: mean over queries of the average precision over the full ranking.
+
+    p_at_10: share of the query's class among the first 10. Rows rank by Euclidean distance, or by the cosine (raw: about the
+    origin). 500 test samples, at most half of them, are queries, the others, at most 9,500, the database: no query is in it.
+    Queries whose class is not there are left out; AerunError where that leaves none.
     """
     size = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements)
     test = subsample(trained.data.test, _MOST, size)

@@ -23,7 +23,7 @@ def refuse_unknown(wanted: Iterable[str]) -> None:
 
 
 def measure(name: str, trained: Trained) -> dict[str, float]:
-    """Figures of one measure or application, with chance drawn from the run's seed."""
+    """Return figures of one measure or application, with chance drawn from the run's seed."""
     if name in applications.names():
         return _applied(name, trained)
     found: Callable[[Trained], dict[str, float]] = _registry.module(name).measure
@@ -33,7 +33,7 @@ def measure(name: str, trained: Trained) -> dict[str, float]:
 
 
 def _applied(name: str, trained: Trained) -> dict[str, float]:
-    """WHO/METRIC of an application. AerunError where it does not fit."""
+    """Return WHO/METRIC of an application. AerunError where it does not fit."""
     if why := applications.unsupported_reason(name, trained.autoencoder, trained.dataset):
         raise AerunError(f"measures: {name}: {why}.")
     return {k.removeprefix(f"{name}/"): v for k, v in ask(name, trained)[0].flat(name).items()}

@@ -6,7 +6,7 @@ _ACTIVE = 0.01  # variance of a unit's mean over samples
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    """count: units with Var_x(z_j(x)) > 0.01 on the test split; share: of all units.
+    """Return count: units with Var_x(z_j(x)) > 0.01 on the test split; share: of all units.
 
     Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519.
     """

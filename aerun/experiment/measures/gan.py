@@ -6,6 +6,6 @@ from aerun.trained import Trained
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    """modes and quality of 2,500 samples of a GAN trained on the run's own training split, with the run's seed."""
+    """Return modes and quality of 2,500 samples of a GAN trained on the run's own training split, with the run's seed."""
     points = gan.samples(trained.samples(trained.data.train), 2500)
     return coverage(trained, points)

@@ -13,8 +13,10 @@ _SAMPLES, _IMAGES, _ROWS = 200, 1000, 50
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """elbo: the negative ELBO of the test split, one draw a sample; rate: its KL part. nll: importance-weighted estimate
-    -log (1/K) sum_k p(x|z_k) p(z_k) / q(z_k|x), K = 200, of the first 1,000 test samples; elbo_there: -ELBO of those.
+    """Return elbo: the negative ELBO of the test split, one draw a sample; rate: its KL part. nll.
+
+    importance-weighted estimate -log (1/K) sum_k p(x|z_k) p(z_k) / q(z_k|x), K = 200, of the first 1,000 test samples;
+    elbo_there: -ELBO of those.
 
     A likelihood only where the loss is one, in nats, and the data fit it: bce on binarized images. Burda, Grosse &
     Salakhutdinov 2016, https://arxiv.org/abs/1509.00519. AerunError for a code without a posterior.
@@ -30,7 +32,7 @@ def measure(trained: Trained) -> dict[str, float]:
 
 
 def _bound(trained: Trained, x: Tensor) -> Tensor:
-    """-ELBO and its KL part of each sample, (B, 2)."""
+    """Return -ELBO and its KL part of each sample, (B, 2)."""
     names = trained.autoencoder.objective_pass(x)
     kl = torch.distributions.kl_divergence(names["posterior"], names["prior"]).flatten(1).sum(1)
     return torch.stack([names["reconstruction"] + kl, kl], 1).double()

@@ -12,8 +12,10 @@ _POINTS, _NEAR, _ENOUGH = 2500, 3.0, 20
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """modes: clusters captured by the reconstructions of 2,500 test points; quality: share of them within 3 standard
-    deviations of a centre. sampled_modes, sampled_quality: of 2,500 decoded draws from the prior, where the code has one.
+    """Return modes: clusters captured by the reconstructions of 2,500 test points; quality.
+
+    Share of them within 3 standard deviations of a centre. sampled_modes, sampled_quality: of 2,500 decoded draws from the
+    prior, where the code has one.
     """
     model, test = trained.autoencoder, trained.data.test
     found = coverage(trained, model(trained.samples(Split(test.x[:_POINTS], None))))
@@ -25,7 +27,7 @@ def measure(trained: Trained) -> dict[str, float]:
 
 
 def coverage(trained: Trained, points: Tensor) -> dict[str, float]:
-    """A cluster is captured if at least 20 of the points (2500, 2) lie within 3 standard deviations of its centre.
+    """Return a cluster is captured if at least 20 of the points (2500, 2) lie within 3 standard deviations of its centre.
 
     Srivastava et al. 2017, https://arxiv.org/abs/1705.07761. AerunError for data whose clusters are not known.
     """

@@ -9,7 +9,7 @@ _SIGMA = 0.1
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """ratio: mean_i ||e(x_i + eps) - e(x_i)|| / sqrt(sum_j Var_i z_ij) on the test split, eps ~ N(0, 0.1^2 I).
+    """Return ratio: mean_i ||e(x_i + eps) - e(x_i)|| / sqrt(sum_j Var_i z_ij) on the test split, eps ~ N(0, 0.1^2 I).
 
     Free of scale: a penalty that is met by a smaller code and a larger decoder leaves it as it was.
     """

@@ -9,8 +9,9 @@ from aerun.trained import Trained
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    """accuracy: of logistic regression on codes, fitted on training and validation samples, on the test split; statistics: of
-    the same on PCA, with as many numbers, of each feature's mean and standard deviation over the steps.
+    """Return accuracy: of logistic regression on codes, fitted on training and validation samples, on the test split.
+
+    statistics: of the same on PCA, with as many numbers, of each feature's mean and standard deviation over the steps.
 
     AerunError for data that are no sequences or have no labels.
     """
@@ -29,7 +30,7 @@ def measure(trained: Trained) -> dict[str, float]:
 
 
 def _statistics(x: Tensor, valid: Tensor | None) -> Tensor:
-    """(B, T, F) -> mean and standard deviation over real steps, (B, 2 F)."""
+    """Map (B, T, F) -> mean and standard deviation over real steps, (B, 2 F)."""
     weight = torch.ones_like(x) if valid is None else valid[..., None].to(x.dtype).expand_as(x)
     mean = (x * weight).sum(1) / weight.sum(1)
     variance = ((x - mean[:, None]).square() * weight).sum(1) / weight.sum(1)

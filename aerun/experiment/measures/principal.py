@@ -9,8 +9,10 @@ from aerun.trained import Trained
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """train and test: squared error over that of PCA with as many components, fitted on the training split; at least 1 on that
-    split for a linear decoder. angle: the largest angle, in degrees, between the decoder's columns and the components.
+    """Return train and test: squared error over that of PCA with as many components, fitted on the training split.
+
+    At least 1 on that split for a linear decoder. angle: the largest angle, in degrees, between the decoder's columns and the
+    components.
 
     Baldi & Hornik 1989, https://doi.org/10.1016/0893-6080(89)90014-2.
     """

@@ -12,8 +12,9 @@ _FOUND = 0.9
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """mmcs: mean over planted atoms of their largest cosine with a column of the decoder; found: share of atoms where it
-    exceeds 0.9. AerunError for data without planted atoms.
+    """Return mmcs: mean over planted atoms of their largest cosine with a column of the decoder; found.
+
+    Share of atoms where it exceeds 0.9. AerunError for data without planted atoms.
 
     Sharkey, Braun & Millidge 2022, https://www.alignmentforum.org/posts/z6QQJbtpkEAX3Aojj.
     """
@@ -25,5 +26,5 @@ def measure(trained: Trained) -> dict[str, float]:
 
 
 def cosines(columns: Tensor, atoms: Tensor) -> Tensor:
-    """Largest cosine of each atom, (size, atoms) -> (atoms,), with a column (size, d)."""
+    """Map largest cosine of each atom, (size, atoms) -> (atoms,), with a column (size, d)."""
     return (normalize(atoms, dim=0).t() @ normalize(columns, dim=0)).max(1).values

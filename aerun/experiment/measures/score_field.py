@@ -14,8 +14,9 @@ _POINTS = 3000
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """(r(x) - x) / s^2 against the score of the density smoothed by the training noise s, at noisy test points: cosine, and
-    error, the relative L2 distance; far: the error 6 to 8 from the origin, where nothing was learned.
+    """Return (r(x) - x) / s^2 against the score of the density smoothed by the training noise s, at noisy test points.
+
+    cosine, and error, the relative L2 distance; far: the error 6 to 8 from the origin, where nothing was learned.
 
     Vincent 2011, https://doi.org/10.1162/NECO_a_00142; Alain & Bengio 2014, https://jmlr.org/papers/v15/alain14a.html.
     AerunError for data whose law is not known and for a corruption that is not Gaussian noise.

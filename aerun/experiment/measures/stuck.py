@@ -14,10 +14,12 @@ _STEPS = 10
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """AUROC of telling test windows from copies of them in which the sensor hangs for 10 steps: se, by the squared error;
-    distance, by (e - m)^T S^-1 (e - m) of the error e at all steps, m and S those of normal validation windows (Malhotra et al.
-    2016, https://arxiv.org/abs/1607.00148); pca, by the squared error of PCA of the whole window with as many numbers.
-    shuffled: the error with codes of other windows over the error; 1 where the decoder ignores the code.
+    """Return AUROC of telling test windows from copies of them in which the sensor hangs for 10 steps.
+
+    se, by the squared error; distance, by (e - m)^T S^-1 (e - m) of the error e at all steps, m and S those of normal
+    validation windows (Malhotra et al. 2016, https://arxiv.org/abs/1607.00148); pca, by the squared error of PCA of the whole
+    window with as many numbers. shuffled: the error with codes of other windows over the error; 1 where the decoder ignores the
+    code.
     """
     model, data = trained.autoencoder, trained.data
     if model.facts.kind != "sequence" or model.facts.ragged:

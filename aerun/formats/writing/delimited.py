@@ -42,7 +42,7 @@ class Delimited(Writer):
 
 
 def _cells(values: Array, raw: bool) -> list[Any]:
-    """Numbers as short as they can be without loss, nothing for NaN; words guarded."""
+    """Return numbers as short as they can be without loss, nothing for NaN; words guarded."""
     if values.dtype.kind == "f":
         return [
             "" if v != v else repr(v) if values.dtype.itemsize > 4 else str(v)

@@ -25,8 +25,9 @@ _KINDS: dict[str, Kind] = {
 
 @contextmanager
 def written(output: str, about: Mapping[str, Any], kind: Kind | None = None) -> Iterator[Writer]:
-    """Open a writer for what `output` is called: a file, a folder (with a / behind) of png files, or - for csv on standard
-    output; or of one `kind`, whatever it is called.
+    """Open a writer for what `output` is called.
+
+    A file, a folder (with a / behind) of png files, or - for csv on standard output; or of one `kind`, whatever it is called.
 
     The place is taken when all is whole; where anything fails it is as it was. AerunError where nothing can be written there.
     """

@@ -49,7 +49,10 @@ class Pngs(Writer):
 
 
 def _images(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> tuple[Array, Mapping[str, Any]]:
-    """Images, and what is known of them; errors as grey ones of the mean over channels, from 0 to the largest among them."""
+    """Return images, and what is known of them.
+
+    Errors as grey ones of the mean over channels, from 0 to the largest among them.
+    """
     name = next((n for n in arrays if n in ("errors", "x")), None)
     if name is None or about.get("kind") != "image":
         raise AerunError("png holds images, and these are none: use csv, npz, npy or parquet.")

@@ -81,7 +81,7 @@ class Conv(Arch):
         last.get_parameter("bias").copy_(self._by_channel(raw_mean))
 
     def _by_channel(self, x: Tensor) -> Tensor:
-        """*S -> (channels,): its mean over pixels or steps."""
+        """Map *S -> (channels,): its mean over pixels or steps."""
         return x.mean(0) if self.swapped else x.mean((1, 2))
 
     def decoder_weights(self) -> list[Tensor]:
@@ -89,7 +89,7 @@ class Conv(Arch):
 
 
 def _sides(shape: tuple[int, ...], kind: str, levels: int) -> list[tuple[int, ...]]:
-    """Sides before each level and after the last: (H, W) of an image, (T,) of a sequence."""
+    """Return sides before each level and after the last: (H, W) of an image, (T,) of a sequence."""
     if (kind, len(shape)) not in (("image", 3), ("sequence", 2), ("text", 2)):
         raise AerunError(
             f"model/arch=conv needs images (C, H, W) or sequences (T, F); this data set is a {kind} of shape {shape}. "
@@ -132,7 +132,7 @@ def _level(down: Sequence[nn.Module], up: Sequence[nn.Module], after: Sequence[n
 def _levels(
     down: Sequence[nn.Module], up: Sequence[Sequence[nn.Module]], sizes: Sequence[int], after: Hidden, swapped: bool
 ) -> list[Level]:
-    """The convolutions from the input inwards; the outermost also brings the channels to axis 1 and back."""
+    """Return the convolutions from the input inwards; the outermost also brings the channels to axis 1 and back."""
     found = []
     for i, (a, b) in enumerate(zip(down, up, strict=True)):
         axes = a.get_parameter("weight").ndim - 2

@@ -58,19 +58,19 @@ class TiedPointwise(nn.Module):
 
 
 def halving(a: int, b: int, axes: int) -> nn.Module:
-    """a channels -> b channels, each side n -> floor(n / 2)."""
+    """Map a channels -> b channels, each side n -> floor(n / 2)."""
     layer: nn.Module = _CONV[axes](a, b, KERNEL, 2, 1)
     return layer
 
 
 def pointwise(a: int, b: int, axes: int) -> nn.Module:
-    """a channels -> b channels, each place alone."""
+    """Map a channels -> b channels, each place alone."""
     layer: nn.Module = _CONV[axes](a, b, 1)
     return layer
 
 
 def doubling(outer: int, down: nn.Module, side: tuple[int, ...], upsample: str, tied: bool) -> list[nn.Module]:
-    """The mirror image of `down`, to `outer` channels and the sides `side` that it read: exactly, odd ones too."""
+    """Return the mirror image of `down`, to `outer` channels and the sides `side` that it read: exactly, odd ones too."""
     inner = down.get_parameter("weight").shape[0]
     padding = tuple(n % 2 for n in side)
     if upsample == "nearest":
@@ -81,7 +81,7 @@ def doubling(outer: int, down: nn.Module, side: tuple[int, ...], upsample: str, 
 
 
 def outputs_first(layer: nn.Module) -> Tensor | None:
-    """The kernel of an affine map with its outputs on the first axis, whichever way torch stores it; None for others."""
+    """Return the kernel of an affine map with its outputs on the first axis, whichever way torch stores it; None for others."""
     weight = getattr(layer, "weight", None)
     if not isinstance(weight, Tensor) or weight.ndim < 2:
         return None

@@ -49,7 +49,7 @@ class Dense(Arch):
 
 
 def _interleave(layers: Sequence[nn.Module], after: Sequence[nn.Sequential]) -> list[nn.Module]:
-    """Norm, activation and dropout between the affine maps, none after the last."""
+    """Return norm, activation and dropout between the affine maps, none after the last."""
     found: list[nn.Module] = []
     for layer, modules in zip(layers, after, strict=False):
         found += [layer, *modules]
@@ -64,7 +64,7 @@ def _levels(
     after: Hidden,
     shape: tuple[int, ...],
 ) -> tuple[Level, ...]:
-    """Layer by layer from the input inwards; the outermost also flattens and restores the event shape."""
+    """Return layer by layer from the input inwards; the outermost also flattens and restores the event shape."""
     found = []
     for i, (a, b) in enumerate(zip(down, up, strict=True)):
         inwards = [a, *behind[i].children()] if i < len(behind) else [a]

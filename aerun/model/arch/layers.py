@@ -50,7 +50,7 @@ class UnitColumns(nn.Module):
         return functional.normalize(w, dim=self.dim)
 
     def right_inverse(self, w: Tensor) -> Tensor:
-        """A stored value that gives w, where w has unit columns."""
+        """Return a stored value that gives w, where w has unit columns."""
         return w
 
 
@@ -74,7 +74,7 @@ class Hidden:
         self.dropout = within("model.arch.dropout", dropout, 0, 0.99)
 
     def dense(self, width: int) -> list[nn.Module]:
-        """Modules for features of shape (B, width)."""
+        """Return modules for features of shape (B, width)."""
         norm = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
         return self._modules(norm[self.norm](width) if self.norm in norm else None)
 
@@ -97,12 +97,12 @@ class Hidden:
         return modules[: int(self.norm != "none")]
 
     def offers(self) -> frozenset[str]:
-        """`encode` as a function of one sample exists unless batch norm couples the samples."""
+        """Return `encode` as a function of one sample exists unless batch norm couples the samples."""
         return frozenset() if self.norm == "batch" else frozenset({"encode"})
 
 
 def widths(key: str, hidden: Sequence[int], least: int = 0) -> list[int]:
-    """Layer sizes as a list of positive integers, else AerunError."""
+    """Return layer sizes as a list of positive integers, else AerunError."""
     sizes = list(hidden)
     if len(sizes) < least or any(not isinstance(n, int) or n < 1 for n in sizes):
         raise AerunError(f"{key}={sizes}: must be a list of {'at least one ' if least else ''}positive integers.")
@@ -110,7 +110,7 @@ def widths(key: str, hidden: Sequence[int], least: int = 0) -> list[int]:
 
 
 def refuse_ragged(ragged: bool, arch: str) -> None:
-    """AerunError where samples have lengths of their own and the arch reads a fixed shape."""
+    """Raise AerunError where samples have lengths of their own and the arch reads a fixed shape."""
     if ragged:
         raise AerunError(f"model/arch={arch} reads samples of one length; this data set's differ. Use model/arch=recurrent.")
 

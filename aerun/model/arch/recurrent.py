@@ -93,7 +93,7 @@ class Recurrent(Arch):
 
     @property
     def writer(self) -> Writer:
-        """What writes, the one module of `decoder`."""
+        """Return what writes, the one module of `decoder`."""
         return cast(Writer, self.decoder[0])
 
     def _order(self, x: Tensor, valid: Tensor | None) -> Tensor:
@@ -115,7 +115,7 @@ class Recurrent(Arch):
 
 
 def flip(x: Tensor, valid: Tensor | None) -> Tensor:
-    """x (B, T, F) with the real steps of each sample in reversed order, in the same places; its own inverse."""
+    """Return x (B, T, F) with the real steps of each sample in reversed order, in the same places; its own inverse."""
     if valid is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)
@@ -124,12 +124,12 @@ def flip(x: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _blank(x: Tensor, valid: Tensor | None) -> Tensor:
-    """x (B, T, F), zero where there is no step."""
+    """Return x (B, T, F), zero where there is no step."""
     return x if valid is None else x.masked_fill(~valid[..., None], 0)
 
 
 def _last(states: Tensor, valid: Tensor | None) -> Tensor:
-    """States (B, T, hidden) -> the state (B, hidden) after each sample's last real step."""
+    """Map states (B, T, hidden) -> the state (B, hidden) after each sample's last real step."""
     if valid is None:
         return states[:, -1]
     index = (valid.sum(1) - 1).clamp_min(0)
@@ -137,7 +137,7 @@ def _last(states: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _sequence(shape: tuple[int, ...], kind: str) -> tuple[int, int]:
-    """(T, F) of sequences or text, else AerunError."""
+    """Return (T, F) of sequences or text, else AerunError."""
     if kind not in ("sequence", "text") or len(shape) != 2:
         raise AerunError(
             f"model/arch=recurrent needs sequences (T, F); this data set's kind is {kind}, its shape {tuple(shape)}. "

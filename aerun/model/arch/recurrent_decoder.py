@@ -26,7 +26,9 @@ def remembering(cells: nn.Module, cell: str, hidden: int) -> None:
 
 
 def run(rnn: nn.RNNBase, x: Tensor, state: State | None, differentiable: bool) -> Tensor:
-    """Outputs (B, T, hidden) of all steps in one call, in at least 32 bits: errors of a state add up; not every CPU has bf16.
+    """Return outputs (B, T, hidden) of all steps in one call, in at least 32 bits: errors of a state add up.
+
+    Not every CPU has bf16.
 
     differentiable: the gradient will be differentiated itself, or taken in eval mode. cuDNN can do neither and is left aside.
     """
@@ -57,7 +59,7 @@ class Writer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
-        """mean (F,) of the data; truth (B, T, F) less the mean, fed instead of an output with probability p."""
+        """Return mean (F,) of the data; truth (B, T, F) less the mean, fed instead of an output with probability p."""
 
 
 class Repeat(Writer):
@@ -112,7 +114,7 @@ class Autoregressive(Writer):
         return torch.stack(found, 1)
 
     def _step(self, x: Tensor, states: list[State]) -> tuple[Tensor, list[State]]:
-        """What the first layer reads (B, width) and all states -> the top layer's output (B, hidden) and the new states."""
+        """Map what the first layer reads (B, width) and all states -> the top layer's output (B, hidden) and the new states."""
         after = []
         for cell, before in zip(self.cells, states, strict=True):
             new = cell(x, before if len(before) > 1 else before[0])
@@ -122,5 +124,5 @@ class Autoregressive(Writer):
 
 
 def embedding(size: int, hidden: int, text: bool) -> tuple[int, nn.Module]:
-    """What the cells read, and its width: for text a bias-free map of one-hot rows, for numbers the numbers themselves."""
+    """Return what the cells read, and its width: for text a bias-free map of one-hot rows, for numbers the numbers themselves."""
     return (hidden, nn.Linear(size, hidden, bias=False)) if text else (size, nn.Identity())

@@ -23,7 +23,7 @@ class Elementwise(Bottleneck):
 
     @abstractmethod
     def slope(self, z: Tensor) -> Tensor:
-        """dz_j / dh_j as a function of z, (B, d)."""
+        """Return dz_j / dh_j as a function of z, (B, d)."""
 
     def forward(self, h: Tensor) -> dict[str, Any]:
         z = self.code(h)

@@ -66,7 +66,7 @@ class Topk(Bottleneck):
         return {"z": z, "slope": on.to(z.dtype), "spare": self._spare(h)}
 
     def _batch_code(self, h: Tensor) -> Tensor:
-        """The B * k largest of the batch (times the places of a spatial code); the threshold follows the smallest."""
+        """Return the B * k largest of the batch (times the places of a spatial code); the threshold follows the smallest."""
         active = torch.relu(h)
         kept, where = active.flatten().topk(self.k * (active.numel() // self.latent_dim))
         smallest = wide(kept[-1].detach())
@@ -83,6 +83,6 @@ class Topk(Bottleneck):
 
 
 def _largest(active: Tensor, k: int) -> Tensor:
-    """The k largest along axis 1, 0 elsewhere."""
+    """Return the k largest along axis 1, 0 elsewhere."""
     kept, where = active.topk(k, dim=1, sorted=False)
     return torch.zeros_like(active).scatter(1, where, kept)

@@ -65,11 +65,11 @@ class Vq(Discrete):
         return self.latent_dim
 
     def indices(self, h: Tensor) -> Tensor:
-        """h (B, d, *grid) -> numbers of its codes (B, groups, *grid)."""
+        """Map h (B, d, *grid) -> numbers of its codes (B, groups, *grid)."""
         return self._nearest(self._vectors(h)).view(h.shape[0], self.groups, *h.shape[2:])
 
     def lookup(self, indices: Tensor) -> Tensor:
-        """Numbers (B, groups, *grid) -> z (B, d, *grid)."""
+        """Map numbers (B, groups, *grid) -> z (B, d, *grid)."""
         parts = embedding(indices, self.codebook)  # (B, groups, *grid, d / groups)
         return parts.movedim(-1, 2).reshape(indices.shape[0], self.latent_dim, *indices.shape[2:])
 
@@ -88,7 +88,7 @@ class Vq(Discrete):
         return {"z": e + (h - h.detach()), "penalty": penalty}
 
     def _vectors(self, h: Tensor) -> Tensor:
-        """(B, d, *grid) -> (B * groups * places, d / groups)."""
+        """Map (B, d, *grid) -> (B * groups * places, d / groups)."""
         parts = wide(h).reshape(h.shape[0], self.groups, self.codebook.shape[1], -1)
         return parts.movedim(2, -1).reshape(-1, self.codebook.shape[1])
 

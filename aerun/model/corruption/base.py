@@ -4,7 +4,7 @@ from aerun.core.errors import AerunError
 
 
 def refuse_kind(option: str, kind: str, allowed: tuple[str, ...], why: str) -> None:
-    """AerunError where the data's kind is not one of `allowed`."""
+    """Raise AerunError where the data's kind is not one of `allowed`."""
     if kind not in allowed:
         raise AerunError(
             f"model/corruption={option} needs data of kind {' or '.join(allowed)}, {why}; this data set's kind is {kind}. "

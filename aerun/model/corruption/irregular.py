@@ -56,13 +56,13 @@ class Irregular(Hiding):
         return found.reshape(batch, 1, self.height, self.width)
 
     def _place(self, moves: Tensor, side: int) -> Tensor:
-        """Coordinates (B, strokes, steps) along an axis of `side` pixels, mirrored at its ends."""
+        """Return coordinates (B, strokes, steps) along an axis of `side` pixels, mirrored at its ends."""
         last = max(1, side - 1)
         path = moves.cumsum(2) + side * torch.rand_like(moves[:, :, :1])
         return (last - (path.remainder(2 * last) - last).abs()).round().long().clamp(0, side - 1)
 
     def _brushed(self, arrival: Tensor) -> Tensor:
-        """Each arrival spread over the brush."""
+        """Return each arrival spread over the brush."""
         before, after = (self.thickness - 1) // 2, self.thickness // 2
         wider = pad(-arrival, (before, after, before, after), value=-math.inf)
         return -max_pool2d(wider, self.thickness, stride=1)

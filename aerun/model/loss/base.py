@@ -20,13 +20,13 @@ class ElementLoss(Loss):
 
     @abstractmethod
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Loss of each element, (B, *S)."""
+        """Return loss of each element, (B, *S)."""
 
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
         return self.reduce(self.element(raw, x), valid)
 
     def reduce(self, loss: Tensor, valid: Tensor | None) -> Tensor:
-        """Losses of elements (B, *S) -> (B,): their sum or mean over what is valid."""
+        """Map losses of elements (B, *S) -> (B,): their sum or mean over what is valid."""
         if valid is None:
             return loss.flatten(1).sum(1) if self.reduction == "sum" else loss.flatten(1).mean(1)
         total = (loss * valid_weight(valid, loss)).flatten(1).sum(1)
@@ -49,7 +49,7 @@ class ResidualLoss(ElementLoss):
             refuse_outside_unit("model.loss.activation=sigmoid", low, high, "model.loss.activation=linear")
 
     def residual(self, raw: Tensor, x: Tensor) -> Tensor:
-        """x_hat - x, (B, *S)."""
+        """Return x_hat - x, (B, *S)."""
         return self.activate(raw) - x
 
     def activate(self, raw: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class ResidualLoss(ElementLoss):
 
 
 def refuse_outside_unit(asker: str, low: float | None, high: float | None, instead: str) -> None:
-    """AerunError where the data's range [low, high] is not within [0, 1]."""
+    """Raise AerunError where the data's range [low, high] is not within [0, 1]."""
     if low is None or high is None or low < 0 or high > 1:
         here = "'s values have no bounds" if low is None or high is None else f"'s range is [{low:g}, {high:g}]"
         raise AerunError(f"{asker} needs data in [0, 1]; this data set{here}. Use {instead}.")

@@ -38,7 +38,7 @@ class Gaussian(ResidualLoss):
         self.register_buffer("variance", torch.tensor(at_least("model.loss.sigma", sigma, _LEAST**0.5) ** 2))
 
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Squared error; `forward` makes a likelihood of it."""
+        """Return squared error; `forward` makes a likelihood of it."""
         return self.residual(raw, x).square()
 
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -51,8 +51,9 @@ class Gaussian(ResidualLoss):
         return self.reduce(_nll(error, variance), valid)
 
     def of_pass(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> "Gaussian":
-        """Return the loss with the s^2 of this pass held: one variance for all codes of a pass, else their weights would be of
-        different densities.
+        """Return the loss with the s^2 of this pass held.
+
+        One variance for all codes of a pass, else their weights would be of different densities.
         """
         if not (self.learned and self.training):
             return self
@@ -70,7 +71,7 @@ class Gaussian(ResidualLoss):
 
 @torch.no_grad()
 def _of_batch(error: Tensor, valid: Tensor | None) -> Tensor:
-    """The mean squared error of valid elements, which minimizes the batch's loss."""
+    """Return the mean squared error of valid elements, which minimizes the batch's loss."""
     weight = torch.ones_like(error) * valid_weight(valid, error)
     return ((error * weight).sum() / weight.sum()).clamp_min(_LEAST)
 

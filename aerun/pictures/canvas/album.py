@@ -20,8 +20,9 @@ _FIGURES = ("val/mse", "test/se", "test/psnr")
 
 
 def draw_all(names: Iterable[str], trained: Trained, folder: Path) -> list[Path]:
-    """The files written. Chance is drawn from the run's seed and leaves none behind; a picture that these data do not allow
-    is told and left out.
+    """Return the files written. Chance is drawn from the run's seed and leaves none behind.
+
+    A picture that these data do not allow is told and left out.
     """
     drawn: dict[str, Any] = {}
     step = last_step(folder)
@@ -80,5 +81,5 @@ def evaluation(folder: Path, found: Mapping[str, float], step: int) -> None:
 
 
 def last_step(folder: Path) -> int:
-    """Optimizer steps of the whole run, as metrics.csv counts them; 0 without it."""
+    """Return optimizer steps of the whole run, as metrics.csv counts them; 0 without it."""
     return max((int(plain.numbers(folder, row).get("step", 0)) for row in plain.rows(folder)), default=0)

@@ -15,7 +15,7 @@ _MOST = 1000
 
 
 def continuous_image(model: Autoencoder, dataset: Dataset) -> str:
-    """Why codes of this model cannot be moved and looked at, or nothing."""
+    """Return why codes of this model cannot be moved and looked at, or nothing."""
     if dataset.facts().kind != "image":
         return "draws images only."
     if model.bottleneck.levels:
@@ -32,11 +32,11 @@ class Centre:
 
     @property
     def units(self) -> Tensor:
-        """Values of each unit, (n, d), or (n * places, d) of a spatial code."""
+        """Return values of each unit, (n, d), or (n * places, d) of a spatial code."""
         return self.codes.flatten(2).movedim(1, -1).reshape(-1, self.codes.shape[1]) if self.codes.ndim > 2 else self.codes
 
     def moved(self, unit: int, values: Tensor) -> Tensor:
-        """(len(values), d, *grid): the centre with one unit set to each value, at every place."""
+        """Return (len(values), d, *grid): the centre with one unit set to each value, at every place."""
         z = self.code.expand(len(values), *self.code.shape).clone()
         z[:, unit] = values.view(-1, *[1] * (z.ndim - 2))
         return z
@@ -52,7 +52,7 @@ def centre(trained: Trained) -> Centre:
 
 @torch.no_grad()
 def responses(trained: Trained, found: Centre) -> Tensor:
-    """(decode(z + s_j e_j) - decode(z - s_j e_j)) / 2 of every unit j, (d, *S), s_j its standard deviation.
+    """Return (decode(z + s_j e_j) - decode(z - s_j e_j)) / 2 of every unit j, (d, *S), s_j its standard deviation.
 
     For a linear decoder s_j times its j-th column. Of a spatial code one place is moved, the middle one.
     """

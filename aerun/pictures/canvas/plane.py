@@ -26,25 +26,31 @@ _NEIGHBOURS = 12  # of the trustworthiness: Venna & Kaski 2001, https://doi.org/
 
 
 def unsupported_reason(model: Autoencoder) -> str:
-    """A plane needs codes of two numbers or more."""
+    """Return a plane needs codes of two numbers or more."""
     return "" if model.code_elements >= 2 else "needs a code of at least 2 numbers; activations draws one."
 
 
 def sample_points(trained: Trained) -> tuple[Points, Split]:
-    """Codes (n, d) of at most 2,000 validation samples, evenly over the split, and those samples. AerunError for one alone."""
+    """Return codes (n, d) of at most 2,000 validation samples, evenly over the split, and those samples.
+
+    AerunError for one alone.
+    """
     refuse_few(len(trained.data.val), 2, "validation", "a plane of codes")
     samples = stride_sample(trained.data.val, MOST)
     return trained.codes(samples).double().cpu().numpy(), samples
 
 
 def trust(codes: Points, points: Points) -> float:
-    """Trustworthiness of the points as a map of the codes, 12 neighbours (fewer of few samples); NaN for less than 4."""
+    """Return trustworthiness of the points as a map of the codes, 12 neighbours (fewer of few samples); NaN for less than 4."""
     k = min(_NEIGHBOURS, (len(codes) - 1) // 2)
     return trustworthiness(torch.from_numpy(codes), torch.from_numpy(points), k) if k >= 1 else float("nan")
 
 
 def drawn(trained: Trained, codes: Points, samples: Split, points: Points, way: str, axes: tuple[str, str] | None) -> Pixels:
-    """Points (n, 2), coloured by label, else by the model's squared error; axes: what they are, where they mean something."""
+    """Return points (n, 2), coloured by label, else by the model's squared error; axes.
+
+    What they are, where they mean something.
+    """
     total = len(trained.data.val)
     with chart(width=6.2, height=5.2) as (figure, (ax,)):
         if samples.y is None:

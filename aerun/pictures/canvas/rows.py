@@ -17,7 +17,10 @@ def stride_sample(split: Split, most: int) -> Split:
 
 @torch.no_grad()
 def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
-    """Squared error of each sample, summed over its real elements, of the model or of PCA of the same size; (n,) float64."""
+    """Return squared error of each sample, summed over its real elements, of the model or of PCA of the same size.
+
+    (n,) float64.
+    """
     found, like = [], next(trained.exact.arch.parameters()).dtype
     for x, valid in trained.valid_batches(split):
         x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.exact(x.to(like), valid=valid)
@@ -27,5 +30,5 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
 
 @torch.no_grad()
 def grids(trained: Trained, split: Split) -> Tensor:
-    """Codes of clean samples, (n, d, *grid)."""
+    """Return codes of clean samples, (n, d, *grid)."""
     return torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])

@@ -15,12 +15,12 @@ _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#
 
 
 def wanted(facts: Facts) -> int:
-    """Samples on one page; 0 for kinds that are not drawn."""
+    """Return samples on one page; 0 for kinds that are not drawn."""
     return {"image": _ROWS * _ROWS, "sequence": 4 * _ACROSS}.get(facts.kind, 0)
 
 
 def page(stored: Tensor, facts: Facts) -> NDArray[np.uint8]:
-    """Samples (n, *stored) as (H, W, 3) bytes: images in a grid, sequences as lines over time, one colour a feature."""
+    """Return samples (n, *stored) as (H, W, 3) bytes: images in a grid, sequences as lines over time, one colour a feature."""
     x = facts.units(stored).float()
     return _images(x, facts) if facts.kind == "image" else _lines(x, facts.valid(stored))
 
@@ -48,7 +48,7 @@ def _cell(image: Image.Image) -> Image.Image:
 
 
 def _lines(x: Tensor, valid: Tensor | None) -> NDArray[np.uint8]:
-    """(n, T, F): all on one scale."""
+    """Return (n, T, F): all on one scale."""
     low, high = float(x.nan_to_num().min()), float(x.nan_to_num().max())
     y = (_HEIGHT - 1) * (1 - (x.nan_to_num(nan=low) - low) / max(high - low, 1e-12))
     steps = [x.shape[1]] * len(x) if valid is None else valid.sum(1).tolist()

@@ -26,7 +26,7 @@ class Row:
 
 
 def shown(x: Tensor, facts: Facts, like: Tensor | None = None) -> Tensor:
-    """Images (n, C, H, W) on the data's own range, where there is none on that of `like`, as cells in [0, 1]."""
+    """Return images (n, C, H, W) on the data's own range, where there is none on that of `like`, as cells in [0, 1]."""
     like = x if like is None else like
     low = float(like.min()) if facts.low is None else facts.low
     high = float(like.max()) if facts.high is None else facts.high
@@ -35,20 +35,20 @@ def shown(x: Tensor, facts: Facts, like: Tensor | None = None) -> Tensor:
 
 
 def span(x: Tensor, facts: Facts) -> float:
-    """high - low of the data's range, where there is none that of x."""
+    """Return high - low of the data's range, where there is none that of x."""
     low = float(x.min()) if facts.low is None else facts.low
     return max((float(x.max()) if facts.high is None else facts.high) - low, 1e-12)
 
 
 def signed(x: Tensor, most: Tensor | float) -> Tensor:
-    """(n, C, H, W) -> cells (n, 3, H, W): white for 0, vermilion for +most, blue for -most; channels are averaged."""
+    """Map (n, C, H, W) -> cells (n, 3, H, W): white for 0, vermilion for +most, blue for -most; channels are averaged."""
     y = (x.mean(1, keepdim=True) / most).clamp(-1, 1).float().cpu()
     ends = [torch.tensor(c, dtype=torch.float32).view(1, 3, 1, 1) / 255 for c in (_BELOW, _ABOVE)]
     return 1 - (-y).clamp_min(0) * (1 - ends[0]) - y.clamp_min(0) * (1 - ends[1])
 
 
 def sheet(rows: Sequence[Row], title: str = "", heads: Sequence[str] = (), framed: bool = False) -> NDArray[np.uint8]:
-    """(H, W, 3) bytes. title: above all; heads: above each column; framed: cells stand in a grey frame."""
+    """Return (H, W, 3) bytes. title: above all; heads: above each column; framed: cells stand in a grey frame."""
     cell = _CELL
     lead = max((round(_font().getlength(r.name)) + 3 * _GAP for r in rows if r.name), default=_GAP)
     across = max(len(r.cells) for r in rows)
@@ -83,12 +83,12 @@ def _lay(page: Image.Image, draw: ImageDraw.ImageDraw, row: Row, top: int, lead:
 
 
 def picture(cell: Tensor) -> Image.Image:
-    """(1 or 3, H, W) in [0, 1] -> RGB."""
+    """Map (1 or 3, H, W) in [0, 1] -> RGB."""
     return Image.fromarray((cell.expand(3, -1, -1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy())
 
 
 def resized(cell: Tensor, size: int) -> Image.Image:
-    """A square thumbnail's content: longest side `size`."""
+    """Return a square thumbnail's content: longest side `size`."""
     width, height = _side(cell[None], size)
     return picture(cell).resize((width, height), _filter(cell[None], width))
 

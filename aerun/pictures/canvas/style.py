@@ -80,12 +80,12 @@ def whole(ax: "Axes") -> None:
 
 
 def bins(samples: int) -> int:
-    """Bins of a histogram: 15 to 60, more for more samples."""
+    """Return bins of a histogram: 15 to 60, more for more samples."""
     return max(15, min(60, round(1.5 * samples**0.5)))
 
 
 def pixels(figure: "Figure") -> Pixels:
-    """(H, W, 3) bytes."""
+    """Return (H, W, 3) bytes."""
     canvas: Any = figure.canvas
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()

@@ -13,7 +13,7 @@ _AGREES = 1e-3  # largest difference of a value or a gradient, relative to its l
 
 
 def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
-    """Why these cannot be trained as one, from their figures and gradients on x (A, B, *S); empty where they can."""
+    """Return why these cannot be trained as one, from their figures and gradients on x (A, B, *S); empty where they can."""
     members.streams.seed(seeds)
     weights = members.weights
     try:
@@ -35,7 +35,7 @@ def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
 
 
 def _alone(autoencoder: Autoencoder, x: Tensor, names: Sequence[str]) -> tuple[Tensor, Sequence[Tensor | None]]:
-    """Parts (K,) and gradients of one run."""
+    """Return parts (K,) and gradients of one run."""
     before = [b.clone() for b in autoencoder.buffers()]
     value = autoencoder.objective(x, 0.0)
     own = dict(Objective(autoencoder).named_parameters())

@@ -19,7 +19,7 @@ class Orders:
         self.epoch = epoch
 
     def draw(self) -> Tensor:
-        """Indices (A, n) of this epoch, each row as its run would draw it alone."""
+        """Return indices (A, n) of this epoch, each row as its run would draw it alone."""
         rows = []
         for seed in self.seeds():
             order = Order(self.n, seed)
@@ -45,5 +45,5 @@ class Together:
             yield [order[:, step * size : (step + 1) * size] for step in range(first, last)]
 
     def samples(self, index: Tensor, units: Callable[[Tensor], Tensor]) -> Tensor:
-        """Samples (A, B, *S) at these indices (A, B). units: of a model, which all of them share."""
+        """Return samples (A, B, *S) at these indices (A, B). units: of a model, which all of them share."""
         return units(self.alone.x.index_select(0, index.flatten())).unflatten(0, index.shape)

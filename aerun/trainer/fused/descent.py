@@ -38,7 +38,7 @@ class Descent:
             self._add([k for k, n in dims.items() if n < 2], rows, {**settings, "weight_decay": 0.0}, state)
 
     def _runs(self) -> list[tuple[Mapping[str, Any], slice]]:
-        """(settings, rows) of neighbours that share their settings."""
+        """Return (settings, rows) of neighbours that share their settings."""
         found = list[tuple[Mapping[str, Any], slice]]()
         settings = [self.recipes[n].settings for n in self.members.numbers]
         for _, rows in groupby(range(len(settings)), key=lambda i: repr(settings[i])):
@@ -59,7 +59,7 @@ class Descent:
                 self.optimizer.state[view] = {k: deepcopy(v[rows] if stacked(v) else v) for k, v in state[name].items()}
 
     def state(self) -> State:
-        """What the optimizer remembers of all present runs."""
+        """Return what the optimizer remembers of all present runs."""
         parts: dict[str, list[dict[str, Any]]] = {}
         for (names, _), group in zip(self._slots, self.optimizer.param_groups, strict=True):
             for name, view in zip(names, group["params"], strict=True):
@@ -98,7 +98,7 @@ class Descent:
             group["lr"] = group["initial_lr"] * factor
 
     def lr(self, row: int) -> float:
-        """The present learning rate of a run."""
+        """Return the present learning rate of a run."""
         groups = zip(self._slots, self.optimizer.param_groups, strict=True)
         return next(float(group["lr"]) for (_, rows), group in groups if rows.start <= row < rows.stop)
 
@@ -109,7 +109,7 @@ def stacked(value: Any) -> bool:
 
 
 def order(recipes: Sequence[Recipe]) -> list[int]:
-    """Numbers of the runs, those of equal settings beside each other."""
+    """Return numbers of the runs, those of equal settings beside each other."""
     return sorted(range(len(recipes)), key=lambda i: repr(recipes[i].settings))
 
 

@@ -30,7 +30,7 @@ class Streams:
         self.states = [[g.manual_seed(seed).get_state() for g in self.generators] for seed in seeds]
 
     def draw(self, number: int, function: Callable[[], Tensor]) -> Tensor:
-        """What `function` draws from the stream of run `number`."""
+        """Return what `function` draws from the stream of run `number`."""
         for generator, state in zip(self.generators, self.states[number], strict=True):
             generator.set_state(state)
         drawn = function()
@@ -66,7 +66,7 @@ class Apart(TorchFunctionMode):
 
 
 def _kept(like: Tensor, p: float) -> Tensor:
-    """1 / p with probability p, else 0: as torch's dropout draws it."""
+    """Return 1 / p with probability p, else 0: as torch's dropout draws it."""
     return torch.empty_like(like).bernoulli_(p).div_(p)
 
 

@@ -84,7 +84,7 @@ class Saving(Callback):
 
 
 def weights(autoencoder: Autoencoder) -> dict[str, Tensor]:
-    """The state_dict of a checkpoint: names as in `Training`, tensors of their own."""
+    """Return the state_dict of a checkpoint: names as in `Training`, tensors of their own."""
     return {f"autoencoder.{k}": v.detach().clone() for k, v in autoencoder.state_dict().items()}
 
 
@@ -94,7 +94,7 @@ def load(autoencoder: Autoencoder, held: Mapping[str, Tensor]) -> None:
 
 
 def alone(recipe: Recipe, autoencoder: Autoencoder, state: State, row: int, lr: float) -> dict[str, Any]:
-    """The optimizer's state of one run, as its own optimizer would hold it."""
+    """Return the optimizer's state of one run, as its own optimizer would hold it."""
     optimizer = recipe.make(autoencoder.own_parameters())
     for group in optimizer.param_groups:
         group["initial_lr"], group["lr"] = group["lr"], lr
@@ -106,7 +106,7 @@ def alone(recipe: Recipe, autoencoder: Autoencoder, state: State, row: int, lr: 
 
 
 def together(recipe: Recipe, autoencoder: Autoencoder, found: Sequence[dict[str, Any]]) -> State:
-    """The way back, from the states of all runs."""
+    """Return the way back, from the states of all runs."""
     names = _names(recipe.make(autoencoder.own_parameters()), autoencoder)
     first, state = found[0]["state"], State()
     for index, name in enumerate(names):
@@ -117,6 +117,6 @@ def together(recipe: Recipe, autoencoder: Autoencoder, found: Sequence[dict[str,
 
 
 def _names(optimizer: torch.optim.Optimizer, autoencoder: Autoencoder) -> list[str]:
-    """Names of the weights in the order in which a state_dict of the optimizer numbers them."""
+    """Return names of the weights in the order in which a state_dict of the optimizer numbers them."""
     known = {id(p): f"autoencoder.{k}" for k, p in autoencoder.named_parameters()}
     return [known[id(p)] for group in optimizer.param_groups for p in group["params"]]

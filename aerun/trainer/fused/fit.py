@@ -31,7 +31,7 @@ _WORTH = 26e6  # multiply-adds x 2 of all layers and a batch; beyond, little is 
 
 
 def unsupported_reason(job: Job, settings: Trainer) -> str:
-    """Why runs like this one gain nothing from being trained as one, or cannot be; empty where they can."""
+    """Return why runs like this one gain nothing from being trained as one, or cannot be; empty where they can."""
     model, modules = job.autoencoder, list(job.autoencoder.modules())
     work = 2.0 * settings.batch_size * sum(w.numel() for w in weights(modules) if w.ndim == 2)
     if not isinstance(settings, Joint) or job.optimizer.cls not in ELEMENTWISE:
@@ -95,7 +95,7 @@ def _ready(jobs: Sequence[Job], settings: Trainer, device: torch.device) -> None
 
 
 def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tuple[FusedTraining, Batches]:
-    """What Lightning trains, and the batches that it is validated on."""
+    """Return what Lightning trains, and the batches that it is validated on."""
     members = Members([run.job.autoencoder for run in runs], Streams(device))
     alone, val = batches(runs[0].job, settings, device)
     calls = Together(alone, lambda: [runs[n].job.seed for n in members.numbers])

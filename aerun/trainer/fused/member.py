@@ -37,7 +37,7 @@ class Member:
             self.rows.clear()
 
     def callbacks(self) -> dict[str, Any]:
-        """Their state, as a checkpoint holds it."""
+        """Return their state, as a checkpoint holds it."""
         return {c.state_key: c.state_dict() for c in (self.best, self.patience) if c is not None}
 
     def restore(self, checkpoint: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ class Objective(nn.Module):
             self.autoencoder.strength = was
 
     def _watched(self, names: Mapping[str, object], x: Tensor) -> list[Tensor]:
-        """The figures beside the objective, and the squared error of the clean pass, summed."""
+        """Return the figures beside the objective, and the squared error of the clean pass, summed."""
         figures = [f.to(x) for f in self.autoencoder.watch(dict(names))]
         return [*figures, of_elements(self.autoencoder(x), x).sum()]
 
@@ -60,7 +60,7 @@ class Members:
         return len(self.numbers)
 
     def objective(self, x: Tensor, progress: float | None) -> tuple[Tensor, Tensor]:
-        """Losses (A,) and parts (A, K) of a batch (A, B, *S), in validation (progress: None) of one (B, *S) for all.
+        """Return losses (A,) and parts (A, K) of a batch (A, B, *S), in validation (progress: None) of one (B, *S) for all.
 
         In validation the parts go on with what is watched and the squared error of the clean pass.
         """
@@ -97,7 +97,7 @@ class Members:
 
     @torch.no_grad()
     def hand_back(self, row: int, best: bool = False) -> Autoencoder:
-        """The autoencoder of a present run, with its weights as they now are or as they were best."""
+        """Return the autoencoder of a present run, with its weights as they now are or as they were best."""
         found = self.autoencoders[self.numbers[row]]
         own, source = Objective(found), self.best if best else self.weights | self.rest
         for name, tensor in (*own.named_parameters(), *own.named_buffers()):

@@ -33,11 +33,11 @@ class FusedTraining(pl.LightningModule):
 
     @property
     def template(self) -> Autoencoder:
-        """Any of them, for what they share: units and names."""
+        """Return any of them, for what they share: units and names."""
         return self.runs[0].job.autoencoder
 
     def present(self) -> list[Member]:
-        """The runs that go on, in the order of the stacked weights."""
+        """Return the runs that go on, in the order of the stacked weights."""
         return [self.runs[n] for n in self.members.numbers]
 
     def configure_optimizers(self) -> Optimizer:
