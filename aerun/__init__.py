@@ -64,7 +64,7 @@ __all__ = [
     "within",
 ]
 
-_HOMES = {  # where each name is defined: its module, and torch with it, is imported when the name is first asked for
+_HOMES = {  # The module of each name; it is imported, and torch with it, when the name is first used.
     "aerun.core.checks": ("at_least", "integer", "number", "one_of", "within"),
     "aerun.core.errors": ("AerunError", "TrainingError"),
     "aerun.core.facts": ("Facts",),
@@ -81,11 +81,12 @@ _HOMES = {  # where each name is defined: its module, and torch with it, is impo
 
 
 def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "Model":
-    """Return the model that a run left in its folder, or of a sweep's folder its best run. Nothing in the folder is executed.
+    """Return the model that a run left in its folder; for a sweep's folder, that of its best run.
 
-    weights: `best` or `last`. trust: modules, beside aerun's own, whose classes may be built. AerunError says what is wrong.
+    Nothing in the folder is executed. weights: `best` or `last`. trust: modules, besides aerun's own, whose classes may be
+    built. Raises AerunError, which says what is wrong.
     """
-    # deferred: keeps --help without torch
+    # Deferred: --help does without torch.
     from aerun.inference.loading import load
 
     return load(run, weights, trust)
@@ -98,7 +99,7 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
     what to read. folder: of the run; as on the command line if None. Errors: aerun.core.errors.AerunError and TrainingError.
     """
-    # deferred: keeps --help without torch
+    # Deferred: --help does without torch.
     from aerun.api import train
 
     return train(*overrides, x=x, folder=folder, **settings)
@@ -116,7 +117,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Importing the submodule `aerun.train` does not hide the function of that name."""
+    """The module's class: importing the submodule `aerun.train` does not hide the function of that name."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "train" or not isinstance(value, ModuleType):

@@ -14,7 +14,7 @@ from aerun.inference.verbs import VERBS as USE
 
 
 def main() -> None:
-    """Console script `aerun`."""
+    """Run the console script `aerun`."""
     outlive_readers()  # of `aerun ... | head`: a job goes on to its end
     show_escaped()
     sys.exit(_run(sys.argv[1:]))
@@ -52,7 +52,7 @@ def _say(text: str) -> int:
 
 
 def _complain(words: str) -> None:
-    """An error, with no character of files or of others' that would act on the terminal."""
+    """Write an error to stderr, with no character of files or of others' that would act on the terminal."""
     sys.stderr.write(f"aerun: error: {shown(words)}\n")
 
 
@@ -76,7 +76,7 @@ def _hydra() -> int:
 
 
 def _told(action: Callable[[], int]) -> int:
-    """Run; turn what goes wrong into one or two lines on stderr and an exit code."""
+    """Run it; turn what goes wrong into one or two lines on stderr and an exit code."""
     full = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing; the words are ours
     try:
@@ -101,7 +101,10 @@ def _told(action: Callable[[], int]) -> int:
 
 
 def _leave_working_folder() -> None:
-    """`python -m aerun` looks for modules in the working folder first, which may be a stranger's; the command does not."""
+    """Take the working folder off the path on which Python looks for modules: it may be a stranger's.
+
+    `python -m aerun` puts it first; the command `aerun` does not.
+    """
     here, package = os.getcwd(), os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     asked = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     if not sys.flags.safe_path and sys.path[0] in ("", here) and here not in (package, *asked):

@@ -30,7 +30,7 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     typed = [*overrides, *written(settings)]
     if x is not None and any(o.startswith(("dataset=", "dataset.path=")) for o in typed):
         raise AerunError("x=... and dataset=...: samples come from one or the other.")
-    composed(typed if x is None else ["dataset=array", *typed])  # a mistake leaves no folder behind
+    composed(typed if x is None else ["dataset=array", *typed])  # A mistake must leave no folder behind.
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
         typed = [*in_memory(x, path), *typed]
@@ -39,23 +39,26 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
         run(cfg, path, shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"]))
     except AerunError:
         if folder is None:
-            with contextlib.suppress(OSError):  # it holds something
+            with contextlib.suppress(OSError):  # The folder is not empty.
                 path.rmdir()
         raise
     return load(path, trust=modules_of(cfg))
 
 
 def modules_of(cfg: Mapping[str, Any]) -> list[str]:
-    """Return the packages of the parts of a run. This process has built them already, so that they need no further trust."""
+    """Return the packages that the parts of a run come from.
+
+    This process has built them already, so that they need no further trust.
+    """
     nodes = [*cfg["model"].values(), *(cfg["reg"].get("terms") or {}).values()]
     roots = {str(node["_target_"]).partition(".")[0] for node in nodes if isinstance(node, Mapping) and "_target_" in node}
     return sorted(roots - {"aerun"})
 
 
 def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
-    """Return a model of samples x (n, ...) alone: trained and nothing else, without a word, in a folder that may go afterwards.
+    """Return a model trained on samples x (n, ...) and on nothing else, in a folder that may be removed afterwards.
 
-    15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
+    Nothing is shown. 15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
     """
     share = max(0.15, 1.5 / len(x))
     samples = in_memory(x, folder)
@@ -72,7 +75,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
 
 
 def in_memory(x: Any, path: Path) -> list[str]:
-    """Return overrides that read samples which are kept in the folder `path` from now on."""
+    """Keep samples in the folder `path` and return the overrides that read them from there."""
     array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
@@ -81,7 +84,7 @@ def in_memory(x: Any, path: Path) -> list[str]:
 
 
 def written(settings: Mapping[str, Any]) -> list[str]:
-    """Return keyword settings as overrides: `__` is a dot, None null, lists [a,b].
+    """Return keyword settings as overrides: `__` becomes a dot, None becomes null, lists become [a,b].
 
     Words that Hydra would read as something else are quoted.
     """
@@ -89,7 +92,7 @@ def written(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _key(word: str) -> str:
-    """Return model__arch is the group model/arch, model__latent_dim the setting model.latent_dim."""
+    """Return the key that a keyword means: model__arch the group model/arch, model__latent_dim model.latent_dim."""
     group = word.replace("__", "/")
     return group if (config_dir() / group).is_dir() else word.replace("__", ".")
 
@@ -108,7 +111,10 @@ def _value(value: Any) -> str:
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return what the command line composes from these, resolved. Errors are Hydra's words as an AerunError."""
+    """Return the resolved config that the command line composes from these overrides.
+
+    Raises AerunError with Hydra's own words.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 

@@ -1,7 +1,7 @@
-"""Is this composition legal? Needs must be a subset of offers; checked before any data is read.
+"""Checks whether a composition is legal: needs must be a subset of offers. Runs before any data are read.
 
 There are two ways to be illegal: a constructor refuses a value (bce on data outside [0, 1]), or this check refuses a
-name (kl on a plain vector code). The message says what was asked, who does not give it, who would, and what would work.
+name (kl on a plain vector code). The message says what is needed, who does not offer it, who would, and what would work.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Composition:
     lambda_: float
 
     def parts(self) -> dict[str, Part]:
-        """Return the four single parts by the name of their room."""
+        """Return the four single parts by the name of their group."""
         return {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
 
     @property
@@ -53,7 +53,7 @@ class Composition:
 
 
 def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
-    """Refuse an illegal composition with AerunError; return warnings about a legal but pointless one."""
+    """Return warnings about a composition that is legal but pointless; raise AerunError for an illegal one."""
     if isinstance(c.bottleneck, Discrete) and not all(n > 0 for n in c.bottleneck.levels or (0,)):
         raise AerunError(
             f"model/bottleneck={option(c.bottleneck)}: a discrete code says its `levels`, how many there are of each number; "
@@ -96,11 +96,11 @@ def _who_withholds(name: str, c: Composition) -> tuple[str, Part]:
 
 @cache
 def options(room: str) -> dict[str, type[Part]]:
-    """Return every shipped option of a room that has a class, by name."""
-    found = {}
+    """Return the class of every shipped option of a group, by the option's name."""
+    classes = {}
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml")):
         node = OmegaConf.load(path)
         if isinstance(node, DictConfig) and "_target_" in node:
             module, _, name = str(node["_target_"]).rpartition(".")
-            found[path.stem] = getattr(import_module(module), name)
-    return found
+            classes[path.stem] = getattr(import_module(module), name)
+    return classes

@@ -27,7 +27,7 @@ log = logging.getLogger("aerun")
 
 
 class _Trained(BaseEstimator):
-    """What both share: settings and training."""
+    """The base of both estimators: settings and training."""
 
     model_: Any
 
@@ -53,7 +53,7 @@ class _Trained(BaseEstimator):
         )
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Train on samples X (n, D); y is not looked at. ValueError for settings and samples that cannot be used."""
+        """Train on samples X (n, D); y is ignored. Raises ValueError for settings and samples that cannot be used."""
         x = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=2)
         if self.folder is not None:
             self._train(x, Path(self.folder).expanduser())
@@ -67,9 +67,9 @@ class _Trained(BaseEstimator):
             self.model_ = fitted(self._samples(x), self._overrides(), folder)
         except AerunError as e:
             raise ValueError(str(e)) from e
-        self.model_.autoencoder.double()  # so that a sample's answer does not depend, in its last digits, on its neighbours
+        self.model_.autoencoder.double()  # A sample's last digits do not depend on its neighbours.
         _ = self.model_.calibration
-        _ = self.model_.training_codes  # read while the folder is there
+        _ = self.model_.training_codes  # They are read while the folder is there.
 
     def _overrides(self) -> list[str]:
         seed = self.random_state
@@ -97,15 +97,15 @@ class _Trained(BaseEstimator):
 
     def _errors(self, X: Any) -> Array:  # noqa: N803
         try:
-            found: Array = self.model_.score(self._checked(X))
+            errors: Array = self.model_.score(self._checked(X))
         except AerunError as e:
             raise ValueError(str(e)) from e
-        return found
+        return errors
 
     def score_samples(self, X: Any) -> Array:  # noqa: N803
-        """Return less the mean squared error of each sample's reconstruction (n,), behind `prepare`.
+        """Return the negative mean squared error of each sample's reconstruction (n,), behind `prepare`.
 
-        The higher, the more usual.
+        The higher, the more ordinary the sample.
         """
         check_is_fitted(self)
         return -self._errors(X)
@@ -133,17 +133,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
         return codes.reshape(len(codes), -1).astype(x.dtype)
 
     def inverse_transform(self, X: Any) -> Array:  # noqa: N803
-        """Map codes (n, d) -> samples (n, D)."""
+        """Map codes (n, d) to samples (n, D)."""
         check_is_fitted(self)
         x = check_array(X, dtype=(np.float64, np.float32))
         try:
-            found: Array = self.model_.decode(x)
+            samples: Array = self.model_.decode(x)
         except AerunError as e:
             raise ValueError(str(e)) from e
-        return found.reshape(len(found), -1).astype(x.dtype)
+        return samples.reshape(len(samples), -1).astype(x.dtype)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
-        """Return mean of `score_samples`: what GridSearchCV makes large."""
+        """Return the mean of `score_samples`, which GridSearchCV maximizes."""
         return float(self.score_samples(X).mean())
 
     @property
@@ -160,8 +160,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
 class AnomalyDetector(OutlierMixin, _Trained):
     """Samples that any of aerun's recipes does not know how to rebuild.
 
-    alpha: share of ordinary samples that may pass for anomalies, at most. The threshold is conformal: of the n scores on the
-    15 % of the samples that were held out of training, the one of rank ceil((n + 1)(1 - alpha)); where alpha (n + 1) < 1 they
+    alpha: the largest share of ordinary samples that may pass for anomalies. The threshold is conformal: of the n scores on the
+    15 % of the samples that were left out of training, the one of rank ceil((n + 1)(1 - alpha)); where alpha (n + 1) < 1 they
     are too few for any alarm, which is logged (scikit-learn's `contamination`, which asks the training samples themselves, is
     something else). Other settings: see `Autoencoder`. Fitted: offset_, the threshold on `score_samples`; model_.
     """
@@ -192,7 +192,7 @@ class AnomalyDetector(OutlierMixin, _Trained):
         self.alpha = alpha
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Train on samples X (n, D), most of them ordinary; y is not looked at."""
+        """Train on samples X (n, D), most of them ordinary; y is ignored."""
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha={self.alpha}: a share between 0 and 1.")
         super().fit(X)
@@ -202,7 +202,7 @@ class AnomalyDetector(OutlierMixin, _Trained):
         return self
 
     def decision_function(self, X: Any) -> Array:  # noqa: N803
-        """Return `score_samples` less the threshold (n,): below 0 is an anomaly."""
+        """Return `score_samples` less the threshold (n,); a value below 0 is an anomaly."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803

@@ -1,4 +1,7 @@
-"""From a config to objects: the only place that instantiates. Everything a user may have got wrong is found here, in words."""
+"""Turns a config into objects: the only place that instantiates.
+
+Whatever a user may have got wrong is reported here, in words.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +29,8 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
-_ANY_DATASET = ("epochs", "normal", "contamination")  # settings that are not the class's own
-_WRITING = {"cache": None, "download": False}  # settings of a data set that write files, as they are where a folder is read
+_ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
+_WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,9 @@ class RunPlan:
 def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     """Return the objects of a resolved config.
 
-    trusted: None for a config that the user typed, whose targets may be anything that can be imported. Of a run's folder, which
-    may be a stranger's, a tuple: targets are then the options of their groups, and classes of these modules.
+    trusted: None for a config that the user typed, whose targets may be anything that can be imported. For the config of a
+    run's folder, which may be a stranger's, it is a tuple of modules: targets are then the options of their groups and the
+    classes of these modules.
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
@@ -84,49 +88,52 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
-    """Return the data set alone, its settings checked."""
+    """Return the data set alone, with its settings checked."""
     about = completed(table("dataset", cfg))
     node = {k: v for k, v in about.items() if k not in _ANY_DATASET}
     if trusted is not None:
-        node |= {k: v for k, v in _WRITING.items() if k in node}  # a folder does not say where files are written
-    found: Dataset = Maker(trusted)("dataset", node, {})
-    found.set_normal_classes(about.get("normal"), about.get("contamination", 0.0))
-    return found
+        node |= {k: v for k, v in _WRITING.items() if k in node}  # A folder must not say where files are written.
+    dataset: Dataset = Maker(trusted)("dataset", node, {})
+    dataset.set_normal_classes(about.get("normal"), about.get("contamination", 0.0))
+    return dataset
 
 
 def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | None) -> list[str]:
-    """Return weights of another run, and what is frozen. `trusted` is given where a run's folder is read, to go on with it."""
+    """Load another run's weights and freeze what is to be frozen; return the warnings.
+
+    `trusted` is set where a run's folder is read in order to go on with it.
+    """
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
     return load_initial_weights(autoencoder, settings, again=trusted is not None)
 
 
-def _applications(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
-    if asked == []:
+def _applications(names: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
+    if names == []:
         return []
-    asked = [asked] if isinstance(asked, str) else asked
-    if not matches_type(asked, list[str]):
-        raise AerunError(f"evaluate={asked}: must be a list of applications, such as evaluate=[probe,anomaly], or all.")
-    return applications.select_applications(asked, autoencoder, dataset)
+    names = [names] if isinstance(names, str) else names
+    if not matches_type(names, list[str]):
+        raise AerunError(f"evaluate={names}: must be a list of applications, such as evaluate=[probe,anomaly], or all.")
+    return applications.select_applications(names, autoencoder, dataset)
 
 
-def _pictures(asked: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
-    if asked == []:
+def _pictures(names: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
+    if names == []:
         return []
-    asked = [asked] if isinstance(asked, str) else asked
-    if not matches_type(asked, list[str]):
-        raise AerunError(f"pictures={asked}: must be default, all, or a list of pictures, such as pictures=[traversals,atoms].")
-    return pictures.select_pictures(asked, autoencoder, dataset)
+    names = [names] if isinstance(names, str) else names
+    if not matches_type(names, list[str]):
+        raise AerunError(f"pictures={names}: must be default, all, or a list of pictures, such as pictures=[traversals,atoms].")
+    return pictures.select_pictures(names, autoencoder, dataset)
 
 
-def _objectives(asked: Any, autoencoder: Autoencoder, evaluate: list[str]) -> list[str]:
+def _objectives(requested: Any, autoencoder: Autoencoder, evaluate: list[str]) -> list[str]:
     """Return the figures that a run returns to a sweeper, the first of which ranks it.
 
-    AerunError for one that it will not have.
+    Raises AerunError for a figure that the run will not have.
     """
-    names = [asked] if isinstance(asked, str) else asked
+    names = [requested] if isinstance(requested, str) else requested
     if not matches_type(names, list[str]) or not names or len(set(names)) < len(names):
-        raise AerunError(f"objective={asked}: a figure, or a list of different ones, such as [val/mse,latent_dim].")
+        raise AerunError(f"objective={requested}: a figure, or a list of different ones, such as [val/mse,latent_dim].")
     figures = [f"{s}/{k}" for s in ("train", "val") for k in autoencoder.keys(s == "train")] + ["val/mse", *FIGURES]
     figures += [f"val/{k}" for k in autoencoder.watch_keys()]
     if evaluate:

@@ -1,4 +1,4 @@
-"""From the settings of a model to its parts, put together and checked against each other."""
+"""Builds a model's parts from its settings, puts them together and checks them against each other."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,9 +18,9 @@ _TERM = ("weight", "warmup", "cycles")
 def model_of(
     cfg: Config, facts: Facts, preparation: Preparation, trusted: Sequence[str] | None = None, rehearsed: bool = True
 ) -> tuple[Autoencoder, list[str]]:
-    """Return the model for data of which `facts` are known, checked, and what to warn of. Errors as for `build`.
+    """Return the checked model for data with these `facts`, and the warnings about it.
 
-    rehearsed: try it on two blank samples, which takes memory.
+    rehearsed: also try it on two blank samples, which takes memory. Errors are those of `build`.
     """
     latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
     make = Maker(trusted)
@@ -34,27 +34,27 @@ def model_of(
 
 
 def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
-    given: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens")}
+    from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens")}
     model = cfg["model"]
-    loss = make("model.loss", model["loss"], given)
-    corruption = make("model.corruption", model["corruption"], given)
-    bottleneck = make("model.bottleneck", model["bottleneck"], given)
-    told = {"features": bottleneck.features, "sees_mask": corruption.shows_mask, "activate": loss.activate}
-    arch = make("model.arch", model["arch"], {**given, **told})
+    loss = make("model.loss", model["loss"], from_data)
+    corruption = make("model.corruption", model["corruption"], from_data)
+    bottleneck = make("model.bottleneck", model["bottleneck"], from_data)
+    from_parts = {"features": bottleneck.features, "sees_mask": corruption.shows_mask, "activate": loss.activate}
+    arch = make("model.arch", model["arch"], {**from_data, **from_parts})
     reg = cfg["reg"]
     if not isinstance(reg, Mapping):
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
-    terms = {name: _term(make, name, node, given) for name, node in (reg.get("terms") or {}).items()}
+    terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
     return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]))
 
 
-def _term(make: Maker, name: str, node: Any, given: Config) -> Term:
+def _term(make: Maker, name: str, node: Any, from_data: Config) -> Term:
     key = f"reg.terms.{name}"
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise AerunError(f"{key} is set, but no such regularizer is chosen: add regularizer={name}.")
     own = {k: v for k, v in node.items() if k not in _TERM}
-    regularizer = make(key, own, given)
+    regularizer = make(key, own, from_data)
     warmup = within(f"{key}.warmup", number(f"{key}.warmup", node.get("warmup", 0.0)), 0, 1)
     cycles = integer(f"{key}.cycles", node.get("cycles", 1), 1)
     return Term(regularizer, number(f"{key}.weight", node.get("weight", 1.0)), warmup, cycles)

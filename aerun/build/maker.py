@@ -1,4 +1,4 @@
-"""The maker of nodes: a node of the config, held against the constructor that it names, becomes an object."""
+"""The maker of nodes: a node of the config is checked against the constructor that it names and becomes an object."""
 
 import inspect
 import typing
@@ -31,30 +31,30 @@ _KINDS: dict[str, type[Any]] = {
 
 
 def settings_of(cls: type[Any]) -> dict[str, inspect.Parameter]:
-    """Return what a constructor takes by name; behind **common, what its parent takes too."""
-    found = {k: p for k, p in inspect.signature(cls.__init__).parameters.items() if k != "self"}
-    named = {k: p for k, p in found.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
-    return {**settings_of(cls.__mro__[1]), **named} if "common" in found else named
+    """Return the parameters that a constructor takes by name; for **common, those of its parent too."""
+    parameters = {k: p for k, p in inspect.signature(cls.__init__).parameters.items() if k != "self"}
+    named = {k: p for k, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    return {**settings_of(cls.__mro__[1]), **named} if "common" in parameters else named
 
 
 def hints_of(cls: type[Any]) -> dict[str, Any]:
-    """Type hints of those settings."""
+    """Return the type hints of those settings."""
     constructors = [vars(c)["__init__"] for c in reversed(cls.__mro__[:-1]) if inspect.isfunction(vars(c).get("__init__"))]
     return {k: v for f in constructors for k, v in typing.get_type_hints(f).items()}
 
 
 class Maker:
-    """Instantiates a node after holding it against its constructor's signature."""
+    """Instantiates a node after checking it against its constructor's signature."""
 
     def __init__(self, trusted: Sequence[str] | None) -> None:
         self.trusted = trusted
 
-    def __call__(self, key: str, node: Config, given: Config) -> Any:
-        cls = self.checked(key, node, given)
+    def __call__(self, key: str, node: Config, supplied: Config) -> Any:
+        cls = self.checked(key, node, supplied)
         wanted = settings_of(cls)
         settings = {k: v for k, v in node.items() if k != "_target_"}
         try:
-            return cls(**settings, **{k: v for k, v in given.items() if k in wanted})
+            return cls(**settings, **{k: v for k, v in supplied.items() if k in wanted})
         except (MemoryError, RuntimeError) as e:
             if "memory" not in str(e).lower():
                 raise
@@ -68,14 +68,17 @@ class Maker:
         nodes |= {f"model.{k}": cfg["model"][k] for k in ("arch", "bottleneck", "corruption", "loss")}
         nodes |= {f"reg.terms.{k}": node for k, node in (cfg["reg"].get("terms") or {}).items()}
         for key, node in nodes.items():
-            if isinstance(node, Mapping) and "_target_" in node:  # what is none is told where it is built
+            if isinstance(node, Mapping) and "_target_" in node:  # What is no node is reported where it is built.
                 refuse_foreign(key, str(node["_target_"]), self.trusted)
 
-    def checked(self, key: str, node: Config, given: Config) -> type[Any]:
-        """Return the class of a node whose keys and types fit its constructor, else AerunError."""
+    def checked(self, key: str, node: Config, supplied: Config) -> type[Any]:
+        """Return the class of a node, after checking that its keys and types fit the constructor.
+
+        Raises AerunError where they do not.
+        """
         cls = self._class(key, node)
         parameters = settings_of(cls)
-        settings = [k for k in parameters if k not in given]
+        settings = [k for k in parameters if k not in supplied]
         reject_unknown_keys(key, node, ("_target_", *settings), shown=settings)
         hints = hints_of(cls)
         for name in settings:
@@ -104,7 +107,7 @@ class Maker:
         return cls
 
     def _own(self, key: str, cls: type[Any]) -> bool:
-        """Is it a class of its group, and not one that a trusted module itself imports?"""
+        """Return whether a class belongs to its group, and is not one that a trusted module itself imports."""
         if self.trusted is None:
             return True
         roots = ("aerun", "torch.optim", *self.trusted)

@@ -1,4 +1,4 @@
-"""Whole numbers of some samples as bytes that need nothing else, or only tables that both sides know."""
+"""The whole numbers of some samples as bytes, which need nothing else or only tables that both sides know."""
 
 import struct
 import zlib
@@ -18,23 +18,29 @@ _HEAD = struct.Struct("<BI")
 
 
 def pack(levels: Tensor, shared: Quantizer | None) -> bytes:
-    """Levels (n, d, *grid) with tables of their own, or by the `shared` ones where these know all levels and it is shorter.
+    """Return levels (n, d, *grid) as bytes, coded by tables of their own or by the `shared` ones.
 
-    1 byte: which tables. 4: crc32 of the levels. Own tables: 4 bytes their length, then they, deflated. The rest: the coder's.
-    AerunError where a unit has over 32,768 levels.
+    The shared tables are used where they know all levels and the result is shorter.
+
+    1 byte: which tables. 4 bytes: crc32 of the levels. Own tables: 4 bytes for their length, then the deflated tables. The rest
+    is the coder's. Raises AerunError where a unit has over 32,768 levels.
     """
     lowest, widths, counts = _counted(levels)
-    told = zlib.compress(_spoken(lowest, widths, counts), 9)
+    tables = zlib.compress(_tables_to_bytes(lowest, widths, counts), 9)
     head = _crc(levels)
-    best = _HEAD.pack(_OWN, head) + struct.pack("<I", len(told)) + told + _quantizer(lowest, widths, counts).to_bytes(levels)
-    if shared is not None and _knows(shared, lowest, widths):
+    own = struct.pack("<I", len(tables)) + tables + _quantizer(lowest, widths, counts).to_bytes(levels)
+    best = _HEAD.pack(_OWN, head) + own
+    if shared is not None and _covers(shared, lowest, widths):
         other = _HEAD.pack(_SHARED, head) + shared.to_bytes(levels)
         best = min(best, other, key=len)
     return best
 
 
 def unpack(data: bytes, shape: tuple[int, ...], shared: Quantizer | None) -> Tensor:
-    """Return the levels (n, d, *grid) again. AerunError for bytes that are not theirs, or where `shared` is not what it was."""
+    """Return the levels (n, d, *grid) that `pack` wrote as `data`.
+
+    Raises AerunError for bytes that `pack` did not write for this shape, or where `shared` is not what it was then.
+    """
     try:
         which, crc = _HEAD.unpack_from(data)
         data = data[_HEAD.size :]
@@ -42,15 +48,15 @@ def unpack(data: bytes, shape: tuple[int, ...], shared: Quantizer | None) -> Ten
             raise AerunError("coding: the tables that these bytes need are not there.")
         if which == _SHARED:
             assert shared is not None
-            found = shared.from_bytes(data, shape)
+            levels = shared.from_bytes(data, shape)
         else:
             (size,) = struct.unpack_from("<I", data)
-            found = _quantizer(*_heard(data[4 : 4 + size], shape[1])).from_bytes(data[4 + size :], shape)
+            levels = _quantizer(*_tables_from_bytes(data[4 : 4 + size], shape[1])).from_bytes(data[4 + size :], shape)
     except (struct.error, zlib.error, ValueError, IndexError) as e:
         raise AerunError(f"coding: these bytes are no encoding ({e}).") from e
-    if _crc(found) != crc:
+    if _crc(levels) != crc:
         raise AerunError("coding: these bytes belong to other tables.")
-    return found
+    return levels
 
 
 def _crc(levels: Tensor) -> int:
@@ -58,7 +64,7 @@ def _crc(levels: Tensor) -> int:
 
 
 def _counted(levels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return lowest level (d,), number of levels (d,), and how often each came (d, A)."""
+    """Return the lowest level (d,), the number of levels (d,) and how often each level occurs (d, A)."""
     flat = levels.cpu().transpose(0, 1).flatten(1)
     lowest, highest = flat.min(1).values, flat.max(1).values
     widths = highest - lowest + 1
@@ -75,12 +81,12 @@ def _quantizer(lowest: NDArray[np.int64], widths: NDArray[np.int64], counts: NDA
     return Quantizer(torch.ones(len(lowest)), torch.from_numpy(lowest), torch.from_numpy(widths), tables)
 
 
-def _spoken(lowest: NDArray[np.int64], widths: NDArray[np.int64], counts: NDArray[np.int64]) -> bytes:
+def _tables_to_bytes(lowest: NDArray[np.int64], widths: NDArray[np.int64], counts: NDArray[np.int64]) -> bytes:
     inside = np.concatenate([row[:width] for row, width in zip(counts, widths, strict=True)])
     return lowest.astype("<i8").tobytes() + widths.astype("<u2").tobytes() + inside.astype("<u4").tobytes()
 
 
-def _heard(data: bytes, d: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _tables_from_bytes(data: bytes, d: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     plain = zlib.decompressobj().decompress(data, 10 * d + 4 * _CELLS)
     lowest = np.frombuffer(plain, "<i8", d).copy()
     widths = np.frombuffer(plain, "<u2", d, 8 * d).astype(np.int64)
@@ -93,6 +99,6 @@ def _heard(data: bytes, d: int) -> tuple[NDArray[np.int64], NDArray[np.int64], N
     return lowest, widths, counts
 
 
-def _knows(shared: Quantizer, lowest: NDArray[np.int64], widths: NDArray[np.int64]) -> bool:
+def _covers(shared: Quantizer, lowest: NDArray[np.int64], widths: NDArray[np.int64]) -> bool:
     low, end = shared.lowest.numpy(), (shared.lowest + shared.widths).numpy()
     return bool((low <= lowest).all() and (lowest + widths <= end).all())

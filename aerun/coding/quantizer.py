@@ -1,4 +1,4 @@
-"""Real codes as whole numbers, and these as bytes."""
+"""Real codes as whole numbers, and whole numbers as bytes."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _MOST = 1 << 15  # levels of one unit
 
 @dataclass(frozen=True)
 class Quantizer:
-    """n_j = round(z_j / step_j), kept within the levels that training codes had, and tables of how often each came.
+    """n_j = round(z_j / step_j), kept within the levels that training codes had, with tables of how often each occurred.
 
     steps, lowest: (d,) for d units; all places of a spatial code share their unit's. Codes (n, d, *grid).
     """
@@ -27,17 +27,17 @@ class Quantizer:
     tables: Tables
 
     def levels(self, z: Tensor) -> Tensor:
-        """Map codes -> whole numbers n_j (n, d, *grid)."""
-        found = _levels(z, self.steps)
+        """Map codes (n, d, *grid) to whole numbers n_j of the same shape."""
+        levels = _levels(z, self.steps)
         low, width = _shaped(self.lowest, z), _shaped(self.widths, z)
-        return torch.minimum(torch.maximum(found, low), low + width - 1)
+        return torch.minimum(torch.maximum(levels, low), low + width - 1)
 
     def codes(self, levels: Tensor) -> Tensor:
-        """Map whole numbers -> codes step_j n_j, float32."""
+        """Map whole numbers n_j to codes step_j n_j, float32."""
         return (levels * _shaped(self.steps, levels)).float()
 
     def bits(self, levels: Tensor) -> float:
-        """Return length of a perfect code by these tables."""
+        """Return the length, in bits, of a perfect code of `levels` by these tables."""
         return self.tables.bits(self._symbols(levels), _units(levels))
 
     def to_bytes(self, levels: Tensor) -> bytes:
@@ -45,20 +45,24 @@ class Quantizer:
         return encode(self._symbols(levels), _units(levels), self.tables)
 
     def from_bytes(self, data: bytes, shape: tuple[int, ...]) -> Tensor:
-        """Return the whole numbers (n, d, *grid) again. AerunError for bytes that are not theirs."""
+        """Return the whole numbers (n, d, *grid) that `to_bytes` wrote.
+
+        Raises AerunError for bytes that do not belong to these tables and this shape.
+        """
         like = torch.zeros(shape, dtype=torch.long)
-        found = torch.from_numpy(decode(data, _units(like), self.tables)).reshape(shape)
-        return found + _shaped(self.lowest, found)
+        symbols = torch.from_numpy(decode(data, _units(like), self.tables)).reshape(shape)
+        return symbols + _shaped(self.lowest, symbols)
 
     def _symbols(self, levels: Tensor) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = (levels.cpu() - _shaped(self.lowest, levels.cpu())).reshape(-1).numpy()
-        return found
+        symbols: NDArray[np.int64] = (levels.cpu() - _shaped(self.lowest, levels.cpu())).reshape(-1).numpy()
+        return symbols
 
 
 def fitted(z: Tensor, steps: Tensor) -> Quantizer:
     """Return the quantizer of these steps (d,) whose levels and tables are those of the codes z (n, d, *grid).
 
-    A level inside a unit's range that no code had counts 0.1. AerunError for steps so small that a unit has over 32,768 levels.
+    A level inside a unit's range that no code had counts 0.1. Raises AerunError for steps so small that a unit has over 32,768
+    levels.
     """
     steps = steps.double().cpu()
     levels = _levels(z, steps).transpose(0, 1).flatten(1)  # (d, n * places)
@@ -84,7 +88,7 @@ def _shaped(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _units(like: Tensor) -> NDArray[np.int64]:
-    """Return number of the unit of each element of (n, d, *grid), flat."""
+    """Return the number of the unit that each element of (n, d, *grid) belongs to, flattened."""
     units = torch.arange(like.shape[1]).reshape(1, -1, *[1] * (like.ndim - 2)).expand(like.shape)
-    found: NDArray[np.int64] = units.reshape(-1).numpy()
-    return found
+    numbers: NDArray[np.int64] = units.reshape(-1).numpy()
+    return numbers

@@ -17,14 +17,14 @@ PRECISION = 16
 TOTAL = 1 << PRECISION
 _WORD, _LEAST = np.uint64(16), 1 << 16  # a state lies in [2^16, 2^32) between symbols
 _BITS = np.uint64(PRECISION)
-_LANES, _LANE_BYTES = 1024, 512  # so many lanes at most, none for less than so many bytes: each costs 2
+_LANES, _LANE_BYTES = 1024, 512  # most lanes; fewest bytes for each lane, which costs 2 itself
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Frequencies of symbols 0..A-1 in each of T tables, (T, A), integers that sum to 2^16 in every row; 0: never comes."""
+    """Frequencies of symbols 0..A-1 in each of T tables, (T, A): integers that sum to 2^16 in every row; 0 never occurs."""
 
     frequency: Ints
 
@@ -34,25 +34,28 @@ class Tables:
 
     @property
     def start(self) -> Ints:
-        """Sum of the frequencies of smaller symbols, (T, A)."""
+        """Return the sum of the frequencies of all smaller symbols, (T, A)."""
         return np.cumsum(self.frequency, 1) - self.frequency
 
     def bits(self, symbols: Ints, table: Ints) -> float:
-        """Return -sum_i log2 p(symbol_i), the length of a perfect code. AerunError for a symbol that its table does not know."""
+        """Return -sum_i log2 p(symbol_i), the length of a perfect code.
+
+        Raises AerunError for a symbol that is not in its table.
+        """
         return float((PRECISION - np.log2(self._chosen(symbols, table))).sum())
 
     def _chosen(self, symbols: Ints, table: Ints) -> Ints:
         inside = (symbols >= 0) & (symbols < self.frequency.shape[1])
-        found = np.where(inside, self.frequency[table, np.where(inside, symbols, 0)], 0)
-        if not found.all():
-            raise AerunError(f"coding: symbol {int(symbols[found == 0][0])} is not in its table.")
-        return found
+        frequency = np.where(inside, self.frequency[table, np.where(inside, symbols, 0)], 0)
+        if not frequency.all():
+            raise AerunError(f"coding: symbol {int(symbols[frequency == 0][0])} is not in its table.")
+        return frequency
 
 
 def tables_of(counts: NDArray[np.float64]) -> Tables:
     """Return tables from counts (T, A): frequencies in proportion, but at least 1 where a count is above 0.
 
-    AerunError for a row without any count, and for more symbols in a row than 2^15.
+    Raises AerunError for a row without any count, and for more than 2^15 symbols in a row.
     """
     alive = counts > 0
     if not alive.any(1).all() or (alive.sum(1) > TOTAL // 2).any():
@@ -65,9 +68,10 @@ def tables_of(counts: NDArray[np.float64]) -> Tables:
 
 
 def encode(symbols: Ints, table: Ints, tables: Tables) -> bytes:
-    """Return symbols (n,), each with the number of its table (n,), as bytes. Errors as for `Tables.bits`.
+    """Return symbols (n,), each coded by the table whose number is in `table` (n,), as bytes.
 
-    2 bytes: lanes L. 4 L: their last states. The rest: words. Symbol i belongs to lane i mod L.
+    2 bytes: the number L of lanes. 4 L bytes: their last states. The rest: words. Symbol i belongs to lane i mod L. Raises
+    AerunError for a symbol that is not in its table.
     """
     frequency = tables._chosen(symbols, table)
     lanes = int(np.clip(tables.bits(symbols, table) / 8 / _LANE_BYTES, 1, _LANES))
@@ -86,7 +90,10 @@ def encode(symbols: Ints, table: Ints, tables: Tables) -> bytes:
 
 
 def decode(data: bytes, table: Ints, tables: Tables) -> Ints:
-    """Return the symbols (n,) that were encoded with these tables. AerunError for bytes that are not of such an encoding."""
+    """Return the symbols (n,) that were encoded with these tables.
+
+    Raises AerunError for bytes that are not such an encoding.
+    """
     lanes = int.from_bytes(data[:2], "little")
     if not lanes or len(data) < 2 + 4 * lanes or (len(data) - 2) % 2:
         raise AerunError("coding: these bytes are no encoding, or cut short.")
@@ -94,12 +101,13 @@ def decode(data: bytes, table: Ints, tables: Tables) -> Ints:
     words = np.frombuffer(data, "<u2", offset=2 + 4 * lanes).astype(np.uint64)
     steps, at = -(-len(table) // lanes), 0
     own = _lined(table, steps, lanes, 0)
-    found = np.zeros((steps, lanes), dtype=np.int64)
+    symbols = np.zeros((steps, lanes), dtype=np.int64)
     start, frequency = tables.start, tables.frequency
     last = len(table) - (steps - 1) * lanes if steps else 0  # lanes that have a symbol in the last step
     for t in range(steps):
         rows, slot = own[t].astype(np.int64), x & np.uint64(TOTAL - 1)
-        symbol = (start[rows] <= slot.astype(np.int64)[:, None]).sum(1) - 1  # the last that begins there: none that never comes
+        # The last symbol that starts at or below the slot, which never is one of frequency 0.
+        symbol = (start[rows] <= slot.astype(np.int64)[:, None]).sum(1) - 1
         live = np.arange(lanes) < (last if t == steps - 1 else lanes)
         step = frequency[rows, symbol].astype(np.uint64) * (x >> _BITS) + slot - start[rows, symbol].astype(np.uint64)
         x = np.where(live, step, x)
@@ -108,14 +116,14 @@ def decode(data: bytes, table: Ints, tables: Tables) -> Ints:
         if at + count > len(words):
             raise AerunError("coding: these bytes are cut short.")
         x[low] = (x[low] << _WORD) | words[at : at + count]
-        at, found[t] = at + count, symbol
+        at, symbols[t] = at + count, symbol
     if at != len(words) or (x != _LEAST).any():
         raise AerunError("coding: these bytes belong to other tables or other symbols.")
-    return found.reshape(-1)[: len(table)]
+    return symbols.reshape(-1)[: len(table)]
 
 
 def _lined(values: Ints, steps: int, lanes: int, filler: int) -> NDArray[np.uint64]:
-    """Map (n,) -> (steps, lanes); what is missing costs nothing: frequency 2^16, start 0."""
-    found = np.full(steps * lanes, filler, dtype=np.uint64)
-    found[: len(values)] = values
-    return found.reshape(steps, lanes)
+    """Map (n,) to (steps, lanes); what is missing is filled so that it costs nothing: frequency 2^16, start 0."""
+    padded = np.full(steps * lanes, filler, dtype=np.uint64)
+    padded[: len(values)] = values
+    return padded.reshape(steps, lanes)

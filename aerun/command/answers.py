@@ -59,7 +59,7 @@ def _judging(args: argparse.Namespace, model: Model, writer: Writer) -> Discover
 
 
 def _show(words: str) -> None:
-    """How far it is, for whoever watches."""
+    """Show on a terminal how far it is."""
     if sys.stderr.isatty():
         sys.stderr.write(words)
 

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, str], data: bool) -> None:
-    """figures: key -> its name in the table's head. data: say in a column which data it was."""
+    """Print the table. figures: key -> its name in the table's head; data: say in a column which data it was."""
     console = Console(wide=160)
     table = Table()
     for key in keys:

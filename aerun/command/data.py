@@ -11,7 +11,7 @@ from aerun.settings.overrides import config_of, resolved
 
 
 def run(argv: list[str]) -> int:
-    """The verb. 0: such a run would start; 2: it would be refused."""
+    """Run the verb. Return 0 where such a run would start, 2 where it would be refused."""
     args = _parser().parse_args(argv)
     for word in args.settings:
         if "=" not in word:
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def composed(settings: Sequence[str], folder: Path | None) -> tuple[dict[str, Any], str]:
-    """The resolved config of a command line, and the data set's name in it."""
+    """Return the resolved config of a command line, and the name of its data set."""
     if folder is not None and not folder.is_dir():
         raise AerunError(f"--config-dir {folder}: no such folder.")
     cfg = config_of(settings, folder)

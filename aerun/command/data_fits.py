@@ -60,7 +60,7 @@ def fitting(cfg: Config, facts: Facts) -> dict[str, dict[str, str]]:
 
 
 def _reason(option: str, tried: Iterator[str]) -> str:
-    """Nothing where a try was not refused, else the words that are about the option itself."""
+    """Return nothing where a try was not refused, else the words that are about the option itself."""
     told = []
     for words in tried:
         if not words:

@@ -39,7 +39,7 @@ class Page:
         self.console.say(styled(f"{name:<11}", "bold"), words)
 
     def splits(self, seen: Sequence[Seen]) -> None:
-        """One row a split; then what is wrong with them."""
+        """Print one row a split, then what is wrong with them."""
         table = Table()
         table.add_column("split")
         for column in ("samples", "lowest", "highest", "missing", "infinite", "repeated", "also in training"):
@@ -88,7 +88,7 @@ class Page:
         return self.features[place].name
 
     def columns(self, stored: Tensor) -> None:
-        """What the columns of a table's training rows hold."""
+        """Print what the columns of a table's training rows hold."""
         told = [described(f, stored[:, i]) for i, f in enumerate(self.features[:_FEW])]
         more = f" and {len(self.features) - _FEW} more" if len(self.features) > _FEW else ""
         self._say("columns", "; ".join(told) + more)
@@ -108,7 +108,7 @@ class Page:
             self._say("", "the training split is of one class")
 
     def constants(self, same: Tensor) -> None:
-        """Elements that never change in training."""
+        """Print which elements never change in training."""
         where, kind = same.flatten().nonzero().flatten().tolist(), self.facts.kind
         what = {"table": "columns", "sequence": "features"}.get(kind, "elements")
         named = [self._name(i) if kind == "table" else str(i) for i in where]
@@ -116,7 +116,7 @@ class Page:
         self._say("constant", f"{len(where):,} of {same.numel():,} {what} have one value in all training samples{shown}")
 
     def dimension(self, found: Dimension | None, asked: bool) -> None:
-        """The estimates, and the code sizes that they suggest."""
+        """Print the estimates, and the code sizes that they suggest."""
         if found is None:
             reason = "text has none that distances would show" if self.facts.tokens else "too few different training samples"
             self._say("dimension", f"not estimated: {reason if asked else 'not asked for'}")
@@ -131,7 +131,7 @@ class Page:
             self._say("", "too few samples to tell, or the estimates would be alike: take the range as a first guess")
 
     def fitting(self, found: Mapping[str, Mapping[str, str]]) -> None:
-        """Which losses and archs fit, and why the others do not."""
+        """Print which losses and archs fit, and why the others do not."""
         for group, reasons in found.items():
             fit = [option for option, why in reasons.items() if not why]
             self._say("losses" if group == "model/loss" else "archs", f"that fit: {', '.join(fit) or 'none'}")
@@ -140,7 +140,7 @@ class Page:
                     self._say("", f"not {option}: {why}")
 
     def verdict(self, refusals: Sequence[str], warnings: Sequence[str]) -> None:
-        """Would such a run start?"""
+        """Say whether such a run would start."""
         for words in warnings:
             self._say("warning", words)
         for words in refusals:
@@ -149,7 +149,7 @@ class Page:
             self._say("run", "would start with these settings")
 
     def picture(self, x: Tensor, path: Path) -> None:
-        """Samples drawn into a file, of tables the spread of each column, or written out where they are text."""
+        """Draw samples into a file, of tables the spread of each column; write them out where they are text."""
         if self.facts.tokens:
             for row in x[:5].tolist():
                 self._say("sample", ("" if max(map(len, self.facts.tokens[1:])) == 1 else " ").join(self._symbols(row)))

@@ -18,7 +18,7 @@ from aerun.preparation.columns import Feature
 
 
 def look(cfg: Mapping[str, Any], option: str, output: Path, dimension: bool) -> int:
-    """Read, say, draw; return the exit code. option: the data set's name; dimension: estimate it."""
+    """Read, print and draw; return the exit code. option: the data set's name; dimension: estimate it."""
     dataset = dataset_of(cfg)
     facts, data = dataset.facts(), dataset.load()
     broken = _refused(data, facts, option)

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def main() -> int:
-    """Told on the first line of stdin what to do; says on stdout when it has the data, and on stderr why it could not go on."""
+    """Do what the first line of stdin says; say on stdout when the data are there, on stderr why it could not go on."""
     # Ctrl-C, SIGTERM and SIGHUP, which a whole group of processes may be sent, are for rank 0 to decide.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     order = json.loads(sys.stdin.readline())
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _end_with_the_first(meeting: str) -> None:
-    """The other end of stdin is closed when rank 0 ends, however it does."""
+    """End when rank 0 ends, however it does: the other end of stdin is closed then."""
     while os.read(0, 1):
         pass
     shutil.rmtree(Path(meeting).parent, ignore_errors=True)

@@ -163,7 +163,10 @@ def command() -> str:
 
 
 def stop_on_signals() -> None:
-    """Ctrl-C, SIGTERM and SIGHUP end the run in order: exit codes 130, 143 and 129. SIGHUP stays ignored under nohup."""
+    """Let Ctrl-C, SIGTERM and SIGHUP end the run in order, with exit codes 130, 143 and 129.
+
+    SIGHUP stays ignored under nohup.
+    """
 
     def stop(signum: int, frame: FrameType | None) -> None:
         signal.signal(signum, signal.SIG_IGN)

@@ -12,7 +12,7 @@ _RAW = "words in csv as they are; else those that a spreadsheet would run begin 
 
 
 def run(word: str, argv: list[str]) -> int:
-    """One verb."""
+    """Run one verb."""
     verb = VERBS[word]
     args = _parser(word, verb).parse_intermixed_args(argv)
     log_to_terminal()
@@ -57,7 +57,7 @@ def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
 
 
 def _refuse_same(args: argparse.Namespace) -> None:
-    """AerunError where the output is one of the inputs."""
+    """Raise AerunError where the output is one of the inputs."""
     for name in getattr(args, "files", []):
         if (
             name != "-"

@@ -1,1 +1,1 @@
-"""What every room stands on: errors, checks, facts, paths, memory, files, logs."""
+"""The ground of all other packages: errors, checks, facts, paths, memory, files, logs."""

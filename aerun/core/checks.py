@@ -12,28 +12,40 @@ from aerun.core.errors import AerunError, nearest
 
 
 def at_least(key: str, value: float, low: float) -> float:
-    """Return `value` if it is finite and >= low, else AerunError."""
+    """Return `value` if it is finite and at least `low`.
+
+    Raises AerunError otherwise.
+    """
     if not math.isfinite(value) or value < low:
         raise AerunError(f"{key}={value}: must be a finite number of at least {low:g}.")
     return value
 
 
 def within(key: str, value: float, low: float, high: float) -> float:
-    """Return `value` if low <= value <= high, else AerunError."""
+    """Return `value` if it lies between `low` and `high`, ends included.
+
+    Raises AerunError otherwise.
+    """
     if not low <= value <= high:
         raise AerunError(f"{key}={value}: must lie between {low:g} and {high:g}.")
     return value
 
 
 def one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
-    """Return `value` if it is one of `allowed`, else AerunError with the nearest."""
+    """Return `value` if it is one of `allowed`.
+
+    Raises AerunError, which names the nearest, otherwise.
+    """
     if value not in allowed:
         raise AerunError(f"{key}={value}: must be one of {', '.join(allowed)}{nearest(str(value), allowed)}.")
     return str(value)
 
 
 def reject_unknown_keys(key: str, node: Any, allowed: Sequence[str], shown: Sequence[str] | None = None) -> None:
-    """Raise AerunError, with the nearest, for a key of `node` that is not allowed; `shown`: the keys to name."""
+    """Raise AerunError, which names the nearest, for a key of `node` that is not allowed.
+
+    shown: the keys that the message lists, where these are not all of `allowed`.
+    """
     for name in node:
         if name not in allowed:
             path = f"{key}.{name}" if key else str(name)
@@ -42,14 +54,20 @@ def reject_unknown_keys(key: str, node: Any, allowed: Sequence[str], shown: Sequ
 
 
 def integer(key: str, value: Any, least: int) -> int:
-    """Return `value` if it is an integer of at least `least`, else AerunError."""
+    """Return `value` if it is an integer of at least `least`.
+
+    Raises AerunError otherwise.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise AerunError(f"{key}={value}: must be an integer of at least {least}.")
     return value
 
 
 def table(key: str, cfg: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return `cfg[key]` if it is a table of settings, else AerunError."""
+    """Return `cfg[key]` if it is a table of settings.
+
+    Raises AerunError otherwise.
+    """
     if not isinstance(cfg[key], Mapping):
         raise AerunError(f"{key}={cfg[key]}: not a table of settings; an option is chosen with {key}=NAME.")
     node: Mapping[str, Any] = cfg[key]
@@ -57,14 +75,17 @@ def table(key: str, cfg: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def number(key: str, value: Any) -> float:
-    """Return `value` as a float if it is a finite number of at least 0, else AerunError."""
+    """Return `value` as a float if it is a finite number of at least 0.
+
+    Raises AerunError otherwise.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise AerunError(f"{key}={value}: must be a number.")
     return float(at_least(key, value, 0))
 
 
 def matches_type(value: Any, hint: Any) -> bool:
-    """Does a plain value fit a type hint? True where the hint says nothing we can check."""
+    """Return whether a plain value fits a type hint; True where the hint is of a kind that cannot be checked."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(matches_type(value, h) for h in typing.get_args(hint))

@@ -1,4 +1,4 @@
-"""The terminal for tables and coloured lines: what is printed is what was given, brackets included."""
+"""The terminal for tables and coloured lines: text is printed as it is, brackets included."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from aerun.core.text import shown
 
 
 class Console(RichConsole):
-    """A console of rich's that reads no markup, no emoji codes and no numbers in strings, and writes controls as escapes.
+    """A rich console that interprets no markup, emoji codes or numbers in strings, and escapes control characters.
 
     Words in another style are a `Text`. wide: columns where the output is no terminal.
     """
@@ -20,14 +20,14 @@ class Console(RichConsole):
             self.width = wide
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        """Return a string, of a line or of a table's cell, as it is shown."""
+        """Return a string, which is a line or a cell of a table, in the form in which it is shown."""
         return super().render_str(shown(text), **settings)
 
     def say(self, *words: str | Text, style: str | None = None) -> None:
-        """Print one line, however long; the terminal breaks it, and copying it gives it back whole."""
+        """Print one line, however long: the terminal wraps it, and copying it gives it back whole."""
         self.print(*words, style=style, soft_wrap=True)
 
 
 def styled(text: str, style: str) -> Text:
-    """Return `text`, as it is shown, in a style such as `bold`."""
+    """Return `text`, escaped as it is shown, in a style such as `bold`."""
     return Text(shown(text), style=style)

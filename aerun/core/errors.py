@@ -5,18 +5,18 @@ from collections.abc import Iterable
 
 
 class AerunError(Exception):
-    """A mistake that the user can mend: shown as one or two lines, exit code 2."""
+    """A mistake that the user can correct: shown as one or two lines, exit code 2."""
 
 
 class TrainingError(Exception):
-    """Training could not go on (loss not finite, disk full): shown in words, exit code 1, the run's folder stays."""
+    """Training could not go on (loss not finite, disk full): shown in words, exit code 1; the run's folder is kept."""
 
 
-TIME_LIMIT = 124  # as of timeout(1)
+TIME_LIMIT = 124  # the exit code of timeout(1)
 
 
 class StoppedError(BaseException):
-    """The run was told to stop: Ctrl-C (exit code 130), SIGTERM (143), SIGHUP (129), a cluster's time limit (124).
+    """The run was stopped from outside: Ctrl-C (exit code 130), SIGTERM (143), SIGHUP (129), a cluster's time limit (124).
 
     Not an Exception, so that nothing swallows it.
     """
@@ -29,11 +29,11 @@ class StoppedError(BaseException):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ` (nearest: KNOWN)` for the nearest known word, or an empty string."""
+    """Return ` (nearest: WORD)` for the known word that is nearest to `word`, or an empty string."""
     hit = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (nearest: {hit[0]})" if hit else ""
 
 
 def line_of(e: BaseException) -> str:
-    """Return the first line of an error's words, or its kind where it has none."""
+    """Return the first line of an error's message, or the error's type where the message is empty."""
     return (str(e).strip() or type(e).__name__).splitlines()[0]

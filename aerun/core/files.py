@@ -12,10 +12,13 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def replaced(path: Path, at: int | None = None) -> Iterator[BinaryIO]:
-    """Open a new file to be written; it takes the place of `path` when the block ends without an error, else it goes.
+    """Open a new file for writing, which takes the place of `path` when the block ends without an error.
 
-    Its name is `.NAME.PID` beside `path`, so that two processes never write to the same one; what a killed process left under
-    that name is removed first, and nothing is written through a link. at: descriptor of the folder that `path` is relative to.
+    After an error the new file is removed.
+
+    Its name is `.NAME.PID` beside `path`, so that two processes never write to the same file. A file that a killed process left
+    under that name is removed first, and nothing is written through a link. at: descriptor of the folder that `path` is
+    relative to.
     """
     part = os.fspath(path.with_name(f".{path.name}.{os.getpid()}"))
     with suppress(FileNotFoundError):
@@ -32,9 +35,9 @@ def replaced(path: Path, at: int | None = None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """Make a new folder to be filled.
+    """Make a new folder for the block to fill, which takes the place of `path` when it ends without an error.
 
-    It takes the place of `path`, which is an empty folder or nothing, when the block ends without an error, else it goes.
+    `path` is an empty folder or does not exist. After an error the new folder is removed.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.mkdir()
@@ -46,6 +49,6 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 def replace(path: Path, content: str | bytes) -> None:
-    """Replace a file by `content` (text as UTF-8), whole or not at all."""
+    """Replace a file with `content` (text as UTF-8), whole or not at all."""
     with replaced(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)

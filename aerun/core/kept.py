@@ -1,4 +1,4 @@
-"""What is warned of, kept beside being shown."""
+"""Warnings, kept as well as shown."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class _Keeper(logging.Handler):
-    """Appends each warning's words to a list, once."""
+    """A handler that appends each warning's message to a list, once."""
 
     def __init__(self, into: list[str]) -> None:
         super().__init__(logging.WARNING)
@@ -20,7 +20,7 @@ class _Keeper(logging.Handler):
 
 @contextmanager
 def kept_warnings(into: list[str]) -> Iterator[None]:
-    """Append what aerun warns of inside to `into`; it is shown as it always is."""
+    """Append the warnings that aerun gives inside the block to `into`; they are shown as always."""
     logger, keeper = logging.getLogger("aerun"), _Keeper(into)
     logger.addHandler(keeper)
     try:

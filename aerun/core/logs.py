@@ -1,4 +1,4 @@
-"""Where aerun's own log goes, and what is silenced of Lightning's: in one place."""
+"""Where aerun's own log goes, and which of Lightning's messages are silenced, in one place."""
 
 import logging
 import os
@@ -9,23 +9,23 @@ from contextlib import contextmanager
 from aerun.core.text import shown
 
 _REMARKS = (
-    # Lightning 2.6 asks torch in a way that torch 2.15 no longer likes.
+    # Lightning 2.6 calls torch in a way that torch 2.15 has deprecated.
     r".*isinstance\(treespec, LeafSpec\).*",
-    # Data are on the compute device already: worker processes would only slow it down.
+    # Data are on the compute device already, so worker processes would only slow the run down.
     ".*does not have many workers.*",
-    # Resuming writes into the run's own folder on purpose.
+    # A resumed run writes into its own folder on purpose.
     "Checkpoint directory .* exists and is not empty.*",
-    # What is logged are sums over all ranks already.
+    # The values that are logged are sums over all ranks already.
     "It is recommended to use `self.log.* when logging on epoch level in distributed setting.*",
-    # On a machine of a Slurm cluster, where a run need not be one of its jobs.
+    # A run on a machine of a Slurm cluster need not be one of its jobs.
     r"The `srun` command is available on your system but is not used.*",
-    # Nothing is logged by Lightning: events and metrics.csv are our own, one row an epoch.
+    # Lightning logs nothing: aerun writes events and metrics.csv itself, one row for each epoch.
     r"The number of training batches .* is smaller than the logging interval.*",
 )
 
 
 def show_escaped() -> None:
-    """Let what aerun logs, on the terminal and into files, hold no character that acts there without being seen."""
+    """Escape every character in aerun's log that acts on a terminal without being seen, on screen and in files."""
     logger = logging.getLogger("aerun")
     if _escaped not in logger.filters:
         logger.addFilter(_escaped)
@@ -38,12 +38,15 @@ def _escaped(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Import Lightning and run without remarks that are not about the run. Warnings that point at a mistake stay."""
+    """Import Lightning and run the block without remarks that are not about the run.
+
+    Warnings that point at a mistake stay.
+    """
     before = os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK")
     with warnings.catch_warnings():
         for remark in _REMARKS:
             warnings.filterwarnings("ignore", message=remark)
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # Lightning imports it, and it talks about its font cache
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # Lightning imports it, and it logs its font cache
         import pytorch_lightning  # noqa: F401
 
         if before is None:
@@ -55,14 +58,14 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def log_to_terminal() -> None:
-    """Show warnings and errors on stderr, as they are and nothing before them."""
+    """Show warnings and errors on stderr, with nothing before their text."""
     logging.basicConfig(format="%(message)s", force=True)
     logging.getLogger().handlers[0].setLevel(logging.WARNING)
 
 
 @contextmanager
 def quiet_aerun() -> Iterator[None]:
-    """Leave out warnings and remarks of aerun's own: what runs here is a part of another program."""
+    """Silence aerun's own warnings and remarks: what runs in the block is a part of another program."""
     logger = logging.getLogger("aerun")
     level = logger.level
     logger.setLevel(logging.ERROR)

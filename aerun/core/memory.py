@@ -1,4 +1,4 @@
-"""How much memory there is, and how much of it one piece of work may take."""
+"""How much memory there is, and how much of it one piece of work may use."""
 
 import ctypes
 import mmap
@@ -12,7 +12,7 @@ _ELSEWHERE = 8 << 30  # bytes, where the system does not say how much it has
 
 
 def available_memory() -> int:
-    """Return the bytes that could be taken now, in this machine or container."""
+    """Return the number of bytes that can be allocated now, on this machine or in this container."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -26,7 +26,7 @@ def available_memory() -> int:
 
 
 def memory_limit() -> int:
-    """Return the bytes that one data set may take: half of the machine's memory, or of what its container is allowed."""
+    """Return the number of bytes that one data set may use: half of the machine's or the container's memory."""
     allowed = _allowed()
     return (_whole() if allowed is None else min(_whole(), allowed)) // 2
 
@@ -41,12 +41,12 @@ def refuse_beyond(where: str, size: float) -> None:
 
 
 def rows_that_fit(size: int, elements: int = 4_000_000) -> int:
-    """Return the rows of `size` elements for one batch of evaluation: about 16 MB of floats."""
+    """Return how many rows of `size` elements make one batch of evaluation: about 16 MB of floats."""
     return max(1, min(4096, elements // size))
 
 
 def trim_heap() -> None:
-    """Return freed memory to the system, where the C library keeps it (glibc does) and can be asked to."""
+    """Return freed memory to the system, where the C library keeps it (glibc does) and can be asked to release it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)
@@ -60,12 +60,12 @@ def _whole() -> int:
 
 
 def _allowed() -> int | None:
-    """Return the container's limit in bytes, of either kind of cgroup; None where there is none."""
+    """Return the container's limit in bytes, from either kind of cgroup; None where there is none."""
     limits = []
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
             limits.append(_number(name))
-        except (OSError, ValueError):  # not there, or the word `max`
+        except (OSError, ValueError):  # no such file, or the word `max`
             continue
     return min(limits, default=None)
 

@@ -1,4 +1,4 @@
-"""Where the shipped configs live: inside the package (wheel) or beside it (checkout, editable install); and where data are."""
+"""Where the shipped configs are, inside the package (wheel) or beside it (checkout, editable install), and where data are."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,17 +19,17 @@ def config_dir() -> Path:
 
 
 def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a resolved config whose files and folders of data are absolute, so that it holds wherever it is read."""
+    """Return a resolved config whose data files and folders are absolute, so that it holds wherever it is read."""
     dataset = config["dataset"]
     if not isinstance(dataset, Mapping):
         return dict(config)
     packed = str(dataset.get("path")).endswith(".npz")
-    found = {k: _absolute(v) if _is_file(k, v, packed) else v for k, v in dataset.items()}
-    return {**config, "dataset": found}
+    settings = {k: _absolute(v) if _is_file(k, v, packed) else v for k, v in dataset.items()}
+    return {**config, "dataset": settings}
 
 
 def data_paths(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a config's data set that name files or folders, with what they name."""
+    """Return the settings of a config's data set that name files or folders, with their paths."""
     dataset = config.get("dataset")
     if not isinstance(dataset, Mapping):
         return {}
@@ -38,9 +38,10 @@ def data_paths(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def with_data(config: Mapping[str, Any], data: str | Path | None) -> dict[str, Any]:
-    """Return a config whose data have moved to `data`: a file, or a folder that holds them by their names. None: they have not.
+    """Return a config whose data have moved to `data`; None where they have not moved.
 
-    Raises AerunError where the config names no data, and where they are not there.
+    data: a file, or a folder that holds the data under their names. Raises AerunError where the config names no data, and where
+    they are not there.
     """
     if data is None:
         return dict(config)
@@ -54,7 +55,10 @@ def with_data(config: Mapping[str, Any], data: str | Path | None) -> dict[str, A
 
 
 def say_data(config: Mapping[str, Any], data: str | Path | None) -> None:
-    """Print where a run's data are about to be read, before they are. Errors as for `with_data`."""
+    """Print where a run's data are about to be read.
+
+    Raises AerunError as `with_data` does.
+    """
     for key, path in data_paths(with_data(config, data)).items():
         say(f"reads {key}={path}")
 
@@ -62,14 +66,17 @@ def say_data(config: Mapping[str, Any], data: str | Path | None) -> None:
 def _moved(key: str, old: Path, place: Path, alone: bool) -> Path:
     if alone and (place.is_file() or not (place / old.name).exists()):
         return place
-    found = place / old.name
-    if not found.exists():
+    path = place / old.name
+    if not path.exists():
         raise AerunError(f"--data {place}: {key} was {old}, and there is no {old.name} in this folder.")
-    return found
+    return path
 
 
 def _is_file(key: str, value: Any, packed: bool) -> bool:
-    """Does a setting of a data set name a file or a folder? Labels may also be an array of a packed file, by its name."""
+    """Return whether a setting of a data set names a file or a folder.
+
+    Labels may also be an array of a packed file, given by its name.
+    """
     if not isinstance(value, str) or key not in ("path", "test_path", "root", "cache", "labels", "test_labels", "test"):
         return False
     if key in ("path", "test_path", "root", "cache"):

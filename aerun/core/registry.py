@@ -1,4 +1,4 @@
-"""What is chosen by name among the modules of a package: pictures, applications, measures."""
+"""Modules of a package that are chosen by name: pictures, applications, measures."""
 
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -9,13 +9,13 @@ from aerun.core.errors import AerunError, nearest
 
 
 class Registry:
-    """The modules of a package. key: the setting that names them; what: one of them, in words."""
+    """The modules of a package. key: the setting that names them; what: the word for one of them."""
 
     def __init__(self, package: str, path: Iterable[str], key: str, what: str) -> None:
         self.package, self.path, self.key, self.what = package, path, key, what
 
     def names(self) -> list[str]:
-        """Return the names of all modules, sorted; packages among them are helpers and have none."""
+        """Return the names of all modules, sorted; packages among them are helpers and are left out."""
         return sorted(m.name for m in pkgutil.iter_modules(self.path) if not m.ispkg)
 
     def module(self, name: str) -> ModuleType:
@@ -23,32 +23,33 @@ class Registry:
         return import_module(f"{self.package}.{name}")
 
     def summary(self, name: str) -> str:
-        """Return the first line of its docstring."""
+        """Return the first line of the module's docstring."""
         return (self.module(name).__doc__ or "").strip().splitlines()[0].rstrip(".")
 
-    def require(self, asked: Iterable[str], also: Iterable[str] = ()) -> None:
-        """Raise AerunError, with the nearest, for a name that is neither a module's nor one of `also`."""
-        known = [*also, *self.names()]
-        for name in asked:
-            if name not in known:
-                raise AerunError(f"{self.key}: {name}: no such {self.what}{nearest(name, known)} ({', '.join(known)}).")
+    def require(self, requested: Iterable[str], also: Iterable[str] = ()) -> None:
+        """Raise AerunError, which names the nearest, for a name that is neither a module's nor one of `also`."""
+        allowed = [*also, *self.names()]
+        for name in requested:
+            if name not in allowed:
+                raise AerunError(f"{self.key}: {name}: no such {self.what}{nearest(name, allowed)} ({', '.join(allowed)}).")
 
     def select(
         self,
-        asked: Iterable[str],
+        requested: Iterable[str],
         unsupported_reason: Callable[[str], str],
         sets: Mapping[str, Callable[[ModuleType], bool]],
     ) -> list[str]:
-        """Return the names asked for. sets: a single word that stands for every module that it holds and that is supported.
+        """Return the names that are requested.
 
+        sets: words that, given alone, stand for every supported module for which their function is true.
         Raises AerunError for a name that is unknown or not supported.
         """
-        asked = list(asked)
-        if len(asked) == 1 and asked[0] in sets:
-            held = [name for name in self.names() if sets[asked[0]](self.module(name))]
-            return [name for name in held if not unsupported_reason(name)]
-        self.require(asked, sets)
-        for name in asked:
+        requested = list(requested)
+        if len(requested) == 1 and requested[0] in sets:
+            members = [name for name in self.names() if sets[requested[0]](self.module(name))]
+            return [name for name in members if not unsupported_reason(name)]
+        self.require(requested, sets)
+        for name in requested:
             if why := unsupported_reason(name):
                 raise AerunError(f"{self.key}: {name}: {why}")
-        return asked
+        return requested

@@ -1,4 +1,4 @@
-"""Standard output and error whose readers may go away, as `aerun ... | head` does, without an end to the work."""
+"""Standard output and error whose readers may go away, as in `aerun ... | head`, without ending the work."""
 
 import errno
 import io
@@ -17,7 +17,7 @@ class _Patient(io.FileIO):
     gone = False
 
     def write(self, data: "Buffer", /) -> int:
-        """Write, or drop what cannot be written because the other end is closed."""
+        """Write `data`, or drop it where the other end is closed."""
         if not self.gone:
             try:
                 return super().write(data)
@@ -25,19 +25,23 @@ class _Patient(io.FileIO):
                 if not _closed(e, self.fileno()):
                     raise
                 self.gone = True
-                _to_nowhere(self.fileno())  # so that libraries that write there themselves are not stopped either
+                _to_nowhere(self.fileno())  # so that libraries that write to it directly do not fail either
         return len(memoryview(data).cast("B"))
 
 
 def outlive_readers() -> None:
-    """Let this process go on where the readers of its output and of its errors go away. Streams that were replaced stay."""
+    """Let this process go on where the readers of its output and of its errors go away.
+
+    Streams that were replaced before are left alone.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__") or _raw(stream) is None:
             continue
         stream.flush()
         raw = _Patient(stream.fileno(), "wb", closefd=False)
-        below: Any = raw if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(raw)  # the first where unbuffered
+        unbuffered = isinstance(stream.buffer, io.RawIOBase)
+        below: Any = raw if unbuffered else io.BufferedWriter(raw)
         patient = io.TextIOWrapper(
             below, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=stream.write_through
         )
@@ -46,18 +50,18 @@ def outlive_readers() -> None:
 
 
 def reader_is_gone() -> bool:
-    """Return whether what is printed on standard output is read by nobody any more."""
+    """Return whether nobody reads standard output any more."""
     return isinstance(raw := _raw(sys.stdout), _Patient) and raw.gone
 
 
 def _raw(stream: object) -> object:
-    """Return the stream of bytes below one of text, None where there is none."""
+    """Return the byte stream below a text stream, None where there is none."""
     below = getattr(stream, "buffer", None)
     return getattr(below, "raw", below)
 
 
 def _closed(e: OSError, number: int) -> bool:
-    """Has the reader of a pipe ended, or the terminal been closed?"""
+    """Return whether an error says that the reader of a pipe has ended or that the terminal has been closed."""
     return e.errno == errno.EPIPE or (e.errno == errno.EIO and stat.S_ISCHR(os.fstat(number).st_mode))
 
 

@@ -1,4 +1,4 @@
-"""Text that comes from files or from others, as it may be shown."""
+"""Text from files or from other people, in a form that is safe to show."""
 
 import sys
 import unicodedata
@@ -8,9 +8,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, formats (bidire
 
 
 def shown(text: str) -> str:
-    r"""Return `text` with what acts on a terminal or a page without being seen written as escapes, such as \x1b and \u202e.
+    r"""Return `text` with every character that acts on a terminal or a page without being seen written as an escape.
 
-    Line ends and tabs stay. Brackets and other markup are ordinary characters here: `Console` and the pages take them as such.
+    Escapes look like \x1b and \u202e. Line ends and tabs stay. Brackets and other markup are ordinary characters here:
+    `Console` and the pages take them as such.
     """
     if text.isprintable():
         return text
@@ -18,17 +19,17 @@ def shown(text: str) -> str:
 
 
 def shown_line(text: str) -> str:
-    r"""Return `text` as `shown` does, in one line: line ends and tabs are escapes too."""
+    """Return `text` as `shown` does, in one line: line ends and tabs are escaped too."""
     return shown(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def say(text: str = "") -> None:
-    """Print a line, or several, as `shown`; at once, so that whoever reads along sees it when it happens."""
+    """Print a line, or several, as `shown`, and flush it, so that a reader sees it when it happens."""
     print(shown(text), flush=True)
 
 
 def note(text: str) -> None:
-    """Print a line on stderr, as `shown`: what must be known of an answer that goes to stdout."""
+    """Print a line on stderr, as `shown`: a remark on an answer that goes to stdout."""
     print(shown(text), file=sys.stderr, flush=True)
 
 

@@ -34,8 +34,10 @@ from aerun.preparation.statistics import WAYS
 
 @dataclass(frozen=True)
 class ArrayFacts:
-    """An array that has been read and split. gaps: it has missing values. unit: the stored value that means 1. spans: the
-    smallest and largest value of each split.
+    """An array that has been read and split.
+
+    gaps: whether it has missing values. unit: the stored value that means 1. spans: the smallest and largest value of each
+    split.
     """
 
     data: Data
@@ -46,13 +48,13 @@ class ArrayFacts:
     spans: tuple[tuple[float, float], ...]
 
     def within(self, split: int) -> bool:
-        """Does everything that is there in a split (0, 1, 2) lie in [0, 1] of `unit`?"""
+        """Return whether all present values of a split (0, 1, 2) lie in [0, 1] once divided by `unit`."""
         low, high = self.spans[split]
         return low >= 0 and high <= self.unit
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one stored sample."""
+        """Return the shape of one stored sample."""
         return tuple(self.data.train.x.shape[1:])
 
 
@@ -60,10 +62,10 @@ class Array(Dataset):
     """Samples (n, D), (n, H, W), (n, C, H, W) or (n, T, F) of an npy, npz or safetensors file; pickles are never loaded.
 
     kind auto: two axes are a table, four are images, three where their lengths say so, see `kind_of`; channels auto: see
-    `channels_last`. What lengths and names leave open is asked. Bytes stay bytes, other numbers become 32-bit. A mask in the
-    same file (mask, NAME_mask) and netCDF's fill value are missing values. unit: the stored value that means 1; auto: of
-    images of whole numbers by their depth, see `image_unit`, else 1. Where the training samples lie within [0, 1] behind it,
-    all must.
+    `channels_last`. Where lengths and names decide nothing, it is an error. Bytes stay bytes, other numbers become 32-bit. A
+    mask in the same file (mask, NAME_mask) and netCDF's fill value are missing values. unit: the stored value that means 1;
+    auto: of images of whole numbers by their depth, see `image_unit`, else 1. Where the training samples lie within [0, 1]
+    behind it, all must.
     prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values) and `Scale`.
     Sequences may be of varying length, NaN behind the last step. labels: an array of the same file, or a file. The test
     split is `test_key` of the same file, or `test_path`, or drawn at random.
@@ -125,12 +127,12 @@ class Array(Dataset):
         rows = normal_rows(rows, names, None if self.normal is None else places(self.normal, names), self.contamination)
         chosen = (rows.train, rows.val, rows.test)
         paths = [s.path for s in self.sources]
-        found = store(arrays, paths, [part.x for part in chosen], self.memory, self.cache)
-        data = Data(*(Split(x, part.y) for x, part in zip(found, chosen, strict=True)))
-        looked = [samples.spanned(x) for x in found]
-        spans = tuple((low, high) for _, low, high in looked)
+        stored = store(arrays, paths, [part.x for part in chosen], self.memory, self.cache)
+        data = Data(*(Split(x, part.y) for x, part in zip(stored, chosen, strict=True)))
+        spanned = [samples.spanned(x) for x in stored]
+        spans = tuple((low, high) for _, low, high in spanned)
         unit = self.unit or (self._image_unit(arrays[0].dtype, spans) if kind == "image" else 1.0)
-        return ArrayFacts(data, kind, unit, any(bool(gone.any()) for gone, _, _ in looked), names, spans)
+        return ArrayFacts(data, kind, unit, any(bool(gone.any()) for gone, _, _ in spanned), names, spans)
 
     def _image_unit(self, dtype: np.dtype[np.generic], spans: tuple[tuple[float, float], ...]) -> float:
         if self.prepare not in ("auto", "none"):
@@ -142,8 +144,8 @@ class Array(Dataset):
         return self.known.classes
 
     @property
-    def way(self) -> str:
-        """Return `prepare`, with auto decided."""
+    def scaling(self) -> str:
+        """Return the name of the preparation, with `auto` decided."""
         if self.prepare == "minmax" and isinstance(self.known.data.train.x, Mapped):
             raise AerunError("dataset.prepare=minmax: needs all samples in memory; raise dataset.memory, or standardize.")
         if self.prepare == "auto":
@@ -151,47 +153,47 @@ class Array(Dataset):
         return self.prepare
 
     def facts(self) -> Facts:
-        known, prepared = self.known, self._prepared()
-        bounded = self.way == "minmax" or (not prepared and known.within(0))
+        array, prepared = self.known, self._prepared()
+        bounded = self.scaling == "minmax" or (not prepared and array.within(0))
         return Facts(
-            shape=(self._columns().size,) if prepared and known.kind == "table" else known.shape,
-            kind=known.kind,
-            unit=known.unit,
+            shape=(self._columns().size,) if prepared and array.kind == "table" else array.shape,
+            kind=array.kind,
+            unit=array.unit,
             low=0.0 if bounded else None,
             high=1.0 if bounded else None,
-            classes=len(known.classes) or None,
-            ragged=known.kind == "sequence" and known.gaps,
-            prepared_from=known.shape if prepared else None,
+            classes=len(array.classes) or None,
+            ragged=array.kind == "sequence" and array.gaps,
+            prepared_from=array.shape if prepared else None,
         )
 
     def _prepared(self) -> bool:
-        """Does a preparation stand between samples and model? Gaps of a table are filled in by one."""
-        return self.way != "none" or (self.known.kind == "table" and self.known.gaps)
+        """Return whether a preparation stands between samples and model; one fills in the gaps of a table."""
+        return self.scaling != "none" or (self.known.kind == "table" and self.known.gaps)
 
     def preparation(self) -> Preparation:
         if not self._prepared():
             return Unchanged()
         if self.known.kind == "table":
             return self._columns()
-        return Scale(shape=self.known.shape, channels=0 if self.known.kind == "image" else 1, way=self.way)
+        return Scale(shape=self.known.shape, channels=0 if self.known.kind == "image" else 1, way=self.scaling)
 
     def _columns(self) -> Columns:
-        return Columns(features=self._features, way=self.way)
+        return Columns(features=self._features, way=self.scaling)
 
     @cached_property
     def _features(self) -> list[Feature]:
         return samples.features(self.sources[0].path, self.known.data.train.x)
 
     def read(self) -> Data:
-        known = self.known
-        if self._prepared() and known.kind == "table":
-            kept = Data(*(Split(sample_rows(part.x), None) for part in (known.data.train, known.data.val, known.data.test)))
-            log_warnings("array", kept, self._columns().features, self.way)
-        if not self._prepared() and known.within(0) and not (known.within(1) and known.within(2)):
+        array = self.known
+        if self._prepared() and array.kind == "table":
+            kept = Data(*(Split(sample_rows(part.x), None) for part in (array.data.train, array.data.val, array.data.test)))
+            log_warnings("array", kept, self._columns().features, self.scaling)
+        if not self._prepared() and array.within(0) and not (array.within(1) and array.within(2)):
             raise AerunError(
                 f"{self.sources[-1].path}: training samples lie in [0, 1] and others do not. dataset.prepare=minmax "
                 "clips them to the training range, dataset.prepare=standardize has no bounds."
             )
-        if isinstance(known.data.train.x, Mapped):
+        if isinstance(array.data.train.x, Mapped):
             trim_heap()
-        return known.data
+        return array.data

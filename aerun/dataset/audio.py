@@ -25,8 +25,9 @@ log = logging.getLogger("aerun")
 
 
 class Audio(Dataset):
-    """Stretches of `length` samples from sound files (wav, flac, ogg, mp3; the channels' mean), one every `stride` samples
-    (null: `length`).
+    """Stretches of `length` samples from sound files, one every `stride` samples (null: `length`).
+
+    Files are wav, flac, ogg or mp3; several channels become their mean.
 
     path: a folder, or a tar archive, packed or not. Folders are classes, or the splits train, val and test, as for
     dataset=images; all stretches of a file are in one split. rate: samples a second that every file must have (null: what the
@@ -108,25 +109,25 @@ class Audio(Dataset):
                 yield name, file
 
     def read(self) -> Data:
-        found = self._stretches()
-        if not found:
+        stretches = self._stretches()
+        if not stretches:
             raise AerunError(f"{self.where}: all files are shorter than dataset.length={self.length} samples.")
         parts = zip(("training", "validation", "test"), self._listing.parts, strict=True)
-        return Data(*(self._together(found, name, part) for name, part in parts))
+        return Data(*(self._together(stretches, name, part) for name, part in parts))
 
-    def _together(self, found: dict[str, Tensor], split: str, files: Tensor) -> Split:
-        """Return all samples of some files."""
-        numbers = [i for i in files.tolist() if self._names[i] in found]
+    def _together(self, stretches: dict[str, Tensor], split: str, files: Tensor) -> Split:
+        """Return all samples of the given files as one split."""
+        numbers = [i for i in files.tolist() if self._names[i] in stretches]
         if not numbers:
             raise AerunError(f"{self.where}: the {split} split is empty: none of its {len(files)} files can be used.")
-        samples, labels = [found[self._names[i]] for i in numbers], self._listing.labels
+        samples, labels = [stretches[self._names[i]] for i in numbers], self._listing.labels
         counts = torch.tensor([len(part) for part in samples])
         return Split(torch.cat(samples), None if labels is None else labels[numbers].repeat_interleave(counts))
 
     def _stretches(self) -> dict[str, Tensor]:
-        """Return samples (n, *S) of each file that has some."""
-        left_out, found, short = SkippedFiles(self.where, "sound files", len(self._names)), dict[str, Tensor](), 0
-        rate, bank, taken, loud = self.rate, torch.zeros(0), 0, 0
+        """Return the samples (n, *S) of each file that has some, by file name."""
+        left_out, stretches, short = SkippedFiles(self.where, "sound files", len(self._names)), dict[str, Tensor](), 0
+        rate, bank, size, loud = self.rate, torch.zeros(0), 0, 0
         for name, file in self._files():
             try:
                 sound = audio.read(file)
@@ -144,9 +145,9 @@ class Audio(Dataset):
             if len(sound.x) < self.length and not self.padded:
                 short += 1
                 continue
-            found[name] = self.samples_of(torch.from_numpy(sound.x), bank)
-            taken += found[name].nbytes
-            refuse_beyond(self.where, 2 * taken)  # they, and all of them together; compressed files say little of it before
+            stretches[name] = self.samples_of(torch.from_numpy(sound.x), bank)
+            size += stretches[name].nbytes
+            refuse_beyond(self.where, 2 * size)  # they, and all of them together; compressed files say little of it before
         left_out.tell()
         if loud:
             log.warning("%s: %d of %d files go beyond full scale and are cut off there.", self.where, loud, len(self._names))
@@ -154,13 +155,13 @@ class Audio(Dataset):
             words = "%s: %d of %d files are shorter than dataset.length=%d and are left out (dataset.short=pad uses them)."
             log.warning(words, self.where, short, len(self._names), self.length)
         self.heard = rate
-        return found
+        return stretches
 
     def stored_reading(self) -> dict[str, Any]:
         return {"rate": self.heard}
 
     def samples_of(self, x: Tensor, bank: Tensor) -> Tensor:
-        """Map sound (n,) -> samples."""
+        """Map a sound (n,) to its samples."""
         if len(x) < self.length:
             x = torch.nn.functional.pad(x, (0, self.length - len(x)))
         frames = x.unfold(0, self.length, self.stride)  # (n, length)

@@ -53,15 +53,15 @@ class Celeba(Dataset):
 
     def read(self) -> Data:
         folder = self.root / "celeba" / "img_align_celeba"
-        found = self._found
+        source = self._source
         files, _ = scan(folder, frozenset({".jpg"}))
         number = {file.name: i for i, file in enumerate(files)}
-        missing = [name for name in found.filename if name not in number]
+        missing = [name for name in source.filename if name not in number]
         if missing:
             raise AerunError(f"{self.where}: {len(missing)} of its images are not in {folder}, such as {missing[0]}.")
-        place = torch.tensor([number[name] for name in found.filename])
-        part = self._partition(found.filename)
-        labels = None if self.attribute is None else self._labels(found)[place.argsort()]
+        place = torch.tensor([number[name] for name in source.filename])
+        part = self._partition(source.filename)
+        labels = None if self.attribute is None else self._labels(source)[place.argsort()]
         listing = Listing(labels, self.class_names, (place[part == 0], place[part == 1], place[part == 2]))
         kept = listing.only(self.normal_classes, self.contamination)
         shape = Shape(3, *self.size, resize=True, crop=self.crop, guessed=False)
@@ -72,7 +72,7 @@ class Celeba(Dataset):
         return () if self.attribute is None else ("no", "yes")
 
     @cached_property
-    def _found(self) -> Any:
+    def _source(self) -> Any:
         from torchvision import datasets
 
         try:
@@ -87,17 +87,17 @@ class Celeba(Dataset):
             raise AerunError(f"{self.where}: cannot fetch or read CelebA: {line}") from e
 
     def _partition(self, names: Sequence[str]) -> torch.Tensor:
-        """Return 0, 1, 2 for training, validation and test, of each image."""
+        """Return the split of each image: 0 for training, 1 for validation, 2 for test."""
         path = self.root / "celeba" / "list_eval_partition.txt"
         part = dict(line.split() for line in path.read_text().splitlines())
         return torch.tensor([int(part[name]) for name in names])
 
-    def _labels(self, found: Any) -> torch.Tensor:
-        """Return (n,) in torchvision's order."""
-        names = [name for name in found.attr_names if name]
+    def _labels(self, source: Any) -> torch.Tensor:
+        """Return the labels (n,) in torchvision's order."""
+        names = [name for name in source.attr_names if name]
         if self.attribute not in names:
             raise AerunError(
                 f"dataset.attribute={self.attribute}: no such{nearest(str(self.attribute), names)}; {', '.join(names)}."
             )
-        column: torch.Tensor = found.attr[:, names.index(self.attribute)]
+        column: torch.Tensor = source.attr[:, names.index(self.attribute)]
         return column

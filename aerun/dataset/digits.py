@@ -26,8 +26,8 @@ class Digits(Dataset):
 
 
 def _file() -> Path:
-    """Where scikit-learn keeps them. It is not imported for that: it would be a third of a short run."""
-    found = find_spec("sklearn")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    """Return the path of scikit-learn's copy, without importing scikit-learn: that would take a third of a short run."""
+    spec = find_spec("sklearn")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"

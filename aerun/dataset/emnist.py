@@ -32,6 +32,8 @@ class Emnist(Grey):
     def _open(self, train: bool) -> Any:
         from torchvision import datasets
 
-        found = datasets.EMNIST(str(self.root), split=self.part, train=train, download=self.download)
+        source = datasets.EMNIST(str(self.root), split=self.part, train=train, download=self.download)
         first = 1 if self.part == "letters" else 0  # letters count from 1
-        return SimpleNamespace(data=found.data.transpose(1, 2), targets=found.targets - first)  # the files hold them lying
+        return SimpleNamespace(
+            data=source.data.transpose(1, 2), targets=source.targets - first
+        )  # the files hold transposed images

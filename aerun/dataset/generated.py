@@ -1,4 +1,4 @@
-"""Data sets that are drawn here from a known law, so that what a model finds can be held against the truth."""
+"""Data sets that are drawn here from a known law, so that what a model finds can be compared with the truth."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -23,7 +23,10 @@ class Drawn:
 
 
 class Generated(Dataset):
-    """70 % training, 15 % validation, 15 % test. The same settings draw the same samples, whatever the run's seed is."""
+    """Samples drawn by the same settings are the same, whatever the run's seed is.
+
+    70 % are training, 15 % validation and 15 % test samples.
+    """
 
     @abstractmethod
     def draw(self) -> Drawn:
@@ -34,7 +37,7 @@ class Generated(Dataset):
         return _parts(Split(drawn.x, drawn.y))
 
     def factors(self) -> Data | None:
-        """Return the factors, row for row those of `load()`, or None where the law has none."""
+        """Return the factors in the row order of `load()`, or None where the law has none."""
         drawn = self.draw()
         return None if drawn.factors is None else _parts(Split(drawn.factors, drawn.y))
 
@@ -44,12 +47,12 @@ def _parts(samples: Split) -> Data:
 
 
 def samples(n: int) -> int:
-    """Return `dataset.n` if it leaves something in each split, else AerunError."""
+    """Return `dataset.n`. Raise AerunError where it leaves nothing in one of the splits."""
     return integer("dataset.n", n, _LEAST)
 
 
 def generator(seed: int) -> Generator:
-    """Yield the data set's own source of chance."""
+    """Yield a random generator of the data set's own, seeded with `seed`."""
     return torch.Generator().manual_seed(integer("dataset.seed", seed, 0))
 
 

@@ -62,7 +62,7 @@ class Idx(Dataset):
 
     @cached_property
     def _unit(self) -> float | None:
-        """Return the value that means 1 in images; None where they are not in [0, 1] of any."""
+        """Return the value that means 1 in images, or None where no value brings them into [0, 1]."""
         if self._header.dtype == np.uint8 and self.unit is None:
             return 255.0
         spans = [samples_of(path).aminmax() for path in (self.path, self.test) if path is not None]
@@ -82,19 +82,19 @@ class Idx(Dataset):
         return header
 
     @cached_property
-    def _known(self) -> Labels | None:
-        """Return classes of the samples in both files."""
+    def _labels(self) -> Labels | None:
+        """Return the classes of the samples in both files, or None where there are no labels."""
         pairs = [(self.path, self.labels), (self.test, self.test_labels)]
-        found = [classes_of(labels, samples) for samples, labels in pairs if samples is not None and labels is not None]
-        if not found:
+        parts = [classes_of(labels, samples) for samples, labels in pairs if samples is not None and labels is not None]
+        if not parts:
             return None
-        values, codes = np.unique(np.concatenate(found), return_inverse=True)
+        values, codes = np.unique(np.concatenate(parts), return_inverse=True)
         refuse_many(f"dataset.labels={self.labels}", len(values), len(codes), "samples", "Leave it out.")
         return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return () if self._known is None else self._known.names
+        return () if self._labels is None else self._labels.names
 
     def read(self) -> Data:
         parts = [samples_of(path) for path in (self.path, self.test) if path is not None]
@@ -102,17 +102,17 @@ class Idx(Dataset):
             first, second = (tuple(part.shape[1:]) for part in parts)
             raise AerunError(f"{self.path} holds samples of shape {first}, {self.test} of {second}.")
         sizes = [len(part) for part in parts]
-        known = self._known
+        labels = self._labels
         rows = [part.x for part in split(Split(torch.arange(sizes[0]), None), *self.shares)]
         if len(parts) == 2:
             rows.append(torch.arange(sizes[0], sum(sizes)))
-        y = None if known is None else known.codes
+        y = None if labels is None else labels.codes
         whole = Data(*(Split(r, None if y is None else y[r]) for r in rows))
         chosen = normal_rows(whole, self.class_names, self.normal_classes, self.contamination)
-        return Data(*(self._taken(parts, part) for part in (chosen.train, chosen.val, chosen.test)))
+        return Data(*(self._samples(parts, part) for part in (chosen.train, chosen.val, chosen.test)))
 
-    def _taken(self, parts: list[Tensor], rows: Split) -> Split:
-        """Return the samples of numbered rows, which all lie in one file."""
+    def _samples(self, parts: list[Tensor], rows: Split) -> Split:
+        """Return the samples of the numbered rows, which all lie in one file."""
         n = len(parts[0])
         inside = not len(rows) or int(rows.x[0]) < n
         x = parts[0][rows.x] if inside else parts[1][rows.x - n]
@@ -120,10 +120,10 @@ class Idx(Dataset):
 
 
 def _file(key: str, path: str | None) -> Path:
-    found = folder(key, path, "your samples")
-    if found.is_dir():
+    file = folder(key, path, "your samples")
+    if file.is_dir():
         raise AerunError(f"{key}={path}: is a folder; give one idx file.")
-    return found
+    return file
 
 
 def _optional(key: str, path: str | None) -> Path | None:
@@ -131,8 +131,8 @@ def _optional(key: str, path: str | None) -> Path | None:
 
 
 def _shares(val: float, test: float | str) -> list[float]:
-    """Return shares of the first file that are held out."""
-    found = [val] if isinstance(test, str) else [val, test]
-    if not all(0 < share < 1 for share in found) or sum(found) >= 1:
+    """Return the shares of the first file that are held out."""
+    shares = [val] if isinstance(test, str) else [val, test]
+    if not all(0 < share < 1 for share in shares) or sum(shares) >= 1:
         raise AerunError(f"dataset.val={val} dataset.test={test}: must be positive and leave some for training, such as 0.15.")
-    return found
+    return shares

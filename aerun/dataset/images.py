@@ -18,7 +18,7 @@ from aerun.dataset.storage.scale import depth_of
 from aerun.formats.images import Header, Shape, UnreadableError, header, highest, strict, suffixes
 
 _PEEKED = 32  # headers that are looked at before anything is built
-_SIDE = 64  # of images whose sizes differ, where none is asked for
+_SIDE = 64  # pixels: side of images whose sizes differ, where `dataset.size` is null
 _LARGEST = 4096  # side of an image that is worked on
 
 T = TypeVar("T")
@@ -29,13 +29,13 @@ log = logging.getLogger("aerun")
 class Images(Dataset):
     """Images (C, H, W) as bytes, from every file below the folder `path` that Pillow reads.
 
-    Folders below `path` are classes; where they are train, val and test they are the splits, with the classes below. What is
-    not given is drawn: the shares `val` and `test`, the same ones in every run.
-    size: null (as they are, where all are alike; else 64 x 64, which is told), N or [height, width]. crop: center (scaled to
+    Folders below `path` are classes; where they are train, val and test they are the splits, with the classes below. Splits
+    without a folder are drawn: the shares `val` and `test`, the same ones in every run.
+    size: null (as they are, where all are alike; else 64 x 64, which is logged), N or [height, width]. crop: center (scaled to
     cover the size, the rest cut off evenly) or none (stretched). channels: 1 (grey), 3 (colour), or auto: colour where one
     of the files that are looked at first has it. Transparent places become white, EXIF's orientation is applied, of several
     frames the first is taken. depth: bits of a pixel that stay: 8, or auto: those that the deepest grey of the files that are
-    looked at first needs (12 of a camera's 12 in 16); colours of 16 bits become 8, which is told.
+    looked at first needs (12 of a camera's 12 in 16); colours of 16 bits become 8, which is logged.
     Folders of masks (ground_truth, masks, ...) are left out, see `without_truths`.
     memory: GB that the samples may take, null for half of what is free; more are decoded once into a file in `cache` (null:
     ~/.cache/aerun) and read from there. 5,000 images or more are kept in such a file even where they fit: runs start sooner.
@@ -87,9 +87,9 @@ class Images(Dataset):
     @cached_property
     def _files(self) -> decoded.Images:
         with kept_warnings(self.notes):
-            return self._found()
+            return self._scanned()
 
-    def _found(self) -> decoded.Images:
+    def _scanned(self) -> decoded.Images:
         files, others = listing.scan(self.root, suffixes())
         if not files:
             raise AerunError(f"{self.where}: no images are there ({others} other files).")
@@ -100,11 +100,11 @@ class Images(Dataset):
             words = "%s: %d files in folders of masks or ground truth (%s) are left out."
             log.warning(words, self.where, len(files) - len(kept), ", ".join(truths))
             files = [files[i] for i in kept]
-        found = listing.arrange([f.name for f in files], self.where, *self.shares)
-        return decoded.Images(self.root, files, found, self._peeked([f.name for f in files]), self.where)
+        arranged = listing.arrange([f.name for f in files], self.where, *self.shares)
+        return decoded.Images(self.root, files, arranged, self._peeked([f.name for f in files]), self.where)
 
     def _peeked(self, names: list[str]) -> Shape:
-        """Return what every image becomes, from the headers of a few."""
+        """Return the shape that every image is brought to, judged by the headers of a few files."""
         seen = _headers(self.root, names, self.where)
         sizes = sorted({(h.height, h.width) for h in seen.values()})
         coloured = any(h.coloured for h in seen.values())
@@ -121,7 +121,7 @@ class Images(Dataset):
         return Shape(channels, height, width, resize, self.crop, guessed, self._bits(seen))
 
     def _bits(self, seen: dict[str, Header]) -> int:
-        """Return `depth`, or what the deep ones of these files need."""
+        """Return `depth`, or for auto the number of bits that the deep files among these need."""
         if lost := [name for name, h in seen.items() if h.lost]:
             log.warning("%s: colours of 16 bits, as in %s, become 8.", self.where, lost[0])
         deep = [name for name, h in seen.items() if h.deep]
@@ -137,26 +137,26 @@ class Images(Dataset):
 
 
 def _headers(root: Path, names: list[str], where: str) -> dict[str, Header]:
-    """Return what files from all over the folder say of themselves."""
+    """Return the headers of some files, chosen evenly from all over the folder."""
     return _tried(lambda name: header(root / name), names[:: max(1, len(names) // _PEEKED)], where)
 
 
 def _tried(look: Callable[[str], T], names: list[str], where: str) -> dict[str, T]:
-    """Return what can be found out of these files. AerunError where none can be read."""
-    found, wrong = {}, []
+    """Return the result of `look` for each file that can be read. Raise AerunError where none can."""
+    results, wrong = {}, []
     with strict():
         for name in names:
             try:
-                found[name] = look(name)
+                results[name] = look(name)
             except UnreadableError as e:
                 wrong.append(f"{name}: {e}")
-    if not found:
+    if not results:
         raise AerunError(f"{where}: none of the {len(wrong)} files that were tried is an image that can be read ({wrong[0]}).")
-    return found
+    return results
 
 
 def size_of(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """Return (height, width), or None, from `dataset.size`."""
+    """Return (height, width) from `dataset.size`, or None where that is null."""
     if size is None:
         return None
     sides = [size, size] if isinstance(size, int) else list(size)

@@ -30,17 +30,17 @@ class JapaneseVowels(Dataset):
         return Facts(shape=(_STEPS, 12), kind="sequence", unit=1.0, low=None, high=None, classes=9, ragged=True)
 
     def read(self) -> Data:
-        found = read("japanese_vowels.npz")
-        whole, test = _padded(found, "train"), _padded(found, "test")
+        arrays = read("japanese_vowels.npz")
+        whole, test = _padded(arrays, "train"), _padded(arrays, "test")
         if self.val >= len(whole):
             raise AerunError(f"dataset.val={self.val}: only {len(whole)} training utterances are there.")
         train, val = split(whole, self.val / len(whole))
         return Data(train, val, test)
 
 
-def _padded(found: Mapping[str, Any], name: str) -> Split:
-    """Return the utterances, stored end to end in millionths, as (n, T, F)."""
-    steps = torch.from_numpy(found[f"{name}_x"]).double().div(_MILLION).float()
-    parts = steps.split(found[f"{name}_lengths"].tolist())
+def _padded(arrays: Mapping[str, Any], name: str) -> Split:
+    """Return the utterances of a split, stored end to end in millionths, as samples (n, T, F)."""
+    steps = torch.from_numpy(arrays[f"{name}_x"]).double().div(_MILLION).float()
+    parts = steps.split(arrays[f"{name}_lengths"].tolist())
     x = pad_sequence([steps.new_zeros(_STEPS, 12), *parts], batch_first=True, padding_value=float("nan"))[1:]
-    return Split(x, torch.from_numpy(found[f"{name}_y"]).long())
+    return Split(x, torch.from_numpy(arrays[f"{name}_y"]).long())

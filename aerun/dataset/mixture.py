@@ -49,7 +49,10 @@ class Mixture(Generated):
         return Drawn(self.centres()[labels] + self.sigma * torch.randn(self.n, 2, generator=g), labels)
 
     def score(self, x: Tensor, noise: float) -> Tensor:
-        """grad log p_s(x) of the density smoothed by Gaussian noise of deviation `noise`, s^2 = sigma^2 + noise^2; (B, 2)."""
+        """Return the score, grad log p_s(x), of the density smoothed by Gaussian noise; (B, 2).
+
+        `noise` is the deviation of the noise, so that s^2 = sigma^2 + noise^2.
+        """
         variance = self.sigma**2 + noise**2
         towards = self.centres().to(x)[None] - x[:, None]  # (B, K, 2)
         share = (-towards.square().sum(2) / (2 * variance)).softmax(1)

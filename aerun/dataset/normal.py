@@ -17,18 +17,21 @@ _SEED = 20181  # the draw of anomalies belongs to the data set, not to the run
 
 
 def share_of_anomalies(contamination: float) -> float:
-    """Return `dataset.contamination` if most of the data stay normal, else AerunError."""
+    """Return `dataset.contamination`. Raise AerunError unless most of the data stay normal."""
     if isinstance(contamination, bool) or not isinstance(contamination, int | float) or not 0 <= contamination < 0.5:
         raise AerunError(f"dataset.contamination={contamination}: must lie between 0 and 0.5: most of the data are normal.")
     return float(contamination)
 
 
 def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: float, seed: int = _SEED) -> Data:
-    """Return training and validation hold the classes `normal` alone; the test split stays as it is, prevalence included.
+    """Return splits whose training and validation samples are of the classes `normal` alone.
 
-    What else was in the training and validation splits is left out. contamination: the share of the training samples that
-    are not normal after all, drawn by `seed` from those that were left out of training; validation stays clean, so that
-    thresholds taken from it are of normal data. After Ruff et al. 2018, https://proceedings.mlr.press/v80/ruff18a.html.
+    The test split stays as it is, prevalence included. What else was in the training and validation splits is left out.
+
+    contamination: the share of the training samples that are not normal after all, drawn by `seed` from those that were left
+    out of training. Validation stays clean, so that thresholds taken from it are of normal data. After Ruff et al. 2018,
+    https://proceedings.mlr.press/v80/ruff18a.html.
+
     Raises AerunError without labels, for a class that is not there, where every class is normal, and where there are not so
     many anomalies.
     """
@@ -52,7 +55,7 @@ def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: 
 
 
 def normal_rows(rows: Data, classes: Sequence[str], normal: Sequence[int] | None, contamination: float) -> Data:
-    """Return `normal_only` for splits given as numbers of rows, before what they stand for is read; all rows for None."""
+    """Apply `normal_only` to splits given as row numbers, before the samples are read; return all rows for `normal` None."""
     if normal is None:
         return rows
     facts = Facts(shape=(1,), kind="table", unit=1.0, low=None, high=None, classes=len(classes) or None)
@@ -60,9 +63,10 @@ def normal_rows(rows: Data, classes: Sequence[str], normal: Sequence[int] | None
 
 
 def decided_rows(rows: Data, option: str) -> Data:
-    """Return the splits without rows whose class is -1: what a missing value leaves undecided is neither normal nor an anomaly.
+    """Return the splits without the rows whose class is -1, and log how many are left out.
 
-    Say how many are left out. Raises AerunError where a split is then empty.
+    A missing value leaves these rows undecided: they are neither normal nor anomalies. Raises AerunError where a split is then
+    empty.
     """
     if rows.train.y is None or rows.val.y is None or rows.test.y is None:
         return rows
@@ -93,7 +97,7 @@ def _rows(y: Tensor, normal: Sequence[int]) -> Tensor:
 
 
 def _drawn(y: Tensor, normal: Sequence[int], share: float, clean: int, seed: int) -> Tensor:
-    """Return rows of anomalies, so many that they are `share` of the whole."""
+    """Return rows of anomalies, as many as make them `share` of the whole."""
     others = (~torch.isin(y, torch.tensor(list(normal)))).nonzero().flatten()
     count = round(share * clean / (1 - share))
     if count > len(others):
@@ -106,14 +110,17 @@ def _drawn(y: Tensor, normal: Sequence[int], share: float, clean: int, seed: int
 
 
 def anomalies(samples: Split, normal: Sequence[int]) -> Tensor:
-    """Return (n,) True where a sample is not of the classes `normal`: the truth that scores are held against."""
+    """Return the truth that scores are judged by: (n,), True where a sample is not of the classes `normal`."""
     if samples.y is None:
         raise AerunError("anomalies are told by labels, and this data set has none.")
     return ~torch.isin(samples.y, torch.tensor(list(normal)))
 
 
 def tell_one_sided(option: str, truth: Tensor) -> None:
-    """Warn where the test split, truth (n,) True for anomalies, lacks one of the two sides: nothing can be judged by it."""
+    """Warn where the test split has only normal samples or only anomalies, so that nothing can be judged by it.
+
+    truth: (n,), True for anomalies.
+    """
     if not truth.any() or truth.all():
         lacks = "normal samples" if truth.all() else "anomalies"
         words = "dataset=%s: there are no %s among the %d test samples: detection cannot be judged by them."

@@ -11,5 +11,8 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
 
 
 def completed(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a data set with those that its option has got since, as data were read before."""
+    """Return the settings of a data set, completed by those that its option has gained since.
+
+    With these, data are read as they were before.
+    """
     return {**_SINCE.get(str(node.get("_target_")), {}), **node}

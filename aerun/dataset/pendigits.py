@@ -19,6 +19,6 @@ class Pendigits(Dataset):
         return Facts(shape=(8, 2), kind="sequence", unit=100.0, low=0.0, high=1.0, classes=10)
 
     def read(self) -> Data:
-        found = read("pendigits.npz")
-        samples = Split(torch.from_numpy(found["x"]).reshape(-1, 8, 2), torch.from_numpy(found["y"]).long())
+        arrays = read("pendigits.npz")
+        samples = Split(torch.from_numpy(arrays["x"]).reshape(-1, 8, 2), torch.from_numpy(arrays["y"]).long())
         return Data(*split(samples, 0.15, 0.15))

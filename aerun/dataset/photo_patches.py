@@ -43,12 +43,12 @@ class PhotoPatches(Dataset):
         return Data(*(self._cut(photos, n, edges[i], edges[i + 1], g) for i, n in enumerate(counts)))
 
     def _coloured(self, photo: NDArray[np.uint8]) -> torch.Tensor:
-        """Return (C, H, W)."""
+        """Return the photograph as (C, H, W)."""
         pixels = np.array(Image.fromarray(photo).convert("L" if self.grey else "RGB"))
         return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)
 
     def _cut(self, photos: list[torch.Tensor], n: int, left: int, right: int, g: torch.Generator) -> Split:
-        """Return n patches between two columns."""
+        """Return n patches from between two columns, `left` and `right`."""
         which = torch.randint(len(photos), (n,), generator=g)
         top = torch.randint(photos[0].shape[1] - self.size + 1, (n,), generator=g)
         side = torch.randint(left, right - self.size + 1, (n,), generator=g)

@@ -119,7 +119,7 @@ class Series(Dataset):
         return windows.shared_steps(self.sampling.window, self.sampling.stride)
 
     def facts(self) -> Facts:
-        shape, known = tuple(self.known.data.train.x.shape[1:]), self.known
+        shape, series = tuple(self.known.data.train.x.shape[1:]), self.known
         low, high = (0.0, 1.0) if self.prepare == "minmax" else (None, None)
         return Facts(
             shape=shape,
@@ -127,8 +127,8 @@ class Series(Dataset):
             unit=1.0,
             low=low,
             high=high,
-            classes=len(known.classes) or None,
-            ragged=known.ragged,
+            classes=len(series.classes) or None,
+            ragged=series.ragged,
             prepared_from=None if self.prepare == "none" else shape,
         )
 
@@ -143,7 +143,7 @@ class Series(Dataset):
 
     @cached_property
     def known(self) -> SeriesFacts:
-        """Return the files, read, split and cut into samples."""
+        """Return the samples of the files, read, split and cut."""
         with kept_warnings(self.notes):
             return self.sampling(*self._recorded())
 
@@ -153,46 +153,47 @@ class Series(Dataset):
     def samples_of(self, file: Path, features: Sequence[str], steps: int, ragged: bool) -> NDArray[np.float32]:
         """Return the samples (n, steps, F) of another file, read and cut as this set's own.
 
-        Of the same features by name, where `features` has any, and else of as many; other columns are passed over.
+        The features are those named in `features`, or, where that is empty, all columns that no setting names; other columns
+        are passed over.
 
-        AerunError for features that are not there, and for what is wrong with the file.
+        Raises AerunError where a feature is missing, and for whatever is wrong with the file.
         """
         loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
-        found = loose.read_others("FILE", file)
-        names = self._named(found, features, file)
-        time = self.sampling.time if self.sampling.time in found.frame.columns else None
+        recording = loose.read_others("FILE", file)
+        names = self._named(recording, features, file)
+        time = self.sampling.time if self.sampling.time in recording.frame.columns else None
         sampling = replace(self.sampling, path=file, time=time)
         window = self.sampling.window if self.sampling.window is not None or ragged else steps
-        return sampling.of_others(found, names, steps, window)
+        return sampling.of_others(recording, names, steps, window)
 
-    def _named(self, found: Recorded, features: Sequence[str], file: Path) -> Sequence[str]:
-        missing = [n for n in features if n not in found.frame.columns]
+    def _named(self, recording: Recorded, features: Sequence[str], file: Path) -> Sequence[str]:
+        missing = [n for n in features if n not in recording.frame.columns]
         if features and missing:
-            columns = list(found.frame.columns)
+            columns = list(recording.frame.columns)
             hint = nearest(missing[0], columns)
             raise AerunError(
                 f"{file}: has no column '{missing[0]}'{hint}, which this run reads; it has {', '.join(columns[:20])}."
             )
-        return features or self.sampling.features(found, found.label)
+        return features or self.sampling.features(recording, recording.label)
 
     def _recorded(self) -> tuple[Recorded, int]:
-        """Return all files, and how many rows at the end are of the test file."""
+        """Return all files as one recording, and how many rows at its end are of the test file."""
         if self.path.is_dir():
             if self.test_path is not None:
                 raise AerunError(f"dataset.test_path={self.test_path}: in a folder the sub-folder test is the test split.")
             s = self.sampling
             shares = None if s.by == "time" or s.split is not None else (s.cut.val, s.cut.test)
             return self.layout.folder(self.path, f"dataset.path={self.path}", shares), 0
-        found = self.layout.read("dataset.path", self.path)
+        first = self.layout.read("dataset.path", self.path)
         if self.test_path is None:
-            return found, 0
+            return first, 0
         loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
         second = loose.read("dataset.test_path", self.test_path)
-        return together([found, second]), len(second.frame)
+        return together([first, second]), len(second.frame)
 
 
 def _rows(data: Data) -> Data:
-    """Return the real steps of all samples as rows."""
+    """Return the real steps of all samples, as rows."""
 
     def real(x: Tensor) -> Tensor:
         flat = x.flatten(0, 1)

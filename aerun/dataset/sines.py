@@ -40,12 +40,12 @@ class Sines(Generated):
             raise AerunError(f"dataset.kinds=[]: name some of {', '.join(KINDS)}, or dataset.anomalies=0.")
 
     def refuse_protocol(self) -> None:
-        asked = [self.normal] if isinstance(self.normal, str) else self.normal
+        names = [self.normal] if isinstance(self.normal, str) else self.normal
         if not self.anomalies:
             for name, value in (("contamination", self.contamination or None), ("normal", self.normal)):
                 if value is not None:
                     raise AerunError(f"dataset.{name}={value} needs dataset.anomalies=SHARE: without, all waves are normal.")
-        elif asked is not None and asked != ["normal"]:
+        elif names is not None and names != ["normal"]:
             raise AerunError(f"dataset.normal={self.normal}: the waves are: leave it out, or dataset.normal=normal.")
         else:
             self.normal = "normal"
@@ -74,7 +74,7 @@ class Sines(Generated):
         parts = ((data.train, factors.train), (data.val, factors.val), (data.test, factors.test))
         return Data(
             *(
-                Split(*spoilt(clean.x, known.x, self.kinds, share, 3 * self.seed + k))
-                for k, ((clean, known), share) in enumerate(zip(parts, shares, strict=True))
+                Split(*spoilt(clean.x, truth.x, self.kinds, share, 3 * self.seed + k))
+                for k, ((clean, truth), share) in enumerate(zip(parts, shares, strict=True))
             )
         )

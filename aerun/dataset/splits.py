@@ -17,13 +17,13 @@ _DRESSED = re.compile(r"[\W_]*([a-z]+?)(?:[-_ ]?(?:set|split|data|images|imgs))?
 
 
 def split_name(word: str) -> str | None:
-    """Return the split that a folder's or a cell's word means, "train", "val" or "test"; None for any other word.
+    """Return the split that the name of a folder or a cell means, "train", "val" or "test"; None for any other word.
 
     Any case and the usual synonyms (Training, VALID, dev, Testing), also with a noun or a year behind them (test_set,
     train2017).
     """
-    found = _DRESSED.fullmatch(word.strip().lower())
-    return _PARTS.get(found[1]) if found else None
+    match = _DRESSED.fullmatch(word.strip().lower())
+    return _PARTS.get(match[1]) if match else None
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Data:
 
 
 def split(samples: Split, *shares: float) -> list[Split]:
-    """Cut at random, always the same way, into len(shares) + 1 parts: the rest first, then one per share."""
+    """Cut samples at random, always the same way, into len(shares) + 1 parts: the rest first, then one per share."""
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(_SEED))
     sizes = [round(share * len(samples)) for share in shares]
     return [samples.take(part) for part in order.split([len(samples) - sum(sizes), *sizes])]

@@ -18,7 +18,7 @@ class Svhn(Vision):
     def _open(self, train: bool) -> Any:
         from torchvision import datasets
 
-        found = datasets.SVHN(str(self.root), split="train" if train else "test", download=self.download)
+        source = datasets.SVHN(str(self.root), split="train" if train else "test", download=self.download)
         return SimpleNamespace(
-            data=found.data.transpose(0, 2, 3, 1), targets=found.labels
+            data=source.data.transpose(0, 2, 3, 1), targets=source.labels
         )  # channels last, as others give them

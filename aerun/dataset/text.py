@@ -26,13 +26,14 @@ _END, _LEAST, _MOST = -1, 4, 32_000  # fewer lines cannot be cut into three; mor
 
 
 class Text(Dataset):
-    """One sample a line of a UTF-8 file; path null: 5,000 US family names. `test_path` is the test split, or the share `test`
-    is drawn at random; the share `val` of the others is for validation.
+    """Lines of a UTF-8 file, one sample a line; path null: 5,000 US family names.
+
+    `test_path` is the test split, or the share `test` is drawn at random; the share `val` of the others is for validation.
 
     tokens: `characters` (code points of the line as it is), or `words` (what blanks part). Samples are stored as numbers of
     symbols (n, T), -1 behind the end; T is the longest line's length (of both files), at most max_length: longer lines are
     cut, and blank ones left out; both are counted in the log. Symbol 0 stands for every unknown one: those that the training
-    lines do not hold, and those beyond its `vocabulary` most frequent; their share of the test lines is told where it is
+    lines do not hold, and those beyond its `vocabulary` most frequent; their share of the test lines is logged where it is
     above 5 %. The names: US Census Bureau 1990, public domain.
     Raises AerunError for a file that is missing, not UTF-8 (with the line), or has fewer than 4 lines that are not blank.
     """
@@ -74,14 +75,14 @@ class Text(Dataset):
         """Return the three splits and the symbols by number; the file is read once."""
         files = [("dataset.path", self.path, _LEAST)]
         files += [] if self.test_path is None else [("dataset.test_path", self.test_path, 1)]
-        found = [self._lines(*file) for file in files]
-        lines = [line for own in found for line in own]
-        sizes = tuple((str(path), len(own)) for (_, path, _), own in zip(files, found, strict=True))
+        texts = [self._lines(*file) for file in files]
+        lines = [line for own in texts for line in own]
+        sizes = tuple((str(path), len(own)) for (_, path, _), own in zip(files, texts, strict=True))
         parts = [rows.tolist() for rows in self.cut(Frame({}, sizes))]
         counts = Counter(symbol for number in parts[0] for symbol in lines[number])
         unknown = UNKNOWN[self.tokens]
-        known = sorted(symbol for symbol, _ in counts.most_common(self.vocabulary) if symbol != unknown)
-        symbols = (unknown, *known)
+        frequent = sorted(symbol for symbol, _ in counts.most_common(self.vocabulary) if symbol != unknown)
+        symbols = (unknown, *frequent)
         number_of = {symbol: number for number, symbol in enumerate(symbols)}
         steps = max(map(len, lines))
         samples = [Split(_numbers([lines[i] for i in part], number_of, steps), None) for part in parts]
@@ -95,22 +96,22 @@ class Text(Dataset):
             log.warning(words, 100 * unknown / count)
 
     def _lines(self, key: str, path: Path, least: int) -> list[list[str]]:
-        """Return symbols of every line that is not blank, cut at max_length."""
+        """Return the symbols of every line that is not blank, cut at max_length."""
         try:
             refuse_beyond(str(path), 20.0 * path.stat().st_size)  # bytes that one character takes as a symbol
             stored = path.read_bytes().removesuffix(b"\n").split(b"\n")
         except OSError as e:
             raise AerunError(f"{key}={path}: cannot be read: {e.strerror}. Give a text file, one sample a line.") from e
         lines = [self._symbols(key, path, line, number) for number, line in enumerate(stored, 1)]
-        found = [line for line in lines if line]
-        if len(found) < least:
+        kept = [line for line in lines if line]
+        if len(kept) < least:
             what = "for training, validation and test samples" if least == _LEAST else "to test on"
-            raise AerunError(f"{key}={path}: {len(found)} lines with text; at least {least} are needed, {what}.")
-        long = sum(len(line) > self.max_length for line in found)
-        log.info("%s: %d samples, %d blank lines left out", path.name, len(found), len(lines) - len(found))
+            raise AerunError(f"{key}={path}: {len(kept)} lines with text; at least {least} are needed, {what}.")
+        long = sum(len(line) > self.max_length for line in kept)
+        log.info("%s: %d samples, %d blank lines left out", path.name, len(kept), len(lines) - len(kept))
         if long:
             log.warning("%s: %d lines were cut at dataset.max_length=%d.", path.name, long, self.max_length)
-        return [line[: self.max_length] for line in found]
+        return [line[: self.max_length] for line in kept]
 
     def _symbols(self, key: str, path: Path, stored: bytes, number: int) -> list[str]:
         try:
@@ -124,8 +125,8 @@ class Text(Dataset):
 
 
 def _numbers(lines: list[list[str]], number_of: dict[str, int], steps: int) -> Tensor:
-    """Return (n, T) int16, the unknown symbol 0 for those without a number, -1 behind the end."""
-    found = torch.full((len(lines), steps), _END, dtype=torch.int16)
-    for row, line in zip(found, lines, strict=True):
+    """Return symbol numbers (n, T) in int16: 0 for unknown symbols, -1 behind the end."""
+    numbers = torch.full((len(lines), steps), _END, dtype=torch.int16)
+    for row, line in zip(numbers, lines, strict=True):
         row[: len(line)] = torch.tensor([number_of.get(symbol, 0) for symbol in line], dtype=torch.int16)
-    return found
+    return numbers

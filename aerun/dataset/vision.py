@@ -48,7 +48,7 @@ class Vision(Dataset):
         here = f"dataset={option(self)} dataset.root={self.root}"
         try:
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-                found: Any = self._open(train)
+                source: Any = self._open(train)
         except RuntimeError as e:
             if "not found" in str(e).lower() and not self.download:
                 raise AerunError(
@@ -60,8 +60,8 @@ class Vision(Dataset):
         except (urllib.error.URLError, OSError, ValueError, EOFError, KeyError, AssertionError) as e:
             doing = "cannot fetch or read" if self.download else "cannot read"
             raise AerunError(f"{here}: {doing} {name} (missing, truncated or no network): {_first_line(e)}") from e
-        x = _as_bytes(found.data, self.shape)
-        y = torch.as_tensor(found.targets)
+        x = _as_bytes(source.data, self.shape)
+        y = torch.as_tensor(source.targets)
         if len(x) != len(y) or not len(x):
             raise AerunError(f"{here}: {name} holds {len(x)} images and {len(y)} labels: the files are damaged.")
         return Split(x, y)
@@ -95,7 +95,7 @@ class Grey(Vision):
         return Data(train, _drawn(grey.val, 1), _drawn(grey.test, 2))
 
     def unavailable(self) -> str:
-        """Return what files hold is not looked at, and nothing is downloaded."""
+        """Return why the set cannot be read here, or nothing. The files are not opened, and nothing is downloaded."""
         if (self.root / self.reader / "raw").is_dir():
             return ""
         return f"{self.reader} is not in {self.root}: set AERUN_DATA to the folder that holds it"
@@ -109,7 +109,7 @@ def _drawn(samples: Split, stream: int) -> Split:
 
 
 def _as_bytes(data: Any, shape: tuple[int, int, int]) -> Tensor:
-    """Return torchvision's (n, H, W) or (n, H, W, C) array as bytes (n, C, H, W)."""
+    """Return torchvision's array (n, H, W) or (n, H, W, C) as bytes (n, C, H, W)."""
     x = torch.as_tensor(data)
     x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
     return x.contiguous()

@@ -1,1 +1,1 @@
-"""How good is it, against what. No number without its baseline."""
+"""How good a model is, and compared with what. No number without its baseline."""

@@ -1,4 +1,4 @@
-"""Codecs that know no model: a rate-distortion curve each, to hold a learned one against."""
+"""Codecs that know no model, with a rate-distortion curve each to compare a learned one with."""
 
 import io
 import math
@@ -17,7 +17,7 @@ from aerun.metrics import pca
 from aerun.trained import Trained
 
 _COMPONENTS, _ROWS, _ELEMENTS = 1024, 5000, 8_000_000
-_STEPS = 13  # of the transform codec, each 1/sqrt(2) of the one before
+_STEPS = 13  # step sizes of the transform codec, each 1/sqrt(2) of the one before
 _QUALITIES = {
     "jpeg": (1, 3, 5, 10, 15, 20, 30, 40, 50, 65, 80, 90, 95),
     "webp": (0, 5, 10, 20, 30, 40, 50, 65, 80, 90, 95, 100),
@@ -32,13 +32,13 @@ class Curve:
     points: Sequence[tuple[float, float]]
 
     def psnr(self, rate: float) -> float | None:
-        """Return PSNR at this rate, between two points along log rate; None where the codec does not go."""
+        """Return the PSNR at this rate, between two points along log rate; None where the codec does not go."""
         return _between([(math.log(b), p) for b, p in self.points if b > 0], math.log(max(rate, 1e-12)))
 
     def rate(self, psnr: float) -> float | None:
-        """Return bits per element that this PSNR takes; None where the codec does not go."""
-        found = _between(sorted((p, math.log(b)) for b, p in self.points if b > 0), psnr)
-        return None if found is None else math.exp(found)
+        """Return the bits per element that this PSNR takes; None where the codec does not go."""
+        log_rate = _between(sorted((p, math.log(b)) for b, p in self.points if b > 0), psnr)
+        return None if log_rate is None else math.exp(log_rate)
 
 
 def _between(points: Sequence[tuple[float, float]], at: float) -> float | None:
@@ -48,34 +48,36 @@ def _between(points: Sequence[tuple[float, float]], at: float) -> float | None:
 
 
 def transform(trained: Trained, x: Tensor, reach: float) -> Curve:
-    """PCA (the Karhunen-Loeve transform), every coefficient rounded to multiples of one step, levels coded by how often they
-    came in training. x (n, *S). At most 1,024 components, tables from the first 5,000 training samples (fewer of many
-    components). Bits are by the tables, which the coder comes near.
+    """Return the curve of PCA (the Karhunen-Loeve transform) of x (n, *S) with rounded coefficients.
+
+    Every coefficient is rounded to multiples of one step, and levels are coded by how often they came in training. At most
+    1,024 components, tables from the first 5,000 training samples (fewer of many components). Bits are by the tables, which the
+    coder comes near.
     """
     base = pca.fit(lambda: trained.batches(trained.data.train), min(_COMPONENTS, trained.autoencoder.facts.size))
     rows = min(_ROWS, max(1, _ELEMENTS // base.components.shape[1]))
     train = torch.cat([base.codes(part) for part in _head(trained, rows)])
     codes, flat = base.codes(x), x.flatten(1)
     start = 4 * float(train.double().std(0, correction=0).max())
-    found = []
+    points = []
     for i in range(_STEPS):
         steps = torch.full((train.shape[1],), start * 2 ** (-i / 2))
         quantizer = fitted(train, steps)
         levels = quantizer.levels(codes)
         x_hat = (base.mean + quantizer.codes(levels).to(flat) @ base.components.t()).reshape(x.shape)
-        found.append((quantizer.bits(levels) / x.numel(), _psnr(x_hat, x, trained.autoencoder.facts, reach)))
-    return Curve(sorted(found))
+        points.append((quantizer.bits(levels) / x.numel(), _psnr(x_hat, x, trained.autoencoder.facts, reach)))
+    return Curve(sorted(points))
 
 
 def _head(trained: Trained, rows: int) -> list[Tensor]:
     """Return the first training samples, in batches."""
-    found, left = [], rows
+    parts, left = [], rows
     for x in trained.batches(trained.data.train):
-        found.append(x[:left])
-        left -= len(found[-1])
+        parts.append(x[:left])
+        left -= len(parts[-1])
         if left <= 0:
             break
-    return found
+    return parts
 
 
 def _psnr(x_hat: Tensor, x: Tensor, facts: Facts, reach: float) -> float:
@@ -83,17 +85,19 @@ def _psnr(x_hat: Tensor, x: Tensor, facts: Facts, reach: float) -> float:
 
 
 def picture_codecs(x: Tensor, facts: Facts) -> dict[str, Curve]:
-    """Return JPEG and WebP of all images (n, C, H, W) on one mosaic, so that their headers are paid once.
+    """Return the curves of JPEG and WebP, for all images (n, C, H, W) on one mosaic, so that their headers are paid once.
 
-    Bits per original pixel and channel. Nothing for what is not an image of 1 or 3 channels with a known range.
+    Bits are per original pixel and channel. There are none for what is not an image of 1 or 3 channels with a known range.
     """
     if facts.kind != "image" or facts.shape[0] not in (1, 3) or facts.low is None or facts.high is None:
         return {}
     from PIL import features
 
     mosaic, cut = _mosaic(x, facts.low, facts.high)
-    known = {name: q for name, q in _QUALITIES.items() if features.check("jpg" if name == "jpeg" else name)}
-    return {name: Curve(sorted(_coded(name, q, mosaic, cut, x, facts) for q in qualities)) for name, qualities in known.items()}
+    available = {name: q for name, q in _QUALITIES.items() if features.check("jpg" if name == "jpeg" else name)}
+    return {
+        name: Curve(sorted(_coded(name, q, mosaic, cut, x, facts) for q in qualities)) for name, qualities in available.items()
+    }
 
 
 def _coded(
@@ -112,9 +116,9 @@ def _coded(
 
 
 def _mosaic(x: Tensor, low: float, high: float) -> tuple[NDArray[np.uint8], Callable[[NDArray[np.uint8]], Tensor]]:
-    """Return bytes (H', W', C) with the images side by side, their borders repeated in between.
+    """Return the mosaic, bytes (H', W', C), and a function that cuts one up into images (n, C, H, W).
 
-    And the way back to (n, C, H, W).
+    The images stand side by side, with their borders repeated in between.
     """
     n, _, height, width = x.shape
     tall, wide = (-(-side // _BLOCK) * _BLOCK for side in (height, width))

@@ -12,7 +12,7 @@ from aerun.metrics.intrinsic import maximum_likelihood, neighbours, two_nn
 from aerun.regularizer.units import table
 
 _ON, _ACTIVE = 1e-3, 0.01
-_ROWS = 2000  # codes between which distances are taken
+_ROWS = 2000  # codes between which distances are computed
 _NATS = 0.01  # KL from which a unit counts as used
 _LISTED = 512  # units whose own KL is kept
 _WIDEST = 1024  # units up to which their covariance is formed
@@ -20,7 +20,7 @@ _NOTHING = 1e-20  # scatter of codes that are all the same
 
 
 def statistics(z: Tensor) -> dict[str, float]:
-    """Of codes (n, d, *grid):
+    """Return statistics of codes (n, d, *grid).
 
     dead: share of units with |z_j| <= 1e-3 always; l0: mean number of units above it. active: number of units with
     Var(z_j) > 0.01 (Burda et al. 2016, https://arxiv.org/abs/1509.00519, for the mean of a posterior). effective_rank =
@@ -32,7 +32,7 @@ def statistics(z: Tensor) -> dict[str, float]:
     rows = table(z).double()
     on = rows.abs() > _ON
     variance = rows.var(0, unbiased=False)
-    found = {
+    figures = {
         "units": float(rows.shape[1]),
         "dead": float((~on).all(0).double().mean()),
         "l0": float(on.double().sum(1).mean()),
@@ -42,11 +42,11 @@ def statistics(z: Tensor) -> dict[str, float]:
     centred = rows[:_WIDEST] if wide else rows
     centred = centred - centred.mean(0)
     scatter = centred @ centred.t() if wide else centred.t() @ centred  # the same eigenvalues, but for zeros
-    return found | _rank(torch.linalg.eigvalsh(scatter)) | ({} if wide else _dependence(scatter / len(rows)))
+    return figures | _rank(torch.linalg.eigvalsh(scatter)) | ({} if wide else _dependence(scatter / len(rows)))
 
 
 def _rank(ev: Tensor) -> dict[str, float]:
-    """Return both ranks of the eigenvalues of a covariance; 0 for a code that is constant."""
+    """Return both ranks of the eigenvalues of a covariance; 0 for a constant code."""
     ev = ev.clamp_min(0)
     total = ev.sum()
     if not float(total) > _NOTHING:
@@ -66,17 +66,17 @@ def _dependence(covariance: Tensor) -> dict[str, float]:
         return {}
     correlation = covariance[vary][:, vary] / torch.outer(deviations[vary], deviations[vary])
     off = correlation - torch.diag(correlation.diagonal())
-    found = {"correlation": float((off.square().sum() / (d * (d - 1))).sqrt())}
+    figures = {"correlation": float((off.square().sum() / (d * (d - 1))).sqrt())}
     ev = torch.linalg.eigvalsh(correlation)
     if float(ev.min()) > 1e-9:
-        found["total_correlation"] = float(-0.5 * ev.log().sum())
-    return found
+        figures["total_correlation"] = float(-0.5 * ev.log().sum())
+    return figures
 
 
 def dimension(z: Tensor) -> dict[str, float]:
-    """Return two_nn, mle: intrinsic dimension of the first 2,000 codes (n, d), see `aerun.metrics.intrinsic`.
+    """Return two_nn and mle, two estimates of the intrinsic dimension of the first 2,000 codes (n, d).
 
-    None where fewer than 100 of them differ, as those of a small codebook.
+    See `aerun.metrics.intrinsic`. There are none where fewer than 100 codes differ, as those of a small codebook.
     """
     rows = torch.unique(z[:_ROWS].flatten(1).float().cpu(), dim=0)
     if len(rows) < 100:
@@ -89,15 +89,21 @@ def dimension(z: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def rates(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    """Return KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid; of clean samples x (B, *S)."""
+    """Return KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid.
+
+    x: clean samples (B, *S).
+    """
     names = model.bottleneck(model.arch.encode(x, valid=valid))
     kl: Tensor = kl_divergence(names["posterior"], names["prior"])
     return kl.flatten(2).sum(2) if kl.ndim > 2 else kl
 
 
 def told_rates(kl: Tensor) -> dict[str, float]:
-    """Return kl: nats a sample; kl_units: units with more than 0.01; of up to 512 units their own, kl/NUMBER. kl (d,): of each."""
-    found = {"kl": float(kl.sum()), "kl_units": float((kl > _NATS).sum())}
+    """Return kl, the nats per sample, and kl_units, the number of units with more than 0.01; kl (d,) holds those of each unit.
+
+    Up to 512 units are also listed one by one, as kl/NUMBER.
+    """
+    figures = {"kl": float(kl.sum()), "kl_units": float((kl > _NATS).sum())}
     if len(kl) > _LISTED:
-        return found
-    return found | {f"kl/{j:0{len(str(len(kl) - 1))}d}": float(v) for j, v in enumerate(kl)}
+        return figures
+    return figures | {f"kl/{j:0{len(str(len(kl) - 1))}d}": float(v) for j, v in enumerate(kl)}

@@ -15,7 +15,7 @@ def rmse(model: Autoencoder, data: Data, device: torch.device) -> dict[str, floa
     """Return {test,mean}/rmse/COLUMN = sqrt(mean_i (v_i - v_hat_i)^2) over the test rows that have a value v in COLUMN.
 
     test: v_hat is the model's output behind the preparation's inverse. mean: v_hat is the mean of the training rows' values.
-    Nothing for data without numeric columns, or with more than 50.
+    The result is empty for data without numeric columns, or with more than 50.
     """
     columns = model.preparation.columns
     if not 0 < len(columns) <= _MOST:
@@ -26,9 +26,9 @@ def rmse(model: Autoencoder, data: Data, device: torch.device) -> dict[str, floa
     sums = torch.zeros(3, len(at), dtype=torch.float64, device=device)
     for stored in data.test.x.to(device).split(rows_that_fit(model.facts.size)):
         own = model.facts.units(stored)[:, at].double()
-        found = model.preparation.inverse(model(model.units(stored).to(dtype)))[:, at].double()
+        output = model.preparation.inverse(model(model.units(stored).to(dtype)))[:, at].double()
         there = ~own.isnan()
-        sums = sums + torch.stack([_squares(found, own, there), _squares(mean, own, there), there.double().sum(0)])
+        sums = sums + torch.stack([_squares(output, own, there), _squares(mean, own, there), there.double().sum(0)])
     roots = (sums[:2] / sums[2]).sqrt().tolist()
     counts = sums[2].tolist()
     return {
@@ -39,6 +39,6 @@ def rmse(model: Autoencoder, data: Data, device: torch.device) -> dict[str, floa
     }
 
 
-def _squares(found: Tensor, own: Tensor, there: Tensor) -> Tensor:
-    """Sum of squared errors of each column, over the rows where it has a value."""
-    return torch.where(there, (found - own).square(), torch.zeros_like(own)).sum(0)
+def _squares(estimate: Tensor, own: Tensor, there: Tensor) -> Tensor:
+    """Sum the squared errors of each column, over the rows where it has a value."""
+    return torch.where(there, (estimate - own).square(), torch.zeros_like(own)).sum(0)

@@ -17,7 +17,10 @@ _WIDTH, _MOST, _STEPS, _BATCH, _LR = 64, 20_000, 600, 128, 2e-3
 
 @dataclass(frozen=True)
 class Features:
-    """embed: samples (B, *S) -> (B, d). classify: -> class probabilities (B, K), None without labels. told: what they are."""
+    """Features and how they are computed.
+
+    embed: samples (B, *S) -> (B, d). classify: -> class probabilities (B, K), None without labels. told: what the features are.
+    """
 
     embed: Callable[[Tensor], Tensor]
     classify: Callable[[Tensor], Tensor] | None
@@ -25,8 +28,10 @@ class Features:
 
 
 def features(trained: Trained) -> Features:
-    """The last hidden layer (64) of a small convolutional (images) or dense classifier, trained for 600 steps on at most 20,000
-    training samples; without two classes in the training split, at most 64 principal components of it.
+    """Return the features in which samples are compared: the last hidden layer (64) of a small classifier trained here.
+
+    The classifier is convolutional for images and dense for others, trained for 600 steps on at most 20,000 training samples.
+    Without two classes in the training split the features are at most 64 of its principal components.
     """
     y = trained.data.train.y
     if y is None or len(y.unique()) < 2:
@@ -42,7 +47,7 @@ def features(trained: Trained) -> Features:
 
 
 def classifier(shape: tuple[int, ...], kind: str, mean: Tensor, classes: int) -> nn.Sequential:
-    """Map (B, *S) -> (B, 64) -> (B, classes); images by two convolutions of stride 2."""
+    """Return a network (B, *S) -> (B, 64) -> (B, classes); images pass two convolutions of stride 2."""
     body: list[nn.Module]
     if kind == "image" and min(shape[1:]) >= 8:
         tall, wide = (min(7, side // 4) for side in shape[1:])
@@ -87,5 +92,5 @@ def _learned(trained: Trained, classes: int) -> nn.Sequential:
 def _accuracy(net: nn.Sequential, trained: Trained, split: Split) -> float:
     part = subsample(split, 2000, trained.autoencoder.facts.size)
     assert part.y is not None
-    found = net(trained.samples(part).to(torch.get_default_dtype())).argmax(1).cpu()
-    return float((found == part.y.cpu()).double().mean())
+    guess = net(trained.samples(part).to(torch.get_default_dtype())).argmax(1).cpu()
+    return float((guess == part.y.cpu()).double().mean())

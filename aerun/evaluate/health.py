@@ -17,8 +17,8 @@ from aerun.metrics.squared_error import of_elements
 from aerun.trained import Trained, filled
 
 _SAMPLES, _NUMBERS = 5000, 20_000_000  # of each split at most; numbers that their codes may hold together
-_COPIES = 500  # validation samples that are held against training samples
-_SHIFT = 1.3  # growth of the decoder's scale that is told
+_COPIES = 500  # validation samples that are compared with training samples
+_SHIFT = 1.3  # growth of the decoder's scale from which on there is a warning
 _CONSTANT, _STILL = 0.98, 0.05  # share of the training mean's error, of the data's deviation: a constant reconstruction
 _FEW = 0.1  # share of units, or of directions, that is left of a collapsed code
 _DEAD = 0.5  # share of units that are never on
@@ -27,7 +27,10 @@ _KNOWN, _STRANGE, _GAP = 0.01, 0.5, 2.0  # unexplained variance of training and 
 
 
 def decoder_scale(model: Autoencoder) -> float:
-    """Return mean norm of the decoder's columns over that of the encoder's rows: who carries the scale of the code (tied: 1)."""
+    """Return the mean norm of the decoder's columns over that of the encoder's rows (tied: 1).
+
+    It says which of the two carries the scale of the code.
+    """
     columns = model.arch.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
     rows = model.arch.encoder_weights()[-1].detach().flatten(1).norm(dim=1)
     return float(columns.mean() / rows.mean().clamp_min(1e-12))
@@ -35,9 +38,10 @@ def decoder_scale(model: Autoencoder) -> float:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Some samples through the model: codes (n, d, *grid), KL of each unit (d,) where there is a posterior; unexplained:
-    squared error of a sample; spread: its squared distance from the training mean; motion: deviation of reconstructions over
-    that of samples.
+    """What some samples gave on their way through the model.
+
+    z: codes (n, d, *grid). kl: of each unit (d,) where there is a posterior. unexplained: squared error of a sample. spread:
+    its squared distance from the training mean. motion: deviation of reconstructions over that of samples.
     """
 
     z: Tensor
@@ -49,7 +53,9 @@ class _Seen:
 
 @torch.no_grad()
 def examine(trained: Trained) -> dict[str, float]:
-    """Return codes/...: see `aerun.evaluate.codes`, of at most 5,000 validation samples, fewer where codes are large.
+    """Return figures codes/... of the code and fit/... of the reconstruction, on validation samples.
+
+    codes/...: see `aerun.evaluate.codes`, of at most 5,000 validation samples, fewer where codes are large.
 
     fit/...: of those and of as many training samples, clean: train_fvu and val_fvu, squared error over that of the training
     mean; gap, validation error over training error; motion, deviation of reconstructions over that of samples; copy, the median
@@ -59,13 +65,20 @@ def examine(trained: Trained) -> dict[str, float]:
     model = trained.autoencoder
     most = max(100, min(_SAMPLES, _NUMBERS // model.code_elements))
     val, train = (subsample(split, most, model.facts.size) for split in (trained.data.val, trained.data.train))
-    with torch.random.fork_rng():  # a posterior is drawn from on its way to its KL
-        seen, known = _through(trained, val), _through(trained, train)
-    found = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
-    found |= {} if seen.kl is None else codes.told_rates(seen.kl)
-    fit = {"train_fvu": known.unexplained / known.spread, "val_fvu": seen.unexplained / seen.spread, "motion": seen.motion}
-    fit |= {"gap": seen.unexplained / max(known.unexplained, _TINY * known.spread), "copy": _copy(trained, val, train)}
-    return {f"codes/{k}": v for k, v in found.items()} | {f"fit/{k}": v for k, v in fit.items()}
+    with torch.random.fork_rng():  # computing the KL draws from the posterior
+        seen, seen_train = _through(trained, val), _through(trained, train)
+    figures = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
+    figures |= {} if seen.kl is None else codes.told_rates(seen.kl)
+    fit = {
+        "train_fvu": seen_train.unexplained / seen_train.spread,
+        "val_fvu": seen.unexplained / seen.spread,
+        "motion": seen.motion,
+    }
+    fit |= {
+        "gap": seen.unexplained / max(seen_train.unexplained, _TINY * seen_train.spread),
+        "copy": _copy(trained, val, train),
+    }
+    return {f"codes/{k}": v for k, v in figures.items()} | {f"fit/{k}": v for k, v in fit.items()}
 
 
 def _through(trained: Trained, split: Split) -> _Seen:
@@ -103,28 +116,28 @@ def _copy(trained: Trained, val: Split, train: Split) -> float:
     return float(ratios.median())
 
 
-def warnings(model: Autoencoder, found: Mapping[str, float]) -> list[str]:
-    """Return what is wrong by the figures of `examine`; of several collapses the one that explains the others."""
-    collapsed = _posterior(model, found) or _constant(model, found) or _narrow(model, found)
-    return [said for said in (collapsed, _dead(model, found), _memorized(model, found)) if said]
+def warnings(model: Autoencoder, figures: Mapping[str, float]) -> list[str]:
+    """Return what is wrong by the figures of `examine`; of several collapses only the one that explains the others."""
+    collapsed = _posterior(model, figures) or _constant(model, figures) or _narrow(model, figures)
+    return [said for said in (collapsed, _dead(model, figures), _memorized(model, figures)) if said]
 
 
-def _posterior(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """Return a posterior that equals the prior."""
-    active, units = found["codes/active"], found["codes/units"]
-    if "codes/kl" not in found or active >= _FEW * units:
+def _posterior(model: Autoencoder, figures: Mapping[str, float]) -> str:
+    """Return the warning for a posterior that equals the prior, or nothing."""
+    active, units = figures["codes/active"], figures["codes/units"]
+    if "codes/kl" not in figures or active >= _FEW * units:
         return ""
     mean = model.loss.per_lambda(model.facts.size)
     over = f" (model.loss.reduction=mean makes it weigh {mean:.0f} times as much: use sum)" if mean != 1 else ""
     return (
         f"PosteriorCollapse: {active:.0f} of {units:.0f} units differ between samples and the code carries "
-        f"{found['codes/kl']:.2g} nats: lower reg.lambda{over}{_slowly(model)}."
+        f"{figures['codes/kl']:.2g} nats: lower reg.lambda{over}{_slowly(model)}."
     )
 
 
-def _constant(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """Return a reconstruction that does not depend on the sample."""
-    if found["fit/motion"] >= _STILL and found["fit/val_fvu"] < _CONSTANT:
+def _constant(model: Autoencoder, figures: Mapping[str, float]) -> str:
+    """Return the warning for a reconstruction that does not depend on the sample, or nothing."""
+    if figures["fit/motion"] >= _STILL and figures["fit/val_fvu"] < _CONSTANT:
         return ""
     other = f", lower reg.lambda{_slowly(model)}" if model.terms else ""
     return (
@@ -133,33 +146,33 @@ def _constant(model: Autoencoder, found: Mapping[str, float]) -> str:
     )
 
 
-def _narrow(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """Return a code whose units all say the same."""
-    rank, units = found["codes/effective_rank"], found["codes/units"]
-    if units < 2 or rank >= max(1 + _FEW, _FEW * units) or found["fit/val_fvu"] < _STRANGE:
+def _narrow(model: Autoencoder, figures: Mapping[str, float]) -> str:
+    """Return the warning for a code whose units all say the same, or nothing."""
+    rank, units = figures["codes/effective_rank"], figures["codes/units"]
+    if units < 2 or rank >= max(1 + _FEW, _FEW * units) or figures["fit/val_fvu"] < _STRANGE:
         return ""
     other = ", lower reg.lambda or add regularizer=decorrelation" if model.terms else " or add regularizer=decorrelation"
     return (
-        f"CodeCollapse: the {units:.0f} units vary in {rank:.1f} directions and {100 * found['fit/val_fvu']:.0f} % of the "
+        f"CodeCollapse: the {units:.0f} units vary in {rank:.1f} directions and {100 * figures['fit/val_fvu']:.0f} % of the "
         f"variance is lost. Train longer{other}."
     )
 
 
-def _dead(model: Autoencoder, found: Mapping[str, float]) -> str:
-    dead = found["codes/dead"]
-    if dead <= _DEAD or not found["codes/l0"]:
+def _dead(model: Autoencoder, figures: Mapping[str, float]) -> str:
+    dead = figures["codes/dead"]
+    if dead <= _DEAD or not figures["codes/l0"]:
         return ""
     other = "add regularizer=revival" if "spare" in model.bottleneck.offers else "lower reg.lambda or optimizer.lr"
     return (
-        f"DeadUnits: {100 * dead:.0f} % of the {found['codes/units']:.0f} units were off for all of "
-        f"{found['codes/samples']:,.0f} validation samples: {other}, or take a smaller model.latent_dim."
+        f"DeadUnits: {100 * dead:.0f} % of the {figures['codes/units']:.0f} units were off for all of "
+        f"{figures['codes/samples']:,.0f} validation samples: {other}, or take a smaller model.latent_dim."
     )
 
 
-def _memorized(model: Autoencoder, found: Mapping[str, float]) -> str:
-    """Return training samples come back, others do not."""
-    train, val = found["fit/train_fvu"], found["fit/val_fvu"]
-    if val <= _STRANGE or (train >= _KNOWN and found["fit/gap"] <= _GAP):
+def _memorized(model: Autoencoder, figures: Mapping[str, float]) -> str:
+    """Return the warning for a model that reconstructs training samples and no others, or nothing."""
+    train, val = figures["fit/train_fvu"], figures["fit/val_fvu"]
+    if val <= _STRANGE or (train >= _KNOWN and figures["fit/gap"] <= _GAP):
         return ""
     return (
         f"Memorization: of the variance {train:.2g} is unexplained in training samples and {val:.2g} in validation samples: "
@@ -169,7 +182,7 @@ def _memorized(model: Autoencoder, found: Mapping[str, float]) -> str:
 
 
 def _slowly(model: Autoencoder) -> str:
-    """Return how a term may come in gently."""
+    """Return the advice to let a term come in gently."""
     for name, term in model.terms.items():
         if term.regularizer.gentler:
             return f", let it rise slowly (reg.terms.{name}.warmup=0.5) or {term.regularizer.gentler}"
@@ -177,14 +190,14 @@ def _slowly(model: Autoencoder) -> str:
 
 
 def scale_shift(model: Autoencoder, growth: float) -> list[str]:
-    """Return a penalty on the code's size may have been met by a larger decoder instead of a better code."""
+    """Return the warning for a penalty on the code's size that a larger decoder may have met, instead of a better code."""
     fooled = [k for k, t in model.terms.items() if t.regularizer.shrinks_code and model.weight(k, None) > 0]
     if not fooled or growth <= _SHIFT:
         return []
     tied = "tied" in signature(type(model.arch)).parameters
-    ways = ["model.arch.tied=true" if tied else f"regularizer=[{','.join(model.terms)},weight_l2]"]
-    ways += [way for k in fooled if (way := model.terms[k].regularizer.not_fooled)]
+    remedies = ["model.arch.tied=true" if tied else f"regularizer=[{','.join(model.terms)},weight_l2]"]
+    remedies += [remedy for k in fooled if (remedy := model.terms[k].regularizer.not_fooled)]
     return [
         f"ScaleShift: under {', '.join(fooled)} the decoder grew {growth:.2f} times against the encoder, so the penalty may "
-        f"have shrunk the code instead of shaping it. Use {' or '.join(ways)}."
+        f"have shrunk the code instead of shaping it. Use {' or '.join(remedies)}."
     ]

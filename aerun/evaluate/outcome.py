@@ -1,4 +1,4 @@
-"""What an application found."""
+"""What an application reports."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ class Outcome:
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def flat(self, name: str) -> dict[str, float]:
-        """Return {NAME/WHO/METRIC: value}."""
+        """Return the figures as {NAME/WHO/METRIC: value}."""
         return {f"{name}/{who}/{k}": float(v) for who, row in self.figures.items() for k, v in row.items()}
 
 
 def averaged(draws: Sequence[Mapping[str, Mapping[str, float]]], note: str) -> Outcome:
-    """Return mean and standard deviation (n - 1; 0 of a single one) over draws that are laid out alike."""
+    """Return the mean and the standard deviation (n - 1; 0 of a single one) over draws that are laid out alike."""
     figures = {w: {k: statistics.fmean(d[w][k] for d in draws) for k in row} for w, row in draws[0].items()}
     spread = {
         w: {k: statistics.stdev([d[w][k] for d in draws]) if draws[1:] else 0.0 for k in row} for w, row in draws[0].items()

@@ -1,4 +1,4 @@
-"""When PCA is no yardstick."""
+"""When PCA is no baseline."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,6 @@ _EXACT = 1e-6  # share of the training mean's error
 
 
 def pca_is_exact(figures: Mapping[str, Any]) -> bool:
-    """Does PCA of the model's size lose nothing? pca/se <= 1e-6 mean/se."""
+    """Return whether PCA of the model's size loses nothing: pca/se <= 1e-6 mean/se."""
     exact: bool = figures["pca/se"] <= _EXACT * figures["mean/se"]
     return exact

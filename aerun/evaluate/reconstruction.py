@@ -34,7 +34,7 @@ FIGURES = (
 
 @torch.no_grad()
 def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, float]:
-    """Test figures of the model, of PCA with as many numbers in its code, and of the training mean.
+    """Report the test figures of the model, of PCA with as many numbers as its code, and of the training mean.
 
     pca/components: fewer than the code has numbers where the training samples determine no more.
     errors: the model's SE_i are put into it, batch after batch, in the order of the test split.
@@ -52,12 +52,12 @@ def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, fl
         "mean": lambda x, valid: mean.expand_as(x),
     }
     scores = {who: _scores(f, test, model.facts, span, errors if who == "test" else None) for who, f in models.items()}
-    found = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
+    figures = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
-        found[f"{who}/fvu"] = found[f"{who}/se"] / found["mean/se"] if found["mean/se"] > 0 else math.nan
-    found["pca/components"] = float(trained.pca.components.shape[1])
+        figures[f"{who}/fvu"] = figures[f"{who}/se"] / figures["mean/se"] if figures["mean/se"] > 0 else math.nan
+    figures["pca/components"] = float(trained.pca.components.shape[1])
     own_units = rmse(model, data, trained.device) if model.facts.prepared_from is not None else {}
-    return {**found, **_own_loss(model, test), **own_units}
+    return {**figures, **_own_loss(model, test), **own_units}
 
 
 def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: list[Tensor] | None = None) -> dict[str, float]:
@@ -90,7 +90,7 @@ def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
 
 
 def _range(facts: Facts, batches: Source) -> float:
-    """Return R of the PSNR: the declared range, or where there is none that of the test data."""
+    """Return R of the PSNR: the declared range, or that of the test data where none is declared."""
     if facts.low is not None and facts.high is not None:
         return facts.high - facts.low
     low, high = math.inf, -math.inf

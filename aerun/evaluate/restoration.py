@@ -1,4 +1,4 @@
-"""What restored samples are worth, and ways of restoring that know no model."""
+"""How good restored samples are, and restoration without a model."""
 
 import math
 from collections.abc import Callable
@@ -27,22 +27,22 @@ def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None]:
     return torch.cat([x for x, _ in pairs]), torch.cat(valid) if valid else None
 
 
-def in_parts(f: Callable[..., Tensor], rows: int, *given: Tensor | None) -> Tensor:
-    """Return f of tensors that are cut into parts of so many rows; None stays None."""
-    n = next(len(g) for g in given if g is not None)
-    parts = [[None if g is None else g[i : i + rows] for g in given] for i in range(0, n, rows)]
+def in_parts(f: Callable[..., Tensor], rows: int, *tensors: Tensor | None) -> Tensor:
+    """Return f of tensors, computed in parts of `rows` rows; None stays None."""
+    n = next(len(tensor) for tensor in tensors if tensor is not None)
+    parts = [[None if tensor is None else tensor[i : i + rows] for tensor in tensors] for i in range(0, n, rows)]
     return torch.cat([f(*part) for part in parts])
 
 
 def span(facts: Facts, x: Tensor) -> float:
-    """Return R of the PSNR: the declared range, or that of the samples where there is none."""
+    """Return R of the PSNR: the declared range, or that of the samples where none is declared."""
     if facts.low is not None and facts.high is not None:
         return facts.high - facts.low
     return max(float(x.max() - x.min()), 1e-12)
 
 
 def clamped(x: Tensor, facts: Facts) -> Tensor:
-    """Return into the data's range, where they have one."""
+    """Return x clamped to the data's range, where they have one."""
     return x if facts.low is None and facts.high is None else x.clamp(facts.low, facts.high)
 
 
@@ -53,22 +53,23 @@ def pooled_psnr(x_hat: Tensor, x: Tensor, where: Tensor, reach: float) -> float:
 
 
 def quality(x_hat: Tensor, x: Tensor, valid: Tensor | None, facts: Facts, reach: float) -> dict[str, float]:
-    """Return psnr, pooled, in dB; se, the squared error of a sample.
+    """Return psnr, pooled, in dB; se, the squared error of a sample; and ssim, of images of at least 11 x 11 pixels.
 
-    ssim, of images of at least 11 x 11. x_hat is clamped first.
+    x_hat is clamped to the data's range first.
     """
     x_hat = clamped(x_hat, facts)
     where = torch.ones_like(x) * valid_weight(valid, x)
     error = of_samples(x_hat, x, where).mean()
-    found = {"psnr": pooled_psnr(x_hat, x, where, reach), "se": float(error)}
+    figures = {"psnr": pooled_psnr(x_hat, x, where, reach), "se": float(error)}
     if facts.kind == "image" and ssim_applies(facts.shape):
-        found["ssim"] = float(in_parts(lambda a, b: ssim(a, b, reach), 256, x, x_hat).mean())
-    return found
+        figures["ssim"] = float(in_parts(lambda a, b: ssim(a, b, reach), 256, x, x_hat).mean())
+    return figures
 
 
 def filters(noisy: Tensor) -> dict[str, Tensor]:
-    """Images (B, C, H, W) by the 3 x 3 median, a Gaussian of 0.8 pixels and the adaptive 5 x 5 Wiener filter, which estimates
-    the noise itself; each channel by itself.
+    """Return images (B, C, H, W) filtered by median, gaussian and wiener, each channel by itself.
+
+    median: 3 x 3. gaussian: of 0.8 pixels. wiener: the adaptive 5 x 5 filter, which estimates the noise itself.
     """
     import numpy as np
     from scipy.ndimage import gaussian_filter, median_filter
@@ -77,16 +78,16 @@ def filters(noisy: Tensor) -> dict[str, Tensor]:
     y = noisy.double().cpu().numpy()
     with np.errstate(divide="ignore", invalid="ignore"):  # where nothing varies
         flat = [wiener(image, 5) for image in y.reshape(-1, *y.shape[2:])]
-    found = {
+    filtered = {
         "median": median_filter(y, (1, 1, 3, 3)),
         "gaussian": gaussian_filter(y, (0, 0, 0.8, 0.8)),
         "wiener": np.where(np.isfinite(flat), flat, y.reshape(-1, *y.shape[2:])).reshape(y.shape),
     }
-    return {k: torch.from_numpy(v).to(noisy) for k, v in found.items()}
+    return {k: torch.from_numpy(v).to(noisy) for k, v in filtered.items()}
 
 
 def moving_average(noisy: Tensor, width: int, valid: Tensor | None = None) -> Tensor:
-    """Map mean over an odd number of neighbouring steps, each feature by itself, over those that are there; (B, T, F) -> same."""
+    """Return the mean over an odd number of neighbouring steps that are there, each feature by itself; (B, T, F)."""
     weight = torch.ones_like(noisy) * valid_weight(valid, noisy)
 
     def total(v: Tensor) -> Tensor:
@@ -97,5 +98,5 @@ def moving_average(noisy: Tensor, width: int, valid: Tensor | None = None) -> Te
 
 
 def rows_of(model: Autoencoder) -> int:
-    """Return samples that are given to a model at once."""
+    """Return how many samples are passed to a model at once."""
     return rows_that_fit(model.facts.size)

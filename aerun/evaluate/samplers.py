@@ -1,4 +1,4 @@
-"""Where new codes may come from: the prior, or a density fitted to the codes of training samples."""
+"""Samplers of new codes: the prior, or a density fitted to the codes of training samples."""
 
 import warnings
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Sampler = Callable[[int], Tensor]
 
 @torch.no_grad()
 def samplers(trained: Trained) -> dict[str, Sampler]:
-    """Name -> n codes (n, d, *grid) to be decoded.
+    """Map the name of each sampler to a function of n that returns n codes (n, d, *grid) to be decoded.
 
     prior: N(0, I), or whatever the bottleneck says; of a discrete code (vq) every one as likely. Not where there is none.
     gaussian: mean and covariance of training codes (at most 20,000; where codes are random, a draw from the posterior of each
@@ -39,21 +39,21 @@ def samplers(trained: Trained) -> dict[str, Sampler]:
         z = torch.minimum(torch.maximum(drawn, low), high).reshape(-1, *codes.shape[1:]).to(codes)
         return model.bottleneck.nearest(z)
 
-    found: dict[str, Sampler] = {}
+    by_name: dict[str, Sampler] = {}
     if model.bottleneck.has_prior:
-        found["prior"] = lambda n: model.bottleneck.prior_codes(codes[:1].expand(n, *codes.shape[1:]))
+        by_name["prior"] = lambda n: model.bottleneck.prior_codes(codes[:1].expand(n, *codes.shape[1:]))
     if flat.shape[1] <= WIDEST:
-        found["gaussian"] = gaussian(flat, shaped)
-    found["mixture"] = _mixture(flat, trained.seed, shaped)
-    return found
+        by_name["gaussian"] = gaussian(flat, shaped)
+    by_name["mixture"] = _mixture(flat, trained.seed, shaped)
+    return by_name
 
 
 def gaussian(x: Tensor, shaped: Callable[[Tensor], Tensor]) -> Sampler:
-    """Of the Gaussian with mean and (shrunk) covariance of x (n, D)."""
-    known = moments(lambda: iter([x]))
-    values, vectors = torch.linalg.eigh(known.shrunk())
+    """Return a sampler of the Gaussian with the mean and the (shrunk) covariance of x (n, D)."""
+    statistics = moments(lambda: iter([x]))
+    values, vectors = torch.linalg.eigh(statistics.shrunk())
     root = vectors * values.clamp_min(0).sqrt()
-    return lambda n: shaped(known.mean + torch.randn(n, len(root), dtype=root.dtype, device=root.device) @ root.t())
+    return lambda n: shaped(statistics.mean + torch.randn(n, len(root), dtype=root.dtype, device=root.device) @ root.t())
 
 
 def _codes(trained: Trained) -> Tensor:

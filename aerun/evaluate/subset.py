@@ -6,7 +6,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.splits import Split
 
 _SEED = 20062  # the draw belongs to the data set, not to the run: every model is judged on the same samples
-_NUMBERS = 100_000_000  # that the samples may hold together: 400 MB
+_NUMBERS = 100_000_000  # numbers that the samples may hold together: 400 MB
 
 
 def refuse_few(count: int, least: int, what: str, purpose: str) -> None:
@@ -16,8 +16,10 @@ def refuse_few(count: int, least: int, what: str, purpose: str) -> None:
 
 
 def subsample(split: Split, most: int, size: int = 1) -> Split:
-    """At most `most` samples of `size` numbers each, fewer where they would hold more than 10^8 numbers; drawn without
-    replacement, always the same ones. In random order also where all are taken: ties between samples then mean nothing.
+    """Return at most `most` samples of `size` numbers each, drawn without replacement, always the same ones.
+
+    There are fewer where they would hold more than 10^8 numbers. The order is random also where all are taken: ties between
+    samples then mean nothing.
     """
     count = max(1, min(most, _NUMBERS // max(1, size)))
     return split.take(torch.randperm(len(split), generator=torch.Generator().manual_seed(_SEED))[:count])

@@ -1,4 +1,4 @@
-"""Applications asked of a trained model, one after the other."""
+"""Applications run on a trained model, one after the other."""
 
 import logging
 import time
@@ -15,7 +15,10 @@ log = logging.getLogger("aerun")
 
 
 def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
-    """Return what one application finds, and the seconds it took. Chance is drawn from the run's seed and leaves none behind."""
+    """Return the outcome of one application, and the seconds it took.
+
+    Random numbers are drawn from the run's seed, and torch's generator is left as it was.
+    """
     began = time.perf_counter()
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
@@ -24,16 +27,19 @@ def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
 
 
 def ask_all(
-    names: Iterable[str], trained: Trained, told: Callable[[str, Outcome], None] = lambda name, outcome: None
+    names: Iterable[str], trained: Trained, report: Callable[[str, Outcome], None] = lambda name, outcome: None
 ) -> dict[str, float]:
-    """Return APPLICATION/WHO/METRIC of all, and APPLICATION/seconds. One that these data do not answer is told and left out."""
-    found: dict[str, float] = {}
+    """Return APPLICATION/WHO/METRIC of all applications, and APPLICATION/seconds.
+
+    One that cannot be computed on these data is logged and left out. report: called with each name and outcome.
+    """
+    figures: dict[str, float] = {}
     for name in names:
         try:
             outcome, seconds = ask(name, trained)
         except AerunError as e:
             log.warning("evaluate: %s: %s", name, e)
             continue
-        told(name, outcome)
-        found |= {**outcome.flat(name), f"{name}/seconds": seconds}
-    return found
+        report(name, outcome)
+        figures |= {**outcome.flat(name), f"{name}/seconds": seconds}
+    return figures

@@ -17,18 +17,20 @@ from aerun.dataset.storage.mapped import sample_rows
 from aerun.metrics.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
 from aerun.preparation.base import Preparation
 
-_BYTES = 256_000_000  # of samples that a run looks at for duplicates
+_BYTES = 256_000_000  # bytes of samples in which a run looks for duplicates
 
 log = logging.getLogger("aerun")
 
-_FEW = 100  # samples that tell a dimension
+_FEW = 100  # samples: a dimension estimated from fewer is unsure
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One split. low, high: of its real elements as stored, without what is missing or infinite. missing: NaN in each element
-    (*stored), of ragged samples none. infinite: number of elements. repeated: samples that are equal to an earlier one.
-    shared: those that are also in the training split. classes: number of samples of each. lengths: real steps of each sample.
+    """What is known of one split.
+
+    low, high: of its real elements as stored, without what is missing or infinite. missing: NaN in each element (*stored), of
+    ragged samples none. infinite: number of elements. repeated: samples that are equal to an earlier one. shared: those that
+    are also in the training split. classes: number of samples of each. lengths: real steps of each sample.
     """
 
     n: int
@@ -43,16 +45,18 @@ class Seen:
 
 
 def survey(data: Data, facts: Facts) -> list[Seen]:
-    """Return training, validation and test split."""
+    """Return what is known of the training, validation and test split."""
     splits = (data.train, data.val, data.test)
-    found = duplicates(data, most=None)
-    return [_seen(split, facts, r, s) for split, r, s in zip(splits, found.repeated, found.shared, strict=True)]
+    copies = duplicates(data, most=None)
+    return [_seen(split, facts, r, s) for split, r, s in zip(splits, copies.repeated, copies.shared, strict=True)]
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Of training, validation and test split: repeated, samples that are equal to an earlier one of the split; shared, those
-    that are equal to a training sample; looked: how many were looked at. held: training samples that are in the test split.
+    """Equal samples within and between the training, validation and test split.
+
+    repeated: samples that are equal to an earlier one of the split. shared: those that are equal to a training sample. looked:
+    how many were looked at. held: training samples that are in the test split.
     """
 
     repeated: tuple[int, ...]
@@ -79,28 +83,28 @@ def duplicates(data: Data, most: int | None = _BYTES) -> Duplicates:
     )
 
 
-def leak_words(found: Duplicates) -> str:
+def leak_words(copies: Duplicates) -> str:
     """Return what there is to say of samples that are in two splits, or nothing."""
-    named = zip(("validation", "test"), found.shared[1:], found.looked[1:], strict=True)
+    named = zip(("validation", "test"), copies.shared[1:], copies.looked[1:], strict=True)
     leaks = [f"{shared:,} of {looked:,} {name}" for name, shared, looked in named if shared]
     if not leaks:
         return ""
-    whole = " The test split holds every training sample." if found.held == found.looked[0] else ""
+    whole = " The test split holds every training sample." if copies.held == copies.looked[0] else ""
     return f"{' and '.join(leaks)} samples are equal to training samples: errors on them are not of unseen data.{whole}"
 
 
 def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
     """Return what results.json says of the data, and warn of leaks.
 
-    leaks/val and leaks/test, the samples that are equal to a training sample, see `duplicates`; notes, what was told while they
-    were read.
+    leaks/val and leaks/test: the samples that are equal to a training sample, see `duplicates`. notes: what was logged while
+    the data were read.
     """
-    found = duplicates(data)
+    copies = duplicates(data)
     notes = list(dataset.notes)
-    if words := leak_words(found):
+    if words := leak_words(copies):
         log.warning("leak: %s", words)
         notes.append(f"leak: {words}")
-    return {"leaks/val": found.shared[1], "leaks/test": found.shared[2], **({"notes": notes} if notes else {})}
+    return {"leaks/val": copies.shared[1], "leaks/test": copies.shared[2], **({"notes": notes} if notes else {})}
 
 
 def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:
@@ -120,24 +124,24 @@ def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:
 
 
 def _prints(split: Split) -> NDArray[np.uint64]:
-    """Return 64 bits of each sample, equal for equal bytes: the upper halves of two random weighted sums of its 32-bit words.
+    """Return a hash of 64 bits for each sample, equal for equal bytes.
 
-    Two different samples have equal ones with probability 2^-64. Multilinear hashing, Carter & Wegman 1979,
-    https://doi.org/10.1016/0022-0000(79)90044-8.
+    It is the upper halves of two random weighted sums of the sample's 32-bit words. Two different samples have equal hashes
+    with probability 2^-64. Multilinear hashing, Carter & Wegman 1979, https://doi.org/10.1016/0022-0000(79)90044-8.
     """
-    rows, weights, found = max(1, 1_000_000 // max(1, split.x[:1].numel())), np.zeros((0, 2), np.uint64), []
+    rows, weights, hashes = max(1, 1_000_000 // max(1, split.x[:1].numel())), np.zeros((0, 2), np.uint64), []
     for part in split.x.split(rows):
         raw = part.flatten(1).contiguous().numpy().view(np.uint8)
         words = np.pad(raw, ((0, 0), (0, -raw.shape[1] % 4))).view(np.uint32).astype(np.uint64)
         if len(weights) != words.shape[1]:
             weights = np.random.default_rng(0).integers(1 << 64, size=(words.shape[1], 2), dtype=np.uint64)
         high = (words @ weights) >> np.uint64(32)
-        found.append(high[:, 0] << np.uint64(32) | high[:, 1])
-    return np.concatenate(found)
+        hashes.append(high[:, 0] << np.uint64(32) | high[:, 1])
+    return np.concatenate(hashes)
 
 
 def constant(train: Split, facts: Facts) -> Tensor:
-    """Return true for elements (*stored) that have one value in all training samples; of sequences, for features (F,)."""
+    """Return flags (*stored), True for elements that have one value in all training samples; of sequences for features (F,)."""
     low = high = torch.zeros(0)
     for stored in train.x.split(rows_that_fit(facts.size)):
         part = stored.flatten(0, 1) if facts.kind == "sequence" else stored
@@ -150,7 +154,7 @@ def constant(train: Split, facts: Facts) -> Tensor:
 
 @dataclass(frozen=True)
 class Dimension:
-    """Two estimates of the intrinsic dimension, and of how many different training samples."""
+    """Two estimates of the intrinsic dimension, and the number of different training samples that they are made from."""
 
     two_nn: float
     likelihood: float
@@ -159,23 +163,26 @@ class Dimension:
     def codes(self, size: int) -> tuple[int, int]:
         """Return code sizes worth trying: from the smaller estimate to twice it, or to the larger one.
 
-        At most that of the data.
+        Both are at most `size`, the size of the data.
         """
         least, most = (max(1, round(v)) for v in sorted((self.two_nn, self.likelihood)))
         return min(least, size), min(max(2 * least, most), size)
 
     @property
     def unsure(self) -> bool:
-        """Are the samples too few to tell: fewer than 100, or so few that one estimate is more than twice the other?"""
+        """Return whether the samples are too few to tell.
+
+        That is so for fewer than 100, and where one estimate is more than twice the other.
+        """
         low, high = sorted((self.two_nn, self.likelihood))
         return self.rows < _FEW or high > 2 * low
 
 
 @torch.no_grad()
 def dimension(data: Data, facts: Facts, preparation: Preparation) -> Dimension | None:
-    """Of training samples as the model sees them, zero where a sequence has ended; None where there are too few.
+    """Return the intrinsic dimension of the training samples as the model sees them, or None where there are too few.
 
-    Text has none: distances between one-hot rows take few values.
+    Steps behind the end of a sequence count as zero. Text has no dimension: distances between one-hot rows take few values.
     """
     if facts.tokens:
         return None

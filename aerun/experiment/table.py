@@ -24,7 +24,7 @@ medians over seeds with the smallest and the largest.
 
 
 def show(outcome: Outcome) -> None:
-    """The table of one experiment, with what was left out and the seconds."""
+    """Print the table of one experiment, with what was left out and the seconds."""
     console = Console(wide=150)
     table = Table(title=f"{outcome.experiment.id}  {outcome.experiment.title}", title_justify="left")
     for column in _COLUMNS:
@@ -38,7 +38,7 @@ def show(outcome: Outcome) -> None:
 
 
 def write(outcomes: Sequence[Outcome], path: Path) -> None:
-    """All of them as Markdown. AerunError where the file cannot be written."""
+    """Write all of them as Markdown. Raises AerunError where the file cannot be written."""
     about = surroundings()
     versions = ", ".join(f"{k.removeprefix('versions/')} {v}" for k, v in about.items() if k.startswith("versions/"))
     seeds = max((len(o.seeds) for o in outcomes), default=0)

@@ -37,12 +37,12 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        """No check fails and no run failed; what was left out says so itself."""
+        """Return whether no check fails and no run failed; what was left out says so itself."""
         return not self.failed and all(v.holds is not False for v in self.verdicts)
 
     @property
     def fails_as_it_must(self) -> bool:
-        """Of a negative control: does every run that it changes fail a check, and no run for another reason?"""
+        """Return whether a negative control fails a check in every run that it changes, and no run for another reason."""
         changed = self.experiment.control.runs if self.experiment.control else {}
         fallen = {run for v in self.verdicts if v.holds is False for run in v.check.runs}
         return not self.failed and set(changed) <= fallen | set(self.left_out)
@@ -97,7 +97,7 @@ def _seeds_of(run: Run, outcome: Outcome, settings: Settings, tell: Callable[[st
 
 
 def _seconds(figures: dict[str, float]) -> float:
-    """Of the run and of its measures."""
+    """Return the seconds of the run and of its measures."""
     return figures["seconds"] + sum(v for k, v in figures.items() if k.endswith("/seconds"))
 
 

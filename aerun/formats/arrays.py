@@ -39,14 +39,17 @@ _TORCH_ONLY = ("BF16", "F8_E4M3", "F8_E5M2")  # types of safetensors that numpy 
 
 
 def plain(x: Any) -> Array:
-    """Return an array or tensor as a numpy array, NaN where it is masked (`numpy.ma`), in which case it is of fractions."""
+    """Return an array or tensor as a numpy array, with NaN where it is masked (`numpy.ma`).
+
+    A masked array becomes one of floating-point numbers.
+    """
     if isinstance(x, np.ma.MaskedArray):
         gone = np.ma.getmaskarray(x)
         if not gone.any():
             return np.asarray(x.data)
         kept = x.dtype if x.dtype.kind == "f" else np.dtype(np.float32 if x.dtype.itemsize < 4 else np.float64)
-        found: Array = np.where(gone, np.nan, x.data).astype(kept)
-        return found
+        values: Array = np.where(gone, np.nan, x.data).astype(kept)
+        return values
     tensor = x.detach().cpu() if hasattr(x, "detach") else x
     if str(getattr(tensor, "dtype", "")) == "torch.bfloat16":
         tensor = tensor.float()
@@ -56,8 +59,8 @@ def plain(x: Any) -> Array:
 def read_array(key: str, path: Path, name: str | None, words: bool = False) -> Array:
     """Return the array in the file that the setting `key` names: the one called `name`, or the only one.
 
-    npy files are mapped into memory, not read. AerunError for a damaged file, and for an array that is not of numbers (or,
-    with `words`, of words), is not there or does not fit into memory.
+    npy files are mapped into memory, not read. Raises AerunError for a damaged file, and for an array that is not of numbers
+    (or, with `words`, of words), is not there or does not fit into memory.
     """
     if not path.is_file():
         raise AerunError(f"{key}={path}: {'is a folder; an array is one file' if path.is_dir() else 'no such file'}.")
@@ -67,12 +70,12 @@ def read_array(key: str, path: Path, name: str | None, words: bool = False) -> A
         other = " Tables are read by dataset=table." if suffix in (".csv", ".tsv", ".parquet", ".feather", ".xlsx") else ""
         raise AerunError(f"{key}={path}: an array's file name ends in {', '.join(readers)}.{other}")
     try:
-        found = readers[suffix](path, name)
+        array = readers[suffix](path, name)
     except _DAMAGED as e:
         raise AerunError(f"{path}: cannot be read: {_words(e)}") from e
-    if found.dtype.kind not in ("biufU" if words else "biuf"):
-        raise AerunError(f"{path}: holds {found.dtype}, not numbers.")
-    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
+    if array.dtype.kind not in ("biufU" if words else "biuf"):
+        raise AerunError(f"{path}: holds {array.dtype}, not numbers.")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _words(e: Exception) -> str:
@@ -83,7 +86,7 @@ def _words(e: Exception) -> str:
 
 
 def names_of(path: Path) -> list[str]:
-    """Return the arrays in a file; none for npy, and none where it cannot be read, which `read_array` says."""
+    """Return the names of the arrays in a file; none for npy, and none where it cannot be read, which `read_array` reports."""
     if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
         try:
             with zipfile.ZipFile(path) as packed:
@@ -103,8 +106,8 @@ def names_of(path: Path) -> list[str]:
 def _npy(path: Path, name: str | None) -> Array:
     if name is not None:
         raise AerunError(f"{path}: an npy file holds one array and no names; leave out {name}.")
-    found: Array = np.lib.format.open_memmap(path, mode="c")  # copy on write: torch wants to be allowed to write
-    return found
+    array: Array = np.lib.format.open_memmap(path, mode="c")  # copy on write: torch wants to be allowed to write
+    return array
 
 
 def _npz(path: Path, name: str | None) -> Array:
@@ -115,12 +118,12 @@ def _npz(path: Path, name: str | None) -> Array:
         with packed.open(part) as f:
             _refuse_shape(path, f, part.file_size)
         with packed.open(part) as f:
-            found: Array = np.lib.format.read_array(f, allow_pickle=False)
-            return found
+            array: Array = np.lib.format.read_array(f, allow_pickle=False)
+            return array
 
 
 def _refuse_shape(path: Path, f: Any, size: int) -> None:
-    """Raise AerunError where a header promises more than the file holds, before so much memory is asked for."""
+    """Raise AerunError where a header promises more than the file holds, before so much memory is reserved."""
     version = np.lib.format.read_magic(f)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(f)
@@ -133,7 +136,7 @@ def _refuse_shape(path: Path, f: Any, size: int) -> None:
 
 
 def forget(array: Array) -> None:
-    """Give memory back that holds what was read of a mapped file; it is read again where it is needed."""
+    """Release the memory that holds what was read of a mapped file; it is read again where it is needed."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -142,7 +145,7 @@ def forget(array: Array) -> None:
 
 
 def is_mapped(array: Array) -> bool:
-    """Is it on disk, and read where it is needed?"""
+    """Return whether an array is on disk, and read where it is needed."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -155,8 +158,8 @@ def _safetensors(path: Path, name: str | None) -> Array:
         with safetensors.safe_open(str(path), framework="numpy") as file:
             name = select_array(path, name, list(file.keys()))
             if file.get_slice(name).get_dtype() not in _TORCH_ONLY:
-                found: Array = file.get_tensor(name)
-                return found
+                array: Array = file.get_tensor(name)
+                return array
         with safetensors.safe_open(str(path), framework="pt") as file:
             return np.asarray(file.get_tensor(name).float())
     except (safetensors.SafetensorError, TypeError) as e:
@@ -171,7 +174,7 @@ def _module(path: Path) -> Any:
 
 
 def select_array(path: Path, name: str | None, names: list[str]) -> str:
-    """Return `name`, or the only one there is, else AerunError."""
+    """Return `name`, or the only name there is. Raise AerunError where neither is in the file."""
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     if name is None and len(names) == 1:
         return names[0]

@@ -24,7 +24,7 @@ _UNKNOWN = 0xFFFFFFFF
 
 
 class UnreadableError(Exception):
-    """One file is no sound that can be used; the words say why."""
+    """A file that is no usable sound; the message says why."""
 
 
 class Sound(NamedTuple):
@@ -46,7 +46,10 @@ class _Wav(NamedTuple):
 
     @property
     def streamed(self) -> bool:
-        """Was it written into a pipe, where sizes cannot be filled in when they are known? There they are 0 or 2^32 - 1."""
+        """Return whether the file was written into a pipe, where sizes cannot be filled in once they are known.
+
+        They are 0 or 2^32 - 1 there.
+        """
         unknown = self.promised == _UNKNOWN or (self.promised == 0 and (self.whole <= self.first or self.whole > _UNKNOWN))
         return unknown and self.there > 0
 
@@ -64,7 +67,7 @@ def read(file: BinaryIO) -> Sound:
     """Return the mean of the channels of a sound. Raise UnreadableError where the file is damaged, cut short or no sound.
 
     Numbers are float32; whole ones of b bits are divided by 2^(b-1). Lossy files and floating-point ones may go beyond full
-    scale, which is 1: a little is cut off, much is refused. At most half of the memory is taken, else AerunError.
+    scale, which is 1: a little is cut off, much is refused. At most half of the memory is taken, else AerunError is raised.
     """
     soundfile = library()
     wav = _wav(file)
@@ -99,7 +102,7 @@ def _mixed(opened: Any) -> Samples:
 
 
 def _wav(file: BinaryIO) -> _Wav | None:
-    """Return what the header of a RIFF file says; None of other files and of a header without samples. The file is rewound."""
+    """Return what the header of a RIFF file says, or None for other files and for a header without samples; rewind the file."""
     size = file.seek(0, io.SEEK_END)
     at, step = 12, 1
     file.seek(0)
@@ -122,7 +125,7 @@ def _wav(file: BinaryIO) -> _Wav | None:
 
 
 def _streamed(file: BinaryIO, wav: _Wav) -> BinaryIO:
-    """Return the same file in memory with the size of its samples filled in, up to its end."""
+    """Return the file in memory, with the size of its samples filled in up to its end."""
     refuse_beyond("a sound", float(wav.first + wav.there))
     content = bytearray(file.read())
     content[wav.first - 4 : wav.first] = struct.pack("<I", min(wav.there, 0xFFFFFFFE))
@@ -133,7 +136,7 @@ class _Bytes(io.BytesIO):
     """A file in memory; whoever seeks to before its beginning, as the reader of mp3 does, stays where they are."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move, or stay."""
+        """Move to an offset; stay where it lies before the beginning."""
         try:
             return super().seek(offset, whence)
         except ValueError:
@@ -141,7 +144,7 @@ class _Bytes(io.BytesIO):
 
 
 def _descriptor(file: BinaryIO) -> "BinaryIO | int":
-    """Return the file as libsndfile reads it fastest: itself where it is one of the system's."""
+    """Return the file as libsndfile reads it fastest: by its descriptor where it is one of the system's."""
     try:
         number = file.fileno()
     except OSError:
@@ -158,7 +161,7 @@ def _words(e: Exception, file: BinaryIO) -> str:
 
 
 def packed(path: Path) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield (name, file) of every sound in a tar archive, in memory one at a time. AerunError for a damaged archive."""
+    """Yield (name, file) of every sound in a tar archive, in memory one at a time. Raise AerunError for a damaged archive."""
     total = 0
     try:
         with tarfile.open(path, "r:*") as archive:

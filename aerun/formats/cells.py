@@ -1,4 +1,4 @@
-"""Words in the cells of text tables that a spreadsheet would take for a formula."""
+"""Guarding words in the cells of text tables that a spreadsheet would take for a formula."""
 
 import re
 from collections.abc import Iterable

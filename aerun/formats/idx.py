@@ -30,19 +30,19 @@ class Header:
 
     @property
     def size(self) -> int:
-        """Return bytes of the numbers."""
+        """Return the number of bytes of the numbers."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def opened(path: Path) -> BinaryIO:
-    """Return the file, unpacked where it is packed, whatever its name is."""
+    """Open the file, and unpack it where it is packed, whatever its name is."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
 
 
 def header_of(path: Path, file: BinaryIO) -> Header:
-    """Read the header. AerunError where there is none, or where it promises more than the file can hold."""
+    """Read the header. Raise AerunError where there is none, or where it promises more than the file can hold."""
     try:
         magic = file.read(4)
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not magic[3]:
@@ -62,7 +62,10 @@ def header_of(path: Path, file: BinaryIO) -> Header:
 
 
 def samples_of(path: Path) -> Tensor:
-    """The numbers: bytes as they are, others as float32. AerunError, with the sample's number, for what that cannot hold."""
+    """Return the numbers: bytes as they are, others as float32.
+
+    Raises AerunError, with the sample's number, for what float32 cannot hold.
+    """
     values = values_of(path)
     fits = np.abs(values.reshape(len(values), -1)) <= np.finfo(np.float32).max if values.dtype.kind == "f" else None
     if fits is not None and not fits.all():
@@ -76,17 +79,17 @@ def values_of(path: Path) -> Numbers:
     with opened(path) as file:
         header = header_of(path, file)
         try:
-            found = file.read(header.size + 1)  # never more, whatever a packed file unpacks to
+            stored = file.read(header.size + 1)  # never more, whatever a packed file unpacks to
         except (OSError, EOFError, zlib.error) as e:
             raise AerunError(f"{path}: truncated or damaged: {str(e).rstrip('.')}.") from e
-    if len(found) != header.size:
-        less = "fewer" if len(found) < header.size else "more"
+    if len(stored) != header.size:
+        less = "fewer" if len(stored) < header.size else "more"
         raise AerunError(f"{path}: truncated or damaged: its header says {header.shape}, and it holds {less} numbers.")
-    return np.frombuffer(found, header.dtype).reshape(header.shape)
+    return np.frombuffer(stored, header.dtype).reshape(header.shape)
 
 
 def classes_of(path: Path, samples: Path) -> Numbers:
-    """Return one label for each of the samples."""
+    """Return one label for each of the samples in the file `samples`."""
     values = values_of(path)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise AerunError(f"{path}: labels are whole numbers (n,); it holds {values.dtype.name} of shape {values.shape}.")

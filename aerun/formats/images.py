@@ -17,13 +17,13 @@ from aerun.core.errors import AerunError
 _UNFIT = frozenset({"EPS", "PS", "PDF", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})  # run other programs, or hold no pixels
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
 _TURNED = frozenset({5, 6, 7, 8})  # values of EXIF's orientation (tag 274) that swap width and height
-_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L"})  # grey of more than 8 bits
+_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L"})  # modes of grey of more than 8 bits
 Bytes = NDArray[np.uint8]
 Pixels = Bytes | NDArray[np.float32]
 
 
 class UnreadableError(Exception):
-    """One file is no image that can be used; the words say why."""
+    """A file that is no usable image; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,21 @@ class Header(NamedTuple):
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Return names of the formats that are read."""
+    """Return the names of the formats that are read."""
     Image.init()
     return tuple(f for f in Image.OPEN if f not in _UNFIT)
 
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Return their file names' endings."""
+    """Return the suffixes of the files that are read."""
     readable = set(formats())
     return frozenset(suffix for suffix, f in Image.registered_extensions().items() if f in readable)
 
 
 @contextlib.contextmanager
 def strict() -> Iterator[None]:
-    """Inside, Pillow's warning of a decompression bomb is an error of that file; other warnings are of no use to anyone."""
+    """Treat Pillow's warning of a decompression bomb as an error of that file, and silence its other warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -83,7 +83,7 @@ def strict() -> Iterator[None]:
 
 
 def header(path: Path) -> Header:
-    """Return what the file says of itself, without decoding it; UnreadableError."""
+    """Return what the file says of itself, without decoding it. Raise UnreadableError where it cannot be read."""
     with _opened(path) as image:
         height, width = _upright(image)
         raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()) if len(tile) > 3)  # such as RGB;16B
@@ -92,16 +92,16 @@ def header(path: Path) -> Header:
 
 
 def highest(path: Path) -> int:
-    """Return the largest value of a deep grey image; UnreadableError."""
+    """Return the largest value of a deep grey image. Raise UnreadableError where it cannot be read."""
     with _opened(path) as image:
         return int(_whole(image).max())
 
 
 def read(path: Path, shape: Shape) -> Pixels:
-    """Return the pixels (C, H, W) of the first frame, upright, transparent places white.
+    """Return the pixels (C, H, W) of the first frame, upright, with transparent places white.
 
-    UnreadableError where the file is damaged; AerunError where its size, its colours or its depth are not those of `shape` and
-    it was not asked to be changed.
+    Raises UnreadableError where the file is damaged, and AerunError where its size, its colours or its depth are not those of
+    `shape` and it was not asked to be changed.
     """
     with _opened(path) as image:
         _refuse_other(path, image, shape)
@@ -111,10 +111,10 @@ def read(path: Path, shape: Shape) -> Pixels:
         if shape.depth > 8 and image.mode in _DEEP:
             return _deep(path, image, shape)
         pixels = _resized(_plain(ImageOps.exif_transpose(image), shape.channels), shape)
-    found: Pixels = np.asarray(pixels)
+    values: Pixels = np.asarray(pixels)
     if shape.depth > 8:
-        found = (found * np.float32(shape.unit / 255)).round().astype(np.float32)
-    return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)
+        values = (values * np.float32(shape.unit / 255)).round().astype(np.float32)
+    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
 
 def _resized(image: Image.Image, shape: Shape) -> Image.Image:
@@ -125,7 +125,7 @@ def _resized(image: Image.Image, shape: Shape) -> Image.Image:
 
 
 def _deep(path: Path, image: Image.Image, shape: Shape) -> Pixels:
-    """Return (C, H, W) at full depth, the same grey in every channel."""
+    """Return (C, H, W) at full depth, with the same grey in every channel."""
     upright = ImageOps.exif_transpose(image)
     values = _whole(upright)
     if values.max() > shape.unit:
@@ -157,7 +157,7 @@ def _refuse_other(path: Path, image: Image.Image, shape: Shape) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An open image; whatever Pillow stumbles over is an UnreadableError."""
+    """Open an image. Raise UnreadableError for whatever Pillow stumbles over."""
     try:
         with Image.open(path, formats=formats()) as image:
             yield image
@@ -184,7 +184,7 @@ def _upright(image: Image.Image) -> tuple[int, int]:
 
 
 def _plain(image: Image.Image, channels: int) -> Image.Image:
-    """In grey or colour of 8 bits, on white."""
+    """Return the image in grey or colour of 8 bits, on white."""
     if image.mode == "F":
         raise UnreadableError("pixels are floating-point numbers, whose range is not known (use dataset=array)")
     if image.mode in _DEEP:  # which Pillow would clip and not scale

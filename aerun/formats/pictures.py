@@ -12,12 +12,12 @@ _GAP = 1
 
 
 def image(cell: NDArray[Any], about: Mapping[str, Any]) -> Image.Image:
-    """Return (C, H, W) in own units on the range `low` to `high`; without one on its own."""
+    """Return a sample (C, H, W) as a picture, over the range `low` to `high` of its own units, or over its own range."""
     return Image.fromarray(_bytes(cell, about))
 
 
 def grid(cells: NDArray[Any], about: Mapping[str, Any], across: int | None = None) -> Image.Image:
-    """Return (n, C, H, W) side by side, or (n, k, C, H, W) in n rows of k; one pixel of white between them."""
+    """Return samples (n, C, H, W) side by side, or (n, k, C, H, W) in n rows of k, with one pixel of white between them."""
     if cells.ndim == 5:
         across, cells = cells.shape[1], cells.reshape(-1, *cells.shape[2:])
     if len(cells) == 1:
@@ -41,7 +41,7 @@ def _bytes_of_all(cells: NDArray[Any], about: Mapping[str, Any]) -> NDArray[np.u
 
 
 def _bytes(cell: NDArray[Any], about: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """Map (C, H, W) -> (H, W) or (H, W, 3)."""
+    """Map values (C, H, W) to bytes (H, W) or (H, W, 3)."""
     low = float(cell.min()) if about.get("low") is None else float(about["low"])
     high = float(cell.max()) if about.get("high") is None else float(about["high"])
     scaled = ((cell.astype(np.float64) - low) / max(high - low, 1e-12)).clip(0, 1) * 255

@@ -1,4 +1,4 @@
-"""Codes: given by hand, drawn, and between others."""
+"""Codes: those that a caller gives, those that are drawn, and those in between two others."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,10 @@ LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straig
 
 
 def to_code_tensor(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
-    """Return codes (n, d, *grid), also given flat, and whether they came as a tensor. AerunError for what is none."""
+    """Return codes (n, d, *grid), which may come flat, and whether they came as a tensor.
+
+    Raises AerunError for anything that is no code.
+    """
     array = z.detach().cpu().numpy() if isinstance(z, Tensor) else np.asarray(z)
     if array.dtype.kind not in "biuf" or array.ndim < 2 or (array.shape[1:] != shape and array[0:1].size != np.prod(shape)):
         raise AerunError(f"codes of shape {array.shape}: this run's are (n, {', '.join(map(str, shape))}).")
@@ -33,7 +36,10 @@ def to_code_tensor(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
 
 
 def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None) -> Tensor:
-    """Return n codes (n, d, *grid), of this seed always the same. data: where the training data are, which a mixture reads."""
+    """Return n codes (n, d, *grid), always the same ones for the same seed.
+
+    data: where the training data are, which a mixture reads.
+    """
     if sampler == "auto":
         sampler = "prior" if runner.autoencoder.follows_prior else "gaussian"
     with torch.random.fork_rng(), torch.inference_mode():

@@ -31,15 +31,15 @@ _MOST_ROWS = 4096
 
 
 def fingerprint(runner: Runner) -> str:
-    """Of everything that codes and samples depend on: weights, the parts that use them, and facts about the data."""
-    found, own = hashlib.sha256(), runner.config["model"]
+    """Return a hash of all that codes and samples depend on: the weights, the parts that use them, facts about the data."""
+    digest, own = hashlib.sha256(), runner.config["model"]
     parts = {k: own[k] for k in ("arch", "bottleneck", "loss")}
-    found.update(json.dumps([parts, asdict(runner.facts)], sort_keys=True).encode())
+    digest.update(json.dumps([parts, asdict(runner.facts)], sort_keys=True).encode())
     for name, value in sorted(runner.autoencoder.state_dict().items()):
         array = np.ascontiguousarray(value.detach().cpu().numpy())
-        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,12 @@ class Packer:
 
     @classmethod
     def of(cls, runner: Runner, step: float | None) -> "Packer":
-        """Raise AerunError for a step that cannot be."""
-        found = rounding(runner, step)
-        return cls(runner, found, found.shared(runner))
+        """Return the packer of a model whose codes are rounded as `rounding` says.
+
+        Raises AerunError for a step that cannot be.
+        """
+        rule = rounding(runner, step)
+        return cls(runner, rule, rule.shared(runner))
 
     def head(self) -> bytes:
         """Return the file's head, deflated."""
@@ -63,28 +66,31 @@ class Packer:
         return zlib.compress(json.dumps(about).encode(), 9)
 
     def arrays(self, x: Any) -> dict[str, Array]:
-        """Return samples as `Packed` takes them."""
-        found = list(self.blocks(x))
-        joined = np.frombuffer(b"".join(data for _, data in found), np.uint8)
-        return {"blocks": joined, "samples": np.array([n for n, _ in found])}
+        """Return samples as the arrays that `Packed` takes."""
+        blocks = list(self.blocks(x))
+        joined = np.frombuffer(b"".join(data for _, data in blocks), np.uint8)
+        return {"blocks": joined, "samples": np.array([n for n, _ in blocks])}
 
     def blocks(self, x: Any) -> Iterator[tuple[int, bytes]]:
-        """Yield samples as blocks, and how many are in each."""
-        stored, way = self.runner.form.to_stored(x)
+        """Yield the number of samples in each block, and the block's bytes."""
+        stored, output_format = self.runner.form.to_stored(x)
         rows = min(self.runner.rows, _MOST_ROWS)
         for first in range(0, len(stored), rows):
             part = stored[first : first + rows]
-            yield len(part), self._block(part, way)
+            yield len(part), self._block(part, output_format)
 
-    def _block(self, stored: Tensor, way: OutputFormat) -> bytes:
+    def _block(self, stored: Tensor, output_format: OutputFormat) -> bytes:
         valid = self.runner.facts.valid(stored)
         lengths = b"" if valid is None else zlib.compress(valid.sum(1).numpy().astype("<u4").tobytes(), 9)
-        kind = _SAMPLES.pack(len(stored), _KINDS.index(way.kind), way.dtype.str.encode())
+        kind = _SAMPLES.pack(len(stored), _KINDS.index(output_format.kind), output_format.dtype.str.encode())
         data = kind + _SIZE.pack(len(lengths)) + lengths + pack(self.rounding.levels(self.runner, stored), self.shared)
         return block(data)
 
     def samples(self, data: bytes) -> tuple[int, Any]:
-        """Return how many, and they. AerunError or ValueError for what is no block of this model."""
+        """Return the number of samples in a block's bytes, and the samples.
+
+        Raises AerunError or ValueError for anything that is no block of this model.
+        """
         n, kind, dtype = _SAMPLES.unpack_from(data)
         (size,) = _SIZE.unpack_from(data, _SAMPLES.size)
         at = _SAMPLES.size + _SIZE.size
@@ -110,7 +116,7 @@ def compress(runner: Runner, x: Any, step: float | None) -> bytes:
 
 
 def decompress(runner: Runner, data: bytes) -> Any:
-    """Return the samples of a file's bytes."""
+    """Return the samples that a file's bytes hold."""
     parts = [x for _, x in pieces(runner, BytesIO(data), "data")]
     if isinstance(parts[0], Tensor):
         return torch.cat(parts)
@@ -120,12 +126,15 @@ def decompress(runner: Runner, data: bytes) -> Any:
 
 
 def pieces(runner: Runner, file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
-    """Yield blocks of samples, and how many are in each. AerunError for another's or another model's file, and a damaged one."""
+    """Yield the number of samples in each block, and the samples.
+
+    Raises AerunError for a file of another kind or of another model, and for a damaged one.
+    """
     count, head = read_start(file, name)
     _refuse_others(runner, head, name)
     steps = head["steps"]
-    found = Rounding(None if steps is None else torch.tensor(steps, dtype=torch.float32))
-    packer, done = Packer(runner, found, found.shared(runner)), 0
+    rule = Rounding(None if steps is None else torch.tensor(steps, dtype=torch.float32))
+    packer, done = Packer(runner, rule, rule.shared(runner)), 0
     while done < count:
         data = read_block(file, name, done)
         try:

@@ -25,16 +25,17 @@ from aerun.inference.model import Model
 from aerun.metrics.conformal import alarm_limit, shortage
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".safetensors": "safetensors"}
-_SAME = 1e-5  # largest difference of an output over its largest value
-_SIZES = (1, 3, 64)  # of the batches that are compared
+_SAME = 1e-5  # The largest difference of an output over its largest value.
+_SIZES = (1, 3, 64)  # The sizes of the batches that are compared.
 
 Run = Callable[[Tensor], list[NDArray[Any]]]
 
 
 def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, check: bool = False) -> list[str]:
-    """Write the file; what was done, in lines. check: compare it with the model, and write OUTPUT.json.
+    """Write the file, and return in lines what was done.
 
-    AerunError where a library is missing, where the file cannot be written, and where the two differ by more than 1e-5.
+    check: compare the file with the model, and write OUTPUT.json. Raises AerunError where a library is missing, where the file
+    cannot be written, and where the two differ by more than 1e-5.
     """
     kind = kind or _SUFFIXES.get(output.suffix.lower())
     if kind is None:
@@ -48,14 +49,14 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
         differences = {"onnx": _onnx, "torch": _torch, "safetensors": _weights}[kind](_plain(model), alpha, part, check)
         worst = max(differences.values(), default=0.0)
         if worst > _SAME:
-            told = ", ".join(f"{k} {v:.2g}" for k, v in differences.items())
-            raise AerunError(f"{output}: not written: it differs from the model by more than {_SAME:g} ({told}).")
+            shown = ", ".join(f"{k} {v:.2g}" for k, v in differences.items())
+            raise AerunError(f"{output}: not written: it differs from the model by more than {_SAME:g} ({shown}).")
         part.replace(output)
     except AerunError:
         raise
     except OSError as e:
         raise AerunError(f"{output}: cannot be written: {e.strerror or e}.") from e
-    except Exception as e:  # the exporters raise errors of many kinds
+    except Exception as e:  # The exporters raise errors of many kinds.
         why = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise AerunError(f"{output}: this model cannot be written as {kind}: {why}") from e
     finally:
@@ -71,13 +72,13 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
 
 
 def _plain(model: Model) -> Model:
-    """On the CPU, in 32 bits, the run's own model untouched."""
+    """Return a copy of the model on the CPU in 32 bits; the run's own model stays as it is."""
     autoencoder = copy.deepcopy(model.autoencoder).cpu().float().eval()
     return Model(autoencoder, model.config, model.folder, torch.device("cpu"), model.seed)
 
 
 def _needed(module: str) -> Any:
-    """Return an optional module, else AerunError that says how to get it."""
+    """Return an optional module. Raises AerunError that says how to install it where it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as e:
@@ -86,7 +87,7 @@ def _needed(module: str) -> Any:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without torch's remarks on its own exporter."""
+    """Suppress torch's remarks on its own exporter."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -111,11 +112,11 @@ def _onnx(model: Model, alpha: float, part: Path, check: bool) -> dict[str, floa
     limit = model.threshold(alpha)
     program = _program(model, limit)
     with _quietly():
-        found = torch.onnx.export(
+        converted = torch.onnx.export(
             program, dynamo=True, optimize=True, verbose=False, input_names=["samples"], output_names=list(OUTPUTS)
         )
-        assert found is not None
-        proto = found.model_proto
+        assert converted is not None
+        proto = converted.model_proto
     for key, value in _about(model).items():
         proto.metadata_props.add(key=key, value=value)
     part.write_bytes(proto.SerializeToString())
@@ -154,9 +155,10 @@ def _about(model: Model) -> dict[str, str]:
 
 
 def _compared(model: Model, limit: float, run: Run) -> dict[str, float]:
-    """Return largest difference of each output from what the verbs answer, over its largest value.
+    """Return the largest difference of each output from what the verbs answer, over its largest value.
 
-    The score's over the threshold where that is larger. Verdicts count where the score is not next to the threshold.
+    The score's difference is taken over the threshold where that is larger. Verdicts count where the score is not next to the
+    threshold.
     """
     worst = dict.fromkeys(OUTPUTS, 0.0)
     for n in _SIZES:
@@ -170,7 +172,7 @@ def _compared(model: Model, limit: float, run: Run) -> dict[str, float]:
 
 
 def _answers(model: Model, limit: float, x: Tensor) -> list[NDArray[Any]]:
-    """Of encode, reconstruct and score, for stored samples."""
+    """Return what encode, reconstruct and score answer for stored samples."""
     score, own, valid = model.scores_of(x), model.rebuilt(x), model.facts.valid(x)
     if valid is not None and not model.facts.tokens:
         own = own.masked_fill(~valid[..., None], torch.nan)

@@ -1,4 +1,4 @@
-"""The layers of an encoder, and what they say of samples."""
+"""The layers of an encoder and their outputs for samples."""
 
 from typing import Any
 
@@ -12,18 +12,21 @@ from aerun.inference.runner import Runner
 
 def names(model: Autoencoder) -> list[str]:
     """Return the names of the encoder's layers, in order."""
-    found = [name for name, _ in model.arch.named_modules() if name.startswith("encoder.")]
-    return [name for name in found if ".parametrizations" not in name]
+    modules = [name for name, _ in model.arch.named_modules() if name.startswith("encoder.")]
+    return [name for name in modules if ".parametrizations" not in name]
 
 
 def output(runner: Runner, stored: Tensor, layer: str) -> Tensor:
-    """Return the output (n, ...) of a layer for stored samples, on the CPU. AerunError for a layer that is not there."""
-    known = names(runner.autoencoder)
-    if layer not in known:
-        raise AerunError(f"layer={layer}: one of {', '.join(known)}.")
+    """Return the output (n, ...) of a layer for stored samples, on the CPU.
+
+    Raises AerunError for a layer that is not there.
+    """
+    layers = names(runner.autoencoder)
+    if layer not in layers:
+        raise AerunError(f"layer={layer}: one of {', '.join(layers)}.")
     seen: list[Tensor] = []
 
-    def keep(module: Any, given: Any, out: Any) -> None:
+    def keep(module: Any, inputs: Any, out: Any) -> None:
         seen.append((out[0] if isinstance(out, tuple) else out).cpu())
 
     hook = runner.autoencoder.arch.get_submodule(layer).register_forward_hook(keep)

@@ -23,16 +23,16 @@ from aerun.runs.folder import Folder
 from aerun.runs.plain import line_of
 from aerun.trained import Trained
 
-_ELEMENTS = 1 << 26  # numbers in one sample, at most
-_SLACK = 1 << 20  # bytes
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)  # what wrong kinds of values end in
+_ELEMENTS = 1 << 26  # At most so many numbers are in one sample.
+_SLACK = 1 << 20  # In bytes.
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)  # The errors that values of wrong kinds end in.
 
 
 def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> Model:
-    """Return the model that a run left in its folder, or of a sweep's folder its best run; no data are read.
+    """Return the model that a run left in its folder; for a sweep's folder, that of its best run. No data are read.
 
-    weights: `best` or `last`. trust: further modules whose classes may be built, of parts that are not aerun's own.
-    Raises AerunError where the folder is not a run's, is damaged, or asks for what is not trusted.
+    weights: `best` or `last`. trust: further modules whose classes may be built, for parts that are not aerun's own. Raises
+    AerunError where the folder is not a run's, is damaged, or asks for what is not trusted.
     """
     folder = Folder(run_folder(Path(run).expanduser()))
     return _model(folder, folder.config(), weights, tuple(trust), None)
@@ -43,7 +43,7 @@ def trained(
 ) -> tuple[Trained, Folder]:
     """Return the same model together with its data set, to be evaluated, and the run's folder.
 
-    The data are read where config.yaml says, or where `data` says they are now, when they are first asked for.
+    The data are read on first use, from where config.yaml says, or from where `data` says that they are now.
     """
     folder = Folder(run_folder(Path(run).expanduser()))
     cfg = with_data(folder.config(), data)
@@ -56,12 +56,15 @@ def trained(
 
 
 def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[str], dataset: Dataset | None) -> Model:
-    """Return dataset: asked for its facts where the folder does not hold them."""
+    """Return the model in a run's folder with its weights.
+
+    dataset: asked for its facts where the folder does not hold them.
+    """
     try:
-        facts, preparation = _known(folder, dataset)
+        facts, preparation = _facts_of(folder, dataset)
         size = refuse_sizes(folder, cfg, facts, preparation, trusted, weights)
         state = weights_of(folder.path, weights, 2 * size + _SLACK)
-        with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+        with torch.random.fork_rng(devices=[]):  # Its first weights are drawn and then replaced.
             autoencoder, _ = model_of(cfg, facts, preparation, trusted)
         seed = int(cfg["seed"])
     except _DAMAGE as e:
@@ -72,14 +75,15 @@ def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[
 
 
 def refuse_unlike(folder: Folder, cfg: Mapping[str, Any], trust: Sequence[str] = ()) -> None:
-    """Raise AerunError where the model of a run that is to go on would be larger than its last checkpoint, before it is built.
+    """Raise AerunError where the model of a run that is to go on would be larger than its last checkpoint.
 
-    Without a checkpoint the bound is what fits into memory; of a run without facts.json, whose data say them, nothing is known.
+    The check comes before the model is built. Without a checkpoint the bound is what fits into memory. A run without
+    facts.json, whose facts come from its data, is not checked.
     """
     if not folder.read("facts.json").get("preparation"):
         return
     try:
-        facts, preparation = _known(folder, None)
+        facts, preparation = _facts_of(folder, None)
         refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last" if folder.has(LAST) else None)
     except _DAMAGE as e:
         raise _damaged(folder, e) from e
@@ -89,15 +93,15 @@ def _damaged(folder: Folder, e: Exception) -> AerunError:
     return AerunError(f"{folder.path}: damaged: {type(e).__name__} {line_of(e)} in its config.yaml or facts.json.")
 
 
-def _known(folder: Folder, dataset: Dataset | None) -> tuple[Facts, Preparation]:
-    path, found = folder.path / "facts.json", folder.read("facts.json")
-    if found.get("preparation"):
-        facts = facts_from(found["facts"])
+def _facts_of(folder: Folder, dataset: Dataset | None) -> tuple[Facts, Preparation]:
+    path, table = folder.path / "facts.json", folder.read("facts.json")
+    if table.get("preparation"):
+        facts = facts_from(table["facts"])
         _refuse_facts(facts)
-        return facts, restored(found["preparation"])
-    if dataset is not None and (found or not folder.has("facts.json")):
+        return facts, restored(table["preparation"])
+    if dataset is not None and (table or not folder.has("facts.json")):
         return dataset.facts(), dataset.preparation()
-    if not found:
+    if not table:
         there = folder.has("facts.json")
         why = "damaged: it is no JSON" if there else "missing: an older aerun left this run. Train it again to use it"
         raise AerunError(f"{path}: {why}.")
@@ -105,7 +109,7 @@ def _known(folder: Folder, dataset: Dataset | None) -> tuple[Facts, Preparation]
 
 
 def _refuse_facts(facts: Facts) -> None:
-    """Raise ValueError for what no data set says of itself; AerunError for samples beyond all bounds."""
+    """Raise ValueError for facts that no data set has, and AerunError for samples beyond all bounds."""
     for shape in (facts.shape, facts.prepared_from):
         whole = shape is None or (
             isinstance(shape, tuple) and all(type(n) is int and n > 0 for n in shape) and 0 < len(shape) < 5
@@ -128,9 +132,10 @@ def _refuse_facts(facts: Facts) -> None:
 def refuse_sizes(
     folder: Folder, cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str], weights: str | None
 ) -> int:
-    """Return the bytes of the model that config.yaml asks for, which takes no memory to find out.
+    """Return the bytes of the model that config.yaml asks for, without taking memory for it.
 
-    Raises AerunError where that is more than its weights have; without any (None), more than fits into memory.
+    Raises AerunError where that is more than its weights take; without any weights (None), where it is more than fits into
+    memory.
     """
     name, limit = "this machine's memory", memory_limit()
     if weights is not None:
@@ -150,7 +155,7 @@ def refuse_sizes(
 def _size(cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str]) -> int:
     arch = dict(cfg["model"]["arch"])
     if arch.get("atoms") == "orthogonal":
-        arch["atoms"] = "free"  # of the same size; torch cannot build the other one without memory
+        arch["atoms"] = "free"  # It has the same size; torch cannot build the other one without memory.
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         shapes = {**cfg, "model": {**cfg["model"], "arch": arch}}
         skeleton, _ = model_of(shapes, facts, preparation, trusted, rehearsed=False)

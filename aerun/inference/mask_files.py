@@ -12,7 +12,7 @@ from aerun.inference.samples import SampleConverter
 
 
 class Masks:
-    """Truth values, one mask for all samples or one each; nothing where no file is given."""
+    """Truth values, one mask for all samples or one for each; none where no file is given."""
 
     def __init__(self, file: str | None, form: SampleConverter) -> None:
         self.array: Any = None if file is None else _read(Path(file), form.facts.stored)
@@ -20,14 +20,14 @@ class Masks:
         self.at, self.file = 0, file
 
     def next(self, n: int) -> Any:
-        """Those of the next n samples."""
+        """Return the masks of the next n samples."""
         if not self.each:
             return self.array
-        found = self.array[self.at : self.at + n]
+        masks = self.array[self.at : self.at + n]
         self.at += n
-        if len(found) < n:
+        if len(masks) < n:
             raise AerunError(f"--mask {self.file}: holds {len(self.array)} masks, fewer than there are samples.")
-        return found
+        return masks
 
 
 def _read(path: Path, stored: tuple[int, ...]) -> Any:

@@ -2,8 +2,8 @@
 
 8 bytes: "aerun z" and the format's number. 8: how many samples. 4: length of the head, then it: deflated JSON with the model's
 fingerprint, the shape of a code and the steps of its rounding. 4: crc32 of all that. Then blocks of up to 4,096 samples: 4
-bytes length, 4 crc32, and 4 how many samples, 1 + 3 how they were given, lengths of sequences (4 bytes length, deflated),
-and the levels (see `aerun.coding.block`). Nothing follows the last. Numbers are little-endian.
+bytes length, 4 crc32, and 4 how many samples, 1 + 3 the form in which they came, lengths of sequences (4 bytes length,
+deflated), and the levels (see `aerun.coding.block`). Nothing follows the last. Numbers are little-endian.
 """
 
 import json
@@ -22,7 +22,7 @@ _MOST_HEAD, _MOST_BLOCK = 1 << 20, 1 << 28
 
 
 class Packed(FileWriter):
-    """Takes blocks, as bytes, and how many samples they hold, which is filled in at the end. about: `head`."""
+    """Writes blocks of bytes and, at the end, the number of samples that they hold. about: `head`."""
 
     def __init__(self, file: BinaryIO, about: Mapping[str, Any]) -> None:
         super().__init__(file, about)
@@ -40,17 +40,17 @@ class Packed(FileWriter):
 
 def start(head: bytes, count: int) -> bytes:
     """Return what stands before the first block."""
-    found = _START.pack(_MAGIC, _FORMAT, count, len(head)) + head
-    return found + _SIZE.pack(zlib.crc32(found))
+    data = _START.pack(_MAGIC, _FORMAT, count, len(head)) + head
+    return data + _SIZE.pack(zlib.crc32(data))
 
 
 def block(data: bytes) -> bytes:
-    """Return a block of these bytes: their length and checksum before them."""
+    """Return a block of these bytes: their length and checksum, then the bytes."""
     return _BLOCK.pack(len(data), zlib.crc32(data)) + data
 
 
 def read_start(file: BinaryIO, name: str) -> tuple[int, dict[str, Any]]:
-    """Return how many samples follow, and the head. AerunError for what `start` did not write."""
+    """Return how many samples follow, and the head. Raises AerunError for anything that `start` did not write."""
     first = file.read(_START.size)
     if not first or first[: len(_MAGIC)] != _MAGIC[: len(first)]:
         raise AerunError(f"{name}: {'was not written by aerun compress' if first else 'is empty'}.")
@@ -64,14 +64,14 @@ def read_start(file: BinaryIO, name: str) -> tuple[int, dict[str, Any]]:
     if zlib.crc32(first + head) != crc or not count:
         raise AerunError(f"{name}: damaged in its head.")
     try:
-        found = json.loads(zlib.decompressobj().decompress(head, 64 * _MOST_HEAD))
-        return count, {k: found[k] for k in ("model", "code", "steps")}
+        table = json.loads(zlib.decompressobj().decompress(head, 64 * _MOST_HEAD))
+        return count, {k: table[k] for k in ("model", "code", "steps")}
     except (ValueError, KeyError, TypeError, zlib.error) as e:
         raise AerunError(f"{name}: damaged in its head.") from e
 
 
 def read_block(file: BinaryIO, name: str, done: int) -> bytes:
-    """Return the bytes of the next block, which stands behind `done` samples. AerunError for a damaged one."""
+    """Return the bytes of the next block, which comes after `done` samples. Raises AerunError for a damaged one."""
     size, crc = _BLOCK.unpack(_read(file, _BLOCK.size, name))
     data = _read(file, size, name) if size <= _MOST_BLOCK else b""
     if zlib.crc32(data) != crc or not data:
@@ -80,7 +80,7 @@ def read_block(file: BinaryIO, name: str, done: int) -> bytes:
 
 
 def _read(file: BinaryIO, size: int, name: str) -> bytes:
-    found = file.read(size)
-    if len(found) < size:
+    data = file.read(size)
+    if len(data) < size:
         raise AerunError(f"{name}: cut short.")
-    return found
+    return data

@@ -23,22 +23,23 @@ log = logging.getLogger("aerun")
 
 
 def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
-    """Return samples (n, T, F), NaN behind the last step, read and cut as the run's own. `reading`: what it stored.
+    """Return samples (n, T, F), NaN behind the last step, read and cut as the run's own data were.
 
-    Runs on other sequences read files as dataset=series does with its defaults.
+    reading: what the run stored of how it read them. For runs on other sequences, files are read as dataset=series reads them
+    by default.
     """
     own: Any = settings
     if not reads_series(settings):
         own = OmegaConf.to_container(OmegaConf.load(config_dir() / "dataset" / "series.yaml"))
         own["missing"] = "cut"
-    known = dataset_of({"dataset": {**own, "path": str(path), "test_path": None}}, ())
-    assert isinstance(known, Series)
+    dataset = dataset_of({"dataset": {**own, "path": str(path), "test_path": None}}, ())
+    assert isinstance(dataset, Series)
     features = [str(n) for n in reading.get("features") or ()]
     steps, count = facts.stored
-    found = known.samples_of(path, features, steps, facts.ragged)
-    if found.shape[2] != count:
-        raise AerunError(f"{path}: {found.shape[2]} columns of steps, and this run was trained on {count}.")
-    return found
+    samples = dataset.samples_of(path, features, steps, facts.ragged)
+    if samples.shape[2] != count:
+        raise AerunError(f"{path}: {samples.shape[2]} columns of steps, and this run was trained on {count}.")
+    return samples
 
 
 def reads_series(settings: Mapping[str, Any]) -> bool:
@@ -47,7 +48,7 @@ def reads_series(settings: Mapping[str, Any]) -> bool:
 
 
 def is_archive(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Return whether this is an archive of sounds, of a run that was trained on sounds."""
+    """Return whether this is an archive of sounds and the run was trained on sounds."""
     return is_audio(settings) and path.is_file() and tarfile.is_tarfile(path)
 
 
@@ -57,7 +58,7 @@ def is_audio(settings: Mapping[str, Any]) -> bool:
 
 
 def archive(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the samples of each sound in an archive, by name as training took them."""
+    """Yield the name and the samples of each sound in an archive, in the order of names in which training took them."""
     for name, file in sounds.packed(path):
         yield f"{path}: {name}", _stretches(f"{path}: {name}", file, facts, settings, reading)
 
@@ -71,23 +72,26 @@ def sound(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mappin
 
 
 def _stretches(name: str, file: BinaryIO, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
-    """Return samples (n, *S); none of a sound that is shorter than one, which training leaves out as well, and that is told."""
+    """Return samples (n, *S) of a sound.
+
+    A sound that is shorter than one sample gives none, as in training, and a warning.
+    """
     audio = dataset_of({"dataset": {**settings, "path": str(Path.cwd())}}, ())
     assert isinstance(audio, Audio)
     try:
-        found = sounds.read(file)
+        recording = sounds.read(file)
     except sounds.UnreadableError as e:
         raise AerunError(f"{name}: cannot be read: {e}.") from e
-    if found.peak > 1:
-        log.warning("%s: goes beyond full scale (up to %.3g) and is cut off there.", name, found.peak)
+    if recording.peak > 1:
+        log.warning("%s: goes beyond full scale (up to %.3g) and is cut off there.", name, recording.peak)
     rate = audio.rate or reading.get("rate")
-    if rate is not None and found.rate != rate:
-        raise AerunError(f"{name}: {found.rate} samples a second, and this run was trained on {rate}. Resample it.")
-    if len(found.x) < audio.length and not audio.padded:
-        log.warning("%s: %d sound samples, and this run reads %d at a time: left out.", name, len(found.x), audio.length)
+    if rate is not None and recording.rate != rate:
+        raise AerunError(f"{name}: {recording.rate} samples a second, and this run was trained on {rate}. Resample it.")
+    if len(recording.x) < audio.length and not audio.padded:
+        log.warning("%s: %d sound samples, and this run reads %d at a time: left out.", name, len(recording.x), audio.length)
         return np.empty((0, *facts.stored), np.float32)
-    bank = torch.zeros(0) if audio.form == "frames" else filters(found.rate, audio.window, audio.mels).float()
-    samples = audio.samples_of(torch.from_numpy(found.x), bank).numpy()
+    bank = torch.zeros(0) if audio.form == "frames" else filters(recording.rate, audio.window, audio.mels).float()
+    samples = audio.samples_of(torch.from_numpy(recording.x), bank).numpy()
     if samples.shape[1:] != facts.stored:
         raise AerunError(f"{name}: samples of shape {samples.shape[1:]}, and this run was trained on {facts.stored}.")
     return samples

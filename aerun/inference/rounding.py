@@ -12,7 +12,7 @@ from aerun.core.checks import number
 from aerun.core.errors import AerunError
 from aerun.inference.runner import Runner
 
-STEP = 0.1  # standard deviations of training codes
+STEP = 0.1  # In standard deviations of the training codes.
 _MARGIN, _RARE, _WIDEST = 2, 1e-5, 1 << 12
 
 
@@ -31,14 +31,17 @@ class Rounding:
         return len(runner.autoencoder.bottleneck.levels) or runner.code_shape[0]
 
     def levels(self, runner: Runner, stored: Tensor) -> Tensor:
-        """Map stored samples -> levels, on the CPU, in batches. AerunError for codes that are not finite."""
+        """Return the levels of stored samples, on the CPU, computed in batches.
+
+        Raises AerunError for codes that are not finite.
+        """
         numbers = runner.numbers_of(stored)
         if not bool(numbers.isfinite().all()):
             raise AerunError("these samples have codes that are not finite.")
         return (numbers.double() if self.steps is None else numbers.double() / self._shaped(numbers)).round().long()
 
     def codes(self, runner: Runner, levels: Tensor) -> Tensor:
-        """Map levels -> codes, 32-bit. AerunError for numbers that no code has."""
+        """Return the 32-bit codes of levels. Raises AerunError for numbers that no code has."""
         bottleneck = runner.autoencoder.bottleneck
         if bottleneck.levels:
             most = torch.tensor(bottleneck.levels).reshape(1, -1, *[1] * (levels.ndim - 2))
@@ -53,10 +56,10 @@ class Rounding:
         return self.steps.double().reshape(1, -1, *[1] * (like.ndim - 2))
 
     def shared(self, runner: Runner) -> Quantizer | None:
-        """Return tables that writer and reader know without being told.
+        """Return the tables that writer and reader both derive from the model, so that the file need not hold them.
 
-        Of finitely many numbers all alike, else the learned distribution, or a Gaussian with the moments of training codes.
-        None where the run did not write these down.
+        Of finitely many numbers all are alike likely; else they are those of the learned distribution, or of a Gaussian with
+        the moments of the training codes. None where the run did not write these down.
         """
         levels = runner.autoencoder.bottleneck.levels
         if levels:
@@ -82,7 +85,7 @@ class Rounding:
 
 
 def _alike(levels: Tensor) -> Quantizer:
-    """Return every number of unit i, below levels[i], as likely."""
+    """Return the tables by which every number of unit i, below levels[i], is equally likely."""
     counts = (torch.arange(int(levels.max())) < levels[:, None]).double()
     return Quantizer(torch.ones(len(levels)), torch.zeros_like(levels), levels, tables_of(counts.numpy()))
 
@@ -93,8 +96,11 @@ def _learned(runner: Runner, places: Tensor) -> Tensor | None:
 
 
 def rounding(runner: Runner, step: float | None) -> Rounding:
-    """That of this model: none where codes are discrete, else steps of `step` (default: 0.1) standard deviations of training
-    codes. AerunError for a step that cannot be."""
+    """Return how this model's codes are rounded: not at all where they are discrete, else to multiples of a step.
+
+    The step of a unit is `step` (default: 0.1) times its standard deviation over the training codes. Raises AerunError for a
+    step that cannot be.
+    """
     if runner.autoencoder.bottleneck.whole:
         if step is not None:
             raise AerunError(f"step={step:g}: this run's codes are whole numbers, which are kept as they are.")
@@ -109,9 +115,9 @@ def rounding(runner: Runner, step: float | None) -> Rounding:
 
 
 def moments(runner: Runner) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return mean, standard deviation, smallest and largest value of each unit over training samples and places, (d,), 64-bit.
+    """Return the mean, standard deviation, minimum and maximum of each unit over training samples and places, (d,), 64-bit.
 
-    Of wide codes, whose covariance is not kept, the deviation is half of what lies between their quantiles 0.16 and 0.84.
+    For wide codes, whose covariance is not kept, the deviation is half the distance between their quantiles 0.16 and 0.84.
     """
     about = runner.training_codes
     d = runner.code_shape[0]

@@ -24,8 +24,8 @@ from aerun.trained import in_64_bits
 class Runner:
     """A trained autoencoder in evaluation mode, fed in batches that fit into memory.
 
-    Stored samples (n, *stored) go in, tensors on the CPU come out. facts: of its data. config: as it was trained. folder: its
-    run's. seed: that of the run. form: between samples in own units and stored ones.
+    Stored samples (n, *stored) go in, tensors on the CPU come out. facts: those of its data. config: as it was trained. folder:
+    its run's. seed: that of the run. form: converts between samples in own units and stored ones.
     """
 
     def __init__(
@@ -37,42 +37,42 @@ class Runner:
             autoencoder.facts, autoencoder.preparation, settings if isinstance(settings, Mapping) else {}
         )
 
-    # -- what is known -----------------------------------------------------------------------------------------------
+    # -- what its run wrote down -------------------------------------------------------------------------------------
 
     @property
     def facts(self) -> Facts:
-        """Return shape, kind and range of its data."""
+        """Return the shape, kind and range of its data."""
         return self.autoencoder.facts
 
     @property
     def code_shape(self) -> tuple[int, ...]:
-        """Of one code, (d, *grid)."""
+        """Return the shape of one code, (d, *grid)."""
         return (self.autoencoder.bottleneck.latent_dim, *self.autoencoder.arch.grid)
 
     @property
     def rows(self) -> int:
-        """Return samples that are worked on together."""
+        """Return the number of samples that are worked on together."""
         return max(1, min(4096, rows_that_fit(max(self.facts.size, self.autoencoder.code_elements))))
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of its weights, and of the samples that it reads."""
+        """Return the type of its weights, and of the samples that it reads."""
         return next(self.autoencoder.arch.parameters()).dtype
 
     @cached_property
     def reading(self) -> Mapping[str, Any]:
         """Return what its run stored of how its files were read; empty where it stored nothing."""
-        found = self.folder.read("facts.json").get("reading")
-        return found if isinstance(found, Mapping) else {}
+        reading = self.folder.read("facts.json").get("reading")
+        return reading if isinstance(reading, Mapping) else {}
 
     @cached_property
     def training_codes(self) -> reference.Codes:
-        """Return what the run wrote down of its training codes, read once. AerunError where it did not."""
+        """Return what the run wrote down of its training codes, read once. Raises AerunError where it wrote nothing."""
         return reference.codes(self.folder.path, self.autoencoder)
 
     @cached_property
     def calibration(self) -> reference.Calibration:
-        """Return scores of its validation samples, read once. AerunError where they were not written down."""
+        """Return the scores of its validation samples, read once. Raises AerunError where they were not written down."""
         return reference.calibration(self.folder.path)
 
     @property
@@ -92,20 +92,20 @@ class Runner:
     # -- answers for stored samples ----------------------------------------------------------------------------------
 
     def codes_of(self, stored: Tensor) -> Tensor:
-        """Return their codes (n, d, *grid)."""
+        """Return the codes (n, d, *grid) of stored samples."""
         return self.over_samples(lambda u, v: self.autoencoder.encode(u, valid=v), stored)
 
     def numbers_of(self, stored: Tensor) -> Tensor:
-        """Return the numbers (n, u, *grid) that stand for their codes."""
+        """Return the numbers (n, u, *grid) that stand for the codes of stored samples."""
         model = self.autoencoder
         return self.over_samples(lambda u, v: model.bottleneck.indices(model.arch.encode(u, None, v)), stored)
 
     def rebuilt(self, stored: Tensor) -> Tensor:
-        """Return their reconstructions (n, *stored) in own units."""
+        """Return the reconstructions (n, *stored) of stored samples, in own units."""
         return self.over_samples(lambda u, v: self.form.own(self.autoencoder(u, valid=v), v), stored)
 
     def scores_of(self, stored: Tensor) -> Tensor:
-        """Return their anomaly scores (n,); computed in 64 bits, see `in_64_bits`."""
+        """Return the anomaly scores (n,) of stored samples, computed in 64 bits; see `in_64_bits`."""
         model, like = self._exact, next(self._exact.arch.parameters()).dtype
         return self.over_samples(lambda u, v: mean(reference.errors(model, u.to(like), v), v), stored)
 
@@ -114,7 +114,7 @@ class Runner:
         return in_64_bits(self.autoencoder)
 
     def decoded(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the samples (n, *stored) in own units of codes (n, d, *grid); valid (n, T): their real steps."""
+        """Return the samples (n, *stored), in own units, of codes (n, d, *grid); valid (n, T): their real steps."""
         model = self.autoencoder
         return self.in_batches(lambda part, v: self.form.own(model.decode(part.to(self.dtype), v), v), z, valid)
 
@@ -131,8 +131,8 @@ class Runner:
     @torch.inference_mode()
     def in_batches(self, f: Callable[[Tensor, Any], Tensor], x: Tensor, beside: Tensor | None) -> Tensor:
         """Return f of batches of x and of what lies beside them."""
-        found = [f(*pair) for pair in self._pairs(x, beside)]
-        return torch.cat([part.cpu() for part in found])
+        parts = [f(*pair) for pair in self._pairs(x, beside)]
+        return torch.cat([part.cpu() for part in parts])
 
     def _pairs(self, x: Tensor, beside: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         for first in range(0, len(x), self.rows):
@@ -140,11 +140,14 @@ class Runner:
             yield x[part].to(self.device), None if beside is None else beside[part].to(self.device)
 
     def steps_of(self, n: int, lengths: Sequence[int] | None) -> Tensor | None:
-        """Return which steps of n samples are real, (n, T), or None where all are. AerunError for impossible lengths."""
+        """Return which steps of n samples are real, (n, T), or None where all are.
+
+        Raises AerunError for impossible lengths.
+        """
         steps = self.facts.stored[0]
         if lengths is None or not self.facts.ragged:
             return None
-        found = torch.as_tensor(lengths)
-        if found.shape != (n,) or bool((found < 1).any()) or bool((found > steps).any()):
+        counts = torch.as_tensor(lengths)
+        if counts.shape != (n,) or bool((counts < 1).any()) or bool((counts > steps).any()):
             raise AerunError(f"lengths: one for each of the {n} codes, from 1 to {steps}.")
-        return torch.arange(steps) < found[:, None]
+        return torch.arange(steps) < counts[:, None]

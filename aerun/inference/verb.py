@@ -15,9 +15,12 @@ Flag = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Verb:
-    """reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), packed (of compress), or nothing.
-    answers: samples, codes, rows or packed. run: the answer to one piece, arrays by name. example: what stands behind
-    `aerun NAME RUN`."""
+    """A verb of the command line: what it reads, what it answers, and how.
+
+    reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), packed (of compress), or nothing.
+    answers: samples, codes, rows or packed. run: the answer to one piece, arrays by name. example: what stands behind `aerun
+    NAME RUN`.
+    """
 
     line: str
     about: str

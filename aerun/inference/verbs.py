@@ -1,4 +1,4 @@
-"""The verbs of a trained model: what each reads, what it can be told, and what it answers. Imports no torch."""
+"""The verbs of a trained model: what each reads, which options it has, and what it answers. Imports no torch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 def _samples(x: Any) -> Answer:
-    """Return samples by the name that files have for them; tables by their columns."""
+    """Return samples by the name that they have in files; tables by their columns."""
     if isinstance(x, Mapping):
         return x
     return {"text": x} if isinstance(x, list) else {"x": x}
 
 
 def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
-    # deferred: numpy, which the help page of the verbs does without
+    # Deferred: the help page of the verbs does without numpy.
     from aerun.inference.verdicts import judged
 
-    found = judged(model, model.score(x), args)
+    columns = judged(model, model.score(x), args)
     if not args.map:
-        return found
+        return columns
     errors, form = model.errors(x), model.form
     each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
-    return {**found, **each}
+    return {**columns, **each}
 
 
 def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:

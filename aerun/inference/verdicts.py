@@ -27,53 +27,56 @@ def _alpha(args: Namespace) -> float:
 
 
 def remarks(model: Runner, args: Namespace) -> list[str]:
-    """Return what must be known of this call's verdicts before they are read. AerunError for settings that contradict."""
-    asked = [f"--{name} {getattr(args, name):g}" for name in ("alpha", "threshold", "fdr") if getattr(args, name) is not None]
-    if len(asked) > 1:
-        raise AerunError(f"{' '.join(asked)}: a verdict has one rule; leave {'one' if len(asked) == 2 else 'two'} of them out.")
+    """Return what the reader of this call's verdicts must know beforehand.
+
+    Raises AerunError for settings that contradict each other.
+    """
+    rules = [f"--{name} {getattr(args, name):g}" for name in ("alpha", "threshold", "fdr") if getattr(args, name) is not None]
+    if len(rules) > 1:
+        raise AerunError(f"{' '.join(rules)}: a verdict has one rule; leave {'one' if len(rules) == 2 else 'two'} of them out.")
     if args.fdr is not None and not 0 < args.fdr < 1:
         raise AerunError(
             f"--fdr {args.fdr:g}: the share of false ones among the anomalies found, between 0 and 1, such as 0.1."
         )
     if args.threshold is not None:
         return []
-    found = []
+    lines = []
     if args.fdr is None:
-        model.threshold(_alpha(args))  # refuses a share that is none
-        found += [shortage(len(model.validation_scores), _alpha(args))]
+        model.threshold(_alpha(args))  # This refuses an impossible share.
+        lines += [shortage(len(model.validation_scores), _alpha(args))]
     if model.calibration.approximate:
-        found += [
+        lines += [
             "this run's validation scores were kept as quantiles by an older aerun: thresholds and p-values are approximate."
         ]
-    return [line for line in found if line]
+    return [line for line in lines if line]
 
 
 class Discoveries:
-    """Stand between the pieces of one call and its file: all samples of the call are one family, decided at the end.
+    """Stands between the pieces of one call and its file: all samples of the call are one family, decided at the end.
 
     q: at most this share of the anomalies found are false on average (Benjamini-Hochberg on conformal p-values).
     """
 
     def __init__(self, writer: Writer, q: float, calibrated: int) -> None:
         self.writer, self.q, self.calibrated = writer, q, calibrated
-        self.held: list[dict[str, Any]] = []
+        self.pieces: list[dict[str, Any]] = []
 
     def add(self, arrays: Mapping[str, Any]) -> None:
-        """Hold a piece's columns until the last is there."""
-        self.held.append(dict(arrays))
+        """Keep a piece's columns until the last piece is there."""
+        self.pieces.append(dict(arrays))
 
     def release(self) -> list[str]:
-        """Write all pieces with a column `anomaly`; return what was found, in lines."""
-        p = np.concatenate([piece["p"] for piece in self.held]) if self.held else np.zeros(0)
-        found = discoveries(p, self.q)
-        cuts = np.cumsum([len(piece["p"]) for piece in self.held])[:-1]
-        for piece, anomaly in zip(self.held, np.split(found, cuts), strict=True):
+        """Write all pieces with a column `anomaly`, and return in lines how many anomalies there are."""
+        p = np.concatenate([piece["p"] for piece in self.pieces]) if self.pieces else np.zeros(0)
+        anomalies = discoveries(p, self.q)
+        cuts = np.cumsum([len(piece["p"]) for piece in self.pieces])[:-1]
+        for piece, anomaly in zip(self.pieces, np.split(anomalies, cuts), strict=True):
             place = list(piece).index("p") + 1
             columns = list(piece.items())
             self.writer.add(dict([*columns[:place], ("anomaly", anomaly), *columns[place:]]))
         lines = [
-            f"{int(found.sum()):,} of {len(p):,} samples are anomalies, at most a share {self.q:g} of them falsely on average "
-            f"(Benjamini-Hochberg, {self.calibrated:,} validation scores)."
+            f"{int(anomalies.sum()):,} of {len(p):,} samples are anomalies, at most a share {self.q:g} of them falsely on "
+            f"average (Benjamini-Hochberg, {self.calibrated:,} validation scores)."
         ]
         short = support(self.calibrated, len(p), self.q)
         return [*lines, short] if short else lines

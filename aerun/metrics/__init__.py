@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: measures that know no model."""
+"""Measures that know no model: arrays in, numbers out."""

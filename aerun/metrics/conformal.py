@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
-TIE = 1e-6  # two scores whose relative difference is not larger are equal
+TIE = 1e-6  # two scores are equal where their relative difference is not larger
 
 
 def threshold(calibration: Values, alpha: float) -> float:
@@ -27,7 +27,7 @@ def threshold(calibration: Values, alpha: float) -> float:
 
 
 def alarm_limit(limit: float) -> float:
-    """Return the score above which an alarm is raised: the threshold, and a millionth of its size, which is rounding."""
+    """Return the score above which an alarm is raised: the threshold plus a millionth of its size, for rounding."""
     return limit + TIE * abs(limit) if math.isfinite(limit) else limit
 
 
@@ -49,20 +49,21 @@ def shortage(n: int, alpha: float) -> str:
 
 
 def p_values(calibration: Values, scores: Values) -> Values:
-    """Return p = (1 + #{c >= s}) / (n + 1) of each score s, (m,); equal within `TIE` counts as equal.
+    """Return the p-value (1 + #{c >= s}) / (n + 1) of each score s, (m,); equal within `TIE` counts as equal.
 
     P(p <= a) <= a for a new normal sample; p <= alpha exactly where s is above `alarm_limit(threshold(calibration, alpha))`.
     """
     limits = np.sort([alarm_limit(c) for c in np.asarray(calibration, dtype=np.float64).tolist()])
     below = np.searchsorted(limits, np.asarray(scores, dtype=np.float64), side="left")
-    found: Values = (1 + len(limits) - below) / (len(limits) + 1)
-    return found
+    p: Values = (1 + len(limits) - below) / (len(limits) + 1)
+    return p
 
 
 def discoveries(p: Values, q: float) -> NDArray[np.bool_]:
-    """Return which of m p-values are discoveries at a false discovery rate of at most q: the k smallest, k = max{k.
+    """Return which of m p-values (m,) are discoveries at a false discovery rate of at most q.
 
-    p_(k) <= q k / m}. Benjamini & Hochberg 1995; valid for conformal p-values (Bates et al. 2023).
+    They are the k smallest, k = max{k: p_(k) <= q k / m}. Benjamini & Hochberg 1995; valid for conformal p-values (Bates et al.
+    2023).
     """
     ordered = np.sort(p)
     passed = np.flatnonzero(ordered <= q * np.arange(1, len(p) + 1) / max(len(p), 1) * (1 + 1e-12))
@@ -70,9 +71,10 @@ def discoveries(p: Values, q: float) -> NDArray[np.bool_]:
 
 
 def support(n: int, m: int, q: float) -> str:
-    """Return, in a sentence, how many of m samples must stand out together before n calibration scores support a false
-    discovery rate of q: the smallest p-value is 1 / (n + 1), and k discoveries need q k / m. An empty string where one is
-    enough.
+    """Return a sentence on why n calibration scores cannot support few discoveries among m samples at a rate q.
+
+    The sentence says how many samples must stand out together before a false discovery rate of q is supported: the smallest
+    p-value is 1 / (n + 1), and k discoveries need q k / m. An empty string where one sample is enough.
     """
     least = math.ceil(m / (q * (n + 1)) * (1 - 1e-12)) if q > 0 else m + 1
     if least <= 1:

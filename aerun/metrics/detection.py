@@ -1,4 +1,4 @@
-"""How well a score tells anomalies from what is normal; a higher score is more anomalous."""
+"""How well a score separates anomalies from normal samples; a higher score is more anomalous."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,11 @@ METRICS = {"auroc": "max", "auprc": "max", "fpr95": "min", "false_alarm": "min",
 
 
 def scores(score: Tensor, truth: Tensor, normal: Tensor, alpha: float) -> dict[str, float]:
-    """Return auroc; auprc: average precision, to be held against the prevalence.
+    """Return auroc, auprc, fpr95, false_alarm and detected of scores (n,), with `truth` (n,) True for anomalies.
 
-    fpr95: the smallest false positive rate at which at least 95 % of the anomalies are found; false_alarm, detected: shares of
-    normal and anomalous test samples above the conformal threshold of the scores `normal` of normal validation samples at
-    `alpha`. score (n,), truth (n,) True for anomalies.
+    auprc: average precision, to be compared with the prevalence; fpr95: the smallest false positive rate at which at least 95 %
+    of the anomalies are found; false_alarm, detected: the shares of normal and anomalous test samples above the conformal
+    threshold, at `alpha`, of the scores `normal` of normal validation samples.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 

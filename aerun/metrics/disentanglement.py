@@ -1,4 +1,4 @@
-"""Does each unit of a code stand for one of the factors that the data were made of? Codes (n, d) against factors (n, f)."""
+"""Whether each unit of a code stands for one factor that the data were made of: codes (n, d) against factors (n, f)."""
 
 import numpy as np
 import torch
@@ -6,58 +6,59 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _BINS = 20
-_TREES, _LEAST = 20, 5  # of each forest; samples in a leaf
+_TREES, _LEAST = 20, 5  # trees in a forest; fewest samples in a leaf
 
 
 def gap(codes: Tensor, factors: Tensor) -> float:
-    """Return MIG = mean_f (I(f; z_1) - I(f; z_2)) / H(f), z_1 and z_2 the two units that say most of f.
+    """Return MIG = mean_f (I(f; z_1) - I(f; z_2)) / H(f), z_1 and z_2 the two units that say most about f.
 
-    units, and factors with more than 20 values, in 20 bins of equally many different values, so that no single outlier moves
-    them. Chen et al. 2018, https://arxiv.org/abs/1802.04942.
+    Units, and factors with more than 20 values, are put in 20 bins of equally many different values, so that no single outlier
+    moves them. Chen et al. 2018, https://arxiv.org/abs/1802.04942.
     """
     units = [_bins(z) for z in codes.double().t()]
-    found = []
+    gaps = []
     for factor in factors.t():
-        known = values(factor)
-        truth = _bins(factor.double()) if known is None else known
+        numbers = values(factor)
+        truth = _bins(factor.double()) if numbers is None else numbers
         best, second, *_ = sorted([*(_information(truth, unit) for unit in units), 0.0], reverse=True)
-        found.append((best - second) / max(_information(truth, truth), 1e-12))
-    return float(np.mean(found))
+        gaps.append((best - second) / max(_information(truth, truth), 1e-12))
+    return float(np.mean(gaps))
 
 
 def matched(codes: Tensor, factors: Tensor) -> Tensor:
-    """Return |correlation| of each factor (f,) with its own unit, matched so that the sum is largest (Hungarian method).
+    """Return |correlation| of each factor with its own unit, (f,), matched so that the sum is largest.
 
-    0 where the unit is constant, or where there are too few. Hyvarinen & Morioka 2016, https://arxiv.org/abs/1605.06336.
+    The matching is the Hungarian method's. 0 where the unit is constant, or where there are too few units. Hyvarinen & Morioka
+    2016, https://arxiv.org/abs/1605.06336.
     """
     from scipy.optimize import linear_sum_assignment
 
     z, f = (_standardized(v.double()) for v in (codes, factors))
     size = (f.t() @ z / len(z)).abs()
     rows, columns = linear_sum_assignment(size.numpy(), maximize=True)
-    found = torch.zeros(len(size), dtype=size.dtype)
-    found[rows] = size[rows, columns]
-    return found
+    correlations = torch.zeros(len(size), dtype=size.dtype)
+    correlations[rows] = size[rows, columns]
+    return correlations
 
 
 def separated(codes: Tensor, factors: Tensor) -> float:
-    """Return SAP = mean_f (s_1 - s_2), the two units that predict f best alone.
+    """Return SAP = mean_f (s_1 - s_2), the scores of the two units that predict f best alone.
 
-    S = squared correlation, or for a factor with at most 20 values the balanced accuracy of as many intervals of the unit as
-    there are values, fitted on the first half and asked on the second. Kumar, Sattigeri & Balakrishnan 2018,
+    s is the squared correlation, or for a factor with at most 20 values the balanced accuracy of as many intervals of the unit
+    as there are values, fitted on the first half and tested on the second. Kumar, Sattigeri & Balakrishnan 2018,
     https://arxiv.org/abs/1711.00848.
     """
-    found = []
+    gaps = []
     z = _standardized(codes.double())
     for factor in factors.t():
-        known = values(factor)
-        if known is None:
+        numbers = values(factor)
+        if numbers is None:
             scores = (_standardized(factor[:, None].double()).t() @ z / len(z)).square()[0]
         else:
-            scores = torch.tensor([_intervals(unit[:, None].numpy(), known.numpy()) for unit in z.t()])
+            scores = torch.tensor([_intervals(unit[:, None].numpy(), numbers.numpy()) for unit in z.t()])
         best = torch.cat([scores.double(), scores.new_zeros(1).double()]).topk(2).values
-        found.append(best[0] - best[1])
-    return float(torch.stack(found).mean())
+        gaps.append(best[0] - best[1])
+    return float(torch.stack(gaps).mean())
 
 
 def _intervals(unit: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
@@ -70,19 +71,22 @@ def _intervals(unit: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
 
 
 def dci(codes: Tensor, factors: Tensor) -> dict[str, float]:
-    """From importances R (d, f) of units in forests that predict each factor from the code (first half; asked on the second):
-    dci, disentanglement = sum_j w_j (1 - H(R_j. / sum) / log f), w_j the share of unit j in all importances; completeness =
-    mean_f (1 - H(R_.f / sum) / log d); informativeness: mean accuracy, or R^2 of factors with more than 20 values, 0 at least.
-    Eastwood & Williams 2018, https://openreview.net/forum?id=By-7dz-AZ (there with lasso and forests, on their own data).
+    """Return dci (disentanglement), completeness and informativeness.
+
+    They come from the importances R (d, f) of units in forests that predict each factor from the code, fitted on the first half
+    and tested on the second. dci = sum_j w_j (1 - H(R_j. / sum) / log f), w_j the share of unit j in all importances;
+    completeness = mean_f (1 - H(R_.f / sum) / log d); informativeness: the mean accuracy, or R^2 of factors with more than 20
+    values, at least 0. Eastwood & Williams 2018, https://openreview.net/forum?id=By-7dz-AZ (there with lasso and forests, on
+    their own data).
     """
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     x, half, importances, scores = codes.double().numpy(), len(codes) // 2, [], []
     for factor in factors.t():
-        known = values(factor)
-        y = factor.double().numpy() if known is None else known.numpy()
-        kind = RandomForestRegressor if known is None else RandomForestClassifier
-        # Every split may choose among all units: a draw of them would credit the others where it leaves the right one out.
+        numbers = values(factor)
+        y = factor.double().numpy() if numbers is None else numbers.numpy()
+        kind = RandomForestRegressor if numbers is None else RandomForestClassifier
+        # Every split chooses among all units: a random subset without the right one would credit the others.
         forest = kind(_TREES, min_samples_leaf=_LEAST, max_features=None, random_state=0).fit(x[:half], y[:half])
         importances.append(torch.from_numpy(forest.feature_importances_))
         scores.append(max(0.0, float(forest.score(x[half:], y[half:]))))
@@ -96,7 +100,7 @@ def dci(codes: Tensor, factors: Tensor) -> dict[str, float]:
 
 
 def _purity(r: Tensor) -> Tensor:
-    """Return 1 - H / log m of each row of (n, m); 0 for a row of zeros, 1 where there is nothing to share with."""
+    """Return 1 - H / log m of each row of (n, m); 0 for a row of zeros, 1 where m = 1."""
     if r.shape[1] < 2:
         return torch.ones(len(r), dtype=r.dtype)
     total = r.sum(1, keepdim=True)
@@ -105,7 +109,7 @@ def _purity(r: Tensor) -> Tensor:
 
 
 def values(factor: Tensor) -> Tensor | None:
-    """Return numbers (n,) of the values of a factor that has at most 20; None for others."""
+    """Return the numbers (n,) of the values of a factor that has at most 20 different values; None for others."""
     different, numbers = factor.unique(return_inverse=True)
     return numbers if len(different) <= _BINS else None
 
@@ -116,15 +120,17 @@ def _standardized(v: Tensor) -> Tensor:
 
 
 def _bins(z: Tensor) -> Tensor:
-    """Return the number of each value's bin, 0 to 19. Bins of equal width would all but one be empty where a single value is
-    far off; bins of equally many samples would hide a unit that is 0 nearly always.
+    """Return the number of each value's bin, 0 to 19; bins hold equally many different values.
+
+    With bins of equal width all but one would be empty where a single value is far off; bins of equally many samples would hide
+    a unit that is 0 nearly always.
     """
     inner = torch.linspace(0, 1, _BINS + 1, dtype=z.dtype)[1:-1]
     return torch.searchsorted(torch.quantile(z.unique(), inner), z.contiguous(), right=True)
 
 
 def _information(a: Tensor, b: Tensor) -> float:
-    """Return mutual information in nats of two vectors of small whole numbers."""
+    """Return the mutual information, in nats, of two vectors of small whole numbers."""
     from sklearn.metrics import mutual_info_score
 
     return float(mutual_info_score(a.numpy(), b.numpy()))

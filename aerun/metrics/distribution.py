@@ -1,4 +1,4 @@
-"""How near made samples are to data, as clouds of points: Frechet distance, precision and recall, density and coverage."""
+"""How near generated samples are to data, as point clouds: Frechet distance, precision, recall, density, coverage."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,8 @@ _ROWS = 512
 def frechet(a: Tensor, b: Tensor) -> float:
     """Return ||m_a - m_b||^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of two sets of features (n, d), (m, d).
 
-    The squared distance of the Gaussians with their moments. Dowson & Landau 1982, https://doi.org/10.1016/0047-259X(82)90077-X
+    This is the squared distance of the Gaussians with their moments. Dowson & Landau 1982,
+    https://doi.org/10.1016/0047-259X(82)90077-X
     """
     a, b = a.double(), b.double()
     ca, cb = (torch.cov(v.t()).reshape(v.shape[1], -1) for v in (a, b))
@@ -25,20 +26,21 @@ def _root(c: Tensor) -> Tensor:
 
 
 def overlap(real: Tensor, made: Tensor, k: int = _NEIGHBOURS) -> dict[str, float]:
-    """Of two sets (n, d), (m, d); the ball of a point reaches to its k-th nearest other of its own set.
+    """Return precision, recall, density and coverage of generated samples (m, d) with respect to real ones (n, d).
 
-    precision: share of made points in the ball of some real one; recall: share of real points in the ball of some made one.
-    Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991. density: mean number of real balls that hold a made
-    point, over k; coverage: share of real balls that hold a made point. Naeem et al. 2020, https://arxiv.org/abs/2002.09797.
+    The ball of a point reaches to its k-th nearest neighbour in its own set. precision: share of generated points in the ball
+    of some real one; recall: share of real points in the ball of some generated one. Kynkaanniemi et al. 2019,
+    https://arxiv.org/abs/1904.06991. density: mean number of real balls that hold a generated point, over k; coverage: share of
+    real balls that hold a generated point. Naeem et al. 2020, https://arxiv.org/abs/2002.09797.
     """
     real, made = real.double(), made.double()
     balls, own = _reach(real, k), _reach(made, k)
     inside, precise, recalled, covered = 0, 0, 0, 0
     for part, ball in zip(real.split(_ROWS), balls.split(_ROWS), strict=True):
         distances = torch.cdist(part, made)
-        held = distances <= ball[:, None]
-        inside = inside + held.sum(0)
-        covered += int(held.any(1).sum())
+        in_ball = distances <= ball[:, None]
+        inside = inside + in_ball.sum(0)
+        covered += int(in_ball.any(1).sum())
         recalled += int((distances <= own).any(1).sum())
     precise = int((torch.as_tensor(inside) > 0).sum())
     return {
@@ -50,10 +52,10 @@ def overlap(real: Tensor, made: Tensor, k: int = _NEIGHBOURS) -> dict[str, float
 
 
 def _reach(x: Tensor, k: int) -> Tensor:
-    """Return distance to the k-th nearest other point, (n,)."""
+    """Return the distance of each point to its k-th nearest neighbour, (n,)."""
     return torch.cat([torch.cdist(part, x).kthvalue(min(k + 1, len(x)), dim=1).values for part in x.split(_ROWS)])
 
 
 def nearest(x: Tensor, others: Tensor) -> Tensor:
-    """Return distance of each of x (n, D) to the nearest of `others` (m, D), (n,)."""
+    """Return the distance of each row of x (n, D) to the nearest of `others` (m, D), (n,)."""
     return torch.cat([torch.cdist(part, others).min(1).values for part in x.flatten(1).split(_ROWS)])

@@ -1,4 +1,4 @@
-"""Learning from a handful of labels: which ones, and how well."""
+"""Learning from a handful of labels: which samples are labelled, and how well it works."""
 
 import numpy as np
 import torch
@@ -12,7 +12,10 @@ Array = NDArray[np.float64]
 
 
 def drawn(y: Tensor, classes: Tensor, each: int, g: Generator) -> Tensor:
-    """Return rows (each, classes) of `each` samples of every class, in random order; the first r of them are a smaller draw."""
+    """Return the rows (each, classes) of `each` samples of every class, in random order.
+
+    The first r rows are a smaller draw.
+    """
     columns = []
     for c in classes:
         rows = (y == c).nonzero().flatten()
@@ -21,10 +24,11 @@ def drawn(y: Tensor, classes: Tensor, each: int, g: Generator) -> Tensor:
 
 
 def logistic(x: Array, y: Array, test: Array, truth: Array) -> float:
-    """Return accuracy of logistic regression on x (n, D), tested on `test` (m, D).
+    """Return the accuracy of logistic regression that is fitted on x (n, D) and tested on `test` (m, D).
 
-    C in {1, 10, 100, 1000} by the log-likelihood in 3-fold cross-validation on x alone (as many folds as the rarest class has
-    samples, if fewer; with one of each: C = 10). Features are centred and divided by one number, so that mean ||x||^2 = 1.
+    C in {1, 10, 100, 1000} is chosen by the log-likelihood in 3-fold cross-validation on x alone (as many folds as the rarest
+    class has samples, if fewer; with one of each: C = 10). Features are centred and divided by one number, so that
+    mean ||x||^2 = 1.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -38,9 +42,9 @@ def logistic(x: Array, y: Array, test: Array, truth: Array) -> float:
 
 
 def _span(x: Array) -> Array:
-    """Return an orthonormal basis (D, r) of the rows of x (n, D): the penalty is blind to rotations.
+    """Return an orthonormal basis (D, r) of the rows of x (n, D).
 
-    Nothing is learned outside.
+    The penalty is blind to rotations, and nothing is learned outside of the span.
     """
     if len(x) >= x.shape[1]:
         return np.eye(x.shape[1])
@@ -49,7 +53,7 @@ def _span(x: Array) -> Array:
 
 
 def _strength(x: Array, y: Array) -> float:
-    """Return C with the best mean log-likelihood over folds; of equally good ones the smallest."""
+    """Return the C with the best mean log-likelihood over folds; of equally good ones the smallest."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
@@ -57,17 +61,17 @@ def _strength(x: Array, y: Array) -> float:
     if folds < 2:
         return _STRENGTHS[1]
     score = np.zeros(len(_STRENGTHS))
-    for known, held in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
         model = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
         for i, strength in enumerate(_STRENGTHS):
-            model.set_params(C=strength).fit(x[known], y[known])
-            at = np.searchsorted(model.classes_, y[held])
-            score[i] += np.log(model.predict_proba(x[held])[np.arange(len(held)), at].clip(1e-300)).sum()
+            model.set_params(C=strength).fit(x[train], y[train])
+            at = np.searchsorted(model.classes_, y[test])
+            score[i] += np.log(model.predict_proba(x[test])[np.arange(len(test)), at].clip(1e-300)).sum()
     return _STRENGTHS[int(score.argmax())]
 
 
 def paired(a: list[float], b: list[float]) -> tuple[float, float]:
-    """Return mean of a - b, and the two-sided p-value of Student's t-test of paired draws; 1 where a and b are the same."""
+    """Return the mean of a - b and the two-sided p-value of Student's paired t-test; 1 where a and b are the same."""
     from scipy.stats import ttest_rel
 
     away = np.asarray(a) - np.asarray(b)

@@ -5,19 +5,19 @@ from torch import Tensor
 
 _NEIGHBOURS, _SPARE = 10, 6
 _ROWS = 5000
-_WORK = 2e11  # products of elements that the distances may take: a few seconds
+_WORK = 2e11  # products of elements that computing the distances may cost: a few seconds
 _WIDTH = 4_000_000  # elements that are widened to float64 at a time
 
 
 def affordable(size: int) -> int:
-    """Return rows of `size` elements to estimate on: 5,000, or fewer where samples are so large that it would take long."""
+    """Return how many rows of `size` elements to estimate on: 5,000, or fewer where samples are very large."""
     return max(2 * _NEIGHBOURS, min(_ROWS, int((_WORK / size) ** 0.5)))
 
 
 def neighbours(x: Tensor, k: int = _NEIGHBOURS) -> Tensor:
-    """Return distances (n, k) in float64, ascending, of each row of x (n, D) to its k nearest others; equal rows count once.
+    """Return the distances (n, k), ascending, of each row of x (n, D) to its k nearest others, in float64.
 
-    ValueError for k different rows or fewer.
+    Equal rows count once. Raises ValueError for k different rows or fewer.
     """
     x = torch.unique(x, dim=0)
     if len(x) <= k:
@@ -32,20 +32,23 @@ def neighbours(x: Tensor, k: int = _NEIGHBOURS) -> Tensor:
 
 
 def _likely(x: Tensor, k: int) -> Tensor:
-    """Return indices (n, k) of the nearest others, in the precision of x: a few more than are wanted, to be measured exactly."""
-    norms, found = x.square().sum(1), []
+    """Return the indices (n, k) of the nearest others, computed in the precision of x.
+
+    They are a few more than are wanted, to be measured exactly.
+    """
+    norms, indices = x.square().sum(1), []
     for first in range(0, len(x), 1024):
         rows = torch.arange(first, min(first + 1024, len(x)))
         squares = norms - 2 * (x[rows] @ x.t())  # up to a constant of the row
         squares[torch.arange(len(rows)), rows] = torch.inf
-        found.append(squares.topk(k, largest=False).indices)
-    return torch.cat(found)
+        indices.append(squares.topk(k, largest=False).indices)
+    return torch.cat(indices)
 
 
 def two_nn(distances: Tensor, discard: float = 0.1) -> float:
-    """Return TwoNN: mu_i = r_i2 / r_i1 has P(mu > m) = m^-d.
+    """Return the intrinsic dimension d by TwoNN: mu_i = r_i2 / r_i1 has P(mu > m) = m^-d.
 
-    Slope through the origin of -log(1 - i/n) over log mu_(i), i = 1..n.
+    d is the slope through the origin of -log(1 - i/n) over log mu_(i), i = 1..n.
 
     distances (n, 2 or more) as from `neighbours`; the largest `discard` of the mu are left out.
     Facco, d'Errico, Rodriguez & Laio 2017, https://doi.org/10.1038/s41598-017-11873-y
@@ -58,7 +61,9 @@ def two_nn(distances: Tensor, discard: float = 0.1) -> float:
 
 
 def maximum_likelihood(distances: Tensor) -> float:
-    """Return d = 1 / mean_i m_i, m_i = 1/(k - 1) sum_{j < k} log(T_ik / T_ij), T_ij the distance to the j-th of k neighbours.
+    """Return the intrinsic dimension d = 1 / mean_i m_i by maximum likelihood.
+
+    m_i = 1/(k - 1) sum_{j < k} log(T_ik / T_ij), T_ij the distance to the j-th of k neighbours.
 
     distances (n, k) as from `neighbours`. Levina & Bickel 2004, https://papers.nips.cc/paper/2577, who average 1 / m_i; the
     mean of m_i instead: MacKay & Ghahramani 2005, http://www.inference.org.uk/mackay/dimension/

@@ -1,4 +1,4 @@
-"""Mean and covariance of samples, and what is best linearly: distances, estimates of what noise or a hole has hidden."""
+"""Mean and covariance of samples, and the best linear answers from them: distances, estimates of what is hidden."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-WIDEST = 4096  # features up to which a covariance matrix is formed and inverted; beyond, whoever needs one goes without
+WIDEST = 4096  # features up to which a covariance matrix is formed and inverted; beyond, callers do without one
 _RIDGE = 1e-4  # share of the mean variance added to a covariance before it is inverted where it may be singular
 
 Source = Callable[[], Iterator[Tensor]]
@@ -14,7 +14,7 @@ Source = Callable[[], Iterator[Tensor]]
 
 @dataclass(frozen=True)
 class Moments:
-    """Of n samples (D,), float64: mean m (D,), covariance S (D, D) with 1/n, fourth = sum_i ||x_i - m||^4."""
+    """Moments of n samples (D,), float64: mean m (D,), covariance S (D, D) with 1/n, fourth = sum_i ||x_i - m||^4."""
 
     mean: Tensor
     covariance: Tensor
@@ -23,13 +23,13 @@ class Moments:
 
     @property
     def power(self) -> Tensor:
-        """Return second moments E[x x^T], (D, D)."""
+        """Return the second moments E[x x^T], (D, D)."""
         return self.covariance + torch.outer(self.mean, self.mean)
 
     def shrunk(self) -> Tensor:
-        """Return the covariance drawn towards a multiple of the identity, as far as the number of samples asks for.
+        """Return the covariance shrunk towards a multiple of the identity, as far as the number of samples requires.
 
-        Never singular but for constant data. Ledoit & Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4.
+        It is never singular but for constant data. Ledoit & Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4.
         """
         s, size = self.covariance, len(self.mean)
         mu = float(s.diagonal().mean())
@@ -40,7 +40,10 @@ class Moments:
 
 
 def moments(batches: Source) -> Moments:
-    """Of the samples that `batches()` yields, (B, *S) each, read twice and never held together."""
+    """Return the moments of the samples that `batches()` yields, (B, *S) each.
+
+    The samples are read twice and never held in memory together.
+    """
     total, count = torch.zeros(()), 0
     for x in batches():
         total, count = total.to(x.device) + x.flatten(1).double().sum(0), count + len(x)
@@ -56,13 +59,13 @@ def moments(batches: Source) -> Moments:
 class Mahalanobis:
     """(x - m)^T S^-1 (x - m), S the shrunk covariance; (B, *S) -> (B,)."""
 
-    def __init__(self, known: Moments) -> None:
-        self.mean = known.mean
-        s = known.shrunk()
+    def __init__(self, moments: Moments) -> None:
+        self.mean = moments.mean
+        s = moments.shrunk()
         floor = _RIDGE * float(s.diagonal().mean()) + torch.finfo(s.dtype).tiny
         eye = torch.eye(len(s), dtype=s.dtype, device=s.device)
-        found, failed = torch.linalg.cholesky_ex(s)
-        self.factor = torch.linalg.cholesky(s + floor * eye) if int(failed) else found
+        factor, failed = torch.linalg.cholesky_ex(s)
+        self.factor = torch.linalg.cholesky(s + floor * eye) if int(failed) else factor
 
     def __call__(self, x: Tensor) -> Tensor:
         away = x.flatten(1).double() - self.mean
@@ -78,33 +81,36 @@ class Noise:
     covariance: Tensor
 
 
-def added(known: Moments, variance: float) -> Noise:
-    """Return y = x + e, e of this variance, independent of x or at least uncorrelated."""
-    eye = torch.eye(len(known.mean), dtype=known.mean.dtype, device=known.mean.device)
-    return Noise(1.0, known.mean, known.covariance + variance * eye)
+def added(moments: Moments, variance: float) -> Noise:
+    """Return the noise model of y = x + e, with e of this variance and independent of x or at least uncorrelated."""
+    eye = torch.eye(len(moments.mean), dtype=moments.mean.dtype, device=moments.mean.device)
+    return Noise(1.0, moments.mean, moments.covariance + variance * eye)
 
 
-def replaced(known: Moments, p: float, values: tuple[float, ...]) -> Noise:
-    """Return y = x, or with probability p, element by element, one of `values`, each as likely."""
-    v = torch.tensor(values, dtype=known.mean.dtype, device=known.mean.device)
-    mean = (1 - p) * known.mean + p * v.mean()
-    covariance = (1 - p) ** 2 * known.covariance
-    variance = (1 - p) * known.power.diagonal() + p * v.square().mean() - mean.square()
+def replaced(moments: Moments, p: float, values: tuple[float, ...]) -> Noise:
+    """Return the noise model of y = x where each element is, with probability p, replaced by one of `values`.
+
+    All values are equally likely.
+    """
+    v = torch.tensor(values, dtype=moments.mean.dtype, device=moments.mean.device)
+    mean = (1 - p) * moments.mean + p * v.mean()
+    covariance = (1 - p) ** 2 * moments.covariance
+    variance = (1 - p) * moments.power.diagonal() + p * v.square().mean() - mean.square()
     return Noise(1 - p, mean, covariance - torch.diag(covariance.diagonal()) + torch.diag(variance))
 
 
 class Lmmse:
     """The linear estimate of x from y with the least mean squared error: m + Cov(x, y) Cov(y)^-1 (y - E[y]). (B, *S)."""
 
-    def __init__(self, known: Moments, noise: Noise) -> None:
-        self.mean, self.noise = known.mean, noise
-        eye = torch.eye(len(known.mean), dtype=known.mean.dtype, device=known.mean.device)
+    def __init__(self, moments: Moments, noise: Noise) -> None:
+        self.mean, self.noise = moments.mean, noise
+        eye = torch.eye(len(moments.mean), dtype=moments.mean.dtype, device=moments.mean.device)
         ridge = 1e-9 * noise.covariance.diagonal().mean()
-        self.gain = torch.linalg.solve(noise.covariance + ridge * eye, noise.keep * known.covariance)
+        self.gain = torch.linalg.solve(noise.covariance + ridge * eye, noise.keep * moments.covariance)
 
     def __call__(self, y: Tensor) -> Tensor:
-        found = self.mean + (y.flatten(1).double() - self.noise.mean) @ self.gain
-        return found.to(y.dtype).reshape(y.shape)
+        estimate = self.mean + (y.flatten(1).double() - self.noise.mean) @ self.gain
+        return estimate.to(y.dtype).reshape(y.shape)
 
 
 class Conditional:
@@ -113,10 +119,10 @@ class Conditional:
     The best linear estimate of what a mask hides. A small ridge makes the covariance regular.
     """
 
-    def __init__(self, known: Moments) -> None:
-        s = known.covariance
+    def __init__(self, moments: Moments) -> None:
+        s = moments.covariance
         eye = torch.eye(len(s), dtype=s.dtype, device=s.device)
-        self.mean = known.mean
+        self.mean = moments.mean
         self.precision = torch.linalg.inv(s + (_RIDGE * s.diagonal().mean() + 1e-12) * eye)
 
     def __call__(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -129,7 +135,7 @@ class Conditional:
 
     def _one(self, hidden: Tensor, pull: Tensor) -> Tensor:
         at = hidden.nonzero().flatten()
-        found = self.mean.clone()
+        filled = self.mean.clone()
         if len(at):
-            found[at] -= torch.cholesky_solve(pull[at, None], torch.linalg.cholesky(self.precision[at][:, at]))[:, 0]
-        return found
+            filled[at] -= torch.cholesky_solve(pull[at, None], torch.linalg.cholesky(self.precision[at][:, at]))[:, 0]
+        return filled

@@ -1,15 +1,18 @@
-"""Who is near whom: nearest neighbours, and whether a code keeps them."""
+"""Nearest neighbours, and whether a code keeps them."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-_WORK = 4_000_000  # distances or ranks that are held at a time
+_WORK = 4_000_000  # distances or ranks in memory at a time
 
 
 def distances(x: Tensor, base: Tensor, rows: int) -> Iterator[Tensor]:
-    """Squared Euclidean distances (rows, m) of `rows` samples of x (n, D) at a time to base (m, D), less a constant of each."""
+    """Yield squared Euclidean distances (rows, m) of x (n, D) to base (m, D), `rows` samples at a time.
+
+    Each row is less a constant of its own, which does not change the order within it.
+    """
     centre = base.mean(0)  # far from the origin the squares would cancel
     base = base - centre
     norms = base.square().sum(1)
@@ -18,17 +21,16 @@ def distances(x: Tensor, base: Tensor, rows: int) -> Iterator[Tensor]:
 
 
 def nearest(x: Tensor, base: Tensor, k: int) -> Tensor:
-    """Return indices (n, k) of the nearest of base (m, D), nearest first; k below m."""
+    """Return the indices (n, k) of the nearest of base (m, D), nearest first; k is below m."""
     rows = max(1, _WORK // len(base))
     return torch.cat([d.topk(k, largest=False).indices for d in distances(x, base, rows)])
 
 
 def neighbour_distance(x: Tensor, base: Tensor, k: int) -> Tensor:
-    """Return the Euclidean distance of each sample of x (n, D) to its k-th nearest of base (m, D), (n,).
+    """Return the Euclidean distance of each row of x (n, D) to its k-th nearest of base (m, D), (n,).
 
-    Of fewer than k the last.
-
-    Candidates are found fast and then measured exactly, so that a copy of a base sample is at a distance of 0.
+    Where base holds fewer than k, it is the distance to the last. Candidates are found fast and then measured exactly, so that
+    a copy of a base sample is at a distance of 0.
     """
     near = nearest(x, base, min(len(base), 2 * k))
     rows = max(1, _WORK // max(1, near.shape[1] * x.shape[1]))
@@ -37,12 +39,11 @@ def neighbour_distance(x: Tensor, base: Tensor, k: int) -> Tensor:
 
 
 def trustworthiness(x: Tensor, z: Tensor, k: int) -> float:
-    """Return T = 1 - 2 / (n k (2 n - 3 k - 1)) sum_i sum_{j in U_i} (r_ij - k).
+    """Return T = 1 - 2 / (n k (2 n - 3 k - 1)) sum_i sum_{j in U_i} (r_ij - k), for k < n / 2.
 
     U_i are those of the k nearest of i in z (n, d) that are not among its k nearest in x (n, D), r_ij their rank there. 1: no
-    neighbour in z is a stranger in x; about 1/2: chance.
-
-    Continuity is the same with x and z exchanged. Venna & Kaski 2001, https://doi.org/10.1007/3-540-44668-0_68. k < n / 2.
+    neighbour in z is a stranger in x; about 1/2: chance. Continuity is the same with x and z exchanged. Venna & Kaski 2001,
+    https://doi.org/10.1007/3-540-44668-0_68.
     """
     n = len(x)
     rows, excess, first = max(1, _WORK // (n * k)), 0, 0
@@ -57,7 +58,7 @@ def trustworthiness(x: Tensor, z: Tensor, k: int) -> float:
 
 
 def voted(near: Tensor, y: Tensor) -> Tensor:
-    """Return most frequent label (n,) among neighbours (n, k) with labels y (m,); of equally frequent ones the smallest."""
+    """Return the most frequent label (n,) among neighbours (n, k) with labels y (m,); of equally frequent the smallest."""
     labels = y[near]
     votes = torch.zeros(len(near), int(y.max()) + 1, dtype=torch.long, device=near.device)
     return votes.scatter_add_(1, labels, torch.ones_like(labels)).argmax(1)

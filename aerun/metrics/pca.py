@@ -20,20 +20,20 @@ class Pca:
     components: Tensor
 
     def codes(self, x: Tensor) -> Tensor:
-        """Map (B, *S) -> (B, k): V^T (x - m)."""
+        """Map x (B, *S) to codes V^T (x - m), (B, k)."""
         return (x.flatten(1) - self.mean) @ self.components
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return reconstruction of (B, *S)."""
+        """Return the reconstructions of x (B, *S)."""
         return (self.mean + self.codes(x) @ self.components.t()).reshape(x.shape)
 
 
 def fit(batches: Source, k: int) -> Pca:
-    """Return PCA of the samples that `batches()` yields, (B, *S) each, read in chunks and more than once.
+    """Return the PCA of the samples that `batches()` yields, (B, *S) each, read in chunks and more than once.
 
     Hotelling 1933, https://doi.org/10.1037/h0071325; randomized for many features: Halko, Martinsson & Tropp 2011,
     https://arxiv.org/abs/0909.4061. k above the number of features gives the identity. n samples determine n - 1 components:
-    no more are kept, and of a single sample there is one that is zero.
+    no more are kept, and for a single sample there is one, which is zero.
     """
     total: Tensor | float = 0.0
     count = 0
@@ -50,7 +50,7 @@ def fit(batches: Source, k: int) -> Pca:
 
 
 def _times(batches: Source, mean: Tensor, q: Tensor | None) -> Tensor:
-    """Return scatter matrix S = sum (x - m)(x - m)^T, or S q without forming S; float64."""
+    """Return the scatter matrix S = sum (x - m)(x - m)^T, or S q without forming S, in float64."""
     total: Tensor | float = 0.0
     for x in batches():
         centred = x.flatten(1) - mean

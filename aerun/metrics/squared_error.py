@@ -7,9 +7,9 @@ from aerun.core.facts import valid_weight
 
 
 def of_elements(x_hat: Tensor, x: Tensor, where: Tensor | float = 1.0, exact: bool = False) -> Tensor:
-    """Return w (x_hat - x)^2 of each element (B, *S); `where` w: their weights, 0 where there is no step.
+    """Return w (x_hat - x)^2 of each element, (B, *S).
 
-    exact: in 64 bits, else in the type of x.
+    where: the weights w of the elements, 0 where there is no step. exact: in 64 bits, else in the type of x.
     """
     error = (x_hat - x).double() if exact else x_hat - x
     return error.square() * where
@@ -21,6 +21,6 @@ def of_samples(x_hat: Tensor, x: Tensor, where: Tensor | float = 1.0) -> Tensor:
 
 
 def mean(error: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Return the mean of the errors of elements (B, *S) over the real steps `valid` (B, T) of each sample, (B,), in 64 bits."""
+    """Return the mean of element errors (B, *S) over the real steps `valid` (B, T) of each sample, (B,), in 64 bits."""
     count = (torch.ones_like(error, dtype=torch.float64) * valid_weight(valid, error)).flatten(1).sum(1)
     return error.double().flatten(1).sum(1) / count

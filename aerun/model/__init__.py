@@ -1,1 +1,1 @@
-"""The parts that make a model: arch, bottleneck, corruption, loss."""
+"""The parts of a model: arch, bottleneck, corruption, loss."""

@@ -1,7 +1,7 @@
-"""What each kind of part promises. *A part's need is its signature; its gift is `offers`*, in the words of `vocabulary.py`.
+"""The contract of each kind of part: its signature says what it needs, `offers` what it provides, in the vocabulary's names.
 
-Whatever a user of parts wants to know of one, the part itself answers, by an attribute or a method of the classes here: so
-a part that was written elsewhere can do all that ours can.
+All that the users of a part need to know about it is an attribute or a method of the classes here, so a part that was
+written elsewhere can do all that aerun's own parts can.
 """
 
 from aerun.parts.arch import Arch, Level, weights

@@ -12,9 +12,10 @@ from aerun.parts.base import Part
 
 @dataclass(frozen=True)
 class Level:
-    """One layer of the encoder and its mirror image: `down` h_{l-1} -> h_l, `up` back, `after` what follows `up` but last.
+    """One layer of the encoder and its mirror image: `down` h_{l-1} -> h_l, `up` back, `after` what follows `up`.
 
-    logits: the modules of `after` before a sigmoid; None where h_{l-1} is not the output of one.
+    after: empty in the outermost level. logits: the modules of `after` before a sigmoid; None where h_{l-1} is not the output
+    of one.
     """
 
     down: nn.Module
@@ -38,7 +39,10 @@ class Arch(Part):
     levels: tuple[Level, ...] = ()
 
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """Map x (B, *S), mask (B, *S) of hidden entries, valid (B, T) of real steps -> h (B, F, *grid)."""
+        """Map x (B, *S) to features h (B, F, *grid).
+
+        mask (B, *S): hidden entries. valid (B, T): real steps.
+        """
         h: Tensor = self.encoder(self.centred(x, mask))
         return h
 
@@ -51,12 +55,12 @@ class Arch(Part):
         return torch.cat([x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=-1 if x.ndim == 3 else 1)
 
     def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Map z (B, d, *grid) -> raw (B, *S), from the code alone; `valid` (B, T) says how long each output is to be."""
+        """Map codes z (B, d, *grid) to raw (B, *S), from the code alone; `valid` (B, T) gives the length of each output."""
         raw: Tensor = self.decoder(z)
         return raw
 
     def decode_taught(self, z: Tensor, x: Tensor, valid: Tensor | None, progress: float) -> Tensor:
-        """Return the decoder in training, where it may be helped by the truth; without that, `decode`."""
+        """Return the raw output (B, *S) in training, where a decoder may be fed the truth; by default `decode`'s."""
         return self.decode(z, valid)
 
     @abstractmethod
@@ -64,22 +68,25 @@ class Arch(Part):
         """Centre the input on `mean` (*S) and start the output at `raw_mean` (*S), its image before the activation."""
 
     def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:
-        """Told the training samples, in batches (B, *S) as often as asked, after `start_from` and before the first step."""
+        """Learn from the training samples, in batches (B, *S) as often as wanted.
+
+        Called after `start_from` and before the first step; by default it does nothing.
+        """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return encoder features, so that tools that call a module see the encoder."""
+        """Return the encoder's features, so that tools that call a module see the encoder."""
         return self.encode(x)
 
     def encoder_weights(self) -> list[Tensor]:
-        """Return weights of the affine maps from x to h, in order."""
+        """Return the weights of the affine maps from x to h, in order."""
         return weights(self.encoder.children())
 
     def decoder_weights(self) -> list[Tensor]:
-        """Return weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
+        """Return the weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
         return weights(self.decoder.children())
 
 
 def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
-    """Return matrices and kernels of the affine maps among `modules`, in order; norms and biases have none."""
-    found = (getattr(m, "weight", None) for m in modules)
-    return [w for w in found if isinstance(w, Tensor) and w.ndim >= 2]
+    """Return the matrices and kernels of the affine maps among `modules`, in order; norms and biases are left out."""
+    candidates = (getattr(m, "weight", None) for m in modules)
+    return [w for w in candidates if isinstance(w, Tensor) and w.ndim >= 2]

@@ -1,4 +1,4 @@
-"""What all parts share: names that they need, names that they give."""
+"""What all parts share: names that they need, names that they offer."""
 
 from abc import ABC
 from typing import Any
@@ -9,27 +9,27 @@ from aerun.vocabulary import parameters_of
 
 
 class Part(nn.Module, ABC):
-    """Anything that can be chosen on the command line and sits in the model."""
+    """A part of the model that can be chosen on the command line."""
 
     offers: frozenset[str] = frozenset()
     watches: tuple[str, ...] = ()  # figures that `watch` returns, logged in validation as val/OPTION/FIGURE
-    follows_batches: bool = False  # do its buffers follow the batches of training?
+    follows_batches: bool = False  # whether its buffers follow the batches of training
 
     def watch(self, *_: Any, **names: Any) -> dict[str, Tensor]:
-        """Return figures of a validation batch beside the objective; its parameters are names of the vocabulary."""
+        """Return figures of a validation batch, logged beside the objective; parameters are names of the vocabulary."""
         return {}
 
     @classmethod
     def needs(cls) -> frozenset[str]:
-        """Return names that `forward` cannot do without."""
+        """Return the names that `forward` cannot do without."""
         return frozenset(k for k, p in parameters_of(cls.forward).items() if p.default is p.empty)
 
     @classmethod
     def takes(cls) -> frozenset[str]:
-        """Return names that `forward` uses, the optional ones included."""
+        """Return the names that `forward` uses, the optional ones included."""
         return frozenset(parameters_of(cls.forward))
 
 
 def option(part: object) -> str:
-    """Return the name of the option that a part or a data set is: its module's."""
+    """Return the name of the option that a part or a data set was chosen by: the name of its module."""
     return type(part).__module__.rpartition(".")[2]

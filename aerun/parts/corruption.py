@@ -1,4 +1,4 @@
-"""What the encoder sees of a sample, and what is known of that."""
+"""What the encoder sees of a sample, and what is known about the corruption."""
 
 from abc import abstractmethod
 
@@ -9,12 +9,12 @@ from aerun.parts.base import Part, option
 
 
 class Corruption(Part):
-    """x -> what the encoder sees, drawn afresh at every call; the target of training stays clean.
+    """Maps x to what the encoder sees, drawn afresh at every call; the target of training stays clean.
 
     alters: False where x_in is x. hides: what is hidden holds `fill`, and `mask` says where, so that a trained model can fill
-    in what is missing. makes_holes: what is hidden lies together and is judged by itself; without, all of a sample is to be
+    in what is missing. makes_holes: what is hidden lies together and is judged by itself; otherwise all of a sample is to be
     cleaned. elementwise: each entry for itself, whatever the range and the shape of the data, so that the features of a
-    hidden layer can be corrupted as well. `shows_mask`: the encoder is also told which entries are hidden.
+    hidden layer can be corrupted as well. `shows_mask`: the encoder also sees which entries are hidden.
     white_noise: the deviation of x_in - x where that is Gaussian white noise and nothing else, in units of x.
     """
 
@@ -28,16 +28,16 @@ class Corruption(Part):
 
     @abstractmethod
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Clean (B, *S) -> {"x_in": (B, *S), ...}."""
+        """Map clean x (B, *S) to {"x_in": (B, *S), ...}."""
 
     def describe(self) -> str:
         """Return what is done to a sample, in words that follow "one draw of"."""
         return f"model/corruption={option(self)}"
 
-    def noise_model(self, known: Moments) -> Noise | None:
+    def noise_model(self, moments: Moments) -> Noise | None:
         """Return what this does to the moments of clean samples, or None where that is not known.
 
-        With it, the best linear estimate of x from x_in is found.
+        The best linear estimate of x from x_in follows from it.
         """
         return None
 
@@ -58,7 +58,7 @@ class Hiding(Corruption):
 
     @abstractmethod
     def hidden(self, x: Tensor) -> Tensor:
-        """Return true where an entry of x is hidden, (B, *S) bool."""
+        """Return a mask (B, *S), True where an entry of x is hidden."""
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         mask = self.hidden(x)

@@ -13,23 +13,26 @@ class Loss(Part):
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:
-        """Map raw -> x_hat."""
+        """Map raw (B, *S) to the reconstruction x_hat (B, *S)."""
 
     @abstractmethod
     def deactivate(self, x: Tensor) -> Tensor:
-        """Return the raw value whose reconstruction is x: where the output bias starts."""
+        """Return the raw value whose reconstruction is x; the output bias starts there."""
 
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return smallest value this loss can have on x, (B,): what no model can go below."""
+        """Return the smallest value that this loss can have on x, (B,): no model can go below it."""
         return x.new_zeros(x.shape[0])
 
     def of_pass(self, *_: Any, **names: Any) -> "Loss":
         """Return the loss by which further codes of a pass are judged; its parameters are names of the vocabulary.
 
-        What the loss takes from the batch, such as a learned variance, is that of the pass, and is not learned from again.
+        What the loss derives from the batch, such as a learned variance, is that of the pass, and is not learned from again.
         """
         return self
 
     def per_lambda(self, size: int) -> float:
-        """Return effective lambda over lambda: the number of elements where the loss is averaged over them, else 1."""
+        """Return effective lambda over lambda.
+
+        It is the number of elements where the loss is averaged over them, else 1.
+        """
         return 1.0

@@ -1,4 +1,4 @@
-"""What else is asked of a code, or of the weights, and how strongly."""
+"""Penalties on a code or on the weights, and how strong they are."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from aerun.parts.base import Part
 
 
 class Regularizer(Part):
-    """What else is asked of the code or of the weights.
+    """A penalty on the code or on the weights.
 
     `forward` returns one value per sample (B,), averaged over the batch by the caller, or a scalar for a batch
-    statistic or a penalty on weights. `batch_statistic` marks the former: it needs full batches.
-    `shrinks_code` marks penalties that can be fooled by a small code and a large decoder. `differentiates_input`: wants
-    the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the share of samples that each
-    unit is asked to be on for, where one is asked. `gentler`, `not_fooled`: settings of its own, in words of advice, by which
-    it leaves units alive, or by which it cannot be fooled.
+    statistic or a penalty on weights. `batch_statistic` marks batch statistics, which need full batches.
+    `shrinks_code` marks penalties that can be fooled by a small code and a large decoder. `differentiates_input`: needs
+    the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the target share of
+    samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
+    which it leaves units alive, or with which it cannot be fooled.
     """
 
     batch_statistic: bool = False
@@ -28,11 +28,11 @@ class Regularizer(Part):
     not_fooled: str = ""
 
     def setup(self, samples: int) -> None:
-        """Told the number of training samples before the first step."""
+        """Learn the number of training samples, before the first step; by default it does nothing."""
 
 
 class Opposed(Regularizer):
-    """A regularizer that trains an opponent of its own, by turns with the model: `forward` asks it, `oppose` teaches it.
+    """A regularizer with an opponent, which it trains alternately with the model: `forward` queries it, `oppose` trains it.
 
     apart: the term is not part of the descended objective but a phase of its own that changes the encoder alone.
     """
@@ -46,7 +46,7 @@ class Opposed(Regularizer):
 
     @abstractmethod
     def oppose(self, *_: Any, **names: Any) -> Tensor:
-        """Return the opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as for `forward`."""
+        """Return the opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as `forward`'s."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Term:
     cycles: int = 1
 
     def ramp(self, progress: float) -> float:
-        """Return factor in [0, 1] at `progress` in [0, 1] of training."""
+        """Return a factor in [0, 1] for the weight at `progress` in [0, 1] of training."""
         if self.warmup <= 0:
             return 1.0
         return 1.0 if progress >= 1 else min(1.0, progress * self.cycles % 1 / self.warmup)

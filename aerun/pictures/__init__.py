@@ -1,4 +1,4 @@
-"""What a trained model looks like. A picture is a module here, chosen by its name:
+"""What a trained model looks like. A picture is a module here, chosen by its name.
 
 CHEAP: drawn at the end of every run that it fits, and not only where asked for.
 unsupported_reason(model, dataset): why it makes no sense for them, or nothing; asked before any data are read.

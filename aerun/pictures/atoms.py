@@ -14,13 +14,15 @@ _MOST = 96
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs images and a code that can be moved."""
+    """Return why it cannot be drawn, or nothing: it needs images and a code that can be moved."""
     return continuous_image(model, dataset)
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Half the change of the output when a unit goes from one standard deviation below to one above, about the code nearest to
-    the mean: for a linear decoder its columns. At most 96, the largest first, each on its own scale.
+    """Draw half the change of the output when a unit goes from one standard deviation below to one above.
+
+    About the code nearest to the mean; for a linear decoder these are its columns. At most 96, the largest first, each on its
+    own scale.
     """
     found = responses(trained, centre(trained))
     order = found.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]

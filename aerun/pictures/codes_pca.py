@@ -14,12 +14,12 @@ CHEAP = True
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs a code of two numbers or more."""
+    """Return why it cannot be drawn, or nothing: it needs a code of two numbers or more."""
     return plane.unsupported_reason(model)
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """At most 2,000 validation samples; a code of two numbers is drawn as it is."""
+    """Draw at most 2,000 validation samples; a code of two numbers is drawn as it is."""
     codes, samples = plane.sample_points(trained)
     if codes.shape[1] == 2:
         return plane.drawn(trained, codes, samples, codes, "The plane", ("unit 0", "unit 1"))

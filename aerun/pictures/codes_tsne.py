@@ -14,14 +14,14 @@ _PERPLEXITY = 30
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs a code of two numbers or more."""
+    """Return why it cannot be drawn, or nothing: it needs a code of two numbers or more."""
     return plane.unsupported_reason(model)
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """At most 2,000 validation samples, perplexity 30 (less for fewer than 91), started from PCA, the run's seed.
+    """Draw at most 2,000 validation samples, perplexity 30 (less for fewer than 91), started from PCA, the run's seed.
 
-    van der Maaten & Hinton 2008, https://jmlr.org/papers/v9/vandermaaten08a.html. Never cluster on it.
+    Van der Maaten & Hinton 2008, https://jmlr.org/papers/v9/vandermaaten08a.html. Never cluster on it.
     """
     from sklearn.manifold import TSNE
 

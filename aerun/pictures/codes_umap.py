@@ -14,12 +14,15 @@ CHEAP = False
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs a code of two numbers or more, and UMAP."""
+    """Return why it cannot be drawn, or nothing: it needs a code of two numbers or more, and UMAP."""
     return plane.unsupported_reason(model) or ("" if find_spec("umap") else "needs UMAP: pip install umap-learn.")
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """At most 2,000 validation samples, 15 neighbours, the run's seed. McInnes et al. 2018, https://arxiv.org/abs/1802.03426."""
+    """Draw at most 2,000 validation samples, 15 neighbours, the run's seed.
+
+    McInnes et al. 2018, https://arxiv.org/abs/1802.03426.
+    """
     import warnings
 
     with warnings.catch_warnings():

@@ -16,7 +16,7 @@ _SAMPLES, _MOST, _ACROSS = 1000, 12, 4
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs a table with numbers in it."""
+    """Return why it cannot be drawn, or nothing: it needs a table with numbers in it."""
     facts = dataset.facts()
     if facts.kind != "table":
         return "draws tables only."
@@ -25,7 +25,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """At most 1,000 validation rows, evenly over the split; of more than 12 columns those with the least R^2.
+    """Draw at most 1,000 validation rows, evenly over the split; of more than 12 columns those with the least R^2.
 
     R^2 = 1 - sum (v - v_hat)^2 / sum (v - mean v)^2 over the rows drawn that have a value.
     """

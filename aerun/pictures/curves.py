@@ -22,7 +22,10 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def draw(trained: Trained, folder: Path) -> Pixels | None:
-    """From metrics.csv; nothing where the run has written none. The dotted line is the epoch whose weights are kept."""
+    """Draw metrics.csv; return None where the run has written none.
+
+    The dotted line is the epoch whose weights are kept.
+    """
     rows = columns(folder)
     if not rows:
         return None

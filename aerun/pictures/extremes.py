@@ -16,7 +16,7 @@ _SAMPLES = 8
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs images."""
+    """Return why it cannot be drawn, or nothing: it needs images."""
     return "" if dataset.facts().kind == "image" else "draws images only."
 
 

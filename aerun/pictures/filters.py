@@ -16,7 +16,7 @@ _ACROSS, _MOST = 12, 96
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs images and an encoder whose first layer is an affine map of them."""
+    """Return why it cannot be drawn, or nothing: it needs images and an encoder whose first layer is an affine map of them."""
     if dataset.facts().kind != "image":
         return "draws images only."
     return "" if model.arch.encoder_weights() else "needs an encoder that starts with weights on the input."

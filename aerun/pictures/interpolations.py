@@ -19,7 +19,7 @@ _PAIRS, _STEPS = 6, 9
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs images and a code with something between two codes."""
+    """Return why it cannot be drawn, or nothing: it needs images and a code with something between two codes."""
     return continuous_image(model, dataset)
 
 

@@ -18,7 +18,7 @@ _ROWS, _ACROSS, _MOST = 4, 10, 10_000
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs images, and codes that were trained to follow a prior."""
+    """Return why it cannot be drawn, or nothing: it needs images, and codes that were trained to follow a prior."""
     if dataset.facts().kind != "image":
         return "draws images only."
     if not model.follows_prior:
@@ -28,7 +28,10 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Return 40 draws. A sample that looks like its neighbour is a copy; neighbours are sought among 10,000 training samples."""
+    """Draw 40 samples of the prior, each with its nearest neighbour among 10,000 training samples.
+
+    A sample that looks like its neighbour is a copy.
+    """
     model, train = trained.autoencoder, stride_sample(trained.data.train, _MOST)
     like = trained.samples(stride_sample(trained.data.val, _ROWS * _ACROSS))
     like = like.repeat(-(-_ROWS * _ACROSS // len(like)), *[1] * (like.ndim - 1))[: _ROWS * _ACROSS]

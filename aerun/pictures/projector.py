@@ -37,7 +37,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def draw(trained: Trained, folder: Path) -> None:
-    """projector_config.pbtxt and projector/: codes, labels with errors, of images a sheet of thumbnails.
+    """Write projector_config.pbtxt and projector/: codes, labels with errors, of images a sheet of thumbnails.
 
     At most 1,000 validation samples, evenly over the split.
     """

@@ -18,7 +18,7 @@ _SAMPLES = 8
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs images; sequences and tables have pictures of their own."""
+    """Return why it cannot be drawn, or nothing: it needs images; sequences and tables have pictures of their own."""
     return "" if dataset.facts().kind == "image" else "draws images only (sequences and columns draw what is none)."
 
 
@@ -28,7 +28,7 @@ def samples(val: Split) -> Tensor:
 
 
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """Of the weights as they are."""
+    """Draw them with the weights as they are."""
     return page(trained.autoencoder, samples(trained.data.val).to(trained.device))
 
 

@@ -15,14 +15,15 @@ _SAMPLES, _ACROSS, _FEATURES = 6, 3, 3
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs sequences of numbers."""
+    """Return why it cannot be drawn, or nothing: it needs sequences of numbers."""
     return "" if dataset.facts().kind == "sequence" else "draws sequences only."
 
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """At most 6 validation samples, evenly over the split, and their 3 features of the largest variance, as the model sees
-    them; clean input, real steps only.
+    """Draw at most 6 validation samples, evenly over the split, as the model sees them.
+
+    Their 3 features of the largest variance; clean input, real steps only.
     """
     model = trained.autoencoder
     samples = stride_sample(trained.data.val, _SAMPLES)

@@ -17,16 +17,16 @@ _SHARES = (0.025, 0.16, 0.33, 0.5, 0.67, 0.84, 0.975)
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs images and a code that can be moved."""
+    """Return why it cannot be drawn, or nothing: it needs images and a code that can be moved."""
     return continuous_image(model, dataset)
 
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """From the code nearest to the mean, each unit goes through quantiles of its own values over validation samples.
+    """Draw what each unit does when it goes through quantiles of its own values, from the code nearest to the mean.
 
-    At most 16 units: those that change the output most from their first to their last quantile. That change
-    stands at the end, all on one scale.
+    At most 16 units: those that change the output most from their first to their last quantile. That change stands at the end,
+    all on one scale.
     """
     found, model = centre(trained), trained.autoencoder
     shares = torch.tensor(_SHARES, dtype=found.units.dtype, device=found.units.device)

@@ -20,7 +20,7 @@ _SIDE, _SAMPLES = 19, 2000
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs points of the plane and Gaussian noise on them."""
+    """Return why it cannot be drawn, or nothing: it needs points of the plane and Gaussian noise on them."""
     facts = dataset.facts()
     if facts.kind != "table" or facts.shape != (2,):
         return "draws tables of two columns only, such as dataset=mixture."
@@ -29,7 +29,9 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def draw(trained: Trained, folder: Path) -> Pixels:
-    """For noise of deviation s the best model has r(x) - x = s^2 grad log p_s(x), p_s the density of noisy data (Vincent 2011,
+    """Draw r(x) - x at points of the plane, beside the true score where it is known.
+
+    For noise of deviation s the best model has r(x) - x = s^2 grad log p_s(x), p_s the density of noisy data (Vincent 2011,
     https://doi.org/10.1162/NECO_a_00142; Alain & Bengio 2014, https://arxiv.org/abs/1211.4246). Beside the arrows: their mean
     cosine at noisy validation samples, and the share of the true field's power that is missed there.
     """
@@ -67,7 +69,7 @@ def _grid(x: Tensor) -> Tensor:
 
 
 def _arrows(ax: "Axes", at: Tensor, to: Tensor, data: Tensor, colour: str) -> None:
-    """Arrows end where the point goes."""
+    """Draw arrows that end where the point goes."""
     from_, by, samples = (v.double().cpu().numpy() for v in (at, to, data))
     ax.scatter(samples[:, 0], samples[:, 1], s=4, color="#BBBBBB", linewidths=0, label="validation samples")
     ax.quiver(*from_.T, *by.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.0035)

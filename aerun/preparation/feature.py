@@ -22,5 +22,5 @@ class Feature:
 
 
 def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:
-    """Return a feature from plain data."""
+    """Return a feature from plain data, in which tuples have become lists."""
     return Feature(words=tuple(words), **other)

@@ -1,4 +1,4 @@
-"""Where the values of one column or channel lie, and how far they spread."""
+"""The location and the spread of the values of one column or channel."""
 
 import torch
 from torch import Tensor
@@ -6,36 +6,39 @@ from torch import Tensor
 WAYS = ("standardize", "robust", "minmax", "none")
 
 
-def centre_and_spread(values: Tensor, way: str) -> tuple[float, float]:
-    """Map (c, s) of x -> (x - c) / s for values (n,) without NaN; s is 0 where all are equal.
+def centre_and_spread(values: Tensor, method: str) -> tuple[float, float]:
+    """Return (c, s) of the map x -> (x - c) / s for values (n,) without NaN; s is 0 where all are equal.
 
     standardize: mean and standard deviation (of the n values, not n - 1). robust: median and interquartile range, or the
     standard deviation where more than half of the values are equal. minmax: smallest value and range. none: 0 and 1.
     """
-    if way == "none":
+    if method == "none":
         return 0.0, 1.0
     low, high = (float(v) for v in values.aminmax())
     if low == high:
         return low, 0.0
-    if way == "minmax":
+    if method == "minmax":
         return low, high - low
     wide = values.double()
-    if way == "standardize":
+    if method == "standardize":
         return float(wide.mean()), float(wide.std(correction=0))
     quarter, median, three = quantiles(wide, 0.25, 0.5, 0.75)
     return median, (three - quarter) or float(wide.std(correction=0))
 
 
 def quantiles(values: Tensor, *shares: float) -> list[float]:
-    """Return quantiles of values (n,) by linear interpolation between the sorted ones (torch.quantile refuses 16 million)."""
+    """Return quantiles of values (n,) by linear interpolation between the sorted values.
+
+    torch.quantile refuses more than 16 million values.
+    """
     ordered = values.double().sort().values
-    found = []
+    interpolated = []
     for share in shares:
         at = share * (len(ordered) - 1)
         below = int(at)
         low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
-        found.append(low + (at - below) * (high - low))
-    return found
+        interpolated.append(low + (at - below) * (high - low))
+    return interpolated
 
 
 def factor(spread: Tensor) -> Tensor:

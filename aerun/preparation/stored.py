@@ -1,4 +1,4 @@
-"""A preparation as plain data, so that a trained model needs no data to be built again."""
+"""A preparation as plain data, so that a trained model can be rebuilt without its data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,15 +12,21 @@ _KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Colum
 
 
 def plain(preparation: Preparation) -> dict[str, Any]:
-    """Return {"kind": NAME, ...}; of a kind that is not aerun's own nothing but {}: its data set knows how to build it."""
+    """Return a preparation as {"kind": NAME, ...}.
+
+    For a kind that is not one of aerun's own it returns {}: its data set knows how to build it.
+    """
     names = {v: k for k, v in _KINDS.items()}
     kind = names.get(type(preparation))
     return {} if kind is None else {"kind": kind, **preparation.settings}
 
 
-def restored(found: Mapping[str, Any]) -> Preparation:
-    """Return the preparation, not yet fitted. KeyError, TypeError or ValueError for what `plain` did not write."""
-    settings = {k: v for k, v in found.items() if k != "kind"}
-    if found["kind"] == "columns":
+def restored(data: Mapping[str, Any]) -> Preparation:
+    """Return the preparation that `plain` wrote, not yet fitted.
+
+    Raises KeyError, TypeError or ValueError for data that `plain` did not write.
+    """
+    settings = {k: v for k, v in data.items() if k != "kind"}
+    if data["kind"] == "columns":
         settings["features"] = [feature(**f) for f in settings["features"]]
-    return _KINDS[found["kind"]](**settings)
+    return _KINDS[data["kind"]](**settings)

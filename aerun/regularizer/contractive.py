@@ -58,50 +58,53 @@ class Contractive(Regularizer):
                 "reg.terms.contractive.method=closed needs one affine encoder layer (model/arch=linear) and a unit-by-unit "
                 "code. Use method=projection or exact."
             )
-        self.differentiates_input = closed is None  # known from the first pass, the rehearsal, on
+        self.differentiates_input = closed is None  # known from the first pass, the dry run, on
         if closed is not None and self.higher_order == 0:
             return closed
         with torch.enable_grad():
-            known = slope is not None and z.requires_grad and x_in.requires_grad  # then z is the code of x_in itself
-            points = [(z, x_in) if known else _point(x_in.detach(), encode)]
+            has_graph = slope is not None and z.requires_grad and x_in.requires_grad  # then z is the code of x_in itself
+            points = [(z, x_in) if has_graph else _point(x_in.detach(), encode)]
             if self.higher_order > 0:
                 points.append(_point(x_in.detach() + self.sigma * torch.randn_like(x_in), encode))
-            found = _exact(points) if self.method == "exact" else _projected(points, self.probes)
-        first = found[0] if closed is None else closed
-        return first + self.higher_order * found[1] if self.higher_order > 0 else first
+            norms = _exact(points) if self.method == "exact" else _projected(points, self.probes)
+        first = norms[0] if closed is None else closed
+        return first + self.higher_order * norms[1] if self.higher_order > 0 else first
 
 
 def _point(x: Tensor, encode: Function) -> tuple[Tensor, Tensor]:
-    """Return (z, x) with a graph between them."""
+    """Return (encode(x), x) with a graph between them."""
     x = x.requires_grad_()
     return encode(x), x
 
 
 def _one_affine(encoder_weights: list[Tensor], slope: Tensor, x_in: Tensor) -> bool:
-    """Is the encoder one matrix from the whole input, and nothing else, to the units?"""
+    """Return whether the encoder is one matrix from the whole input to the units, and nothing else."""
     return len(encoder_weights) == 1 and encoder_weights[0].shape == (slope[0].numel(), x_in[0].numel())
 
 
 def _exact(points: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Return ||J||_F^2 of the first point, and of its difference from the second if there is one; (B,) each."""
-    found: list[Tensor] = []
+    """Return ||J||_F^2 of the first point, and of the difference from the second where there is one; (B,) each."""
+    jacobians: list[Tensor] = []
     for z, x in points:
         elements = z[0].numel()
         rows = torch.eye(elements, dtype=z.dtype, device=z.device).reshape(elements, 1, *z.shape[1:]).expand(-1, *z.shape)
-        found += torch.autograd.grad(z, x, rows, create_graph=True, is_grads_batched=True)  # (elements, B, *S)
-    return [jacobian.flatten(2).square().sum((0, 2)) for jacobian in _and_difference(found)]
+        jacobians += torch.autograd.grad(z, x, rows, create_graph=True, is_grads_batched=True)  # (elements, B, *S)
+    return [jacobian.flatten(2).square().sum((0, 2)) for jacobian in _and_difference(jacobians)]
 
 
 def _projected(points: list[tuple[Tensor, Tensor]], probes: int) -> list[Tensor]:
-    """As `_exact`, in expectation: the mean of ||J^T v||^2 over random signs v, the same for both points."""
+    """Return unbiased estimates of what `_exact` returns.
+
+    They are means of ||J^T v||^2 over random signs v, the same for both points.
+    """
     code = points[0][0]
     totals = [code.new_zeros(len(code)) for _ in points]
     for _ in range(probes):
         signs = torch.randint_like(code, 2) * 2 - 1
-        found = [torch.autograd.grad(z, x, signs, create_graph=True)[0] for z, x in points]
-        totals = [t + row.flatten(1).square().sum(1) for t, row in zip(totals, _and_difference(found), strict=True)]
+        products = [torch.autograd.grad(z, x, signs, create_graph=True)[0] for z, x in points]
+        totals = [t + row.flatten(1).square().sum(1) for t, row in zip(totals, _and_difference(products), strict=True)]
     return [t / probes for t in totals]
 
 
-def _and_difference(found: list[Tensor]) -> list[Tensor]:
-    return [found[0], *(found[0] - other for other in found[1:])]
+def _and_difference(jacobians: list[Tensor]) -> list[Tensor]:
+    return [jacobians[0], *(jacobians[0] - other for other in jacobians[1:])]

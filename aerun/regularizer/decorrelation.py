@@ -1,4 +1,4 @@
-"""Units that do not repeat each other, as far as straight lines can tell."""
+"""Units that do not repeat each other, as far as linear correlation shows."""
 
 from torch import Tensor
 

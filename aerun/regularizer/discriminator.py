@@ -38,23 +38,29 @@ class Discriminator(nn.Module):
         return wide(logit).squeeze(1)
 
     def frozen(self, z: Tensor) -> Tensor:
-        """Return the same logits; gradients reach z and never its own weights."""
+        """Return the same logits; gradients reach z and never the discriminator's own weights."""
         logit: Tensor = functional_call(self, {k: v.detach() for k, v in self.named_parameters()}, (z,))
         return logit
 
     def contrast(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return its own loss, the cross-entropy of its guesses: mean softplus(-D(real)) + mean softplus(D(fake)); a scalar."""
+        """Return its own loss, the cross-entropy of its guesses, a scalar.
+
+        It is mean softplus(-D(real)) + mean softplus(D(fake)).
+        """
         return softplus(-self(real)).mean() + softplus(self(fake)).mean()
 
     @torch.no_grad()
     def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return share of right guesses, half of it from each kind; a scalar, 0.5 where it cannot tell."""
+        """Return the share of right guesses, half of it from each kind; a scalar, 0.5 where it cannot tell."""
         right = (self(real) > 0).float().mean() + (self(fake) <= 0).float().mean()
         return right / 2
 
 
 def checked(asker: str, lr: float, betas: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    """Return an opponent's learning rate and the betas of its Adam, else AerunError."""
+    """Return an opponent's learning rate and the betas of its Adam.
+
+    Raises AerunError where they are out of range.
+    """
     key = f"reg.terms.{asker}"
     if not 0 < lr < float("inf"):
         raise AerunError(f"{key}.lr={lr}: must be a positive number.")

@@ -16,11 +16,11 @@ class Factor(Opposed):
 
     The opponent D tells codes (*real*) from codes whose units were each shuffled over the batch (*fake*); trained to the end,
     D(z) = log q(z) - sum_j log q(z_j). It learns on one half of a batch as it is and on the other half shuffled, so that
-    no sample is seen as both. The encoder descends Omega with the rest of the objective, D held still.
+    no sample is seen as both. The encoder descends Omega with the rest of the objective, D fixed.
     Kim & Mnih 2018, https://arxiv.org/abs/1802.05983 (gamma = reg.lambda times weight, 10 to 100 there, on 64 x 64 images).
 
     Needs no posterior, so any vector code will do; a code of fixed scale (a gaussian one with kl, batch norm) keeps the units
-    from escaping by other ways. Watched: `accuracy` of D (towards 0.5 where the units are independent) and `gaussian`, the
+    from escaping in other ways. Watched: `accuracy` of D (towards 0.5 where the units are independent) and `gaussian`, the
     total correlation of a Gaussian with the batch's covariance (see tc): D's own figure is worth what D is worth.
     Raises AerunError for senseless settings and spatial codes.
     """
@@ -44,10 +44,10 @@ class Factor(Opposed):
 
 
 def halves(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Map codes (B, d) -> every second one as it is, and the others shuffled."""
+    """Return every second code of (B, d) as it is, and the others shuffled."""
     return z[::2], shuffled(z[1::2])
 
 
 def shuffled(z: Tensor) -> Tensor:
-    """Map each unit's values in an order of its own: every marginal stays, the joint is lost; (B, d) -> (B, d)."""
+    """Return codes (B, d) with each unit's values in an order of its own: every marginal stays, the joint is lost."""
     return z.gather(0, torch.rand_like(z).argsort(0))

@@ -29,7 +29,7 @@ class Hsic(Regularizer):
         self.rows = integer("reg.terms.hsic.rows", rows, 2)
 
     def forward(self, z: Tensor) -> Tensor:
-        units = standardized(self._some(table(z))).t()  # (d, N)
+        units = standardized(self._subsample(table(z))).t()  # (d, N)
         distances = (units[:, :, None] - units[:, None, :]).square()  # (d, N, N)
         kernels = torch.exp(-distances / _median(distances.detach())[:, None, None])
         rows = kernels.mean(2, keepdim=True)
@@ -37,14 +37,14 @@ class Hsic(Regularizer):
         twice = centred.sum(0).square().sum() - centred.square().sum()
         return twice / 2 / max(1, units.shape[1] - 1) ** 2
 
-    def _some(self, rows: Tensor) -> Tensor:
-        """At most `self.rows` rows of (N, d)."""
+    def _subsample(self, rows: Tensor) -> Tensor:
+        """Return at most `self.rows` rows of (N, d), drawn without replacement."""
         if len(rows) <= self.rows:
             return rows
         return rows[torch.randperm(len(rows), device=rows.device)[: self.rows]]
 
 
 def _median(distances: Tensor) -> Tensor:
-    """Return median of the positive entries of (d, N, N) for each unit, (d,); 1 where there are none."""
+    """Return the median of the positive entries of (d, N, N) for each unit, (d,); 1 where there are none."""
     positive = distances.masked_fill(distances == 0, torch.nan)
     return positive.flatten(1).nanmedian(1).values.nan_to_num(1.0)

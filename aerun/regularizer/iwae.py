@@ -1,4 +1,4 @@
-"""The importance-weighted bound: several codes a sample, the likely ones counted more."""
+"""The importance-weighted bound: several codes for each sample, the likely ones with more weight."""
 
 import math
 

@@ -7,7 +7,7 @@ from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
 from aerun.parts import Regularizer
 
-_ACTIVE = 0.01  # variance of a posterior mean over samples from which its unit says something
+_ACTIVE = 0.01  # variance of a posterior mean over samples from which its unit counts as active
 
 
 class Kl(Regularizer):
@@ -57,5 +57,5 @@ class Kl(Regularizer):
 
 
 def _by_unit(values: Tensor, posterior: Distribution) -> Tensor:
-    """Map (B, d, *grid) in whatever shape -> (B, d, places)."""
+    """Map (B, d, *grid), in whatever shape, to (B, d, places)."""
     return values.reshape(*posterior.batch_shape[:2], -1)

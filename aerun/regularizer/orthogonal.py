@@ -26,8 +26,8 @@ class Orthogonal(Regularizer):
         self.of = one_of("reg.terms.orthogonal.of", of, ("code", *OF))
 
     def forward(self, encoder_weights: list[Tensor], decoder_weights: list[Tensor]) -> Tensor:
-        found = select_matrices("reg.terms.orthogonal", self.of, encoder_weights, decoder_weights)
-        return torch.stack([_departure(wide(w).flatten(1)) for w in found]).sum()
+        matrices = select_matrices("reg.terms.orthogonal", self.of, encoder_weights, decoder_weights)
+        return torch.stack([_departure(wide(w).flatten(1)) for w in matrices]).sum()
 
 
 def _departure(m: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from aerun.core.checks import one_of
 from aerun.parts import Regularizer
 from aerun.vocabulary import wide
 
-_LEAST = 1e-6  # smallest eigenvalue of a correlation matrix: below are units that are copies of one another
+_LEAST = 1e-6  # smallest eigenvalue of a correlation matrix: below it units are copies of one another
 
 
 class Tc(Regularizer):
@@ -36,7 +36,7 @@ class Tc(Regularizer):
     def __init__(self, *, method: str) -> None:
         super().__init__()
         self.method = one_of("reg.terms.tc.method", method, ("mss", "mws"))
-        self.samples = math.inf  # before `begin`: a data set without end
+        self.samples = math.inf  # before `setup`: a data set of unlimited size
 
     def setup(self, samples: int) -> None:
         self.samples = samples
@@ -62,7 +62,10 @@ def minibatch_tc(z: Tensor, posterior: Distribution, samples: float | None) -> T
 
 
 def shares(b: int, samples: float | None) -> Tensor:
-    """Return weight of posterior m in the density at code i, (B, B), rows summing to 1: `mss` with N = `samples`, None: `mws`."""
+    """Return the weight of posterior m in the density at code i, (B, B), rows summing to 1.
+
+    samples: N of `mss`; None: `mws`.
+    """
     if samples is None or b == 1:
         return torch.full((b, b), 1 / b)
     return torch.full((b, b), (1 - 1 / samples) / (b - 1)).fill_diagonal_(1 / samples)
@@ -70,12 +73,11 @@ def shares(b: int, samples: float | None) -> Tensor:
 
 @torch.no_grad()
 def gaussian_tc(z: Tensor) -> Tensor:
-    """Return TC of a Gaussian with the codes' covariance S.
+    """Return the total correlation of a Gaussian with the covariance S of codes (B, d, *grid), a scalar.
 
-    1/2 (sum_j log S_jj - log det S) = -1/2 log det R, R the correlations.
-
-    (B, d, *grid) -> scalar. Eigenvalues of R below 1e-6 count as that: units that are copies, or fewer samples than
-    units, give a large value and not an infinite one. Units that do not vary are independent of all others.
+    It is 1/2 (sum_j log S_jj - log det S) = -1/2 log det R, R the correlations. Eigenvalues of R below 1e-6 count as that:
+    units that are copies, or fewer samples than units, give a large value and not an infinite one. Units that do not vary are
+    independent of all others.
     """
     flat = wide(z).flatten(1)
     centred = flat - flat.mean(0)

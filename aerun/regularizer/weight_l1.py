@@ -24,5 +24,5 @@ class WeightL1(Regularizer):
         self.shrinks_code = of == "encoder"
 
     def forward(self, encoder_weights: list[Tensor], decoder_weights: list[Tensor]) -> Tensor:
-        found = select_matrices("reg.terms.weight_l1", self.of, encoder_weights, decoder_weights)
-        return torch.stack([wide(w).abs().sum() for w in found]).sum()
+        matrices = select_matrices("reg.terms.weight_l1", self.of, encoder_weights, decoder_weights)
+        return torch.stack([wide(w).abs().sum() for w in matrices]).sum()

@@ -25,5 +25,5 @@ class WeightL2(Regularizer):
         self.shrinks_code = of == "encoder"
 
     def forward(self, encoder_weights: list[Tensor], decoder_weights: list[Tensor]) -> Tensor:
-        found = select_matrices("reg.terms.weight_l2", self.of, encoder_weights, decoder_weights)
-        return torch.stack([wide(w).square().sum() for w in found]).sum()
+        matrices = select_matrices("reg.terms.weight_l2", self.of, encoder_weights, decoder_weights)
+        return torch.stack([wide(w).square().sum() for w in matrices]).sum()

@@ -44,7 +44,7 @@ class Axis:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """On the scale."""
+        """Return the place of a value on the scale."""
         return math.log10(value) if self.log else value
 
 

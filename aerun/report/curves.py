@@ -68,7 +68,7 @@ def _pca(groups: Sequence[Group], at: int) -> Series:
 
 
 def _dimension(groups: Sequence[Group], at: int, places: Sequence[float]) -> list[tuple[float, str]]:
-    """Where the codes of the largest size say that the data's own dimension is, if that is on the chart."""
+    """Return the data's own dimension, as the codes of the largest size show it, if that is on the chart."""
     largest = [g for g in groups if _value(g.settings[at]) == places[-1]]
     values = [v for g in largest if not math.isnan(v := g.mean("codes/dimension_mle"))]
     middle = statistics.median(values) if values else math.nan

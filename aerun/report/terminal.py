@@ -20,7 +20,7 @@ Job = tuple[list[str], Mapping[str, Any]]
 
 
 def results(found: Mapping[str, Any], title: str, path: Path) -> None:
-    """The table: the model against PCA of the same size and against the training mean, on the test split."""
+    """Print the model beside PCA of the same size and the training mean, on the test split."""
     console = Console(wide=100)
     table = Table()
     table.add_column("test split")
@@ -43,7 +43,7 @@ def results(found: Mapping[str, Any], title: str, path: Path) -> None:
 
 
 def application(name: str, outcome: Outcome) -> None:
-    """One application's figures: a row for the model and each baseline, the best of every column in bold."""
+    """Print one application's figures: a row for the model and each baseline, the best of every column in bold."""
     # deferred: completion needs no torch
     from aerun.evaluate import applications
 
@@ -73,7 +73,7 @@ def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
 
 
 def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path, objective: str) -> None:
-    """One row a job, best objective first, named by what differs; failures with their reasons."""
+    """Print one row a job, best objective first, named by what differs; then failures with their reasons."""
     everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
     common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
     console = Console(wide=120)
@@ -102,7 +102,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
 
 
 def where(console: Console, folder: Path) -> None:
-    """Where a sweep's runs are, and how to look at them."""
+    """Say where a sweep's runs are, and how to look at them."""
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
 
 

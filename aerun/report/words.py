@@ -13,7 +13,10 @@ _NOTES = 5  # on the data
 
 
 def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) -> str:
-    """Return `What was swept: model (ae, vae), model.latent_dim (2, 8); seeds 0, 1, 2. 12 of 12 runs are complete.`"""
+    """Return what was swept, in words.
+
+    Such as `What was swept: model (ae, vae), model.latent_dim (2, 8); seeds 0, 1, 2. 12 of 12 runs are complete.`
+    """
     swept = []
     for i, key in enumerate(keys):
         values = sorted({g.settings[i] for g in groups}, key=natural)

@@ -28,34 +28,34 @@ def weights_of(folder: Path, weights: str, limit: int | None = None) -> dict[str
     Raises AerunError where there are none, where the file is damaged or holds anything but plain data, and where the weights
     take more than `limit` bytes.
     """
-    with _archive(folder, f"{FOLDER}/{weights}.ckpt", _NONE) as found:
-        held = _held(found)
-        taken = sum(v.nbytes for v in held.values())
-        if limit is not None and taken > limit:
-            raise ValueError(f"it holds {taken:,} bytes of weights, and the model of config.yaml has at most {limit:,}")
-        return {k.removeprefix("autoencoder."): found.tensors(v) for k, v in held.items()}
+    with _archive(folder, f"{FOLDER}/{weights}.ckpt", _NONE) as archive:
+        stored = _state_dict(archive)
+        size = sum(v.nbytes for v in stored.values())
+        if limit is not None and size > limit:
+            raise ValueError(f"it holds {size:,} bytes of weights, and the model of config.yaml has at most {limit:,}")
+        return {k.removeprefix("autoencoder."): archive.tensors(v) for k, v in stored.items()}
 
 
 def weights_size(folder: Path, weights: str) -> int:
-    """Return the bytes of the weights, which are not read. Errors as for `weights_of`."""
-    with _archive(folder, f"{FOLDER}/{weights}.ckpt", _NONE) as found:
-        return sum(v.nbytes for v in _held(found).values())
+    """Return the bytes that the weights take, without reading them. Errors are those of `weights_of`."""
+    with _archive(folder, f"{FOLDER}/{weights}.ckpt", _NONE) as archive:
+        return sum(v.nbytes for v in _state_dict(archive).values())
 
 
-def _held(found: Archive) -> dict[str, Stored]:
-    held = found.tree["state_dict"]
-    if not isinstance(held, dict) or not all(isinstance(v, Stored) for v in held.values()):
+def _state_dict(archive: Archive) -> dict[str, Stored]:
+    stored = archive.tree["state_dict"]
+    if not isinstance(stored, dict) or not all(isinstance(v, Stored) for v in stored.values()):
         raise ValueError("its state_dict holds more than tensors")
-    return {str(k): v for k, v in held.items()}
+    return {str(k): v for k, v in stored.items()}
 
 
 def read(folder: Path, name: str = LAST, device: str = "cpu") -> dict[str, Any]:
-    """Return a whole checkpoint, its tensors on `device` (`meta`: not read). Errors as for `weights_of`."""
-    with _archive(folder, name, "there is no such checkpoint") as found:
-        missing = [k for k in (*_WHOLE, *(_GOES_ON if name == LAST else ())) if k not in found.tree]
+    """Return a whole checkpoint, its tensors on `device` (`meta`: not read). Errors are those of `weights_of`."""
+    with _archive(folder, name, "there is no such checkpoint") as archive:
+        missing = [k for k in (*_WHOLE, *(_GOES_ON if name == LAST else ())) if k not in archive.tree]
         if missing:
             raise ValueError(f"{missing[0]} is missing")
-        checkpoint: dict[str, Any] = found.tensors(found.tree, device)
+        checkpoint: dict[str, Any] = archive.tensors(archive.tree, device)
         return checkpoint
 
 
@@ -67,37 +67,40 @@ def _archive(folder: Path, name: str, lacks: str) -> Iterator[Archive]:
         raise AerunError(f"{folder / name}: {lacks}.") from None
     with file:
         try:
-            found = Archive(file)
-            if not isinstance(found.tree, dict):
+            archive = Archive(file)
+            if not isinstance(archive.tree, dict):
                 raise ValueError("it is no table")
-            yield found
+            yield archive
         except AerunError:
             raise
-        except Exception as e:  # a damaged archive raises errors of many kinds
+        except Exception as e:  # A damaged archive raises errors of many kinds.
             words = "it must be plain weights, without Python objects that could run code"
             raise AerunError(f"{folder / name}: not read: {words} ({line_of(e)}).") from e
 
 
 def run_folder(path: Path) -> Path:
-    """Return the run's folder; of a sweep's that of the run with the best objective. Raise AerunError where there is none."""
+    """Return the run's folder; for a sweep's folder, that of its run with the best objective.
+
+    Raises AerunError where there is none.
+    """
     if not path.is_dir():
         raise AerunError(f"{path}: {'is a file; a run is a folder' if path.exists() else 'there is no such folder'}.")
     if files.exists(path, "config.yaml"):
         Folder(path).refuse_newer()
         return path
     inside = sorted(p for p in path.iterdir() if p.is_dir() and not p.is_symlink())
-    found = [(value, p) for p in inside if (value := _objective(p)) is not None]
-    if not found:
+    completed = [(value, p) for p in inside if (value := _objective(p)) is not None]
+    if not completed:
         raise AerunError(f"{path}: not a run's folder (no config.yaml in it), nor a sweep's (no completed run in it).")
-    return min(found, key=lambda f: f[0])[1]
+    return min(completed, key=lambda f: f[0])[1]
 
 
 def _objective(path: Path) -> float | None:
-    """Return what a run of a sweep is compared by, the lower the better; None where it was not completed."""
+    """Return the figure by which a sweep's runs are compared, the lower the better; None for a run not completed."""
     results = Folder(path).read()
     value = results.get("objective")
     if results.get("status") != "completed" or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    asked = Folder(path).config().get("objective")
-    name = asked[0] if isinstance(asked, list) and asked else asked
+    objective = Folder(path).config().get("objective")
+    name = objective[0] if isinstance(objective, list) and objective else objective
     return -float(value) if higher_is_better(str(name)) else float(value)

@@ -1,4 +1,4 @@
-"""How sure is a difference? Settings are held against each other by their test errors; seeds are the unit."""
+"""How certain a difference is: settings are compared by their test errors, and seeds are the unit."""
 
 import math
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """Error of the first less that of the second, as a share of the second's; low, high: its interval, at 95 % for all the
-    pairs that were looked at together.
+    """Error of the first less that of the second, as a share of the second's, with its interval.
 
-    seeds: of each; 1: they did not vary, and the interval is over test samples. paired: the same seeds on both sides. settings:
-    how many were ranked, of which these are two.
+    low, high: the interval, at 95 % for all the pairs that were compared together. seeds: of each; 1: they did not vary, and
+    the interval is over test samples. paired: the same seeds on both sides. settings: how many were ranked, of which these are
+    two.
     """
 
     share: float
@@ -35,19 +35,19 @@ class Difference:
 
     @property
     def pairs(self) -> int:
-        """Return pairs of settings of which any might have been the one that is spoken of."""
+        """Return the number of pairs of settings, any of which might have been the one that is reported."""
         return self.settings * (self.settings - 1) // 2
 
     @property
-    def known(self) -> bool:
-        """Does the interval leave out zero?"""
+    def significant(self) -> bool:
+        """Return whether the interval leaves out zero."""
         return not self.low <= 0 <= self.high
 
     def words(self, first: str, second: str) -> str:
-        """Return it in a sentence or two."""
+        """Return the difference in a sentence or two."""
         if not math.isfinite(self.low) or not math.isfinite(self.high):
             return f"{first} against {second}: cannot tell: one seed and one test sample have no interval."
-        if not self.known:
+        if not self.significant:
             span = f"{100 * self.low:+.1f} % to {100 * self.high:+.1f} %"
             return f"{first} against {second}: cannot tell: test squared errors differ by {span} ({self._basis})."
         low, high = sorted((abs(self.low), abs(self.high)))
@@ -57,7 +57,7 @@ class Difference:
 
     @property
     def _basis(self) -> str:
-        """Return what the interval is of."""
+        """Return in words what the interval is taken over."""
         corrected = f", corrected for {self.pairs:,} pairs of {self.settings} settings (Bonferroni)" if self.pairs > 1 else ""
         if self.seeds == 1:
             return f"95 % over {self.samples:,} test samples{corrected}; seeds did not vary: one seed"
@@ -69,8 +69,8 @@ def difference(first: Group, second: Group, settings: int = 2) -> Difference | N
     """Return how the test errors of two groups differ, from their runs' test_errors.npy; see `interval`.
 
     Where two or more seeds are in both groups, these are paired; else all seeds are used where each group has two or more; else
-    one seed of each, and the interval is over test samples alone. settings: how many were ranked, so that the best of many is
-    not found better by chance. None where there are no errors of the same samples.
+    one seed of each, and the interval is over test samples alone. settings: how many were ranked, so that the best of many does
+    not look better by chance. None where there are no errors of the same samples.
     """
     pairs = [(a, b) for a in first.runs for b in second.runs if a.seed == b.seed]
     paired = len(pairs) > 1 or len(first.runs) == 1 or len(second.runs) == 1
@@ -121,20 +121,20 @@ def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: i
 
 
 def _variance(d: Values, overlap: int) -> Values:
-    """Return variance of d (..., n).
+    """Return the variance of d (..., n) over its samples.
 
-    Of blocks of windows that overlap with twice the covariance of neighbours, which share steps too.
+    For windows that overlap it is that of blocks of them, with twice the covariance of neighbours, which share steps too.
     """
-    found: Values = d.var(-1, ddof=1)
+    variance: Values = d.var(-1, ddof=1)
     if overlap < 2:
-        return found
+        return variance
     away = d - d.mean(-1, keepdims=True)
     beside: Values = (away[..., 1:] * away[..., :-1]).sum(-1) / (d.shape[-1] - 1)
-    return found + 2 * beside.clip(0)
+    return variance + 2 * beside.clip(0)
 
 
 def _blocks(errors: Values, overlap: int) -> Values:
-    """Return means of `overlap` samples in a row, the last of fewer left out where there are others."""
+    """Return the means of `overlap` samples in a row; a last block of fewer is left out where there are others."""
     whole = errors.shape[-1] // overlap
     if overlap < 2 or not whole:
         return errors
@@ -142,12 +142,12 @@ def _blocks(errors: Values, overlap: int) -> Values:
 
 
 def _errors(paths: Sequence[Path]) -> Values | None:
-    """Test errors (S, n); None where some are missing, or not of equally many samples."""
+    """Return the test errors (S, n); None where some are missing, or the runs have different numbers of samples."""
     try:
-        found = np.stack([array(path, "test_errors.npy") for path in paths]).astype(np.float64)
+        errors = np.stack([array(path, "test_errors.npy") for path in paths]).astype(np.float64)
     except (FileNotFoundError, ValueError):
         return None
-    return found if found.ndim == 2 and np.isfinite(found).all() else None
+    return errors if errors.ndim == 2 and np.isfinite(errors).all() else None
 
 
 def _overlap(config: object) -> int:
@@ -156,7 +156,7 @@ def _overlap(config: object) -> int:
 
 
 def _same_data(sides: Sequence[Sequence[Run]], paired: bool) -> bool:
-    """Are the two runs of each pair, or all runs where they are not paired, of the same data?"""
+    """Return whether the two runs of each pair, or all runs where they are not paired, are of the same data."""
     if paired:
         return all(_data(x.config) == _data(y.config) for x, y in zip(*sides, strict=True))
     return len({repr(sorted(_data(run.config).items())) for side in sides for run in side}) == 1

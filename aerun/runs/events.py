@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 
 class Events(SummaryWriter):
-    """torch's SummaryWriter into a new event file of a run's folder. purge_step: what is there from this step on is dropped."""
+    """Torch's SummaryWriter into a new event file of a run's folder. purge_step: events from this step on are dropped."""
 
     def __init__(self, folder: Path, suffix: str = "", purge_step: int | None = None) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class _FileWriter(FileWriter):
 
 
 class _EventWriter:
-    """What torch's FileWriter hands its events to."""
+    """The writer to which torch's FileWriter hands its events."""
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ class _EventWriter:
         self.records.write(event.SerializeToString())
 
     def flush(self) -> None:
-        """Bring what was written to the file."""
+        """Write what is buffered to the file."""
         self.records.flush()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Figures of results.json: which are wanted, and which way is better."""
+"""Figures of results.json: which ones are wanted, and whether more or less of one is better."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ _UP = ("psnr", "psnr_mean", "ssim", "samples_per_second")
 
 
 def higher_is_better(key: str) -> bool:
-    """Is more of this figure better? As its application says; else error and cost: less is better."""
+    """Return whether more of this figure is better: as its application says, else False, as for an error or a cost."""
     first, _, rest = key.partition("/")
     last = rest.rpartition("/")[2]
     if rest and first.isidentifier() and find_spec(f"aerun.evaluate.applications.{first}") is not None:
@@ -23,7 +23,7 @@ def higher_is_better(key: str) -> bool:
 
 
 def require_figures(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
-    """These keys. AerunError for one that no run has."""
+    """Return these keys as a list. Raises AerunError for one that no run has."""
     numbers = {k for run in runs for k in run.results if not math.isnan(run.figure(k))}
     for key in keys:
         if key not in numbers:
@@ -32,12 +32,15 @@ def require_figures(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
 
 
 def others(runs: Sequence[Run]) -> list[str]:
-    """Return objectives of these runs behind their first."""
+    """Return the objectives of these runs after their first."""
     return list(dict.fromkeys(key for run in runs for key in run.objectives[1:] if run.complete))
 
 
 def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[Group]:
-    """Return best first; groups without the figure last. name: what the figure is, where its key does not say it."""
+    """Return the groups, best first; those without the figure come last.
+
+    name: what the figure is, where its key does not say it.
+    """
     sign = -1 if higher_is_better(name or key) else 1
 
     def place(group: Group) -> tuple[bool, float]:
@@ -48,7 +51,7 @@ def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[G
 
 
 def cell(group: Group, key: str) -> str:
-    """Return `mean ± deviation`, the mean alone of one seed or of equal figures, `-` of none."""
+    """Return `mean ± deviation`, the mean alone for one seed or equal figures, or `-` where there is none."""
     mean, deviation = group.mean(key), group.deviation(key)
     if math.isnan(mean):
         return "-"

@@ -1,8 +1,8 @@
-"""The one module that opens a path of a run. A run's folder may be a stranger's: what is opened is a regular file inside of it.
+"""The one module that opens a path of a run. A run's folder may be a stranger's: only regular files inside of it are opened.
 
-Every part of a path behind the folder is entered by its own descriptor and never through a link, and what was opened is looked
-at once more by its descriptor: a link, a file with a second name (a hard link), a pipe, a device or a socket is refused, and so
-is a file larger than its reader takes. The folder itself is the user's to name; it may be reached by a link.
+Every part of a path behind the folder is entered by its own descriptor and never through a link, and what was opened is checked
+once more by its descriptor: a link, a file with a second name (a hard link), a pipe, a device or a socket is refused, and so is
+a file larger than its reader takes. The folder itself is the user's to name; it may be reached by a link.
 """
 
 import io
@@ -18,15 +18,15 @@ from aerun.core import files
 from aerun.core.errors import AerunError
 
 _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe without a reader would hold the process for ever
+_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # A pipe without a reader would block the process for ever.
 MEGABYTE = 1 << 20
 
 
 @contextmanager
 def _parent(folder: Path, name: str, make: bool = False) -> Iterator[tuple[int, str]]:
-    """The descriptor of the folder that holds `name`, which is relative to `folder`, and the last part of `name`.
+    """Yield the descriptor of the folder that holds `name`, which is relative to `folder`, and the last part of `name`.
 
-    make: folders that are not there. AerunError for a link on the way.
+    make: make the folders that are not there. Raises AerunError where a part of the path is a link.
     """
     *between, last = _parts(folder, name)
     if make:
@@ -84,7 +84,10 @@ def _refuse_other(where: Path, about: os.stat_result) -> None:
 
 
 def _opened(folder: Path, name: str, flags: int) -> int:
-    """Return a descriptor. FileNotFoundError where there is no such file, unless `flags` make it."""
+    """Return a descriptor of the file.
+
+    Raises FileNotFoundError where there is no such file, unless `flags` make it.
+    """
     with _parent(folder, name, make=bool(flags & os.O_CREAT)) as (at, last):
         try:
             _refuse_other(folder / name, os.stat(last, dir_fd=at, follow_symlinks=False))
@@ -117,13 +120,13 @@ def opened(folder: Path, name: str, limit: int | None) -> BinaryIO:
 
 
 def read(folder: Path, name: str, limit: int) -> bytes:
-    """Return the bytes of a file. Errors as for `opened`."""
+    """Return the bytes of a file. Errors are those of `opened`."""
     with opened(folder, name, limit) as file:
         return file.read(limit + 1)
 
 
 def exists(folder: Path, name: str) -> bool:
-    """Return whether `name` is there, whatever it is. Raises AerunError for a link on the way to it."""
+    """Return whether `name` is there, whatever it is. Raises AerunError where a part of the path to it is a link."""
     try:
         with _parent(folder, name) as (at, last):
             os.stat(last, dir_fd=at, follow_symlinks=False)
@@ -133,7 +136,7 @@ def exists(folder: Path, name: str) -> bool:
 
 
 def size(folder: Path, name: str) -> int:
-    """Return the bytes of a file. Errors as for `opened`."""
+    """Return the number of bytes of a file. Errors are those of `opened`."""
     with opened(folder, name, None) as file:
         return os.fstat(file.fileno()).st_size
 
@@ -167,18 +170,24 @@ def appended(folder: Path, name: str) -> TextIO:
 
 
 def created(folder: Path, name: str) -> BinaryIO:
-    """Open a new file. FileExistsError where there is one already."""
+    """Open a new file. Raises FileExistsError where there is one already."""
     return os.fdopen(_opened(folder, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
 
 
 def lock_file(folder: Path, name: str, make: bool) -> BinaryIO:
-    """Open a file that carries a lock; it is never truncated. FileNotFoundError where it is not there, unless `make`."""
+    """Open a file that carries a lock; it is never truncated.
+
+    Raises FileNotFoundError where it is not there, unless `make`.
+    """
     number = _opened(folder, name, os.O_RDWR | (os.O_CREAT if make else 0))
     return io.FileIO(number, "r+")
 
 
 def make_folder(folder: Path, name: str) -> Path:
-    """Make a folder inside of the run's where it is not there, and return it. AerunError for a link on the way."""
+    """Make a folder inside of the run's where it is not there, and return it.
+
+    Raises AerunError where a part of the path is a link.
+    """
     with _parent(folder, f"{name}/_", make=True):
         return folder / name
 
@@ -193,7 +202,7 @@ def remove(folder: Path, name: str) -> None:
 
 
 def clear(folder: Path, keep: Collection[str] = ()) -> None:
-    """Remove everything in a folder but the names in `keep`; of links only themselves."""
+    """Remove everything in a folder but the names in `keep`; of a link, only the link itself."""
     if not folder.is_dir():
         return
     with _parent(folder, "_") as (at, _):

@@ -19,7 +19,7 @@ _SMALL, _PACKED, _INDEX, _FILE = (
     16 << 20,
     32 << 20,
     64 << 20,
-)  # bytes: of HEAD and refs, of packed-refs, the index, a file
+)  # Limits in bytes of HEAD and refs, packed-refs, the index and a file.
 _ENTRIES = 100_000
 
 
@@ -27,7 +27,7 @@ def state(where: Path) -> str:
     """Return the commit of the project that `where` is in, `none` without one.
 
     `+changes` follows where a tracked file differs from what was committed or something is staged, `+unchecked` where that
-    cannot be told (an index too large, or of another kind).
+    cannot be determined (an index too large, or of another kind).
     """
     for folder in (where, *where.parents):
         try:
@@ -41,7 +41,7 @@ def state(where: Path) -> str:
 def _state(top: Path) -> str:
     own = _git_folder(top)
     common = own
-    if files.exists(own, "commondir"):  # of a further work tree
+    if files.exists(own, "commondir"):  # This is a further work tree.
         common = (own / _line(own, "commondir")).resolve()
     head = _line(own, "HEAD")
     commit = _resolved(own, common, head)
@@ -54,7 +54,7 @@ def _state(top: Path) -> str:
 
 
 def _git_folder(top: Path) -> Path:
-    """Return `.git`, or where a file of that name points to, as of a further work tree or a submodule."""
+    """Return `.git`, or where a file of that name points to, as in a further work tree or a submodule."""
     if (top / ".git").is_dir():
         return top / ".git"
     word, _, place = _line(top, ".git").partition(": ")
@@ -75,10 +75,10 @@ def _resolved(own: Path, common: Path, head: str) -> str | None:
         return None
     for place in (own, common):
         try:
-            found = _line(place, ref)
+            content = _line(place, ref)
         except (OSError, AerunError):
             continue
-        return found if _COMMIT.fullmatch(found) else None
+        return content if _COMMIT.fullmatch(content) else None
     try:
         packed = files.read(common, "packed-refs", _PACKED).decode("utf-8", "replace")
     except FileNotFoundError:
@@ -95,7 +95,10 @@ def _resolved(own: Path, common: Path, head: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A tracked file, as the index has it. checked: neither a submodule nor one that the user told git to look away from."""
+    """A tracked file, as the index has it.
+
+    checked: neither a submodule nor a file whose changes the user told git to ignore.
+    """
 
     name: str
     mode: int
@@ -115,7 +118,10 @@ def _changed(top: Path, own: Path, digits: int) -> bool:
 
 
 def _entries(content: bytes, wide: int) -> Iterator[_Entry]:
-    """Yield https://git-scm.com/docs/index-format, versions 2 to 4. wide: bytes of a digest."""
+    """Yield the tracked files of an index, versions 2 to 4 of https://git-scm.com/docs/index-format.
+
+    wide: the bytes of a digest. Raises ValueError for any other index.
+    """
     magic, version, count = struct.unpack_from(">4sII", content)
     if magic != b"DIRC" or version not in (2, 3, 4) or count > _ENTRIES:
         raise ValueError("index")
@@ -146,7 +152,7 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
 
 
 def _staged(content: bytes, wide: int) -> bool:
-    """Was something added since the last commit? Then the index no longer knows its own tree as a whole."""
+    """Return whether something was added since the last commit: the index then no longer records the whole tree."""
     at = content.rfind(b"TREE")
     if at < 0:
         return False
@@ -172,8 +178,8 @@ def _differs(top: Path, entry: _Entry) -> bool:
 
 
 def _digest(top: Path, entry: _Entry) -> bytes:
-    found = hashlib.sha1(usedforsecurity=False) if len(entry.digest) == 20 else hashlib.sha256()
+    digest = hashlib.sha1(usedforsecurity=False) if len(entry.digest) == 20 else hashlib.sha256()
     content = files.read(top, entry.name, _FILE)
-    found.update(b"blob %d\0" % len(content))
-    found.update(content)
-    return found.digest()
+    digest.update(b"blob %d\0" % len(content))
+    digest.update(content)
+    return digest.digest()

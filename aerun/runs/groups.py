@@ -1,4 +1,4 @@
-"""Runs gathered from folders, and put together where they differ in nothing but the seed."""
+"""Runs gathered from folders and grouped where they differ in nothing but the seed."""
 
 import math
 import re
@@ -14,17 +14,18 @@ from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.folder import Folder
 
-# Not what an experiment is about: where it reads and writes, and what it shows.
+# These are not what an experiment is about, but where it reads and writes, and what it shows.
 _SHOWN = ("trainer.progress", "pictures", "evaluate", "objective")
 _ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *_SHOWN)
-_DIGITS = 8  # of a number that was drawn and not typed
+_DIGITS = 8  # A number of so many digits was drawn and not typed.
 
 
 @dataclass(frozen=True)
 class Run:
-    """typed: setting -> value, as its command has them. config: the resolved settings, flat. results: results.json.
+    """A run as its folder has it.
 
-    data: the fingerprint of what it was trained on; empty of a run of before fingerprints.
+    typed: setting -> value, as its command has them. config: the resolved settings, flat. results: results.json. data: the
+    fingerprint of what it was trained on; empty for runs older than fingerprints.
     """
 
     path: Path
@@ -36,26 +37,29 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """Of weights, order and noise."""
-        found = self.config.get("seed", 0)
-        if type(found) is not int:
-            raise AerunError(f"{self.path / 'config.yaml'}: damaged: seed={found} is not a whole number.")
-        return found
+        """Return the seed of its weights, order and noise."""
+        seed = self.config.get("seed", 0)
+        if type(seed) is not int:
+            raise AerunError(f"{self.path / 'config.yaml'}: damaged: seed={seed} is not a whole number.")
+        return seed
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """Return what it returned to its sweep; the first ranks it. None where it was refused before it began."""
-        asked = self.config.get("objective", ())
-        return (asked,) if isinstance(asked, str) else tuple(map(str, asked))
+        """Return the names of the figures that it returned to its sweep, the first of which ranks it.
+
+        Empty where the run was refused before it began.
+        """
+        names = self.config.get("objective", ())
+        return (names,) if isinstance(names, str) else tuple(map(str, names))
 
     @property
     def complete(self) -> bool:
-        """Has it come to its end?"""
+        """Return whether it came to its end."""
         return self.results.get("status") == "completed"
 
     @property
     def unfinished(self) -> str:
-        """Return why it is not complete, in a line."""
+        """Return in a line why it is not complete."""
         why = self.results.get("error") or self.results.get("status") or "nothing is known of it"
         return str(why).splitlines()[0]
 
@@ -63,8 +67,8 @@ class Run:
         """Return what was chosen for `key`: as typed, else as the resolved settings have it, else `default`."""
         if key in self.typed:
             return self.typed[key]
-        found = self.config.get("model.name" if key == "model" else key)
-        return "default" if found is None else str(found)
+        value = self.config.get("model.name" if key == "model" else key)
+        return "default" if value is None else str(value)
 
     def figure(self, key: str) -> float:
         """Return a number of results.json; NaN where there is none."""
@@ -74,23 +78,23 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of the same settings (in the order of the columns), one a seed."""
+    """Runs of the same settings (in the order of the columns), one for each seed."""
 
     settings: tuple[str, ...]
     runs: tuple[Run, ...]
 
     def mean(self, key: str) -> float:
-        """Return over seeds; NaN where a run has no such figure."""
+        """Return the mean over seeds; NaN where a run has no such figure."""
         return statistics.fmean(run.figure(key) for run in self.runs)
 
     def deviation(self, key: str) -> float:
-        """Return standard deviation over seeds (n - 1); NaN of one."""
+        """Return the standard deviation over seeds (n - 1); NaN for one seed."""
         return statistics.stdev(run.figure(key) for run in self.runs) if self.runs[1:] else math.nan
 
 
 def gather(paths: Iterable[Path]) -> list[Run]:
-    """Return every run in or below these folders. AerunError for a folder that is not there or has none."""
-    found: dict[Path, Run] = {}
+    """Return every run in or below these folders. Raises AerunError for a folder that is not there or has none."""
+    runs: dict[Path, Run] = {}
     for path in paths:
         if not path.is_dir():
             raise AerunError(f"{path}: no such folder.")
@@ -99,13 +103,13 @@ def gather(paths: Iterable[Path]) -> list[Run]:
         failed = sorted(where for where, names in below if "results.json" in names and "run.json" not in names)
         if not inside and not failed:
             raise AerunError(f"{path}: holds no runs (no run.json in or below it).")
-        found |= {p.resolve(): _read(p) for p in (*inside, *failed)}
-    return list(found.values())
+        runs |= {p.resolve(): _read(p) for p in (*inside, *failed)}
+    return list(runs.values())
 
 
 def _read(path: Path) -> Run:
     folder = Folder(path)
-    config = flat(folder.config()) if folder.has("config.yaml") else {}  # refused before it began
+    config = flat(folder.config()) if folder.has("config.yaml") else {}  # Without one, the run was refused before it began.
     about = folder.read("run.json")
     command = str(about.get("command", "")) or path.name.replace(",", " ")
     data = about.get("data")
@@ -113,7 +117,7 @@ def _read(path: Path) -> Run:
 
 
 def _typed(command: str) -> dict[str, str]:
-    """Return settings of a command line."""
+    """Return the settings of a command line."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -127,11 +131,11 @@ def _aside(key: str) -> bool:
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return dotted keys; lists and numbers as they are."""
-    found: dict[str, Any] = {}
+    """Return the config by dotted keys; lists and numbers stay as they are."""
+    settings: dict[str, Any] = {}
     for key, value in config.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
+        settings |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return settings
 
 
 def columns(runs: Sequence[Run]) -> list[str]:
@@ -141,28 +145,31 @@ def columns(runs: Sequence[Run]) -> list[str]:
 
 
 def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:
-    """Complete runs by their settings; of two with one seed the later counts."""
-    found: dict[tuple[str, ...], dict[int, Run]] = {}
+    """Return the complete runs, grouped by their settings; of two with one seed the later counts."""
+    by_settings: dict[tuple[str, ...], dict[int, Run]] = {}
     for run in sorted(runs, key=lambda r: str(r.results.get("started", ""))):
         if run.complete:
-            found.setdefault(tuple(run.setting(k) for k in keys), {})[run.seed] = run
-    return [Group(settings, tuple(by[s] for s in sorted(by))) for settings, by in found.items()]
+            by_settings.setdefault(tuple(run.setting(k) for k in keys), {})[run.seed] = run
+    return [Group(settings, tuple(by[s] for s in sorted(by))) for settings, by in by_settings.items()]
 
 
 def short(value: str) -> str:
-    """Return a setting's value as it is shown: of a fraction with many digits, as a search draws them, the first four."""
+    """Return a setting's value as it is shown, a fraction with many digits, as a search draws it, with four."""
     if not re.fullmatch(r"-?\d*\.\d+(e[-+]?\d+)?", value) or len(re.sub(r"e.*|^-?0*\.?0*|\D", "", value)) < _DIGITS:
         return value
     return f"{float(value):.4g}"
 
 
 def label(group: Group, keys: Sequence[str]) -> str:
-    """Return `model=vae model.latent_dim=8`."""
+    """Return a group's settings in a line, such as `model=vae model.latent_dim=8`."""
     return " ".join(f"{k}={short(v)}" for k, v in zip(keys, group.settings, strict=True)) or group.runs[0].path.name
 
 
 def objective(runs: Sequence[Run], sort: str) -> str:
-    """Return the name of the figure that `sort` is. AerunError where it is the objective and runs have different ones."""
+    """Return the name of the figure that `sort` means.
+
+    Raises AerunError where it is the objective and the runs have different ones.
+    """
     names = sorted({run.objectives[0] for run in runs if run.complete and run.objectives})
     if sort != "objective":
         return sort
@@ -172,14 +179,20 @@ def objective(runs: Sequence[Run], sort: str) -> str:
 
 
 def options(parser: ArgumentParser, paths: str, sort: str) -> None:
-    """What a verb on many runs is asked: folders, conditions, the figure that ranks. paths: their name; sort: its default."""
+    """Add the options of a verb on many runs: folders, conditions, the figure that ranks.
+
+    paths: the name of the folders' argument. sort: the default figure.
+    """
     parser.add_argument("paths", nargs="+", type=Path, metavar=paths, help="folders of runs, or folders that hold some")
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
     parser.add_argument("--sort", metavar="KEY", help=f"best of this figure first (default: {sort})")
 
 
 def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], list[str], list[Group]]:
-    """Return runs, the settings in which they differ, and groups of those that are complete. AerunError where none is."""
+    """Return the runs, the settings in which they differ, and the groups of complete ones.
+
+    Raises AerunError where none is complete.
+    """
     runs = filter_runs(gather(paths), where)
     keys = columns(runs)
     groups = grouped(runs, keys)
@@ -189,7 +202,7 @@ def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], li
 
 
 def filter_runs(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
-    """Return runs for which every KEY=VALUE (VALUE may be a list: A,B) holds. AerunError where none is left."""
+    """Return the runs for which every KEY=VALUE (VALUE may be a list: A,B) holds. Raises AerunError where none is left."""
     for condition in where:
         key, sign, value = condition.partition("=")
         if not sign or not key:

@@ -1,7 +1,7 @@
 """The one kind of lock: one process at a time is at work in a folder.
 
-The operating system keeps it (flock) and takes it back when the process ends, however that happens. The file that carries it
-is in the folder itself as long as the lock is held, is never truncated or written to, and is opened without following links.
+The operating system keeps it (flock) and takes it back when the process ends, however that happens. The file that carries it is
+in the folder itself until the lock is released, is never truncated or written to, and is opened without following links.
 """
 
 import errno
@@ -17,22 +17,22 @@ from aerun.runs import files
 
 log = logging.getLogger("aerun")
 
-LOCK = ".lock"  # of a run or of a sweep's job
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some clusters' shared file systems
-_mine: set[tuple[int, int]] = set()  # the files that this process has locked
+LOCK = ".lock"  # The lock of a run or of a sweep's job.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # Some clusters' shared file systems have no locks.
+_mine: set[tuple[int, int]] = set()  # The files that this process has locked.
 
 
 @contextmanager
 def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
     """Yield True where nobody is at work in `folder`, and then nobody else will be until the block ends; else False.
 
-    The folder is made where it is not there. name: of the lock; a sweep has several. wait: until it is free. Raises AerunError
-    for a lock file that is none, OSError where the folder cannot be written.
+    The folder is made where it is not there. name: that of the lock; a sweep has several. wait: until it is free. Raises
+    AerunError for a lock file that is none, OSError where the folder cannot be written.
     """
     file, free = _opened(folder, name, make=True), False
     try:
         free = _locked(file, folder, wait)
-        while free and not _is_at(file, folder / name):  # removed in between: it keeps nobody out
+        while free and not _is_at(file, folder / name):  # It was removed in between and keeps nobody out.
             os.close(file)
             file = _opened(folder, name, make=True)
             free = _locked(file, folder, wait)
@@ -48,9 +48,10 @@ def alone(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[bool]:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep a run's folder to this process until the block ends. Raise AerunError at once where another is at work in it.
+    """Keep a run's folder to this process until the block ends.
 
-    Whoever has the folder already, as a sweep has its job's, may claim it again.
+    Raises AerunError at once where another process is at work in it. Whoever has the folder already, as a sweep has its job's,
+    may claim it again.
     """
     with ExitStack() as kept:
         try:
@@ -87,14 +88,14 @@ def _is_mine(folder: Path) -> bool:
 
 
 def _remove(file: int, path: Path) -> None:
-    """Leave nothing behind, but what has content: whoever has opened it meanwhile finds that it `_is_at` its place no more."""
+    """Remove the lock's file unless it has content; whoever opened it meanwhile sees by `_is_at` that it is gone."""
     with suppress(OSError):
         if os.fstat(file).st_size == 0 and _is_at(file, path):
             files.remove(path.parent, path.name)
 
 
 def _is_at(file: int, path: Path) -> bool:
-    """Is the open file still the one of this name?"""
+    """Return whether the open file is still the one of this name."""
     try:
         about = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
@@ -103,7 +104,10 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _opened(folder: Path, name: str, make: bool) -> int:
-    """Return the lock's file, never through a link, and only a file that has no other name. AerunError for anything else."""
+    """Return a descriptor of the lock's file, never through a link, and only where the file has no other name.
+
+    Raises AerunError for anything else.
+    """
     with files.lock_file(folder, name, make) as file:
         return os.dup(file.fileno())
 

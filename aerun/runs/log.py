@@ -14,23 +14,23 @@ LOG = "aerun.log"
 
 
 class LogFile(logging.FileHandler):
-    """Adds to the file FOLDER/NAME, which is opened by `aerun.runs.files`. Hydra makes one for each run; see config.yaml."""
+    """Appends to the file FOLDER/NAME, which `aerun.runs.files` opens. Hydra makes one for each run; see config.yaml."""
 
     def __init__(self, filename: str | Path, mode: str = "a", encoding: str | None = None, delay: bool = False) -> None:
         super().__init__(filename, "a", "utf-8", delay, errors="backslashreplace")
 
     def _open(self) -> Any:
         path = Path(self.baseFilename)
-        found = files.appended(path.parent, path.name)
-        assert isinstance(found, TextIOWrapper)
-        return found
+        file = files.appended(path.parent, path.name)
+        assert isinstance(file, TextIOWrapper)
+        return file
 
 
 @contextmanager
 def log_into(folder: Path) -> Iterator[None]:
     """Write aerun's log to the end of a run's log file too, as a run of the command line does.
 
-    Raises AerunError where that cannot be.
+    Raises AerunError where the file cannot be opened.
     """
     try:
         handler = LogFile(folder / LOG)

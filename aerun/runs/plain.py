@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from aerun.core.errors import AerunError
 from aerun.runs import files
 
-DEPTH = 40  # of tables in tables
-_ITEMS = 1_000_000  # of a JSON file: about 100 bytes of memory each
+DEPTH = 40  # At most so many tables are inside each other.
+_ITEMS = 1_000_000  # The most items of a JSON file; each takes about 100 bytes of memory.
 _JSON = 16 * files.MEGABYTE
-_NODES, _YAML = 50_000, files.MEGABYTE  # of a config.yaml, which has some hundreds and some kilobytes
+_NODES, _YAML = 50_000, files.MEGABYTE  # Limits of a config.yaml, which has some hundreds and some kilobytes.
 ARRAYS = 64 * files.MEGABYTE
 _CSV, _LINE = 256 * files.MEGABYTE, files.MEGABYTE
-_PNG, _SIDE = 2 * files.MEGABYTE, 16_384  # of a picture: bytes, and pixels of a side
+_PNG, _SIDE = 2 * files.MEGABYTE, 16_384  # Limits of a picture: its bytes, and the pixels of a side.
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 Value = TypeVar("Value")
@@ -47,23 +47,26 @@ def _damaged(folder: Path, name: str, why: str) -> NoReturn:
 
 
 def json_table(folder: Path, name: str) -> dict[str, Any]:
-    """Return the table that a JSON file holds, {} where the file is not there or is no JSON; AerunError beyond the bounds."""
+    """Return the table that a JSON file holds, {} where the file is not there or is no JSON.
+
+    Raises AerunError for a file beyond the bounds.
+    """
     try:
         content = files.read(folder, name, _JSON)
         if sum(map(content.count, (b",", b"[", b"{"))) > _ITEMS:
             raise AerunError(f"{folder / name}: holds more than {_ITEMS:,} values; it is not read.")
-        found = json.loads(content)
+        table = json.loads(content)
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(table, dict):
         return {}
-    if _deep(found):
+    if _deep(table):
         raise AerunError(f"{folder / name}: has tables in tables more than {DEPTH} deep; it is not read.")
-    return found
+    return table
 
 
-def _deep(found: Any) -> bool:
-    level = [found]
+def _deep(table: Any) -> bool:
+    level = [table]
     for _ in range(DEPTH):
         level = [v for node in level for v in (node.values() if isinstance(node, dict) else node) if isinstance(v, dict | list)]
         if not level:
@@ -101,16 +104,19 @@ _Loader.add_implicit_resolver(
 
 
 def yaml_table(folder: Path, name: str) -> dict[str, Any]:
-    """Return the settings that a YAML file holds. FileNotFoundError where it is not there, AerunError where it is damaged."""
+    """Return the settings that a YAML file holds.
+
+    Raises FileNotFoundError where it is not there, AerunError where it is damaged.
+    """
     content = files.read(folder, name, _YAML)
     try:
         _refuse_yaml(content)
-        found = yaml.load(content, _Loader)
+        table = yaml.load(content, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as e:
         _damaged(folder, name, line_of(e))
-    if not isinstance(found, dict):
+    if not isinstance(table, dict):
         _damaged(folder, name, "not a table of settings")
-    return {str(k): v for k, v in found.items()}
+    return {str(k): v for k, v in table.items()}
 
 
 def _refuse_yaml(content: bytes) -> None:
@@ -128,7 +134,10 @@ def _refuse_yaml(content: bytes) -> None:
 
 
 def array(folder: Path, name: str, limit: int = ARRAYS) -> NDArray[Any]:
-    """Return the array of an npy file. FileNotFoundError where it is not there, AerunError where it is damaged."""
+    """Return the array of an npy file.
+
+    Raises FileNotFoundError where it is not there, AerunError where it is damaged.
+    """
     with files.opened(folder, name, limit) as file:
         try:
             return _array(file, os.fstat(file.fileno()).st_size)
@@ -137,7 +146,10 @@ def array(folder: Path, name: str, limit: int = ARRAYS) -> NDArray[Any]:
 
 
 def arrays(folder: Path, name: str, limit: int = ARRAYS) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an npz file by name. FileNotFoundError where it is not there, AerunError where it is damaged."""
+    """Return the arrays of an npz file by name.
+
+    Raises FileNotFoundError where it is not there, AerunError where it is damaged.
+    """
     with files.opened(folder, name, limit) as file:
         try:
             refuse_crowded(file)
@@ -145,20 +157,20 @@ def arrays(folder: Path, name: str, limit: int = ARRAYS) -> dict[str, NDArray[An
                 parts = packed.infolist()
                 if sum(part.file_size for part in parts) > limit:
                     raise ValueError(f"it unpacks to more than {limit:,} bytes")
-                found = {}
+                by_name = {}
                 for part in parts:
                     with packed.open(part) as member:
                         content = member.read(part.file_size + 1)
-                    found[part.filename.removesuffix(".npy")] = _array(io.BytesIO(content), len(content))
-                return found
+                    by_name[part.filename.removesuffix(".npy")] = _array(io.BytesIO(content), len(content))
+                return by_name
         except AerunError:
             raise
-        except Exception as e:  # a damaged archive raises errors of many kinds
+        except Exception as e:  # A damaged archive raises errors of many kinds.
             _damaged(folder, name, line_of(e))
 
 
 def _array(file: BinaryIO, size: int) -> NDArray[Any]:
-    """Of an npy file of so many bytes; its header is believed no more than these allow."""
+    """Return the array of an npy file of `size` bytes, whose header may promise no more than these hold."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
@@ -167,8 +179,8 @@ def _array(file: BinaryIO, size: int) -> NDArray[Any]:
     if math.prod(shape) * dtype.itemsize > size:
         raise ValueError(f"its header promises an array of shape {shape}, more than the file holds")
     file.seek(0)
-    found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return found
+    values: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return values
 
 
 # -- archives --------------------------------------------------------------------------------------------------------
@@ -196,7 +208,7 @@ def refuse_crowded(file: BinaryIO) -> None:
 
 
 def rows(folder: Path, name: str = "metrics.csv") -> Iterator[dict[str, str]]:
-    """Yield the rows of a csv file one by one, none where it is not there. AerunError where it is damaged."""
+    """Yield the rows of a csv file one by one, none where it is not there. Raises AerunError where it is damaged."""
     try:
         file = files.opened(folder, name, _CSV)
     except FileNotFoundError:
@@ -205,7 +217,7 @@ def rows(folder: Path, name: str = "metrics.csv") -> Iterator[dict[str, str]]:
         reader = csv.DictReader(_lines(file, folder / name))
         try:
             for row in reader:
-                if None in row or None in row.values():  # a row that is longer, or shorter, than the head
+                if None in row or None in row.values():  # The row is longer, or shorter, than the head.
                     _damaged(folder, name, f"line {reader.line_num} has other columns than its head")
                 yield row
         except csv.Error as e:
@@ -220,7 +232,7 @@ def _lines(file: BinaryIO, where: Path) -> Iterator[str]:
 
 
 def numbers(folder: Path, row: Mapping[str, str]) -> dict[str, float]:
-    """Return a row of metrics.csv as numbers. AerunError where one is none."""
+    """Return a row of metrics.csv as numbers. Raises AerunError where a value is none."""
     try:
         return {k: float(v) for k, v in row.items()}
     except ValueError as e:
@@ -231,7 +243,10 @@ def numbers(folder: Path, row: Mapping[str, str]) -> dict[str, float]:
 
 
 def picture(folder: Path, name: str) -> bytes:
-    """Return the bytes of a PNG file, b"" where there is none, or none that a page would show: another kind, or too large."""
+    """Return the bytes of a PNG file; b"" where there is none, or where a page would not show it.
+
+    A page shows no other kind of file and none that is too large.
+    """
     try:
         content = files.read(folder, name, _PNG)
     except FileNotFoundError:

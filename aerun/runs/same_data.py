@@ -1,4 +1,4 @@
-"""Are runs of the same data? Only then are their figures ranked without a word."""
+"""Whether runs are of the same data: only then are their figures ranked without a warning."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ def different_data(runs: Sequence[Run]) -> str:
     They are different where validation or test samples are, by which runs are judged, and where training samples are though the
     settings of the data are the same: then the files have changed. A study of dataset.n on one test split may be ranked.
     """
-    known = [run for run in runs if run.data.get("hash")]
-    judged = {tuple(_hashes(run)[name] for name in SPLITS[1:]) for run in known}
+    fingerprinted = [run for run in runs if run.data.get("hash")]
+    judged = {tuple(_hashes(run)[name] for name in SPLITS[1:]) for run in fingerprinted}
     by_settings: dict[str, set[str]] = {}
-    for run in known:
+    for run in fingerprinted:
         settings = sorted((k, str(v)) for k, v in run.config.items() if k.startswith("dataset."))
         by_settings.setdefault(str(settings), set()).add(label(run.data))
     if len(judged) > 1:
@@ -26,10 +26,10 @@ def different_data(runs: Sequence[Run]) -> str:
 
 
 def data_label(group: Group) -> str:
-    """Return the short names of a group's data, of several with commas."""
+    """Return the short name of a group's data; several are joined by commas."""
     return ", ".join(dict.fromkeys(label(run.data) for run in group.runs))
 
 
 def _hashes(run: Run) -> dict[str, str]:
-    found = run.data["hash"]
-    return {name: str(found.get(name)) for name in SPLITS} if isinstance(found, dict) else dict.fromkeys(SPLITS, str(found))
+    hashes = run.data["hash"]
+    return {name: str(hashes.get(name)) for name in SPLITS} if isinstance(hashes, dict) else dict.fromkeys(SPLITS, str(hashes))

@@ -1,4 +1,4 @@
-"""What became of a run, marked in its folder however it ends: for one run and several that are trained as one."""
+"""What became of a run, marked in its folder however it ends: for one run and for several that are trained as one."""
 
 import errno
 import time
@@ -17,13 +17,16 @@ class Clock:
         self.before = {f.path: float(f.read().get("seconds") or 0.0) if resume else 0.0 for f in folders}
 
     def seconds(self, folder: Folder) -> float:
-        """Return what the run in this folder has taken so far."""
+        """Return the seconds that the run in this folder has taken so far."""
         return self.before[folder.path] + (time.perf_counter() - self.began) / len(self.before)
 
 
 @contextmanager
 def marked(folders: Sequence[Folder], clock: Clock) -> Iterator[None]:
-    """Mark in each folder what ends its run early, and raise it. Of several that fail as one, each goes on by itself."""
+    """Mark in each folder what ends its run early, and raise it again.
+
+    Of several runs that fail as one, each goes on by itself.
+    """
 
     def mark(status: str, **values: str) -> None:
         for folder in folders:
@@ -36,7 +39,7 @@ def marked(folders: Sequence[Folder], clock: Clock) -> Iterator[None]:
             e.folder = str(folders[0].path)
         mark(str(e))
         raise
-    except SystemExit:  # by a cluster's handler of signals, which starts this job again
+    except SystemExit:  # A cluster's signal handler raises it, and starts this job again.
         mark("stopped before its end")
         raise
     except Exception as e:
@@ -65,7 +68,7 @@ def mark_refused(folder: Folder, error: Exception) -> None:
 
 
 def _disk_full(e: BaseException | None) -> bool:
-    """Was a full disk (or quota) the cause? torch wraps it in its own errors."""
+    """Return whether a full disk (or quota) was the cause; torch wraps it in its own errors."""
     while e is not None:
         if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

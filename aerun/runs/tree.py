@@ -1,4 +1,4 @@
-"""What torch.save wrote, as plain data: no object but dictionaries, lists, tuples, words, numbers and tensors is ever made.
+"""What torch.save wrote, as plain data: only dictionaries, lists, tuples, words, numbers and tensors are ever made.
 
 torch's own reader takes storages of any promised size, tensors that reach beyond what is stored, and lists in themselves. A
 run's folder may be a stranger's, so its checkpoints are read here instead: the instructions of the pickle are gone through one
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aerun.runs.plain import DEPTH, refuse_crowded
 
-_PICKLE, _STEPS = 16 << 20, 600_000  # bytes and instructions; a tensor takes about thirty
+_PICKLE, _STEPS = 16 << 20, 600_000  # Limits of bytes and instructions; a tensor takes about thirty instructions.
 _DTYPES = {
     f"{name}Storage": dtype
     for name, dtype in {
@@ -45,7 +45,7 @@ class _Table(dict[Any, Any]):
 
 @dataclass(frozen=True)
 class _Name:
-    """Of a function or class that the pickle calls."""
+    """The name of a function or class that the pickle calls."""
 
     module: str
     name: str
@@ -69,17 +69,20 @@ class Stored:
 
     @property
     def nbytes(self) -> int:
-        """Of the tensor."""
+        """Return the bytes that the tensor takes."""
         return self.count * self.storage.dtype.itemsize
 
     @property
     def count(self) -> int:
-        """Return number of its elements."""
+        """Return the number of its elements."""
         return torch.Size(self.shape).numel()
 
 
 class Archive:
-    """A file of torch.save, open to be read. `tree`: its content, tensors as `Stored`. ValueError where it is anything else."""
+    """A file of torch.save, open to be read.
+
+    tree: its content, with tensors as `Stored`. Raises ValueError for any other file.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         refuse_crowded(file)
@@ -108,26 +111,26 @@ class Archive:
     def _tensor(self, stored: Stored, device: str) -> Tensor:
         if device == "meta":
             return torch.empty_strided(stored.shape, stored.stride, dtype=stored.storage.dtype, device="meta")
-        held = self._storage(stored.storage)
-        return held.as_strided(stored.shape, stored.stride, stored.offset)
+        numbers = self._storage(stored.storage)
+        return numbers.as_strided(stored.shape, stored.stride, stored.offset)
 
     def _storage(self, storage: _Storage) -> Tensor:
         if storage.key not in self.storages:
             part = self.packed.getinfo(f"{self.root}/data/{storage.key}")
             if part.file_size != storage.count * storage.dtype.itemsize:
                 raise ValueError(f"data/{storage.key} has another size than its numbers take")
-            held = torch.empty(part.file_size, dtype=torch.uint8)
-            held_bytes = memoryview(held.numpy())  # type: ignore[arg-type]
+            content = torch.empty(part.file_size, dtype=torch.uint8)
+            rest = memoryview(content.numpy())  # type: ignore[arg-type]
             with self.packed.open(part) as file:
-                while count := file.readinto(held_bytes):  # type: ignore[attr-defined]
-                    held_bytes = held_bytes[count:]
-                if len(held_bytes):
+                while count := file.readinto(rest):  # type: ignore[attr-defined]
+                    rest = rest[count:]
+                if len(rest):
                     raise ValueError(f"data/{storage.key} is cut short")
-            self.storages[storage.key] = held.view(storage.dtype)
-        held = self.storages[storage.key]
-        if held.dtype != storage.dtype or len(held) != storage.count:
+            self.storages[storage.key] = content.view(storage.dtype)
+        content = self.storages[storage.key]
+        if content.dtype != storage.dtype or len(content) != storage.count:
             raise ValueError(f"data/{storage.key} is said to be of two kinds")
-        return held
+        return content
 
 
 def _mapped(node: Any, read: Callable[[Stored], Tensor], depth: int = 0) -> Any:
@@ -153,7 +156,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self, content: bytes) -> Any:
-        """Return what it makes."""
+        """Return the object that the pickle makes."""
         for number, (code, argument, _) in enumerate(pickletools.genops(content)):
             if number > _STEPS:
                 raise ValueError(f"it has more than {_STEPS:,} parts")
@@ -183,12 +186,12 @@ class _Machine:
             step()
 
     def _again(self, number: int) -> None:
-        found = self.memo[number]
-        if isinstance(found, dict | list) or (
-            isinstance(found, tuple) and any(isinstance(v, dict | list | tuple) for v in found)
+        value = self.memo[number]
+        if isinstance(value, dict | list) or (
+            isinstance(value, tuple) and any(isinstance(v, dict | list | tuple) for v in value)
         ):
             raise ValueError("a part of it stands in two places")
-        self.stack.append(found)
+        self.stack.append(value)
 
     def _popped(self) -> list[Any]:
         at = self.marks.pop()
@@ -245,7 +248,7 @@ class _Machine:
             self.stack[-1][key] = value
 
     def _build(self) -> None:
-        """Attributes of an OrderedDict, which nobody asks for."""
+        """Drop the attributes of an OrderedDict, which nobody needs."""
         self.stack.pop()
         if not isinstance(self.stack[-1], _Table):
             raise ValueError("it holds Python objects")
@@ -274,14 +277,17 @@ class _Machine:
 
 
 def _stored(storage: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> Stored:
-    """Return a tensor that lies within its storage and takes each number of it once at most."""
+    """Return a tensor that lies within its storage and takes each number of it at most once.
+
+    Raises ValueError for any other.
+    """
     numbers = [offset, *shape, *stride]
     if not isinstance(storage, _Storage) or not all(type(n) is int and 0 <= n < 1 << 48 for n in numbers):
         raise ValueError("a tensor is damaged")
     if len(shape) != len(stride) or len(shape) > 12:
         raise ValueError("a tensor is damaged")
-    found = Stored(storage, offset, tuple(shape), tuple(stride))
+    tensor = Stored(storage, offset, tuple(shape), tuple(stride))
     last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
-    if found.count and (last >= storage.count or found.count > storage.count):
+    if tensor.count and (last >= storage.count or tensor.count > storage.count):
         raise ValueError("a tensor reaches beyond what is stored")
-    return found
+    return tensor

@@ -1,4 +1,4 @@
-"""model.init_from=RUN: begin with what another run has learned."""
+"""Begins a run with what another run has learned: model.init_from=RUN."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,12 +19,12 @@ _PARTS = {"all": ("arch.", "bottleneck.", "loss."), "encoder": ("arch.", "bottle
 
 
 def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], again: bool) -> list[str]:
-    """See to it that `start_from` ends with the other run's weights, and that what is frozen stays so; what to warn of.
+    """Make `start_from` end with the other run's weights, freeze what is to be frozen, and return the warnings.
 
     A layer is taken where all of its tensors have the same names and shapes; centres of the input are part of the encoder, and
-    preparations are those of the new data. again: of a run that goes on, whose own checkpoint holds what was taken: its source
-    is not read. AerunError where that is no run, where no layer fits, and where an encoder would be frozen that was not taken
-    whole.
+    preparations are those of the new data. again: for a run that goes on, whose own checkpoint holds what was taken: its source
+    is not read. Raises AerunError where the source is no run, where no layer fits, and where an encoder would be frozen that
+    was not taken whole.
     """
     source, freeze = settings.get("init_from"), settings.get("freeze")
     part = one_of("model.init_part", settings.get("init_part", "all"), tuple(_PARTS))
@@ -34,20 +34,20 @@ def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], 
         if freeze is not None or part != "all":
             raise AerunError("model.freeze and model.init_part need model.init_from=RUN, whose weights they speak of.")
         return []
-    told = []
+    warnings = []
     if not again:
         path = Path(str(source)).expanduser()
-        taken, left = _fitting(autoencoder, weights_of(run_folder(path), "best"), part)
-        _refuse(taken, left, part, freeze, source)
-        autoencoder.start_from = partial(_start, autoencoder, autoencoder.start_from, taken)  # type: ignore[method-assign]
-        told = _told(left, source)
+        weights, left = _fitting(autoencoder, weights_of(run_folder(path), "best"), part)
+        _refuse(weights, left, part, freeze, source)
+        autoencoder.start_from = partial(_start, autoencoder, autoencoder.start_from, weights)  # type: ignore[method-assign]
+        warnings = _warnings(left, source)
     if freeze is not None:
         _freeze(autoencoder)
-    return told
+    return warnings
 
 
 def _fitting(autoencoder: Autoencoder, theirs: Mapping[str, Tensor], part: str) -> tuple[dict[str, Tensor], list[str]]:
-    """Return their tensors that fit, and the layers of ours that have none."""
+    """Return those of the other run's tensors that fit, and the names of the layers here that get none."""
     ours = {k: v for k, v in autoencoder.state_dict().items() if k.startswith(_PARTS[part])}
     if part == "encoder":
         ours = {k: v for k, v in ours.items() if not k.startswith("arch.decoder.")}
@@ -60,12 +60,12 @@ def _fitting(autoencoder: Autoencoder, theirs: Mapping[str, Tensor], part: str) 
 
 
 def _layer(key: str) -> str:
-    """Of a tensor: arch.encoder.1.weight belongs to arch.encoder.1."""
+    """Return the name of a tensor's layer: arch.encoder.1.weight belongs to arch.encoder.1."""
     return key.partition(".parametrizations.")[0].rpartition(".")[0] if "." in key else key
 
 
-def _refuse(taken: Mapping[str, Tensor], left: Sequence[str], part: str, freeze: str | None, source: Any) -> None:
-    if not any(k.startswith(("arch.encoder.", "arch.decoder.")) for k in taken):
+def _refuse(weights: Mapping[str, Tensor], left: Sequence[str], part: str, freeze: str | None, source: Any) -> None:
+    if not any(k.startswith(("arch.encoder.", "arch.decoder.")) for k in weights):
         raise AerunError(
             f"model.init_from={source}: no layer of that run has the shapes of one here. Choose its model/arch, its sizes and "
             "data of the same shape (its config.yaml has them)."
@@ -78,23 +78,23 @@ def _refuse(taken: Mapping[str, Tensor], left: Sequence[str], part: str, freeze:
         )
 
 
-def _told(left: Sequence[str], source: Any) -> list[str]:
+def _warnings(left: Sequence[str], source: Any) -> list[str]:
     if not left:
         return []
     return [f"model.init_from={source}: begins afresh, for want of the same shape there: {', '.join(left)}."]
 
 
 @torch.no_grad()
-def _start(autoencoder: Autoencoder, before: Any, taken: Mapping[str, Tensor], stored: Tensor) -> None:
-    """`Autoencoder.start_from`, then the weights."""
+def _start(autoencoder: Autoencoder, before: Any, weights: Mapping[str, Tensor], stored: Tensor) -> None:
+    """Start the autoencoder as usual, then copy the other run's weights into it."""
     before(stored)
     state = autoencoder.state_dict()
-    for key, value in taken.items():
+    for key, value in weights.items():
         state[key].copy_(value)
 
 
 def _freeze(autoencoder: Autoencoder) -> None:
-    """The encoder without gradients; its running means hold too, and nothing is dropped out."""
+    """Freeze the encoder: it has no gradients, its running means stay, and nothing is dropped out."""
     encoder = autoencoder.arch.encoder
     if any(autoencoder.is_apart(k) for k in autoencoder.opposed()):
         raise AerunError("model.freeze=encoder: this regularizer trains the encoder in a phase of its own. Leave it free.")
@@ -106,9 +106,9 @@ def _freeze(autoencoder: Autoencoder) -> None:
         raise AerunError("model.freeze=encoder: nothing is left to train.")
 
 
-def _calm(module: Any, given: Any) -> None:
+def _calm(module: Any, inputs: Any) -> None:
     module.was, module.training = module.training, False
 
 
-def _as_before(module: Any, given: Any, found: Any) -> None:
+def _as_before(module: Any, inputs: Any, output: Any) -> None:
     module.training = bool(module.was)

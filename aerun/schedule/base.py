@@ -1,4 +1,4 @@
-"""What every schedule is."""
+"""The base class of all schedules."""
 
 from abc import ABC, abstractmethod
 
@@ -8,11 +8,14 @@ class Schedule(ABC):
 
     @abstractmethod
     def factor(self, step: int, total: int) -> float:
-        """Return factor of the base learning rate at `step` of `total`."""
+        """Return the factor of the base learning rate at `step` of `total`."""
 
 
 def ramp(step: int, total: int, share: float) -> tuple[float, float]:
-    """Return linear warm-up over the first `share` of training: (factor so far, progress through the rest, both in [0, 1])."""
+    """Return (factor, progress) of a linear warm-up over the first `share` of training, both in [0, 1].
+
+    progress: how far the rest of training has come.
+    """
     first = round(share * total)
     if step < first:
         return (step + 1) / (first + 1), 0.0

@@ -1,1 +1,1 @@
-"""From what is typed to settings: overrides, names, what can be chosen, what went wrong. Imports no torch."""
+"""From what is typed to settings: overrides, names, choices, error messages. Imports no torch."""

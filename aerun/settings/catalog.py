@@ -1,4 +1,4 @@
-"""What can be chosen: every group with its options and their first comment line. Reads text only, so it answers at once."""
+"""What can be chosen: every group with its options and their first comment line. Reads only text, so it is fast."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ ORDER = (
 
 
 def catalog() -> dict[str, dict[str, str]]:
-    """Map group -> option -> one line."""
+    """Return {group: {option: one line about it}}."""
     root = config_dir()
     return {g: {p.stem: summary(p) for p in sorted((root / g).glob("*.yaml"))} for g in ORDER}
 

@@ -1,4 +1,4 @@
-"""From an exception to one or two lines and an exit code."""
+"""Turns an exception into one or two lines and an exit code."""
 
 import re
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.paths import config_dir
 from aerun.settings.plugins import not_found
 
-# submitit's, joblib's and Ray's words for a process that ended without an answer.
+# The errors of submitit, joblib and Ray for a process that ended without a result.
 _ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", "OutOfMemoryError")
 
 
 def explain(e: Exception) -> tuple[int, str]:
-    """Return (exit code, words) of an error. 2: the command is wrong; 1: the run failed."""
+    """Return (exit code, message) of an error. 2: the command is wrong; 1: the run failed."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -51,10 +51,10 @@ def _chain(e: BaseException | None) -> str:
 
 
 def _hydra(text: str) -> str:
-    if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
-        return f"{found[1]}: several values are a sweep: aerun -m {found[1]}. One list is written KEY=[A,B]."
-    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
-        path = found[1]
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{match[1]}: several values are a sweep: aerun -m {match[1]}. One list is written KEY=[A,B]."
+    if match := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        path = match[1]
         group, _, name = path.rpartition("/")
         there = re.search(r"Available options in '[^']+':(.*?)(?:Config search path|$)", text)
         if words := not_found(path, there[1].split() if there else ()):
@@ -63,13 +63,13 @@ def _hydra(text: str) -> str:
         if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
         return f"{path}: no such config."
-    if found := re.search(r"Could not override '([^']+)'", text):
-        key = found[1]
+    if match := re.search(r"Could not override '([^']+)'", text):
+        key = match[1]
         term, absent = re.match(r"reg\.terms\.(\w+)", key), re.search(r"Key '([^']+)' is not in struct", text)
         if term and absent and absent[1] == term[1]:
-            known = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml"))
-            if term[1] not in known:
-                return f"{key}: no such regularizer{nearest(term[1], known)} ({', '.join(known)})."
+            regularizers = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml"))
+            if term[1] not in regularizers:
+                return f"{key}: no such regularizer{nearest(term[1], regularizers)} ({', '.join(regularizers)})."
             return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
         if key.startswith("hydra."):
             return f"{key}: no such setting of Hydra's. `aerun --cfg hydra` shows them all, +{key}=VALUE adds one."
@@ -81,7 +81,7 @@ def _hydra(text: str) -> str:
 
 
 def _groups() -> Iterable[str]:
-    """Return config groups, as they are typed."""
+    """Return the config groups, as they are typed."""
     root = config_dir()
     return [str(p.relative_to(root)) for p in root.rglob("*") if p.is_dir()]
 
@@ -90,11 +90,11 @@ def _settings() -> list[str]:
     """Return every dotted key of the default config and of each option."""
     from omegaconf import DictConfig, OmegaConf
 
-    root, found = config_dir(), ["reg.lambda"]
+    root, keys = config_dir(), ["reg.lambda"]
 
     def walk(node: DictConfig, prefix: str) -> None:
         for key in node:
-            found.append(f"{prefix}{key!s}")
+            keys.append(f"{prefix}{key!s}")
             inner = node._get_node(key)
             if isinstance(inner, DictConfig):
                 walk(inner, f"{prefix}{key!s}.")
@@ -106,4 +106,4 @@ def _settings() -> list[str]:
         loaded = OmegaConf.load(path)
         if isinstance(loaded, DictConfig):
             walk(loaded, f"{package}." if package else "")
-    return found
+    return keys

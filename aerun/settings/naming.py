@@ -1,7 +1,7 @@
-"""Names of the folders of runs and sweeps: another job never has the same one.
+"""Names of the folders of runs and sweeps: no two jobs have the same name.
 
-A job's name is its overrides with commas between. What a file name should not hold becomes `_`, and a name from which its
-overrides could not be told any more, on a file system without capitals neither, ends in eight digits of their hash.
+A job's name is its overrides, joined with commas. Characters that a file name should not hold become `_`. A name from which
+the overrides could no longer be read, also on a file system that ignores case, ends in eight digits of their hash.
 """
 
 import datetime
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 
-_LIMIT = 200  # bytes of a name, which may be 255; time, hash and number come on top
+_LIMIT = 200  # bytes of a name; 255 are allowed, and time, hash and number are added
 _STRANGE = re.compile(r"[^\w=.+-]+")
 _PLAIN = re.compile(r"[a-z0-9_=.+-]+")
 _WORD = r"[a-z0-9.+-]+"
-_LIST = re.compile(rf"[a-z0-9_=.+-]+=\[(?:{_WORD}(?:,{_WORD})*)?\]")  # becomes _A_B_, and nothing else does without a hash
+_LIST = re.compile(rf"[a-z0-9_=.+-]+=\[(?:{_WORD}(?:,{_WORD})*)?\]")  # becomes _A_B_, as nothing else without a hash does
 _LIKE_LIST = re.compile(r"=_(?:.*_)?$")
 
 
@@ -26,22 +26,22 @@ def job_name(overrides: Sequence[str]) -> str:
     """Return the name of a job's folder: no two lists of overrides have the same."""
     own = _own(overrides)
     name = ",".join(_STRANGE.sub("_", o) for o in own) or "default"
-    if all(map(_is_told, own)) and len(name) <= _LIMIT:
+    if all(map(_is_readable, own)) and len(name) <= _LIMIT:
         return name
     return f"{_cut(name)}-{_hash(chr(0).join(own))}"
 
 
 def job_name_before(overrides: Sequence[str]) -> str:
-    """Return the name that aerun 0.1 gave to a job's folder, so that sweeps of then are gone on with."""
+    """Return the name that an earlier aerun 0.1 gave to a job's folder, so that its sweeps can be continued."""
     name = ",".join(_STRANGE.sub("_", o) for o in _own(overrides)) or "default"
     return name if len(name) <= _LIMIT else f"{name[: _LIMIT - 9]}-{_hash(name)}"
 
 
 def new_folder(parent: str, overrides: Sequence[str] | None, make: bool = True) -> str:
-    """Make PARENT/DATE_TIME_OVERRIDES, with -2, -3, ... where that is taken, and return it: no other process has it.
+    """Make PARENT/DATE_TIME_OVERRIDES, with -2, -3, ... where that exists, and return it: no other process has it.
 
-    overrides: None for a name that is date and time alone. make: False only says what it would be called. Raises AerunError
-    where it cannot be made.
+    overrides: None for a name that is date and time alone. make: False only returns the name that the folder would have. Raises
+    AerunError where the folder cannot be made.
     """
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     words = ",".join(_STRANGE.sub("_", o) for o in _own(overrides or ())) or "default"
@@ -55,7 +55,7 @@ def new_folder(parent: str, overrides: Sequence[str] | None, make: bool = True) 
 
 
 def _made(path: Path) -> bool:
-    """Return false where it was there already."""
+    """Return whether the folder was made; False where it existed already."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
@@ -74,18 +74,18 @@ def _unmade(path: Path, e: OSError) -> AerunError:
 
 
 def _own(overrides: Sequence[str]) -> list[str]:
-    """Those that make a job what it is, and not where it reads and writes."""
+    """Return the overrides that make a job what it is, without those that say where it reads and writes."""
     return [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
 
 
-def _is_told(override: str) -> bool:
-    """Can this override be read off its part of a name?"""
+def _is_readable(override: str) -> bool:
+    """Return whether this override can be read from its part of a name."""
     plain = bool(_PLAIN.fullmatch(override)) and not _LIKE_LIST.search(override)
     return plain or bool(_LIST.fullmatch(override))
 
 
 def _cut(name: str) -> str:
-    """Return the beginning of a name, as many whole letters as leave room for a hash."""
+    """Return the beginning of a name: as many whole letters as leave room for a hash."""
     return os.fsencode(name)[: _LIMIT - 9].decode(errors="ignore")
 
 

@@ -1,4 +1,4 @@
-"""What is typed, and the config that it composes: one way for sweeps, `aerun data`, experiments and Python."""
+"""The command line and the config that it composes, for sweeps, `aerun data`, experiments and Python alike."""
 
 import re
 import shlex
@@ -13,11 +13,14 @@ from aerun.core.paths import config_dir
 from aerun.settings.quoting import quoted
 
 _SHORT = re.compile(r"^\+?sweep=")
-_ASIDE = ("hydra", "sweep", "search")  # how jobs are started: no part of a run's settings
+_ASIDE = ("hydra", "sweep", "search")  # how jobs are started, which is no part of a run's settings
 
 
 def spelt_out(argv: Sequence[str]) -> list[str]:
-    """Return a command line as Hydra is to read it: sweep=NAME as sweep.name=NAME, and quotes where its grammar wants them."""
+    """Return a command line in the form that Hydra reads.
+
+    sweep=NAME becomes sweep.name=NAME, and values get quotes where Hydra's grammar needs them.
+    """
     sweep = any(word in ("-m", "--multirun") for word in argv)
     return [word if word.startswith("-") else quoted(_SHORT.sub("sweep.name=", word), sweep) for word in argv]
 
@@ -28,9 +31,9 @@ def job_command(typed: Sequence[str]) -> str:
 
 
 def config_of(overrides: Sequence[str], own: Path | None = None) -> DictConfig:
-    """Return the config of a command line, Hydra's own node with it. own: a folder of the user's options.
+    """Return the config of a command line, with Hydra's own node.
 
-    The process's Hydra is left as it was.
+    own: a folder of the user's options. The process's Hydra state is left as it was.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -52,11 +55,11 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def refuse_idle_lambda(plain: dict[str, Any], typed: Sequence[str]) -> None:
-    """Raise AerunError where a weight is typed that weighs nothing."""
+    """Raise AerunError where reg.lambda is typed although no regularizer uses it."""
     reg = plain.get("reg")
-    given = any(o.lstrip("+").startswith("reg.lambda=") for o in typed)
+    lambda_typed = any(o.lstrip("+").startswith("reg.lambda=") for o in typed)
     lambda_ = reg.get("lambda") if isinstance(reg, dict) and not reg.get("terms") else None
-    if given and isinstance(lambda_, int | float) and lambda_ > 0:
+    if lambda_typed and isinstance(lambda_, int | float) and lambda_ > 0:
         raise AerunError(
             f"reg.lambda={lambda_}: nothing uses it, since no regularizer is chosen. Add regularizer=l1 (or another), "
             "or a recipe that has one, such as model=sparse."

@@ -1,4 +1,4 @@
-"""Hydra's launchers and sweepers: which of aerun's extras brings them."""
+"""Hydra's launchers and sweepers, and which of aerun's extras installs them."""
 
 from collections.abc import Iterable
 
@@ -11,12 +11,15 @@ _EXTRAS = {
 
 
 def not_found(path: str, there: Iterable[str]) -> str | None:
-    """Return what to do about a launcher or sweeper that Hydra does not find, None of anything else. there: what it does find."""
+    """Return what to do about a launcher or sweeper that Hydra does not find; None for anything else.
+
+    there: the names that Hydra does find.
+    """
     group, _, name = path.rpartition("/")
     extras = _EXTRAS.get(group)
     if extras is None:
         return None
     if name in extras:
         return f"{group}={name}: is not installed: pip install 'aerun[{extras[name]}]'"
-    known = sorted({*there, *extras})
-    return f"{group}={name}: no such {group.removeprefix('hydra/')}{nearest(name, known)} ({', '.join(known)})."
+    available = sorted({*there, *extras})
+    return f"{group}={name}: no such {group.removeprefix('hydra/')}{nearest(name, available)} ({', '.join(available)})."

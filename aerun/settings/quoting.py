@@ -1,7 +1,7 @@
-"""The quotes that Hydra's grammar wants around what people type: paths, names of columns, words that look like numbers.
+"""The quotes that Hydra's grammar needs around what people type: paths, names of columns, words that look like numbers.
 
-What Hydra reads as it is meant stays as it was typed. Quotes are added where its grammar has no place for a character, where a
-path that is there holds a comma, and around words that would lose their spelling on the way (FALSE, 1e3, a column named 3).
+What Hydra reads as it is meant stays as it was typed. Quotes are added where its grammar has no place for a character, where
+a path that exists holds a comma, and around words that would otherwise lose their spelling (FALSE, 1e3, a column named 3).
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 
-# Settings that name columns or classes, by their own words. `normal` knows classes by number too, where they have no names.
+# Settings that name columns or classes. `normal` also accepts numbers, for classes without names.
 _WORDS = ("label", "anomaly", "drop", "categorical", "split", "group", "time", "key", "normal")
 _PATHS = ("path", "test_path", "root", "cache", "labels", "test_labels", "init_from", "dir", "storage")
 _FUNCTION = re.compile(r"(?:range|choice|interval|glob|sort|shuffle|tag|int|float|str|bool|json_str|extend_list)\(")
@@ -21,9 +21,9 @@ _QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
 
 
 def quoted(word: str, sweep: bool = False) -> str:
-    """Return an override with the quotes that it needs; `sweep`: commas between values are one job each.
+    """Return an override with the quotes that it needs.
 
-    Raises AerunError where quotes do not help.
+    sweep: commas between values separate jobs. Raises AerunError where quotes do not help.
     """
     key, sign, value = word.partition("=")
     if not sign or not value or key.startswith(("hydra/", "--")) or "${" in value:
@@ -32,8 +32,8 @@ def quoted(word: str, sweep: bool = False) -> str:
     if name == "dataset.normal" and _QUERY.search(value) and value[:1] not in "\"'[":
         return f"{key}={in_quotes(value, DOUBLE)}"
     last = name.rpartition(".")[2]
-    if last in _PATHS and "," in value and (found := _existing(value, sweep)):
-        return f"{key}={','.join(found)}"
+    if last in _PATHS and "," in value and (paths := _existing(value, sweep)):
+        return f"{key}={','.join(paths)}"
     if not _parses(key, value):
         value = _mended(value, sweep)
         _refuse(key, word, value)
@@ -43,7 +43,7 @@ def quoted(word: str, sweep: bool = False) -> str:
 
 
 def _refuse(key: str, word: str, value: str) -> None:
-    """Raise AerunError where Hydra's grammar has no place for what is typed, quotes or not."""
+    """Raise AerunError where Hydra's grammar refuses what is typed, with quotes or without."""
     if _parses(key, value) or not _parses(key, "1"):
         return
     whole = in_shell(f"{key}={in_quotes(word.partition('=')[2])}")
@@ -51,28 +51,31 @@ def _refuse(key: str, word: str, value: str) -> None:
 
 
 def _existing(value: str, sweep: bool) -> list[str]:
-    """Return paths that are there, in quotes, where `value` is one or, of a sweep, several."""
+    """Return the paths in `value` that exist, in quotes: one or, in a sweep, several; an empty list for anything else."""
     if _there(value):
         return [in_quotes(value)]
-    parts, found = value.split(","), list[str]()
+    parts, paths = value.split(","), list[str]()
     while sweep and parts:
-        known = next((n for n in range(len(parts), 0, -1) if _there(",".join(parts[:n]))), 0)
-        if not known:
+        length = next((n for n in range(len(parts), 0, -1) if _there(",".join(parts[:n]))), 0)
+        if not length:
             return []
-        found.append(in_quotes(",".join(parts[:known])))
-        parts = parts[known:]
-    return found
+        paths.append(in_quotes(",".join(parts[:length])))
+        parts = parts[length:]
+    return paths
 
 
 def _there(path: str) -> bool:
     try:
         return Path(path).expanduser().exists()
-    except OSError:  # too long to be one
+    except OSError:  # too long to be a path
         return False
 
 
 def _mended(value: str, sweep: bool) -> str:
-    """Return a value that Hydra's grammar refuses, as one or several in quotes; a list or function of Hydra's is left to Hydra."""
+    """Return a value that Hydra's grammar refuses, in quotes, as one value or as several.
+
+    A list or function of Hydra's is left to Hydra.
+    """
     if value[0] == "[" and value[-1] == "]":
         return f"[{','.join(map(_item, _parts(value[1:-1])))}]"
     if value[0] in '[{"' or _FUNCTION.match(value):
@@ -81,9 +84,9 @@ def _mended(value: str, sweep: bool) -> str:
 
 
 def _spelt(value: str, numbers: bool) -> str:
-    """Return words that Hydra would read as numbers, truth values or nothing, in quotes: they are names. `null` alone is none.
+    """Return words that Hydra would read as numbers, truth values or nothing in quotes, since they are names.
 
-    numbers: whole ones may stay.
+    `null` alone stays as it is. numbers: whole numbers stay too.
     """
     if value[0] == "[" and value[-1] == "]":
         return f"[{','.join(_named(p, numbers) for p in _parts(value[1:-1]))}]"
@@ -94,8 +97,8 @@ def _spelt(value: str, numbers: bool) -> str:
 
 def _named(part: str, numbers: bool) -> str:
     word = part.strip()
-    found = reads_as(word)
-    stays = isinstance(found, str | list | dict) or (numbers and type(found) is int and str(found) == word)
+    value = reads_as(word)
+    stays = isinstance(value, str | list | dict) or (numbers and type(value) is int and str(value) == word)
     return part if stays else in_quotes(word)
 
 
@@ -105,27 +108,27 @@ def _item(part: str) -> str:
 
 
 def _parts(value: str) -> list[str]:
-    """Cut at commas outside of quotes and brackets."""
-    found, depth, quote = [""], 0, ""
+    """Return the parts between the commas that lie outside of quotes and brackets."""
+    parts, depth, quote = [""], 0, ""
     for letter in value:
         if letter == "," and not depth and not quote:
-            found.append("")
+            parts.append("")
             continue
-        if letter in "\"'" and (quote == letter or (not quote and not found[-1].strip())):
+        if letter in "\"'" and (quote == letter or (not quote and not parts[-1].strip())):
             quote = "" if quote else letter
         elif not quote:
             depth += (letter in "[{(") - (letter in "]})")
-        found[-1] += letter
-    return found if found != [""] else []
+        parts[-1] += letter
+    return parts if parts != [""] else []
 
 
 def in_shell(word: str) -> str:
-    """Return a word as it is typed in a shell, the easier to read the better."""
+    """Return a word as it is typed in a shell, in the form that is easiest to read."""
     return shlex.quote(word) if set(word) & set('"$`\\!') or "'" not in word else f'"{word}"'
 
 
 def in_quotes(value: str, mark: str = SINGLE) -> str:
-    """Return a value as Hydra's grammar has it in quotes: letter by letter what it is."""
+    """Return a value in quotes by Hydra's grammar, letter by letter what it is."""
     return mark + re.sub(rf"(\\*)({mark}|$)", lambda m: m[1] * 2 + ("\\" if m[2] else "") + m[2], value) + mark
 
 
@@ -148,7 +151,7 @@ def _parses(key: str, value: str) -> bool:
 
 
 def reads_as(part: str) -> Any:
-    """Return what Hydra makes of a value; the word itself where its grammar refuses it."""
+    """Return the value that Hydra reads; the word itself where its grammar refuses it."""
     from hydra.errors import HydraException
 
     try:

@@ -1,4 +1,4 @@
-"""Which classes a saved config may name: the options shipped under configs/, by group. Reads text only."""
+"""Which classes a saved config may name: the options shipped under configs/, by group. Reads only text."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 
 _TARGET = re.compile(r"^_target_:\s*([\w.]+)", re.MULTILINE)
-_OPTIMIZER = re.compile(r"torch\.optim(\.[a-z]\w*)*\.[A-Z]\w*")  # whether it is one is seen once it is imported
+_OPTIMIZER = re.compile(r"torch\.optim(\.[a-z]\w*)*\.[A-Z]\w*")  # whether it is an optimizer is checked after the import
 
 
 def group_of(key: str) -> str:
@@ -25,9 +25,9 @@ def targets(group: str) -> frozenset[str]:
 
 
 def refuse_foreign(key: str, target: str, trusted: Sequence[str]) -> None:
-    """Raise AerunError for a target that a run's folder may not name under this key; nothing is imported to find out.
+    """Raise AerunError for a target that a run's folder may not name under this key; nothing is imported.
 
-    Allowed are the options of its group, as `optimizer` also torch's own, and classes of the modules `trusted`.
+    Allowed are the options of the key's group, torch's own optimizers for `optimizer`, and classes of the modules `trusted`.
     """
     group = group_of(key)
     if target in targets(group) or (key == "optimizer" and _OPTIMIZER.fullmatch(target)):

@@ -71,7 +71,7 @@ class Tally:
     left: Counter[str] = field(default_factory=Counter)
 
     def words(self) -> str:
-        """In one line; empty where there was nothing to train."""
+        """Return it in one line; empty where there was nothing to train."""
         rest = self.left.total()
         if not self.fused + rest:
             return ""
@@ -106,7 +106,7 @@ def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
 
 
 def _claimed(group: Sequence[Candidate], tally: Tally) -> None:
-    """Jobs of one kind, those of the same number of steps together; no other process is at work on them meanwhile."""
+    """Train jobs of one kind, those with equally many steps left together; no other process works on them meanwhile."""
     with ExitStack() as locks:
         levels: dict[int, list[Candidate]] = {}
         for one in group:

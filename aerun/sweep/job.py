@@ -60,7 +60,7 @@ def refused(path: Path) -> str:
 
 
 def attempt() -> str:
-    """Of this command, in every process that it starts."""
+    """Return the mark of this command, the same in every process that it starts."""
     return os.environ.get("AERUN_ATTEMPT", "")
 
 

@@ -46,7 +46,10 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
 
 
 def fused(cfg: DictConfig) -> bool:
-    """Are jobs to be trained as one before they are launched? AerunError where they cannot be."""
+    """Return whether jobs are to be trained as one before they are launched.
+
+    Raises AerunError where they cannot be.
+    """
     fuse = cfg.sweep.fuse
     if not isinstance(fuse, bool):
         raise AerunError(f"sweep.fuse={fuse}: must be true or false.")
@@ -56,9 +59,9 @@ def fused(cfg: DictConfig) -> bool:
 
 
 def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
-    """Of a launcher whose jobs say nothing here: how many run at once and where to look. Empty for the others.
+    """Return, for a launcher whose jobs say nothing here, how many run at once and where to look.
 
-    jobs: 0 where a search draws them.
+    Empty for the others. jobs: 0 where a search draws them.
     """
     at_once = {
         "LocalLauncher": f"all at once on {_cores()} cores",
@@ -72,7 +75,10 @@ def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
 
 @contextmanager
 def ended() -> Iterator[None]:
-    """Around a sweep: when it is over, however that came about, so are its jobs on Ray. StoppedError where it was stopped."""
+    """See to it that with a sweep its jobs on Ray are over too, however that came about.
+
+    Raises StoppedError where it was stopped.
+    """
     try:
         yield
     except KeyboardInterrupt:

@@ -39,8 +39,11 @@ _GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """A multirun's folder, the grid in it, further overrides for Hydra, what trains jobs as one before they are run, and of a
-    search its study: see `studied`."""
+    """What a multirun is going to do.
+
+    Its folder, the grid in it, further overrides for Hydra, what trains jobs as one before they are run, and of a search its
+    study: see `studied`.
+    """
 
     folder: Path
     grid: Grid
@@ -106,7 +109,7 @@ def _train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | No
 
 
 def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
-    """Return the figure that is the objective of all jobs, the first of several; where they have different ones, `objective`."""
+    """Return the figure that is the objective of all jobs, the first of several, or `objective` where they differ."""
     typed = {o for job in jobs for o in job if o.startswith("objective=")}
     asked = "objective" if len(typed) > 1 else cfg.objective
     return asked if isinstance(asked, str) else str(asked[0])
@@ -153,7 +156,7 @@ def _told(planned: SweepPlan, cfg: DictConfig) -> SweepPlan:
 
 
 def one_by_one() -> bool:
-    """Does this multirun do its jobs one after the other?"""
+    """Return whether this multirun does its jobs one after the other."""
     return str(HydraConfig.get().launcher._target_) == ONE_BY_ONE
 
 

@@ -23,7 +23,7 @@ class Search(OptunaSweeper):
     __module__ = _PLACE
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """As every sweeper is set up."""
+        """Set up as every sweeper is."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.composed = config
         jobs = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
@@ -49,7 +49,7 @@ class Points(Launcher):
         self.jobs, self.seeds = jobs, seeds
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """The launcher of the jobs is set up already."""
+        """Do nothing: the launcher of the jobs is set up already."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Return one return for each point."""

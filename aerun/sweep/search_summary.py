@@ -48,7 +48,7 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
 
 
 def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], search: Any) -> None:
-    """One objective: the best trials. Several: those that no other beats in all of them, by the last."""
+    """Print the best trials; of several objectives those that no other beats in all of them, sorted by the last."""
     from optuna.study import StudyDirection
 
     front = len(study.directions) > 1

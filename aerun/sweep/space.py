@@ -25,7 +25,7 @@ class Space:
     seeds: int
 
     def arguments(self) -> list[str]:
-        """For Hydra's sweeper: every job is composed of these, with a value for each that is drawn."""
+        """Return what Hydra's sweeper composes every job of, with a value for each setting that is drawn."""
         return [*(f"{key}={text}" for key, text in self.drawn.items()), *self.fixed]
 
     def about(self) -> dict[str, Any]:
@@ -34,7 +34,10 @@ class Space:
 
 
 def searches(tasks: Sequence[str]) -> bool:
-    """Is this the command line of a search? AerunError for settings of a search without one."""
+    """Return whether this is the command line of a search.
+
+    Raises AerunError for settings of a search without one.
+    """
     typed = [t for t in tasks if _root(t) == _GROUP]
     if any(t in ("search=null", "search=") for t in typed):
         raise AerunError("search=null: leave it out: a sweep without search= is a grid.")
@@ -59,7 +62,10 @@ def refuse_choices(tasks: Sequence[str]) -> None:
 
 
 def space_of(cfg: DictConfig, tasks: Sequence[str]) -> Space:
-    """From the composed config and the overrides that were typed. AerunError for what cannot be searched."""
+    """Return the space of a composed config and the overrides that were typed.
+
+    Raises AerunError for what cannot be searched.
+    """
     parsed = {_key(str(o.input_line)): o for o in OverridesParser.create().parse_overrides(list(tasks))}
     if _GROUP in parsed and parsed[_GROUP].is_sweep_override():
         raise AerunError(f"{parsed[_GROUP].input_line}: several presets are one list: search=[lambda,bottleneck].")

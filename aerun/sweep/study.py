@@ -36,9 +36,9 @@ class Opened:
 
 @contextmanager
 def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -> Iterator[Opened]:
-    """The study of a search; no other process has it meanwhile.
+    """Open the study of a search; no other process has it until the block ends.
 
-    hydra: the overrides of Hydra's own that were typed. AerunError where the study cannot be opened, or is another one.
+    Hydra: the overrides of Hydra's own that were typed. Raises AerunError where the study cannot be opened, or is another one.
     """
     trials = whole("search.trials", cfg.search.trials)
     at_once, directions = _at_once(cfg, space), _directions(cfg.search.direction, space.objectives)
@@ -93,7 +93,7 @@ def finished(study: "Study") -> list["FrozenTrial"]:
 
 
 def _take_up(study: "Study") -> None:
-    """What a killed process had begun comes first: the same points again, whose jobs go on from their checkpoints."""
+    """Put first what a killed process had begun: the same points again, whose jobs go on from their checkpoints."""
     from optuna.trial import TrialState
 
     begun = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))

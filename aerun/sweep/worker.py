@@ -15,7 +15,8 @@ from aerun.core.streams import outlive_readers
 def init_worker(about: HydraConf) -> None:
     """Go on whoever reads along, in the directory of the command; about: Hydra's own config.
 
-    AerunError where the directory of the command is not on this machine."""
+    AerunError where the directory of the command is not on this machine.
+    """
     outlive_readers()
     show_escaped()
     typed_in = str(about.runtime.cwd)
@@ -32,7 +33,10 @@ def init_worker(about: HydraConf) -> None:
 
 
 def _stop_at_time_limit() -> None:
-    """submitit's handler starts the job again and exits or, where that it may not, raises: then the job is stopped."""
+    """Stop the job where the cluster's handler of time limits may not start it again.
+
+    Submitit's handler starts the job again and exits or, where it may not, raises.
+    """
     number = getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2"))
     requeue = signal.getsignal(number)
     if not callable(requeue):

@@ -1,1 +1,1 @@
-"""The schedule of training: how the objective is descended. Lightning runs the loop; what it calls is in `lightning.py`."""
+"""The schedule of training: how the objective is descended. Lightning runs the loop and calls what `lightning.py` holds."""

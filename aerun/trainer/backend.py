@@ -1,4 +1,4 @@
-"""Which library multiplies fp32 matrices on the CPU, chosen deliberately, checked for precision, and stated in the run.
+"""The library that multiplies fp32 matrices on the CPU: chosen on purpose, checked for precision, and stated in the run.
 
 On many CPUs oneDNN is twice as fast as MKL for large fp32 products and slower for tiny ones. The switch that routes to it also
 allows bf16 arithmetic on CPUs that have it, which would cost precision: so its error is measured at start, and it is not used
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from aerun.parts import weights
 
 BACKENDS = ("auto", "mkl", "onednn")
-_WORTH = 8e6  # multiply-adds x 2 of the largest layer and batch from which oneDNN pays (measured)
-_PRECISE = 1e-6  # largest error of a product relative to its largest entry, against float64
+_WORTH = 8e6  # From so many multiply-adds x 2 of the largest layer and batch oneDNN pays (measured).
+_PRECISE = 1e-6  # The largest error of a product relative to its largest entry, against float64.
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 
@@ -55,7 +55,7 @@ def keep_freed_memory() -> None:
         return
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # another C library: nothing to set, nothing lost but speed
+    except (OSError, AttributeError):  # Another C library has nothing to set; only speed is lost.
         return
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, 1 << 30)

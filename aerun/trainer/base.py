@@ -1,4 +1,4 @@
-"""What every trainer is given, promises and can be set to."""
+"""What every trainer receives, what it returns and which settings it has."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 
 @dataclass(frozen=True)
 class Job:
-    """What a trainer is given: a model, its data, how to descend, and where to write."""
+    """What a trainer receives: a model, its data, how to descend, and where to write."""
 
     autoencoder: Autoencoder
     data: Data
@@ -30,14 +30,14 @@ class Job:
     schedule: Schedule
     seed: int
     folder: Path
-    config: Mapping[str, Any] | None  # for the HParams page; None: a phase that does not compare with whole runs
-    title: str = ""  # shown before the bar
+    config: Mapping[str, Any] | None  # For the HParams page; None for a phase, which is not compared with whole runs.
+    title: str = ""  # It is shown before the bar.
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training says of itself; the autoencoder then holds the best weights. `metrics`: those of the best epoch.
+    """What training reports; the autoencoder then has the best weights. `metrics`: those of the best epoch.
 
     `fused`: number of runs that were trained as one with it, itself among them.
     """
@@ -90,9 +90,9 @@ class Trainer(ABC):
 
     def refuse(self, autoencoder: Autoencoder) -> None:
         """Raise AerunError where this schedule cannot train this model."""
-        known = [f"val/{k}" for k in [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]]
-        if self.monitor not in known:
-            raise AerunError(f"trainer.monitor={self.monitor}: not logged; one of {', '.join(known)}.")
+        figures = [f"val/{k}" for k in [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]]
+        if self.monitor not in figures:
+            raise AerunError(f"trainer.monitor={self.monitor}: not logged; one of {', '.join(figures)}.")
         if self.batch_size < 2 and (reads_batches(autoencoder) or has_batch_norm(autoencoder)):
             raise AerunError("trainer.batch_size=1: statistics of a batch (a regularizer's or batch norm's) need at least 2.")
         if self.accelerator == "gpu" and not torch.cuda.is_available():
@@ -101,7 +101,7 @@ class Trainer(ABC):
             self._refuse_devices(autoencoder)
 
     def _refuse_devices(self, autoencoder: Autoencoder) -> None:
-        """Raise AerunError where several processes would not train the model that one trains, or have no device each."""
+        """Raise AerunError where several processes would not train the same model as one, or do not have a device each."""
         devices, kind = f"trainer.devices={self.devices}", self.device_type()
         guilty = batch_readers(autoencoder)
         if guilty:
@@ -109,10 +109,10 @@ class Trainer(ABC):
                 f"{devices}: each process sees its share of a batch only, and {guilty[0]} needs the whole. "
                 "Use trainer.devices=1."
             )
-        found = torch.cuda.device_count() if kind == "cuda" else 1
-        if kind != "cpu" and found < self.devices:
+        gpus = torch.cuda.device_count() if kind == "cuda" else 1
+        if kind != "cpu" and gpus < self.devices:
             raise AerunError(
-                f"{devices}: torch sees {found} GPU{'s' * (found != 1)} here. Use trainer.devices={found}, or "
+                f"{devices}: torch sees {gpus} GPU{'s' * (gpus != 1)} here. Use trainer.devices={gpus}, or "
                 "trainer.accelerator=cpu for processes on the CPU."
             )
 
@@ -126,18 +126,21 @@ class Trainer(ABC):
 
     @abstractmethod
     def fit(self, job: Job, resume: bool) -> Fitted:
-        """Train; leave the best weights in the autoencoder. Resumes from the last checkpoint where asked and present."""
+        """Train the model and leave its best weights in the autoencoder.
+
+        resume: go on from the last checkpoint where there is one.
+        """
 
 
 def reads_batches(autoencoder: Autoencoder) -> bool:
-    """Does the objective hold a statistic of a whole batch?"""
+    """Return whether the objective has a statistic of a whole batch."""
     return any(t.regularizer.batch_statistic for t in autoencoder.terms.values())
 
 
 def batch_readers(autoencoder: Autoencoder) -> list[str]:
-    """Return what would be another on a part of a batch.
+    """Return the names of those parts of a model that would differ on a part of a batch.
 
-    Statistics of it, figures that follow it, opponents that learn from it.
+    These are statistics of the batch, figures that follow it, and opponents that learn from it.
     """
     terms = [
         f"regularizer={k}" for k, t in autoencoder.terms.items() if t.regularizer.batch_statistic or k in autoencoder.opposed()
@@ -148,5 +151,5 @@ def batch_readers(autoencoder: Autoencoder) -> list[str]:
 
 
 def has_batch_norm(module: torch.nn.Module) -> bool:
-    """Does any layer normalize over the batch?"""
+    """Return whether any layer normalizes over the batch."""
     return any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in module.modules())

@@ -16,11 +16,11 @@ class Order:
         self.n, self.seed, self.epoch = n, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch."""
+        """Set the epoch whose order is drawn; Lightning calls this at the start of every epoch."""
         self.epoch = epoch
 
     def draw(self) -> Tensor:
-        """Return indices (n,) of this epoch."""
+        """Return the indices (n,) of this epoch."""
         return torch.randperm(self.n, generator=torch.Generator().manual_seed(mix(self.seed, self.epoch, 1)))
 
 
@@ -37,7 +37,7 @@ class Batches:
         self.x, self.batch_size, self.per_call, self.shuffled = x, batch_size, per_call, seed is not None
         self.ranks = ranks
         if seed is not None:
-            self.sampler = Order(len(x), seed)  # Lightning tells it the epoch
+            self.sampler = Order(len(x), seed)  # Lightning sets its epoch.
         whole = len(x) // batch_size if drop_last else math.ceil(len(x) / batch_size)
         self.steps = whole if limit is None else min(whole, limit)
 
@@ -47,7 +47,7 @@ class Batches:
     def __iter__(self) -> Iterator["Call"]:
         order = self.sampler.draw().to(self.x.device) if self.shuffled else None
         own = range(self.ranks.rank if self._stride > 1 else 0, self.steps, self._stride)
-        for number in range(len(self)):  # as many for every rank: the last one of a rank may be empty
+        for number in range(len(self)):  # Every rank has as many: its last may be empty.
             yield Call(self, order, own[number * self.per_call : (number + 1) * self.per_call])
 
     @property

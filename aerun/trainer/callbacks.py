@@ -1,4 +1,4 @@
-"""What Lightning calls as a run goes: what is shown of it, when it ends, and what is kept."""
+"""The callbacks of a run: what is shown of it, when it ends, and what is kept."""
 
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping
@@ -14,7 +14,10 @@ from aerun.trainer.trim_memory import TrimMemoryCallback
 
 
 def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Callback]:
-    """In their order; calls: of Lightning, in an epoch. Ranks other than 0 end with it and leave all else to it."""
+    """Return a run's callbacks in their order. Ranks other than 0 have those that end it, and leave all else to rank 0.
+
+    calls: of Lightning, in an epoch.
+    """
     every: list[Callback] = [TrimMemoryCallback()] if isinstance(job.data.train.x, Mapped) else []
     if settings.patience is not None:
         every.append(EarlyStopping(settings.monitor, patience=settings.patience))

@@ -1,4 +1,4 @@
-"""Checkpoints that exist from the first moment and are whole or not there at all."""
+"""Checkpoints that exist from the first moment on and are either whole or not there at all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +16,12 @@ from aerun.runs.checkpoint import LAST, read
 
 
 def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
-    """Return did training come to its end here, which is after `total` steps or as early as `trainer.patience` said?"""
+    """Return whether training came to its end here: after `total` steps, or as early as `trainer.patience` said."""
     return bool(checkpoint["steps"] >= total or (checkpoint.get("ended") and checkpoint["total"] == total))
 
 
 class Best(ModelCheckpoint):
-    """Saves `best`, the epoch of the lowest `monitor`. Of what a checkpoint says of it, it takes the score and no path.
+    """Saves `best`, the epoch of the lowest `monitor`. From a checkpoint it restores the score and no path.
 
     So a run that was moved goes on with its best epoch, and no path of another machine, or of a stranger's, is ever used.
     """
@@ -40,7 +40,7 @@ class Best(ModelCheckpoint):
         self.reach(score.detach().reshape(()))
 
     def reach(self, score: Tensor) -> None:
-        """Hold this score for the best so far."""
+        """Record this score as the best so far."""
         assert self.dirpath is not None
         path = str(Path(self.dirpath) / "best.ckpt")
         self.best_model_score = self.current_score = self.kth_value = score
@@ -49,7 +49,7 @@ class Best(ModelCheckpoint):
 
 
 class Last(ModelCheckpoint):
-    """Saves `last` after every epoch. It takes nothing from a checkpoint: its file has one name."""
+    """Saves `last` after every epoch. It restores nothing from a checkpoint: its file has one name."""
 
     def __init__(self, where: Path) -> None:
         super().__init__(where, "last", save_on_train_epoch_end=True, enable_version_counter=False)
@@ -59,12 +59,14 @@ class Last(ModelCheckpoint):
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing: where it wrote before is not where it writes."""
+        """Ignore the state: where an earlier process wrote is not where this one writes."""
 
 
 class Whole(TorchCheckpointIO):
-    """Checkpoints at RUN/checkpoints/NAME.ckpt: written beside the target and renamed, so that a full disk or a kill leaves the
-    older one as it was; read as plain data, and never removed."""
+    """Checkpoints at RUN/checkpoints/NAME.ckpt, read as plain data and never removed.
+
+    They are written beside the target and renamed, so that a full disk or a kill leaves the older one as it was.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         folder, name = _parts(path)
@@ -72,7 +74,7 @@ class Whole(TorchCheckpointIO):
             with files.replaced(folder, name) as f:
                 torch.save(checkpoint, f)
         except RuntimeError as e:
-            if isinstance(e.__context__, StoppedError):  # torch's writer, cut short, puts a complaint of its own in front
+            if isinstance(e.__context__, StoppedError):  # torch's writer, cut short, raises an error of its own.
                 raise e.__context__ from None
             raise
 
@@ -80,11 +82,11 @@ class Whole(TorchCheckpointIO):
         return read(*_parts(path))
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Nothing: each file is replaced by the next of its name."""
+        """Leave the file: the next one of its name replaces it."""
 
 
 def _parts(path: Any) -> tuple[Path, str]:
-    """Return the run's folder, and the name in it."""
+    """Return the run's folder, and the name of the checkpoint in it."""
     target = Path(path)
     return target.parent.parent, f"{target.parent.name}/{target.name}"
 

@@ -10,7 +10,11 @@ from aerun.core.errors import TrainingError
 
 
 def train_row(autoencoder: Autoencoder, means: Sequence[float], lr: float, rate: float, progress: float) -> dict[str, float]:
-    """Return means of the objective's parts over an epoch's samples, learning rate, samples a second, weights at `progress`."""
+    """Return an epoch's figures of training.
+
+    They are the means of the objective's parts over its samples, the learning rate, samples a second, and the weights at
+    `progress`.
+    """
     row = {f"train/{k}": v for k, v in zip(autoencoder.keys(training=True), means, strict=True)}
     row["lr"] = lr
     row["samples_per_second"] = rate
@@ -20,13 +24,13 @@ def train_row(autoencoder: Autoencoder, means: Sequence[float], lr: float, rate:
 
 
 def val_row(autoencoder: Autoencoder, means: Sequence[float], mse: float) -> dict[str, float]:
-    """Return means of the parts and of what is watched over the validation split, and the clean error of an element."""
+    """Return the means of the parts and of what is watched over the validation split, and the clean error of an element."""
     names = [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]
     return {f"val/{k}": v for k, v in zip(names, [*means, mse], strict=True)}
 
 
 def non_finite(values: Tensor, keys: Sequence[str], first: int, epoch: int) -> TrainingError | None:
-    """Return what to say of values (steps, K) from step `first` on; None where all are finite."""
+    """Return the error for values (steps, K) from step `first` on that are not finite; None where all are."""
     good = torch.isfinite(values)
     if bool(good.all()):
         return None

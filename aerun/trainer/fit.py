@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("aerun")
 
 _ALONE = Ranks()
-_STREAMED = 500_000  # elements of a validation batch from disk: what is made of it stays small beside dataset.memory
+_STREAMED = 500_000  # Elements of a validation batch from disk, which stay few beside dataset.memory.
 
 
 def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
-    """Return epochs of mini-batches over the training split, validation after each.
+    """Train for epochs of mini-batches over the training split, with validation after each.
 
-    `best` and `last` checkpoints in the folder.
+    Leaves `best` and `last` checkpoints in the folder and the best weights in the autoencoder.
     """
     with quiet_lightning():
         return _fit(job, settings, resume)
 
 
 def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
-    # deferred: verbs need no Lightning
+    # Deferred: the verbs need no Lightning.
     from aerun.trainer.checkpoints import ended, read
     from aerun.trainer.record import row_of
 
@@ -59,25 +59,25 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     if not (resume and ended(before, ready.module.total)):
         with _others(job, ready, resume):
             _descend(job, settings, ready, resume)
-    end, found = read(job.folder, LAST, "meta"), read(job.folder, BEST)
-    ready.module.load_state_dict(found["state_dict"])
+    end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
+    ready.module.load_state_dict(best["state_dict"])
     job.autoencoder.to(ready.device).eval()
-    epoch = int(found["epoch"])
+    epoch = int(best["epoch"])
     row = row_of(job.folder, epoch)
     return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
 
 
-def _refuse_other(held: Mapping[str, torch.Tensor], module: "Training", where: Path) -> None:
+def _refuse_other(state_dict: Mapping[str, torch.Tensor], module: "Training", where: Path) -> None:
     """Raise AerunError where a checkpoint is not of this model."""
     ours = {k: getattr(v, "shape", None) for k, v in module.state_dict().items() if not k.endswith("_extra_state")}
-    theirs = {k: getattr(v, "shape", None) for k, v in held.items() if not k.endswith("_extra_state")}
+    theirs = {k: getattr(v, "shape", None) for k, v in state_dict.items() if not k.endswith("_extra_state")}
     if ours != theirs:
         other = next(k for k in (*ours, *theirs) if ours.get(k) != theirs.get(k)).removeprefix("autoencoder.")
         raise AerunError(f"{where}: cannot be read as this run's weights: {other} is another one in the model of config.yaml.")
 
 
 def run_rank(job: Job, settings: Trainer, resume: bool, ranks: Ranks, meeting: Path) -> None:
-    """What a further rank does of `fit`: it trains, and neither decides nor writes. They find each other at `meeting`."""
+    """Do a further rank's part of `fit`: it trains, and neither decides nor writes. The ranks meet at `meeting`."""
     with quiet_lightning():
         ready = _ready(job, settings, ranks)
         with join_ranks(ranks, ready.device, meeting):
@@ -93,11 +93,11 @@ class _Ready(NamedTuple):
 
 
 def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
-    # deferred: verbs need no Lightning
+    # Deferred: the verbs need no Lightning.
     from aerun.trainer.lightning import Training
 
     device = device_of(settings, ranks.rank)
-    # Before a checkpoint is read into it, which would be rounded else.
+    # This comes before a checkpoint is read into it, which would be rounded otherwise.
     job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
     backend = choose(settings.backend, job.autoencoder, math.ceil(settings.batch_size / ranks.number), device)
     if ranks.number > 1:
@@ -117,28 +117,28 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
 
 
 def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[None]:
-    """Return the further ranks, where there are any, at work."""
+    """Return a context in which the further ranks, where there are any, are at work."""
     if ready.module.ranks.number == 1:
         return nullcontext()
     return launch_ranks(job, ready.module.ranks, ready.device, resume)
 
 
 def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
-    # deferred: verbs need no Lightning
+    # Deferred: the verbs need no Lightning.
     from aerun.trainer.callbacks import callbacks
     from aerun.trainer.checkpoints import Whole
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    found = callbacks(job, settings, len(ready.train), ranks)
-    trainer = lightning(settings, ready.device, found, Whole(), job.folder)
+    own_callbacks = callbacks(job, settings, len(ready.train), ranks)
+    trainer = lightning(settings, ready.device, own_callbacks, Whole(), job.folder)
     trainer.fit(ready.module, ready.train, ready.val, ckpt_path=job.folder / LAST if resume else None, weights_only=True)
 
 
 def lightning(
     settings: Trainer, device: torch.device, callbacks: Sequence["Callback"], files: "TorchCheckpointIO", folder: Path
 ) -> "Lightning":
-    """Return lightning's trainer: our callbacks and checkpoint files, and nothing of its own."""
+    """Return Lightning's trainer with our callbacks and checkpoint files, and nothing of its own."""
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
     from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -149,12 +149,12 @@ def lightning(
         devices=1 if device.index is None else [device.index],
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=list(callbacks),
-        plugins=[files, LightningEnvironment()],  # also in a job of Slurm's: the launcher requeues it, not Lightning
+        plugins=[files, LightningEnvironment()],  # In a job of Slurm's the launcher requeues it, not Lightning.
         logger=False,
         enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
         default_root_dir=folder,
         num_sanity_val_steps=0,
-        inference_mode=False,  # penalties on the Jacobian differentiate in validation too
+        inference_mode=False,  # Penalties on the Jacobian differentiate in validation too.
         enable_progress_bar=False,
         enable_model_summary=False,
         deterministic=False,
@@ -163,13 +163,13 @@ def lightning(
 
 
 def device_of(settings: Trainer, rank: int = 0) -> torch.device:
-    """Where `trainer.accelerator` says that a run computes; each rank has a GPU of its own."""
+    """Return the device on which `trainer.accelerator` places a run; each of several ranks has a GPU of its own."""
     kind = settings.device_type()
     return torch.device(kind, rank) if kind == "cuda" and settings.devices > 1 else torch.device(kind)
 
 
 def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _ALONE) -> tuple[Batches, Batches]:
-    """Those of training, and those of validation."""
+    """Return the batches of training and those of validation."""
     size = min(settings.batch_size, len(job.data.train))
     full = reads_batches(job.autoencoder) or has_batch_norm(job.autoencoder)
     train = Batches(
@@ -194,7 +194,11 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
 
 
 def _val_rows(settings: Trainer, autoencoder: Autoencoder, x: torch.Tensor) -> int:
-    """As many as fit; a batch statistic means something at the size of training only, in batches as equal as can be."""
+    """Return the rows of a validation batch: as many as fit into memory.
+
+    A statistic of the batch means something at the size of training batches only: then they are no larger, and as equal as can
+    be.
+    """
     size, n = autoencoder.facts.size, len(x)
     # Several ranks deal out the same batches, though one may find less free memory than another and read from disk.
     rows = rows_that_fit(size, _STREAMED) if isinstance(x, Mapped) or settings.devices > 1 else rows_that_fit(size)

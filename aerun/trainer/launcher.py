@@ -23,13 +23,16 @@ from aerun.core.errors import TrainingError
 from aerun.trainer.base import Job
 from aerun.trainer.ranks import Ranks
 
-_PATIENCE = timedelta(minutes=30)  # with a rank that says nothing
-_SECONDS = 5  # for a process that is at its end
+_PATIENCE = timedelta(minutes=30)  # How long to wait for a rank that is silent.
+_SECONDS = 5  # How long to wait for a process that is about to end.
 
 
 @contextmanager
 def launch_ranks(job: Job, ranks: Ranks, device: torch.device, resume: bool) -> Iterator[None]:
-    """For rank 0: the others are at work. TrainingError, in their words, where one of them could not go on."""
+    """Keep the other ranks at work until the end of the block; called by rank 0.
+
+    Raises TrainingError, in a rank's own words, where it could not go on.
+    """
     with tempfile.TemporaryDirectory(prefix="aerun-") as place:
         meeting = Path(place) / "ranks"
         order = {"folder": str(job.folder), "trusted": job.trusted, "resume": resume, "meeting": str(meeting)}
@@ -42,7 +45,7 @@ def launch_ranks(job: Job, ranks: Ranks, device: torch.device, resume: bool) -> 
             with join_ranks(ranks, device, meeting):
                 try:
                     yield
-                except RuntimeError:  # what torch says where another rank has gone
+                except RuntimeError:  # torch raises it where another rank has gone.
                     for helper in helpers:
                         helper.refuse_early_end()
                     raise
@@ -55,7 +58,10 @@ def launch_ranks(job: Job, ranks: Ranks, device: torch.device, resume: bool) -> 
 
 @contextmanager
 def join_ranks(ranks: Ranks, device: torch.device, meeting: Path) -> Iterator[None]:
-    """The ranks meet in a file and talk to each other until the end of the block; they share the cores of the machine."""
+    """Join the process group of the ranks until the end of the block; they share the cores of the machine.
+
+    meeting: the file through which they find each other.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // ranks.number))
     if device.type == "cuda":
@@ -77,14 +83,17 @@ def join_ranks(ranks: Ranks, device: torch.device, meeting: Path) -> Iterator[No
 
 
 def _stay_here() -> None:
-    """gloo looks the machine's own name up, which not every container knows; the loopback is always there."""
+    """Let gloo use the loopback, which is always there.
+
+    By default it looks up the machine's own name, which not every container knows.
+    """
     names = [name for _, name in if_nameindex() if name in ("lo", "lo0")]
     if names:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", names[0])
 
 
 class _Helper:
-    """A further rank, from outside."""
+    """A further rank, as rank 0 sees it."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.name = f"process {order['rank'] + 1} of {order['number']}"
@@ -102,13 +111,13 @@ class _Helper:
         self.process.stdin.flush()
 
     def await_ready(self) -> None:
-        """Until it has its data."""
+        """Wait until the rank has its data."""
         assert self.process.stdout is not None
         if not self.process.stdout.read(1):
             self.refuse_early_end()
 
     def refuse_early_end(self) -> None:
-        """Raise TrainingError where it has ended, or is about to, other than well."""
+        """Raise TrainingError where the rank has failed, or is about to."""
         try:
             code = self.process.wait(_SECONDS)
         except subprocess.TimeoutExpired:
@@ -120,13 +129,13 @@ class _Helper:
             raise TrainingError(f"{self.name} could not go on: {last}")
 
     def await_end(self) -> None:
-        """It has nothing more to do than to end."""
+        """Wait a few seconds for the rank to end, which is all that it has left to do."""
         try:
             self.process.wait(_SECONDS)
         except subprocess.TimeoutExpired:
             return
 
     def close(self) -> None:
-        """It writes nothing: it may be killed at any moment."""
+        """End the rank by killing it, which does no harm: it writes nothing."""
         self.process.kill()
         self.process.communicate()

@@ -21,7 +21,7 @@ class _LayerArch(Arch):
         self.register_buffer("mean", mean)
 
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
-        """Nothing to do: the outermost layer was started with the whole, the others start as they are."""
+        """Do nothing: the outermost layer was started with the whole, and the others start as they are."""
 
 
 def layer(whole: Autoencoder, number: int) -> Autoencoder:
@@ -46,7 +46,7 @@ def layer(whole: Autoencoder, number: int) -> Autoencoder:
 
 @torch.no_grad()
 def _shape(whole: Autoencoder, number: int) -> tuple[int, ...]:
-    """Return shape of h_number, one sample, seen on a blank one."""
+    """Return the shape of one sample's h_number, as a blank sample has it."""
     like = next(whole.arch.parameters())
     h = torch.zeros(2, *whole.facts.shape, dtype=like.dtype, device=like.device)
     was = whole.training

@@ -1,4 +1,4 @@
-"""The one LightningModule: what Lightning calls, and nothing else calls."""
+"""The one LightningModule: its methods are called by Lightning alone."""
 
 import time
 from typing import Any
@@ -20,7 +20,7 @@ from aerun.trainer.turns import Turn
 
 
 class Training(pl.LightningModule):
-    """Several optimizer steps per call; sums stay in tensors and are read once a call; one log an epoch.
+    """Takes several optimizer steps per call; sums stay in tensors and are read once a call; there is one log an epoch.
 
     `steps` counts optimizer steps (Lightning's `global_step` counts calls).
     """
@@ -43,7 +43,7 @@ class Training(pl.LightningModule):
         self.ranks = ranks
         self.steps = 0
         self.metrics: dict[str, float] = {}
-        self.seconds = 0.0  # in epochs, those before an interruption with them
+        self.seconds = 0.0  # The time in epochs, those before an interruption included.
         self._began: float | None = None
         self._sums: dict[str, Any] = {}
 
@@ -67,17 +67,17 @@ class Training(pl.LightningModule):
         self._started = time.perf_counter()
 
     def _seed_noise(self, seed: int) -> None:
-        """Each rank draws its own: the samples of one batch must not share their noise."""
+        """Seed each rank's noise differently: the samples of one batch must not share it."""
         torch.manual_seed(mix(seed, self.ranks.rank, 4) if self.ranks.rank else seed)
 
     def _raw_optimizer(self) -> Optimizer:
-        found = self.optimizers(use_pl_optimizer=False)
-        return found[0] if isinstance(found, list) else found
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        return optimizers[0] if isinstance(optimizers, list) else optimizers
 
     def _counted_optimizer(self) -> Any:
         """Return the model's optimizer as Lightning counts it."""
-        found = self.optimizers()
-        return found[0] if isinstance(found, list) else found
+        optimizers = self.optimizers()
+        return optimizers[0] if isinstance(optimizers, list) else optimizers
 
     def training_step(self, call: Call, index: int) -> None:
         optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), [share.samples for share in call.shares]
@@ -98,13 +98,13 @@ class Training(pl.LightningModule):
         self._sums["samples"] += sum(sizes)
 
     def _backward_pass(self, x: Tensor, valid: Tensor | None, optimizer: Optimizer) -> Value:
-        """Return gradients of this rank's rows of one batch, and their values."""
+        """Compute the gradients of this rank's rows of one batch, and return their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
         value = self.autoencoder.objective(x, self.steps / self.total, valid)
         optimizer.zero_grad()
-        value.loss.backward(inputs=self._descended)  # not to the input, whatever a regularizer asks of it
+        value.loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
         return value
 
     def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None) -> None:
@@ -113,7 +113,7 @@ class Training(pl.LightningModule):
             turn.take(value.names, x, valid, progress=progress, factor=factor, clip=self.clip)
 
     def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
-        """Raise TrainingError for the first row (step) with a value that is not finite; asked before a checkpoint is written."""
+        """Raise TrainingError for the first row (step) with a value that is not finite, before a checkpoint is written."""
         error = non_finite(values, self.autoencoder.keys(training), first, self.current_epoch)
         if error is not None:
             raise error
@@ -128,16 +128,16 @@ class Training(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._train_seconds = time.perf_counter() - self._started
-        self._seed_noise(mix(self.seed, 0, 2))  # the same noise in every epoch: the curve shows the model, not the draw
+        self._seed_noise(mix(self.seed, 0, 2))  # The same noise in every epoch: the curve shows the model, not the draw.
         figures = len(self.autoencoder.keys(False)) + len(self.autoencoder.watch_keys())
-        self._val_sums = torch.zeros(figures + 3, dtype=torch.float64, device=self.device)  # a rank may have no batch
+        self._val_sums = torch.zeros(figures + 3, dtype=torch.float64, device=self.device)  # A rank may have no batch.
 
     def validation_step(self, call: Call, index: int) -> None:
         for stored in call:
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
             value = self.autoencoder.objective(x, None, valid)
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
-            value.names.clear()  # it holds functions of itself: without this, batches pile up until Python looks for such rings
+            value.names.clear()  # It refers to itself: batches would pile up until Python looks for such cycles.
             error = of_elements(self.autoencoder(x, valid=valid), x, valid_weight(valid, x))
             elements = x.numel() if valid is None else int(valid.sum()) * x[0, 0].numel()
             rows = [torch.stack([*value.parts, *figures]).double() * len(x), error.sum().double()[None]]

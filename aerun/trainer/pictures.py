@@ -1,4 +1,4 @@
-"""The same held-out samples, drawn as training goes."""
+"""Pictures of the same validation samples, drawn as training goes."""
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -31,7 +31,7 @@ class Pictures(Callback):
 
 
 def _round(n: int) -> bool:
-    """Return 1, 2, 5, 10, 20, 50, ..."""
+    """Return whether n is one of 1, 2, 5, 10, 20, 50, ..."""
     while n % 10 == 0:
         n //= 10
     return n in (1, 2, 5)

@@ -1,4 +1,4 @@
-"""A bar on a terminal: epoch, rate, time left, current val/mse. Nothing where output is not a terminal."""
+"""A bar on a terminal: epoch, rate, time left, current val/mse. Nothing is shown where output is not a terminal."""
 
 from typing import Any
 

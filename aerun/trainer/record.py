@@ -25,12 +25,12 @@ class Record:
     def __init__(self, folder: Path, config: Mapping[str, Any] | None, autoencoder: Autoencoder) -> None:
         self.folder = folder
         # Without the first summary, which would name one run's columns for all, TensorBoard finds the columns in every run.
-        self.summaries = hparams(_columns(config), {})[1:] if config else ()  # session start, session end
+        self.summaries = hparams(_columns(config), {})[1:] if config else ()  # The start and the end of a session.
         self.layout = _layout(autoencoder)
         self.writer: Events | None = None
 
     def open(self, steps: int) -> None:
-        """Go on after so many steps."""
+        """Open the files to go on after `steps` steps."""
         self.writer = Events(self.folder, purge_step=steps + 1 if steps else None)
         for summary in self.summaries[:1]:
             self.writer.add_proto(summary)
@@ -38,7 +38,7 @@ class Record:
         _keep_rows(self.folder, steps)
 
     def add(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Figures of epochs: `epoch`, `step` and others, the same in each."""
+        """Write the figures of epochs: `epoch`, `step` and others, the same in each."""
         assert self.writer is not None
         for row in rows:
             points = [Summary.Value(tag=k, simple_value=v) for k, v in row.items() if k not in ("epoch", "step")]
@@ -52,14 +52,14 @@ class Record:
             out.writerows(rows)
 
     def finish(self) -> None:
-        """Say that the run came to its end; the status of one that fails stays unknown."""
+        """Mark the run as ended; the status of one that fails stays unknown."""
         for summary in self.summaries[1:]:
             assert self.writer is not None
             self.writer.add_proto(summary)
         self.close()
 
     def close(self) -> None:
-        """Flush and close the event file."""
+        """Write what is buffered and close the event file."""
         if self.writer is not None:
             self.writer.close()
 
@@ -84,7 +84,7 @@ class Recording(Callback):
 
 
 def row_of(folder: Path, epoch: int) -> dict[str, float]:
-    """Return the metrics of one epoch, as they were written. Raise AerunError where they are not there."""
+    """Return the metrics of one epoch, as they were written. Raises AerunError where they are not there."""
     for row in plain.rows(folder, METRICS):
         if row.get("epoch") == str(epoch):
             return plain.numbers(folder, row)
@@ -123,13 +123,16 @@ _NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "
 
 
 def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
-    """Return settings for the HParams page."""
+    """Return the settings for the HParams page."""
     named = {shown(_SHORT.get(k, k)): shown(v) if isinstance(v, str) else v for k, v in _flat(config).items()}
     return {"latent_dim": float(config["model"]["latent_dim"]), **named}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | str | float]:
-    """Return dotted keys; numbers as floats (one type a column), lists as text, nulls left out, a part as its option's name."""
+    """Return a config by dotted keys.
+
+    Numbers become floats (one type a column), lists text, and a part its option's name; nulls are left out.
+    """
     flat: dict[str, bool | str | float] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):

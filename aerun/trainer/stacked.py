@@ -78,7 +78,7 @@ class Stacked(Trainer):
         return fit(job, self, resume)
 
     def _phase(self, job: Job, resume: bool) -> None:
-        """Train one layer, or take it from its folder where that is complete."""
+        """Train one layer, or load it from its folder where that is complete."""
         folder = Folder(job.folder)
         if resume and folder.read().get("status") == "completed":
             job.autoencoder.load_state_dict(weights_of(job.folder, "best"))
@@ -91,7 +91,7 @@ class Stacked(Trainer):
 
 
 def _represented(model: Autoencoder, data: Data) -> Data:
-    """Return what the next layer reads: the clean features of every sample."""
+    """Return the data that the next layer reads: the clean features of every sample."""
     return Data(*(Split(_features(model, split.x), split.y) for split in (data.train, data.val, data.test)))
 
 

@@ -1,4 +1,4 @@
-"""Training on samples that are read from disk keeps to its memory."""
+"""Keeps the memory of training bounded where samples are read from disk."""
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -6,7 +6,7 @@ from aerun.core.memory import trim_heap
 
 
 class TrimMemoryCallback(Callback):
-    """Freed memory goes back to the system before and after each validation; the allocator would keep it to the end."""
+    """Gives freed memory back to the system before and after each validation; the allocator would keep it to the end."""
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         trim_heap()

@@ -32,11 +32,14 @@ class Turn:
 
     @property
     def optimizers(self) -> list[Optimizer]:
-        """Return the opponent's and, where the term is apart, the encoder's."""
+        """Return the opponent's optimizer and, where the term is apart, the encoder's."""
         return [o for o in (self.opponent, self.encoder) if o is not None]
 
     def take(self, names: Pass, x: Tensor, valid: Tensor | None, *, progress: float, factor: float, clip: float | None) -> None:
-        """Both phases, after the model's step on x (B, *S) with the pass `names`; factor: the schedule's, at `progress`."""
+        """Take both phases, after the model's step on x (B, *S) with the pass `names`.
+
+        factor: the schedule's, at `progress`.
+        """
         self.teach(names, factor=factor, clip=clip)
         if self.encoder is not None:
             fresh = self.autoencoder.code_pass(torch.bernoulli(x) if self.autoencoder.facts.binarize else x, valid)
@@ -44,12 +47,15 @@ class Turn:
             self._step(self.encoder, call(self.regularizer, fresh).mean(), factor * weight, clip)
 
     def teach(self, names: Pass, *, factor: float, clip: float | None) -> None:
-        """Phase 2: a step of the opponent alone."""
+        """Take phase 2: a step of the opponent alone."""
         detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in names.items()}
         self._step(self.opponent, call(self.regularizer.oppose, detached), factor, clip)
 
     def _step(self, optimizer: Optimizer, loss: Tensor, factor: float, clip: float | None) -> None:
-        """Only the optimizer's own parameters receive a gradient, whatever else the loss depends on."""
+        """Take a step on the loss.
+
+        Only the optimizer's own parameters receive a gradient, whatever else the loss depends on.
+        """
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for p, g in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
             p.grad = g
@@ -66,5 +72,5 @@ def _adam(regularizer: Opposed, parameters: Iterable[nn.Parameter]) -> Optimizer
 
 
 def _encoder(autoencoder: Autoencoder) -> list[nn.Parameter]:
-    """Return what the code depends on: the encoder and the bottleneck."""
+    """Return the parameters that the code depends on: those of the encoder and the bottleneck."""
     return [*autoencoder.arch.encoder.parameters(), *autoencoder.bottleneck.parameters()]

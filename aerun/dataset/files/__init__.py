@@ -9,6 +9,6 @@ HERE = Path(__file__).resolve().parent
 
 
 def read(name: str) -> dict[str, Any]:
-    """Return the arrays of a file beside this one."""
-    with np.load(HERE / name) as found:
-        return dict(found)
+    """Return the arrays in the file `name` of this folder."""
+    with np.load(HERE / name) as arrays:
+        return dict(arrays)

@@ -17,7 +17,7 @@ _HOUR, _DAY = 3600.0, 86400.0
 
 
 def zone_of(name: str | None) -> ZoneInfo | None:
-    """Return the zone that `dataset.zone` names, else AerunError."""
+    """Return the zone that `dataset.zone` names. Raise AerunError where there is none of that name."""
     if name is None:
         return None
     try:
@@ -37,31 +37,35 @@ def is_local(column: Column) -> NDArray[np.bool_]:
 
 
 def in_zone(times: Values, local: NDArray[np.bool_], series: Numbers, zone: ZoneInfo) -> Values:
-    """Return local times, written as if they were UTC (N,), in seconds of UTC.
+    """Return local times (N,), written as if they were UTC, in seconds of UTC.
 
-    Of an hour that the clock shows twice, the second time that a series has a moment, in the order of the rows, is the later.
+    Of an hour that the clock shows twice, the second time that a series reaches a moment, in the order of the rows, is the
+    later.
     """
-    found, seen = times.copy(), set[tuple[int, float]]()
+    utc, seen = times.copy(), set[tuple[int, float]]()
     cache = {moment: _both(moment, zone) for moment in np.unique(times[local]).tolist()}
     for row in np.flatnonzero(local).tolist():
         moment = float(times[row])
         first, second = cache[moment]
         key = (int(series[row]), moment)
-        found[row] = second if key in seen else first
+        utc[row] = second if key in seen else first
         if second > first:
             seen.add(key)
-    return found
+    return utc
 
 
 def _both(moment: float, zone: ZoneInfo) -> tuple[float, float]:
-    """Return the two moments that a clock's time may be; the same one twice nearly always."""
+    """Return the two moments that a clock's time may stand for; they are nearly always the same."""
     clock = (_START + timedelta(seconds=moment)).replace(tzinfo=zone)
     first, second = (clock.replace(fold=fold).timestamp() for fold in (0, 1))
     return (first, second) if second > first else (first, first)
 
 
 def set_back(repeated: Values) -> bool:
-    """Return whether moments (n,) that come twice look like a clock set back: on a day or two a year, within two hours."""
+    """Return whether moments (n,) that occur twice look like a clock that was set back.
+
+    That is the case where they lie on one or two days a year, within two hours.
+    """
     days = np.floor(repeated / _DAY)
     if not len(days):
         return False

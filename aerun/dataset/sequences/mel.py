@@ -7,7 +7,7 @@ from aerun.core.errors import AerunError
 
 
 def log_mel(x: Tensor, bank: Tensor, window: int, hop: int, floor: float) -> Tensor:
-    """Map sounds x (B, N) in [-1, 1] -> v (B, T, M) in [0, 1], T = 1 + (N - window) // hop.
+    """Map sounds x (B, N) in [-1, 1] to log-mel energies v (B, T, M) in [0, 1], T = 1 + (N - window) // hop.
 
     X_tk = sum_n w_n x_{t hop + n} exp(-2 pi i k n / window) / sum_n w_n with the periodic Hann window w_n; P_tm =
     sum_k bank_km |X_tk|^2, which is at most 1, since |X_tk| <= max |x| and the bands are weighted means;
@@ -20,11 +20,12 @@ def log_mel(x: Tensor, bank: Tensor, window: int, hop: int, floor: float) -> Ten
 
 
 def filters(rate: int, window: int, mels: int) -> Tensor:
-    """Return (K, M), K = window // 2 + 1: triangles over the frequencies rate k / window, each column a weighted mean.
+    """Return the mel filter bank (K, M), K = window // 2 + 1: triangles over the frequencies rate k / window.
 
-    Corners are evenly spaced from 0 to rate / 2 on the mel scale m(f) = 2595 log10(1 + f / 700); a triangle rises, linearly in
-    Hz, from the corner below to its own and falls to the one above (Davis & Mermelstein 1980,
-    https://doi.org/10.1109/TASSP.1980.1163420; the scale: O'Shaughnessy 1987). AerunError where one has no frequency in it.
+    Each column is a weighted mean. Corners are evenly spaced from 0 to rate / 2 on the mel scale m(f) = 2595 log10(1 + f /
+    700); a triangle rises, linearly in Hz, from the corner below to its own and falls to the one above (Davis & Mermelstein
+    1980, https://doi.org/10.1109/TASSP.1980.1163420; the scale: O'Shaughnessy 1987). Raises AerunError where a triangle has no
+    frequency in it.
     """
     top = 2595 * torch.log10(torch.tensor(1 + rate / 2 / 700, dtype=torch.float64))
     corners = 700 * (10 ** (torch.linspace(0, 1, mels + 2, dtype=torch.float64) * top / 2595) - 1)  # Hz

@@ -14,9 +14,10 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Recorded:
-    """frame: a row is a step. series, group (N,): which series it is of, and which series belong together when they are split.
+    """Recordings as one table whose rows are steps.
 
-    whole: the file holds whole series, so that a row has no number there. label: column of classes that the layout itself says.
+    series, group (N,): which series a row is of, and which series stay together when they are split. whole: the file holds
+    whole series, so that a row has no number there. label: the column of classes that the layout itself names.
     """
 
     frame: Frame
@@ -26,7 +27,7 @@ class Recorded:
     label: str | None = None
 
     def where(self, name: str, row: int) -> str:
-        """Return the place of a step, as people find it in the file."""
+        """Return the place of a step as people find it in the file."""
         if not self.whole:
             return self.frame.where(name, row)
         ends = np.cumsum([rows for _, rows in self.frame.files])
@@ -38,7 +39,7 @@ class Recorded:
 
 
 def long(frame: Frame, group: str | None) -> Recorded:
-    """Return a table whose rows are steps: one series, or one for each value of the column `group`."""
+    """Return the recordings in a table whose rows are steps: one series, or one for each value of the column `group`."""
     series = np.zeros(len(frame), dtype=np.int64)
     if group is not None:
         column = frame.column("dataset.group", group).as_text()
@@ -50,7 +51,10 @@ def long(frame: Frame, group: str | None) -> Recorded:
 
 
 def wide(frame: Frame, group: str | None, roles: Sequence[str]) -> Recorded:
-    """Return a table whose rows are series: the columns `roles` are about a whole series, all others are its steps, in order."""
+    """Return the recordings in a table whose rows are series.
+
+    The columns `roles` are about a whole series; all others are its steps, in order.
+    """
     names = [n for n in frame.columns if n not in roles]
     for name in names:
         refuse_words(frame.where, name, frame.columns[name])
@@ -63,7 +67,10 @@ def wide(frame: Frame, group: str | None, roles: Sequence[str]) -> Recorded:
 def melted(
     series: Sequence[Values], about: dict[str, Column], file: str, group: str | None, label: str | None = None
 ) -> Recorded:
-    """Map whole series (T, F), missing steps at the end cut off, and columns (n,) about them -> a table of steps."""
+    """Return a table of steps from whole series (T, F) and columns (n,) about them.
+
+    Missing steps at the end of a series are cut off.
+    """
     kept = [_without_end(values) for values in series]
     for number, values in enumerate(kept, 1):
         if not len(values):
@@ -84,12 +91,12 @@ def _without_end(values: Values) -> Values:
 
 
 def together(parts: Sequence[Recorded]) -> Recorded:
-    """Return several files one behind the other, as if their series had different names. AerunError for different columns."""
-    found = list(parts)
-    while len(found) > 1:  # pairs of equal length, so that no row is copied often
-        pairs = [found[i : i + 2] for i in range(0, len(found), 2)]
-        found = [_both(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    return found[0]
+    """Join several files, as if their series had different names. Raise AerunError where their columns differ."""
+    merged = list(parts)
+    while len(merged) > 1:  # pairs of equal length, so that no row is copied often
+        pairs = [merged[i : i + 2] for i in range(0, len(merged), 2)]
+        merged = [_both(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return merged[0]
 
 
 def _both(a: Recorded, b: Recorded) -> Recorded:
@@ -101,7 +108,7 @@ def _both(a: Recorded, b: Recorded) -> Recorded:
 
 
 def refuse_words(where: Callable[[str, int], str], name: str, column: Column) -> None:
-    """Raise AerunError for a feature that is not of numbers."""
+    """Raise AerunError where the column of a feature does not hold numbers."""
     if column.kind != "number":
         row = int((~np.isnan(column.values)).argmax())
         what = f"'{column.words[int(column.values[row])]}'" if column.kind == "text" and column.words else "a date"

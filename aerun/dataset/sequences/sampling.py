@@ -27,7 +27,7 @@ log = logging.getLogger("aerun")
 
 @dataclass(frozen=True)
 class SeriesFacts:
-    """What was read, as samples (n, T, F), NaN behind the last step of those that are shorter."""
+    """The samples that were read, (n, T, F), with NaN behind the last step of those that are shorter."""
 
     data: Data
     features: tuple[str, ...]
@@ -49,8 +49,9 @@ class Steps:
 
 @dataclass(frozen=True)
 class Sampling:
-    """The settings of `Series` by their names; keep: gaps in time are no breaks. path, test_path: for messages. zone: of times
-    without an offset.
+    """The settings of `Series` by their names, and how they cut a recording into samples.
+
+    keep: gaps in time are no breaks. path, test_path: for messages. zone: of times without an offset.
     """
 
     path: Path
@@ -68,40 +69,49 @@ class Sampling:
     cut: Cut
     zone: ZoneInfo | None = None
 
-    def __call__(self, found: Recorded, tests: int) -> SeriesFacts:
-        """Return samples of what was found; the last `tests` rows are of the test file."""
-        label = self.label or found.label if self.anomaly is None else None
-        features = self.features(found, label)
-        steps = self._steps(found, tests, features, label)
-        x, cut = self._windows(found, steps, features)
+    def __call__(self, recording: Recorded, tests: int) -> SeriesFacts:
+        """Return the samples of a recording whose last `tests` rows are of the test file."""
+        label = self.label or recording.label if self.anomaly is None else None
+        features = self.features(recording, label)
+        steps = self._steps(recording, tests, features, label)
+        x, cut = self._windows(recording, steps, features)
         return self._samples(x, steps, cut, features)
 
-    def features(self, found: Recorded, label: str | None) -> tuple[str, ...]:
-        """Return the columns that are features: all that no setting names. AerunError for none, and for one of words."""
+    def features(self, recording: Recorded, label: str | None) -> tuple[str, ...]:
+        """Return the columns that are features: all that no setting names.
+
+        Raises AerunError where there are none, and where one does not hold numbers.
+        """
         used = {*self.roles, label, SPLIT}
-        features = tuple(name for name in found.frame.columns if name not in used)
+        features = tuple(name for name in recording.frame.columns if name not in used)
         if not features:
             raise AerunError(f"{self.path}: no column is left to train on.")
         for name in features:
-            recorded.refuse_words(found.where, name, found.frame.columns[name])
+            recorded.refuse_words(recording.where, name, recording.frame.columns[name])
         return features
 
-    def of_others(self, found: Recorded, features: Sequence[str], longest: int, window: int | None) -> NDArray[np.float32]:
-        """Return samples (n, longest, F) of other recordings, cut as these settings say, none of which is left for a test."""
+    def of_others(self, recording: Recorded, features: Sequence[str], longest: int, window: int | None) -> NDArray[np.float32]:
+        """Return samples (n, longest, F) of another recording, cut as these settings say; no part is held out for a test.
+
+        Raises AerunError where a feature does not hold numbers, where a series is longer than `longest`, and where none is long
+        enough.
+        """
         for name in features:
-            recorded.refuse_words(found.where, name, found.frame.columns[name])
+            recorded.refuse_words(recording.where, name, recording.frame.columns[name])
         here = replace(self, window=window)
-        steps = here._ordered(found, features, None, np.zeros(len(found.frame), dtype=np.int64), *here._order(found))
-        x, cut = here._windows(found, steps, features)
+        steps = here._ordered(
+            recording, features, None, np.zeros(len(recording.frame), dtype=np.int64), *here._order(recording)
+        )
+        x, cut = here._windows(recording, steps, features)
         if len(cut.count) and cut.count.max() > longest:
             raise AerunError(f"{self.path}: a series of {cut.count.max()} steps, and the longest of training had {longest}.")
         if not len(cut.first):
             raise AerunError(f"{self.path}: no series is as long as the {longest} steps of a sample.")
         return windows.gathered(str(self.path), x.astype(np.float32), cut, longest)
 
-    def _windows(self, found: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
-        change = self._breaks(found, steps)
-        x = self._present(found, steps, features, change)
+    def _windows(self, recording: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
+        change = self._breaks(recording, steps)
+        x = self._present(recording, steps, features, change)
         first, count = windows.pieces(change, np.isfinite(x).min(axis=1))
         cut = windows.cut(first, count, self.window, self.stride)
         if cut.short:
@@ -109,85 +119,85 @@ class Sampling:
             log.warning(words, cut.short, len(first), self.window)
         return x, cut
 
-    def _steps(self, found: Recorded, tests: int, features: Sequence[str], label: str | None) -> Steps:
-        frame = found.frame
+    def _steps(self, recording: Recorded, tests: int, features: Sequence[str], label: str | None) -> Steps:
+        frame = recording.frame
         labels = by_flag(frame, self.anomaly) if self.anomaly is not None else None if label is None else by_class(frame, label)
         part = np.zeros(len(frame), dtype=np.int64)
-        time, order = self._order(found)
-        for k, rows in enumerate(self._cut(found, tests, time)):
+        time, order = self._order(recording)
+        for k, rows in enumerate(self._cut(recording, tests, time)):
             part[rows] = k
-        return self._ordered(found, features, labels, part, time, order)
+        return self._ordered(recording, features, labels, part, time, order)
 
-    def _order(self, found: Recorded) -> tuple[Values | None, Numbers]:
-        """Return times, and rows by series and time. AerunError where two steps of a series are of the same moment."""
-        time = self._time(found)
-        order = np.lexsort((np.arange(len(found.frame)) if time is None else time, found.series))
+    def _order(self, recording: Recorded) -> tuple[Values | None, Numbers]:
+        """Return the times, and the rows by series and time. Raise AerunError where two steps of a series share a moment."""
+        time = self._time(recording)
+        order = np.lexsort((np.arange(len(recording.frame)) if time is None else time, recording.series))
         if time is not None:
-            self._refuse_repeated(found, time, order)
+            self._refuse_repeated(recording, time, order)
         return time, order
 
     def _ordered(
         self,
-        found: Recorded,
+        recording: Recorded,
         features: Sequence[str],
         labels: Labels | None,
         part: Numbers,
         time: Values | None,
         order: Numbers,
     ) -> Steps:
-        frame = found.frame
+        frame = recording.frame
         return Steps(
             np.stack([frame.columns[n].values for n in features], 1)[order],
-            found.series[order],
+            recording.series[order],
             part[order],
             None if time is None else time[order],
             None if labels is None else Labels(labels.codes[torch.from_numpy(order)], labels.names),
             order,
         )
 
-    def _time(self, found: Recorded) -> Values | None:
+    def _time(self, recording: Recorded) -> Values | None:
         if self.time is None:
             return None
-        times = moments(found.frame, self.time)
-        local = clock.is_local(found.frame.columns[self.time])
-        return times if self.zone is None else clock.in_zone(times, local, found.series, self.zone)
+        times = moments(recording.frame, self.time)
+        local = clock.is_local(recording.frame.columns[self.time])
+        return times if self.zone is None else clock.in_zone(times, local, recording.series, self.zone)
 
-    def _refuse_repeated(self, found: Recorded, time: Values, order: Numbers) -> None:
-        again = windows.repeated(time[order], found.series[order])
+    def _refuse_repeated(self, recording: Recorded, time: Values, order: Numbers) -> None:
+        again = windows.repeated(time[order], recording.series[order])
         if not len(again):
             return
         assert self.time is not None
         rows = order[again]
-        where = f"{found.where(self.time, int(rows[0]))}: another step is of the same moment"
-        if self.zone is None and clock.is_local(found.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
+        where = f"{recording.where(self.time, int(rows[0]))}: another step is of the same moment"
+        if self.zone is None and clock.is_local(recording.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
             raise AerunError(
                 f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? "
                 "dataset.zone=Europe/Berlin (or another zone) tells the hours apart; so do offsets in the file, such as +02:00."
             )
         raise AerunError(f"{where}. Which column tells series apart? dataset.group=NAME.")
 
-    def _cut(self, found: Recorded, tests: int, time: Values | None) -> Sequence[Numbers]:
-        """Return rows of the three splits."""
-        rows, groups = len(found.frame), len(np.unique(found.group[: len(found.group) - tests]))
-        folders = SPLIT in found.frame.columns
+    def _cut(self, recording: Recorded, tests: int, time: Values | None) -> Sequence[Numbers]:
+        """Return the rows of the three splits."""
+        rows, groups = len(recording.frame), len(np.unique(recording.group[: len(recording.group) - tests]))
+        folders = SPLIT in recording.frame.columns
         split = SPLIT if folders else self.split
         by_time = self.by == "time" or (self.by == "auto" and groups == 1 and not folders)
-        columns = {name: found.frame.columns[name] for name in (split,) if name in found.frame.columns}
+        columns = {name: recording.frame.columns[name] for name in (split,) if name in recording.frame.columns}
         if split is not None and split not in columns:
-            found.frame.column("dataset.split", split)
+            recording.frame.column("dataset.split", split)
         title = str(self.path)
         files = ((title, rows - tests), (str(self.test_path), tests)) if tests else ((title, rows),)
         if by_time:
-            columns["time"] = Column("number", _shares(found.series) if time is None else time)
+            columns["time"] = Column("number", _shares(recording.series) if time is None else time)
             return replace(self.cut, split=split, time="time")(Frame(columns, files))
         needed = 3 if not tests and split is None else 1
         if groups < needed:
             raise AerunError(f"{title}: only {groups} series, to be split into three. dataset.by=time splits each by its time.")
-        columns["series"] = Column("number", found.group.astype(np.float64))
+        columns["series"] = Column("number", recording.group.astype(np.float64))
         return replace(self.cut, split=split, group="series")(Frame(columns, files))
 
-    def _breaks(self, found: Recorded, steps: Steps) -> Flags:
-        """Return true where a step does not go on from the one before it."""
+    def _breaks(self, recording: Recorded, steps: Steps) -> Flags:
+        """Return flags (N,), True where a step does not go on from the one before it."""
         change = np.ones(len(steps.row), dtype=bool)
         change[1:] = (np.diff(steps.series) != 0) | (np.diff(steps.part) != 0)
         if steps.time is None or self.time is None:
@@ -198,18 +208,18 @@ class Sampling:
             words = (
                 "dataset=series: %d of %d steps come after a gap of more than 1.5 usual steps (%g), the longest %g at %s: %s."
             )
-            place = found.where(self.time, int(steps.row[gaps.worst]))
+            place = recording.where(self.time, int(steps.row[gaps.worst]))
             log.warning(words, int(gaps.after.sum()), len(change), gaps.usual, gaps.longest, place, rule)
         return change if self.keep else change | gaps.after
 
-    def _present(self, found: Recorded, steps: Steps, features: Sequence[str], change: Flags) -> Values:
-        """Return the values, what is missing filled in where that was asked for."""
+    def _present(self, recording: Recorded, steps: Steps, features: Sequence[str], change: Flags) -> Values:
+        """Return the values, with the missing ones filled in where `dataset.missing` asks for it."""
         gone = np.isnan(steps.x)
         if not gone.any() or self.missing == "cut":
             return steps.x
         for i, name in enumerate(features):
             if self.missing == "refuse" and gone[:, i].any():
-                windows.refuse_missing(gone[:, i], found.where(name, int(steps.row[gone[:, i].argmax()])))
+                windows.refuse_missing(gone[:, i], recording.where(name, int(steps.row[gone[:, i].argmax()])))
         x = windows.filled(steps.x, change, self.missing)
         log.warning("dataset=series: %d missing values are filled in (dataset.missing=%s).", int(gone.sum()), self.missing)
         return x
@@ -234,9 +244,9 @@ class Sampling:
 
 
 def _shares(series: Numbers) -> Values:
-    """Return how far on in its series each row is, 0 to 1, in the order of the rows."""
+    """Return how far on in its series each row is, from 0 to 1, in the order of the rows."""
     order = np.argsort(series, kind="stable")
     _, first, sizes = np.unique(series[order], return_index=True, return_counts=True)
-    found = np.empty(len(series))
-    found[order] = (np.arange(len(series)) - np.repeat(first, sizes)) / np.repeat(sizes, sizes)
-    return found
+    progress = np.empty(len(series))
+    progress[order] = (np.arange(len(series)) - np.repeat(first, sizes)) / np.repeat(sizes, sizes)
+    return progress

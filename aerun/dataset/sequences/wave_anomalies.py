@@ -12,13 +12,16 @@ Spoil = Callable[[Tensor, Tensor, Generator], Tensor]
 
 
 def wave(factors: Tensor, t: Tensor) -> Tensor:
-    """Return a sin(2 pi f t + p), (n, T), of factors (n, 3) = a, f, p at times t (T,) or (n, T), 1 the length of a sample."""
+    """Return the waves a sin(2 pi f t + p), (n, T), of factors (n, 3) = a, f, p at times t.
+
+    t is (T,) or (n, T), in lengths of a sample.
+    """
     amplitude, cycles, phase = (v[:, None] for v in factors.unbind(1))
     return amplitude * torch.sin(2 * math.pi * cycles * t + phase)
 
 
 def stuck(x: Tensor, steps: int, seed: int) -> Tensor:
-    """Return anomalies for a detector: a copy of x (n, T, F) whose sensor hangs, at a random place, for `steps` steps.
+    """Return a copy of x (n, T, F) whose sensor hangs for `steps` steps: anomalies for a detector.
 
     From a random step on, all features keep that step's value. Raises AerunError unless 1 < steps < T.
     """
@@ -36,13 +39,13 @@ def _steps(x: Tensor) -> Tensor:
 
 
 def _onset(x: Tensor, g: Generator) -> Tensor:
-    """Return a step (n, 1) in the middle half."""
+    """Return a random step in the middle half of each sample, (n, 1)."""
     quarter = x.shape[1] // 4
     return torch.randint(quarter, x.shape[1] - quarter, (len(x), 1), generator=g)
 
 
 def _by(x: Tensor, low: float, high: float, g: Generator) -> Tensor:
-    """Up or down by low to high, (n, 1)."""
+    """Return random offsets (n, 1), up or down by `low` to `high`."""
     size, sign = torch.rand(len(x), 1, generator=g), torch.randint(0, 2, (len(x), 1), generator=g)
     return (low + (high - low) * size) * (2 * sign - 1)
 
@@ -83,7 +86,7 @@ KINDS: dict[str, Spoil] = {
 
 
 def spoilt(x: Tensor, factors: Tensor, kinds: list[str], share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Return a copy of x (n, T, 1), round(share n) samples of which are anomalous, and labels (n,), 1 for these.
+    """Return a copy of x (n, T, 1) with round(share n) anomalous samples, and labels (n,), 1 for these.
 
     Which samples is drawn; the kinds take turns. spike: one step is moved by 1.5 to 2.5, up or down. level_shift: from a step
     of the middle half on, by 0.8 to 1.2. frequency: from such a step on, time runs twice as fast. noise: a quarter of the
@@ -91,10 +94,10 @@ def spoilt(x: Tensor, factors: Tensor, kinds: list[str], share: float, seed: int
     """
     g = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(x), generator=g)[: round(share * len(x))]
-    found, y = x.clone(), torch.zeros(len(x), dtype=torch.int64)
+    changed, y = x.clone(), torch.zeros(len(x), dtype=torch.int64)
     for k, kind in enumerate(kinds):
         mine = rows[k :: len(kinds)]
         if len(mine):
-            found[mine] = KINDS[kind](x[mine, :, 0], factors[mine], g)[..., None]
+            changed[mine] = KINDS[kind](x[mine, :, 0], factors[mine], g)[..., None]
     y[rows] = 1
-    return found, y
+    return changed, y

@@ -11,12 +11,12 @@ from aerun.formats.frame import Values
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-_LATE = 1.5  # usual steps: what is later than that is a gap
+_LATE = 1.5  # usual steps: a step that comes later than that stands behind a gap
 
 
 @dataclass(frozen=True)
 class Windows:
-    """first, count (n,): the steps of each sample. short: pieces that are too short for a window, left out."""
+    """Where samples are cut: first, count (n,), the steps of each; short, pieces too short for a window, which are left out."""
 
     first: Numbers
     count: Numbers
@@ -24,18 +24,21 @@ class Windows:
 
 
 def shared_steps(window: object, stride: object) -> int:
-    """Return how many windows in a row share a step: ceil(window / stride), 1 where they do not overlap or there are none."""
+    """Return how many windows in a row share a step: ceil(window / stride), or 1 where they do not overlap."""
     whole = isinstance(window, int) and isinstance(stride, int) and stride > 0
     return max(1, -(-window // stride)) if whole else 1  # type: ignore[operator]
 
 
 def independent(n: int, overlap: int) -> int:
-    """Return as how many independent samples n windows count, of which `overlap` in a row share steps."""
+    """Return the number of independent samples that n windows amount to, of which `overlap` in a row share steps."""
     return max(1, -(-n // overlap))
 
 
 def pieces(change: Flags, usable: Flags) -> tuple[Numbers, Numbers]:
-    """Return first steps and lengths of runs of usable steps; `change` is True where a step does not go on from the one before."""
+    """Return the first steps and the lengths of runs of usable steps.
+
+    change: (N,), True where a step does not go on from the one before.
+    """
     at = np.flatnonzero(usable)
     if not len(at):
         return at, at
@@ -46,7 +49,7 @@ def pieces(change: Flags, usable: Flags) -> tuple[Numbers, Numbers]:
 
 
 def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Windows:
-    """Return windows of `window` steps within the pieces, one every `stride` steps; None: the pieces themselves."""
+    """Return windows of `window` steps within the pieces, one every `stride` steps; for None the pieces themselves."""
     if window is None:
         return Windows(first, count, 0)
     fit = np.where(count >= window, (count - window) // stride + 1, 0)
@@ -56,34 +59,43 @@ def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Wind
 
 
 def gathered(where: str, x: NDArray[np.float32], windows: Windows, steps: int) -> NDArray[np.float32]:
-    """Return samples (n, steps, F) of x (N, F), NaN behind the last step. AerunError where they do not fit into memory."""
+    """Return samples (n, steps, F) of x (N, F), with NaN behind the last step.
+
+    Raises AerunError where they do not fit into memory.
+    """
     refuse_beyond(f"{where} (longer dataset.stride: fewer windows)", 4.0 * len(windows.first) * steps * x.shape[1])
-    found = np.full((len(windows.first), steps, x.shape[1]), np.nan, dtype=np.float32)
-    for row, first, count in zip(found, windows.first.tolist(), windows.count.tolist(), strict=True):
+    samples = np.full((len(windows.first), steps, x.shape[1]), np.nan, dtype=np.float32)
+    for row, first, count in zip(samples, windows.first.tolist(), windows.count.tolist(), strict=True):
         row[:count] = x[first : first + count]
-    return found
+    return samples
 
 
 def classes(codes: Numbers, windows: Windows, any_of: int | None) -> Numbers:
-    """Return one class a sample: `any_of` where one of its steps is of that class, else the most frequent (of two the first)."""
+    """Return one class for each sample: `any_of` where one of its steps is of that class, else the most frequent.
+
+    Of two that are equally frequent it is the first.
+    """
     most = int(codes.max()) + 1
-    best, found = np.full(len(windows.first), -1), np.zeros(len(windows.first), dtype=np.int64)
+    best, winners = np.full(len(windows.first), -1), np.zeros(len(windows.first), dtype=np.int64)
     for k in range(most):
         sums = np.concatenate([[0], np.cumsum(codes == k)])
         count = sums[windows.first + windows.count] - sums[windows.first]
-        found = np.where((count > best) | ((k == any_of) & (count > 0)), k, found)
+        winners = np.where((count > best) | ((k == any_of) & (count > 0)), k, winners)
         best = np.maximum(best, count)
-    return found
+    return winners
 
 
 def repeated(time: Values, series: Numbers) -> Numbers:
-    """Of steps sorted by series and time those at the same moment as the one before them."""
+    """Return the steps, sorted by series and time, that are of the same moment as the one before them."""
     return np.flatnonzero((np.diff(time) == 0) & (np.diff(series) == 0)) + 1
 
 
 @dataclass(frozen=True)
 class Gaps:
-    """after (N,): True where a step comes later than it should. usual: time from one step to the next. longest: time."""
+    """Gaps in time, and what is usual.
+
+    after (N,): True where a step comes later than it should. usual: the time between two steps. longest: the longest such time.
+    """
 
     after: Flags
     usual: float
@@ -92,7 +104,7 @@ class Gaps:
 
 
 def gaps(time: Values, series: Numbers) -> Gaps:
-    """Of steps sorted by series and time."""
+    """Return the gaps between steps that are sorted by series and time."""
     change = np.diff(series) != 0
     waited = np.diff(time)
     waited[change] = np.nan
@@ -102,28 +114,29 @@ def gaps(time: Values, series: Numbers) -> Gaps:
     return Gaps(after, usual, longest, int(np.nanargmax(waited)) + 1 if (~change).any() else 0)
 
 
-def filled(x: Values, change: Flags, way: str) -> Values:
-    """Return missing values (N, F) within runs that go on, from the one before (`previous`) or a straight line (`linear`).
+def filled(x: Values, change: Flags, method: str) -> Values:
+    """Return x (N, F) with missing values filled in, within runs that go on.
 
-    Before the first value of a run stands that value. A run without any stays NaN.
+    method: `previous` repeats the value before, `linear` draws a straight line. Values missing before the first one of a run
+    take that value. A run without any stays NaN.
     """
-    found = x.copy()
+    values = x.copy()
     starts = np.flatnonzero(change)
     for first, last in zip(starts, [*starts[1:], len(x)], strict=True):
-        for column in found[first:last].T:
+        for column in values[first:last].T:
             there = np.flatnonzero(~np.isnan(column))
             if not 0 < len(there) < len(column):
                 continue
             at = np.arange(len(column))
-            if way == "linear":
+            if method == "linear":
                 column[:] = np.interp(at, there, column[there])
             else:
                 column[:] = column[there[np.searchsorted(there, at, side="right").clip(1) - 1]]
-    return found
+    return values
 
 
 def refuse_missing(missing: Flags, spoken: str) -> None:
-    """Raise AerunError where a value is missing; `spoken` says where."""
+    """Raise AerunError for a missing value; `spoken` says where it is."""
     if missing.any():
         raise AerunError(
             f"{spoken}: is missing ({int(missing.sum())} in all). dataset.missing=previous or linear fills in, "

@@ -19,12 +19,12 @@ from aerun.preparation.feature import Feature
 KINDS = ("table", "image", "sequence")
 log = logging.getLogger("aerun")
 
-_ELEMENTS = 250_000  # looked at together: little enough to be given back at once
+_ELEMENTS = 250_000  # elements that are looked at together: few enough for their memory to be released at once
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where samples are: the setting that names the file, the file, the array in it; and the same of their labels."""
+    """Where samples are: the setting that names the file, the file, and the array in it; and the same for their labels."""
 
     key: str
     path: Path
@@ -34,7 +34,10 @@ class Source:
 
 
 def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Array], str]:
-    """Return the arrays as (n, D), (n, C, H, W) or (n, T, F), and their kind. AerunError where they do not fit together."""
+    """Return the arrays as (n, D), (n, C, H, W) or (n, T, F), and their kind.
+
+    Raises AerunError where they do not fit together.
+    """
     arrays = [source_array(s.key, s.path, s.name) for s in sources]
     kind = kind_of(sources[0].path, arrays[0].shape, kind)
     for source, array in zip(sources, arrays, strict=True):
@@ -54,7 +57,7 @@ def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Arra
 
 
 def source_array(key: str, path: Path, name: str | None) -> Array:
-    """Return the array of samples that the setting `key` names, NaN where the same file masks it.
+    """Return the array of samples that the setting `key` names, with NaN where the same file masks it.
 
     A mask is an array of truth values of the same shape called mask or NAME_mask, True where a value is missing, as
     `numpy.ma` has it.
@@ -74,13 +77,13 @@ def source_array(key: str, path: Path, name: str | None) -> Array:
 
 
 def gathered(arrays: Sequence[Array], rows: Tensor) -> Tensor:
-    """Return rows of the first array, or of the second where their numbers go on there; see `tensor`."""
+    """Return the numbered rows of the first array, or of the second where the numbers go on there; see `tensor`."""
     inside = bool((rows < len(arrays[0])).all())
     return tensor(arrays[0], rows) if inside else tensor(arrays[1], rows - len(arrays[0]))
 
 
 def _shaped(path: Path, array: Array, kind: str, last: bool) -> Array:
-    """Return (n, D), (n, C, H, W) or (n, T, F). AerunError where there is more than fits into memory."""
+    """Return the array as (n, D), (n, C, H, W) or (n, T, F). Raise AerunError where it does not fit into memory."""
     if not is_mapped(array):
         refuse_beyond(str(path), array.size * dtype_of(array).itemsize)
     if kind == "image" and array.ndim == 3:
@@ -91,28 +94,28 @@ def _shaped(path: Path, array: Array, kind: str, last: bool) -> Array:
 
 
 def tensor(array: Array, rows: Tensor) -> Tensor:
-    """Return the rows as a tensor: bytes (and truth values) as bytes, all else as float32, NaN for netCDF's fill value."""
-    found = array[rows.numpy()]
-    if (filled := _filled(found)).any():
-        found = np.where(filled, np.nan, found)
-    return torch.from_numpy(np.ascontiguousarray(found, dtype=np.uint8 if dtype_of(array) == torch.uint8 else np.float32))
+    """Return the rows as a tensor: bytes and truth values as bytes, all else as float32, NaN for netCDF's fill value."""
+    values = array[rows.numpy()]
+    if (filled := _filled(values)).any():
+        values = np.where(filled, np.nan, values)
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.uint8 if dtype_of(array) == torch.uint8 else np.float32))
 
 
 def _filled(part: Array) -> Array:
-    """Return where there is netCDF's fill value, which the shorter types cannot hold."""
-    found: Array = part == FILL if part.dtype.kind == "f" and part.dtype.itemsize > 2 else np.zeros(part.shape, dtype=np.bool_)
-    return found
+    """Return flags, True where a value is netCDF's fill value, which the shorter types cannot hold."""
+    flags: Array = part == FILL if part.dtype.kind == "f" and part.dtype.itemsize > 2 else np.zeros(part.shape, dtype=np.bool_)
+    return flags
 
 
 def dtype_of(array: Array) -> torch.dtype:
-    """Of the samples: bytes (and truth values) stay bytes."""
+    """Return the type of the samples: bytes and truth values stay bytes, all else is float32."""
     return torch.uint8 if array.dtype in (np.uint8, np.bool_) else torch.float32
 
 
 def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
-    """Raise AerunError for an infinite value, for one beyond 32 bits and, unless there may be `gaps`, for a missing one.
+    """Raise AerunError for an infinite value, for one beyond 32 bits and, unless `gaps` allows it, for a missing one.
 
-    Values that are netCDF's fill value count as missing, and are told.
+    Values that are netCDF's fill value count as missing and are logged.
     """
     if array.dtype.kind != "f":
         return
@@ -135,7 +138,7 @@ def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
 
 
 def spanned(x: Tensor) -> tuple[Tensor, float, float]:
-    """Return which elements (*S) are missing in some sample of x (n, *S), and the smallest and largest value that is there."""
+    """Return which elements (*S) of x (n, *S) are missing in some sample, and the smallest and largest present value."""
     gone, low, high = torch.zeros(x.shape[1:], dtype=torch.bool), float("inf"), float("-inf")
     for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
         there = part
@@ -149,15 +152,15 @@ def spanned(x: Tensor) -> tuple[Tensor, float, float]:
 
 
 def empty(x: Tensor) -> Tensor:
-    """Return elements (*S) that are missing in every sample."""
-    found = torch.ones(x.shape[1:], dtype=torch.bool)
+    """Return which elements (*S) are missing in every sample."""
+    missing = torch.ones(x.shape[1:], dtype=torch.bool)
     for part in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
-        found &= part.isnan().all(0)
-    return found
+        missing &= part.isnan().all(0)
+    return missing
 
 
 def features(path: Path, x: Tensor) -> list[Feature]:
-    """Return the columns f1, f2, ... of a table's training samples x (n, D). AerunError for one without any value."""
+    """Return the columns f1, f2, ... of a table's training samples x (n, D). Raise AerunError for one without any value."""
     without = empty(x).nonzero().flatten()
     if len(without):
         raise AerunError(f"{path}: column {int(without[0]) + 1} has no value in any training sample.")
@@ -165,14 +168,14 @@ def features(path: Path, x: Tensor) -> list[Feature]:
 
 
 def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:
-    """Return labels of all samples: an array of the same file, or a file of its own.
+    """Return the labels of all samples, from an array of the same file or a file of their own; None where there are none.
 
-    AerunError where a part has none and another has, where there are not as many as samples, and for fractions.
+    Raises AerunError where one part has labels and another has none, where there are not as many as samples, and for fractions.
     """
     if all(s.labels is None for s in sources):
         return None
-    found = [_labels(s.labels_key, s.path, s.labels, n) for s, n in zip(sources, counts, strict=True)]
-    values, codes = np.unique(np.concatenate(found), return_inverse=True)
+    parts = [_labels(s.labels_key, s.path, s.labels, n) for s, n in zip(sources, counts, strict=True)]
+    values, codes = np.unique(np.concatenate(parts), return_inverse=True)
     refuse_many(f"{sources[0].labels_key}={sources[0].labels}", len(values), sum(counts), "samples", "Leave it out.")
     return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
 

@@ -27,10 +27,10 @@ log = logging.getLogger("aerun")
 def store(
     arrays: Sequence[Array], paths: Sequence[Path], parts: Sequence[Tensor], memory: float | None, cache: str | None
 ) -> list[Tensor]:
-    """Return samples of the numbered rows, one tensor a part.
+    """Return the samples of the numbered rows, one tensor for each part.
 
-    In memory where all take at most `memory` GB (None: half of what is free), else read from disk as they are needed.
-    AerunError where the disk is full.
+    They are in memory where all take at most `memory` GB (None: half of what is free), else read from disk as they are needed.
+    Raises AerunError where the disk is full.
     """
     limit = available_memory() // 2 if memory is None else int(memory * 1e9)
     dtype, shape = samples.dtype_of(arrays[0]), arrays[0].shape[1:]
@@ -47,12 +47,12 @@ def store(
 
 
 def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
-    """Return changes with the files and with what is taken from them."""
+    """Return a key that changes with the files and with the rows taken from them."""
     about = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-    found = hashlib.sha256(repr(about).encode())
+    digest = hashlib.sha256(repr(about).encode())
     for rows in parts:
-        found.update(rows.numpy().tobytes() + b"|")
-    return found.hexdigest()[:16]
+        digest.update(rows.numpy().tobytes() + b"|")
+    return digest.hexdigest()[:16]
 
 
 def _scatter(file: int, arrays: Sequence[Array], rows: Tensor, each: int) -> None:

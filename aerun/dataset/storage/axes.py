@@ -1,4 +1,4 @@
-"""Which axes of an array are what, by their lengths and by the names of the array and its file; else it is asked."""
+"""Which axes of an array are what: by their lengths, and by the names of the array and its file; else the user is asked."""
 
 import logging
 import re
@@ -13,10 +13,11 @@ log = logging.getLogger("aerun")
 
 
 def kind_of(path: Path, shape: tuple[int, ...], kind: str) -> str:
-    """Return `kind`, or what the axes say: two are a table (n, D), four images. AerunError where they do not fit.
+    """Return `kind`, or the kind that the axes imply: two are a table (n, D), four are images.
 
     Three are images (n, H, W) where H = W, or where the longer side is at most four times the shorter and both have four
-    pixels; else they may as well be sequences (n, T, F), and it is asked.
+    pixels; else they may as well be sequences (n, T, F), and the user is asked. Raises AerunError where axes and kind do not
+    fit.
     """
     if kind == "auto" and len(shape) in (2, 4):
         return "table" if len(shape) == 2 else "image"
@@ -37,11 +38,12 @@ def kind_of(path: Path, shape: tuple[int, ...], kind: str) -> str:
 
 
 def channels_last(path: Path, name: str | None, shape: tuple[int, ...], channels: str) -> bool:
-    """Return whether images of four axes have their channels last; `channels` (first or last) decides where it is said.
+    """Return whether images of four axes have their channels last; `channels` (first or last) decides where it is set.
 
-    Else names decide (nchw, hwc, channels_last, ... in the array's or the file's name), then lengths: of two neighbouring
-    axes that are equal, the third is the channels; or the first or last axis is at most three quarters as long as each of the
-    others, which is told where it is more than half. AerunError where nothing tells: which axis it is has to be said.
+    Else names decide (nchw, hwc, channels_last, ... in the array's or the file's name), then lengths: of two neighbouring axes
+    that are equal, the third is the channels; or the first or last axis is at most three quarters as long as each of the
+    others, which is logged where it is more than half. Raises AerunError where nothing decides: the user then has to say which
+    axis it is.
     """
     if channels != "auto":
         return channels == "last"

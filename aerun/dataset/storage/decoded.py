@@ -16,13 +16,13 @@ from aerun.dataset.storage.listing import File, Listing
 from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats.images import Pixels, Shape, UnreadableError, read, strict
 
-_VERSION = 2  # of what decoding makes of a file
+_VERSION = 2  # changes whenever decoding yields other samples
 _AHEAD = 256  # images that are decoded and not yet stored
 
 
 @dataclass(frozen=True)
 class Images:
-    """Files below `root`, what each becomes, and how they are called in messages."""
+    """Files below `root`, what each of them becomes, and how messages name them."""
 
     root: Path
     files: Sequence[File]
@@ -32,44 +32,47 @@ class Images:
 
     @property
     def row(self) -> tuple[int, int, int]:
-        """Return shape of one sample."""
+        """Return the shape of one sample."""
         return self.shape.channels, self.shape.height, self.shape.width
 
     @property
     def size(self) -> int:
-        """Return bytes of all samples."""
+        """Return the number of bytes of all samples."""
         return len(self.order) * self.each
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of stored samples: bytes, or 32-bit numbers of deeper images."""
+        """Return the type of stored samples: bytes, or 32-bit numbers for deeper images."""
         return torch.uint8 if self.shape.depth == 8 else torch.float32
 
     @property
     def each(self) -> int:
-        """Return bytes of one sample."""
+        """Return the number of bytes of one sample."""
         return int(np.prod(self.row)) * self.dtype.itemsize
 
     @cached_property
     def order(self) -> list[int]:
-        """Return file numbers, one split after the other."""
+        """Return the file numbers, one split after the other."""
         return [i for part in self.listing.parts for i in part.tolist()]
 
     def key(self) -> str:
-        """Return changes with any file, their order, and what they become."""
-        known = (_VERSION, str(self.root.resolve()), self.shape, self.order, self.files)
-        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+        """Return a key that changes with any file, with their order, and with what they become."""
+        identity = (_VERSION, str(self.root.resolve()), self.shape, self.order, self.files)
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 
 def decode(images: Images, sink: Callable[[Pixels], object]) -> SkippedFiles:
-    """Hand the samples (C, H, W) to `sink`, in order; returns what was left out. AerunError where that is more than 1 %."""
+    """Hand the samples (C, H, W) to `sink`, in order, and return what was left out.
+
+    Raises AerunError where that is more than 1 %.
+    """
     left_out = SkippedFiles(images.where, "images", len(images.order))
     with strict(), contextlib.closing(_pixels(images)) as pixels:
-        for name, found in pixels:
-            if isinstance(found, UnreadableError):
-                left_out.add(name, str(found))
+        for name, image in pixels:
+            if isinstance(image, UnreadableError):
+                left_out.add(name, str(image))
             else:
-                sink(found)
+                sink(image)
     return left_out
 
 

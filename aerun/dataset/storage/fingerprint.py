@@ -1,8 +1,8 @@
-"""What a run's data were, so short that it fits into run.json: rows, columns and a hash of what was read.
+"""What a run's data were, short enough to fit into run.json: rows, columns and a hash of what was read.
 
-The rule: each split is hashed by itself (BLAKE2b, 64 bit): the shape and the kind of its numbers, its stored samples, its
-labels, all before any preparation. Of up to 64 MB every byte counts; of more, as many rows as take 64 MB, spread evenly from
-the first row to the last. So the data are the same where the same samples are in the same splits, wherever the file lies and
+The rule: each split is hashed by itself (BLAKE2b, 64 bit): the shape and the type of its numbers, its stored samples and its
+labels, all before any preparation. Up to 64 MB, every byte counts; beyond, as many rows as take 64 MB, spread evenly from the
+first row to the last. So the data are the same where the same samples are in the same splits, wherever the file lies and
 whatever it is called.
 """
 
@@ -17,12 +17,12 @@ from torch import Tensor
 
 from aerun.dataset.splits import Data, Split
 
-_BYTES = 64_000_000  # of a split that are hashed at most
+_BYTES = 64_000_000  # bytes of a split that are hashed at most
 _PIECE = 4_000_000  # bytes that are read in one piece
 
 
 def fingerprint(data: Data) -> dict[str, Any]:
-    """Return rows of each split, elements of a stored sample, and the hash of each split: plain data, ready for run.json."""
+    """Return the rows of each split, the elements of a stored sample, and the hash of each split, ready for run.json."""
     parts = [(name, getattr(data, name)) for name in (field.name for field in fields(data))]
     return {
         "rows": {name: len(part) for name, part in parts},
@@ -32,16 +32,16 @@ def fingerprint(data: Data) -> dict[str, Any]:
 
 
 def _hash(split: Split) -> str:
-    """Return 16 hexadecimal digits."""
-    told = blake2b(digest_size=8)
+    """Return the hash of a split as 16 hexadecimal digits."""
+    digest = blake2b(digest_size=8)
     for values in (split.x, split.y):
         if values is None:
-            told.update(b"no labels")
+            digest.update(b"no labels")
             continue
-        told.update(f"{values.dtype} {tuple(values.shape)} ".encode())
+        digest.update(f"{values.dtype} {tuple(values.shape)} ".encode())
         for piece in _pieces(values):
-            told.update(piece.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return told.hexdigest()
+            digest.update(piece.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _pieces(values: Tensor) -> Iterator[Tensor]:

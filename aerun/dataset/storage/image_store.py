@@ -28,7 +28,8 @@ log = logging.getLogger("aerun")
 def load(images: Images, memory: float | None, cache: str | None) -> Data:
     """Return all samples: in memory where they take at most `memory` GB (None: half of what is free), else read from disk.
 
-    Files that cannot be read are left out and counted. AerunError where they are more than 1 %, and where the disk is full.
+    Files that cannot be read are left out and counted. Raises AerunError where they are more than 1 %, and where the disk is
+    full.
     """
     limit = available_memory() // 2 if memory is None else int(memory * 1e9)
     fits = images.size <= limit
@@ -54,7 +55,7 @@ def _data(images: Images, left_out: SkippedFiles, cut: Callable[[tuple[int, ...]
 
 
 class _Rows:
-    """Fills a tensor from the top."""
+    """A sink that fills a tensor from the top."""
 
     def __init__(self, x: Tensor) -> None:
         self.x, self.at = x.numpy(), 0
@@ -107,14 +108,14 @@ def _read(path: Path, images: Images) -> Tensor:
 
 
 def place(cache: str | None) -> Path:
-    """Where decoded images are kept."""
+    """Return the folder in which decoded images are kept."""
     if cache is not None:
         return Path(cache).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aerun"
 
 
 def gigabytes(memory: float | None) -> float | None:
-    """Return `dataset.memory` if it is null or positive, else AerunError."""
+    """Return `dataset.memory`. Raise AerunError unless it is null or positive."""
     if memory is not None and not 0 < memory < float("inf"):
         raise AerunError(f"dataset.memory={memory}: must be a number of GB above 0, or null for half of what is free.")
     return memory

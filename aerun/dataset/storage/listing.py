@@ -39,30 +39,36 @@ class Listing:
     parts: tuple[Tensor, Tensor, Tensor]
 
     def only(self, normal: Sequence[int] | None, contamination: float) -> "Listing":
-        """Return training and validation files of the classes `normal` alone, see `normal_only`; None: all."""
+        """Return the listing with training and validation files of the classes `normal` alone; None: all.
+
+        See `normal_only`.
+        """
         rows = Data(*(Split(part, None if self.labels is None else self.labels[part]) for part in self.parts))
         kept = normal_rows(rows, self.classes, normal, contamination)
         return replace(self, parts=(kept.train.x, kept.val.x, kept.test.x))
 
 
 def printable(name: str) -> str:
-    """Return a file's name; bytes of it that are no UTF-8, which can be opened but not printed, as an escape."""
+    """Return a file's name with those bytes escaped that are not UTF-8, which can be opened but not printed."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def folder(key: str, path: str | None, what: str) -> Path:
-    """Return `path` as an existing folder or file, else AerunError."""
+    """Return `path` as an existing folder or file. Raise AerunError where there is none."""
     if path is None:
         raise AerunError(f"{key} is missing: say where {what} are, {key}=DIR.")
-    found = Path(path).expanduser()
-    if not found.exists():
+    existing = Path(path).expanduser()
+    if not existing.exists():
         raise AerunError(f"{key}={path}: there is no such file or folder.")
-    return found
+    return existing
 
 
 def scan(root: Path, suffixes: frozenset[str]) -> tuple[list[File], int]:
-    """Return files below `root` whose suffix is wanted, by name, and the number of others; hidden ones are passed over."""
-    found, others, seen, todo = [], 0, set(), [(root, "")]
+    """Return the files below `root` with one of the suffixes, by name, and the number of others.
+
+    Hidden files are passed over and not counted.
+    """
+    files, others, seen, todo = [], 0, set(), [(root, "")]
     while todo:
         path, prefix = todo.pop()
         here = path.stat()
@@ -77,14 +83,14 @@ def scan(root: Path, suffixes: frozenset[str]) -> tuple[list[File], int]:
                     todo.append((Path(entry.path), f"{prefix}{entry.name}/"))
                 elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in suffixes:
                     about = entry.stat()
-                    found.append(File(prefix + entry.name, about.st_size, about.st_mtime_ns))
+                    files.append(File(prefix + entry.name, about.st_size, about.st_mtime_ns))
                 else:
                     others += 1
-    return sorted(found), others
+    return sorted(files), others
 
 
 def without_truths(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
-    """Return the places of the files that are samples, and the folders of masks and ground truth that are none.
+    """Return the places of the files that are samples, and the folders whose files are masks or ground truth.
 
     Such a folder is called ground_truth, gt, masks, annotations or segmentations in any case, or mask beside images. Where
     nothing else is there, its files are the samples.
@@ -104,11 +110,11 @@ def _plain(word: str) -> str:
 
 
 def arrange(names: Sequence[str], where: str, val: float, test: float) -> Listing:
-    """Return classes and splits of files named with `/` between folders.
+    """Return the classes and splits of files named with `/` between folders.
 
-    Folders train, val and test, in any of the words that `split_name` knows and also inside of other folders, are the splits;
-    what is not given is drawn from the training files, always the same ones. The other folders are the classes. AerunError
-    where a split stays empty, and where folders are splits beside others that are none.
+    Folders train, val and test, in any of the words that `split_name` knows and also inside of other folders, are the splits; a
+    split that has no folder is drawn from the training files, always the same way. The other folders are the classes. Raises
+    AerunError where a split stays empty, and where folders are splits beside others that are none.
     """
     paths = _stripped([name.split("/") for name in names])
     level = _split_level(paths, where)
@@ -126,11 +132,14 @@ def arrange(names: Sequence[str], where: str, val: float, test: float) -> Listin
 
 
 def _split_level(paths: list[list[str]], where: str) -> int | None:
-    """Return which of the folders above every file says its split, or None. AerunError where only some files have one."""
+    """Return which of the folders above every file names its split, or None.
+
+    Raises AerunError where only some files have one.
+    """
     for level in range(min(len(path) for path in paths) - 1):
         words = {path[level]: split_name(path[level]) for path in paths}
-        found = set(words.values()) - {None}
-        if None not in words.values() and "train" in found:
+        parts = set(words.values()) - {None}
+        if None not in words.values() and "train" in parts:
             return level
         _refuse_partial(words, where)
     tops = {path[0] if len(path) > 1 else "": split_name(path[0]) if len(path) > 1 else None for path in paths}
@@ -139,15 +148,15 @@ def _split_level(paths: list[list[str]], where: str) -> int | None:
 
 
 def _refuse_partial(words: dict[str, str | None], where: str) -> None:
-    """Raise AerunError where folders are splits, but not all of them, or none is for training."""
+    """Raise AerunError where some folders are splits and others are not, or none is for training."""
     splits, others = sorted(w for w in words if words[w]), sorted(w for w in words if not words[w])
-    found = {words[w] for w in splits}
-    if not found or (found == {"train"} and others):  # one word alone may well be a class
+    parts = {words[w] for w in splits}
+    if not parts or (parts == {"train"} and others):  # one word alone may well be a class
         return
     named = printable(", ".join(splits))
-    if "train" not in found and not others:
+    if "train" not in parts and not others:
         raise AerunError(f"{where}: the folders {named} are splits, none for training. To use one alone: dataset.path=DIR.")
-    if others and "train" in found:
+    if others and "train" in parts:
         shown = printable(", ".join(w or "files outside of folders" for w in others[:3]))
         raise AerunError(
             f"{where}: the folders {named} are splits, and beside them is what is none ({shown}). Move that elsewhere, or "
@@ -156,12 +165,12 @@ def _refuse_partial(words: dict[str, str | None], where: str) -> None:
 
 
 def classes_of(names: Sequence[str], where: str) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Return labels and class names of files by their folders, where these are no splits."""
+    """Return the labels and class names of files by their folders, where these are no splits."""
     return _classes(_stripped([name.split("/") for name in names]), where)
 
 
 def _stripped(paths: list[list[str]]) -> list[list[str]]:
-    """Return without the folders that all have in common, as archives have them."""
+    """Return the paths without the folders that all of them share, as archives have them."""
     while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1 and not split_name(paths[0][0]):
         paths = [path[1:] for path in paths]
     return paths
@@ -183,15 +192,15 @@ def _classes(paths: list[list[str]], where: str) -> tuple[Tensor | None, tuple[s
 
 
 def _parts(part: Tensor, val: float, test: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return row numbers of the three splits, from the given ones: 0, 1, 2."""
+    """Return the row numbers of the three splits, from the split of each file: 0, 1, 2."""
     rows = [(part == i).nonzero().flatten() for i in range(3)]
-    shares = [0.0 if len(given) else share for given, share in zip(rows[1:], (val, test), strict=True)]
+    shares = [0.0 if len(part_rows) else share for part_rows, share in zip(rows[1:], (val, test), strict=True)]
     drawn = split(Split(rows[0], None), *shares)
     return drawn[0].x, rows[1] if len(rows[1]) else drawn[1].x, rows[2] if len(rows[2]) else drawn[2].x
 
 
 def shares(val: float, test: float) -> tuple[float, float]:
-    """Return `dataset.val` and `dataset.test` if both are shares and leave something to train on, else AerunError."""
+    """Return `dataset.val` and `dataset.test`. Raise AerunError unless both are shares and leave something to train on."""
     for key, value in (("val", val), ("test", test)):
         if not 0 < value < 1:
             raise AerunError(f"dataset.{key}={value}: must be a share of the files between 0 and 1, such as 0.15.")

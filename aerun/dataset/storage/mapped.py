@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_SOME = 16_000_000  # bytes
+_SOME = 16_000_000  # bytes of rows that statistics are computed from
 _STEP = 16_000_000  # bytes that are looked at in one piece
 
 
@@ -17,8 +17,8 @@ class Mapped(Tensor):
     """A tensor (n, *S) on disk. Rows that are taken by number or by slice are read into a plain tensor.
 
     As a tensor it is a mapping of the file, so that whatever else is done with it is right too; but pages of a mapping count
-    as this process's memory until the system wants them back. Reading rows instead leaves nothing behind but what was asked
-    for, and is faster for rows in random order. `split` yields its parts one after the other.
+    as this process's memory until the system wants them back. Reading rows instead leaves nothing behind but the rows
+    themselves, and is faster for rows in random order. `split` yields its parts one after the other.
     """
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # results are plain tensors
@@ -43,29 +43,29 @@ class Mapped(Tensor):
     def aminmax(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         count, each = self.stride(0) * len(self), self.element_size()
         buffer = torch.empty(min(_STEP // each, count), dtype=self.dtype)  # one for all: many would leave holes in the heap
-        found = []
+        extremes = []
         for first in range(0, count, len(buffer)):
             part = buffer[: count - first]
             self.file.read(_buffer(part), self.first + each * first)
-            found.append(torch.stack(part.aminmax()))
-        low, high = torch.stack(found).unbind(1)
+            extremes.append(torch.stack(part.aminmax()))
+        low, high = torch.stack(extremes).unbind(1)
         return low.amin(), high.amax()
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        found = super().to(*args, **kwargs)
-        return self if found.data_ptr() == self.data_ptr() else found
+        moved = super().to(*args, **kwargs)
+        return self if moved.data_ptr() == self.data_ptr() else moved
 
     def _read(self, runs: list[tuple[int, int]]) -> Tensor:
-        """Return runs of rows (first, number), one behind the other."""
+        """Return the runs of rows (first, number), one behind the other."""
         size, n = self.stride(0) * self.element_size(), len(self)
-        found = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=self.dtype)
-        into, at = _buffer(found), 0
+        rows = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=self.dtype)
+        into, at = _buffer(rows), 0
         for row, number in runs:
             if not 0 <= row <= n - number:
                 raise IndexError(f"row {row} of {n}")
             self.file.read(into[at : at + number * size], self.first + row * size)
             at += number * size
-        return found
+        return rows
 
 
 class _File:
@@ -86,7 +86,7 @@ class _File:
 
 
 def _buffer(x: Tensor) -> memoryview:
-    """Return the bytes of a contiguous tensor, to be written."""
+    """Return the bytes of a contiguous tensor, as a writable view."""
     flat: Any = x.flatten().numpy()
     return memoryview(flat).cast("B")
 
@@ -102,7 +102,7 @@ def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...], dtype: tor
 
 
 def sample_rows(x: Tensor) -> Tensor:
-    """Return x (n, *S) itself; where it is on disk as many random rows as take 16 MB: what statistics are taken of."""
+    """Return the rows of x (n, *S) that statistics are computed from: all, or for a tensor on disk 16 MB of random ones."""
     if not isinstance(x, Mapped):
         return x
     rows = max(1, _SOME // (x.stride(0) * x.element_size()))

@@ -1,4 +1,4 @@
-"""What value of stored images means 1."""
+"""Which value of stored images means 1."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ _DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16, 24, 32)  # bits of a pixel, as cameras an
 
 
 def unit_asked(unit: float | str) -> float | None:
-    """Return `dataset.unit` as a number, None for auto. AerunError for anything that is not positive."""
+    """Return `dataset.unit` as a number, None for auto. Raise AerunError unless it is positive."""
     if unit != "auto" and (isinstance(unit, str) or not 0 < unit < float("inf")):
         raise AerunError(f"dataset.unit={unit}: must be auto or the stored value that means 1, such as 255.")
     return None if isinstance(unit, str) else float(unit)
@@ -25,10 +25,10 @@ def depth_of(highest: float) -> int | None:
 
 
 def image_unit(where: str | Path, dtype: np.dtype[np.generic], low: float, high: float) -> float:
-    """Return the value that means 1 in images of this type whose values span [low, high], and tell it where it is not plain.
+    """Return the value that means 1 in images of this type with values in [low, high], and log it where it is not plain.
 
-    255 for bytes, 1 for truth values. Other whole numbers without a negative one are divided by 2^bits - 1, bits the smallest
-    usual depth (1, 2, 4, 8, 10, 12, 14, 16, 24, 32) that holds all of them. Fractions are used as they are.
+    255 for bytes, 1 for truth values. Other whole numbers, none of them negative, are divided by 2^bits - 1, with bits the
+    smallest usual depth (1, 2, 4, 8, 10, 12, 14, 16, 24, 32) that holds all of them. Fractions are used as they are.
     """
     if dtype.kind == "b" or dtype == np.uint8:
         return 255.0 if dtype == np.uint8 else 1.0

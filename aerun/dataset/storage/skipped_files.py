@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from aerun.core.errors import AerunError
 from aerun.dataset.storage.listing import printable
 
-_MOST = 0.01  # share of unreadable files that is put up with
-_NAMED = 10  # of them in one message
+_MOST = 0.01  # share of unreadable files that is tolerated
+_NAMED = 10  # files named in one message
 
 log = logging.getLogger("aerun")
 
 
 class SkippedFiles:
-    """Of `total` files of the kind `what`; `where` names the folder in messages. known: names and reasons from before."""
+    """The unreadable ones among `total` files of the kind `what`.
+
+    where: the folder, for messages. known: names and reasons from before.
+    """
 
     def __init__(self, where: str, what: str, total: int, known: Mapping[str, str] | None = None) -> None:
         self.where, self.what, self.total = where, what, total
         self.reasons = dict(known or {})
 
     def add(self, name: str, reason: str) -> None:
-        """One more. AerunError where they come to more than 1 %."""
+        """Add a file. Raise AerunError where more than 1 % are unreadable."""
         self.reasons[name] = reason
         if len(self.reasons) > _MOST * self.total:
             raise AerunError(
@@ -29,7 +32,7 @@ class SkippedFiles:
             )
 
     def tell(self) -> frozenset[str]:
-        """Warn of them, all in one line; their names."""
+        """Warn of all unreadable files in one line, and return their names."""
         if self.reasons:
             words = "%s: %d of %d %s cannot be read and are left out: %s."
             log.warning(words, self.where, len(self.reasons), self.total, self.what, self._named())

@@ -20,16 +20,18 @@ _ALLOWED = "columns, numbers and 'words', compared by < <= > >= == != in and joi
 
 
 def is_query(normal: object) -> bool:
-    """Does `dataset.normal` compare something, rather than name classes?"""
+    """Return whether `dataset.normal` compares something, rather than naming classes."""
     return isinstance(normal, str) and _SHAPE.match(normal) is not None
 
 
 @dataclass(frozen=True)
 class Query:
-    """text: comparisons (< <= > >= == !=, in, not in; chains such as 0 < a < 5) of columns with numbers, 'words' or other
-    columns, joined by and, or, not. A column whose name is no plain word stands in `backticks`. Nothing else is understood,
-    and nothing is ever executed. A comparison with a missing value neither holds nor fails: where the rest does not decide,
-    the row is neither normal nor an anomaly. Dates are compared with dates in ISO 8601 in quotes. AerunError for what is not
+    """A condition on columns that says which rows are normal.
+
+    text: comparisons (< <= > >= == !=, in, not in; chains such as 0 < a < 5) of columns with numbers, 'words' or other columns,
+    joined by and, or, not. A column whose name is no plain word stands in `backticks`. Nothing else is understood, and nothing
+    is ever executed. A comparison with a missing value neither holds nor fails: where the rest does not decide, the row is
+    neither normal nor an anomaly. Dates are compared with dates in ISO 8601 in quotes. Raises AerunError for what is not
     understood.
     """
 
@@ -40,15 +42,15 @@ class Query:
 
     @cached_property
     def _parsed(self) -> tuple[ast.expr, dict[str, str]]:
-        """Return the tree, and the column for each name in it."""
+        """Return the syntax tree, and the column for each name in it."""
         if len(self.text) > _LONGEST:
             raise AerunError(f"dataset.normal={self.text[:40]}...: a query of more than {_LONGEST} characters.")
         names: dict[str, str] = {}
 
-        def plain(found: re.Match[str]) -> str:
-            if found[1] is None:
-                return found[0]
-            return next((n for n, column in names.items() if column == found[1]), None) or _added(names, found[1])
+        def plain(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match[0]
+            return next((n for n, column in names.items() if column == match[1]), None) or _added(names, match[1])
 
         try:
             tree = ast.parse(_TICKS.sub(plain, self.text).strip(), mode="eval").body
@@ -59,7 +61,7 @@ class Query:
 
     @property
     def columns(self) -> frozenset[str]:
-        """Return names of the columns that it asks."""
+        """Return the names of the columns that the condition reads."""
         return frozenset(self._parsed[1].values())
 
     def _refusal(self, why: str) -> AerunError:
@@ -90,9 +92,10 @@ class Query:
                     raise self._refusal(f"`{ast.unparse(one)}` is no column, number or 'word'; a query is of {_ALLOWED}.")
 
     def __call__(self, frame: Frame) -> Labels:
-        """Return every row as normal (0), anomaly (1), or -1 where a missing value leaves it undecided.
+        """Return for every row whether it is normal (0), an anomaly (1), or undecided for a missing value (-1).
 
-        AerunError for unknown columns, for values that cannot be compared, and where all rows that are decided are alike.
+        Raises AerunError for unknown columns, for values that cannot be compared, and where all rows that are decided are
+        alike.
         """
         for name in sorted(self.columns):
             frame.column("dataset.normal", name)

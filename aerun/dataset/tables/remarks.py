@@ -13,20 +13,20 @@ log = logging.getLogger("aerun")
 _SHOWN = 5  # names in one line
 
 
-def log_warnings(option: str, data: Data, features: Sequence[Feature], way: str) -> None:
-    """Log what `remarks` finds as warnings, and which columns are dates as a note in the run's log."""
-    for line in remarks(data, features, way):
+def log_warnings(option: str, data: Data, features: Sequence[Feature], prepare: str) -> None:
+    """Log the lines of `remarks` as warnings, and which columns are dates as a note in the run's log."""
+    for line in remarks(data, features, prepare):
         log.warning("dataset=%s: %s", option, line)
     if dates := [f.name for f in features if f.kind == "date"]:
         log.info("dataset=%s: dates, as seconds since the first of the training rows: %s.", option, ", ".join(dates))
 
 
-def remarks(data: Data, features: Sequence[Feature], way: str) -> list[str]:
-    """Return what is to be known about stored rows, one line for each kind of thing that was found."""
+def remarks(data: Data, features: Sequence[Feature], prepare: str) -> list[str]:
+    """Return what a user should know about the stored rows, one line for each kind of thing."""
     train = data.train.x
     low, high = _extreme(train, -1), _extreme(train, 1)
     numeric = [f.kind != "category" for f in features]
-    constant = [i for i in range(len(features)) if low[i] == high[i] and not (way == "none" and numeric[i])]
+    constant = [i for i in range(len(features)) if low[i] == high[i] and not (prepare == "none" and numeric[i])]
     coarse = [i for i in range(len(features)) if numeric[i] and _coarse(train[:, i])]
     unseen, filled, clipped = dict[int, int](), dict[int, int](), dict[int, int]()
     for i, feature in enumerate(features):
@@ -34,16 +34,16 @@ def remarks(data: Data, features: Sequence[Feature], way: str) -> list[str]:
             unseen[i] = unseen.get(i, 0) + (0 if numeric[i] else int((x < 0).sum()))
             filled[i] = filled.get(i, 0) + (0 if feature.missing else int(x.isnan().sum()))
             clipped[i] = clipped.get(i, 0) + (
-                int(((x < low[i]) | (x > high[i])).sum()) if numeric[i] and way == "minmax" else 0
+                int(((x < low[i]) | (x > high[i])).sum()) if numeric[i] and prepare == "minmax" else 0
             )
-    found = {
+    cases = {
         "constant in the training rows, so 0 to the model": _names(features, constant),
         "32 bits keep less than three digits of what varies; subtract an offset first": _names(features, coarse),
         "words that no training row has, read as none of those known": _counted(features, unseen),
         "missing values where the training rows have none, filled in": _counted(features, filled),
         "values outside the training range, clipped by dataset.prepare=minmax": _counted(features, clipped),
     }
-    return [f"{what}: {names}." for what, names in found.items() if names]
+    return [f"{what}: {names}." for what, names in cases.items() if names]
 
 
 def _names(features: Sequence[Feature], places: Sequence[int]) -> str:
@@ -59,12 +59,12 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def _extreme(x: Tensor, sign: int) -> list[float]:
-    """Return smallest (-1) or largest (1) value of each column."""
+    """Return the smallest (sign -1) or largest (1) value of each column."""
     return [sign * float(v) for v in (sign * x.float()).nan_to_num(nan=-float("inf")).amax(0)]
 
 
 def _coarse(values: Tensor) -> bool:
-    """Are neighbouring 32-bit numbers further apart than a thousandth of the column's deviation?"""
+    """Return whether neighbouring 32-bit numbers lie further apart than a thousandth of the column's deviation."""
     present = values[~values.isnan()].double()
     deviation = float(present.std(correction=0))
     return 0 < deviation < 1000 * float(present.abs().max()) * 2**-23

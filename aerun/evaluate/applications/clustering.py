@@ -16,15 +16,16 @@ _MOST, _STARTS, _DRAWS = 5000, 10, 3
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs classes to be held against."""
+    """Return why codes cannot be clustered here, or nothing: classes are needed to compare the clusters with."""
     return "needs labels" if dataset.facts().classes is None else ""
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """Return acc: share of samples in their class under the best matching of clusters and classes; nmi.
+    """Return acc, nmi and ari of k-means clusters against the classes.
 
-    Normalized mutual information; ari: adjusted Rand index. Clusters never see a label. At most 5,000 test samples; the mean of
-    3 draws, each the best of 10 starts. A spatial code is one long vector.
+    acc: share of samples in their class under the best matching of clusters and classes; nmi: normalized mutual information;
+    ari: adjusted Rand index. Clusters never see a label. At most 5,000 test samples; the mean of 3 draws, each the best of 10
+    starts. A spatial code is one long vector.
     """
     size = max(trained.autoencoder.facts.size, trained.autoencoder.code_elements)
     test = subsample(trained.data.test, _MOST, size)
@@ -40,7 +41,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def scores(x: Tensor, y: Tensor, clusters: int, seed: int) -> dict[str, float]:
-    """Return one draw: acc, nmi and ari of k-means on x (n, d) against the classes y (n,)."""
+    """Return acc, nmi and ari of one draw of k-means on x (n, d) against the classes y (n,)."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -49,19 +50,19 @@ def scores(x: Tensor, y: Tensor, clusters: int, seed: int) -> dict[str, float]:
     k = min(clusters, len(truth))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a code with fewer different values than clusters
-        found = KMeans(k, n_init=_STARTS, random_state=seed % 2**32).fit_predict(points)
+        assigned = KMeans(k, n_init=_STARTS, random_state=seed % 2**32).fit_predict(points)
     return {
-        "acc": accuracy(truth, found),
-        "nmi": float(normalized_mutual_info_score(truth, found)),
-        "ari": float(adjusted_rand_score(truth, found)),
+        "acc": accuracy(truth, assigned),
+        "nmi": float(normalized_mutual_info_score(truth, assigned)),
+        "ari": float(adjusted_rand_score(truth, assigned)),
     }
 
 
-def accuracy(truth: object, found: object) -> float:
-    """Return largest share of samples whose cluster is their class, over one-to-one matchings of clusters and classes."""
+def accuracy(truth: object, assigned: object) -> float:
+    """Return the largest share of samples whose cluster is their class, over one-to-one matchings of clusters and classes."""
     from scipy.optimize import linear_sum_assignment
     from sklearn.metrics import confusion_matrix
 
-    counts = confusion_matrix(truth, found)
+    counts = confusion_matrix(truth, assigned)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     return float(counts[rows, columns].sum()) / float(counts.sum())

@@ -25,8 +25,10 @@ _ROWS, _ELEMENTS, _PROBES, _HALVINGS = 20_000, 8_000_000, 16, 12
 
 @dataclass(frozen=True)
 class _Codec:
-    """numbers: x -> what is rounded, (B, d, *grid); sample: the way back; gains (d,): error of the output for one unit of error
-    in a number, or None where they are whole already.
+    """A way from samples to numbers that can be rounded, and back.
+
+    numbers: x -> what is rounded, (B, d, *grid); sample: the way back; gains (d,): error of the output for one unit of error in
+    a number, or None where the numbers are whole already.
     """
 
     numbers: Callable[[Tensor], Tensor]
@@ -35,7 +37,7 @@ class _Codec:
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs samples of one length whose error is a distance."""
+    """Return why samples cannot be compressed here, or nothing: they must be of one length, and their error a distance."""
     facts = dataset.facts()
     if facts.tokens or facts.ragged:
         return "needs samples of one length and numbers in them"
@@ -44,7 +46,9 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """Return the first 1,000 test samples (fewer where they are large) as bytes of a real coder, decoded again from these.
+    """Return bpp and psnr of the first 1,000 test samples, coded to bytes by a real coder and decoded again.
+
+    There are fewer samples where they are large.
 
     Each unit of the code is rounded to multiples of a step, small where the decoder is sensitive; levels and how often they
     come are taken from the first 20,000 training codes (fewer of large ones). Three operating points: fine, middle and
@@ -80,8 +84,8 @@ def _points(codec: _Codec) -> list[tuple[str, float]]:
 
 
 def _beside(curve: Curve, name: str, rate: float, psnr: float) -> dict[str, float]:
-    found = {f"{name}_bpp": curve.rate(psnr), f"{name}_psnr": curve.psnr(rate)}
-    return {k: v for k, v in found.items() if v is not None}
+    figures = {f"{name}_bpp": curve.rate(psnr), f"{name}_psnr": curve.psnr(rate)}
+    return {k: v for k, v in figures.items() if v is not None}
 
 
 def _codec(trained: Trained) -> _Codec:
@@ -94,21 +98,21 @@ def _codec(trained: Trained) -> _Codec:
 
 
 def _gains(trained: Trained) -> Tensor:
-    """Return root mean squared derivative of the whole output by one element of unit j, (d,).
+    """Return the root mean squared derivative of the whole output by one element of unit j, (d,).
 
-    Differences at validation samples.
+    It is estimated by differences at validation samples.
     """
     model = trained.autoencoder
     x = next(trained.batches(trained.data.val, _PROBES))
     z = model.encode(x)
     spread = model.encode(next(trained.batches(trained.data.val))).transpose(0, 1).flatten(1).std(1, correction=0)
-    size, base, found = (0.1 * spread).clamp_min(1e-6), model.decode(z), []
+    size, base, slopes = (0.1 * spread).clamp_min(1e-6), model.decode(z), []
     for j in range(z.shape[1]):
         moved = z.clone()
         moved[:, j] += size[j]
         change = of_samples(model.decode(moved), base).mean()
-        found.append((change / z[0, 0].numel()).sqrt() / size[j])
-    gains = torch.stack(found)
+        slopes.append((change / z[0, 0].numel()).sqrt() / size[j])
+    gains = torch.stack(slopes)
     return gains.clamp_min(1e-3 * float(gains.max()) + 1e-12)
 
 
@@ -127,7 +131,7 @@ def _quantizer(trained: Trained, codec: _Codec, loss: float) -> Quantizer:
 
 
 def _scale(trained: Trained, codec: _Codec, loss: float) -> float:
-    """Return rounding error of the output, as a step, at which validation samples lose `loss` dB."""
+    """Return the rounding error of the output, as a step, at which validation samples lose `loss` dB."""
     assert codec.gains is not None
     x, _ = first(trained, trained.data.val)
     numbers, rows = in_parts(codec.numbers, rows_of(trained.autoencoder), x), rows_of(trained.autoencoder)
@@ -147,7 +151,7 @@ def _scale(trained: Trained, codec: _Codec, loss: float) -> float:
 
 
 def _measured(trained: Trained, codec: _Codec, quantizer: Quantizer, x: Tensor, reach: float) -> tuple[float, float, float]:
-    """Return bits per element of the real bytes, PSNR, and bits per element by the tables."""
+    """Return the bits per element of the real bytes, the PSNR, and the bits per element by the tables."""
     rows = rows_of(trained.autoencoder)
     levels = quantizer.levels(in_parts(codec.numbers, rows, x))
     data = quantizer.to_bytes(levels)

@@ -16,7 +16,7 @@ _WIDTHS = (3, 5, 7, 9, 15)
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs the noise that the model was trained on."""
+    """Return why noise cannot be removed here, or nothing: the model must have been trained on noise."""
     if dataset.facts().tokens:
         return "needs numbers that noise can be added to; text has none"
     if not model.corruption.alters or model.corruption.makes_holes:
@@ -26,13 +26,13 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """The first 1,000 test samples (fewer where they are large) with the noise of training, drawn once from the run's seed.
+    """Return psnr of denoised test samples, with the noise of training drawn once from the run's seed.
 
-    Rows: identity, nothing done; median, gaussian, wiener, filters of images; moving_average, of sequences, over the number of
-    steps in (3, 5, 7, 9, 15) that is best on validation samples; lmmse, the best linear estimate, from mean and covariance of
-    the training split and the law of the noise (where the encoder is told what is hidden, the Gaussian estimate given
-    the rest; not for lengths that vary, above 4,096 features, nor for noise of an unknown law). All are clamped to the data's
-    range. psnr is pooled.
+    The first 1,000 test samples are used, fewer where they are large. Rows: identity, nothing done; median, gaussian, wiener,
+    filters of images; moving_average, of sequences, over the number of steps in (3, 5, 7, 9, 15) that is best on validation
+    samples; lmmse, the best linear estimate, from mean and covariance of the training split and the law of the noise (where the
+    encoder is told what is hidden, the Gaussian estimate given the rest; not for lengths that vary, above 4,096 features, nor
+    for noise of an unknown law). All are clamped to the data's range. psnr is pooled.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
     x, valid = first(trained, trained.data.test)
@@ -51,18 +51,18 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def _corrupted(model: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return what the encoder sees, and the mask where it is told."""
-    found = model.corruption(x)
-    return found["x_in"], found["mask"] if model.corruption.shows_mask else None
+    """Return what the encoder sees, and the mask where the encoder sees that too."""
+    corrupted = model.corruption(x)
+    return corrupted["x_in"], corrupted["mask"] if model.corruption.shows_mask else None
 
 
 def _linear(trained: Trained, noisy: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
-    """Return the best linear estimate; nothing where the law of the noise is not known."""
-    known = moments(lambda: trained.batches(trained.data.train))
+    """Return the best linear estimate, or nothing where the law of the noise is not known."""
+    statistics = moments(lambda: trained.batches(trained.data.train))
     if mask is not None:
-        return {"lmmse": Conditional(known)(noisy, mask)}
-    noise = trained.autoencoder.corruption.noise_model(known)
-    return {} if noise is None else {"lmmse": Lmmse(known, noise)(noisy)}
+        return {"lmmse": Conditional(statistics)(noisy, mask)}
+    noise = trained.autoencoder.corruption.noise_model(statistics)
+    return {} if noise is None else {"lmmse": Lmmse(statistics, noise)(noisy)}
 
 
 def _width(trained: Trained) -> int:

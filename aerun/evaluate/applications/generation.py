@@ -19,35 +19,36 @@ _MOST, _KNOWN, _COPY = 2000, 10_000, 0.01
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs samples of one length, in numbers."""
+    """Return why samples cannot be generated here, or nothing: they must be numbers, and of one length."""
     facts = dataset.facts()
     return "needs samples of one length and numbers in them" if facts.tokens or facts.ragged else ""
 
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """At most 2,000 test samples against as many made ones, clamped to the data's range.
+    """Return how close generated samples come to test samples: at most 2,000 of each, clamped to the data's range.
 
     Rows are where codes come from, see `aerun.evaluate.samplers`: prior, gaussian, mixture, decoded by the model; pca: a
-    Gaussian in PCA of the same size, no network; real: validation samples, what a perfect generator would get (where there
-    are fewer of them, fcd is larger). fcd: Frechet distance of features of a small classifier that is trained here, see
+    Gaussian in PCA of the same size, no network; real: validation samples, what a perfect generator would get (where there are
+    fewer of them, fcd is larger). fcd: Frechet distance of features of a small classifier that is trained here, see
     `aerun.evaluate.features`: not an FID, nor comparable between data sets. precision, recall, density, coverage on the same
     features, see `aerun.metrics.distribution`. copied: share of samples that lie nearer to one of 10,000 training samples than
-    99 % of the test samples do; 0.01 is no copying. The note says how far samples lie from those, over how far test samples do.
+    99 % of the test samples do; 0.01 is no copying. The note gives the distance of samples from those training samples over
+    that of test samples.
     """
     facts, data = trained.autoencoder.facts, trained.data
-    test, known = (trained.samples(subsample(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
-    found, made = features(trained), _made(trained, len(test))
+    test, train = (trained.samples(subsample(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
+    space, made = features(trained), _made(trained, len(test))
     made["real"] = trained.samples(subsample(data.val, _MOST, facts.size))
-    away = nearest(test, known.flatten(1))
+    away = nearest(test, train.flatten(1))
     near = float(away.double().quantile(_COPY))
-    figures, ratios, real = {}, [], found.embed(test)
+    figures, ratios, real = {}, [], space.embed(test)
     for who, x in made.items():
-        embedded, own = found.embed(x.to(test)), nearest(x.to(test), known.flatten(1))
+        embedded, own = space.embed(x.to(test)), nearest(x.to(test), train.flatten(1))
         copied = float((own < near).double().mean())
         figures[who] = {"fcd": frechet(real, embedded), **overlap(real, embedded), "copied": copied}
-        ratios.append(f"{who} {float(own.median() / away.median().clamp_min(1e-12)):.2f}{_classes(found, x)}")
-    note = f"{len(test):,} test and made samples; {found.told}. Distance to training over that of test"
+        ratios.append(f"{who} {float(own.median() / away.median().clamp_min(1e-12)):.2f}{_classes(space, x)}")
+    note = f"{len(test):,} test and made samples; {space.told}. Distance to training over that of test"
     return Outcome(figures, f"{note}: {'; '.join(ratios)}")
 
 
@@ -61,6 +62,6 @@ def _made(trained: Trained, n: int) -> dict[str, Tensor]:
     return {who: clamped(x, facts) for who, x in drawn.items()}
 
 
-def _classes(found: Features, x: Tensor) -> str:
-    """Return how sure the classifier is of the samples."""
-    return "" if found.classify is None else f" (class told with {100 * float(found.classify(x).amax(1).mean()):.0f} %)"
+def _classes(space: Features, x: Tensor) -> str:
+    """Return how sure the classifier is of the samples, for the note."""
+    return "" if space.classify is None else f" (class told with {100 * float(space.classify(x).amax(1).mean()):.0f} %)"

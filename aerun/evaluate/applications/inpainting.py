@@ -22,7 +22,7 @@ Fill = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs a model that has learned to fill holes."""
+    """Return why holes cannot be filled here, or nothing: the model must have learned to fill them."""
     if dataset.facts().tokens:
         return "needs numbers, and text has none"
     if not model.corruption.makes_holes:
@@ -32,8 +32,10 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """The first 1,000 test samples (fewer where they are large), once with holes drawn as in training and once with one in the
-    middle, 10/28 of each side (of sequences: of the steps). Only what is hidden is taken from the restored sample.
+    """Return psnr, centre_psnr and whole_psnr of restored test samples.
+
+    The first 1,000 test samples are used, fewer where they are large: once with holes drawn as in training, and once with one
+    in the middle, 10/28 of each side (of sequences: of the steps). Only what is hidden is taken from the restored sample.
 
     psnr and centre_psnr: pooled over hidden elements, in dB, for the two kinds of holes. whole_psnr: of whole samples with the
     holes of training, which flatters, for what is visible is right anyway. Rows: zero; mean, the training mean; copy, the same
@@ -45,7 +47,7 @@ def evaluate(trained: Trained) -> Outcome:
     real = torch.ones_like(x) * valid_weight(valid, x)
     holes = {"": model.corruption(x)["mask"], "centre_": _centre(x, facts.kind)}
     reach, figures = span(facts, x), dict[str, dict[str, float]]()
-    for who, fill in _ways(trained).items():
+    for who, fill in _fills(trained).items():
         figures[who] = {}
         for name, hole in holes.items():
             restored = torch.where(hole, clamped(fill(x, hole, valid), facts), x)
@@ -69,38 +71,38 @@ def _centre(x: Tensor, kind: str) -> Tensor:
     return mask
 
 
-def _ways(trained: Trained) -> dict[str, Fill]:
+def _fills(trained: Trained) -> dict[str, Fill]:
     model, mean, data = trained.autoencoder, trained.mean, trained.data
 
     def restore(x: Tensor, hole: Tensor, valid: Tensor | None) -> Tensor:
-        told = hole if model.corruption.shows_mask else None
-        return in_parts(model, rows_of(model), x.masked_fill(hole, model.corruption.fill), told, valid)
+        mask = hole if model.corruption.shows_mask else None
+        return in_parts(model, rows_of(model), x.masked_fill(hole, model.corruption.fill), mask, valid)
 
-    found: dict[str, Fill] = {
+    fills: dict[str, Fill] = {
         "model": restore,
         "zero": lambda x, hole, valid: torch.zeros_like(x),
         "mean": lambda x, hole, valid: mean.expand_as(x),
         "copy": lambda x, hole, valid: _nearest(trained, filled(x, valid, mean), hole),
     }
     if model.facts.size <= WIDEST:
-        known = Conditional(moments(lambda: (filled(x, v, mean) for x, v in trained.valid_batches(data.train))))
-        found["lmmse"] = lambda x, hole, valid: known(filled(x, valid, mean), hole)
-    return found
+        conditional = Conditional(moments(lambda: (filled(x, v, mean) for x, v in trained.valid_batches(data.train))))
+        fills["lmmse"] = lambda x, hole, valid: conditional(filled(x, valid, mean), hole)
+    return fills
 
 
 def _nearest(trained: Trained, x: Tensor, hole: Tensor) -> Tensor:
-    """Return the training sample that is nearest to each of x in what is visible."""
+    """Return the training samples that are nearest to each of x in what is visible."""
     seen = (~hole).flatten(1).to(x.dtype)
     own, best, rest = x.flatten(1) * seen, x.new_full((len(x),), torch.inf), _ROWS
-    found = torch.zeros_like(x)
+    copies = torch.zeros_like(x)
     for part, valid in trained.valid_batches(trained.data.train):
         other = filled(part, valid, trained.mean)[:rest]
         flat = other.flatten(1)
         near = (seen @ flat.square().t() - 2 * own @ flat.t()).min(1)
         closer = near.values < best
         best = torch.where(closer, near.values, best)
-        found[closer] = other[near.indices[closer]]
+        copies[closer] = other[near.indices[closer]]
         rest -= len(other)
         if rest <= 0:
             break
-    return found
+    return copies

@@ -27,7 +27,7 @@ Draw = dict[str, dict[str, float]]
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs labels of more than one class to train on."""
+    """Return why no classifier can be trained here, or nothing: labels of more than one class are needed."""
     if dataset.facts().classes is None:
         return "needs labels"
     return (
@@ -36,29 +36,30 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """acc_N: accuracy with N labels, as many of each class (N over the classes, rounded down), drawn 10 times from the training
-    split; a draw of fewer labels is part of that of more. N goes as far as every class has so many samples. At most 4,000 test
-    samples.
+    """Return acc_N, the accuracy with N labels, with gain_N and p_N against the samples themselves.
+
+    The labels are as many of each class (N over the classes, rounded down), drawn 10 times from the training split; a draw of
+    fewer labels is part of that of more. N goes as far as every class has so many samples. At most 4,000 test samples.
 
     Rows, by logistic regression (see `aerun.metrics.few_labels`): raw, the sample itself; pca, random_projection (x - m) W and
     random_relu max((x - m) W, 0): as many numbers as the code's, m the training mean, W Gaussian. Rows with _nn: the class of
-    the nearest labelled sample. Further figures: gain_N and p_N, mean difference of acc_N to raw over the paired draws and the
-    p-value of their t-test. AerunError where there are not enough labels for the smallest N.
+    the nearest labelled sample. gain_N and p_N: mean difference of acc_N to raw over the paired draws, and the p-value of their
+    t-test. Raises AerunError where there are not enough labels for the smallest N.
     """
     train, size = trained.data.train, max(trained.autoencoder.facts.size, trained.autoencoder.code_elements)
     assert train.y is not None
     y = train.y.long()
-    classes, found = y.unique(return_counts=True)
-    counts = [n for n in COUNTS if len(classes) <= n <= len(classes) * int(found.min())]
+    classes, sizes = y.unique(return_counts=True)
+    counts = [n for n in COUNTS if len(classes) <= n <= len(classes) * int(sizes.min())]
     if len(classes) < 2 or not counts:
-        raise AerunError(f"probe: {len(classes)} classes, {int(found.min())} training samples of the rarest: too few to learn.")
+        raise AerunError(f"probe: {len(classes)} classes, {int(sizes.min())} training samples of the rarest: too few to learn.")
     spaces, test = _spaces(trained), subsample(trained.data.test, _MOST, size)
-    known = {who: space(test) for who, space in spaces.items()}
+    embedded = {who: space(test) for who, space in spaces.items()}
     g = Generator().manual_seed(_SEED)
     draws: list[Draw] = []
     for _ in range(_DRAWS):
         rows = drawn(y, classes, counts[-1] // len(classes), g).flatten()
-        draws.append(_draw({w: space(train.take(rows)) for w, space in spaces.items()}, y[rows], known, test, counts))
+        draws.append(_draw({w: space(train.take(rows)) for w, space in spaces.items()}, y[rows], embedded, test, counts))
     gains = {who: _gains(draws, who, counts) for who in spaces if who != "raw"}
     outcome = averaged(draws, _note(gains["model"], counts, len(test)))
     return Outcome({who: {**row, **gains.get(who, {})} for who, row in outcome.figures.items()}, outcome.note, outcome.spread)
@@ -77,28 +78,31 @@ def _spaces(trained: Trained) -> dict[str, Space]:
     }
 
 
-def _draw(labelled: dict[str, Tensor], y: Tensor, known: dict[str, Tensor], test: Split, counts: list[int]) -> Draw:
-    """Return accuracies of one draw in all spaces. labelled: who -> (n, D), its rows in the order of `drawn`, y (n,)."""
+def _draw(labelled: dict[str, Tensor], y: Tensor, embedded: dict[str, Tensor], test: Split, counts: list[int]) -> Draw:
+    """Return the accuracies of one draw in all spaces.
+
+    labelled: who -> (n, D), its rows in the order of `drawn`; y (n,): their classes. embedded: who -> the test samples.
+    """
     assert test.y is not None
     truth, classes = test.y.long().cpu().numpy(), len(y.unique())
-    found: Draw = {}
+    figures: Draw = {}
     for who, x in labelled.items():
-        a, b = x.double().cpu().numpy(), known[who].double().cpu().numpy()
+        a, b = x.double().cpu().numpy(), embedded[who].double().cpu().numpy()
         rows = {n: n // classes * classes for n in counts}
-        found[who] = {f"acc_{n}": logistic(a[:r], y[:r].cpu().numpy(), b, truth) for n, r in rows.items()}
+        figures[who] = {f"acc_{n}": logistic(a[:r], y[:r].cpu().numpy(), b, truth) for n, r in rows.items()}
         if who in _NEAR:
-            near = {n: y[nearest(known[who], x[:r], 1)[:, 0].cpu()].numpy() for n, r in rows.items()}
-            found[f"{who}_nn"] = {f"acc_{n}": float((guess == truth).mean()) for n, guess in near.items()}
-    return {who: found[who] for who in WHO}
+            near = {n: y[nearest(embedded[who], x[:r], 1)[:, 0].cpu()].numpy() for n, r in rows.items()}
+            figures[f"{who}_nn"] = {f"acc_{n}": float((guess == truth).mean()) for n, guess in near.items()}
+    return {who: figures[who] for who in WHO}
 
 
 def _gains(draws: list[Draw], who: str, counts: list[int]) -> dict[str, float]:
     """Return gain_N and p_N of `who` against raw."""
-    found = {}
+    figures = {}
     for n in counts:
         own, raw = ([draw[w][f"acc_{n}"] for draw in draws] for w in (who, "raw"))
-        found[f"gain_{n}"], found[f"p_{n}"] = paired(own, raw)
-    return found
+        figures[f"gain_{n}"], figures[f"p_{n}"] = paired(own, raw)
+    return figures
 
 
 def _note(gains: dict[str, float], counts: list[int], tested: int) -> str:

@@ -17,20 +17,20 @@ _MOST = 2000
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Return fits every model and all data."""
+    """Return nothing: every model and all data can be asked."""
     return ""
 
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """Return se, mse, psnr (elements pooled), psnr_mean (over samples), fvu.
+    """Return se, mse, psnr (elements pooled), psnr_mean (over samples), fvu and ssim over all test samples.
 
-    See `aerun.evaluate.reconstruction`, all test samples. ssim: of images of 11 x 11 pixels or more with a known range, both
-    clamped to it, at most 2,000 test samples.
+    See `aerun.evaluate.reconstruction`. ssim: of images of 11 x 11 pixels or more with a known range, both clamped to it, at
+    most 2,000 test samples.
     """
-    found, named = report(trained), {"model": "test", "pca": "pca", "mean": "mean"}
-    found["mean/fvu"] = 1.0
-    figures = {who: {m: found[f"{key}/{m}"] for m in METRICS if f"{key}/{m}" in found} for who, key in named.items()}
+    measured, named = report(trained), {"model": "test", "pca": "pca", "mean": "mean"}
+    measured["mean/fvu"] = 1.0
+    figures = {who: {m: measured[f"{key}/{m}"] for m in METRICS if f"{key}/{m}" in measured} for who, key in named.items()}
     facts, count = trained.autoencoder.facts, len(trained.data.test)
     note = f"{count:,} test samples, no draws; pca and mean are fitted on {len(trained.data.train):,} training samples"
     if facts.kind == "image" and ssim.ssim_applies(facts.shape) and facts.low is not None and facts.high is not None:
@@ -41,11 +41,11 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def _structure(trained: Trained, low: float, high: float) -> dict[str, Tensor]:
-    """Return SSIM of each sample, of the model and its baselines."""
+    """Return the SSIM of each sample, for the model and its baselines."""
     split = subsample(trained.data.test, _MOST, trained.autoencoder.facts.size)
-    found: dict[str, list[Tensor]] = {who: [] for who in WHO}
+    values: dict[str, list[Tensor]] = {who: [] for who in WHO}
     for x, valid in trained.valid_batches(split):
-        ways = (trained.autoencoder(x, valid=valid), trained.pca(filled(x, valid, trained.mean)), trained.mean.expand_as(x))
-        for who, x_hat in zip(WHO, ways, strict=True):
-            found[who].append(ssim.ssim(x.clamp(low, high), x_hat.clamp(low, high), high - low))
-    return {who: torch.cat(parts) for who, parts in found.items()}
+        outputs = (trained.autoencoder(x, valid=valid), trained.pca(filled(x, valid, trained.mean)), trained.mean.expand_as(x))
+        for who, x_hat in zip(WHO, outputs, strict=True):
+            values[who].append(ssim.ssim(x.clamp(low, high), x_hat.clamp(low, high), high - low))
+    return {who: torch.cat(parts) for who, parts in values.items()}

@@ -1,6 +1,8 @@
-"""Figures of a trained model that its results do not hold. A measure is a module here with `measure(trained) -> figures`;
-an experiment asks for it by the module's name, and its figures are then called NAME/FIGURE. It asks for an application of
-`aerun evaluate` in the same way; the figures of that are NAME/WHO/METRIC.
+"""Figures of a trained model that its results do not hold.
+
+A measure is a module here with `measure(trained) -> figures`; an experiment asks for it by the module's name, and its figures
+are then called NAME/FIGURE. It asks for an application of `aerun evaluate` in the same way; the figures of that are
+NAME/WHO/METRIC.
 """
 
 from collections.abc import Callable, Iterable

@@ -14,10 +14,11 @@ _EPOCHS, _BATCH, _LR = 20, 128, 3e-4
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    """error: share of test samples misclassified by the encoder with an affine layer on its code, both trained with all
-    labels for 20 epochs (Adam), at the epoch with the fewest mistakes on the validation split; val_error: that.
+    """Return the error of the encoder as the start of a classifier.
 
-    Rifai et al. 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf. AerunError for data without labels.
+    Error: share of test samples misclassified by the encoder with an affine layer on its code, both trained with all labels for
+    20 epochs (Adam), at the epoch with the fewest mistakes on the validation split; val_error: that. Rifai et al. 2011,
+    https://icml.cc/2011/papers/455_icmlpaper.pdf. Raises AerunError for data without labels.
     """
     data = trained.data
     if data.train.y is None:

@@ -10,8 +10,10 @@ _MOST = 2000  # codes: the cost grows with their square
 
 @torch.no_grad()
 def measure(trained: Trained) -> dict[str, float]:
-    """mmd2: unbiased MMD^2 between the codes of validation and test samples (as the objective draws them) and N(0, I),
-    by the kernel of regularizer=mmd; near 0 where they agree. null: the same between two draws of N(0, I), for its noise.
+    """Return how far the codes are from the prior.
+
+    Mmd2: unbiased MMD^2 between the codes of validation and test samples (as the objective draws them) and N(0, I), by the
+    kernel of regularizer=mmd; near 0 where they agree. null: the same between two draws of N(0, I), for its noise.
     """
     splits = (trained.data.val, trained.data.test)
     z = torch.cat([trained.autoencoder.code_pass(x)["z"].flatten(1) for s in splits for x in trained.batches(s)])[:_MOST]

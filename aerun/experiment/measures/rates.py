@@ -9,8 +9,10 @@ _NEAR = 0.1
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    """On the training split, rho_j = mean_i z_ij: its 5, 50 and 95 % quantiles over units, and near, the share of units
-    within 10 % of the rho that was asked for. AerunError where none was asked for.
+    """Return quantiles of the units' rates and the share that is near the target.
+
+    On the training split, rho_j = mean_i z_ij: its 5, 50 and 95 % quantiles over units, and near, the share of units within 10
+    % of the rho that was asked for. Raises AerunError where none was asked for.
     """
     asked = [t.regularizer.asked_rate for t in trained.autoencoder.terms.values() if t.regularizer.asked_rate is not None]
     if not asked:

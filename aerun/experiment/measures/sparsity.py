@@ -6,8 +6,10 @@ _ON = 1e-3
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    """On the test split: l0, mean number of units with |z_j| > 1e-3; dead, the share that never is; l1, mean of
-    sum_j |z_j| ||W_j||, W_j the decoder's columns, which a small code with a large decoder cannot lower.
+    """Return how sparse the code is on the test split.
+
+    L0: mean number of units with |z_j| > 1e-3; dead: the share that never is; l1: mean of sum_j |z_j| ||W_j||, W_j the
+    decoder's columns, which a small code with a large decoder cannot lower.
     """
     z = trained.codes(trained.data.test).abs()
     on = (z > _ON).float()

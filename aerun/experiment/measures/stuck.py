@@ -40,7 +40,7 @@ def measure(trained: Trained) -> dict[str, float]:
 
 
 def _auroc(scores: Tensor) -> float:
-    """Of scores whose first half is normal."""
+    """Return the AUROC of scores whose first half is normal."""
     from sklearn.metrics import roc_auc_score
 
     half = len(scores) // 2

@@ -1,1 +1,1 @@
-"""Answers as files, one module a kind: samples come in pieces, and a file takes its place when it is whole."""
+"""Answers as files, one module for each kind. Samples come in pieces, and a file takes its place once it is whole."""

@@ -1,4 +1,4 @@
-"""What all writers are."""
+"""The interface of all writers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Writer(ABC):
         """Write what can only be written when nothing more comes."""
 
     def drop(self) -> None:  # noqa: B027 - most hold nothing
-        """Let go of what is held, because something went wrong."""
+        """Release what is held, because something went wrong."""
 
 
 class FileWriter(Writer):
@@ -38,14 +38,14 @@ class FileWriter(Writer):
 
 def flattened(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return columns (n,) of arrays (n, ...): NAME where there is one, else NAME1, NAME2, ..."""
-    found: dict[str, Array] = {}
+    columns: dict[str, Array] = {}
     for name, array in arrays.items():
         if array.ndim == 1:
-            found[name] = array
+            columns[name] = array
         else:
             flat = array.reshape(len(array), -1)
-            found |= {f"{name}{i + 1}": flat[:, i] for i in range(flat.shape[1])}
-    return found
+            columns |= {f"{name}{i + 1}": flat[:, i] for i in range(flat.shape[1])}
+    return columns
 
 
 def is_numeric(array: Array) -> bool:

@@ -42,7 +42,7 @@ class Delimited(Writer):
 
 
 def _cells(values: Array, raw: bool) -> list[Any]:
-    """Return numbers as short as they can be without loss, nothing for NaN; words guarded."""
+    """Return numbers as short as they can be without loss, an empty cell for NaN, and words guarded unless `raw`."""
     if values.dtype.kind == "f":
         return [
             "" if v != v else repr(v) if values.dtype.itemsize > 4 else str(v)
@@ -50,5 +50,5 @@ def _cells(values: Array, raw: bool) -> list[Any]:
         ]
     if values.dtype.kind == "b":
         return [int(v) for v in values]
-    found: list[Any] = values.tolist()
-    return [guarded(v) if isinstance(v, str) else v for v in found] if values.dtype.kind in "UO" and not raw else found
+    cells: list[Any] = values.tolist()
+    return [guarded(v) if isinstance(v, str) else v for v in cells] if values.dtype.kind in "UO" and not raw else cells

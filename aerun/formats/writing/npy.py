@@ -9,7 +9,7 @@ from aerun.formats.writing.base import Array, FileWriter, is_numeric
 
 
 class Npy(FileWriter):
-    """The first of the arrays; its length is filled in at the end."""
+    """The first of the arrays, whose length is filled in at the end."""
 
     count = 0
     dtype: np.dtype[np.generic] | None = None

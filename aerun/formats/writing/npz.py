@@ -14,7 +14,7 @@ from aerun.formats.writing.npy import Npy
 
 
 class Npz(FileWriter):
-    """All arrays: numbers by way of nameless files beside it, so that none is held; words in memory."""
+    """All arrays. Numbers pass through unnamed files beside the output, so that memory holds none; words stay in memory."""
 
     def __init__(self, file: BinaryIO, about: Mapping[str, Any]) -> None:
         super().__init__(file, about)

@@ -25,11 +25,11 @@ _KINDS: dict[str, Kind] = {
 
 @contextmanager
 def written(output: str, about: Mapping[str, Any], kind: Kind | None = None) -> Iterator[Writer]:
-    """Open a writer for what `output` is called.
+    """Open a writer for the kind of output that its name asks for.
 
-    A file, a folder (with a / behind) of png files, or - for csv on standard output; or of one `kind`, whatever it is called.
-
-    The place is taken when all is whole; where anything fails it is as it was. AerunError where nothing can be written there.
+    A file, a folder (with a / behind) of png files, or - for csv on standard output; or of one `kind`, whatever its name is.
+    The output takes its place once it is whole; where anything fails, the place is as it was. Raises AerunError where nothing
+    can be written there.
     """
     if output == "-" and kind is None:
         yield Delimited(None, about)

@@ -38,20 +38,20 @@ class Pngs(Writer):
         self.folder, self.count = folder, 0
 
     def add(self, arrays: Mapping[str, Array]) -> None:
-        found, self.about = _images(arrays, self.about)
-        for cells in found:
+        images, self.about = _images(arrays, self.about)
+        for cells in images:
             picture = grid(cells, self.about, across=len(cells)) if cells.ndim == 4 else image(cells, self.about)
             picture.save(self.folder / f"{self.count:06d}.png", "PNG")
             self.count += 1
 
     def close(self) -> None:
-        """All files are closed."""
+        """Do nothing: all files are closed."""
 
 
 def _images(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> tuple[Array, Mapping[str, Any]]:
-    """Return images, and what is known of them.
+    """Return the images, and what is known of them.
 
-    Errors as grey ones of the mean over channels, from 0 to the largest among them.
+    Errors become grey images of the mean over channels, from 0 to the largest among them.
     """
     name = next((n for n in arrays if n in ("errors", "x")), None)
     if name is None or about.get("kind") != "image":

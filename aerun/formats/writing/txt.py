@@ -7,7 +7,7 @@ from aerun.formats.writing.base import Array, FileWriter, is_numeric
 
 
 class Txt(FileWriter):
-    """One sample a line, as it is."""
+    """One sample a line, unchanged."""
 
     def add(self, arrays: Mapping[str, Array]) -> None:
         words = next(iter(arrays.values()))
@@ -16,4 +16,4 @@ class Txt(FileWriter):
         self.file.writelines(f"{line}\n".encode() for line in words.reshape(-1))
 
     def close(self) -> None:
-        """All is written."""
+        """Do nothing: all is written."""

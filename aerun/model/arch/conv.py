@@ -81,7 +81,7 @@ class Conv(Arch):
         last.get_parameter("bias").copy_(self._by_channel(raw_mean))
 
     def _by_channel(self, x: Tensor) -> Tensor:
-        """Map *S -> (channels,): its mean over pixels or steps."""
+        """Return the mean of *S over pixels or steps, (channels,)."""
         return x.mean(0) if self.swapped else x.mean((1, 2))
 
     def decoder_weights(self) -> list[Tensor]:
@@ -89,7 +89,10 @@ class Conv(Arch):
 
 
 def _sides(shape: tuple[int, ...], kind: str, levels: int) -> list[tuple[int, ...]]:
-    """Return sides before each level and after the last: (H, W) of an image, (T,) of a sequence."""
+    """Return the sides before each level and after the last: (H, W) of an image, (T,) of a sequence.
+
+    Raises AerunError for other data and for sides that cannot be halved so often.
+    """
     if (kind, len(shape)) not in (("image", 3), ("sequence", 2), ("text", 2)):
         raise AerunError(
             f"model/arch=conv needs images (C, H, W) or sequences (T, F); this data set is a {kind} of shape {shape}. "
@@ -98,9 +101,9 @@ def _sides(shape: tuple[int, ...], kind: str, levels: int) -> list[tuple[int, ..
     sides = shape[1:] if kind == "image" else shape[:1]
     low = min(sides)
     if low < 8 or low >> levels < 1:
-        found = f"{sides[0]} x {sides[1]} images" if kind == "image" else f"sequences of {low} steps"
+        samples = f"{sides[0]} x {sides[1]} images" if kind == "image" else f"sequences of {low} steps"
         most = f"give model.arch.hidden at most {low.bit_length() - 1} sizes, or " if low >= 8 else ""
-        raise AerunError(f"model/arch=conv cannot halve {found} {levels} times (sides from 8 up): {most}use model/arch=mlp.")
+        raise AerunError(f"model/arch=conv cannot halve {samples} {levels} times (sides from 8 up): {most}use model/arch=mlp.")
     return [tuple(n >> level for n in sides) for level in range(levels + 1)]
 
 
@@ -116,7 +119,7 @@ def _refuse_tied(features: int, latent_dim: int, sees_mask: bool, upsample: str)
 def _ends(
     inner: tuple[int, ...], features: int, latent_dim: int, spatial: bool, tied: bool
 ) -> tuple[list[nn.Module], list[nn.Module]]:
-    """To the code and back, from feature maps of shape `inner`."""
+    """Return the modules from feature maps of shape `inner` to the code, and those from the code back to them."""
     if spatial:
         place = pointwise(inner[0], features, len(inner) - 1)
         return [place], [TiedPointwise(place) if tied else pointwise(latent_dim, inner[0], len(inner) - 1)]
@@ -132,11 +135,11 @@ def _level(down: Sequence[nn.Module], up: Sequence[nn.Module], after: Sequence[n
 def _levels(
     down: Sequence[nn.Module], up: Sequence[Sequence[nn.Module]], sizes: Sequence[int], after: Hidden, swapped: bool
 ) -> list[Level]:
-    """Return the convolutions from the input inwards; the outermost also brings the channels to axis 1 and back."""
-    found = []
+    """Return the convolutions from the input inwards; the outermost also moves the channels to axis 1 and back."""
+    levels = []
     for i, (a, b) in enumerate(zip(down, up, strict=True)):
         axes = a.get_parameter("weight").ndim - 2
         swap = [] if i or not swapped else [Swap()]
         ahead = after.image(sizes[i - 1], axes) if i else []
-        found.append(_level([*swap, a, *after.image(sizes[i], axes)], [*b, *swap], ahead))
-    return found
+        levels.append(_level([*swap, a, *after.image(sizes[i], axes)], [*b, *swap], ahead))
+    return levels

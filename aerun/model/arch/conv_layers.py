@@ -15,18 +15,18 @@ _APPLY_TRANSPOSED: dict[int, Any] = {1: functional.conv_transpose1d, 2: function
 
 
 class Swap(nn.Module):
-    """(B, T, F) <-> (B, F, T): channels to axis 1, where convolutions have them, and back."""
+    """(B, T, F) <-> (B, F, T): moves the channels to axis 1, where convolutions expect them, and back."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2)
 
 
 class TiedConvTranspose(nn.Module):
-    """The transpose of a stride-2 convolution, sharing its kernel; own bias, own output padding."""
+    """The transpose of a stride-2 convolution, with its kernel, a bias of its own and an output padding of its own."""
 
     def __init__(self, source: nn.Module, output_padding: tuple[int, ...]) -> None:
         super().__init__()
-        self._source = (source,)  # a tuple, so that the source's parameters are counted once, where they belong
+        self._source = (source,)  # in a tuple, so that its parameters are registered only once, by the source
         self.bias = nn.Parameter(torch.zeros(self.weight.shape[1]))
         self.output_padding = output_padding
 
@@ -41,7 +41,7 @@ class TiedConvTranspose(nn.Module):
 
 
 class TiedPointwise(nn.Module):
-    """The transpose of a 1 x 1 convolution, sharing its kernel; own bias. weight: (out, in, 1, ...)."""
+    """The transpose of a 1 x 1 convolution, with its kernel and a bias of its own. weight: (out, in, 1, ...)."""
 
     def __init__(self, source: nn.Module) -> None:
         super().__init__()
@@ -58,19 +58,19 @@ class TiedPointwise(nn.Module):
 
 
 def halving(a: int, b: int, axes: int) -> nn.Module:
-    """Map a channels -> b channels, each side n -> floor(n / 2)."""
+    """Return a convolution from a to b channels that maps each side n to floor(n / 2)."""
     layer: nn.Module = _CONV[axes](a, b, KERNEL, 2, 1)
     return layer
 
 
 def pointwise(a: int, b: int, axes: int) -> nn.Module:
-    """Map a channels -> b channels, each place alone."""
+    """Return a convolution from a to b channels that maps each place by itself."""
     layer: nn.Module = _CONV[axes](a, b, 1)
     return layer
 
 
 def doubling(outer: int, down: nn.Module, side: tuple[int, ...], upsample: str, tied: bool) -> list[nn.Module]:
-    """Return the mirror image of `down`, to `outer` channels and the sides `side` that it read: exactly, odd ones too."""
+    """Return the mirror image of `down`, to `outer` channels and exactly the sides `side` that it read."""
     inner = down.get_parameter("weight").shape[0]
     padding = tuple(n % 2 for n in side)
     if upsample == "nearest":
@@ -81,7 +81,7 @@ def doubling(outer: int, down: nn.Module, side: tuple[int, ...], upsample: str, 
 
 
 def outputs_first(layer: nn.Module) -> Tensor | None:
-    """Return the kernel of an affine map with its outputs on the first axis, whichever way torch stores it; None for others."""
+    """Return the kernel of an affine map with its outputs on the first axis, however torch stores it; else None."""
     weight = getattr(layer, "weight", None)
     if not isinstance(weight, Tensor) or weight.ndim < 2:
         return None

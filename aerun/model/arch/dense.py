@@ -1,4 +1,4 @@
-"""Fully connected encoder and decoder, the common ground of linear and mlp."""
+"""Fully connected encoder and decoder, which linear and mlp share."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -21,17 +21,20 @@ class Dense(Arch):
 
     offers = frozenset({"encode"})
 
-    def _build(self, given: dict[str, Any], hidden: Sequence[int], after: Hidden, *, tied: bool, atoms: str) -> None:
-        """given: shape, ragged, sees_mask, features, latent_dim."""
-        self.shape, self.sees_mask = tuple(given["shape"]), bool(given["sees_mask"])
-        refuse_ragged(given["ragged"], type(self).__name__.lower())
+    def _build(self, interface: dict[str, Any], hidden: Sequence[int], after: Hidden, *, tied: bool, atoms: str) -> None:
+        """Build encoder, decoder and levels.
+
+        interface: shape, ragged, sees_mask, features, latent_dim.
+        """
+        self.shape, self.sees_mask = tuple(interface["shape"]), bool(interface["sees_mask"])
+        refuse_ragged(interface["ragged"], type(self).__name__.lower())
         one_of("model.arch.atoms", atoms, ATOMS)
         size = int(torch.Size(self.shape).numel())
         self.register_buffer("mean", torch.zeros(self.shape))
         if tied:
-            refuse_tied(given["features"], given["latent_dim"], self.sees_mask)
-        down = [nn.Linear(a, b) for a, b in pairwise([size * (1 + self.sees_mask), *hidden, given["features"]])]
-        up: list[Any] = [nn.Linear(a, b) for a, b in pairwise([given["latent_dim"], *reversed(hidden), size])]
+            refuse_tied(interface["features"], interface["latent_dim"], self.sees_mask)
+        down = [nn.Linear(a, b) for a, b in pairwise([size * (1 + self.sees_mask), *hidden, interface["features"]])]
+        up: list[Any] = [nn.Linear(a, b) for a, b in pairwise([interface["latent_dim"], *reversed(hidden), size])]
         if tied:
             up = [TiedLinear(layer) for layer in reversed(down)]
         constrain(down[-1] if tied else up[0], atoms, tied)
@@ -49,11 +52,11 @@ class Dense(Arch):
 
 
 def _interleave(layers: Sequence[nn.Module], after: Sequence[nn.Sequential]) -> list[nn.Module]:
-    """Return norm, activation and dropout between the affine maps, none after the last."""
-    found: list[nn.Module] = []
+    """Return affine maps with norm, activation and dropout between them, and none after the last."""
+    ordered: list[nn.Module] = []
     for layer, modules in zip(layers, after, strict=False):
-        found += [layer, *modules]
-    return [*found, layers[-1]]
+        ordered += [layer, *modules]
+    return [*ordered, layers[-1]]
 
 
 def _levels(
@@ -64,11 +67,11 @@ def _levels(
     after: Hidden,
     shape: tuple[int, ...],
 ) -> tuple[Level, ...]:
-    """Return layer by layer from the input inwards; the outermost also flattens and restores the event shape."""
-    found = []
+    """Return the levels from the input inwards; the outermost also flattens and restores the shape of a sample."""
+    levels = []
     for i, (a, b) in enumerate(zip(down, up, strict=True)):
         inwards = [a, *behind[i].children()] if i < len(behind) else [a]
-        found.append(
+        levels.append(
             Level(
                 down=nn.Sequential(*([] if i else [nn.Flatten()]), *inwards),
                 up=nn.Sequential(b, *([] if i else [nn.Unflatten(1, shape)])),
@@ -76,4 +79,4 @@ def _levels(
                 logits=after.logits(ahead[i - 1]) if i else None,
             )
         )
-    return tuple(found)
+    return tuple(levels)

@@ -1,4 +1,4 @@
-"""Layers that several archs are made of."""
+"""Layers that several archs use."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,7 +28,7 @@ class TiedLinear(nn.Module):
 
     def __init__(self, source: nn.Linear) -> None:
         super().__init__()
-        self._source = (source,)  # a tuple, so that the source's parameters are counted once, where they belong
+        self._source = (source,)  # in a tuple, so that its parameters are registered only once, by the source
         self.bias = nn.Parameter(torch.zeros(source.in_features))
 
     @property
@@ -50,7 +50,7 @@ class UnitColumns(nn.Module):
         return functional.normalize(w, dim=self.dim)
 
     def right_inverse(self, w: Tensor) -> Tensor:
-        """Return a stored value that gives w, where w has unit columns."""
+        """Return a stored value whose image is w, where w has unit columns."""
         return w
 
 
@@ -58,7 +58,10 @@ ATOMS = ("free", "unit", "orthogonal")
 
 
 def constrain(layer: nn.Linear, atoms: str, tied: bool) -> None:
-    """Keep the decoder's atoms (columns of its matrix; rows of the encoder's where `tied`) unit or orthonormal."""
+    """Keep the decoder's atoms of norm 1 or orthonormal, as `atoms` says.
+
+    They are the columns of its matrix, or the rows of the encoder's where `tied`.
+    """
     if atoms == "unit":
         register_parametrization(layer, "weight", UnitColumns(1 if tied else 0))
     elif atoms == "orthogonal":
@@ -66,7 +69,7 @@ def constrain(layer: nn.Linear, atoms: str, tied: bool) -> None:
 
 
 class Hidden:
-    """What stands after each hidden affine map: norm, activation, dropout. Checks its settings once."""
+    """What follows each hidden affine map: norm, activation, dropout. Checks its settings once."""
 
     def __init__(self, *, activation: str, norm: str, dropout: float) -> None:
         self.activation = one_of("model.arch.activation", activation, tuple(ACTIVATIONS))
@@ -74,35 +77,41 @@ class Hidden:
         self.dropout = within("model.arch.dropout", dropout, 0, 0.99)
 
     def dense(self, width: int) -> list[nn.Module]:
-        """Return modules for features of shape (B, width)."""
+        """Return the modules for features of shape (B, width)."""
         norm = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
         return self._modules(norm[self.norm](width) if self.norm in norm else None)
 
     def image(self, channels: int, axes: int = 2) -> list[nn.Module]:
-        """Modules for feature maps (B, channels, H, W), or (B, channels, T) for axes=1; `layer` normalizes all of a sample."""
+        """Return the modules for feature maps (B, channels, H, W), or (B, channels, T) for axes=1.
+
+        norm=layer normalizes all elements of a sample together.
+        """
         if self.norm == "none":
             return self._modules(None)
         batch = nn.BatchNorm1d if axes == 1 else nn.BatchNorm2d
         return self._modules(batch(channels) if self.norm == "batch" else nn.GroupNorm(1, channels))
 
     def _modules(self, norm: nn.Module | None) -> list[nn.Module]:
-        found = [] if norm is None else [norm]
-        found.append(ACTIVATIONS[self.activation]())
-        return [*found, nn.Dropout(self.dropout)] if self.dropout > 0 else found
+        modules = [] if norm is None else [norm]
+        modules.append(ACTIVATIONS[self.activation]())
+        return [*modules, nn.Dropout(self.dropout)] if self.dropout > 0 else modules
 
     def logits(self, modules: nn.Sequential) -> nn.Sequential | None:
-        """Return those of `modules`, made here, that stand before a sigmoid; None where the activation is another one."""
+        """Return those of `modules`, made here, that come before a sigmoid; None where the activation is another one."""
         if self.activation != "sigmoid":
             return None
         return modules[: int(self.norm != "none")]
 
     def offers(self) -> frozenset[str]:
-        """Return `encode` as a function of one sample exists unless batch norm couples the samples."""
+        """Return {`encode`}, or nothing with batch norm, which couples the samples of a batch."""
         return frozenset() if self.norm == "batch" else frozenset({"encode"})
 
 
 def widths(key: str, hidden: Sequence[int], least: int = 0) -> list[int]:
-    """Return layer sizes as a list of positive integers, else AerunError."""
+    """Return layer sizes as a list of positive integers.
+
+    Raises AerunError where they are not, or where there are fewer than `least`.
+    """
     sizes = list(hidden)
     if len(sizes) < least or any(not isinstance(n, int) or n < 1 for n in sizes):
         raise AerunError(f"{key}={sizes}: must be a list of {'at least one ' if least else ''}positive integers.")
@@ -110,13 +119,16 @@ def widths(key: str, hidden: Sequence[int], least: int = 0) -> list[int]:
 
 
 def refuse_ragged(ragged: bool, arch: str) -> None:
-    """Raise AerunError where samples have lengths of their own and the arch reads a fixed shape."""
+    """Raise AerunError where samples differ in length and the arch reads a fixed shape."""
     if ragged:
         raise AerunError(f"model/arch={arch} reads samples of one length; this data set's differ. Use model/arch=recurrent.")
 
 
 def refuse_tied(features: int, latent_dim: int, sees_mask: bool) -> None:
-    """Tied weights need an encoder that ends in the code itself and begins with the input itself."""
+    """Raise AerunError where encoder and decoder cannot share weights.
+
+    Tied weights need an encoder that ends in the code itself and begins with the input itself.
+    """
     if sees_mask:
         raise AerunError(
             "model.arch.tied=true needs an encoder that reads what the decoder writes, but here it reads a mask too. "

@@ -1,4 +1,4 @@
-"""One affine map each way."""
+"""One affine map in each direction."""
 
 from collections.abc import Callable, Iterator
 
@@ -36,8 +36,8 @@ class Linear(Dense):
     ) -> None:
         super().__init__()
         inner = (latent_dim,) if whiten else shape
-        given = {"shape": inner, "ragged": ragged, "sees_mask": sees_mask, "features": features, "latent_dim": latent_dim}
-        self._build(given, [], Hidden(activation="relu", norm="none", dropout=0.0), tied=tied, atoms=atoms)
+        interface = {"shape": inner, "ragged": ragged, "sees_mask": sees_mask, "features": features, "latent_dim": latent_dim}
+        self._build(interface, [], Hidden(activation="relu", norm="none", dropout=0.0), tied=tied, atoms=atoms)
         self.whiten = whiten
         if whiten:
             if sees_mask:
@@ -45,7 +45,7 @@ class Linear(Dense):
             self._whiten(shape, latent_dim)
 
     def _whiten(self, shape: tuple[int, ...], k: int) -> None:
-        """Put the fixed maps around the affine ones."""
+        """Put the fixed whitening maps around the affine ones."""
         whitening = Whitening(int(torch.Size(shape).numel()), k)
         self.mean = torch.zeros(shape)
         self.encoder = nn.Sequential(nn.Flatten(), whitening, self.encoder[1])

@@ -32,5 +32,5 @@ class Mlp(Dense):
     ) -> None:
         super().__init__()
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
-        given = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "features": features, "latent_dim": latent_dim}
-        self._build(given, widths("model.arch.hidden", hidden), after, tied=tied, atoms=atoms)
+        interface = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "features": features, "latent_dim": latent_dim}
+        self._build(interface, widths("model.arch.hidden", hidden), after, tied=tied, atoms=atoms)

@@ -93,11 +93,11 @@ class Recurrent(Arch):
 
     @property
     def writer(self) -> Writer:
-        """Return what writes, the one module of `decoder`."""
+        """Return the module that writes the output, the only one of `decoder`."""
         return cast(Writer, self.decoder[0])
 
     def _order(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """Order of reading (B, T, F) <-> order of writing."""
+        """Map x (B, T, F) from the order of reading to the order of writing, or back."""
         return flip(x, valid) if self.reverse else x
 
     @torch.no_grad()
@@ -115,7 +115,7 @@ class Recurrent(Arch):
 
 
 def flip(x: Tensor, valid: Tensor | None) -> Tensor:
-    """Return x (B, T, F) with the real steps of each sample in reversed order, in the same places; its own inverse."""
+    """Return x (B, T, F) with the real steps of each sample reversed, in the same places; its own inverse."""
     if valid is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)
@@ -129,7 +129,7 @@ def _blank(x: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _last(states: Tensor, valid: Tensor | None) -> Tensor:
-    """Map states (B, T, hidden) -> the state (B, hidden) after each sample's last real step."""
+    """Return the state (B, hidden) after each sample's last real step, of states (B, T, hidden)."""
     if valid is None:
         return states[:, -1]
     index = (valid.sum(1) - 1).clamp_min(0)
@@ -137,7 +137,10 @@ def _last(states: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _sequence(shape: tuple[int, ...], kind: str) -> tuple[int, int]:
-    """Return (T, F) of sequences or text, else AerunError."""
+    """Return (T, F) of sequences or text.
+
+    Raises AerunError for other data.
+    """
     if kind not in ("sequence", "text") or len(shape) != 2:
         raise AerunError(
             f"model/arch=recurrent needs sequences (T, F); this data set's kind is {kind}, its shape {tuple(shape)}. "

@@ -1,4 +1,4 @@
-"""What writes a sequence from a code: fed with the code alone at every step, or with its own last output too."""
+"""Decoders that write a sequence from a code: from the code alone at every step, or from their own last output too."""
 
 import math
 from abc import ABC, abstractmethod
@@ -17,7 +17,10 @@ CELLS: dict[str, tuple[type[nn.LSTM | nn.GRU], type[nn.LSTMCell | nn.GRUCell]]] 
 
 
 def remembering(cells: nn.Module, cell: str, hidden: int) -> None:
-    """Let an lstm's forget gates start open (bias 1; Jozefowicz et al. 2015, https://proceedings.mlr.press/v37/jozefowicz15.html)."""
+    """Let the forget gates of an lstm start open, with a bias of 1.
+
+    Jozefowicz et al. 2015, https://proceedings.mlr.press/v37/jozefowicz15.html
+    """
     if cell == "gru":
         return
     for name, bias in cells.named_parameters():
@@ -26,16 +29,16 @@ def remembering(cells: nn.Module, cell: str, hidden: int) -> None:
 
 
 def run(rnn: nn.RNNBase, x: Tensor, state: State | None, differentiable: bool) -> Tensor:
-    """Return outputs (B, T, hidden) of all steps in one call, in at least 32 bits: errors of a state add up.
+    """Return the outputs (B, T, hidden) of all steps in one call, in at least 32 bits.
 
-    Not every CPU has bf16.
+    Errors of a state add up, and not every CPU has bf16.
 
-    differentiable: the gradient will be differentiated itself, or taken in eval mode. cuDNN can do neither and is left aside.
+    differentiable: the gradient will be differentiated itself, or computed in eval mode. cuDNN can do neither and is not used.
     """
-    given = None if state is None else tuple(wide(part) for part in state)
+    initial = None if state is None else tuple(wide(part) for part in state)
     own = torch.backends.cudnn.flags(enabled=False) if differentiable and x.is_cuda else nullcontext()
     with torch.autocast(x.device.type, enabled=False), own:
-        out: Tensor = rnn(wide(x), given if given is None or len(given) > 1 else given[0])[0]
+        out: Tensor = rnn(wide(x), initial if initial is None or len(initial) > 1 else initial[0])[0]
     return out
 
 
@@ -59,7 +62,10 @@ class Writer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
-        """Return mean (F,) of the data; truth (B, T, F) less the mean, fed instead of an output with probability p."""
+        """Return raw (B, steps, F) of z (B, d).
+
+        mean (F,): of the data. truth (B, T, F): less the mean, fed instead of an output with probability p.
+        """
 
 
 class Repeat(Writer):
@@ -104,17 +110,20 @@ class Autoregressive(Writer):
 
     def _write(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
         states: list[State] = list(zip(*(part.unbind(0) for part in self.start(z)), strict=True))
-        fed, found = z.new_zeros(len(z), len(mean)), []
+        fed, outputs = z.new_zeros(len(z), len(mean)), []
         for step in range(steps):
             top, states = self._step(torch.cat([self.embed(fed), z], 1), states)
-            found.append(self.out(top))
-            fed = self.activate(found[-1][:, None])[:, 0] - mean
+            outputs.append(self.out(top))
+            fed = self.activate(outputs[-1][:, None])[:, 0] - mean
             if truth is not None and p > 0:
                 fed = torch.where(torch.rand_like(fed[:, :1]) < p, truth[:, step], fed)
-        return torch.stack(found, 1)
+        return torch.stack(outputs, 1)
 
     def _step(self, x: Tensor, states: list[State]) -> tuple[Tensor, list[State]]:
-        """Map what the first layer reads (B, width) and all states -> the top layer's output (B, hidden) and the new states."""
+        """Return the top layer's output (B, hidden) and the new states after one step.
+
+        x (B, width): what the first layer reads. states: of all layers.
+        """
         after = []
         for cell, before in zip(self.cells, states, strict=True):
             new = cell(x, before if len(before) > 1 else before[0])
@@ -124,5 +133,8 @@ class Autoregressive(Writer):
 
 
 def embedding(size: int, hidden: int, text: bool) -> tuple[int, nn.Module]:
-    """Return what the cells read, and its width: for text a bias-free map of one-hot rows, for numbers the numbers themselves."""
+    """Return the width of what the cells read, and the module that makes it.
+
+    For text it is a bias-free map of one-hot rows, for numbers the identity.
+    """
     return (hidden, nn.Linear(size, hidden, bias=False)) if text else (size, nn.Identity())

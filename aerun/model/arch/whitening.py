@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from aerun.core.errors import AerunError
 from aerun.metrics import pca
 
-_LEAST = 1e-6  # deviation of a component, relative to the first, under which it is noise of the arithmetic
+_LEAST = 1e-6  # deviation of a component, relative to the first, below which it is rounding error
 
 
 class Whitening(nn.Module):
@@ -29,11 +29,14 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def learn(self, samples: Callable[[], Iterator[Tensor]]) -> None:
-        """Take the components from the training samples. AerunError where they have fewer than k."""
-        found = pca.fit(samples, self.components.shape[1])
+        """Learn the components from the training samples.
+
+        Raises AerunError where the samples vary in fewer than k directions.
+        """
+        principal = pca.fit(samples, self.components.shape[1])
         squares, count = torch.zeros((), dtype=torch.float64), 0
         for x in samples():
-            squares = squares + ((x.flatten(1) - found.mean) @ found.components).double().square().sum(0)
+            squares = squares + ((x.flatten(1) - principal.mean) @ principal.components).double().square().sum(0)
             count += len(x)
         deviations = (squares / count).sqrt()
         rank = int((deviations > _LEAST * deviations.max()).sum())
@@ -42,7 +45,7 @@ class Whitening(nn.Module):
                 f"model.latent_dim={k}: model.arch.whiten=true, but these data vary in {rank} directions only. "
                 f"Use model.latent_dim={rank} or less."
             )
-        self.components.copy_(found.components)
+        self.components.copy_(principal.components)
         self.deviations.copy_(deviations)
 
 
@@ -53,7 +56,7 @@ class Colouring(nn.Module):
 
     def __init__(self, whitening: Whitening) -> None:
         super().__init__()
-        self._whitening = (whitening,)  # a tuple, so that its buffers are stored once
+        self._whitening = (whitening,)  # in a tuple, so that its buffers are stored only once
         self.register_buffer("mean", torch.zeros(whitening.components.shape[0]))
 
     def forward(self, y: Tensor) -> Tensor:

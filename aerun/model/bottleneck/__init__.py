@@ -1,1 +1,1 @@
-"""What a code is. A bottleneck turns encoder features h into the code z and says what else is then known of it."""
+"""What a code is: a bottleneck maps encoder features h to the code z and says what else is known of it."""

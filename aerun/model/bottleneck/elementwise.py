@@ -1,4 +1,4 @@
-"""What vector, relu and sigmoid share: one feature a unit, and a code that is a function of it."""
+"""What vector, relu and sigmoid share: one feature for each unit, and a code that is a function of it."""
 
 from abc import abstractmethod
 from typing import Any

@@ -5,5 +5,5 @@ from aerun.parts import Bottleneck
 
 
 def features_as_code(count: int) -> Bottleneck:
-    """Return the bottleneck that hands on features as they are."""
+    """Return the bottleneck that passes features on unchanged."""
     return Vector(latent_dim=count)

@@ -55,11 +55,11 @@ class Quantized(Bottleneck):
         return {"z": z, "penalty": self.rate * self.bits(z)}
 
     def bits(self, z: Tensor) -> Tensor:
-        """Map -sum_j log2 p_j(z_ij), (B, d, *grid) -> (B,)."""
+        """Return -sum_j log2 p_j(z_ij) of codes (B, d, *grid), (B,)."""
         return -self.probability(z).clamp_min(_LEAST).log2().flatten(1).sum(1)
 
     def probability(self, numbers: Tensor) -> Tensor:
-        """Map p_j(z_ij), (B, d, *grid) -> same."""
+        """Return p_j(z_ij) of numbers (B, d, *grid), in the same shape."""
         v = wide(numbers).movedim(1, -1)[..., None]  # (B, *grid, d, 1)
         away, width = v - self.centre, softplus(self.width) + 1e-3
         away = -away.abs()  # by symmetry, and exact in the tails

@@ -24,5 +24,5 @@ class Sigmoid(Elementwise):
         return z * (1 - z)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
-        found = super().forward(h)
-        return {**found, "rate": found["z"]}
+        outputs = super().forward(h)
+        return {**outputs, "rate": outputs["z"]}

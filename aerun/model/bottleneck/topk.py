@@ -66,7 +66,10 @@ class Topk(Bottleneck):
         return {"z": z, "slope": on.to(z.dtype), "spare": self._spare(h)}
 
     def _batch_code(self, h: Tensor) -> Tensor:
-        """Return the B * k largest of the batch (times the places of a spatial code); the threshold follows the smallest."""
+        """Return the B * k largest of the batch (times the places of a spatial code), 0 elsewhere.
+
+        The threshold follows the smallest of them.
+        """
         active = torch.relu(h)
         kept, where = active.flatten().topk(self.k * (active.numel() // self.latent_dim))
         smallest = wide(kept[-1].detach())

@@ -11,8 +11,8 @@ from aerun.core.errors import AerunError
 from aerun.parts import Discrete
 from aerun.vocabulary import wide
 
-_ROWS = 16384  # vectors compared with the codebook at once: memory
-_LEAST = 1e-6  # of a code's running count, which decays while it is not chosen
+_ROWS = 16384  # vectors that are compared with the codebook at once, to limit memory
+_LEAST = 1e-6  # least running count of a code, which decays while no vector chooses it
 
 
 class Vq(Discrete):
@@ -65,11 +65,11 @@ class Vq(Discrete):
         return self.latent_dim
 
     def indices(self, h: Tensor) -> Tensor:
-        """Map h (B, d, *grid) -> numbers of its codes (B, groups, *grid)."""
+        """Map h (B, d, *grid) to the numbers of its codes (B, groups, *grid)."""
         return self._nearest(self._vectors(h)).view(h.shape[0], self.groups, *h.shape[2:])
 
     def lookup(self, indices: Tensor) -> Tensor:
-        """Map numbers (B, groups, *grid) -> z (B, d, *grid)."""
+        """Map numbers (B, groups, *grid) to z (B, d, *grid)."""
         parts = embedding(indices, self.codebook)  # (B, groups, *grid, d / groups)
         return parts.movedim(-1, 2).reshape(indices.shape[0], self.latent_dim, *indices.shape[2:])
 
@@ -88,19 +88,20 @@ class Vq(Discrete):
         return {"z": e + (h - h.detach()), "penalty": penalty}
 
     def _vectors(self, h: Tensor) -> Tensor:
-        """Map (B, d, *grid) -> (B * groups * places, d / groups)."""
+        """Map (B, d, *grid) to vectors (B * groups * places, d / groups)."""
         parts = wide(h).reshape(h.shape[0], self.groups, self.codebook.shape[1], -1)
         return parts.movedim(2, -1).reshape(-1, self.codebook.shape[1])
 
     def _nearest(self, vectors: Tensor) -> Tensor:
         with torch.autocast(vectors.device.type, enabled=False):
             squares = self.codebook.square().sum(1)
-            parts = [vectors] if torch.compiler.is_exporting() else vectors.split(_ROWS)  # an export knows no number of rows
-            found = [(squares - 2 * part @ self.codebook.t()).argmin(1) for part in parts]
-        return torch.cat(found)
+            # In an export the number of rows is unknown.
+            parts = [vectors] if torch.compiler.is_exporting() else vectors.split(_ROWS)
+            nearest = [(squares - 2 * part @ self.codebook.t()).argmin(1) for part in parts]
+        return torch.cat(nearest)
 
     def _restart(self, vectors: Tensor) -> None:
-        """Codes that are long unused become vectors of the batch, different ones as far as there are."""
+        """Replace codes that have long been unused by vectors of the batch, by different ones as far as there are enough."""
         drawn = torch.randperm(len(vectors), device=vectors.device).repeat(-(-self.codes // len(vectors)))[: self.codes]
         expired = self.idle >= self.restart_after
         self.codebook.copy_(torch.where(expired[:, None], vectors[drawn], self.codebook))
@@ -108,7 +109,7 @@ class Vq(Discrete):
         self.idle.copy_(torch.where(expired, 0, self.idle))
 
     def _follow(self, vectors: Tensor, chosen: Tensor, samples: int) -> None:
-        """Running means; written so that the code of an unused entry stays as it is, exactly."""
+        """Update the running means, so that the code of an unused entry stays exactly as it is."""
         n = self._counts(chosen)
         sums = torch.zeros_like(self.codebook).index_add_(0, chosen, vectors)
         self.mass.copy_(self.decay * self.mass + (1 - self.decay) * n)

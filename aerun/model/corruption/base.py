@@ -1,4 +1,4 @@
-"""What corruptions of certain kinds of data share."""
+"""A check that corruptions for certain kinds of data share."""
 
 from aerun.core.errors import AerunError
 

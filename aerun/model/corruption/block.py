@@ -1,4 +1,4 @@
-"""Rectangles of an image, or stretches of a sequence, hidden."""
+"""Rectangles of an image, or stretches of a sequence, are hidden."""
 
 import math
 
@@ -58,7 +58,7 @@ class Block(Hiding):
         return mask
 
     def _stretch(self, batch: int, side: int, device: torch.device) -> Tensor:
-        """Return true on one stretch of `side` places for each sample, (B, side)."""
+        """Return a mask (B, side), True on one stretch of places for each sample."""
         u, v = torch.rand(2, batch, 1, device=device)
         length = (side * (self.smallest + u * (self.largest - self.smallest))).round().clamp(1, side)
         first = (v * (side - length + 1)).floor()

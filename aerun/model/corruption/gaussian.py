@@ -27,5 +27,5 @@ class Gaussian(Corruption):
     def describe(self) -> str:
         return f"Gaussian noise of deviation {self.sigma:g}"
 
-    def noise_model(self, known: Moments) -> Noise:
-        return added(known, self.sigma**2)
+    def noise_model(self, moments: Moments) -> Noise:
+        return added(moments, self.sigma**2)

@@ -12,7 +12,7 @@ from aerun.model.corruption.base import refuse_kind
 from aerun.parts import Hiding
 
 _TURN = 0.4  # standard deviation of the change of direction from pixel to pixel, in radians
-_SPARE = 6.0  # paths are drawn so many times longer than needed, for they cross themselves; the surplus is cut off
+_SPARE = 6.0  # factor by which paths are drawn too long, since they cross themselves; the surplus is cut off
 
 
 class Irregular(Hiding):
@@ -44,7 +44,7 @@ class Irregular(Hiding):
         return ((arrival <= last) & arrival.isfinite()).expand_as(x)
 
     def _arrival(self, batch: int, device: torch.device) -> Tensor:
-        """When the first stroke comes by at each pixel, (B, 1, H, W); infinite where none does."""
+        """Return the time (B, 1, H, W) at which the first stroke reaches each pixel; infinite where none does."""
         turns = _TURN * torch.randn(batch, self.strokes, self.steps, device=device)
         angle = turns.cumsum(2) + 2 * math.pi * torch.rand(batch, self.strokes, 1, device=device)
         rows = self._place(angle.sin(), self.height)
@@ -52,8 +52,8 @@ class Irregular(Hiding):
         when = torch.arange(self.steps, device=device) + torch.arange(self.strokes, device=device)[:, None] / self.strokes
         start = torch.full((batch, self.height * self.width), math.inf, device=device, dtype=when.dtype)
         passed = (rows * self.width + columns).flatten(1)
-        found = start.scatter_reduce(1, passed, when.flatten().expand(batch, -1), "amin")
-        return found.reshape(batch, 1, self.height, self.width)
+        arrival = start.scatter_reduce(1, passed, when.flatten().expand(batch, -1), "amin")
+        return arrival.reshape(batch, 1, self.height, self.width)
 
     def _place(self, moves: Tensor, side: int) -> Tensor:
         """Return coordinates (B, strokes, steps) along an axis of `side` pixels, mirrored at its ends."""
@@ -62,7 +62,7 @@ class Irregular(Hiding):
         return (last - (path.remainder(2 * last) - last).abs()).round().long().clamp(0, side - 1)
 
     def _brushed(self, arrival: Tensor) -> Tensor:
-        """Return each arrival spread over the brush."""
+        """Return the arrival times with each spread over the brush."""
         before, after = (self.thickness - 1) // 2, self.thickness // 2
         wider = pad(-arrival, (before, after, before, after), value=-math.inf)
         return -max_pool2d(wider, self.thickness, stride=1)

@@ -1,4 +1,4 @@
-"""Entries set to zero."""
+"""Entries are set to zero."""
 
 import torch
 from torch import Tensor
@@ -27,5 +27,5 @@ class Masking(Hiding):
     def describe(self) -> str:
         return f"{100 * self.p:g} % of the elements hidden"
 
-    def noise_model(self, known: Moments) -> Noise:
-        return replaced(known, self.p, (self.fill,))
+    def noise_model(self, moments: Moments) -> Noise:
+        return replaced(moments, self.p, (self.fill,))

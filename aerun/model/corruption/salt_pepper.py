@@ -1,4 +1,4 @@
-"""Entries set to the darkest or the brightest value."""
+"""Entries are set to the darkest or the brightest value."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from aerun.parts import Corruption
 class SaltPepper(Corruption):
     """Each entry of (B, *S) becomes, with probability p, the data's low or high, each with probability 1/2.
 
-    `mask` is True where an entry was replaced, also where it already had that value; the encoder is never told.
+    `mask` is True where an entry was replaced, also where it already had that value; the encoder never sees it.
     Vincent et al. 2010, https://jmlr.org/papers/v11/vincent10a.html. Raises AerunError for data without a declared range.
     """
 
@@ -36,5 +36,5 @@ class SaltPepper(Corruption):
     def describe(self) -> str:
         return f"{100 * self.p:g} % of the elements made salt or pepper"
 
-    def noise_model(self, known: Moments) -> Noise:
-        return replaced(known, self.p, (self.low, self.high))
+    def noise_model(self, moments: Moments) -> Noise:
+        return replaced(moments, self.p, (self.low, self.high))

@@ -13,7 +13,7 @@ class Snr(Corruption):
     """x_in = x + s_i eps, eps ~ N(0, I), s_i^2 = P_i / 10^(db / 10), at a signal-to-noise ratio of `db` decibels. (B, *S).
 
     P_i is the mean squared deviation of sample i from its own mean, over all its elements: a constant offset carries no
-    signal. A constant sample gets no noise. Not clamped. Raises AerunError where samples have lengths of their own, for
+    signal. A constant sample gets no noise. Not clamped. Raises AerunError where samples have lengths of their own, since
     the power of padding is not the signal's.
     """
 
@@ -33,6 +33,6 @@ class Snr(Corruption):
     def describe(self) -> str:
         return f"noise {1 / self.ratio:.3g} times as strong as the signal"
 
-    def noise_model(self, known: Moments) -> Noise:
-        power = known.power.diagonal().mean() - known.power.mean()  # mean over samples of the variance inside one
-        return added(known, float(power) / self.ratio)
+    def noise_model(self, moments: Moments) -> Noise:
+        power = moments.power.diagonal().mean() - moments.power.mean()  # mean over samples of the variance inside one
+        return added(moments, float(power) / self.ratio)

@@ -1,4 +1,4 @@
-"""Whole steps of a sequence hidden."""
+"""Whole steps of a sequence are hidden."""
 
 import torch
 from torch import Tensor

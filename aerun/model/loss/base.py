@@ -20,13 +20,13 @@ class ElementLoss(Loss):
 
     @abstractmethod
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Return loss of each element, (B, *S)."""
+        """Return the loss of each element, (B, *S)."""
 
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
         return self.reduce(self.element(raw, x), valid)
 
     def reduce(self, loss: Tensor, valid: Tensor | None) -> Tensor:
-        """Map losses of elements (B, *S) -> (B,): their sum or mean over what is valid."""
+        """Return the sum or mean (B,) of the losses of valid elements (B, *S)."""
         if valid is None:
             return loss.flatten(1).sum(1) if self.reduction == "sum" else loss.flatten(1).mean(1)
         total = (loss * valid_weight(valid, loss)).flatten(1).sum(1)

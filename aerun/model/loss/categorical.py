@@ -30,7 +30,7 @@ class Categorical(ElementLoss):
         self.symbols = shape[-1]
 
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Return loss of each step, (B, T)."""
+        """Return the loss of each step, (B, T)."""
         return -(x * wide(raw).log_softmax(-1)).sum(-1)
 
     def activate(self, raw: Tensor) -> Tensor:

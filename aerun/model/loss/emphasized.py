@@ -1,4 +1,4 @@
-"""More weight on what was hidden."""
+"""More weight on the elements that were hidden."""
 
 from collections.abc import Callable
 

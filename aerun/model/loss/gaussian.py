@@ -38,7 +38,7 @@ class Gaussian(ResidualLoss):
         self.register_buffer("variance", torch.tensor(at_least("model.loss.sigma", sigma, _LEAST**0.5) ** 2))
 
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Return squared error; `forward` makes a likelihood of it."""
+        """Return the squared error of each element, (B, *S); `forward` makes a likelihood of it."""
         return self.residual(raw, x).square()
 
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -51,16 +51,16 @@ class Gaussian(ResidualLoss):
         return self.reduce(_nll(error, variance), valid)
 
     def of_pass(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> "Gaussian":
-        """Return the loss with the s^2 of this pass held.
+        """Return the loss with the s^2 of this pass held fixed.
 
-        One variance for all codes of a pass, else their weights would be of different densities.
+        All codes of a pass share one variance; else their weights would be of different densities.
         """
         if not (self.learned and self.training):
             return self
-        held = copy.copy(self)
-        held._buffers = {**self._buffers, "variance": _of_batch(self.element(raw, x).detach(), valid)}
-        held.training = False
-        return held
+        frozen = copy.copy(self)
+        frozen._buffers = {**self._buffers, "variance": _of_batch(self.element(raw, x).detach(), valid)}
+        frozen.training = False
+        return frozen
 
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         return self.reduce(_nll(torch.zeros_like(x), self.variance), valid)
@@ -77,5 +77,5 @@ def _of_batch(error: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _nll(error: Tensor, variance: Tensor) -> Tensor:
-    """Of each element, from its squared error."""
+    """Return the negative log-likelihood of each element, from its squared error."""
     return error / (2 * variance) + 0.5 * (2 * math.pi * variance).log()

@@ -55,9 +55,10 @@ def _to_board(folder: Path, drawn: Mapping[str, Any], step: int) -> None:
 
 
 def results(folder: Path, found: Mapping[str, Any]) -> None:
-    """What runs are compared by, as scalars Results/...: capitals come first, so the HParams page shows these of all figures.
+    """Write what runs are compared by, as scalars Results/...
 
-    pca_ratio: test/se over that of PCA of the same size; left out where PCA is exact.
+    Capitals come first, so the HParams page shows these of all figures. pca_ratio: test/se over that of PCA of the same size;
+    left out where PCA is exact.
     """
     # deferred: TensorBoard is imported where something is written for it
     from aerun.runs.events import Events
@@ -71,7 +72,7 @@ def results(folder: Path, found: Mapping[str, Any]) -> None:
 
 
 def evaluation(folder: Path, found: Mapping[str, float], step: int) -> None:
-    """What applications found, as scalars evaluation/APPLICATION/WHO/METRIC."""
+    """Write what applications found, as scalars evaluation/APPLICATION/WHO/METRIC."""
     # deferred: TensorBoard is imported where something is written for it
     from aerun.runs.events import Events
 

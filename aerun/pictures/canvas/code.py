@@ -43,7 +43,10 @@ class Centre:
 
 
 def centre(trained: Trained) -> Centre:
-    """Of the validation split. AerunError for a single sample, whose units do not vary."""
+    """Return the centre of the validation split's codes.
+
+    Raises AerunError for a single sample, whose units do not vary.
+    """
     refuse_few(len(trained.data.val), 2, "validation", "a picture of how units vary")
     codes = grids(trained, stride_sample(trained.data.val, _MOST))
     distance = (codes - codes.mean(0)).flatten(1).square().sum(1)

@@ -76,7 +76,7 @@ def _by_error(figure: "Figure", ax: "Axes", points: Points, trained: Trained, sa
 
 
 def _by_label(ax: "Axes", points: Points, labels: Tensor, names: tuple[str, ...]) -> None:
-    """Colour and mark together tell up to 64 classes; each name also stands at the middle of its points."""
+    """Draw each class in a colour and mark of its own, up to 64 of them, and its name at the middle of its points."""
     y = labels.cpu().numpy()
     present = [int(c) for c in np.unique(y)]
     for i, c in enumerate(present):

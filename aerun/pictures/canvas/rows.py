@@ -10,7 +10,7 @@ from aerun.trained import Trained, filled
 
 
 def stride_sample(split: Split, most: int) -> Split:
-    """At most `most` samples: all, or every (n / most)-th, so that a split sorted by class is still seen whole."""
+    """Return at most `most` samples: all, or every (n / most)-th, so that a split sorted by class is seen whole."""
     n = len(split)
     return split if n <= most else split.take(torch.arange(most) * n // most)
 

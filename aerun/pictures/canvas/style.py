@@ -43,9 +43,10 @@ _RC: dict[str, Any] = {
 
 @contextmanager
 def chart(rows: int = 1, columns: int = 1, width: float = 4.2, height: float = 3.2) -> Iterator[tuple["Figure", list["Axes"]]]:
-    """A figure of rows x columns panels, each width x height inches, and its axes in reading order. Draw it before the end.
+    """Yield a figure of rows x columns panels, each width x height inches, and its axes in reading order.
 
-    The user's own matplotlib settings do not reach it, and matplotlib's remarks about its font cache do not reach the user.
+    Draw it before the block ends. The user's own matplotlib settings do not reach it, and matplotlib's remarks about its font
+    cache do not reach the user.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
@@ -60,7 +61,10 @@ def chart(rows: int = 1, columns: int = 1, width: float = 4.2, height: float = 3
 
 
 def log(ax: "Axes", side: str) -> None:
-    """A log scale (side: x or y) with plain numbers: even ones below a decade, then 1, 2 and 5 of each, of many the 1 alone."""
+    """Make the side x or y logarithmic, with plain numbers.
+
+    Even ones below a decade, then 1, 2 and 5 of each decade, of many decades the 1 alone.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     ax.set(**{f"{side}scale": "log"})
@@ -73,7 +77,7 @@ def log(ax: "Axes", side: str) -> None:
 
 
 def whole(ax: "Axes") -> None:
-    """Whole numbers along x."""
+    """Put whole numbers along x."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

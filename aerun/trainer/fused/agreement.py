@@ -1,4 +1,4 @@
-"""Do several runs as one do what each does alone? Asked of the first batch, before anything is trained."""
+"""Whether several runs trained as one do what each does alone: tested on the first batch, before anything is trained."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.trainer.fused.members import Members, Objective
 
-_AGREES = 1e-3  # largest difference of a value or a gradient, relative to its largest entry
+_AGREES = 1e-3  # The largest difference of a value or a gradient, relative to its largest entry.
 
 
 def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
@@ -18,16 +18,16 @@ def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
     weights = members.weights
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # vmap warns where it goes through the runs one by one: nothing is gained then
+            warnings.simplefilter("error")  # vmap warns where it takes the runs one by one: nothing is gained then.
             losses, parts = members.objective(x, 0.0)
-        found = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
+        together = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
     except Exception as e:
         return f"torch.func.vmap cannot take this model: {str(e).splitlines()[0][:100]}"
     for row, seed in enumerate(seeds):
         torch.manual_seed(seed)
         figures, gradients = _alone(members.autoencoders[members.numbers[row]], x[row], list(weights))
         pairs = [(parts[row], figures)]
-        for name, as_one, own in zip(weights, found, gradients, strict=True):
+        for name, as_one, own in zip(weights, together, gradients, strict=True):
             pairs.append((_whole(as_one, weights[name])[row], _whole(own, weights[name][row])))
         if any(bool((a - b).abs().max() > _AGREES * b.abs().max().clamp_min(1e-6)) for a, b in pairs):
             return "as one, their figures are not those of each alone"
@@ -35,7 +35,7 @@ def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
 
 
 def _alone(autoencoder: Autoencoder, x: Tensor, names: Sequence[str]) -> tuple[Tensor, Sequence[Tensor | None]]:
-    """Return parts (K,) and gradients of one run."""
+    """Return the parts (K,) and the gradients of one run."""
     before = [b.clone() for b in autoencoder.buffers()]
     value = autoencoder.objective(x, 0.0)
     own = dict(Objective(autoencoder).named_parameters())

@@ -15,11 +15,11 @@ class Orders:
         self.n, self.seeds, self.epoch = n, seeds, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch."""
+        """Set the epoch whose orders are drawn; Lightning calls this at the start of every epoch."""
         self.epoch = epoch
 
     def draw(self) -> Tensor:
-        """Return indices (A, n) of this epoch, each row as its run would draw it alone."""
+        """Return the indices (A, n) of this epoch, each row as its run would draw it alone."""
         rows = []
         for seed in self.seeds():
             order = Order(self.n, seed)

@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam, AdamW
 from aerun.trainer.fused.members import Members, select_rows
 from aerun.trainer.optimizer import Recipe
 
-ELEMENTWISE = (Adam, AdamW, SGD)  # what they do to an entry depends on that entry alone
+ELEMENTWISE = (Adam, AdamW, SGD)  # What these do to an entry depends on that entry alone.
 
 State = dict[str, dict[str, Any]]  # name of a weight -> key -> (A, *shape), or a scalar that all runs share
 
@@ -24,11 +24,11 @@ class Descent:
         self.members, self.recipes = members, recipes
         self.optimizer = recipes[0].cls([torch.zeros(1)], **recipes[0].settings)
         self._factor = 1.0
-        self._slots: list[tuple[list[str], slice]] = []  # of each parameter group: names of its weights, rows of its runs
+        self._slots: list[tuple[list[str], slice]] = []  # For each parameter group: its weights' names, its runs' rows.
         self.place({})
 
     def place(self, state: State) -> None:
-        """Point the optimizer at the members' present weights, with this state."""
+        """Set the optimizer to the members' present weights and to this state."""
         dims = {k: w[0].ndim for k, w in self.members.weights.items()}
         self.optimizer.param_groups.clear()
         self.optimizer.state.clear()
@@ -39,12 +39,12 @@ class Descent:
 
     def _runs(self) -> list[tuple[Mapping[str, Any], slice]]:
         """Return (settings, rows) of neighbours that share their settings."""
-        found = list[tuple[Mapping[str, Any], slice]]()
+        neighbours = list[tuple[Mapping[str, Any], slice]]()
         settings = [self.recipes[n].settings for n in self.members.numbers]
         for _, rows in groupby(range(len(settings)), key=lambda i: repr(settings[i])):
-            held = list(rows)
-            found.append((settings[held[0]], slice(held[0], held[-1] + 1)))
-        return found
+            group = list(rows)
+            neighbours.append((settings[group[0]], slice(group[0], group[-1] + 1)))
+        return neighbours
 
     def _add(self, names: list[str], rows: slice, settings: Mapping[str, Any], state: State) -> None:
         if not names:
@@ -66,33 +66,34 @@ class Descent:
                 if view in self.optimizer.state:
                     parts.setdefault(name, []).append(self.optimizer.state[view])
         return {
-            name: {k: torch.cat([p[k] for p in held]) if stacked(v) else v for k, v in held[0].items()}
-            for name, held in parts.items()
+            name: {k: torch.cat([p[k] for p in states]) if stacked(v) else v for k, v in states[0].items()}
+            for name, states in parts.items()
         }
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these of the present runs alone."""
+        """Keep only these of the present runs."""
         state = {
-            name: {k: select_rows(v, rows) if stacked(v) else v for k, v in held.items()} for name, held in self.state().items()
+            name: {k: select_rows(v, rows) if stacked(v) else v for k, v in values.items()}
+            for name, values in self.state().items()
         }
         self.members.keep(rows)
         self.place(state)
 
     def gradients(self, losses: Tensor, clip: float | None) -> None:
-        """Hand the optimizer the gradient of every loss of (A,)."""
+        """Hand the optimizer the gradient of each run's loss; losses: (A,)."""
         weights = self.members.weights
         for w in weights.values():
             w.grad = None
         losses.sum().backward(inputs=list(weights.values()))
-        found = {k: w.grad for k, w in weights.items() if w.grad is not None}
+        gradients = {k: w.grad for k, w in weights.items() if w.grad is not None}
         if clip is not None:
-            _clip(list(found.values()), clip)
+            _clip(list(gradients.values()), clip)
         for (names, rows), group in zip(self._slots, self.optimizer.param_groups, strict=True):
             for name, view in zip(names, group["params"], strict=True):
-                view.grad = found[name][rows] if name in found else None
+                view.grad = gradients[name][rows] if name in gradients else None
 
     def pace(self, factor: float) -> None:
-        """Set each run's learning rate to `factor` times what it asked for."""
+        """Set each run's learning rate to `factor` times its own setting."""
         self._factor = factor
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
@@ -104,17 +105,17 @@ class Descent:
 
 
 def stacked(value: Any) -> bool:
-    """Is this of an optimizer's state (A, *shape), not a scalar that all runs share?"""
+    """Return whether this value of an optimizer's state is stacked, (A, *shape), and not a scalar that all runs share."""
     return isinstance(value, Tensor) and value.ndim > 0
 
 
 def order(recipes: Sequence[Recipe]) -> list[int]:
-    """Return numbers of the runs, those of equal settings beside each other."""
+    """Return the numbers of the runs, those of equal settings beside each other."""
     return sorted(range(len(recipes)), key=lambda i: repr(recipes[i].settings))
 
 
 def _clip(gradients: Sequence[Tensor], norm: float) -> None:
-    """Each run's gradient to a length of at most `norm`, in place; the rule of `torch.nn.utils.clip_grad_norm_`."""
+    """Limit each run's gradient to a norm of `norm`, in place, as `torch.nn.utils.clip_grad_norm_` does."""
     total = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
     factor = (norm / (total + 1e-6)).clamp_max(1.0)
     for g in gradients:

@@ -83,7 +83,7 @@ class _Draw(torch.autograd.Function):
         ctx.mark_non_differentiable(output)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, ...]:  # pragma: no cover - nothing to pass on
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, ...]:  # pragma: no cover - there is nothing to pass on
         return (None,) * len(ctx.needs_input_grad)
 
     @staticmethod

@@ -14,11 +14,11 @@ from aerun.trainer.fused.descent import State, stacked
 from aerun.trainer.fused.training import FusedTraining
 from aerun.trainer.optimizer import Recipe
 
-_SHARE = 0.05  # of the time may go into writing
+_SHARE = 0.05  # This share of the time may go into writing.
 
 
 class MemberFiles(Whole):
-    """One checkpoint of Lightning's in, as many out as there are runs in `rows`; the way back begins at any one of them."""
+    """Turns one checkpoint of Lightning's into one for each run in `rows`; resuming may start from any one of them."""
 
     def __init__(self, training: FusedTraining) -> None:
         super().__init__()
@@ -31,8 +31,8 @@ class MemberFiles(Whole):
         for row in self.rows:
             run = runs[row]
             if run.improved:
-                held = weights(members.hand_back(row, best=True))
-                super().save_checkpoint({**checkpoint, **_BARE, "epoch": run.best_epoch, "state_dict": held}, run.best_path)
+                best = weights(members.hand_back(row, best=True))
+                super().save_checkpoint({**checkpoint, **_BARE, "epoch": run.best_epoch, "state_dict": best}, run.best_path)
                 run.improved = False
             own = members.hand_back(row)
             changed = {
@@ -45,11 +45,16 @@ class MemberFiles(Whole):
             super().save_checkpoint({**checkpoint, **changed}, run.last_path)
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        found: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
-        return {**found, "state_dict": {}, "callbacks": {}, "optimizer_states": [self.training.descent.optimizer.state_dict()]}
+        checkpoint: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
+        return {
+            **checkpoint,
+            "state_dict": {},
+            "callbacks": {},
+            "optimizer_states": [self.training.descent.optimizer.state_dict()],
+        }
 
 
-_BARE: dict[str, Any] = {"optimizer_states": [], "callbacks": {}}  # nobody goes on from the best epoch
+_BARE: dict[str, Any] = {"optimizer_states": [], "callbacks": {}}  # Nobody goes on from the best epoch.
 
 
 class Saving(Callback):
@@ -84,13 +89,13 @@ class Saving(Callback):
 
 
 def weights(autoencoder: Autoencoder) -> dict[str, Tensor]:
-    """Return the state_dict of a checkpoint: names as in `Training`, tensors of their own."""
+    """Return the state_dict of a checkpoint: names as in `Training`, tensors that share no memory with the model's."""
     return {f"autoencoder.{k}": v.detach().clone() for k, v in autoencoder.state_dict().items()}
 
 
-def load(autoencoder: Autoencoder, held: Mapping[str, Tensor]) -> None:
-    """The way back."""
-    autoencoder.load_state_dict({k.removeprefix("autoencoder."): v for k, v in held.items()})
+def load(autoencoder: Autoencoder, state_dict: Mapping[str, Tensor]) -> None:
+    """Load a checkpoint's state_dict, as `weights` returns it, into the autoencoder."""
+    autoencoder.load_state_dict({k.removeprefix("autoencoder."): v for k, v in state_dict.items()})
 
 
 def alone(recipe: Recipe, autoencoder: Autoencoder, state: State, row: int, lr: float) -> dict[str, Any]:
@@ -98,25 +103,25 @@ def alone(recipe: Recipe, autoencoder: Autoencoder, state: State, row: int, lr: 
     optimizer = recipe.make(autoencoder.own_parameters())
     for group in optimizer.param_groups:
         group["initial_lr"], group["lr"] = group["lr"], lr
-    found: dict[str, Any] = optimizer.state_dict()
+    state_dict: dict[str, Any] = optimizer.state_dict()
     for index, name in enumerate(_names(optimizer, autoencoder)):
         if name in state:
-            found["state"][index] = {k: v[row].clone() if stacked(v) else v for k, v in state[name].items()}
-    return found
+            state_dict["state"][index] = {k: v[row].clone() if stacked(v) else v for k, v in state[name].items()}
+    return state_dict
 
 
-def together(recipe: Recipe, autoencoder: Autoencoder, found: Sequence[dict[str, Any]]) -> State:
-    """Return the way back, from the states of all runs."""
+def together(recipe: Recipe, autoencoder: Autoencoder, states: Sequence[dict[str, Any]]) -> State:
+    """Return the stacked state of all runs from the states of their own optimizers; the inverse of `alone`."""
     names = _names(recipe.make(autoencoder.own_parameters()), autoencoder)
-    first, state = found[0]["state"], State()
+    first, state = states[0]["state"], State()
     for index, name in enumerate(names):
         if index in first:
-            held = {k: [f["state"][index][k] for f in found] for k in first[index]}
-            state[name] = {k: v[0] if k == "step" or v[0] is None else torch.stack(v) for k, v in held.items()}
+            values = {k: [f["state"][index][k] for f in states] for k in first[index]}
+            state[name] = {k: v[0] if k == "step" or v[0] is None else torch.stack(v) for k, v in values.items()}
     return state
 
 
 def _names(optimizer: torch.optim.Optimizer, autoencoder: Autoencoder) -> list[str]:
-    """Return names of the weights in the order in which a state_dict of the optimizer numbers them."""
-    known = {id(p): f"autoencoder.{k}" for k, p in autoencoder.named_parameters()}
-    return [known[id(p)] for group in optimizer.param_groups for p in group["params"]]
+    """Return the names of the weights in the order in which a state_dict of the optimizer numbers them."""
+    names = {id(p): f"autoencoder.{k}" for k, p in autoencoder.named_parameters()}
+    return [names[id(p)] for group in optimizer.param_groups for p in group["params"]]

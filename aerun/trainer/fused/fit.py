@@ -48,7 +48,10 @@ def unsupported_reason(job: Job, settings: Trainer) -> str:
 
 
 def equivalence_error(jobs: Sequence[Job], settings: Trainer) -> str:
-    """As `unsupported_reason`, tried on the first batch of these; their models are started but not trained."""
+    """Return why these runs cannot be trained as one, tried on their first batch; empty where they can.
+
+    Their models are started but not trained.
+    """
     device = device_of(settings)
     _ready(jobs, settings, device)
     members = Members([job.autoencoder for job in jobs], Streams(device))
@@ -58,30 +61,31 @@ def equivalence_error(jobs: Sequence[Job], settings: Trainer) -> str:
 
 
 def fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception | None]:
-    """Train to the end and leave each run's checkpoints, metrics.csv and events in its folder; what went wrong with each.
+    """Train all runs to their ends, and return for each the error that ended it, or None.
 
-    With `resume` all go on from their last checkpoints, which are of one epoch.
+    Each run's checkpoints, metrics.csv and events are left in its folder. With `resume` all go on from their last checkpoints,
+    which are of one epoch.
     """
     with quiet_lightning():
         return _fit(jobs, settings, resume)
 
 
 def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception | None]:
-    found = order([job.optimizer for job in jobs])
-    runs = [Member(jobs[i], settings) for i in found]
+    numbers = order([job.optimizer for job in jobs])
+    runs = [Member(jobs[i], settings) for i in numbers]
     device = device_of(settings)
     _ready(jobs, settings, device)
-    held = [read(run.job.folder) for run in runs] if resume else []
-    for run, checkpoint in zip(runs, held, strict=False):
+    checkpoints = [read(run.job.folder) for run in runs] if resume else []
+    for run, checkpoint in zip(runs, checkpoints, strict=False):
         load(run.job.autoencoder, checkpoint["state_dict"])
         run.restore(checkpoint)
     training, val = _training(runs, settings, device)
-    for row, run in enumerate(runs if held else []):
+    for row, run in enumerate(runs if checkpoints else []):
         best = read(run.job.folder, BEST)
         training.members.remember(row, {k: v.to(device) for k, v in best["state_dict"].items()})
         run.best_epoch = int(best["epoch"])
-    if held:
-        states = [checkpoint["optimizer_states"][0] for checkpoint in held]
+    if checkpoints:
+        states = [checkpoint["optimizer_states"][0] for checkpoint in checkpoints]
         training.descent.place(together(runs[0].job.optimizer, runs[0].job.autoencoder, states))
     _run(training, val, settings, device, resume)
     errors = {id(run.job): run.error for run in runs}
@@ -95,7 +99,7 @@ def _ready(jobs: Sequence[Job], settings: Trainer, device: torch.device) -> None
 
 
 def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tuple[FusedTraining, Batches]:
-    """Return what Lightning trains, and the batches that it is validated on."""
+    """Return the module that Lightning trains, and the batches that it is validated on."""
     members = Members([run.job.autoencoder for run in runs], Streams(device))
     alone, val = batches(runs[0].job, settings, device)
     calls = Together(alone, lambda: [runs[n].job.seed for n in members.numbers])

@@ -11,8 +11,9 @@ from aerun.trainer.record import Record
 
 
 class Member:
-    """best, patience: Lightning's callbacks as the run alone would have them, told the scores; they never see a Trainer.
+    """One run: its job, its record, and how far it has come.
 
+    best, patience: Lightning's callbacks as the run alone would have them; they are fed the scores and never see a Trainer.
     rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: its best weights are
     not yet written.
     """
@@ -37,18 +38,18 @@ class Member:
             self.rows.clear()
 
     def callbacks(self) -> dict[str, Any]:
-        """Return their state, as a checkpoint holds it."""
+        """Return the state of its callbacks, as a checkpoint has it."""
         return {c.state_key: c.state_dict() for c in (self.best, self.patience) if c is not None}
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Go on as after this checkpoint."""
+        """Restore the state of this checkpoint."""
         for callback in (self.best, self.patience):
             if callback is not None and callback.state_key in checkpoint["callbacks"]:
                 callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
         self.seconds = float(checkpoint["seconds"])
 
     def reached(self, row: dict[str, float]) -> bool:
-        """Take in the figures of an epoch; is this its best so far?"""
+        """Take in the figures of an epoch, and return whether it is this run's best so far."""
         self.rows.append(row)
         score = torch.tensor(row[self.monitor])
         self._wait(score, int(row["epoch"]))
@@ -59,7 +60,7 @@ class Member:
         return True
 
     def _wait(self, score: torch.Tensor, epoch: int) -> None:
-        """The rule of EarlyStopping: so many epochs without a lower score end a run."""
+        """Apply the rule of EarlyStopping: so many epochs without a lower score end a run."""
         if self.patience is None:
             return
         if bool(score < self.patience.best_score):

@@ -12,7 +12,7 @@ from aerun.trainer.fused.draws import Apart, Streams
 
 
 class Objective(nn.Module):
-    """(loss, parts (K,)) of one run, its strengths of regularizers given from outside."""
+    """(loss, parts (K,)) of one run, whose strengths of regularizers come from outside."""
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         super().__init__()
@@ -35,11 +35,10 @@ class Objective(nn.Module):
 
 
 class Members:
-    """A runs, numbered as in `autoencoders`; those that have ended are taken out with `keep`.
+    """A runs, numbered as in `autoencoders`; those that have ended are removed by `keep`.
 
     weights: name -> (A, *shape), what is descended. rest: buffers, and weights that are frozen. best: all of them at each run's
-    best epoch. numbers: which runs these are.
-    Names are those of a checkpoint's state_dict.
+    best epoch. numbers: which runs these are. Names are those of a checkpoint's state_dict.
     """
 
     def __init__(self, autoencoders: Sequence[Autoencoder], streams: Streams) -> None:
@@ -47,11 +46,11 @@ class Members:
         self.numbers = list(range(len(autoencoders)))
         self._objective = Objective(autoencoders[0])
         own = [dict(Objective(a).named_parameters()) for a in autoencoders]
-        held = [dict(Objective(a).named_buffers()) for a in autoencoders]
+        buffers = [dict(Objective(a).named_buffers()) for a in autoencoders]
         free = [k for k, p in own[0].items() if p.requires_grad]
         self.weights = {k: torch.stack([p[k].detach() for p in own]).requires_grad_() for k in free}
         self.rest = {k: torch.stack([p[k].detach() for p in own]) for k in own[0] if k not in free}
-        self.rest |= {k: torch.stack([b[k] for b in held]) for k in held[0]}
+        self.rest |= {k: torch.stack([b[k] for b in buffers]) for k in buffers[0]}
         self.best = {k: v.detach().clone() for k, v in (self.weights | self.rest).items()}
         like = next(iter(self.weights.values()))
         self.strength = {k: like.new_tensor([a.strength[k] for a in autoencoders]) for k in autoencoders[0].strength}
@@ -60,24 +59,25 @@ class Members:
         return len(self.numbers)
 
     def objective(self, x: Tensor, progress: float | None) -> tuple[Tensor, Tensor]:
-        """Return losses (A,) and parts (A, K) of a batch (A, B, *S), in validation (progress: None) of one (B, *S) for all.
+        """Return the losses (A,) and parts (A, K) of a batch (A, B, *S).
 
-        In validation the parts go on with what is watched and the squared error of the clean pass.
+        In validation (progress: None) one batch (B, *S) serves all, and the parts are followed by what is watched and by the
+        squared error of the clean pass.
         """
 
         def one(
             weights: dict[str, Tensor], rest: dict[str, Tensor], strength: dict[str, Tensor], member: Tensor, x: Tensor
         ) -> tuple[Tensor, Tensor]:
             with Apart(self.streams, member):
-                found: tuple[Tensor, Tensor] = functional_call(self._objective, (weights, rest), (x, progress, strength))
-            return found
+                values: tuple[Tensor, Tensor] = functional_call(self._objective, (weights, rest), (x, progress, strength))
+            return values
 
         dims = (0, 0, 0, 0, None if progress is None else 0)
         losses, parts = vmap(one, in_dims=dims)(self.weights, self.rest, self.strength, torch.arange(len(self)), x)
         return losses, parts
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these of the present runs alone."""
+        """Keep only these of the present runs."""
         self.weights = {k: select_rows(v, rows).requires_grad_() for k, v in self.weights.items()}
         self.rest = {k: select_rows(v, rows) for k, v in self.rest.items()}
         self.strength = {k: select_rows(v, rows) for k, v in self.strength.items()}
@@ -86,25 +86,25 @@ class Members:
         self.streams.states = [self.streams.states[i] for i in rows]
 
     def hold(self, rows: Sequence[int]) -> None:
-        """Remember the weights that these have now as their best."""
+        """Record the present weights of these runs as their best."""
         for name, tensor in (self.weights | self.rest).items():
             self.best[name][rows] = tensor.detach()[rows]
 
-    def remember(self, row: int, held: Mapping[str, Tensor]) -> None:
-        """Take over a run's best weights, in the names of a checkpoint's state_dict."""
-        for name in self.best.keys() & held.keys():  # a buffer that is not kept holds what it was made with
-            self.best[name][row] = held[name]
+    def remember(self, row: int, state_dict: Mapping[str, Tensor]) -> None:
+        """Copy a run's best weights, which are named as in a checkpoint's state_dict."""
+        for name in self.best.keys() & state_dict.keys():  # A buffer that is not saved stays as it was made.
+            self.best[name][row] = state_dict[name]
 
     @torch.no_grad()
     def hand_back(self, row: int, best: bool = False) -> Autoencoder:
         """Return the autoencoder of a present run, with its weights as they now are or as they were best."""
-        found = self.autoencoders[self.numbers[row]]
-        own, source = Objective(found), self.best if best else self.weights | self.rest
+        autoencoder = self.autoencoders[self.numbers[row]]
+        own, source = Objective(autoencoder), self.best if best else self.weights | self.rest
         for name, tensor in (*own.named_parameters(), *own.named_buffers()):
             tensor.copy_(source[name][row])
-        return found
+        return autoencoder
 
 
 def select_rows(tensor: Tensor, rows: Sequence[int]) -> Tensor:
-    """These rows of a stacked tensor, without its history."""
+    """Return these rows of a stacked tensor, detached from its history."""
     return tensor.detach().index_select(0, torch.tensor(rows, device=tensor.device))

@@ -17,9 +17,9 @@ from aerun.trainer.fused.member import Member
 
 
 class FusedTraining(pl.LightningModule):
-    """As `Training`, for every member at once: the same steps, orders, noise and figures.
+    """Trains as `Training` does, but every member at once: the same steps, orders, noise and figures.
 
-    A member that ends early or whose loss is no number any more is taken out at the end of the epoch; the others go on.
+    A member that ends early or whose loss is no longer finite is removed at the end of the epoch; the others go on.
     """
 
     def __init__(self, descent: Descent, runs: list[Member], batches: Together, total: int, clip: float | None) -> None:
@@ -33,7 +33,7 @@ class FusedTraining(pl.LightningModule):
 
     @property
     def template(self) -> Autoencoder:
-        """Return any of them, for what they share: units and names."""
+        """Return the autoencoder of any member, for what they share: units and names."""
         return self.runs[0].job.autoencoder
 
     def present(self) -> list[Member]:
@@ -50,7 +50,7 @@ class FusedTraining(pl.LightningModule):
     # -- training ----------------------------------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
-        self.template.train()  # not a submodule, so that Lightning does not know of it
+        self.template.train()  # It is no submodule: Lightning does not see it.
         self.members.streams.seed([mix(run.job.seed, self.current_epoch, 0) for run in self.present()])
         self._started = time.perf_counter()
         self._sums: Any = 0.0
@@ -74,14 +74,14 @@ class FusedTraining(pl.LightningModule):
         self._samples += sum(sizes)
 
     def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
-        """Mark the members of (A, steps, K) with a value that is not finite; asked before a checkpoint is written."""
+        """Mark the members of (A, steps, K) with a value that is not finite, before a checkpoint is written."""
         if bool(torch.isfinite(values).all()):
             return
         for run, mine in zip(self.present(), values, strict=True):
             run.error = run.error or non_finite(mine, keys, first, self.current_epoch)
 
     def drop(self) -> None:
-        """Go on without those that failed or came to their end."""
+        """Drop the members that failed or came to their end."""
         rows = [i for i, run in enumerate(self.present()) if run.error is None and not run.ended]
         if len(rows) < len(self.members):
             for run in self.present():
@@ -111,7 +111,7 @@ class FusedTraining(pl.LightningModule):
             x = self.template.units(stored)
             _, parts = self.members.objective(x, None)
             sizes = parts.new_full((parts.shape[1],), len(x), dtype=torch.float64)
-            sizes[-1] = 1.0  # the squared error is a sum already
+            sizes[-1] = 1.0  # The squared error is a sum already.
             self._val_sums = self._val_sums + parts.detach().double() * sizes
             self._val_samples, self._val_elements = self._val_samples + len(x), self._val_elements + x.numel()
 
