@@ -51,7 +51,7 @@ def train(
     started -= float(folder.read().get("seconds") or 0.0) if resume else 0.0  # what was spent before the interruption
     folder.open(cfg, command)
     try:
-        folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation))
+        folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
         job = Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
         results = _fit_and_test(plan, job, folder, cfg, resume)
         results["seconds"] = time.perf_counter() - started

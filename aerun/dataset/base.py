@@ -3,6 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,6 +62,10 @@ class Dataset(ABC):
     def preparation(self) -> Preparation:
         """What stands between stored samples and the model, not yet fitted."""
         return Unchanged()
+
+    def stored_reading(self) -> dict[str, Any]:
+        """How its files were read, as plain data that a run keeps, so that its model reads others alike; empty: nothing to keep."""
+        return {}
 
     def load(self) -> Data:
         """The samples to train, validate and test on. AerunError names what is missing or damaged."""

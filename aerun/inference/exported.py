@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from aerun.evaluate.scores import score_of
 from aerun.inference.model import Model
 
 OUTPUTS = ("code", "reconstruction", "score", "anomaly")
@@ -32,13 +33,7 @@ class Exported(nn.Module):
         x, valid = self.autoencoder.units(samples), facts.valid(samples)
         z = self.autoencoder.encode(x, valid=valid)
         x_hat = self.autoencoder.decode(z, valid)
-        error = (x_hat - x).square()
-        if valid is None:
-            score = error.flatten(1).mean(1)
-        else:
-            steps = valid.to(x.dtype)
-            each = error.flatten(2).mean(2)
-            score = (each * steps).sum(1) / steps.sum(1)
+        score = score_of(self.autoencoder, samples, x_hat)
         own = self.form.own(x_hat, valid)
         if valid is not None and not facts.tokens:
             own = own.masked_fill(~valid[..., None], torch.nan)

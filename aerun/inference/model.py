@@ -16,6 +16,7 @@ from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
+from aerun.evaluate import scores
 from aerun.inference import codes
 from aerun.inference.columns import of_columns
 from aerun.inference.masks import mask_of
@@ -206,7 +207,8 @@ class Model:
 
     def score(self, x: Samples) -> Any:
         """Anomaly score of each sample, (n,): the mean squared error of its reconstruction over its real elements, in the units
-        the model works in (behind the preparation), as `aerun evaluate --ask anomaly` has it. 64-bit."""
+        the model works in (behind the preparation, never clipped), as `aerun evaluate --ask anomaly` has it. Missing cells of
+        tables count for nothing, and a row without any cell scores 0. 64-bit."""
         stored, way = self.form.to_stored(x)
         return _as(way, self.scores_of(stored))
 
@@ -216,13 +218,13 @@ class Model:
         step. 0 behind the end of a sequence."""
         stored, way = self.form.to_stored(x)
 
-        def each(u: Tensor, v: Tensor | None) -> Tensor:
-            found = reference.errors(self.autoencoder, u, v)
+        def each(part: Tensor, _: Any) -> Tensor:
+            found = scores.errors(self.autoencoder, part)
             return (
                 of_columns(found, self.form.features) if self.form.features else found.sum(-1) if self.facts.tokens else found
             )
 
-        return _as(way, self._samples(each, stored))
+        return _as(way, self._in_parts(each, stored, None))
 
     def threshold(self, alpha: float = 0.05) -> float:
         """The score that a share `alpha` of the run's validation samples exceeds."""
@@ -298,7 +300,7 @@ class Model:
 
     def scores_of(self, stored: Tensor) -> Tensor:
         """Anomaly scores of stored samples, on the CPU."""
-        return self._samples(lambda u, v: reference.score(reference.errors(self.autoencoder, u, v), u, v), stored)
+        return self._in_parts(lambda part, _: scores.score(self.autoencoder, part), stored, None)
 
     def _valid(self, n: int, lengths: Sequence[int] | None) -> Tensor | None:
         steps = self.facts.stored[0]

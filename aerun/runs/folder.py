@@ -39,9 +39,13 @@ class Folder:
                 f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             ) from e
 
-    def describe(self, facts: Mapping[str, Any], preparation: Mapping[str, Any]) -> None:
-        """Write down what is known of the data, as plain data, so that the trained model can be built without them."""
-        replace(self.path / "facts.json", _json({"facts": facts, "preparation": preparation}))
+    def describe(
+        self, facts: Mapping[str, Any], preparation: Mapping[str, Any], reading: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write down what is known of the data and of how they were read, as plain data, so that the trained model can be built
+        and used without them."""
+        about = {"facts": facts, "preparation": preparation, **({"reading": reading} if reading else {})}
+        replace(self.path / "facts.json", _json(about))
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration. AerunError where this is no run's folder."""

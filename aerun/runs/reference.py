@@ -15,8 +15,8 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
-from aerun.core.facts import valid_weight
 from aerun.core.files import replace, replaced
+from aerun.evaluate.scores import score
 from aerun.evaluate.subset import subsample
 from aerun.formats.arrays import names_of, read_array
 from aerun.metrics.moments import moments
@@ -27,18 +27,6 @@ _ROWS, _WIDEST = 20_000, 1024  # codes; numbers of a code up to which their cova
 _SHARES = (0.025, 0.16, 0.33, 0.5, 0.67, 0.84, 0.975)
 SCORES, CODES = "scores.json", "codes.npz"
 _BYTES = 64 << 20  # of either file, at most
-
-
-def errors(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    """Squared error of each element (B, *S), 0 where there is no step."""
-    found: Tensor = (model(x, valid=valid) - x).square() * valid_weight(valid, x)
-    return found
-
-
-def score(error: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
-    """Mean squared error over real elements, (B,), 64-bit."""
-    count = (torch.ones_like(x, dtype=torch.float64) * valid_weight(valid, x)).flatten(1).sum(1)
-    return error.double().flatten(1).sum(1) / count
 
 
 @dataclass(frozen=True)
@@ -58,9 +46,9 @@ class Codes:
 def write(trained: Trained, folder: Path) -> None:
     """scores.json: 1,001 quantiles of the validation scores. codes.npz: see `Codes`, of at most 20,000 training samples."""
     model = trained.autoencoder
-    found = torch.cat([score(errors(model, x, v), x, v).cpu() for x, v in trained.valid_batches(trained.data.val)])
+    found = torch.cat([score(model, stored).cpu() for stored in trained.stored_batches(trained.data.val)])
     quantiles = np.quantile(found.numpy(), np.linspace(0, 1, _QUANTILES))
-    about = {"score": "mean squared error over real elements", "samples": len(found), "quantiles": quantiles.tolist()}
+    about = {"score": "mean squared error over real and seen elements", "samples": len(found), "quantiles": quantiles.tolist()}
     replace(folder / SCORES, json.dumps(about, indent=1))
     codes = _codes(trained)
     flat = codes.flatten(1).double().cpu()

@@ -1,7 +1,7 @@
 """What all tables share: columns, of which the training rows say how they are prepared."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,12 +17,12 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.splits import Data, Split
-from aerun.dataset.tables.columns import encode, learn
+from aerun.dataset.tables.columns import encode, learn, refuse_missing
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Column, Frame
-from aerun.preparation.columns import Columns, Feature
+from aerun.preparation.columns import MISSING, Columns, Feature
 from aerun.preparation.statistics import WAYS
 
 
@@ -49,7 +49,8 @@ class TableFacts:
 class Tabular(Dataset):
     """Rows of numbers, categories and dates. The file is read once, when its facts are first asked for.
 
-    prepare: how numbers and dates are scaled (standardize, robust, minmax, none), see `Columns`. Classes are named as the
+    prepare: how numbers and dates are scaled (standardize, robust, minmax, none), missing: what becomes of cells without a value
+    (fill, keep; refuse: AerunError), see `Columns`. Classes are named as the
     label column does. A column that marks anomalies says what is normal, or a `Query` in `normal`: classes are then normal and
     anomaly. The columns that it asks are no features, as they would tell the model.
     """
@@ -58,8 +59,9 @@ class Tabular(Dataset):
     cut: Cut
     selects = True
 
-    def __init__(self, *, prepare: str) -> None:
+    def __init__(self, *, prepare: str, missing: str = "fill") -> None:
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
+        self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
 
     query: Query | None = None
 
@@ -87,11 +89,26 @@ class Tabular(Dataset):
         classes = () if labels is None else labels.names
         normal = None if self.normal is None else places(self.normal, classes)
         rows = normal_rows(rows, classes, normal, self.contamination)
-        used = {self.roles.label, self.roles.anomaly, *self.roles.others, *(self.query.columns if self.query else ())}
+        asked = [n for n in (self.roles.label, self.roles.anomaly, *self.roles.others) if n is not None]
+        used = {*(frame.name("dataset", n) for n in asked), *(self.query.columns if self.query else ())}
         names = [name for name in frame.columns if name not in used]
         if not names:
             raise AerunError(f"{frame.file}: no column is left to train on.")
-        return TableFacts(frame, learn(frame, names, self.roles.categorical, rows.train.x.numpy()), rows, classes)
+        categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}
+        features = learn(frame, names, categorical, rows.train.x.numpy())
+        if self.missing == "refuse":
+            refuse_missing(frame, names)
+        return TableFacts(frame, features, rows, classes)
+
+    def stored_reading(self) -> dict[str, Any]:
+        """How the features' columns were read, and the range of numbers and dates in the training rows, in own units."""
+        frame, features = self.known.frame, self.known.features
+        if frame.reading is None:
+            return {}
+        rows = self.known.rows.train.x.numpy()
+        formats = {f.name: "text" if f.kind == "category" else frame.reading.formats[f.name] for f in features}
+        ranges = {f.name: _range(frame.columns[f.name].values[rows]) for f in features if f.kind != "category"}
+        return {**replace(frame.reading, formats=formats).stored(), "ranges": ranges}
 
     def _labels(self, frame: Frame) -> Labels | None:
         if self.roles.anomaly is not None:
@@ -115,7 +132,7 @@ class Tabular(Dataset):
         )
 
     def preparation(self) -> Columns:
-        return Columns(features=self.known.features, way=self.prepare)
+        return Columns(features=self.known.features, way=self.prepare, missing="keep" if self.missing == "keep" else "fill")
 
     def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
@@ -125,6 +142,10 @@ class Tabular(Dataset):
 
     def _stored(self, frame: Frame, rows: Tensor) -> Tensor:
         return encode(frame, self.known.features, rows.numpy())
+
+
+def _range(values: Any) -> list[float]:
+    return [float(np.nanmin(values)), float(np.nanmax(values))]
 
 
 def bundled(name: str, found: Any) -> Frame:

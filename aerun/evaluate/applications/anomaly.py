@@ -1,6 +1,7 @@
 """Are samples of other classes told from normal ones, by their error and by other scores?"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.normal import anomalies
 from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.scores import score, weight
 from aerun.metrics.detection import METRICS, ratio, scores
 from aerun.metrics.moments import WIDEST, Mahalanobis, moments
 from aerun.trained import Trained, filled
@@ -24,7 +26,20 @@ WHO = ("model", "latent", "combined", "elbo", "pca", "none", "mahalanobis")
 _ALPHA, _DRAWS, _FEW = 0.05, 8, 1e-6
 _ERRORS = ("model", "pca", "none", "mahalanobis")  # scores whose ratio means something
 
-Score = Callable[[Tensor, Tensor | None], Tensor]
+Score = Callable[["Batch"], Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; weight: 0 for elements behind the end
+    and for those of missing cells.
+    """
+
+    stored: Tensor
+    x: Tensor
+    exact: Tensor
+    valid: Tensor | None
+    weight: Tensor | float
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
@@ -68,27 +83,31 @@ def _note(truth: Tensor, val: int) -> str:
 
 
 def _scored(trained: Trained, split: Split, way: Score) -> Tensor:
-    return torch.cat([way(x, valid).double() for x, valid in trained.valid_batches(split)])
+    return torch.cat([way(_batch(trained.autoencoder, stored)).double() for stored in trained.stored_batches(split)])
+
+
+def _batch(model: Autoencoder, stored: Tensor) -> Batch:
+    like = next(model.arch.parameters())
+    x, exact = model.units(stored).to(like.dtype), model.exact(stored).to(like.dtype)
+    return Batch(stored, x, exact, model.facts.valid(stored), weight(model, stored, x))
 
 
 def _ways(trained: Trained) -> dict[str, Score]:
     model, mean = trained.autoencoder, trained.mean
-    found: dict[str, Score] = {"model": lambda x, valid: _mse(model(x, valid=valid), x, valid)}
+    found: dict[str, Score] = {"model": lambda b: score(model, b.stored)}
     if model.code_elements <= WIDEST:
         latent = Mahalanobis(moments(lambda: (_code(model, x, v) for x, v in trained.valid_batches(trained.data.train))))
         variance = float(_scored(trained, trained.data.val, found["model"]).mean().clamp_min(1e-12))
-        found["latent"] = lambda x, valid: latent(_code(model, x, valid))
-        found["combined"] = lambda x, valid: (
-            _count(x, valid) * found["model"](x, valid) / (2 * variance) + found["latent"](x, valid) / 2
-        )
+        found["latent"] = lambda b: latent(_code(model, b.x, b.valid))
+        found["combined"] = lambda b: _count(b) * found["model"](b) / (2 * variance) + found["latent"](b) / 2
     if {"posterior", "prior"} <= model.bottleneck.offers:
-        found["elbo"] = lambda x, valid: _elbo(model, x, valid)
-    found["pca"] = lambda x, valid: _mse(trained.pca(filled(x, valid, mean)), x, valid)
+        found["elbo"] = lambda b: _elbo(model, b.x, b.valid)
+    found["pca"] = lambda b: _mse(trained.pca(filled(b.x, b.valid, mean)), b)
     scale = _scale(trained)
-    found["none"] = lambda x, valid: _mse(mean / scale, x / scale, valid)
+    found["none"] = lambda b: _mse(mean, b, scale)
     if model.facts.size <= WIDEST:
         raw = Mahalanobis(moments(lambda: (filled(x, v, mean) for x, v in trained.valid_batches(trained.data.train))))
-        found["mahalanobis"] = lambda x, valid: raw(filled(x, valid, mean))
+        found["mahalanobis"] = lambda b: raw(filled(b.exact, b.valid, mean))
     return found
 
 
@@ -96,13 +115,13 @@ def _code(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
     return model.encode(x, valid=valid).flatten(1)
 
 
-def _count(x: Tensor, valid: Tensor | None) -> Tensor:
-    """Real elements of each sample, (B,)."""
-    return (torch.ones_like(x) * valid_weight(valid, x)).flatten(1).sum(1)
+def _count(b: Batch) -> Tensor:
+    """Real and seen elements of each sample, (B,)."""
+    return (torch.ones_like(b.x) * b.weight).flatten(1).sum(1).clamp_min(1)
 
 
-def _mse(x_hat: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
-    return ((x_hat - x).double().square() * valid_weight(valid, x)).flatten(1).sum(1) / _count(x, valid)
+def _mse(x_hat: Tensor, b: Batch, scale: Tensor | float = 1.0) -> Tensor:
+    return ((x_hat / scale - b.exact / scale).double().square() * b.weight).flatten(1).sum(1) / _count(b)
 
 
 def _scale(trained: Trained) -> Tensor:
@@ -139,6 +158,7 @@ def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) ->
     blank = torch.cat([torch.full_like(trained.mean, facts.low), torch.full_like(trained.mean, grey)])
     words = []
     for who in ("model", "pca"):
-        more = [100 * float((test[who] > score).double().mean()) for score in ways[who](blank, None)]
+        flat = Batch(blank * facts.unit, blank, blank, None, 1.0)
+        more = [100 * float((test[who] > level).double().mean()) for level in ways[who](flat)]
         words.append(f"{who}: black less than {more[0]:.0f} %, grey less than {more[1]:.0f} % of the test images")
     return f". Error of a constant image, {'; '.join(words)}"
