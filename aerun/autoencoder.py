@@ -139,9 +139,7 @@ class Autoencoder(nn.Module):
         """A term that weighs nothing is left out of training (so it cannot disturb it) and still reported in validation."""
         return self._weighing if training else list(self.terms)
 
-    def objective(
-        self, x: Tensor, progress: float | None, valid: Tensor | None = None, seen: Tensor | None = None
-    ) -> Value:
+    def objective(self, x: Tensor, progress: float | None, valid: Tensor | None = None, seen: Tensor | None = None) -> Value:
         """Objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)

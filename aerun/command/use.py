@@ -26,6 +26,7 @@ def run(word: str, argv: list[str]) -> int:
 
     model = load(args.run, args.weights, args.trust)
     from aerun.formats.writing import written
+    from aerun.inference import notes
     from aerun.inference.reading import Reader
 
     settings = model.config.get("dataset")
@@ -38,6 +39,7 @@ def run(word: str, argv: list[str]) -> int:
     )
     _refuse_same(args)
     done, about, kind = 0, _about(model), None
+    model.form.quiet, counted = True, list[Any]()  # said once, at the end
     if verb.answers == "packed":
         from aerun.inference.compressed_file import Packed, Packer
 
@@ -45,11 +47,13 @@ def run(word: str, argv: list[str]) -> int:
         about["head"] = args.packer.head()
     with written(args.output, about, kind) as writer:
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, writer)
+            done += _answer(verb, args, model, piece, writer, counted)
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{done:,} samples")
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
+    if model.form.rule is not None and (line := model.form.rule.line(notes.together(counted))):
+        logging.getLogger("aerun").warning(line)
     if args.output != "-":
         print(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
@@ -172,7 +176,7 @@ def _search(model: "Model", reader: "Reader", args: argparse.Namespace) -> Any:
     return search
 
 
-def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece", writer: "Writer") -> int:
+def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece", writer: "Writer", counted: list[Any]) -> int:
     import numpy as np
 
     if "mask" in args:
@@ -181,11 +185,15 @@ def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece"
         args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
         args.hidden = args.masks.next(len(piece))
     try:
+        noted = [model.form.notes(x) for x in _sides(verb, piece)]
         found = verb.run(model, piece.x, args)
     except AerunError as e:
         where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in found.items()}
+    counted += [n.counts() for n in noted if n is not None]
+    if verb.answers in ("rows", "codes") and model.form.named:  # beside each row, what is unusual in it
+        arrays |= {k: v for n in noted if n is not None for k, v in n.rows().items()}
     if verb.answers == "packed":
         writer.add(arrays)
         return len(piece)
@@ -194,6 +202,11 @@ def _answer(verb: Verb, args: argparse.Namespace, model: "Model", piece: "Piece"
         arrays = {**({} if _is_picture(args.output) else {"file": np.asarray(piece.names)}), **arrays}
     writer.add({k: v for k, v in arrays.items() if k != "file" or not args.output.endswith((".npy", ".txt"))})
     return count
+
+
+def _sides(verb: Verb, piece: "Piece") -> tuple[Any, ...]:
+    """The samples of a piece."""
+    return {"pairs": piece.x, "samples": (piece.x,)}.get(verb.reads, ())
 
 
 def _is_picture(output: str) -> bool:

@@ -64,7 +64,7 @@ class Dataset(ABC):
         return Unchanged()
 
     def stored_reading(self) -> dict[str, Any]:
-        """How its files were read, as plain data that a run keeps, so that its model reads others alike; empty: nothing to keep."""
+        """How its files were read, as plain data that a run keeps, so that its model reads others alike; else empty."""
         return {}
 
     def load(self) -> Data:

@@ -14,6 +14,7 @@ from aerun.dataset.tables.tabular import Roles, Tabular
 from aerun.formats.frame import Frame, join_frames
 from aerun.formats.reading import Reading, missing_words
 from aerun.formats.tables import read_table
+from aerun.preparation.columns import MISSING
 
 Name = str | int | float | bool  # words that Hydra reads as numbers or truth values are words all the same
 Names = Name | Sequence[Name]
@@ -54,7 +55,8 @@ class Table(Tabular):
         missing: str,
         prepare: str,
     ) -> None:
-        super().__init__(prepare=prepare, missing=missing)
+        super().__init__(prepare=prepare)
+        self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
         if path is None:
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
         self.path, self.test_path = Path(path).expanduser(), None if test_path is None else Path(test_path).expanduser()

@@ -1,4 +1,4 @@
-"""The anomaly score: one function for the thresholds that a run leaves, for verbs, evaluation, scikit-learn and exported files."""
+"""The anomaly score: one function for what a run writes down, for verbs, evaluation, scikit-learn and exported files."""
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ def errors(model: Autoencoder, stored: Tensor) -> Tensor:
 
 
 def score_of(model: Autoencoder, stored: Tensor, x_hat: Tensor) -> Tensor:
-    """Return `score` for reconstructions (B, *S) that are there already, in 64 bits where these or the model are not exported."""
+    """Return `score` for reconstructions (B, *S) that are there already, in 64 bits but where it is exported."""
     error = _errors(model, stored, x_hat)
     wide = error.double() if not torch.compiler.is_exporting() else error
     return wide.flatten(1).sum(1) / elements(model, stored, wide).clamp_min(1)

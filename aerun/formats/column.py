@@ -71,10 +71,9 @@ class Cells:
         return found
 
     def _place(self, key: Any) -> float:
-        value = key[1] if isinstance(key, tuple) else key
-        word = value.strip() if isinstance(value, str) else value
+        word = key.strip() if isinstance(key, str) else key
         gone = word is None or word != word or (isinstance(word, str) and word.lower() in self.missing)
-        place = math.nan if gone else float(self.words.setdefault(_key(word), len(self.words)))
+        place = math.nan if gone else float(self.words.setdefault(word, len(self.words)))
         self._seen[key] = place
         return place
 
@@ -98,9 +97,9 @@ class Cells:
         """Row (from 0) and word of the first cell that is one of the words at `places`."""
         start = 0
         for text, part in self._parts:
-            hits = np.flatnonzero(np.isin(part, list(places))) if text else ()
-            if len(hits):
-                return start + int(hits[0]), list(self.words)[int(part[hits[0]])]
+            hits = np.flatnonzero(np.isin(part, list(places))).tolist() if text else []
+            if hits:
+                return start + hits[0], list(self.words)[int(part[hits[0]])]
             start += len(part)
         raise AssertionError("a word that no cell holds")
 
@@ -122,7 +121,7 @@ def _key(cell: Any) -> Any:
         return None
     if isinstance(cell, bool | np.bool_):
         return "True" if cell else "False"
-    if isinstance(cell, Moment | tuple):
+    if isinstance(cell, Moment):
         return cell
     if isinstance(cell, datetime):
         return Moment((cell if cell.tzinfo else cell.replace(tzinfo=UTC)).timestamp())
@@ -201,5 +200,3 @@ def finite(file: str, name: str, values: Values) -> Values:
             f"{file}: column '{name}', row {row + 1}: {values[row]} is infinite or beyond 32 bits. Mend it, or leave it empty."
         )
     return values
-
-

@@ -3,7 +3,20 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _CLOCK = r"(?:[T\s,]+(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
 _ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
 _DIGITS = re.compile(rf"(?P<a>\d{{1,4}})(?P<sep>[/.\-])(?P<b>\d{{1,2}})(?P=sep)(?P<c>\d{{1,4}}){_CLOCK}{_ZONE}")
@@ -45,12 +58,9 @@ def _other(word: str, order: str) -> float | None:
     for pattern in _NAMED:
         if found := pattern.fullmatch(word):
             name = found["month"].lower()
-            month = next((i for i, m in enumerate(_MONTHS, 1) if name in (m, _LONG[i - 1], "sept"[: 4 * (i == 9)])), 0)
+            month = next((i for i, m in enumerate(_MONTHS, 1) if name in (m, m[:3], m[:4] if i == 9 else m)), 0)
             return _moment(found, int(found["year"]), month, int(found["day"])) if month else None
     return None
-
-
-_LONG = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 
 
 def _moment(found: re.Match[str], year: int, month: int, day: int) -> float | None:

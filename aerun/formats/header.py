@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 from aerun.core.errors import AerunError
 from aerun.formats.column import moment_of
@@ -62,20 +63,21 @@ def _is_series_of_names(file: str, first: Cells, below: Sequence[Cells]) -> bool
     start = whole[0]
     if start in (0, 1) and whole == list(range(start, start + len(whole))):
         return True
-    if all(a < b for a, b in zip(whole, whole[1:], strict=False)) and len(whole) > _LEAST:
+    if all(a < b for a, b in pairwise(whole)) and len(whole) > _LEAST:
         raise UnclearError([_unclear(file, first, "its numbers rise, as names do, and those of the rows below do not")])
     return False
 
 
 def _rises(row: Cells) -> bool:
     numbers = [float(c) for c in row if is_number(c)]
-    return len(numbers) == len(row) and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    return len(numbers) == len(row) and all(a < b for a, b in pairwise(numbers))
 
 
 def _unclear(file: str, first: Cells, why: str) -> Problem:
     shown = ",".join(first[:6]) + (",..." if len(first) > 6 else "")
     return Problem(
-        f"{file}: is the first line ({shown}) a header? {why[0].upper()}{why[1:]}: dataset.header=true or dataset.header=false.",
+        f"{file}: is the first line ({shown}) a header? {why[0].upper()}{why[1:]}: dataset.header=true or "
+        "dataset.header=false.",
         {"header": "true"},
     )
 

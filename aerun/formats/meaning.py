@@ -11,7 +11,7 @@ from aerun.formats.column import Cells, Moment, finite, moment_of, number_of, sp
 from aerun.formats.date_words import ORDERS, seconds
 from aerun.formats.frame import Column, moved
 from aerun.formats.number_words import decimal_of, is_number, undressed
-from aerun.formats.problems import Problem, UnclearError
+from aerun.formats.problems import Problem, UnclearError, unclear
 
 _LOOKED = 20_000  # different words of a column that are asked for their decimal sign or their order
 _FEW = 3  # alien words that may stand for missing values
@@ -52,25 +52,21 @@ def _decimal(columns: Sequence[Cells], worded: Sequence[Cells]) -> str:
             shown.setdefault(".", (cells.name, cells.point))
     if "." in shown and "," in shown:
         (a, point), (b, comma) = shown["."], shown[","]
-        raise UnclearError([
-            Problem(
-                f"{columns[0].file}: '{point}' in column '{a}' has a decimal point and '{comma}' in column '{b}' a decimal comma: "
-                f"dataset.decimal=. or dataset.decimal=',' says which is meant; dataset.drop=[...] leaves a column out.",
-                {"decimal": "."},
-            )
-        ])
+        raise unclear(
+            f"{columns[0].file}: '{point}' in column '{a}' has a decimal point and '{comma}' in column '{b}' a decimal comma: "
+            "dataset.decimal=. or dataset.decimal=',' says which is meant; dataset.drop=[...] leaves a column out.",
+            decimal=".",
+        )
     if "either" in shown and "." not in shown and "," not in shown:
         name, word = shown["either"]
         plain = word.replace(",", "").replace(".", "")
         sign = "," if "," in word else "."
         other = {",": ".", ".": ","}[sign]
-        raise UnclearError([
-            Problem(
-                f"{columns[0].file}: column '{name}': '{word}' is {plain} or {word.replace(',', '.')}: nothing in the file says "
-                f"which. dataset.decimal='{other}' for thousands, dataset.decimal='{sign}' for a decimal sign.",
-                {"decimal": other},
-            )
-        ])
+        raise unclear(
+            f"{columns[0].file}: column '{name}': '{word}' is {plain} or {word.replace(',', '.')}: nothing in the file says "
+            f"which. dataset.decimal='{other}' for thousands, dataset.decimal='{sign}' for a decimal sign.",
+            decimal=other,
+        )
     return "," if "," in shown else "."
 
 
@@ -117,27 +113,25 @@ def _text(cells: Cells) -> Column:
     return Column("text", moved(cells.values(), [places[w] for w in words]), tuple(places))
 
 
-def _numbers(
-    cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: Style, sign: str | None
-) -> tuple[Column, str]:
+def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: Style, sign: str | None) -> tuple[Column, str]:
     alien = {w for w, n in numbers.items() if n is None}
     if alien:
         _refuse(cells, alien, "a number")
     if style.decimal == "," and cells.dotted:
         _refuse_dotted(cells)
-    signs = {n[1] for w, n in numbers.items() if n is not None and isinstance(w, str)} | ({""} if cells.plain_numbers() else set())
+    signs = {n[1] for w, n in numbers.items() if n is not None and isinstance(w, str)} | (
+        {""} if cells.plain_numbers() else set()
+    )
     shown = signs - {""}
     wrong = len(shown) > 1 or ("%" in shown and "" in signs) or (sign is not None and bool(shown) and shown != {sign})
     wrong = wrong or (sign == "%" and "" in signs and any(isinstance(w, str) for w in cells.words))
     if wrong:
         words = ", ".join(f"'{next(w for w, n in numbers.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
-        raise UnclearError([
-            Problem(
-                f"{cells.file}: column '{cells.name}' mixes units: {words}{' and numbers without a sign' if '' in signs else ''}. "
-                f"Write all in one, or dataset.drop=[{cells.name}].",
-                {"drop": [cells.name]},
-            )
-        ])
+        raise unclear(
+            f"{cells.file}: column '{cells.name}' mixes units: {words}{' and numbers without' if '' in signs else ''}. Write "
+            f"all in one, or dataset.drop=[{cells.name}].",
+            drop=[cells.name],
+        )
     table = np.array([*(n[0] for n in numbers.values() if n is not None), np.nan])
     found = [
         table[np.where(np.isnan(part), len(numbers), part).astype(np.int64)] if text else part for text, part in cells.parts
@@ -147,13 +141,11 @@ def _numbers(
 
 
 def _refuse_dotted(cells: Cells) -> None:
-    raise UnclearError([
-        Problem(
-            f"{cells.file}: column '{cells.name}' holds numbers with a point, and the file has decimal commas: dataset.decimal=',' "
-            "reads points as thousands.",
-            {"decimal": ","},
-        )
-    ])
+    raise unclear(
+        f"{cells.file}: column '{cells.name}' holds numbers with a point, and the file has decimal commas: "
+        "dataset.decimal=',' reads points as thousands.",
+        decimal=",",
+    )
 
 
 def _dates(cells: Cells, order: str) -> Column | None:
@@ -168,13 +160,11 @@ def _dates(cells: Cells, order: str) -> Column | None:
     if len(whole) == 2 and read["dmy"] != read["mdy"]:
         place = next(i for i, (a, b) in enumerate(zip(read["dmy"], read["mdy"], strict=True)) if a != b)
         row, word = cells.first({place})
-        raise UnclearError([
-            Problem(
-                f"{cells.file}: column '{cells.name}', row {row + 1}: '{word}' has its day or its month first, and no other date "
-                "says which: dataset.dates=dmy or dataset.dates=mdy.",
-                {"dates": "dmy"},
-            )
-        ])
+        raise unclear(
+            f"{cells.file}: column '{cells.name}', row {row + 1}: '{word}' has its day or its month first, and no other date "
+            "says which: dataset.dates=dmy or dataset.dates=mdy.",
+            dates="dmy",
+        )
     table = np.array([*(s for s in read[whole[0]] if s is not None), np.nan])
     values = cells.values()
     return Column("date", table[np.where(np.isnan(values), len(table) - 1, values).astype(np.int64)])
@@ -190,7 +180,7 @@ def _date_format(cells: Cells, order: str) -> str:
 
 def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
     """UnclearError where most cells are numbers, or dates, and some are not."""
-    places = {w: i for w, i in cells.words.items()}
+    places = cells.words
     words = cells.count(places[w] for w in alien)
     numbers = cells.plain_numbers() + cells.count(places.values()) - words
     if cells.plain_numbers() or numbers > words:

@@ -17,11 +17,16 @@ class Problem:
     settings: Settings = field(default_factory=dict)
 
 
+def unclear(words: str, **settings: str | list[str]) -> "UnclearError":
+    """Return the error of one problem."""
+    return UnclearError([Problem(words, settings)])
+
+
 class UnclearError(AerunError):
     """Several columns or one cannot be read as they are: the first problem in words, and how many more there are."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         more = len(self.problems) - 1
-        rest = f" {more} more problem{'s'[: more != 1]}: `aerun data` names all, with a command that would read." if more else ""
+        rest = f" {more} more problem{'s'[: more != 1]}: `aerun data` names all, and a command that reads." if more else ""
         super().__init__(self.problems[0].words + rest)

@@ -16,11 +16,12 @@ KINDS = ("number", "date", "text")
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read. header: auto, true or false. text: columns whose cells are words, whatever they look like.
-    drop: columns left out; with `loose`, those that are not there are no mistake. decimal: auto, point or comma. dates: order of
-    day and month, auto, dmy or mdy. missing: words of cells without a value, in lower case. skip: lines before the table, auto
-    or a number. formats: what is known of columns: `number`, `number %`, `date`, `date dmy`, `text`; where any is, all others
-    are passed over.
+    """How files are read.
+
+    header: auto, true or false. text: columns whose cells are words, whatever they look like. drop: columns left out; with
+    `loose`, those that are not there are no mistake. decimal: auto, point or comma. dates: order of day and month, auto, dmy or
+    mdy. missing: words of cells without a value, in lower case. skip: lines before the table, auto or a number. formats: what
+    is known of columns: `number`, `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over.
     """
 
     delimiter: str
@@ -47,7 +48,7 @@ class Reading:
         return name in self.formats if self.formats else name not in self.drop
 
     def stored(self) -> dict[str, Any]:
-        """As plain data, for `reading_from`; what belongs to one file alone (its delimiter, lines before the table) is not in it."""
+        """As plain data, for `reading_from`, without what belongs to one file alone (its delimiter, lines before the table)."""
         return {
             "header": self.header,
             "encoding": self.encoding,
@@ -94,13 +95,11 @@ def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[s
     reading = replace(reading, drop=drop, text=text)
     nameless = [(i, n) for i, (n, given) in enumerate(zip(named, names, strict=True), 1) if not given and reading.wants(n)]
     if nameless:
-        raise UnclearError([
-            Problem(
-                f"{file}: column {place} has no name. Name it, or dataset.drop=[{name}] (row numbers, as pandas writes them).",
-                {"drop": [name]},
-            )
-            for place, name in nameless
-        ])
+        what = "has no name. Name it, or"
+        why = "(row numbers, as pandas writes them)"
+        raise UnclearError(
+            [Problem(f"{file}: column {i} {what} dataset.drop=[{n}] {why}.", {"drop": [n]}) for i, n in nameless]
+        )
     for name in () if reading.loose else sorted(drop):
         if name not in named:
             raise AerunError(f"dataset.drop: {file} has no column '{name}'{nearest(name, named)}.")

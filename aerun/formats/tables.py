@@ -51,9 +51,7 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
     refuse_nothing(str(path), first - 1)
 
 
-def _of_file(
-    key: str, path: Path, reading: Reading, read: Callable[[Path, str, Reading], Any], piped: bool = False
-) -> Any:
+def _of_file(key: str, path: Path, reading: Reading, read: Callable[[Path, str, Reading], Any], piped: bool = False) -> Any:
     """`read` of a file of a kind that is known. AerunError for others, and where the system refuses it."""
     if not path.is_file() and not piped:
         raise AerunError(f"{key}={path}: {'is a folder; a table is one file' if path.is_dir() else 'no such file'}.")
@@ -208,7 +206,7 @@ def _shows_comma(columns: Sequence[Cells]) -> bool:
 
 def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:
     """Columns by what all their cells mean, and the reading with that. UnclearError names every column that is unclear."""
-    style = style_of(list(columns.values()), reading.decimal, "" if reading.formats and reading.dates == "auto" else reading.dates)
+    style = style_of(list(columns.values()), reading.decimal, reading.dates)
     found: dict[str, Column] = {}
     formats: dict[str, str] = {}
     problems: list[Problem] = []

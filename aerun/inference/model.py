@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from aerun.autoencoder import Autoencoder
 from aerun.compose import option
-from aerun.core.checks import integer, one_of
+from aerun.core.checks import integer, one_of, table
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
@@ -48,7 +48,10 @@ class Model:
         self.autoencoder, self.config, self.folder, self.device, self.seed = autoencoder, config, folder, device, seed
         settings = config.get("dataset")
         self.form = SampleConverter(
-            autoencoder.facts, autoencoder.preparation, settings if isinstance(settings, Mapping) else {}
+            autoencoder.facts,
+            autoencoder.preparation,
+            settings if isinstance(settings, Mapping) else {},
+            table("reading", {"reading": {}, **folder.read("facts.json")}),
         )
 
     @property
@@ -220,9 +223,9 @@ class Model:
 
         def each(part: Tensor, _: Any) -> Tensor:
             found = scores.errors(self.autoencoder, part)
-            return (
-                of_columns(found, self.form.features) if self.form.features else found.sum(-1) if self.facts.tokens else found
-            )
+            if self.form.features:
+                return of_columns(found, self.form.features, self.form.marked)
+            return found.sum(-1) if self.facts.tokens else found
 
         return _as(way, self._in_parts(each, stored, None))
 

@@ -40,8 +40,8 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
     values = column.values[rows]
     missing = np.isnan(values)
     if missing.all():
-        words = f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}]."
-        raise UnclearError([Problem(words, {"drop": [name]})])
+        told = f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}]."
+        raise UnclearError([Problem(told, {"drop": [name]})])
     if category or column.kind == "text":
         column = column.as_text()
         words = sorted({column.words[int(v)] for v in column.values[rows][~missing]})
@@ -59,7 +59,7 @@ def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bo
     keeps = not category and len(words) <= MOST_WORDS
     choice = f", dataset.categorical=[{name}] keeps it as classes" if keeps else ""
     told = (
-        f"{file}: column '{name}' holds {len(words)} different words in {rows} training rows, such as '{words[0]}': not classes. "
+        f"{file}: column '{name}' holds {len(words)} different words in {rows} rows, such as '{words[0]}': not classes. "
         f"dataset.drop=[{name}] leaves it out{choice}."
     )
     raise UnclearError([Problem(told, {"drop": [name]})])

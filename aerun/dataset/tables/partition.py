@@ -80,7 +80,9 @@ class Cut:
         column = frame.column("dataset.split", self.split).as_text()
         tags = ["" if np.isnan(v) else _TAGS.get(column.words[int(v)].lower(), "") for v in column.values]
         if "" in tags:
-            raise AerunError(f"{frame.where(self.split, tags.index(''))}: is none of train, val, test (training, valid, validation, dev, testing and eval are known too).")
+            raise AerunError(
+                f"{frame.where(self.split, tags.index(''))}: is none of train, val, test, and of their usual names."
+            )
         for part in ("train", "test"):
             if part not in tags:
                 raise AerunError(f"dataset.split={self.split}: no row of {frame.file} says {part}.")

@@ -22,7 +22,7 @@ from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Column, Frame
-from aerun.preparation.columns import MISSING, Columns, Feature
+from aerun.preparation.columns import Columns, Feature
 from aerun.preparation.statistics import WAYS
 
 
@@ -49,9 +49,9 @@ class TableFacts:
 class Tabular(Dataset):
     """Rows of numbers, categories and dates. The file is read once, when its facts are first asked for.
 
-    prepare: how numbers and dates are scaled (standardize, robust, minmax, none), missing: what becomes of cells without a value
-    (fill, keep; refuse: AerunError), see `Columns`. Classes are named as the
-    label column does. A column that marks anomalies says what is normal, or a `Query` in `normal`: classes are then normal and
+    prepare: how numbers and dates are scaled (standardize, robust, minmax, none); missing: what becomes of cells without a
+    value (fill, keep; refuse: AerunError): see `Columns`. Classes are named as the label column does. A column that marks
+    anomalies says what is normal, or a `Query` in `normal`: classes are then normal and
     anomaly. The columns that it asks are no features, as they would tell the model.
     """
 
@@ -59,9 +59,10 @@ class Tabular(Dataset):
     cut: Cut
     selects = True
 
-    def __init__(self, *, prepare: str, missing: str = "fill") -> None:
+    missing = "fill"
+
+    def __init__(self, *, prepare: str) -> None:
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
-        self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
 
     query: Query | None = None
 

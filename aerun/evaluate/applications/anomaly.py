@@ -31,8 +31,8 @@ Score = Callable[["Batch"], Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; weight: 0 for elements behind the end
-    and for those of missing cells.
+    """stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; weight: 0 for elements behind the
+    end and for those of missing cells.
     """
 
     stored: Tensor
@@ -158,7 +158,8 @@ def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) ->
     blank = torch.cat([torch.full_like(trained.mean, facts.low), torch.full_like(trained.mean, grey)])
     words = []
     for who in ("model", "pca"):
-        flat = Batch(blank * facts.unit, blank, blank, None, 1.0)
+        own = trained.autoencoder.preparation.inverse(blank) * facts.unit
+        flat = Batch(own, blank, blank, None, 1.0)
         more = [100 * float((test[who] > level).double().mean()) for level in ways[who](flat)]
         words.append(f"{who}: black less than {more[0]:.0f} %, grey less than {more[1]:.0f} % of the test images")
     return f". Error of a constant image, {'; '.join(words)}"
