@@ -35,21 +35,26 @@ def run(argv: list[str]) -> int:
 
     cfg, option = composed(args.settings, args.config_dir)
 
-    from aerun.build import dataset_of
     from aerun.command import data_fits
     from aerun.command.data_columns import columns_of
-    from aerun.command.data_page import Page
+    from aerun.command.data_page import Page, problems_page
+    from aerun.command.data_problems import command, readable
     from aerun.dataset.storage.mapped import sample_rows
     from aerun.evaluate.survey import constant, dimension, survey
 
-    dataset = dataset_of(cfg)
+    dataset, problems, settings = readable(cfg)
+    if problems:
+        problems_page(option, [p.words for p in problems], command(args.settings, settings))
+        return 2
     facts, data = dataset.facts(), dataset.load()
     broken = _refused(data, facts, option)
     why, warnings = data_fits.refusal(cfg, facts, dataset.normal_classes)
     columns = columns_of(dataset.preparation(), facts.stored[0]) if facts.kind == "table" else ()
     page = Page(option, facts, columns, dataset.class_names)
     page.splits(survey(data, facts))
-    if columns:
+    if decided := dataset.decisions():
+        page.decisions(decided)
+    elif columns:
         page.columns(sample_rows(data.train.x))
     if not facts.tokens:
         page.constants(constant(data.train, facts))

@@ -15,6 +15,7 @@ from aerun.core.facts import Facts
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
 from aerun.dataset.splits import Data
+from aerun.dataset.tables.decisions import Decision
 from aerun.preparation.base import Preparation, Unchanged
 
 log = logging.getLogger("aerun")
@@ -62,6 +63,10 @@ class Dataset(ABC):
     def preparation(self) -> Preparation:
         """What stands between stored samples and the model, not yet fitted."""
         return Unchanged()
+
+    def decisions(self) -> list[Decision]:
+        """What was decided about each column of a file with named columns; nothing for other data."""
+        return []
 
     def stored_reading(self) -> dict[str, Any]:
         """How its files were read, as plain data that a run keeps, so that its model reads others alike; else empty."""

@@ -18,6 +18,7 @@ from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.columns import encode, learn, refuse_missing
+from aerun.dataset.tables.decisions import Decision, decisions
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
@@ -101,6 +102,15 @@ class Tabular(Dataset):
             refuse_missing(frame, names)
         return TableFacts(frame, features, rows, classes)
 
+    def decisions(self) -> list[Decision]:
+        """What was decided about each column of the file, one after the other."""
+        frame, roles = self.known.frame, self.roles
+        named = {"label": roles.label, "anomaly": roles.anomaly}
+        used = {frame.name("dataset", n): f"dataset.{k}={n}" for k, n in named.items() if n is not None}
+        used |= {frame.name("dataset", n): f"splits the rows: {n}" for n in roles.others} | _query_columns(self.query)
+        categorical = frozenset(frame.name("dataset.categorical", n) for n in roles.categorical)
+        return decisions(frame, {f.name: f for f in self.known.features}, used, categorical)
+
     def stored_reading(self) -> dict[str, Any]:
         """How the features' columns were read, and the range of numbers and dates in the training rows, in own units."""
         frame, features = self.known.frame, self.known.features
@@ -143,6 +153,10 @@ class Tabular(Dataset):
 
     def _stored(self, frame: Frame, rows: Tensor) -> Tensor:
         return encode(frame, self.known.features, rows.numpy())
+
+
+def _query_columns(query: Query | None) -> dict[str, str]:
+    return {} if query is None else dict.fromkeys(query.columns, "asked by dataset.normal")
 
 
 def _range(values: Any) -> list[float]:
