@@ -36,7 +36,7 @@ class Dataset(ABC):
         """Train on the classes `normal` alone (None: all): called by `build`, before anything is read. AerunError for senseless
         settings.
         """
-        if not matches_type(normal, int | str | Sequence[int | str] | None):
+        if not matches_type(normal, int | float | str | Sequence[int | float | bool | str] | None):
             raise AerunError(f"dataset.normal={normal}: must be null, a class or a list of classes.")
         self.normal, self.contamination = normal, share_of_anomalies(contamination)
         self.refuse_protocol()
