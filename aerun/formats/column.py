@@ -46,18 +46,21 @@ class Cells:
 
     def add(self, cells: Sequence[Any]) -> None:
         """The next cells."""
-        numbers = None if self.format == "text" else self._plain(cells)
-        if numbers is not None:
-            self._parts.append((False, numbers))
-            return
-        self._parts.append((True, np.array([self._seen[c] if c in self._seen else self._place(c) for c in map(_key, cells)])))
-
-    def _plain(self, cells: Sequence[Any]) -> Values | None:
-        """Plain numbers, NaN where missing; None where some cell is something else."""
         try:
             joined = "".join(cells)
         except TypeError:
-            return _typed(cells)
+            joined, keys = None, list(map(_key, cells))
+        else:
+            keys = cells  # type: ignore[assignment]
+        numbers = None if self.format == "text" else _typed(cells) if joined is None else self._plain(cells, joined)
+        if numbers is None:
+            seen = self._seen
+            self._parts.append((True, np.array([seen[k] if k in seen else self._place(k) for k in keys])))
+        else:
+            self._parts.append((False, numbers))
+
+    def _plain(self, cells: Sequence[str], joined: str) -> Values | None:
+        """Plain numbers, NaN where missing; None where some cell is something else."""
         if "_" in joined:  # Python reads 1_000 as a number, tables do not mean it
             return None
         if self.decimal == "," and ("," in joined or "." in joined):

@@ -56,16 +56,17 @@ def _is_series_of_names(file: str, first: Cells, below: Sequence[Cells]) -> bool
     """0, 1, 2, ... or 1, 2, 3, ... over other numbers are names; other rising numbers may be (wavelengths, years)."""
     if len(first) < _LEAST:
         return False
-    names = [float(c) if is_number(c) else None for c in first]
-    if any(n is None or n != int(n) for n in names) or sum(_rises(r) for r in below) > 0.05 * len(below):
-        return False
-    whole = [int(n) for n in names if n is not None]
-    start = whole[0]
-    if start in (0, 1) and whole == list(range(start, start + len(whole))):
-        return True
-    if all(a < b for a, b in pairwise(whole)) and len(whole) > _LEAST:
+    if _counts(first) and float(first[0]) in (0, 1):
+        return not any(_counts(row) for row in below)
+    whole = all(is_number(c) and float(c).is_integer() for c in first)
+    if whole and len(first) > _LEAST and _rises(first) and sum(map(_rises, below)) <= 0.1 * len(below):
         raise UnclearError([_unclear(file, first, "its numbers rise, as names do, and those of the rows below do not")])
     return False
+
+
+def _counts(row: Cells) -> bool:
+    """Is each number one more than the one before?"""
+    return all(map(is_number, row)) and all(float(b) - float(a) == 1 for a, b in pairwise(row))
 
 
 def _rises(row: Cells) -> bool:

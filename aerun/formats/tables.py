@@ -178,23 +178,25 @@ def _cells(file: str, name: str, reading: Reading) -> Cells:
 
 
 def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
-    wanted = [(i, n) for i, n in enumerate(head.names) if reading.wants(n)]
-    columns = {n: _cells(file, n, reading) for _, n in wanted}
+    columns = {n: _cells(file, n, reading) for n in head.names if reading.wants(n)}
     count = 0
     for chunk in chunks:
-        count += len(chunk)
-        refuse_beyond(file, 12.0 * count * len(columns))  # 8 bytes a cell here, 4 as a sample
-        by_column = list(zip(*chunk, strict=True))
-        for i, name in wanted:
-            columns[name].add(by_column[i])
-        if count == len(chunk) and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
+        refuse_beyond(file, 12.0 * (count + len(chunk)) * len(columns))  # 8 bytes a cell here, 4 as a sample
+        _add(columns, head.names, chunk)
+        if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
             reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
-            columns = {n: _cells(file, n, reading) for _, n in wanted}
-            for i, name in wanted:
-                columns[name].add(by_column[i])
+            columns = {n: _cells(file, n, reading) for n in columns}
+            _add(columns, head.names, chunk)
+        count += len(chunk)
     refuse_nothing(file, count)
     found, reading = _meant(file, columns, reading)
     return Frame(found, ((file, count),), reading)
+
+
+def _add(columns: dict[str, Cells], names: Sequence[str], rows: list[list[Any]]) -> None:
+    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+        if name in columns:
+            columns[name].add(cells)
 
 
 def _shows_comma(columns: Sequence[Cells]) -> bool:

@@ -5,6 +5,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,31 +29,26 @@ def lines_of(path: Path, encoding: str) -> Iterator[str]:
     """
     name = _known(encoding)
     opened: Callable[..., Any] = gzip.open if path.name.endswith(".gz") else open
-    number = 0
+    number, wide = 0, False
     with opened(path, "rb") as file:
         try:
             name = _marked(path, file.peek(4)[:4], name, encoding)
-            source = _wide(file, name) if name.startswith(("utf-16", "utf-32")) else _lines(file, name)
-            for line in source:
+            wide = name.startswith(("utf-16", "utf-32"))
+            lines: Iterator[Any] = _wide(file, name) if wide else iter(partial(file.readline, _LINE), b"")
+            for line in lines:
                 number += 1
                 if len(line) >= _LINE:
                     raise AerunError(f"{path}, line {number}: longer than {_LINE >> 20} MiB: not a table.")
-                yield line
+                yield line if wide else line.decode(name)
+                if number == 1 and name == "utf-8-sig":
+                    name = "utf-8"
         except UnicodeError as e:
             why = f"{e.reason} at byte {e.start}" if isinstance(e, UnicodeDecodeError) else str(e)
             raise AerunError(
-                f"{path}, line {number + 1}: not {encoding} text ({why}). Save it as UTF-8, or try dataset.encoding=cp1252."
+                f"{path}, line {number + wide}: not {encoding} text ({why}). Save it as UTF-8, or try dataset.encoding=cp1252."
             ) from e
         except (gzip.BadGzipFile, EOFError, zlib.error) as e:
             raise AerunError(f"{path}: truncated or damaged after line {number}: {str(e).rstrip('.')}.") from e
-
-
-def _lines(file: IO[bytes], name: str) -> Iterator[str]:
-    """Lines of an encoding in which a line ends at byte 10."""
-    first = True
-    while line := file.readline(_LINE):
-        yield line.decode("utf-8-sig" if first and name == "utf-8-sig" else "utf-8" if name == "utf-8-sig" else name)
-        first = False
 
 
 def _wide(file: IO[bytes], name: str) -> Iterator[str]:

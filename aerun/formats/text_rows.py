@@ -23,7 +23,9 @@ def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterato
 
     AerunError names the line.
     """
-    lines = islice(lines_of(path, encoding), skip, None)
+    lines = lines_of(path, encoding)
+    for _ in islice(lines, skip):
+        pass
     head = list(islice(lines, _PEEK))
     if delimiter == "auto":
         chosen = "\t" if path.name.removesuffix(".gz").lower().endswith(".tsv") else sniffed(head)
