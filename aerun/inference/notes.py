@@ -77,7 +77,7 @@ class Rule:
             "unseen": ("words that training does not have", "read as none of those known"),
             "outside": ("values outside of the training range", clipped),
         }
-        told = [f"{sum(c.values()):,} {means[k][0]} ({_named(c)}), {means[k][1]}" for k, c in counts.items() if c]
+        told = [f"{means[k][0]}: {sum(c.values()):,} ({_named(c)}), {means[k][1]}" for k, c in counts.items() if c]
         return f"{'; '.join(told)}." if told else ""
 
 

@@ -235,7 +235,7 @@ TABLES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=TABLES)
 def test_a_table_is_the_same_in_every_container(tmp_path, rows):
     wanted = contained(rows, "csv", tmp_path)
@@ -329,4 +329,4 @@ def test_sound_files_of_the_fuzzer_are_read_and_damaged_ones_refused(tmp_path):
 
     for name, form in FORMATS.items():
         if form.suffix in (".csv", ".xlsx", ".parquet", ".feather"):
-            assert fuzz(name, form, 20, 1, Path(tmp_path)) == 0
+            assert fuzz(name, form, 10, 1, Path(tmp_path)) == 0
