@@ -58,6 +58,14 @@ class Autoencoder(nn.Module):
         x: Tensor = self.preparation(self.facts.units(stored))
         return x
 
+    def exact(self, stored: Tensor) -> Tensor:
+        """The same without any clipping: what a score holds a reconstruction against."""
+        return self.preparation.exact(self.facts.units(stored))
+
+    def seen(self, stored: Tensor) -> Tensor | None:
+        """(B, *S) bool: False for elements of missing cells; None where all were recorded."""
+        return self.preparation.seen(self.facts.units(stored))
+
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """(B, *S) -> deterministic code z (B, d, *grid)."""
         return self.bottleneck.code(self.arch.encode(x, mask, valid))
@@ -87,9 +95,13 @@ class Autoencoder(nn.Module):
         names["h"] = self.arch.encode(names["x_in"], names.get("mask"), valid)
         return {**names, **self.bottleneck(names["h"])}
 
-    def objective_pass(self, x: Tensor, valid: Tensor | None = None, progress: float | None = None) -> Pass:
+    def objective_pass(
+        self, x: Tensor, valid: Tensor | None = None, progress: float | None = None, seen: Tensor | None = None
+    ) -> Pass:
         """Fill the vocabulary for one batch (B, *S); `progress` of training, None in validation."""
         names = self.code_pass(x, valid)
+        if seen is not None:
+            names["seen"] = seen
         if progress is None:
             names["raw"] = self.arch.decode(names["z"], valid)
         else:
@@ -127,15 +139,14 @@ class Autoencoder(nn.Module):
         """A term that weighs nothing is left out of training (so it cannot disturb it) and still reported in validation."""
         return self._weighing if training else list(self.terms)
 
-    def objective(self, x: Tensor, progress: float | None, valid: Tensor | None = None) -> Value:
+    def objective(self, x: Tensor, progress: float | None, valid: Tensor | None = None, seen: Tensor | None = None) -> Value:
         """Objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)
         with cached():  # a constrained matrix is computed once a pass, so that whoever reads it reads the same tensor
-            return self._objective(x, progress, valid)
+            return self._objective(self.objective_pass(x, valid, progress, seen), progress)
 
-    def _objective(self, x: Tensor, progress: float | None, valid: Tensor | None) -> Value:
-        names = self.objective_pass(x, valid, progress)
+    def _objective(self, names: Pass, progress: float | None) -> Value:
         loss = reconstruction = names["reconstruction"].mean()
         parts, apart = [], loss.new_zeros(())
         if "penalty" in names:

@@ -35,10 +35,14 @@ class Trained:
         """Samples (B, *S) in the units the model works in."""
         return (x for x, _ in self.valid_batches(split, rows))
 
+    def stored_batches(self, split: Split, rows: int | None = None) -> Iterator[Tensor]:
+        """Samples (B, *stored) as they are stored."""
+        yield from split.x.to(self.device).split(rows or rows_that_fit(self.autoencoder.facts.size))
+
     def valid_batches(self, split: Split, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
         """The same with what is real of them, (B, T), where samples have lengths of their own."""
         model = self.autoencoder
-        for stored in split.x.to(self.device).split(rows or rows_that_fit(model.facts.size)):
+        for stored in self.stored_batches(split, rows):
             yield model.units(stored).to(next(model.arch.parameters()).dtype), model.facts.valid(stored)
 
     @cached_property

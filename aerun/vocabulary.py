@@ -21,6 +21,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "x_in": ("(B, *S)", "what the encoder saw"),
     "mask": ("(B, *S) bool", "True where x was hidden or replaced"),
     "valid": ("(B, T) bool", "True where a sequence of varying length really has a step"),
+    "seen": ("(B, *S) bool", "True where x was really recorded, and is not what stands for a missing cell of a table"),
     "h": ("(B, F) or (B, F, *grid)", "encoder features before the bottleneck"),
     "z": ("(B, d) or (B, d, *grid)", "code handed to the decoder"),
     "slope": ("as z", "dz_j / dh_j of a bottleneck that works unit by unit"),
@@ -39,7 +40,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "encoder_weights": ("list of tensors", "encoder weights in order, first axis = outputs"),
     "decoder_weights": ("list of tensors", "decoder weights in order, first axis = outputs"),
 }
-ALWAYS = frozenset(VOCABULARY) - {"mask", "valid", "slope", "rate", "spare", "posterior", "prior", "penalty", "encode"}
+ALWAYS = frozenset(VOCABULARY) - {"mask", "valid", "seen", "slope", "rate", "spare", "posterior", "prior", "penalty", "encode"}
 
 
 @cache

@@ -13,6 +13,7 @@ from aerun.core.errors import AerunError
 from aerun.core.text import note, say
 from aerun.formats.writing.base import Writer
 from aerun.formats.writing.output import written
+from aerun.inference import notes
 from aerun.inference.code_files import codes_of
 from aerun.inference.compressed_file import Packer, pieces
 from aerun.inference.loading import load
@@ -33,14 +34,17 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()
     done, reader, told = 0, _reader(model, args), list[str]()
+    model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
     with written(args.output, about, kind) as writer:
         judging = _judging(args, model, writer)
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, judging or writer)
+            done += _answer(verb, args, model, piece, judging or writer, counted)
             _show(f"\r{done:,} samples")
         if judging is not None:
             told = judging.release()
     _show("\r\033[K")
+    if line := model.form.line(counted):
+        note(line)
     if args.output != "-":
         say(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
@@ -131,16 +135,27 @@ def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
     return search
 
 
-def _answer(verb: Verb, args: argparse.Namespace, model: Model, piece: Piece, writer: Writer | Discoveries) -> int:
+def _answer(
+    verb: Verb,
+    args: argparse.Namespace,
+    model: Model,
+    piece: Piece,
+    writer: Writer | Discoveries,
+    counted: list[notes.Counts],
+) -> int:
     if "mask" in args:
         args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
         args.hidden = args.masks.next(len(piece))
     try:
+        noted = [n for x in _sides(verb, piece) if (n := model.form.notes(x)) is not None]
         found = verb.run(model, piece.x, args)
     except AerunError as e:
         where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in found.items()}
+    counted += [n.counts() for n in noted]
+    if verb.answers in ("rows", "codes") and model.form.named:  # beside each row, what is unusual in it
+        arrays |= {k: v for n in noted for k, v in n.rows().items()}
     if verb.answers == "packed":
         writer.add(arrays)
         return len(piece)
@@ -149,6 +164,11 @@ def _answer(verb: Verb, args: argparse.Namespace, model: Model, piece: Piece, wr
         arrays = {**({} if _is_picture(args.output) else {"file": np.asarray(piece.names)}), **arrays}
     writer.add({k: v for k, v in arrays.items() if k != "file" or not args.output.endswith((".npy", ".txt"))})
     return count
+
+
+def _sides(verb: Verb, piece: Piece) -> tuple[Any, ...]:
+    """The samples of a piece."""
+    return {"pairs": piece.x, "samples": (piece.x,)}.get(verb.reads, ())
 
 
 def _is_picture(output: str) -> bool:

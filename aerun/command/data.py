@@ -21,7 +21,7 @@ def run(argv: list[str]) -> int:
     # deferred: keeps --help without torch
     from aerun.command.data_survey import look
 
-    return look(cfg, option, args.output, dimension=not args.no_dimension)
+    return look(cfg, option, args.settings, args.output, dimension=not args.no_dimension)
 
 
 def _parser() -> argparse.ArgumentParser:

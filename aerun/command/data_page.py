@@ -14,11 +14,13 @@ from aerun.core.console import Console, styled
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.storage.mapped import sample_rows
+from aerun.dataset.tables.decisions import Decision
 from aerun.evaluate.survey import Dimension, Seen
 from aerun.pictures.canvas.samples import page, wanted
 from aerun.preparation.feature import Feature
 
 _SPLITS = ("training", "validation", "test")
+_COLUMNS = 60  # of a file that are shown one by one
 _FEW = 12  # classes, columns or elements that are named one by one
 
 
@@ -92,6 +94,20 @@ class Page:
         told = [described(f, stored[:, i]) for i, f in enumerate(self.features[:_FEW])]
         more = f" and {len(self.features) - _FEW} more" if len(self.features) > _FEW else ""
         self._say("columns", "; ".join(told) + more)
+
+    def decisions(self, found: Sequence[Decision]) -> None:
+        """One row a column of a file: its kind, and why."""
+        table = Table()
+        for column in ("column", "kind", "why"):
+            table.add_column(column, overflow="fold")
+        for column in ("missing", "distinct", "example"):
+            table.add_column(column, justify="right")
+        for d in found[:_COLUMNS]:
+            counts = (f"{d.missing:,}" if d.missing else "-", f"{d.distinct:,}")
+            table.add_row(d.name, d.kind, d.why, *counts, d.example[:30])
+        self.console.print(table)
+        if len(found) > _COLUMNS:
+            self._say("columns", f"and {len(found) - _COLUMNS} more")
 
     def _classes(self, seen: Sequence[Seen]) -> None:
         if seen[0].classes is None:
@@ -170,6 +186,15 @@ class Page:
 
     def _symbols(self, row: Sequence[int]) -> list[str]:
         return [self.facts.tokens[i] for i in row if i >= 0]
+
+
+def problems_page(option: str, problems: Sequence[str], command: str) -> None:
+    """Print what keeps a data set from being read, and a command that would read it."""
+    console = Console(wide=110)
+    console.print(f"{option}: cannot be read as it is", style="bold")
+    for words in problems:
+        console.say(styled(f"{'refused':<11}", "bold"), words)
+    console.say(styled(f"{'reads':<11}", "bold"), command)
 
 
 def _listed(named: Sequence[str], what: str) -> str:

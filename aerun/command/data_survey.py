@@ -4,28 +4,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aerun.build import dataset_of
 from aerun.command import data_fits
 from aerun.command.data_columns import columns_of
-from aerun.command.data_page import Page
+from aerun.command.data_page import Page, problems_page
+from aerun.command.data_problems import command, readable
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.dataset.base import validate_data
+from aerun.dataset.base import Dataset, validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.evaluate import survey as ask
-from aerun.preparation.columns import Feature
+from aerun.preparation.feature import Feature
 
 
-def look(cfg: Mapping[str, Any], option: str, output: Path, dimension: bool) -> int:
-    """Read, print and draw; return the exit code. option: the data set's name; dimension: estimate it."""
-    dataset = dataset_of(cfg)
+def look(cfg: Mapping[str, Any], option: str, typed: Sequence[str], output: Path, dimension: bool) -> int:
+    """Read, say, draw; return the exit code. option: the data set's name; typed: the settings; dimension: estimate it.
+
+    Where it cannot be read as it is, say all that is in the way, and a command that would read it.
+    """
+    dataset, problems, settings = readable(cfg)
+    if problems:
+        problems_page(option, [p.words for p in problems], command(typed, settings))
+        return 2
     facts, data = dataset.facts(), dataset.load()
     broken = _refused(data, facts, option)
     why, warnings = data_fits.refusal(cfg, facts, dataset.normal_classes)
     columns = columns_of(dataset.preparation(), facts.stored[0]) if facts.kind == "table" else ()
     page = Page(option, facts, columns, dataset.class_names)
-    _describe(page, data, facts, columns)
+    _describe(page, dataset, data, facts, columns)
     found = ask.dimension(data, facts, dataset.preparation()) if dimension and not broken else None
     page.dimension(found, asked=dimension)
     page.fitting(data_fits.fitting(cfg, facts))
@@ -34,9 +40,11 @@ def look(cfg: Mapping[str, Any], option: str, output: Path, dimension: bool) -> 
     return 2 if broken or why else 0
 
 
-def _describe(page: Page, data: Data, facts: Facts, columns: Sequence[Feature]) -> None:
+def _describe(page: Page, dataset: Dataset, data: Data, facts: Facts, columns: Sequence[Feature]) -> None:
     page.splits(ask.survey(data, facts))
-    if columns:
+    if decided := dataset.decisions():
+        page.decisions(decided)
+    elif columns:
         page.columns(sample_rows(data.train.x))
     if not facts.tokens:
         page.constants(ask.constant(data.train, facts))

@@ -18,6 +18,7 @@ from aerun.core.kept import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
 from aerun.dataset.splits import Data, Split, split
+from aerun.dataset.tables.decisions import Decision
 from aerun.preparation.base import Preparation, Unchanged
 
 __all__ = ["Data", "Dataset", "Split", "split", "validate_data"]  # what a data set of one's own is written with
@@ -53,7 +54,7 @@ class Dataset(ABC):
         """Train on the classes `normal` alone (None: all): called by `build`, before anything is read. AerunError for senseless
         settings.
         """
-        if not matches_type(normal, int | str | Sequence[int | str] | None):
+        if not matches_type(normal, int | float | str | Sequence[int | float | bool | str] | None):
             raise AerunError(f"dataset.normal={normal}: must be null, a class or a list of classes.")
         self.normal, self.contamination = normal, share_of_anomalies(contamination)
         self.refuse_protocol()
@@ -86,8 +87,12 @@ class Dataset(ABC):
         """What stands between stored samples and the model, not yet fitted."""
         return Unchanged()
 
+    def decisions(self) -> list[Decision]:
+        """What was decided about each column of a file with named columns; nothing for other data."""
+        return []
+
     def stored_reading(self) -> dict[str, Any]:
-        """How its files were read, as plain data that a run keeps, so that its model reads others alike; or nothing."""
+        """How its files were read, as plain data that a run keeps, so that its model reads others alike; else empty."""
         return {}
 
     def load(self) -> Data:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError, nearest
 from aerun.formats.frame import Frame
+from aerun.formats.number_words import matching
 
 _MOST = 1000
-Normal = int | str | Sequence[int | str] | None  # what dataset.normal may be
+Normal = int | float | str | Sequence[int | float | bool | str] | None  # what dataset.normal may be
 _NORMAL = {"0": 0, "0.0": 0, "false": 0, "no": 0, "normal": 0, "inlier": 0}
 _ANOMALY = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "anomaly": 1, "outlier": 1}
 
@@ -24,11 +25,12 @@ class Labels:
     names: tuple[str, ...]
 
 
-def places(normal: int | str | Sequence[int | str], names: Sequence[str]) -> tuple[int, ...]:
+def places(normal: int | float | str | Sequence[int | float | bool | str], names: Sequence[str]) -> tuple[int, ...]:
     """Which of the classes `names` are `normal`. AerunError for one that is not there, for none and for all of them."""
-    asked = [str(n) for n in ([normal] if isinstance(normal, int | str) else normal)]
+    typed = [str(n) for n in ([normal] if isinstance(normal, int | float | str) else normal)]
     if not names:
         raise AerunError("dataset.normal needs labels, and this data set has none.")
+    asked = [matching(n, names) or n for n in typed]  # FALSE may be typed for False, 0 for 0.0
     for name in asked:
         if name not in names:
             if isinstance(normal, str) and {"<", ">", "="} & set(name):

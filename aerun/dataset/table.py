@@ -12,17 +12,19 @@ from aerun.core.errors import AerunError
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.tabular import Roles, Tabular
 from aerun.formats.frame import Frame, join_frames
-from aerun.formats.reading import Reading
+from aerun.formats.reading import Reading, missing_words
 from aerun.formats.tables import read_table
+from aerun.preparation.columns import MISSING
 
-Names = str | Sequence[str]
+Name = str | int | float | bool  # words that Hydra reads as numbers or truth values are words all the same
+Names = Name | Sequence[Name]
 
 
 class Table(Tabular):
     """The rows of a csv, tsv (either also as .gz), parquet, feather or xlsx file as samples.
 
-    Columns are numbers, dates (ISO 8601; seconds since the first training row) or categories (text, and those that
-    `categorical` names); empty cells, NA, N/A, NaN, null, None and ? are missing values. `label` and `anomaly` name a column
+    Columns are numbers (also 1,200.50 or 1.200,50, 45 %, 9 EUR), dates or categories (text, and those that `categorical`
+    names). What the cells do not say, such as whether 05/06/2024 is in May, is asked. `label` and `anomaly` name a column
     of classes, or of yes and no; with `anomaly` the model is trained on the normal rows alone. The split is that of the column
     `split`, or `test_path` is the test split, or it is made: at random, by whole groups of `group`, or by `time`. None of these
     columns is a feature. What the model works on, and what happens to words and gaps that training has not seen, see `Columns`.
@@ -37,27 +39,44 @@ class Table(Tabular):
         delimiter: str,
         header: str | bool,
         encoding: str,
-        label: str | None,
-        anomaly: str | None,
+        decimal: str,
+        dates: str,
+        skip: str | int,
+        missing_words: str | Sequence[Name],
+        label: Name | None,
+        anomaly: Name | None,
         drop: Names,
         categorical: Names,
-        split: str | None,
-        group: str | None,
-        time: str | None,
+        split: Name | None,
+        group: Name | None,
+        time: Name | None,
         val: float,
         test: float,
+        missing: str,
         prepare: str,
     ) -> None:
         super().__init__(prepare=prepare)
+        self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
         if path is None:
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
         self.path, self.test_path = Path(path).expanduser(), None if test_path is None else Path(test_path).expanduser()
+        label, anomaly, split, group, time = (_spelt(n) for n in (label, anomaly, split, group, time))
         self.cut = Cut(split, group, time, val, test)
         chosen = frozenset(names_in("dataset.categorical", categorical) if categorical != "auto" else ())
         self.roles = Roles(label, anomaly, tuple(n for n in (split, group, time) if n is not None), chosen)
         text = chosen | {n for n in (label, anomaly, split, group) if n is not None}
         shown = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
-        self.reading = Reading(delimiter, shown, encoding, frozenset(text), frozenset(names_in("dataset.drop", drop)))
+        self.reading = Reading(
+            delimiter,
+            shown,
+            encoding,
+            frozenset(text),
+            frozenset(names_in("dataset.drop", drop)),
+            decimal=decimal,
+            dates=dates,
+            missing=_missing(missing_words),
+            skip=str(skip),
+        )
 
     def frame(self) -> Frame:
         found = read_table("dataset.path", self.path, self.reading)
@@ -65,21 +84,39 @@ class Table(Tabular):
             found.column("dataset.categorical", name)
         if self.test_path is None:
             return found
-        return join_frames(found, read_table("dataset.test_path", self.test_path, replace(self.reading, loose=True)))
+        assert found.reading is not None
+        kept = {n: f for n, f in found.reading.formats.items() if f != "text" or n in found.reading.text}
+        known = replace(self.reading, loose=True, decimal=found.reading.decimal, text=found.reading.text)
+        return join_frames(found, read_table("dataset.test_path", self.test_path, replace(known, dates=_order(kept, known))))
 
     def samples(self, path: str) -> Tensor:
-        """The rows of another file with the same features as stored samples (n, columns), in this table's categories."""
-        reading = replace(self.reading, loose=True)
-        found = read_table("path", Path(path), reading)
+        """Return the rows of another file with the same features as stored samples (n, columns), in this table's categories."""
+        reading = self.known.frame.reading
+        assert reading is not None
+        formats = {f.name: reading.formats[f.name] for f in self.known.features}
+        found = read_table("path", Path(path), replace(reading, loose=True, formats=formats))
         for feature in self.known.features:
             if feature.name not in found.columns:
                 raise AerunError(f"{path}: has no column '{feature.name}', which {self.path} has.")
         return self._stored(found, torch.arange(len(found)))
 
 
+def _missing(words: str | Sequence[Name]) -> frozenset[str]:
+    return missing_words(words if isinstance(words, str) else [str(w) for w in words])
+
+
+def _order(formats: dict[str, str], reading: Reading) -> str:
+    """The order of day and month that some column of the first file has, else as it is set."""
+    return next((f.removeprefix("date ") for f in formats.values() if f.startswith("date ")), reading.dates)
+
+
+def _spelt(name: Name | None) -> str | None:
+    return None if name is None else str(name)
+
+
 def names_in(key: str, value: Names) -> list[str]:
-    """Columns that a setting names, a word or a list. AerunError for one that is named twice."""
-    found = [value] if isinstance(value, str) else list(value)
+    """Return the columns that a setting names, a word or a list. AerunError for one that is named twice."""
+    found = [str(value)] if isinstance(value, Name) else [str(v) for v in value]
     if len(set(found)) < len(found):
         raise AerunError(f"{key}={found}: names a column twice.")
     return found

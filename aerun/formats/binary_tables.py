@@ -1,8 +1,8 @@
-"""Tables in parquet, feather and xlsx files, where what reads them is installed."""
+"""Tables in parquet, feather and xlsx files, where what reads them is installed, and in memory."""
 
 import logging
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,14 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
-from aerun.formats.column import MISSING, finite
-from aerun.formats.frame import Column, Frame, moved
-from aerun.formats.reading import Reading, checked_names
-from aerun.formats.text_rows import Row
+from aerun.formats.column import finite
+from aerun.formats.frame import Column, Values
 
 log = logging.getLogger("aerun")
 
 
 def needed(module: str, path: Path) -> Any:
-    """An optional module, else AerunError that says how to get it."""
+    """Return an optional module, else AerunError that says how to get it."""
     try:
         return import_module(module)
     except ImportError as e:
@@ -28,48 +26,47 @@ def needed(module: str, path: Path) -> Any:
         raise AerunError(f"{path}: reading it needs {package}, which is not installed: pip install 'aerun[data]'") from e
 
 
-def sheet(path: Path) -> Iterator[Row]:
-    """Rows of the first sheet of an xlsx file, as text."""
+def sheet(path: Path) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows of the first sheet of an xlsx file: line number, and cells as they are typed. What the sheet declares as
+    its extent is not believed."""
     openpyxl = needed("openpyxl", path)
     try:
         with zipfile.ZipFile(path) as packed:
             refuse_beyond(str(path), sum(part.file_size for part in packed.infolist()))
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError) as e:
-        raise AerunError(f"{path}: not an xlsx file, or damaged: {e}.") from e
-    if len(book.worksheets) > 1:
-        log.warning("%s has %d sheets; the first, '%s', is read.", path, len(book.worksheets), book.worksheets[0].title)
+        sheets = book.worksheets
+        if not sheets:
+            raise AerunError(f"{path}: has no sheet.")
+        if len(sheets) > 1:
+            log.warning("%s has %d sheets; the first, '%s', is read.", path, len(sheets), sheets[0].title)
+        sheets[0].reset_dimensions()
+        yield from _filled(sheets[0].iter_rows(values_only=True))
+    except AerunError:
+        raise
+    except MemoryError as e:
+        raise AerunError(f"{path}: does not fit into memory.") from e
+    except Exception as e:  # openpyxl and what it calls let through whatever a damaged file makes them do
+        raise AerunError(f"{path}: not an xlsx file, or damaged: {(str(e) or type(e).__name__).splitlines()[0]}.") from e
+
+
+def _filled(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
+    """Rows with some cell, all at least as wide as the first of them."""
     width = 0
-    for line, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
-        found = [_cell(v) for v in cells]
-        if not any(found):
-            continue
-        width = width or max(i for i, v in enumerate(found, 1) if v)
-        yield line, (found + [""] * width)[: max(width, max(i for i, v in enumerate(found, 1) if v))]
+    for line, cells in enumerate(rows, 1):
+        ends = [i for i, v in enumerate(cells, 1) if v not in (None, "")]
+        if ends:
+            width = max(width, ends[-1])
+            yield line, (list(cells) + [None] * width)[: max(width, ends[-1])]
 
 
-def _cell(value: Any) -> str:
-    """A cell of a sheet as text: dates in ISO 8601, nothing as the empty word."""
-    if value is None:
-        return ""
-    return str(value.isoformat()) if type(value).__name__ in ("datetime", "date") else str(value)
-
-
-def arrow(path: Path, suffix: str, reading: Reading) -> Frame:
-    """A parquet or feather file."""
+def arrow(path: Path, suffix: str) -> Any:
+    """Return the table of a parquet or feather file, of Arrow's kind."""
     pa = needed("pyarrow", path)
     try:
-        table = _parquet(path) if suffix in (".parquet", ".pq") else _feather(path)
-    except (pa.ArrowException, OSError) as e:
-        raise AerunError(f"{path}: not a {suffix.removeprefix('.')} file, or damaged: {str(e).splitlines()[0]}") from e
-    given = [str(n) for n in table.column_names]
-    names = checked_names(str(path), ["" if n.startswith("__index_level_") else n for n in given], reading)  # pandas' index
-    kept = {n: c for n, c in zip(names, table.columns, strict=True) if n not in reading.drop}
-    if not table.num_rows:
-        raise AerunError(f"{path}: has no rows.")
-    columns = {n: _column(pa, str(path), n, values) for n, values in kept.items()}
-    columns = {n: c.as_text() if n in reading.text else c for n, c in columns.items()}
-    return Frame(columns, ((str(path), table.num_rows),))
+        return _parquet(path) if suffix in (".parquet", ".pq") else _feather(path)
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as e:
+        words = (str(e) or type(e).__name__).splitlines()[0]
+        raise AerunError(f"{path}: not a {suffix.removeprefix('.')} file, or damaged: {words}") from e
 
 
 def _parquet(path: Path) -> Any:
@@ -86,36 +83,68 @@ def _feather(path: Path) -> Any:
         for i in range(file.num_record_batches):
             batches.append(file.get_batch(i))
             refuse_beyond(str(path), 20.0 * sum(b.num_rows for b in batches) * len(file.schema))
-        return pa.Table.from_batches(batches, file.schema)
+        table = pa.Table.from_batches(batches, file.schema)
+        table.validate(full=True)
+        return table
 
 
-def _column(pa: Any, file: str, name: str, values: Any) -> Column:
-    """A column of Arrow's as one of ours."""
+def typed_column(file: str, name: str, values: Any) -> Column | list[Any]:
+    """Return a column that its container types as numbers, dates or truth values; the cells of any other as a list."""
+    if type(values).__module__.startswith("pyarrow"):
+        return _of_arrow(file, name, values)
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.tolist()
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise AerunError(f"{file}: column '{name}' is of shape {array.shape}; a column is (n,).")
+    if array.dtype.kind in "iuf":
+        return Column("number", finite(file, name, array.astype(np.float64)))
+    if array.dtype.kind == "b":
+        return _truth(array.astype(np.float64))
+    if array.dtype.kind == "M":
+        gone = np.isnat(array)
+        return Column("date", np.where(gone, np.nan, array.astype("datetime64[us]").astype(np.int64) / 1e6))
+    if array.dtype.kind not in "OUS":
+        raise AerunError(f"{file}: column '{name}' holds {array.dtype}: neither numbers, dates nor text.")
+    return list(values.to_list() if hasattr(values, "to_list") else array.tolist())
+
+
+def _truth(values: Values) -> Column:
+    """True and False are words, as they are in a text file."""
+    return Column("text", np.where(np.isnan(values), np.nan, values), ("False", "True"))
+
+
+def _of_arrow(file: str, name: str, values: Any) -> Column | list[Any]:
+    import pyarrow as pa
+
     t, is_ = values.type, pa.types
-    if is_.is_dictionary(t):
-        return _column(pa, file, name, values.cast(t.value_type))
-    if is_.is_timestamp(t) or is_.is_date(t):
-        moments = values.cast(pa.timestamp("us", tz=t.tz if is_.is_timestamp(t) else None)).cast(pa.int64())
-        return Column("date", _doubles(pa, moments) / 1e6)
-    if is_.is_string(t) or is_.is_large_string(t):
-        return _text(values.combine_chunks().dictionary_encode())
-    if is_.is_null(t) or is_.is_boolean(t) or is_.is_integer(t) or is_.is_floating(t) or is_.is_decimal(t):
-        return Column("number", finite(file, name, _doubles(pa, values)))
+    try:
+        if is_.is_dictionary(t):
+            return _of_arrow(file, name, values.cast(t.value_type))
+        if is_.is_timestamp(t) or is_.is_date(t):
+            to = pa.timestamp("us", tz=t.tz if is_.is_timestamp(t) else None)
+            return Column("date", _doubles(values.cast(to, safe=False).cast(pa.int64())) / 1e6)
+        if is_.is_boolean(t):
+            return _truth(_doubles(values.cast(pa.uint8())))
+        if is_.is_null(t) or is_.is_integer(t) or is_.is_floating(t) or is_.is_decimal(t):
+            return Column("number", finite(file, name, _doubles(values)))
+        if is_.is_string(t) or is_.is_large_string(t) or str(t) == "string_view":
+            return list(values.to_pylist())
+    except (pa.ArrowException, UnicodeDecodeError, OverflowError) as e:
+        raise AerunError(f"{file}: column '{name}' ({t}) cannot be read: {str(e).splitlines()[0]}") from e
     raise AerunError(
         f"{file}: column '{name}' holds {t}: neither numbers, dates nor text. dataset.drop=[{name}] leaves it out."
     )
 
 
-def _doubles(pa: Any, values: Any) -> Any:
+def _doubles(values: Any) -> Values:
     """As float64, NaN where there is no value."""
-    whole = values.cast(pa.uint8()) if pa.types.is_boolean(values.type) else values
-    return np.array(whole.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    import pyarrow as pa
+
+    return np.array(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
-def _text(encoded: Any) -> Column:
-    words = [str(w).strip() for w in encoded.dictionary.to_pylist()]
-    known = {w: place for place, w in enumerate(dict.fromkeys(w for w in words if w.lower() not in MISSING))}
-    places = np.array(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.float64)
-    to = [known.get(w, -1) for w in words]
-    values = moved(places, to)
-    return Column("text", np.where(values < 0, np.nan, values), tuple(known))
+def columns_in(x: Any) -> dict[str, Any]:
+    """Return the columns by name of a mapping or of a data frame (pandas, polars, Arrow)."""
+    names = x.column_names if hasattr(x, "column_names") else x.keys() if isinstance(x, Mapping) else x.columns
+    return {str(name): x[name] for name in names}

@@ -2,99 +2,196 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 
 from aerun.core.errors import AerunError
-from aerun.formats.frame import Column, Values
+from aerun.formats.date_words import seconds
+from aerun.formats.frame import Values
+from aerun.formats.number_words import is_number, value_of
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in lower case
 _LARGEST = float(np.finfo(np.float32).max)
+_FIRST = 64  # cells of a piece in which a decimal point is looked for
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A date that its container calls one, in seconds since 1970 UTC."""
+
+    seconds: float
+
+
+@dataclass
 class Cells:
-    """Cells of one column, added piece by piece.
+    """Cells of one column, added piece by piece: words of a text file, or what a typed container holds (None, numbers, bool,
+    dates, Decimal, words).
 
-    A column is of numbers where every cell that is there is a number, else of text; with `text` it is text in any case.
+    format: what is known of the column (see `Reading`), or empty. decimal: its decimal sign, or auto. missing: words of cells
+    without a value, in lower case.
     """
 
-    def __init__(self, file: str, name: str, text: bool) -> None:
-        self.file, self.name, self.text = file, name, text
-        self.words: dict[str, int] = {}
-        self._seen: dict[str, float] = {}
-        self._parts: list[tuple[bool, Values]] = []
+    file: str
+    name: str
+    format: str
+    decimal: str
+    missing: frozenset[str]
+    words: dict[Any, int] = field(default_factory=dict)
+    point: str = ""  # a cell that shows a decimal point, of those that were read as plain numbers
+    dotted: bool = False  # may such a cell hold a point?
+    _seen: dict[Any, float] = field(default_factory=dict)
+    _parts: list[tuple[bool, Values]] = field(default_factory=list)
 
-    def add(self, cells: Sequence[str]) -> None:
+    def add(self, cells: Sequence[Any]) -> None:
         """The next cells."""
-        numbers = None if self.text else _numbers(cells)
+        try:
+            joined = "".join(cells)
+        except TypeError:
+            joined, keys = None, list(map(_key, cells))
+        else:
+            keys = cells  # type: ignore[assignment]
+        numbers = None if self.format == "text" else _typed(cells) if joined is None else self._plain(cells, joined)
         if numbers is None:
-            numbers = np.array([self._seen[c] if c in self._seen else self._place(c) for c in cells])
-            self._parts.append((True, numbers))
+            seen = self._seen
+            self._parts.append((True, np.array([seen[k] if k in seen else self._place(k) for k in keys])))
         else:
             self._parts.append((False, numbers))
 
-    def _place(self, cell: str) -> float:
-        word = cell.strip()
-        place = math.nan if word.lower() in MISSING else float(self.words.setdefault(word, len(self.words)))
-        self._seen[cell] = place
+    def _plain(self, cells: Sequence[str], joined: str) -> Values | None:
+        """Plain numbers, NaN where missing; None where some cell is something else."""
+        if "_" in joined:  # Python reads 1_000 as a number, tables do not mean it
+            return None
+        if self.decimal == "," and ("," in joined or "." in joined):
+            if "." in joined:
+                return None
+            cells = [c.replace(",", ".") for c in cells]
+        found = _numbers(cells, self.missing)
+        if found is not None and self.decimal == "auto" and "." in joined:
+            self.dotted = True
+            self.point = self.point or next((c.strip() for c in cells[:_FIRST] if _shows_point(c)), "")
+        return found
+
+    def _place(self, key: Any) -> float:
+        word = key.strip() if isinstance(key, str) else key
+        gone = word is None or word != word or (isinstance(word, str) and word.lower() in self.missing)
+        place = math.nan if gone else float(self.words.setdefault(word, len(self.words)))
+        self._seen[key] = place
         return place
 
-    def column(self) -> Column:
-        """The whole column. AerunError for numbers among which some cell is none, and for infinite ones."""
-        values = np.concatenate([part for _, part in self._parts])
-        if not any(text for text, _ in self._parts):
-            return Column("number", finite(self.file, self.name, values))
-        if not self.text:
-            self._refuse_mixed()
-        return Column("text", values, tuple(self.words))
+    @property
+    def worded(self) -> bool:
+        """Are there cells that are no plain numbers?"""
+        return any(text for text, _ in self._parts)
 
-    def _refuse_mixed(self) -> None:
-        numbers = sum(int((~np.isnan(part)).sum()) for text, part in self._parts if not text)
-        places = np.concatenate([part for text, part in self._parts if text])
-        counts = np.bincount(places[~np.isnan(places)].astype(np.int64), minlength=len(self.words))
-        alien = [place for word, place in self.words.items() if _number(word) is None]
-        words = int(counts[alien].sum())
-        if numbers or int(counts.sum()) - words > words:
-            row, place = self._first(set(alien))
-            raise AerunError(
-                f"{self.file}: column '{self.name}', row {row + 1}: '{list(self.words)[place]}' is not a number, as others "
-                f"are. Mend it, or dataset.categorical=[{self.name}] for classes, or dataset.drop=[{self.name}]."
-            )
+    @property
+    def parts(self) -> list[tuple[bool, Values]]:
+        """Pieces: words by their places in `words`, or numbers."""
+        return self._parts
 
-    def _first(self, alien: set[int]) -> tuple[int, int]:
+    def values(self) -> Values:
+        """All cells: numbers, or places in `words`. The pieces are given up."""
+        found = np.concatenate([part for _, part in self._parts])
+        self._parts = []
+        return found
+
+    def first(self, places: set[int]) -> tuple[int, Any]:
+        """Row (from 0) and word of the first cell that is one of the words at `places`."""
         start = 0
         for text, part in self._parts:
-            for row, place in enumerate(part) if text else ():
-                if place in alien:
-                    return start + row, int(place)
+            hits = np.flatnonzero(np.isin(part, list(places))).tolist() if text else []
+            if hits:
+                return start + hits[0], list(self.words)[int(part[hits[0]])]
             start += len(part)
-        raise AssertionError("a column of text without a word")
+        raise AssertionError("a word that no cell holds")
+
+    def count(self, places: Iterable[int]) -> int:
+        """How many cells hold one of these words."""
+        found = [part for text, part in self._parts if text]
+        return int(np.isin(np.concatenate(found), list(places)).sum()) if found else 0
+
+    def plain_numbers(self) -> int:
+        """How many cells are plain numbers, in pieces of nothing else."""
+        return sum(int((~np.isnan(part)).sum()) for text, part in self._parts if not text)
 
 
-def _numbers(cells: Sequence[str]) -> Values | None:
-    """Cells as numbers, NaN where missing; None where one is neither."""
-    if "_" in "".join(cells):  # Python reads 1_000 as a number, tables do not mean it
+def _key(cell: Any) -> Any:
+    """What tells cells apart in a dictionary, in which 1, 1.0 and True would be one."""
+    if isinstance(cell, str):
+        return cell
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         return None
+    if isinstance(cell, bool | np.bool_):
+        return "True" if cell else "False"
+    if isinstance(cell, Moment):
+        return cell
+    if isinstance(cell, datetime):
+        return Moment((cell if cell.tzinfo else cell.replace(tzinfo=UTC)).timestamp())
+    if isinstance(cell, date):
+        return Moment(datetime(cell.year, cell.month, cell.day, tzinfo=UTC).timestamp())
+    if isinstance(cell, np.datetime64):
+        return None if np.isnat(cell) else Moment(int(cell.astype("datetime64[us]").astype(np.int64)) / 1e6)
+    return _number_or_word(cell)
+
+
+def _number_or_word(cell: Any) -> Any:
+    try:
+        number = float(cell)
+    except (TypeError, ValueError, ArithmeticError):
+        try:
+            return None if bool(cell != cell) else str(cell)
+        except (TypeError, ValueError):  # a missing value of a kind of its own, which answers neither yes nor no
+            return None
+    return None if math.isnan(number) else number
+
+
+def _typed(cells: Sequence[Any]) -> Values | None:
+    """Python's or numpy's numbers, NaN where there is none; None for anything else."""
+    kinds = {type(c) for c in cells}
+    if not all(k is type(None) or (issubclass(k, int | float | np.integer | np.floating) and k is not bool) for k in kinds):
+        return None
+    return np.array([math.nan if c is None else float(c) for c in cells])
+
+
+def _numbers(cells: Sequence[str], missing: frozenset[str]) -> Values | None:
     try:
         return np.array(list(map(float, cells)))
     except ValueError:
         pass
     try:
-        return np.array([math.nan if c.strip().lower() in MISSING else float(c) for c in cells])
+        return np.array([math.nan if c.strip().lower() in missing else float(c) for c in cells])
     except ValueError:
         return None
 
 
-def _number(word: str) -> float | None:
-    found = _numbers([word])
-    return None if found is None else float(found[0])
+def _shows_point(cell: str) -> bool:
+    """Is the point a decimal one, and not one between thousands?"""
+    whole, point, rest = cell.strip().lstrip("+-").partition(".")
+    return bool(point) and (len(rest) != 3 or whole in ("", "0") or len(whole) > 3)
 
 
-def is_number(word: str) -> bool:
-    """Does a cell hold a number (and not a missing value)?"""
-    found = _number(word)
-    return found is not None and not math.isnan(found)
+def spelt(word: Any) -> str:
+    """A cell as a word: numbers as short as they can be, dates in ISO 8601."""
+    if isinstance(word, Moment):
+        return datetime.fromtimestamp(word.seconds, UTC).replace(tzinfo=None).isoformat()
+    if isinstance(word, float):
+        return repr(int(word)) if word == int(word) else repr(word)
+    return str(word)
+
+
+def number_of(word: Any, decimal: str) -> tuple[float, str] | None:
+    """Number and percent or currency sign of a cell; None where it is none."""
+    if isinstance(word, str):
+        return value_of(word, decimal)
+    return (word, "") if isinstance(word, float) else None
+
+
+def moment_of(word: Any, order: str) -> float | None:
+    """A cell as a date, in seconds since 1970; None where it is none."""
+    if isinstance(word, Moment):
+        return word.seconds
+    return seconds(word, order) if isinstance(word, str) and not is_number(word) else None
 
 
 def finite(file: str, name: str, values: Values) -> Values:
@@ -106,18 +203,3 @@ def finite(file: str, name: str, values: Values) -> Values:
             f"{file}: column '{name}', row {row + 1}: {values[row]} is infinite or beyond 32 bits. Mend it, or leave it empty."
         )
     return values
-
-
-def seconds(word: str) -> float | None:
-    """A date in ISO 8601 (2024-05-31, 2024-05-31T12:00:00+02:00) as seconds since 1970; UTC where it names no zone."""
-    try:
-        found = datetime.fromisoformat(word)
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
-def duplicates(names: Iterable[str]) -> list[str]:
-    """Names that occur more than once."""
-    seen: set[str] = set()
-    return [n for n in names if n in seen or seen.add(n)]  # type: ignore[func-returns-value]

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError, nearest
+from aerun.formats.number_words import matching
+from aerun.formats.reading import Reading
 
 Values = NDArray[np.float64]
 
@@ -33,10 +35,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Frame:
-    """Columns by name, and the file or the two files, each with its number of rows, that they were read from."""
+    """Columns by name, and the file or the two files, each with its number of rows, that they were read from.
+
+    reading: how, with all that was decided; None of what is no file's table.
+    """
 
     columns: dict[str, Column]
     files: tuple[tuple[str, int], ...]
+    reading: Reading | None = None
 
     def __len__(self) -> int:
         return sum(rows for _, rows in self.files)
@@ -54,11 +60,16 @@ class Frame:
 
     def column(self, key: str, name: str) -> Column:
         """The column that the setting `key` names, else AerunError."""
-        if name not in self.columns:
+        return self.columns[self.name(key, name)]
+
+    def name(self, key: str, name: str) -> str:
+        """The name of the column that the setting `key` means (3 may be typed for 3.0), else AerunError."""
+        found = matching(name, list(self.columns))
+        if found is None:
             known = list(self.columns)
             shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-            raise AerunError(f"{key}={name}: {self.file} has no such column{nearest(name, known)}; it has {shown}.")
-        return self.columns[name]
+            raise AerunError(f"{key}={name}: {self.file} has no such column{nearest(str(name), known)}; it has {shown}.")
+        return found
 
 
 def join_frames(first: Frame, second: Frame) -> Frame:
@@ -70,7 +81,7 @@ def join_frames(first: Frame, second: Frame) -> Frame:
                     f"{there.file}: has no column '{name}', which {here.file} has. Both need the same; see dataset.drop."
                 )
     columns = {name: _appended(name, first, second) for name in first.columns}
-    return Frame(columns, (*first.files, *second.files))
+    return Frame(columns, (*first.files, *second.files), first.reading)
 
 
 def _appended(name: str, first: Frame, second: Frame) -> Column:

@@ -1,71 +1,228 @@
 """Tables in files: which reader a file needs, and from rows of cells to columns."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats import binary_tables
-from aerun.formats.column import Cells, is_number
-from aerun.formats.frame import Frame
+from aerun.formats.column import Cells
+from aerun.formats.frame import Column, Frame
+from aerun.formats.header import is_headed, lines_before, refuse_nothing
+from aerun.formats.meaning import column_of, style_of
+from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names
 from aerun.formats.text_rows import Row, rows_of
 
 _CHUNK = 65_536  # rows read at a time
+_HEAD = 64  # rows that the header is looked for in
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
 BINARY = (".parquet", ".pq", ".feather", ".arrow", ".xlsx")
 
+log = logging.getLogger("aerun")
+
 
 def read_table(key: str, path: Path, reading: Reading) -> Frame:
-    """The table in the file that the setting `key` names. AerunError names the line, row or column that is wrong."""
-    if not path.is_file():
+    """Return the table in the file that the setting `key` names. AerunError names the line, row or column that is wrong."""
+    return _of_file(key, path, reading, _read)
+
+
+def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[Frame]:
+    """Yield the table of a file in pieces of `rows` rows, each decided by the formats that `reading` knows. Errors as for
+    `read_table`; a text file may also be standard input.
+    """
+    if path.name != "stdin" and _suffix(path) not in (*TEXT, ".xlsx"):
+        yield read_table(key, path, reading)
+        return
+    sheet = _suffix(path) == ".xlsx"
+    head, body, reading = _of_file(key, path, reading, lambda p, s, r: _opened(_rows(p, s, r), str(p), r), path.name == "stdin")
+    first = 1
+    try:
+        while part := list(islice(body, rows)):
+            where = str(path) if first == 1 else f"{path}, from row {first} on"
+            yield _frame(where, head, iter([part]), reading, typed=sheet)
+            first += len(part)
+    except OSError as e:
+        raise AerunError(f"{key}={path}: cannot be read: {e.strerror or e}.") from e
+    refuse_nothing(str(path), first - 1)
+
+
+def _of_file(key: str, path: Path, reading: Reading, read: Callable[[Path, str, Reading], Any], piped: bool = False) -> Any:
+    """`read` of a file of a kind that is known. AerunError for others, and where the system refuses it."""
+    if not path.is_file() and not piped:
         raise AerunError(f"{key}={path}: {'is a folder; a table is one file' if path.is_dir() else 'no such file'}.")
-    name = path.name.removesuffix(".gz")
-    suffix = Path(name).suffix.lower()
+    suffix = _suffix(path)
     if suffix in (".npy", ".npz", ".safetensors"):
         raise AerunError(f"{key}={path}: holds arrays. Use dataset=array dataset.path={path}.")
-    if suffix not in TEXT + BINARY or (suffix in BINARY and name != path.name):
+    if not piped and (suffix not in TEXT + BINARY or (suffix in BINARY and path.name.endswith(".gz"))):
         raise AerunError(
             f"{key}={path}: a table's name ends in {', '.join(TEXT)}, one of these and .gz, or {', '.join(BINARY)}."
         )
     try:
-        return _read(path, suffix, reading)
+        return read(path, suffix, reading)
     except OSError as e:
         raise AerunError(f"{key}={path}: cannot be read: {e.strerror or e}.") from e
 
 
-def _read(path: Path, suffix: str, reading: Reading) -> Frame:
-    if suffix in TEXT:
-        return table_of(rows_of(path, reading.encoding, reading.delimiter), str(path), reading)
+def _suffix(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def _rows(path: Path, suffix: str, reading: Reading) -> Iterator[Row]:
+    skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
-        return table_of(binary_tables.sheet(path), str(path), reading)
-    return binary_tables.arrow(path, suffix, reading)
+        return islice(binary_tables.sheet(path), skip, None)
+    return rows_of(path, reading.encoding, reading.delimiter, skip)
 
 
-def table_of(rows: Iterable[Row], file: str, reading: Reading) -> Frame:
-    """Rows of cells -> columns."""
+def _read(path: Path, suffix: str, reading: Reading) -> Frame:
+    if suffix in TEXT or suffix == ".xlsx":
+        return table_of(_rows(path, suffix, reading), str(path), reading, typed=suffix == ".xlsx")
+    return from_arrow(binary_tables.arrow(path, suffix), str(path), reading)
+
+
+def table_of(rows: Iterable[Row], file: str, reading: Reading, typed: bool = False) -> Frame:
+    """Return rows of cells as columns. typed: numbers are numbers, and no words in which a decimal sign is to be told."""
+    head, body, reading = _opened(rows, file, reading)
+    return _frame(file, head, _chunks(body), reading, typed)
+
+
+def from_arrow(table: Any, file: str, reading: Reading) -> Frame:
+    """Return a table of Arrow's as ours; words in it are read as the cells of a text file are."""
+    given = [str(n) for n in table.column_names]
+    names, reading = checked_names(file, ["" if n.startswith("__index_level_") else n for n in given], reading)  # pandas' index
+    if not table.num_rows:
+        raise AerunError(f"{file}: has no rows.")
+    columns = dict(zip(names, table.columns, strict=True))
+    return _decided(file, table.num_rows, reading, [n for n in names if reading.wants(n)], lambda n: columns[n])
+
+
+def from_columns(columns: dict[str, Any], file: str, rows: int, reading: Reading) -> Frame:
+    """Return columns in memory as a table: arrays, series and lists of numbers, words and dates, typed as they come."""
+    names, reading = checked_names(file, list(columns), reading)
+    wanted = [n for n in names if reading.wants(n)]
+    return _decided(file, rows, reading, wanted, lambda n: columns[n])
+
+
+def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: Callable[[str], Any]) -> Frame:
+    """Columns that a typed container holds: numbers, dates and truth values as they are, words by what they mean."""
+    found: dict[str, Column] = {}
+    worded: dict[str, Cells] = {}
+    for name in names:
+        column = binary_tables.typed_column(file, name, get(name))
+        if isinstance(column, Column):
+            found[name] = column
+        else:
+            cells = _cells(file, name, reading)
+            if not cells.format and any(map(_is_code, column)):
+                cells.format = "text"
+            cells.add(column)
+            worded[name] = cells
+    columns, reading = _meant(file, worded, reading)
+    formats = {n: c.kind for n, c in found.items()} | dict(reading.formats)
+    together = {n: found[n] if n in found else columns[n] for n in names}
+    return Frame(together, ((file, rows),), replace(reading, formats=formats))
+
+
+def _is_code(cell: Any) -> bool:
+    """Is a cell of text a number with zeros in front, which its container keeps by calling it text?"""
+    return isinstance(cell, str) and len(cell) > 1 and cell[0] == "0" and cell.isdigit()
+
+
+@dataclass(frozen=True)
+class Head:
+    """names: of all columns, in order."""
+
+    names: list[str]
+
+
+def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
+    """The names, the rows below them, and the reading with its header decided."""
     rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
+    first = list(islice(rows, _HEAD))
+    if not first:
         raise AerunError(f"{file}: is empty.")
-    headed = reading.header == "true" or (reading.header == "auto" and not all(is_number(cell) for cell in first[1]))
-    names = [c.strip() for c in first[1]] if headed else [f"c{i + 1}" for i in range(len(first[1]))]
-    names = checked_names(file, names, reading)
-    columns = {n: Cells(file, n, n in reading.text) for n in names if n not in reading.drop}
-    count, even = 0, _even(rows if headed else chain([first], rows), file, len(names))
-    while chunk := list(islice(even, _CHUNK)):
+    words = [[_word(c) for c in cells] for _, cells in first]
+    before = lines_before(words) if reading.skip == "auto" else 0
+    if before:
+        log.warning("%s: %d lines before the table are left out ('%s').", file, before, " ".join(words[0]).strip()[:60])
+    first, words = first[before:], words[before:]
+    header = reading.header
+    if header == "auto":
+        top = [w.lstrip("# ") if i == 0 else w for i, w in enumerate(words[0])]
+        header = str(is_headed(file, top, words[1:], reading.missing)).lower()
+    headed = header == "true"
+    names = [c.strip() for c in words[0]] if headed else [f"c{i + 1}" for i in range(len(first[0][1]))]
+    if headed and names and names[0].startswith("#"):
+        names[0] = names[0].lstrip("# ")
+    named, reading = checked_names(file, names, replace(reading, header=header))
+    return Head(named), _even(chain(first[headed:], rows), file, len(named)), reading
+
+
+def _word(cell: Any) -> str:
+    return cell if isinstance(cell, str) else "" if cell is None else str(cell)
+
+
+def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
+    while chunk := list(islice(rows, _CHUNK)):
+        yield chunk
+
+
+def _cells(file: str, name: str, reading: Reading) -> Cells:
+    known = "text" if name in reading.text else reading.formats.get(name, "")
+    return Cells(file, name, known, reading.decimal, reading.missing)
+
+
+def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
+    columns = {n: _cells(file, n, reading) for n in head.names if reading.wants(n)}
+    count = 0
+    for chunk in chunks:
+        refuse_beyond(file, 12.0 * (count + len(chunk)) * len(columns))  # 8 bytes a cell here, 4 as a sample
+        _add(columns, head.names, chunk)
+        if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
+            reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
+            columns = {n: _cells(file, n, reading) for n in columns}
+            _add(columns, head.names, chunk)
         count += len(chunk)
-        refuse_beyond(file, 12.0 * count * len(columns))  # 8 bytes a cell here, 4 as a sample
-        for name, cells in zip(names, zip(*chunk, strict=True), strict=True):
-            if name in columns:
-                columns[name].add(cells)
-    if not count:
-        raise AerunError(f"{file}: has a header and no rows.")
-    return Frame({n: c.column() for n, c in columns.items()}, ((file, count),))
+    refuse_nothing(file, count)
+    found, reading = _meant(file, columns, reading)
+    return Frame(found, ((file, count),), reading)
 
 
-def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[str]]:
+def _add(columns: dict[str, Cells], names: Sequence[str], rows: list[list[Any]]) -> None:
+    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+        if name in columns:
+            columns[name].add(cells)
+
+
+def _shows_comma(columns: Sequence[Cells]) -> bool:
+    try:
+        return style_of(columns, "auto", "dmy").decimal == ","
+    except UnclearError:
+        return False
+
+
+def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:
+    """Columns by what all their cells mean, and the reading with that. UnclearError names every column that is unclear."""
+    style = style_of(list(columns.values()), reading.decimal, reading.dates)
+    found: dict[str, Column] = {}
+    formats: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name in list(columns):
+        try:
+            found[name], formats[name] = column_of(columns.pop(name), style)
+        except UnclearError as e:
+            problems += e.problems
+    if problems:
+        raise UnclearError(problems)
+    return found, replace(reading, decimal=style.decimal, formats={**reading.formats, **formats})
+
+
+def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[Any]]:
     for line, row in rows:
         if len(row) != width:
             raise AerunError(

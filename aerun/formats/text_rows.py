@@ -1,26 +1,32 @@
 """Rows of text files with a delimiter."""
 
-import codecs
 import csv
-import gzip
-import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.formats.cells import unguarded
+from aerun.formats.text_lines import lines_of
 
-_LINE, _PEEK = 16 << 20, 64  # bytes of a line at most; lines looked at first
-_DELIMITERS = (",", ";", "\t", "|")
+__all__ = ["Row", "lines_of", "rows_of", "sniffed"]
+
+_PEEK = 64  # lines looked at first
+_SEPARATE = ("\t", ";", "|")  # seldom in cells, so that they go before the comma, which may be a decimal sign
 _SPOKEN = {"tab": "\t", "\\t": "\t", "space": " "}
 
 Row = tuple[int, list[str]]  # line number, cells
 
 
-def rows_of(path: Path, encoding: str, delimiter: str) -> Iterator[Row]:
-    """Rows of a text file (unpacked where its name ends in .gz), blank lines left out. AerunError names the line."""
+def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterator[Row]:
+    """Yield the rows of a text file (unpacked where its name ends in .gz) behind its first `skip` lines, blank lines left out.
+
+    AerunError names the line.
+    """
     lines = lines_of(path, encoding)
+    for _ in islice(lines, skip):
+        pass
     head = list(islice(lines, _PEEK))
     if delimiter == "auto":
         chosen = "\t" if path.name.removesuffix(".gz").lower().endswith(".tsv") else sniffed(head)
@@ -34,19 +40,39 @@ def rows_of(path: Path, encoding: str, delimiter: str) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as e:
-            raise AerunError(f"{path}, line {reader.line_num}: {str(e).rstrip('.?')}.") from e
+            raise AerunError(f"{path}, line {reader.line_num + skip}: {str(e).rstrip('.?')}.") from e
         if row:
-            yield reader.line_num, unguarded(row)
+            yield reader.line_num + skip, unguarded(row)
 
 
 def sniffed(lines: list[str]) -> str:
-    """The delimiter that cuts the lines into equally many fields, as many as can be; else the one that cuts the first most."""
-    widths = {d: _widths(lines, d) for d in (*_DELIMITERS, " ")}
+    """Return the delimiter that cuts the lines, or all behind the first few, into equally many fields.
+
+    Tab, semicolon and bar go before the comma, the comma before the space. Where none cuts evenly it is the one that cuts the
+    first line most.
+    """
+    widths = {d: _widths(lines, d) for d in (*_SEPARATE, ",", " ")}
     whole = {d: found[:-1] if len(lines) == _PEEK else found for d, found in widths.items()}  # the last may be cut in a quote
-    even = [d for d, found in whole.items() if len(set(found)) == 1 and found[0] > 1]
-    if even == [" "]:
-        return " "
-    return max([d for d in even if d != " "] or _DELIMITERS, key=lambda d: widths[d][0] if widths[d] else 0)
+    for evenly in (_even, _even_behind_titles):
+        even = [d for d, found in whole.items() if evenly(found)]
+        separate = [d for d in even if d in _SEPARATE]
+        if separate:
+            return max(separate, key=lambda d: whole[d][-1])
+        if even:
+            return even[0]
+    return max((",", *_SEPARATE), key=lambda d: widths[d][0] if widths[d] else 0)
+
+
+def _even(found: list[int]) -> bool:
+    return len(set(found)) == 1 and found[0] > 1
+
+
+def _even_behind_titles(found: list[int]) -> bool:
+    """Are all but some narrower lines at the start equally wide?"""
+    if len(found) < 3:
+        return False
+    width, count = Counter(found).most_common(1)[0]
+    return width > 1 and count >= len(found) / 2 and set(found[-count:]) == {width} and max(found) == width
 
 
 def _widths(lines: list[str], delimiter: str) -> list[int]:
@@ -60,38 +86,8 @@ def _refuse_delimiter(path: Path, lines: list[str], delimiter: str, typed: str) 
     if len(delimiter) != 1 or delimiter in '\r\n"':
         raise AerunError(f"dataset.delimiter={typed}: must be auto, tab, space or one character.")
     better = sniffed(lines)
-    if _widths(lines, delimiter)[:1] == [1] and _widths(lines, better)[:1] not in ([1], []):
+    if set(_widths(lines, delimiter)) == {1} and _widths(lines, better)[:1] not in ([1], []):
         raise AerunError(
             f"dataset.delimiter={typed}: not in the first line of {path} outside of quotes; '{better}' cuts it into fields. "
             "Try auto."
         )
-
-
-def lines_of(path: Path, encoding: str) -> Iterator[str]:
-    """Decoded lines of a file or of what it unpacks to, each of bounded length."""
-    _refuse_encoding(encoding)
-    number = 0
-    opened: Callable[..., gzip.GzipFile] = gzip.open if path.name.endswith(".gz") else open  # type: ignore[assignment]
-    with opened(path, "rb") as f:
-        try:
-            while line := f.readline(_LINE):
-                number += 1
-                if len(line) == _LINE:
-                    raise AerunError(f"{path}, line {number}: longer than {_LINE >> 20} MiB: not a table.")
-                yield line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
-        except UnicodeDecodeError as e:
-            raise AerunError(
-                f"{path}, line {number}: not {encoding} text ({e.reason} at byte {e.start}). Save it as UTF-8, or try "
-                "dataset.encoding=cp1252."
-            ) from e
-        except (gzip.BadGzipFile, EOFError, zlib.error) as e:
-            raise AerunError(f"{path}: truncated or damaged after line {number}: {str(e).rstrip('.')}.") from e
-
-
-def _refuse_encoding(encoding: str) -> None:
-    try:
-        plain = codecs.lookup(encoding).name and "a\n".encode(encoding) == b"a\n"
-    except (LookupError, UnicodeError) as e:
-        raise AerunError(f"dataset.encoding={encoding}: no such encoding; such as utf-8, cp1252, latin-1.") from e
-    if not plain:
-        raise AerunError(f"dataset.encoding={encoding}: lines cannot be told apart in it; save the file as UTF-8.")

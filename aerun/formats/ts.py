@@ -8,8 +8,8 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
-from aerun.formats.column import MISSING
 from aerun.formats.frame import Values
+from aerun.formats.reading import MISSING
 from aerun.formats.text_rows import lines_of
 
 _LARGEST = float(np.finfo(np.float32).max)

@@ -11,49 +11,49 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError, nearest
 from aerun.dataset.tables.columns import encode
-from aerun.formats.column import MISSING
-from aerun.formats.frame import Column, Frame
+from aerun.formats.binary_tables import columns_in
+from aerun.formats.frame import Frame
+from aerun.formats.reading import Reading, reading_from
+from aerun.formats.tables import from_columns
 from aerun.preparation.feature import Feature
 
 _HERE = "columns given"
 _START = datetime(1970, 1, 1, tzinfo=UTC)
+_FORMATS = {"category": "text", "number": "number", "date": "date"}
 
 
-def frame_of(x: Any) -> Frame:
-    """A mapping, or a data frame, of columns by name as a table. AerunError where they are of different lengths, or empty."""
-    names = list(x.keys()) if isinstance(x, Mapping) else list(x.columns)
-    columns = {str(name): _column(str(name), x[name]) for name in names}
-    lengths = {len(c.values) for c in columns.values()}
+def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features: Sequence[Feature]) -> Reading:
+    """Return how a run's verbs read tables: as the run itself read its own.
+
+    settings: of its data set. stored: what it wrote down of its reading; of older runs, which did not, it follows from the
+    features. Columns that are no features are passed over. AerunError for a stored reading that is damaged.
+    """
+    drop = settings.get("drop") or ()
+    base = Reading(
+        str(settings.get("delimiter", "auto")),
+        str(settings.get("header", "auto")).lower(),
+        str(settings.get("encoding", "utf-8")),
+        drop=frozenset([drop] if isinstance(drop, str) else map(str, drop)),
+        loose=True,
+        decimal="." if features else "auto",
+        dates=str(settings.get("dates", "auto")),
+        formats={f.name: _FORMATS[f.kind] for f in features},
+    )
+    return reading_from(stored, base) if stored and features else base
+
+
+def frame_of(x: Any, reading: Reading) -> Frame:
+    """Return a mapping, or a data frame, of columns by name as a table. AerunError where they are of different lengths, or
+    empty."""
+    columns = columns_in(x)
+    lengths = {len(c) for c in columns.values()}
     if len(lengths) != 1 or not lengths - {0}:
         raise AerunError(f"{_HERE}: of lengths {sorted(lengths) or 'none'}; all columns of a table are of one length above 0.")
-    return Frame(columns, ((_HERE, lengths.pop()),))
-
-
-def _column(name: str, values: Any) -> Column:
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise AerunError(f"{_HERE}: column '{name}' is of shape {array.shape}; a column is (n,).")
-    if array.dtype.kind in "biuf":
-        return Column("number", array.astype(np.float64))
-    if array.dtype.kind == "M":
-        gone = np.isnat(array)
-        return Column("date", np.where(gone, np.nan, array.astype("datetime64[us]").astype(np.int64) / 1e6))
-    words = [_word(v) for v in array.tolist()]
-    numbers = [v for v in array.tolist() if isinstance(v, int | float) and not isinstance(v, bool)]
-    if all(w is None for w in words) or len(numbers) == sum(w is not None for w in words):
-        return Column("number", np.array([np.nan if w is None else float(w) for w in words]))
-    places = {w: float(i) for i, w in enumerate(dict.fromkeys(w for w in words if w is not None))}
-    return Column("text", np.array([np.nan if w is None else places[w] for w in words]), tuple(places))
-
-
-def _word(value: Any) -> str | None:
-    if value is None or value != value or (isinstance(value, str) and value.strip().lower() in MISSING):
-        return None
-    return value.isoformat() if isinstance(value, datetime) else str(value).strip()
+    return from_columns(columns, _HERE, lengths.pop(), reading)
 
 
 def stored_rows(frame: Frame, features: Sequence[Feature]) -> Tensor:
-    """All rows as samples (n, columns); other columns are passed over. AerunError for a column that is not there."""
+    """Return all rows as samples (n, columns); other columns are passed over. AerunError for a column that is not there."""
     for feature in features:
         if feature.name not in frame.columns:
             raise AerunError(
@@ -92,9 +92,9 @@ def _told(values: NDArray[Any], feature: Feature) -> NDArray[Any]:
     )
 
 
-def of_columns(x: Tensor, features: Sequence[Feature]) -> Tensor:
-    """Sums over the elements (n, D) that stem from each column, (n, columns): numbers | one-hot words | marks."""
+def of_columns(x: Tensor, features: Sequence[Feature], marked: bool = True) -> Tensor:
+    """Sums over the elements (n, D) that stem from each column, (n, columns): numbers | one-hot words | marks, if `marked`."""
     owner = [i for i, f in enumerate(features) if f.kind != "category"]
     owner += [i for i, f in enumerate(features) for _ in f.words]
-    owner += [i for i, f in enumerate(features) if f.missing]
+    owner += [i for i, f in enumerate(features) if f.missing and marked]
     return x.new_zeros(len(x), len(features)).index_add_(1, torch.tensor(owner, device=x.device), x)

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from aerun.core.facts import valid_weight
+from aerun.evaluate.scores import score_of
 from aerun.inference.model import Model
 from aerun.metrics.conformal import alarm_limit
-from aerun.metrics.squared_error import mean, of_elements
 
 OUTPUTS = ("code", "reconstruction", "score", "anomaly")
 
@@ -35,7 +34,7 @@ class Exported(nn.Module):
         x, valid = self.autoencoder.units(samples), facts.valid(samples)
         z = self.autoencoder.encode(x, valid=valid)
         x_hat = self.autoencoder.decode(z, valid)
-        score = mean(of_elements(x_hat, x, valid_weight(valid, x)), valid).to(x.dtype)
+        score = score_of(self.autoencoder, samples, x_hat).to(x.dtype)
         own = self.form.own(x_hat, valid)
         if valid is not None and not facts.tokens:
             own = own.masked_fill(~valid[..., None], torch.nan)

@@ -60,5 +60,5 @@ def _elements(mask: Tensor, form: SampleConverter) -> Tensor:
         return mask
     owner = [i for i, f in enumerate(features) if f.kind != "category"]
     owner += [i for i, f in enumerate(features) for _ in f.words]
-    owner += [i for i, f in enumerate(features) if f.missing]
+    owner += [i for i, f in enumerate(features) if f.missing and form.marked]
     return mask[:, torch.tensor(owner, device=mask.device)]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
+from aerun.evaluate import scores
 from aerun.inference import codes, compressed_file, layers
 from aerun.inference.columns import of_columns
 from aerun.inference.inpainting import inpaint
@@ -20,7 +21,6 @@ from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
 from aerun.inference.support import unsupported_reason
 from aerun.metrics import conformal
-from aerun.runs import reference
 
 Samples = Any
 """n samples in the data's own stored units: an array or a tensor (n, *stored); of sequences whose lengths differ a
@@ -141,7 +141,8 @@ class Model(Runner):
 
     def score(self, x: Samples) -> Any:
         """Anomaly score of each sample, (n,): the mean squared error of its reconstruction over its real elements, in the units
-        the model works in (behind the preparation), as `aerun evaluate --ask anomaly` has it. 64-bit."""
+        the model works in (behind the preparation, never clipped), as `aerun evaluate --ask anomaly` has it. Missing cells of
+        tables count for nothing, and a row without any cell scores 0. 64-bit."""
         stored, way = self.form.to_stored(x)
         return _as(way, self.scores_of(stored))
 
@@ -151,13 +152,13 @@ class Model(Runner):
         step. 0 behind the end of a sequence."""
         stored, way = self.form.to_stored(x)
 
-        def each(u: Tensor, v: Tensor | None) -> Tensor:
-            found = reference.errors(self.autoencoder, u, v)
-            return (
-                of_columns(found, self.form.features) if self.form.features else found.sum(-1) if self.facts.tokens else found
-            )
+        def each(part: Tensor, _: Any) -> Tensor:
+            found = scores.errors(self.autoencoder, part)
+            if self.form.features:
+                return of_columns(found, self.form.features, self.form.marked)
+            return found.sum(-1) if self.facts.tokens else found
 
-        return _as(way, self.over_samples(each, stored))
+        return _as(way, self.in_batches(each, stored, None))
 
     def p_values(self, x: Samples) -> NDArray[np.float64]:
         """Return the conformal p-value of each sample, (n,): how likely a normal sample is to score as high, or higher."""

@@ -1,8 +1,8 @@
 """Files as samples, in pieces: what is larger than memory is never held."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,10 @@ from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats import images
 from aerun.formats.arrays import forget, names_of, read_array
 from aerun.formats.audio import SUFFIXES as SOUNDS
-from aerun.formats.column import duplicates, is_number
 from aerun.formats.frame import Frame
 from aerun.formats.idx import opened, values_of
-from aerun.formats.reading import Reading
-from aerun.formats.tables import BINARY, TEXT, read_table, table_of
-from aerun.formats.text_rows import lines_of, rows_of
+from aerun.formats.tables import BINARY, TEXT, table_pieces
+from aerun.formats.text_lines import lines_of
 from aerun.inference import recordings
 from aerun.inference.columns import Rows, stored_rows
 from aerun.inference.samples import SampleConverter
@@ -117,7 +115,7 @@ class Reader:
         if facts.kind == "sequence":
             return self._cut(str(path), recordings.series(path, self.form.facts, self._own(), self.reading))
         if facts.kind == "table":
-            return self._table(path, suffix)
+            return self._table(path)
         raise AerunError(f"{path}: this run reads images: png, jpg, ..., npy, npz, or idx.")
 
     def _own(self) -> Mapping[str, Any]:
@@ -165,39 +163,12 @@ class Reader:
         while part := list(islice(numbered, self.rows)):
             yield Piece([line for _, line in part], str(path), part[0][0])
 
-    def _table(self, path: Path, suffix: str) -> Iterator[Piece]:
-        words = frozenset(f.name for f in self.form.features if f.kind == "category")
-        reading = Reading(
-            str(self.settings.get("delimiter", "auto")),
-            str(self.settings.get("header", "auto")).lower(),
-            str(self.settings.get("encoding", "utf-8")),
-            words,
-            frozenset(_words(self.settings.get("drop"))),
-            loose=True,
-        )
-        if suffix not in TEXT and path.name != "stdin":
-            frame = read_table("FILE", path, reading)
+    def _table(self, path: Path) -> Iterator[Piece]:
+        first = 1
+        for frame in table_pieces("FILE", path, self.form.reading, self.rows):
             for piece in self._cut(str(path), self._stored(frame)):
-                yield self._columns(piece)
-            return
-        rows = rows_of(path, reading.encoding, reading.delimiter)
-        head = next(rows, None)
-        if head is None:
-            raise AerunError(f"{path}: is empty.")
-        width, first = len(head[1]), 1
-        headed = reading.header == "true" or (reading.header == "auto" and not _is_row(head[1]))
-        names = [c.strip() for c in head[1]] if headed else [f"c{i + 1}" for i in range(width)]
-        if twice := duplicates(names):
-            raise AerunError(f"{path}: two columns are named '{twice[0]}'.")
-        body = rows if headed else chain([head], rows)
-        titled = Reading(reading.delimiter, "true", reading.encoding, words, reading.drop, loose=True)
-        while part := list(islice(body, self.rows)):
-            where = str(path) if first == 1 else f"{path}, from row {first} on"
-            frame = table_of(chain([(head[0], names)], part), where, titled)
-            yield self._columns(Piece(self._stored(frame), str(path), first))
-            first += len(part)
-        if first == 1:
-            raise AerunError(f"{path}: has a header and no rows.")
+                yield self._columns(Piece(piece.x, piece.file, first))
+                first += len(piece)
 
     def _stored(self, frame: Frame) -> Any:
         if self.form.features:
@@ -268,14 +239,6 @@ def _is_idx(path: Path) -> bool:
             return file.read(2) == b"\0\0"
     except (OSError, EOFError) as e:
         raise AerunError(f"{path}: cannot be read: {e}.") from e
-
-
-def _is_row(cells: Iterable[str]) -> bool:
-    return all(is_number(c) for c in cells)
-
-
-def _words(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else [str(v) for v in value or []]
 
 
 def join_samples(parts: Sequence[Any]) -> Any:

@@ -13,9 +13,9 @@ from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
+from aerun.evaluate.scores import score
 from aerun.inference.samples import SampleConverter
 from aerun.metrics import conformal
-from aerun.metrics.squared_error import mean
 from aerun.runs import reference
 from aerun.runs.folder import Folder
 from aerun.trained import in_64_bits
@@ -33,9 +33,8 @@ class Runner:
     ) -> None:
         self.autoencoder, self.config, self.folder, self.device, self.seed = autoencoder, config, folder, device, seed
         settings = config.get("dataset")
-        self.form = SampleConverter(
-            autoencoder.facts, autoencoder.preparation, settings if isinstance(settings, Mapping) else {}
-        )
+        own = settings if isinstance(settings, Mapping) else {}
+        self.form = SampleConverter(autoencoder.facts, autoencoder.preparation, own, self.reading)
 
     # -- what its run wrote down -------------------------------------------------------------------------------------
 
@@ -105,9 +104,8 @@ class Runner:
         return self.over_samples(lambda u, v: self.form.own(self.autoencoder(u, valid=v), v), stored)
 
     def scores_of(self, stored: Tensor) -> Tensor:
-        """Return the anomaly scores (n,) of stored samples, computed in 64 bits; see `in_64_bits`."""
-        model, like = self._exact, next(self._exact.arch.parameters()).dtype
-        return self.over_samples(lambda u, v: mean(reference.errors(model, u.to(like), v), v), stored)
+        """Return their anomaly scores (n,); computed in 64 bits, see `in_64_bits`."""
+        return self.in_batches(lambda part, _: score(self._exact, part), stored, None)
 
     @cached_property
     def _exact(self) -> Autoencoder:

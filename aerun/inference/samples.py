@@ -1,7 +1,9 @@
 """Samples as people hold them, in the data's own units, and as the model stores them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,13 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.formats.arrays import plain
-from aerun.inference.columns import Rows, frame_of, stored_rows, told_columns
+from aerun.formats.reading import Reading
+from aerun.inference.columns import Rows, frame_of, reading_for, stored_rows, told_columns
+from aerun.inference.notes import Counts, Notes, Rule, rule_of, together
 from aerun.preparation.base import Preparation
+from aerun.preparation.columns import Columns
+
+log = logging.getLogger("aerun")
 
 _NEAR = 1e-4  # of the range: a value so little outside of it is rounding
 Array = NDArray[Any]
@@ -35,13 +42,51 @@ class OutputFormat:
 
 
 class SampleConverter:
-    """Between own units and stored samples (n, *stored). settings: of the data set, for how words become symbols."""
+    """Between own units and stored samples (n, *stored). settings: of the data set, for how words become symbols. reading: what
+    the run wrote down of how its tables were read.
 
-    def __init__(self, facts: Facts, preparation: Preparation, settings: Mapping[str, Any]) -> None:
+    What is unusual in rows of a table is told in a line of the log, unless `quiet`: see `notes`.
+    """
+
+    quiet = False
+
+    def __init__(
+        self, facts: Facts, preparation: Preparation, settings: Mapping[str, Any], reading: Mapping[str, Any] | None = None
+    ) -> None:
         self.facts, self.preparation = facts, preparation
+        self.settings, self.stored_reading = settings, reading or {}
         self.features = preparation.features
         self.by_word, self.lower = settings.get("tokens") == "words", bool(settings.get("lower"))
         self.symbols = {symbol: i for i, symbol in enumerate(facts.tokens)}
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How tables are read. AerunError where what the run wrote down is damaged."""
+        return reading_for(self.settings, self.stored_reading, self.features)
+
+    @cached_property
+    def rule(self) -> Rule | None:
+        """What is done with missing cells, unknown words and values out of range; None where samples are no rows of a table."""
+        return rule_of(self.preparation, self.settings, self.stored_reading)
+
+    def notes(self, x: Any) -> Notes | None:
+        """What rows of a table hold that training rows do not; None for other samples."""
+        return None if self.rule is None else self.rule.notes(self.to_stored(x)[0])
+
+    def line(self, counted: Sequence[Counts]) -> str:
+        """What `notes` of several pieces counted, in one line; nothing where there is nothing to say."""
+        return "" if self.rule is None else self.rule.line(together(counted))
+
+    def _told(self, stored: Tensor) -> Tensor:
+        """The rows, and a line in the log of what is unusual in them."""
+        if self.rule is not None and not self.quiet and (line := self.rule.line(self.rule.notes(stored).counts())):
+            log.warning(line)
+        return stored
+
+    @property
+    def marked(self) -> bool:
+        """Has a missing cell of a table an element of its own, which says so?"""
+        return isinstance(self.preparation, Columns) and self.preparation.missing == "fill"
 
     @property
     def named(self) -> bool:
@@ -63,7 +108,7 @@ class SampleConverter:
         if self.facts.tokens:
             return self._of_words(x)
         if isinstance(x, Mapping) or (hasattr(x, "columns") and hasattr(x, "__getitem__")):
-            return self._checked(self.rows_of(x)), OutputFormat("columns", np.dtype(np.float32))
+            return self._told(self._checked(self.rows_of(x))), OutputFormat("columns", np.dtype(np.float32))
         if isinstance(x, Sequence) and self.facts.ragged:
             return self._of_list(x), OutputFormat("list", np.dtype(np.float32))
         if isinstance(x, Tensor):
@@ -77,7 +122,7 @@ class SampleConverter:
         if array.dtype.kind not in "biuf":
             raise AerunError(f"samples of {array.dtype}: this run was trained on numbers.")
         own = np.require(self.shaped(array), _kept(array.dtype), ["C", "W"])  # files that are mapped are read-only
-        return self._checked(torch.from_numpy(own)), way
+        return self._told(self._checked(torch.from_numpy(own))), way
 
     def to_caller(self, own: Tensor, valid: Tensor | None, way: OutputFormat) -> Any:
         """Own units (n, *stored) as `way` says; `valid` (n, T) where lengths differ."""
@@ -168,7 +213,7 @@ class SampleConverter:
             return torch.from_numpy(x.stored)
         if not self.features:
             raise AerunError("columns by name: this run's data have no names for theirs; give an array.")
-        return stored_rows(frame_of(x), self.features)
+        return stored_rows(frame_of(x, self.reading), self.features)
 
     def _of_list(self, x: Sequence[Any]) -> Tensor:
         stored = self.facts.stored

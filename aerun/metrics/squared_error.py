@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor
 
-from aerun.core.facts import valid_weight
-
 
 def of_elements(x_hat: Tensor, x: Tensor, where: Tensor | float = 1.0, exact: bool = False) -> Tensor:
     """Return w (x_hat - x)^2 of each element, (B, *S).
@@ -20,7 +18,14 @@ def of_samples(x_hat: Tensor, x: Tensor, where: Tensor | float = 1.0) -> Tensor:
     return of_elements(x_hat, x, where, exact=True).flatten(1).sum(1)
 
 
-def mean(error: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Return the mean of element errors (B, *S) over the real steps `valid` (B, T) of each sample, (B,), in 64 bits."""
-    count = (torch.ones_like(error, dtype=torch.float64) * valid_weight(valid, error)).flatten(1).sum(1)
-    return error.double().flatten(1).sum(1) / count
+def mean(error: Tensor, where: Tensor | float = 1.0) -> Tensor:
+    """Return the mean of the errors of elements (B, *S), which `where` w has weighted, over those that count: (B,), in 64 bits.
+
+    0 where none counts.
+    """
+    return error.double().flatten(1).sum(1) / count(error, where).clamp_min(1)
+
+
+def count(like: Tensor, where: Tensor | float = 1.0) -> Tensor:
+    """Return the sum of the weights `where` of the elements of each sample (B, *S), (B,), in 64 bits."""
+    return (torch.ones_like(like, dtype=torch.float64) * where).flatten(1).sum(1)

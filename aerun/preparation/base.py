@@ -32,6 +32,15 @@ class Preparation(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Samples as they are stored (B, *stored) -> what the model works on (B, *S)."""
 
+    def exact(self, x: Tensor) -> Tensor:
+        """What `forward` gives, never clipped: (B, *S), against which a score holds a reconstruction."""
+        found: Tensor = self(x)
+        return found
+
+    def seen(self, x: Tensor) -> Tensor | None:
+        """Which elements of `forward` were really recorded, (B, *S) bool; None: all."""
+        return None
+
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:
         """(B, *S) -> the data's own units (B, *stored)."""

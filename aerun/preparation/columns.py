@@ -13,6 +13,8 @@ from aerun.preparation.base import Preparation
 from aerun.preparation.feature import Feature, feature
 from aerun.preparation.statistics import centre_and_spread, factor, quantiles
 
+MISSING = ("fill", "keep")  # what becomes of cells without a value
+
 
 class Columns(Preparation):
     """Stored rows (B, columns) -> (B, D): scaled numbers and dates | one-hot categories | marks, in the columns' order.
@@ -21,6 +23,9 @@ class Columns(Preparation):
     Categories: one element a word; a word that no training row has is all zeros. What is missing is filled in with the
     median or the most frequent word of the training rows; where training rows lack values a mark, 1 for missing, says so.
     A column that lacks values only later is filled in without a mark. Columns that are constant in training become 0.
+
+    missing=keep: nothing is filled in or marked. The elements of a missing cell are the means of those elements over the
+    training rows that have one, and `seen` says which they are.
 
     `inverse`: numbers in own units, filled in where they were missing; the word with the largest element, -1 where none is
     above 0; the constant of a constant column. The checkpoint also holds the features themselves, as JSON in bytes.
@@ -35,26 +40,30 @@ class Columns(Preparation):
     rate: Tensor  # (N,) 1 / spread, and 0 for a constant
     fill: Tensor  # (columns,) what is filled in, own units
     alive: Tensor  # (K,) 0 for the word of a constant column
+    average: Tensor  # (D,) mean of each element, where missing=keep
 
-    def __init__(self, *, features: Sequence[Feature], way: str) -> None:
+    def __init__(self, *, features: Sequence[Feature], way: str, missing: str = "fill") -> None:
         super().__init__()
-        self.features, self.way = tuple(features), way
+        self.features, self.way, self.missing = tuple(features), way, missing
         numeric = [i for i, f in enumerate(self.features) if f.kind != "category"]
         hot = [(i, k) for i, f in enumerate(self.features) for k in range(len(f.words))]
         self.columns = {i: self.features[i].name for i in numeric}
         self._index("numeric", numeric)
         self._index("asked", [i for i, _ in hot])
         self._index("word", [k for _, k in hot])
-        self._index("marked", [i for i, f in enumerate(self.features) if f.missing])
+        self._index("marked", [i for i, f in enumerate(self.features) if f.missing and missing == "fill"])
         self.register_buffer("centre", torch.zeros(len(numeric)))
         self.register_buffer("spread", torch.ones(len(numeric)))
         self.register_buffer("rate", torch.ones(len(numeric)))
         self.register_buffer("fill", torch.zeros(len(self.features)))
         self.register_buffer("alive", torch.ones(len(hot)))
+        if missing == "keep":  # no buffer of the other way, whose checkpoints have none
+            self.register_buffer("average", torch.zeros(self.size))
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"features": [asdict(f) for f in self.features], "way": self.way}
+        kept = {"missing": self.missing} if self.missing != "fill" else {}
+        return {"features": [asdict(f) for f in self.features], "way": self.way, **kept}
 
     def _index(self, name: str, places: Sequence[int]) -> None:
         self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
@@ -76,14 +85,43 @@ class Columns(Preparation):
         self.fill.copy_(torch.tensor(fills))
         sizes = torch.tensor([len(f.words) for f in self.features])
         self.alive.copy_(sizes[self.asked.cpu()] > 1)
+        if self.missing == "keep":
+            seen, elements = self.seen(x), self._elements(x)
+            total = torch.where(seen, elements, torch.zeros_like(elements)).double().sum(0)
+            self.average.copy_(total / seen.sum(0).clamp_min(1))
 
     def forward(self, x: Tensor) -> Tensor:
+        found = self.exact(x)
+        if self.way != "minmax":
+            return found
+        numbers, others = found.split([len(self.numeric), self.size - len(self.numeric)], 1)
+        return torch.cat([numbers.clamp(0, 1), others], 1) if others.shape[1] else numbers.clamp(0, 1)
+
+    def exact(self, x: Tensor) -> Tensor:
+        found = self._elements(x)
+        return torch.where(self.seen(x), found, self.average.to(found.dtype)) if self.missing == "keep" else found
+
+    def seen(self, x: Tensor) -> Tensor:
+        """False for every element that stems from a missing cell, its mark too."""
+        there = ~x.isnan()
+        if self.size == len(self.numeric) == len(self.features):
+            return there
+        return torch.cat([there.index_select(1, at) for at in (self.numeric, self.asked, self.marked)], 1)
+
+    def beyond(self, x: Tensor) -> Tensor:
+        """Which values (B, columns) lie outside of the training range of a minmax; False for any other way."""
+        found = torch.zeros_like(x, dtype=torch.bool)
+        if self.way == "minmax" and len(self.numeric):
+            own = x[:, self.numeric]
+            slack = 1e-6 * self.spread.abs()
+            found[:, self.numeric] = (own < self.centre - slack) | (own > self.centre + self.spread + slack)
+        return found
+
+    def _elements(self, x: Tensor) -> Tensor:
         gone = x.isnan()
         own = torch.where(gone, self.fill, x)
         plain = len(self.numeric) == len(self.features)
         numbers = ((own if plain else own.index_select(1, self.numeric)) - self.centre) * self.rate
-        if self.way == "minmax":
-            numbers = numbers.clamp(0, 1)
         if self.size == len(self.numeric):
             return numbers
         hot = (own.index_select(1, self.asked) == self.word).to(numbers.dtype) * self.alive

@@ -41,8 +41,11 @@ class Scale(Preparation):
         self.rate.copy_(factor(spread).reshape(self.rate.shape))
 
     def forward(self, x: Tensor) -> Tensor:
+        found = self.exact(x)
+        return found.clamp(0, 1) if self.way == "minmax" else found
+
+    def exact(self, x: Tensor) -> Tensor:
         scaled = (x - self.centre) * self.rate
-        scaled = scaled.clamp(0, 1) if self.way == "minmax" else scaled
         return scaled.masked_fill(scaled.isnan(), 0)
 
     def inverse(self, x: Tensor) -> Tensor:

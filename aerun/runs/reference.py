@@ -16,22 +16,16 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
-from aerun.core.facts import valid_weight
+from aerun.evaluate.scores import score
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import moments
-from aerun.metrics.squared_error import mean, of_elements
 from aerun.runs import files, plain
-from aerun.trained import Trained, in_64_bits, sampled_codes
+from aerun.trained import Trained, sampled_codes
 
 _MOST_SCORES = 100_000  # that are kept
 _ROWS, _WIDEST = 20_000, 1024  # codes; numbers of a code up to which their covariance is kept
 _SHARES = (0.025, 0.16, 0.33, 0.5, 0.67, 0.84, 0.975)
 SCORES, CODES = "scores.json", "codes.npz"
-
-
-def errors(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    """Squared error of each element (B, *S), 0 where there is no step."""
-    return of_elements(model(x, valid=valid), x, valid_weight(valid, x))
 
 
 @dataclass(frozen=True)
@@ -65,12 +59,9 @@ def write(trained: Trained, folder: Path) -> None:
     Of more than 100,000 scores that many are drawn at random, always the same ones: what is promised of thresholds holds for a
     random part as it does for the whole.
     """
-    exact = in_64_bits(trained.autoencoder)
-    like = next(exact.arch.parameters()).dtype
-    batches = ((x.to(like), valid) for x, valid in trained.valid_batches(trained.data.val))
-    found = torch.cat([mean(errors(exact, x, v), v).cpu() for x, v in batches])
+    found = torch.cat([score(trained.exact, stored).cpu() for stored in trained.stored_batches(trained.data.val)])
     kept = found[torch.randperm(len(found), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
-    about = {"score": "mean squared error over real elements", "samples": len(found), "sorted": kept.tolist()}
+    about = {"score": "mean squared error over real and seen elements", "samples": len(found), "sorted": kept.tolist()}
     files.replace(folder, SCORES, json.dumps(about))
     split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
     codes = torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])

@@ -295,7 +295,7 @@ def test_another_file_is_read_in_the_categories_of_this_one(tmp_path):
     with pytest.raises(AerunError, match="row 1: 'soon' is not a date"):
         plan.dataset.samples(str(write(tmp_path / "new.csv", late)))
     wordy = [{**new[0], "a": "many"}]
-    with pytest.raises(AerunError, match="row 1: a text, where training rows hold numbers"):
+    with pytest.raises(AerunError, match="row 1: 'many' is not a number, as in training"):
         plan.dataset.samples(str(write(tmp_path / "new.csv", wordy)))
 
 
@@ -433,7 +433,8 @@ BAD = {
     "beyond 32 bits": (GOOD + "1e300,2,u,1\n", (), r"column 'a', row 31: 1e\+300 .*beyond 32 bits"),
     "one row": ("a,b\n1,2\n", (), r"t\.csv: nothing is left for .*1 row: too few"),
     "not text": (bytes(range(128, 256)) * 4, (), r"t\.csv, line 1: not utf-8 text"),
-    "utf-16": (GOOD.encode("utf-16"), (), r"line 1: not utf-8 text"),
+    "utf-16 without a mark": ("\u00e4,b\n1,2\n".encode("utf-16-le"), (), r"line 1: not utf-8 text"),
+    "a mark that contradicts": (GOOD.encode("utf-16"), ("dataset.encoding=cp1252",), r"encoding=cp1252: .* mark of utf-16"),
     "unknown encoding": (GOOD, ("dataset.encoding=utf-99",), r"dataset\.encoding=utf-99: no such encoding"),
     "names twice": (GOOD.replace("a,b", "a,a"), (), r"two columns are named 'a'"),
     "no name": (GOOD.replace("a,b", ",b"), (), r"column 1 has no name.*dataset\.drop=\[unnamed1\]"),
@@ -452,7 +453,22 @@ BAD = {
     "drops everything": (GOOD, ("dataset.drop=[a,b,k,y]",), r"no column is left"),
     "unknown categorical": (GOOD, ("dataset.categorical=[zz]",), r"dataset\.categorical=zz"),
     "identifiers": ("i,v\n" + "".join(f"x{i},{i}\n" for i in range(99)), (), r"'i' holds 69 different words.*drop=\[i\]"),
-    "decimal commas": ("i;v\n" + "".join(f"1,{i};{i}\n" for i in range(99)), (), r"decimal comma"),
+    "decimal commas or thousands": (
+        "i;v\n" + "".join(f"1,{i + 100};{i}\n" for i in range(99)),
+        (),
+        r"column 'i': '1,100' is 1100 or 1\.100.*decimal='\.'",
+    ),
+    "two decimal signs": ("i;v\n" + "1,5;1.5\n" * 30, (), r"'1\.5' in column 'v' has a decimal point and '1,5' in column 'i'"),
+    "day or month": ("d,v\n" + "05/06/2024,1\n04/03/2024,2\n" * 20, (), r"column 'd', row 1: '05/06/2024' has its day or"),
+    "two units": ("p,v\n" + "$5,1\n€7,2\n" * 20, (), r"column 'p' mixes units: '\$5', '€7'"),
+    "with and without percent": ("p,v\n" + "5%,1\n7,2\n" * 20, (), r"column 'p' mixes units"),
+    "names or numbers": (
+        "2001,2003,2008,2009\n" + "".join(f"{i},{-i},{i},{i % 7}\n" for i in range(20)),
+        (),
+        r"header\? .*header=true or",
+    ),
+    "words above words": ("id,1,2\n" + "".join(f"w{i},{i},{i}\n" for i in range(40)), (), r"header\?"),
+    "one word in a column of dates": ("d,v\n" + "2024-01-01,1\n" * 30 + "soon,2\n", (), r"row 31: 'soon' is not a date"),
     "unknown split": ("s,v\n" + "tst,1\n" * 20, ("dataset.split=s",), r"column 's', row 1: is none of train, val, test"),
     "no test rows": ("s,v\n" + "train,1\n" * 20, ("dataset.split=s",), r"dataset\.split=s: no row of .* says test"),
     "too few groups": ("s,v\n" + "1,1\n2,2\n" * 20, ("dataset.group=s",), r"nothing is left for training"),

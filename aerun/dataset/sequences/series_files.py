@@ -11,9 +11,8 @@ from aerun.dataset.sequences import recorded
 from aerun.dataset.sequences.recorded import Recorded
 from aerun.dataset.storage import listing
 from aerun.formats.arrays import Array, names_of, read_array
-from aerun.formats.column import duplicates
 from aerun.formats.frame import Column, Frame
-from aerun.formats.reading import Reading
+from aerun.formats.reading import Reading, duplicates
 from aerun.formats.tables import BINARY, TEXT, read_table
 from aerun.formats.ts import series_of
 

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.formats.column import is_number, seconds
+from aerun.formats.date_words import seconds
 from aerun.formats.frame import Column, Frame, Values, moved
+from aerun.formats.number_words import canonical
+from aerun.formats.problems import Problem, UnclearError
 from aerun.preparation.feature import Feature
 
 MOST_WORDS = 1000  # of one column: each becomes an element of x
@@ -17,46 +19,66 @@ Rows = NDArray[np.int64]
 
 
 def learn(frame: Frame, names: Sequence[str], categorical: Collection[str], rows: Rows) -> tuple[Feature, ...]:
-    """Features of the columns `names`, from the rows `rows` alone.
+    """Return the features of the columns `names`, from the rows `rows` alone.
 
-    Text whose words are all dates in ISO 8601 is a date, other text and the columns of `categorical` are categories.
-    AerunError for a column without any value in these rows, and for text of too many different words.
+    Text and the columns of `categorical` are categories. UnclearError names every column without any value in these rows, and
+    every one of too many different words.
     """
-    return tuple(_feature(frame, name, frame.columns[name], name in categorical, rows) for name in names)
+    found: list[Feature] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            found.append(_feature(frame, name, frame.columns[name], name in categorical, rows))
+        except UnclearError as e:
+            problems += e.problems
+    if problems:
+        raise UnclearError(problems)
+    return tuple(found)
 
 
 def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows) -> Feature:
     values = column.values[rows]
     missing = np.isnan(values)
     if missing.all():
-        raise AerunError(f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}].")
+        told = f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}]."
+        raise UnclearError([Problem(told, {"drop": [name]})])
     if category or column.kind == "text":
         column = column.as_text()
         words = sorted({column.words[int(v)] for v in column.values[rows][~missing]})
-        if category or any(seconds(w) is None for w in words):
-            _refuse_many(frame.file, name, words, int((~missing).sum()), category)
-            return Feature(name, "category", tuple(words), missing=bool(missing.any()))
-        return Feature(name, "date", origin=min(s for w in words if (s := seconds(w)) is not None), missing=bool(missing.any()))
+        _refuse_many(frame.file, name, words, int((~missing).sum()), category)
+        return Feature(name, "category", tuple(words), missing=bool(missing.any()))
     origin = float(values[~missing].min()) if column.kind == "date" else 0.0
     return Feature(name, column.kind, origin=origin, missing=bool(missing.any()))
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:
-    """AerunError for text that names or describes rather than classifies."""
-    unique = not category and len(words) > max(20, rows // 2)
-    if len(words) <= MOST_WORDS and not unique:
+    """UnclearError for text that names or describes rather than classifies: few words come back often."""
+    different = not category and (len(words) > max(20, rows // 3) or len(words) > max(5, 0.9 * rows))
+    if len(words) <= MOST_WORDS and not different:
         return
-    comma = all(is_number(w.replace(",", ".", 1)) for w in words)
-    hint = " Numbers with a decimal comma are not read: write 1.5 for 1,5." if comma else ""
-    choice = "" if category or len(words) > MOST_WORDS else f", dataset.categorical=[{name}] keeps it"
-    raise AerunError(
+    keeps = not category and len(words) <= MOST_WORDS
+    choice = f", dataset.categorical=[{name}] keeps it as classes" if keeps else ""
+    told = (
         f"{file}: column '{name}' holds {len(words)} different words in {rows} rows, such as '{words[0]}': not classes. "
-        f"dataset.drop=[{name}] leaves it out{choice}.{hint}"
+        f"dataset.drop=[{name}] leaves it out{choice}."
     )
+    raise UnclearError([Problem(told, {"drop": [name]})])
+
+
+def refuse_missing(frame: Frame, names: Sequence[str]) -> None:
+    """UnclearError naming the columns that lack values: what `dataset.missing=refuse` asks for."""
+    problems = []
+    for name in names:
+        gone = np.isnan(frame.columns[name].values)
+        if gone.any():
+            told = f"{frame.where(name, int(gone.argmax()))}: no value ({int(gone.sum())} in this column), and "
+            problems.append(Problem(f"{told}dataset.missing=refuse: fill or keep would read it.", {"missing": "fill"}))
+    if problems:
+        raise UnclearError(problems)
 
 
 def encode(frame: Frame, features: Sequence[Feature], rows: Rows) -> Tensor:
-    """The rows as samples (n, columns), float32: see `Feature` for what is stored."""
+    """Return the rows as samples (n, columns), float32: see `Feature` for what is stored."""
     found = np.empty((len(rows), len(features)), dtype=np.float32)
     for i, feature in enumerate(features):
         found[:, i] = own_values(frame, feature)[rows]
@@ -64,13 +86,23 @@ def encode(frame: Frame, features: Sequence[Feature], rows: Rows) -> Tensor:
 
 
 def own_values(frame: Frame, feature: Feature) -> Values:
-    """A column as its feature stores it, of all rows, float64. AerunError where its kind is another one."""
+    """Return a column as its feature stores it, of all rows, float64. AerunError where its kind is another one.
+
+    A word is known by its value where it is spelt otherwise: 1.0 is 1, TRUE is True.
+    """
     column = frame.columns[feature.name]
     if feature.kind == "category":
-        column, known = column.as_text(), {w: k for k, w in enumerate(feature.words)}
-        return moved(column.values, [known.get(w, -1) for w in column.words])
+        column = column.as_text()
+        exact = {w: k for k, w in enumerate(feature.words)}
+        alike: dict[str | float, int] = {}
+        for k, w in enumerate(feature.words):
+            alike[canonical(w)] = -1 if canonical(w) in alike else k
+        return moved(column.values, [exact.get(w, alike.get(canonical(w), -1)) for w in column.words])
     if feature.kind == "date" and column.kind == "text":
         return _seconds(frame, feature.name, column) - feature.origin
+    truth = [{"false": 0.0, "true": 1.0}.get(w.lower()) for w in column.words]
+    if feature.kind == "number" and column.kind == "text" and truth and None not in truth:
+        return moved(column.values, [t for t in truth if t is not None])
     if column.kind != feature.kind and not np.isnan(column.values).all():
         row = int((~np.isnan(column.values)).argmax())
         raise AerunError(f"{frame.where(feature.name, row)}: a {column.kind}, where training rows hold {feature.kind}s.")

@@ -10,10 +10,14 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Split, split
 from aerun.dataset.tables.columns import Rows
-from aerun.formats.column import seconds
+from aerun.formats.date_words import seconds
 from aerun.formats.frame import Frame, Values
 
-_TAGS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
+_TAGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
 _NAMES = {"train": "training", "val": "validation", "test": "the test"}
 Parts = tuple[Rows, Rows, Rows]
 
@@ -76,7 +80,9 @@ class Cut:
         column = frame.column("dataset.split", self.split).as_text()
         tags = ["" if np.isnan(v) else _TAGS.get(column.words[int(v)].lower(), "") for v in column.values]
         if "" in tags:
-            raise AerunError(f"{frame.where(self.split, tags.index(''))}: is none of train, val, test.")
+            raise AerunError(
+                f"{frame.where(self.split, tags.index(''))}: is none of train, val, test, and of their usual names."
+            )
         for part in ("train", "test"):
             if part not in tags:
                 raise AerunError(f"dataset.split={self.split}: no row of {frame.file} says {part}.")

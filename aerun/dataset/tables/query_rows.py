@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
-from aerun.formats.column import is_number, seconds
+from aerun.formats.date_words import seconds
 from aerun.formats.frame import Column, Frame, Values, moved
+from aerun.formats.number_words import is_number
 
 Flags = NDArray[np.bool_]
 Truth = tuple[Flags, Flags]  # rows for which it holds, rows for which it does not; neither where a value is missing

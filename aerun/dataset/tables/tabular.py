@@ -1,7 +1,7 @@
 """What all tables share: columns, of which the training rows say how they are prepared."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,8 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import decided_rows, normal_rows
 from aerun.dataset.splits import Data, Split
-from aerun.dataset.tables.columns import encode, learn
+from aerun.dataset.tables.columns import encode, learn, refuse_missing
+from aerun.dataset.tables.decisions import Decision, decisions
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
@@ -50,14 +51,17 @@ class TableFacts:
 class Tabular(Dataset):
     """Rows of numbers, categories and dates. The file is read once, when its facts are first asked for.
 
-    prepare: how numbers and dates are scaled (standardize, robust, minmax, none), see `Columns`. Classes are named as the
-    label column does. A column that marks anomalies says what is normal, or a `Query` in `normal`: classes are then normal and
+    prepare: how numbers and dates are scaled (standardize, robust, minmax, none); missing: what becomes of cells without a
+    value (fill, keep; refuse: AerunError): see `Columns`. Classes are named as the label column does. A column that marks
+    anomalies says what is normal, or a `Query` in `normal`: classes are then normal and
     anomaly. The columns that it asks are no features, as they would tell the model.
     """
 
     roles: Roles
     cut: Cut
     selects = True
+
+    missing = "fill"
 
     def __init__(self, *, prepare: str) -> None:
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
@@ -88,11 +92,35 @@ class Tabular(Dataset):
         classes = () if labels is None else labels.names
         normal = None if self.normal is None else places(self.normal, classes)
         rows = normal_rows(rows, classes, normal, self.contamination)
-        used = {self.roles.label, self.roles.anomaly, *self.roles.others, *(self.query.columns if self.query else ())}
+        asked = [n for n in (self.roles.label, self.roles.anomaly, *self.roles.others) if n is not None]
+        used = {*(frame.name("dataset", n) for n in asked), *(self.query.columns if self.query else ())}
         names = [name for name in frame.columns if name not in used]
         if not names:
             raise AerunError(f"{frame.file}: no column is left to train on.")
-        return TableFacts(frame, learn(frame, names, self.roles.categorical, rows.train.x.numpy()), rows, classes)
+        categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}
+        features = learn(frame, names, categorical, rows.train.x.numpy())
+        if self.missing == "refuse":
+            refuse_missing(frame, names)
+        return TableFacts(frame, features, rows, classes)
+
+    def decisions(self) -> list[Decision]:
+        """What was decided about each column of the file, one after the other."""
+        frame, roles = self.known.frame, self.roles
+        named = {"label": roles.label, "anomaly": roles.anomaly}
+        used = {frame.name("dataset", n): f"dataset.{k}={n}" for k, n in named.items() if n is not None}
+        used |= {frame.name("dataset", n): f"splits the rows: {n}" for n in roles.others} | _query_columns(self.query)
+        categorical = frozenset(frame.name("dataset.categorical", n) for n in roles.categorical)
+        return decisions(frame, {f.name: f for f in self.known.features}, used, categorical)
+
+    def stored_reading(self) -> dict[str, Any]:
+        """How the features' columns were read, and the range of numbers and dates in the training rows, in own units."""
+        frame, features = self.known.frame, self.known.features
+        if frame.reading is None:
+            return {}
+        rows = self.known.rows.train.x.numpy()
+        formats = {f.name: "text" if f.kind == "category" else frame.reading.formats[f.name] for f in features}
+        ranges = {f.name: _range(frame.columns[f.name].values[rows]) for f in features if f.kind != "category"}
+        return {**replace(frame.reading, formats=formats).stored(), "ranges": ranges}
 
     def _labels(self, frame: Frame) -> Labels | None:
         if self.roles.anomaly is not None:
@@ -116,7 +144,7 @@ class Tabular(Dataset):
         )
 
     def preparation(self) -> Columns:
-        return Columns(features=self.known.features, way=self.prepare)
+        return Columns(features=self.known.features, way=self.prepare, missing="keep" if self.missing == "keep" else "fill")
 
     def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
@@ -126,6 +154,14 @@ class Tabular(Dataset):
 
     def _stored(self, frame: Frame, rows: Tensor) -> Tensor:
         return encode(frame, self.known.features, rows.numpy())
+
+
+def _query_columns(query: Query | None) -> dict[str, str]:
+    return {} if query is None else dict.fromkeys(query.columns, "asked by dataset.normal")
+
+
+def _range(values: Any) -> list[float]:
+    return [float(np.nanmin(values)), float(np.nanmax(values))]
 
 
 def bundled(name: str, found: Any) -> Frame:

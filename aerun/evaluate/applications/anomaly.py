@@ -1,6 +1,7 @@
 """Are samples of other classes told from normal ones, by their error and by other scores?"""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,12 +15,15 @@ from aerun.dataset.normal import anomalies
 from aerun.dataset.sequences.windows import independent
 from aerun.dataset.splits import Split
 from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.scores import score, weight
 from aerun.evaluate.subset import subsample
 from aerun.metrics.conformal import shortage
 from aerun.metrics.detection import METRICS, ratio, scores
 from aerun.metrics.moments import WIDEST, Mahalanobis, moments
 from aerun.metrics.neighbours import neighbour_distance
 from aerun.metrics.pca import Pca
+from aerun.metrics.squared_error import count, of_elements
+from aerun.metrics.squared_error import mean as mean_error
 from aerun.trained import Trained, filled
 from aerun.vocabulary import Pass, call
 
@@ -30,7 +34,20 @@ _ALPHA, _DRAWS, _FEW = 0.05, 8, 1e-6
 _NEIGHBOURS, _BASE = 5, 10_000  # of knn: which of the nearest, of how many training samples
 _ERRORS = ("model", "pca", "none", "mahalanobis")  # scores whose ratio means something
 
-Score = Callable[[Tensor, Tensor | None], Tensor]
+Score = Callable[["Batch"], Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; weight: 0 for elements behind the
+    end and for those of missing cells.
+    """
+
+    stored: Tensor
+    x: Tensor
+    exact: Tensor
+    valid: Tensor | None
+    weight: Tensor | float
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
@@ -81,50 +98,52 @@ def _note(truth: Tensor, val: int, overlap: int) -> str:
 
 
 def _scored(trained: Trained, split: Split, way: Score) -> Tensor:
-    return torch.cat([way(x, valid) for x, valid in _batches(trained, split)])
+    return torch.cat([way(b).double() for b in _batches(trained, split)])
 
 
-def _batches(trained: Trained, split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
-    like = next(trained.exact.arch.parameters()).dtype
-    return ((x.to(like), valid) for x, valid in trained.valid_batches(split))
+def _batches(trained: Trained, split: Split) -> Iterator[Batch]:
+    return (_batch(trained.exact, stored) for stored in trained.stored_batches(split))
+
+
+def _batch(model: Autoencoder, stored: Tensor) -> Batch:
+    like = next(model.arch.parameters()).dtype
+    x, exact = model.units(stored).to(like), model.exact(stored).to(like)
+    return Batch(stored, x, exact, model.facts.valid(stored), weight(model, stored, x))
 
 
 def _ways(trained: Trained) -> dict[str, Score]:
     model, mean = trained.exact, trained.mean.to(next(trained.exact.arch.parameters()).dtype)
-    found: dict[str, Score] = {"model": lambda x, valid: _mse(model(x, valid=valid), x, valid)}
+    found: dict[str, Score] = {"model": lambda b: score(model, b.stored)}
     if model.code_elements <= WIDEST:
-        latent = Mahalanobis(moments(lambda: (_code(model, x, v) for x, v in _batches(trained, trained.data.train))))
+        latent = Mahalanobis(moments(lambda: (_code(model, b) for b in _batches(trained, trained.data.train))))
         variance = float(_scored(trained, trained.data.val, found["model"]).mean().clamp_min(1e-12))
-        found["latent"] = lambda x, valid: latent(_code(model, x, valid))
-        found["combined"] = lambda x, valid: (
-            _count(x, valid) * found["model"](x, valid) / (2 * variance) + found["latent"](x, valid) / 2
-        )
+        found["latent"] = lambda b: latent(_code(model, b))
+        found["combined"] = lambda b: count(b.x, b.weight) * found["model"](b) / (2 * variance) + found["latent"](b) / 2
     if {"posterior", "prior"} <= model.bottleneck.offers:
-        found["elbo"] = lambda x, valid: _elbo(model, x, valid)
+        found["elbo"] = lambda b: _elbo(model, b.x, b.valid)
     pca = Pca(trained.pca.mean.to(mean), trained.pca.components.to(mean))
-    found["pca"] = lambda x, valid: _mse(pca(filled(x, valid, mean)), x, valid)
+    found["pca"] = lambda b: _mse(pca(filled(b.x, b.valid, mean)), b)
     scale = _scale(trained).to(mean)
-    found["none"] = lambda x, valid: _mse(mean / scale, x / scale, valid)
+    found["none"] = lambda b: _mse(mean, b, scale)
     part = subsample(trained.data.train, _BASE, model.facts.size)
-    base = torch.cat([(filled(x, v, mean) / scale).flatten(1) for x, v in _batches(trained, part)])
-    found["knn"] = lambda x, valid: neighbour_distance((filled(x, valid, mean) / scale).flatten(1), base, _NEIGHBOURS)
+    base = torch.cat([_scaled(b, mean, scale) for b in _batches(trained, part)])
+    found["knn"] = lambda b: neighbour_distance(_scaled(b, mean, scale), base, _NEIGHBOURS)
     if model.facts.size <= WIDEST:
-        raw = Mahalanobis(moments(lambda: (filled(x, v, mean) for x, v in _batches(trained, trained.data.train))))
-        found["mahalanobis"] = lambda x, valid: raw(filled(x, valid, mean))
+        raw = Mahalanobis(moments(lambda: (filled(b.exact, b.valid, mean) for b in _batches(trained, trained.data.train))))
+        found["mahalanobis"] = lambda b: raw(filled(b.exact, b.valid, mean))
     return found
 
 
-def _code(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    return model.encode(x, valid=valid).flatten(1)
+def _code(model: Autoencoder, b: Batch) -> Tensor:
+    return model.encode(b.x, valid=b.valid).flatten(1)
 
 
-def _count(x: Tensor, valid: Tensor | None) -> Tensor:
-    """Real elements of each sample, (B,)."""
-    return (torch.ones_like(x) * valid_weight(valid, x)).flatten(1).sum(1)
+def _scaled(b: Batch, mean: Tensor, scale: Tensor) -> Tensor:
+    return (filled(b.exact, b.valid, mean) / scale).flatten(1)
 
 
-def _mse(x_hat: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
-    return ((x_hat - x).double().square() * valid_weight(valid, x)).flatten(1).sum(1) / _count(x, valid)
+def _mse(x_hat: Tensor, b: Batch, scale: Tensor | float = 1.0) -> Tensor:
+    return mean_error(of_elements(x_hat / scale, b.exact / scale, b.weight, exact=True), b.weight)
 
 
 def _scale(trained: Trained) -> Tensor:
@@ -159,8 +178,9 @@ def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) ->
         return ""
     grey = float(trained.mean.mean())
     blank = torch.cat([torch.full_like(trained.mean, facts.low), torch.full_like(trained.mean, grey)])
+    flat = _batch(trained.exact, trained.autoencoder.preparation.inverse(blank) * facts.unit)
     words = []
     for who in ("model", "pca"):
-        more = [100 * float((test[who] > score).double().mean()) for score in ways[who](blank.to(test[who].dtype), None)]
+        more = [100 * float((test[who] > level).double().mean()) for level in ways[who](flat)]
         words.append(f"{who}: black less than {more[0]:.0f} %, grey less than {more[1]:.0f} % of the test images")
     return f". Error of a constant image, {'; '.join(words)}"

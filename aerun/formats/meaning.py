@@ -1,0 +1,206 @@
+"""What the cells of columns mean, decided over all of them: numbers and their decimal sign, dates and their order, or words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from aerun.formats.column import Cells, Moment, finite, moment_of, number_of, spelt
+from aerun.formats.date_words import ORDERS, seconds
+from aerun.formats.frame import Column, moved
+from aerun.formats.number_words import decimal_of, is_number, undressed
+from aerun.formats.problems import Problem, UnclearError, unclear
+
+_LOOKED = 20_000  # different words of a column that are asked for their decimal sign or their order
+_FEW = 3  # alien words that may stand for missing values
+
+
+@dataclass(frozen=True)
+class Style:
+    """decimal: point or comma. order: of day and month where a date could be two, dmy or mdy, or empty: nothing says."""
+
+    decimal: str
+    order: str
+
+
+def style_of(columns: Sequence[Cells], decimal: str, dates: str) -> Style:
+    """The style of a whole file. UnclearError where its cells show two decimal signs, or none where it matters."""
+    worded = [c for c in columns if c.worded and c.format != "text"]
+    sign = decimal if decimal != "auto" else _decimal(columns, worded)
+    return Style(sign, dates if dates != "auto" else _order(worded))
+
+
+def _words(cells: Cells) -> list[str]:
+    return [w for w in islice(cells.words, _LOOKED) if isinstance(w, str)]
+
+
+def _decimal(columns: Sequence[Cells], worded: Sequence[Cells]) -> str:
+    """Evidence is a cell that is a number by one sign alone, in a column most of whose words are numbers."""
+    shown: dict[str, tuple[str, str]] = {}
+    for cells in worded:
+        signs = {w: decimal_of(undressed(w)[1]) for w in _words(cells)}
+        known = {w: s for w, s in signs.items() if s is not None}
+        if 2 * len(known) < len(signs):
+            continue
+        for word, sign in known.items():
+            if sign:
+                shown.setdefault(sign, (cells.name, word))
+    for cells in columns if shown else ():
+        if cells.point:
+            shown.setdefault(".", (cells.name, cells.point))
+    if "." in shown and "," in shown:
+        (a, point), (b, comma) = shown["."], shown[","]
+        raise unclear(
+            f"{columns[0].file}: '{point}' in column '{a}' has a decimal point and '{comma}' in column '{b}' a decimal comma: "
+            "dataset.decimal=. or dataset.decimal=',' says which is meant; dataset.drop=[...] leaves a column out.",
+            decimal=".",
+        )
+    if "either" in shown and "." not in shown and "," not in shown:
+        name, word = shown["either"]
+        plain = word.replace(",", "").replace(".", "")
+        sign = "," if "," in word else "."
+        other = {",": ".", ".": ","}[sign]
+        raise unclear(
+            f"{columns[0].file}: column '{name}': '{word}' is {plain} or {word.replace(',', '.')}: nothing in the file says "
+            f"which. dataset.decimal='{other}' for thousands, dataset.decimal='{sign}' for a decimal sign.",
+            decimal=other,
+        )
+    return "," if "," in shown else "."
+
+
+def _order(worded: Sequence[Cells]) -> str:
+    """The order in which some date of the file is one and in the other order none; empty where both occur, or neither."""
+    found = set()
+    for cells in worded:
+        for word in _words(cells):
+            if is_number(word):
+                continue
+            read = {o for o in ORDERS if seconds(word, o) is not None}
+            if len(read) == 1:
+                found |= read
+    return found.pop() if len(found) == 1 else ""
+
+
+def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
+    """The column and its format. UnclearError for cells that are not what the others are, or what the format says."""
+    kind, _, detail = cells.format.partition(" ")
+    if kind == "text":
+        return _text(cells), "text"
+    if not cells.worded:
+        return Column("number", finite(cells.file, cells.name, cells.values())), "number"
+    if kind != "date":
+        numbers = {w: number_of(w, style.decimal) for w in cells.words}
+        if kind == "number" or all(numbers.values()):
+            return _numbers(cells, numbers, style, detail if kind else None)
+    order = detail or style.order
+    dates = _dates(cells, order)
+    if dates is not None:
+        return dates, _date_format(cells, order)
+    if kind == "date":
+        _refuse(cells, {w for w in cells.words if moment_of(w, order) is None}, "a date")
+    _refuse_mixed(cells, {w for w, n in numbers.items() if n is None}, style)
+    return _text(cells), "text"
+
+
+def _text(cells: Cells) -> Column:
+    """Words as they are; two spellings of typed cells may be one word."""
+    words = [spelt(w) for w in cells.words]
+    places = {w: i for i, w in enumerate(dict.fromkeys(words))}
+    if not words:
+        return Column("text", cells.values())
+    return Column("text", moved(cells.values(), [places[w] for w in words]), tuple(places))
+
+
+def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: Style, sign: str | None) -> tuple[Column, str]:
+    alien = {w for w, n in numbers.items() if n is None}
+    if alien:
+        _refuse(cells, alien, "a number")
+    if style.decimal == "," and cells.dotted:
+        _refuse_dotted(cells)
+    signs = {n[1] for w, n in numbers.items() if n is not None and isinstance(w, str)} | (
+        {""} if cells.plain_numbers() else set()
+    )
+    shown = signs - {""}
+    wrong = len(shown) > 1 or ("%" in shown and "" in signs) or (sign is not None and bool(shown) and shown != {sign})
+    wrong = wrong or (sign == "%" and "" in signs and any(isinstance(w, str) for w in cells.words))
+    if wrong:
+        words = ", ".join(f"'{next(w for w, n in numbers.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
+        raise unclear(
+            f"{cells.file}: column '{cells.name}' mixes units: {words}{' and numbers without' if '' in signs else ''}. Write "
+            f"all in one, or dataset.drop=[{cells.name}].",
+            drop=[cells.name],
+        )
+    table = np.array([*(n[0] for n in numbers.values() if n is not None), np.nan])
+    found = [
+        table[np.where(np.isnan(part), len(numbers), part).astype(np.int64)] if text else part for text, part in cells.parts
+    ]
+    values = finite(cells.file, cells.name, np.concatenate(found))
+    return Column("number", values), f"number {shown.pop()}" if shown else f"number {sign}" if sign else "number"
+
+
+def _refuse_dotted(cells: Cells) -> None:
+    raise unclear(
+        f"{cells.file}: column '{cells.name}' holds numbers with a point, and the file has decimal commas: "
+        "dataset.decimal=',' reads points as thousands.",
+        decimal=",",
+    )
+
+
+def _dates(cells: Cells, order: str) -> Column | None:
+    """A column all of whose words are dates; None where some is none. UnclearError where day and month could be either."""
+    if cells.plain_numbers() or not cells.words:
+        return None
+    orders = [order] if order else list(ORDERS)
+    read = {o: [moment_of(w, o) for w in cells.words] for o in orders}
+    whole = [o for o, found in read.items() if None not in found]
+    if not whole:
+        return None
+    if len(whole) == 2 and read["dmy"] != read["mdy"]:
+        place = next(i for i, (a, b) in enumerate(zip(read["dmy"], read["mdy"], strict=True)) if a != b)
+        row, word = cells.first({place})
+        raise unclear(
+            f"{cells.file}: column '{cells.name}', row {row + 1}: '{word}' has its day or its month first, and no other date "
+            "says which: dataset.dates=dmy or dataset.dates=mdy.",
+            dates="dmy",
+        )
+    table = np.array([*(s for s in read[whole[0]] if s is not None), np.nan])
+    values = cells.values()
+    return Column("date", table[np.where(np.isnan(values), len(table) - 1, values).astype(np.int64)])
+
+
+def _date_format(cells: Cells, order: str) -> str:
+    """`date`, with the order where words need one."""
+    words = [w for w in cells.words if isinstance(w, str)]
+    if all(seconds(w) is not None for w in words):
+        return "date"
+    return f"date {order or next(o for o in ORDERS if all(seconds(w, o) is not None for w in words))}"
+
+
+def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
+    """UnclearError where most cells are numbers, or dates, and some are not."""
+    places = cells.words
+    words = cells.count(places[w] for w in alien)
+    numbers = cells.plain_numbers() + cells.count(places.values()) - words
+    if cells.plain_numbers() or numbers > words:
+        _refuse(cells, alien, "a number, as others are")
+    strange = {w for w in cells.words if all(moment_of(w, o) is None for o in ([style.order] if style.order else ORDERS))}
+    odd = cells.count(places[w] for w in strange)
+    if cells.count(places.values()) > 2 * odd:
+        _refuse(cells, strange, "a date, as others are")
+    typed = {w for w in cells.words if isinstance(w, Moment)}
+    if typed and len(typed) < len(places):
+        _refuse(cells, set(places) - typed, "a date, as others are")
+
+
+def _refuse(cells: Cells, alien: set[Any], what: str) -> Any:
+    row, word = cells.first({cells.words[w] for w in alien})
+    name = cells.name
+    few = [spelt(w) for w in alien] if len(alien) <= _FEW and cells.format == "" else []
+    gone = f"dataset.missing_words=[auto,{','.join(few)}] for no value, " if few else ""
+    settings = {"missing_words": ["auto", *few]} if few else {"drop": [name]}
+    hint = f" Mend it, or {gone}dataset.categorical=[{name}] for classes, or dataset.drop=[{name}]." if not cells.format else ""
+    told = "" if not cells.format else ", as in training"
+    words = f"{cells.file}: column '{name}', row {row + 1}: '{spelt(word)}' is not {what}{told}.{hint}"
+    raise UnclearError([Problem(words, settings)])

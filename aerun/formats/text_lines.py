@@ -1,0 +1,82 @@
+"""Lines of text files in any encoding, with or without a mark of their byte order, packed or not."""
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from aerun.core.errors import AerunError
+
+_LINE = 16 << 20  # bytes of a line at most
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+
+
+def lines_of(path: Path, encoding: str) -> Iterator[str]:
+    """Yield the decoded lines of a file or of what it unpacks to, each of bounded length.
+
+    `encoding` is known by any of its names. A mark of the byte order at the start says which Unicode it is, and is no part of
+    the text. AerunError names the line.
+    """
+    name = _known(encoding)
+    opened: Callable[..., Any] = gzip.open if path.name.endswith(".gz") else open
+    number, wide = 0, False
+    with opened(path, "rb") as file:
+        try:
+            name = _marked(path, file.peek(4)[:4], name, encoding)
+            wide = name.startswith(("utf-16", "utf-32"))
+            lines: Iterator[Any] = _wide(file, name) if wide else iter(partial(file.readline, _LINE), b"")
+            for line in lines:
+                number += 1
+                if len(line) >= _LINE:
+                    raise AerunError(f"{path}, line {number}: longer than {_LINE >> 20} MiB: not a table.")
+                yield line if wide else line.decode(name)
+                if number == 1 and name == "utf-8-sig":
+                    name = "utf-8"
+        except UnicodeError as e:
+            why = f"{e.reason} at byte {e.start}" if isinstance(e, UnicodeDecodeError) else str(e)
+            raise AerunError(
+                f"{path}, line {number + wide}: not {encoding} text ({why}). Save it as UTF-8, or try dataset.encoding=cp1252."
+            ) from e
+        except (gzip.BadGzipFile, EOFError, zlib.error) as e:
+            raise AerunError(f"{path}: truncated or damaged after line {number}: {str(e).rstrip('.')}.") from e
+
+
+def _wide(file: IO[bytes], name: str) -> Iterator[str]:
+    text = io.TextIOWrapper(file, encoding=name, newline="\n")
+    try:
+        while line := text.readline(_LINE):
+            yield line
+    finally:
+        text.detach()
+
+
+def _marked(path: Path, head: bytes, name: str, encoding: str) -> str:
+    """The encoding that the first bytes tell, else `name`. AerunError where the setting contradicts them."""
+    found = next((n for mark, n in _MARKS if head.startswith(mark)), None)
+    if found is None:
+        return name
+    if found != name and name not in ("utf-8", "utf-8-sig", f"{found}-le", f"{found}-be"):
+        raise AerunError(f"dataset.encoding={encoding}: {path} begins with the mark of {found}: leave the setting out.")
+    return found
+
+
+def _known(encoding: str) -> str:
+    """Python's own name of an encoding. AerunError for none of text."""
+    try:
+        name = codecs.lookup(encoding).name
+        "a".encode(name)
+    except (LookupError, UnicodeError, TypeError) as e:
+        raise AerunError(f"dataset.encoding={encoding}: no such encoding; such as utf-8, cp1252, latin-1, utf-16.") from e
+    if "\n".encode(name) != b"\n" and not name.startswith(("utf-16", "utf-32", "utf-8")):
+        raise AerunError(f"dataset.encoding={encoding}: lines cannot be told apart in it; save the file as UTF-8.")
+    return name

@@ -1,0 +1,115 @@
+"""What new rows of a table hold that training rows do not: missing cells, unknown words, values out of range."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.preparation.columns import Columns
+from aerun.preparation.feature import Feature
+
+log = logging.getLogger("aerun")
+
+Counts = Mapping[str, Mapping[str, int]]  # of cells, by kind and column
+
+KINDS = ("missing", "unseen", "outside")
+_SHOWN = 5  # columns in one line
+_SLACK = 1e-6  # of a range: what 32 bits may round
+
+
+@dataclass(frozen=True)
+class Notes:
+    """cells: for each of `KINDS`, which (n, columns) are such."""
+
+    names: tuple[str, ...]
+    cells: Mapping[str, NDArray[np.bool_]]
+
+    def rows(self) -> dict[str, NDArray[np.int64]]:
+        """How many cells of each row are such, (n,) for each kind."""
+        return {kind: found.sum(1) for kind, found in self.cells.items()}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many cells of each column are such."""
+        return {k: {n: int(c) for n, c in zip(self.names, found.sum(0), strict=True) if c} for k, found in self.cells.items()}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a run does with such cells, one rule for all its verbs. preparation: of its rows. missing: the setting
+    `dataset.missing`. ranges: smallest and largest value of columns in training, in own units, where the run wrote them down.
+    """
+
+    preparation: Columns
+    missing: str
+    ranges: Mapping[str, Sequence[float]]
+
+    def notes(self, stored: Tensor) -> Notes:
+        """What is to be said of stored rows (n, columns). AerunError for a missing cell where the run refuses them."""
+        features = self.preparation.features
+        gone = stored.isnan()
+        if self.missing == "refuse" and bool(gone.any()):
+            row, column = (int(i) for i in gone.nonzero()[0])
+            name = features[column].name
+            raise AerunError(f"row {row + 1}: column '{name}' has no value, and this run has dataset.missing=refuse.")
+        unseen = torch.stack([_unknown(f, stored[:, i]) for i, f in enumerate(features)], 1)
+        outside = torch.stack([self._outside(i, f, stored[:, i]) for i, f in enumerate(features)], 1)
+        if not self.ranges:
+            outside = self.preparation.beyond(stored.to(self.preparation.centre.device)).cpu()
+        found = dict(zip(KINDS, (gone.numpy(), unseen.numpy(), outside.numpy()), strict=True))
+        return Notes(tuple(f.name for f in features), found)
+
+    def _outside(self, place: int, feature: Feature, values: Tensor) -> Tensor:
+        if feature.name not in self.ranges:
+            return torch.zeros(len(values), dtype=torch.bool)
+        low, high = (float(v) - feature.origin for v in self.ranges[feature.name])
+        slack = _SLACK * max(abs(low), abs(high), high - low)
+        return (values < low - slack) | (values > high + slack)
+
+    def line(self, counts: Counts) -> str:
+        """What was counted, and what was done with it, in one line; nothing where there is nothing to say."""
+        median = "read as the median or most frequent word of training" if self.missing == "fill" else "read as training means"
+        clipped = "clipped for the encoder, not for the score" if self.preparation.way == "minmax" else "used as they are"
+        means = {
+            "missing": ("missing cells", f"{median}, and left out of scores"),
+            "unseen": ("words that training does not have", "read as none of those known"),
+            "outside": ("values outside of the training range", clipped),
+        }
+        told = [f"{means[k][0]}: {sum(c.values()):,} ({_named(c)}), {means[k][1]}" for k, c in counts.items() if c]
+        return f"{'; '.join(told)}." if told else ""
+
+
+def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, Any]) -> Rule | None:
+    """Return the rule of a run whose samples are rows of columns; None for all others. AerunError for damaged ranges."""
+    if not isinstance(preparation, Columns):
+        return None
+    ranges = stored.get("ranges", {})
+    if not isinstance(ranges, Mapping) or not all(
+        isinstance(r, list) and len(r) == 2 and all(isinstance(v, int | float) for v in r) for r in ranges.values()
+    ):
+        raise AerunError("facts.json: damaged: what it says of the ranges of columns.")
+    return Rule(preparation, str(settings.get("missing", "fill")), ranges)
+
+
+def together(all_counts: Sequence[Counts]) -> dict[str, dict[str, int]]:
+    """Return counts of several pieces as one."""
+    found: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+    for counts in all_counts:
+        for kind, by_column in counts.items():
+            for name, count in by_column.items():
+                found[kind][name] = found[kind].get(name, 0) + count
+    return found
+
+
+def _unknown(feature: Feature, values: Tensor) -> Tensor:
+    return values < 0 if feature.kind == "category" else torch.zeros(len(values), dtype=torch.bool)
+
+
+def _named(counts: Mapping[str, int]) -> str:
+    shown = [f"{name} {count:,}" for name, count in list(counts.items())[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(counts) - _SHOWN} more columns" if len(counts) > _SHOWN else "")

@@ -1,0 +1,212 @@
+"""New rows at a run of a table: read as the run read its own, whatever holds them, and what is unusual in them is told."""
+
+import csv
+import json
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+import torch
+
+import aerun
+from aerun.core.errors import AerunError
+from aerun.preparation.columns import Columns, Feature
+from tests.shell import here
+
+N = 90
+
+
+def rows(seed, n=N):
+    """Decimal commas, percent, dates with the day first, truth values, words, and gaps."""
+    g = np.random.default_rng(seed)
+    return {
+        "Length (cm)": [round(float(v), 3) for v in g.normal(5, 1, n)],
+        "share": [float(v) / 100 for v in g.integers(0, 100, n)],
+        "day": [datetime(2024, 1, 1) + timedelta(days=int(d)) for d in g.integers(0, 300, n)],
+        "ok": [bool(b) for b in g.integers(0, 2, n)],
+        "kind": [None if i % 6 == 0 else ["yes", "1e3", "no"][int(g.integers(3))] for i in range(n)],
+        "code": [float(c) for c in g.integers(1, 4, n)],
+    }
+
+
+def as_csv(path, table):
+    lines = [";".join(table)]
+    for size, share, day, ok, kind, code in zip(*table.values(), strict=True):
+        number = "" if size is None else str(size).replace(".", ",")
+        percent = "" if share is None else f"{share * 100:.0f}%"
+        lines.append(f"{number};{percent};{day:%d/%m/%Y};{ok};{kind or ''};{code:.0f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+TINY = ("trainer=smoke", "trainer.progress=false", "pictures=[]", "model.latent_dim=2", "model.arch.hidden=[8]")
+SETTINGS = ("dataset=table", "dataset.categorical=[code,kind]", "dataset.dates=dmy", *TINY)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    as_csv(folder / "t.csv", rows(0))
+    for name, more in (("run", ()), ("minmax", ("dataset.prepare=minmax",)), ("keep", ("dataset.missing=keep",))):
+        aerun.train(*SETTINGS, f"dataset.path={folder / 't.csv'}", *more, folder=folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(place):
+    return aerun.load(place / "run")
+
+
+def records(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def files(folder, table):
+    """The same rows in every container of files."""
+    openpyxl, pa = pytest.importorskip("openpyxl"), pytest.importorskip("pyarrow")
+    from pyarrow import feather, parquet
+
+    book = openpyxl.Workbook()
+    for row in [list(table), *zip(*table.values(), strict=True)]:
+        book.active.append(list(row))
+    book.save(folder / "new.xlsx")
+    arrow = pa.table({k: pa.array(v).dictionary_encode() if k == "kind" else pa.array(v) for k, v in table.items()})
+    parquet.write_table(arrow, folder / "new.parquet")
+    feather.write_feather(arrow, folder / "new.feather")
+    return [as_csv(folder / "new.csv", table), *(folder / f"new.{s}" for s in ("xlsx", "parquet", "feather"))]
+
+
+@pytest.mark.parametrize("verb", ["score", "encode", "reconstruct"])
+def test_the_same_rows_give_the_same_answer_in_every_container(place, model, verb):
+    table = rows(1, 12)
+    table["share"][3] = table["Length (cm)"][5] = None
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    wanted = getattr(model, verb)(table)
+    for frame in (pandas.DataFrame(table), pandas.DataFrame(table).convert_dtypes(), polars.DataFrame(table)):
+        _same(getattr(model, verb)(frame), wanted)
+    answers = []
+    for path in files(place, table):
+        told = here(place, verb, "run", path.name, "--output", "out.csv")
+        assert told.code == 0, told.err
+        answers.append((place / "out.csv").read_text())
+    assert len(set(answers)) == 1
+    assert len(records(place / "out.csv")) == 12
+
+
+def _same(a, b):
+    if isinstance(b, dict):
+        for name in b:
+            np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]))
+    else:
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_is_unusual_is_told_in_a_line_and_beside_each_row(place, model, caplog):
+    table = {k: v[1:5] for k, v in rows(0).items()}
+    table["share"][0] = None
+    table["kind"] = ["yes", "maybe", "no", "no"]
+    table["Length (cm)"][2] = 500.0
+    as_csv(place / "odd.csv", table)
+    told = here(place, "score", "run", "odd.csv", "--output", "odd_scores.csv")
+    assert told.code == 0, told.err
+    found = records(place / "odd_scores.csv")
+    told_cells = [[int(r[k]) for k in ("missing", "unseen", "outside")] for r in found]
+    assert told_cells == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    model.score(table)
+    line = caplog.messages[-1]
+    assert all(w in line for w in ("missing cells: 1 (share 1)", "kind 1", "outside of the training range: 1 (Length (cm) 1)"))
+    caplog.clear()
+    usual = {k: v[-1:] for k, v in rows(0).items()}
+    model.score(usual)
+    assert not caplog.messages
+
+
+def test_a_score_is_over_the_cells_that_are_there(model):
+    """Whatever stands in for a missing cell, and whether a mark says so, is in no element that counts."""
+    table = rows(3, 40)
+    stored, _ = model.form.to_stored({**table, "share": [None] * 40})
+    x = model.autoencoder.units(stored)
+    error = (model.autoencoder(x) - x).square().double()
+    owner = [0, 1, 2, *[3] * 2, *[4] * 3, *[5] * 3, 4]  # three numbers, words of ok, kind, code, and the mark of kind
+    gone = stored.isnan()
+    counts = ~gone[:, owner]
+    wanted = (error * counts).sum(1) / counts.sum(1)
+    np.testing.assert_allclose(model.score({**table, "share": [None] * 40}), wanted, rtol=1e-6)
+
+
+@torch.no_grad()
+def test_a_complete_row_scores_as_ever(model):
+    table = {k: [v if v is not None else "no" for v in c] for k, c in rows(4, 30).items()}
+    stored, _ = model.form.to_stored(table)
+    x = model.autoencoder.units(stored)
+    np.testing.assert_allclose(model.score(table), (model.autoencoder(x) - x).square().double().mean(1), rtol=1e-6)
+
+
+def test_no_score_clips(place):
+    model, table = aerun.load(place / "minmax"), {k: v * 3 for k, v in rows(5, 1).items()}
+    table["Length (cm)"] = [9.0, 900.0, 90000.0]
+    assert np.diff(np.log(model.score(table))).min() > 2
+    assert model.errors(table)[2, 0] > 1e3
+
+
+def test_the_reading_is_stored_with_the_run(place):
+    found = json.loads((place / "run" / "facts.json").read_text())["reading"]
+    assert found["decimal"] == ","
+    assert found["formats"] == {
+        "Length (cm)": "number", "share": "number %", "day": "date dmy", "ok": "text", "kind": "text", "code": "text"
+    }  # fmt: skip
+    assert found["ranges"]["share"][0] >= 0
+
+
+def test_an_older_run_without_a_stored_reading_reads_as_before(place, tmp_path):
+    table = rows(6, 5)
+    import shutil
+
+    shutil.copytree(place / "run", tmp_path / "old")
+    facts = json.loads((tmp_path / "old" / "facts.json").read_text())
+    del facts["reading"]
+    (tmp_path / "old" / "facts.json").write_text(json.dumps(facts))
+    old = aerun.load(tmp_path / "old")
+    np.testing.assert_array_equal(old.score(table), aerun.load(place / "run").score(table))
+    (tmp_path / "old" / "facts.json").write_text(json.dumps({**facts, "reading": {"ranges": {"share": 3}}}))
+    with pytest.raises(AerunError, match=r"facts\.json: damaged"):
+        aerun.load(tmp_path / "old").score(table)
+
+
+def test_kept_gaps_are_means_and_say_so():
+    features = (Feature("a", "number"), Feature("k", "category", ("u", "v"), missing=True))
+    columns = Columns(features=features, way="standardize", missing="keep")
+    x = torch.tensor([[1.0, 0], [2, 1], [3, torch.nan], [torch.nan, 1]])
+    columns.fit(x)
+    assert columns.size == 3
+    assert torch.allclose(columns(x)[3, 0], torch.tensor(0.0), atol=1e-6)
+    assert torch.allclose(columns(x)[2, 1:], torch.tensor([1 / 3, 2 / 3]))
+    assert columns.seen(x).tolist() == [[True] * 3, [True] * 3, [True, False, False], [False, True, True]]
+    again = Columns(**columns.settings | {"features": features})
+    again.load_state_dict(columns.state_dict())
+    assert torch.equal(again(x), columns(x))
+
+
+def test_kept_gaps_train_and_are_used(place):
+    model = aerun.load(place / "keep")
+    assert model.facts.size == 3 + 2 + 3 + 3
+    table = rows(7, 20)
+    assert np.isfinite(model.score(table)).all()
+    counts = (~np.isnan(_stored(model, table))).sum(1)
+    np.testing.assert_allclose(model.errors(table).sum(1), model.score(table) * counts, rtol=1e-5)
+
+
+def _stored(model, table):
+    return model.form.to_stored(table)[0].numpy()[:, [0, 1, 2, *[3] * 2, *[4] * 3, *[5] * 3]]
+
+
+def test_refused_gaps_are_named(place):
+    with pytest.raises(AerunError, match=r"column 'kind', row 1: no value \(15 in this column\).*dataset\.missing=refuse"):
+        aerun.train(*SETTINGS, f"dataset.path={place / 't.csv'}", "dataset.missing=refuse", folder=place / "never")
+    plain = {k: v for k, v in rows(0).items() if k != "kind"}
+    aerun_csv = place / "plain.csv"
+    aerun_csv.write_text("\n".join(["a,b", *(f"{x},{c}" for x, c in zip(plain["share"], plain["code"], strict=True))]) + "\n")
+    model = aerun.train("dataset=table", f"dataset.path={aerun_csv}", "dataset.missing=refuse", *TINY, folder=place / "refuse")
+    with pytest.raises(AerunError, match=r"row 2: column 'b' has no value, and this run has dataset.missing=refuse"):
+        model.score({"a": [1.0, 2.0], "b": [1.0, None]})
