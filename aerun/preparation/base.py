@@ -14,6 +14,7 @@ class Preparation(nn.Module, ABC):
     """
 
     columns: Mapping[int, str] = {}
+    keeps_gaps = False  # is `seen` offered to losses?
 
     @property
     @abstractmethod

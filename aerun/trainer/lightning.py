@@ -82,7 +82,7 @@ class Training(pl.LightningModule):
         optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), [share.samples for share in call.shares]
         for left, stored, share in zip(reversed(range(len(call))), call, call.shares, strict=True):
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self._backward_pass(x, valid, optimizer)
+            value = self._backward_pass(x, valid, self.autoencoder.offered_seen(stored), optimizer)
             rows.append(self.ranks.mean(self._descended, torch.stack(value.parts), share.weight))
             if self.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
@@ -96,12 +96,12 @@ class Training(pl.LightningModule):
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
-    def _backward_pass(self, x: Tensor, valid: Tensor | None, optimizer: Optimizer) -> Value:
+    def _backward_pass(self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer) -> Value:
         """Gradients of this rank's rows of one batch, and their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
-        value = self.autoencoder.objective(x, self.steps / self.total, valid)
+        value = self.autoencoder.objective(x, self.steps / self.total, valid, seen)
         optimizer.zero_grad()
         value.loss.backward(inputs=self._descended)  # not to the input, whatever a regularizer asks of it
         return value
@@ -134,7 +134,7 @@ class Training(pl.LightningModule):
     def validation_step(self, call: Call, index: int) -> None:
         for stored in call:
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self.autoencoder.objective(x, None, valid)
+            value = self.autoencoder.objective(x, None, valid, self.autoencoder.offered_seen(stored))
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
             value.names.clear()  # it holds functions of itself: without this, batches pile up until Python looks for such rings
             error = (self.autoencoder(x, valid=valid) - x).square() * valid_weight(valid, x)

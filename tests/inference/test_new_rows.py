@@ -214,6 +214,10 @@ def test_kept_gaps_train_and_are_used(place):
     table = rows(7, 20)
     assert np.isfinite(model.score(table)).all()
     counts = (~np.isnan(_stored(model, table))).sum(1)
+    own = model.autoencoder
+    stored = model.form.to_stored(table)[0]
+    names = own.objective(own.units(stored), None, None, own.offered_seen(stored)).names
+    assert torch.equal(names["seen"], ~torch.from_numpy(np.isnan(_stored(model, table))))
     np.testing.assert_allclose(model.errors(table).sum(1), model.score(table) * counts, rtol=1e-5)
 
 
