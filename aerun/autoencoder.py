@@ -66,6 +66,10 @@ class Autoencoder(nn.Module):
         """(B, *S) bool: False for elements of missing cells; None where all were recorded."""
         return self.preparation.seen(self.facts.units(stored))
 
+    def offered_seen(self, stored: Tensor) -> Tensor | None:
+        """`seen` as losses get it, where gaps are kept (`dataset.missing=keep`); None elsewhere."""
+        return self.seen(stored) if self.preparation.keeps_gaps else None
+
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """(B, *S) -> deterministic code z (B, d, *grid)."""
         return self.bottleneck.code(self.arch.encode(x, mask, valid))

@@ -34,7 +34,7 @@ class Exported(nn.Module):
         x, valid = self.autoencoder.units(samples), facts.valid(samples)
         z = self.autoencoder.encode(x, valid=valid)
         x_hat = self.autoencoder.decode(z, valid)
-        score = score_of(self.autoencoder, samples, x_hat).to(x.dtype)
+        score = score_of(self.autoencoder, samples, x, x_hat).to(x.dtype)
         own = self.form.own(x_hat, valid)
         if valid is not None and not facts.tokens:
             own = own.masked_fill(~valid[..., None], torch.nan)

@@ -142,7 +142,7 @@ class Model(Runner):
     def score(self, x: Samples) -> Any:
         """Anomaly score of each sample, (n,): the mean squared error of its reconstruction over its real elements, in the units
         the model works in (behind the preparation, never clipped), as `aerun evaluate --ask anomaly` has it. Missing cells of
-        tables count for nothing, and a row without any cell scores 0. 64-bit."""
+        tables count for nothing (see `aerun.evaluate.scores`), and a row without any cell scores 0. 64-bit."""
         stored, way = self.form.to_stored(x)
         return _as(way, self.scores_of(stored))
 

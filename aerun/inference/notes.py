@@ -76,7 +76,7 @@ class Rule:
         median = "read as the median or most frequent word of training" if self.missing == "fill" else "read as training means"
         clipped = "clipped for the encoder, not for the score" if self.preparation.way == "minmax" else "used as they are"
         means = {
-            "missing": ("missing cells", f"{median}, and left out of scores"),
+            "missing": ("missing cells", f"{median}; no part of scores"),
             "unseen": ("words that training does not have", "read as none of those known"),
             "outside": ("values outside of the training range", clipped),
         }

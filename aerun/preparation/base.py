@@ -18,6 +18,7 @@ class Preparation(nn.Module, ABC):
 
     columns: Mapping[int, str] = {}
     features: tuple[Feature, ...] = ()
+    keeps_gaps = False  # is `seen` offered to losses?
 
     @property
     @abstractmethod

@@ -57,6 +57,7 @@ class Columns(Preparation):
         self.register_buffer("rate", torch.ones(len(numeric)))
         self.register_buffer("fill", torch.zeros(len(self.features)))
         self.register_buffer("alive", torch.ones(len(hot)))
+        self.keeps_gaps = missing == "keep"
         if missing == "keep":  # no buffer of the other way, whose checkpoints have none
             self.register_buffer("average", torch.zeros(self.size))
 

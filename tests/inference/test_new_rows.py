@@ -122,17 +122,37 @@ def test_what_is_unusual_is_told_in_a_line_and_beside_each_row(place, model, cap
     assert not caplog.messages
 
 
+@torch.no_grad()
 def test_a_score_is_over_the_cells_that_are_there(model):
     """Whatever stands in for a missing cell, and whether a mark says so, is in no element that counts."""
     table = rows(3, 40)
     stored, _ = model.form.to_stored({**table, "share": [None] * 40})
     x = model.autoencoder.units(stored)
-    error = (model.autoencoder(x) - x).square().double()
     owner = [0, 1, 2, *[3] * 2, *[4] * 3, *[5] * 3, 4]  # three numbers, words of ok, kind, code, and the mark of kind
     gone = stored.isnan()
-    counts = ~gone[:, owner]
+    counts, own = ~gone[:, owner], x
+    for _ in range(8):
+        own = torch.where(counts, x, model.autoencoder(own))
+    error = (model.autoencoder(own) - x).square().double()
     wanted = (error * counts).sum(1) / counts.sum(1)
     np.testing.assert_allclose(model.score({**table, "share": [None] * 40}), wanted, rtol=1e-6)
+
+
+def test_incomplete_rows_alarm_as_often_as_complete_ones(place):
+    """Columns that depend on three causes; training rows are whole, and a quarter of the new ones lack a cell."""
+    g = np.random.default_rng(0)
+    weights = g.normal(size=(3, 6))
+    x = g.normal(size=(1500, 3)) @ weights + 0.3 * g.normal(size=(1500, 6))
+    np.savetxt(place / "whole.csv", x[:1000], delimiter=",", header="a,b,c,d,e,f", comments="")
+    fit = ("trainer.progress=false", "pictures=[]", "model.latent_dim=3", "model.arch.hidden=[32]", "trainer.max_epochs=20")
+    model = aerun.train("dataset=table", f"dataset.path={place / 'whole.csv'}", *fit, folder=place / "whole")
+    new, incomplete = x[1000:].copy(), g.random(500) < 0.25
+    new[incomplete, g.integers(0, 6, incomplete.sum())] = np.nan
+    whole, scored = model.score(x[1000:]), model.score(new)
+    np.testing.assert_array_equal(whole[~incomplete], scored[~incomplete])
+    limit = np.quantile(whole, 0.95)
+    assert (scored[incomplete] > limit).mean() < 0.12
+    assert np.median(scored[incomplete]) > 0.4 * np.median(whole)
 
 
 @torch.no_grad()
@@ -194,6 +214,10 @@ def test_kept_gaps_train_and_are_used(place):
     table = rows(7, 20)
     assert np.isfinite(model.score(table)).all()
     counts = (~np.isnan(_stored(model, table))).sum(1)
+    own = model.autoencoder
+    stored = model.form.to_stored(table)[0]
+    names = own.objective(own.units(stored), None, None, own.offered_seen(stored)).names
+    assert torch.equal(names["seen"], ~torch.from_numpy(np.isnan(_stored(model, table))))
     np.testing.assert_allclose(model.errors(table).sum(1), model.score(table) * counts, rtol=1e-5)
 
 
