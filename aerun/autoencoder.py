@@ -25,8 +25,11 @@ _ELEMENTS = 1_000_000  # of samples that are widened at a time
 
 @dataclass(frozen=True)
 class Value:
-    """The objective of one batch: the scalar to descend (less the terms that are descended apart), its parts in the order of
-    `Autoencoder.keys` (first the whole), and the pass that they were taken from."""
+    """The objective of one batch.
+
+    The scalar to descend (less the terms that are descended apart), its parts in the order of `Autoencoder.keys` (first the
+    whole), and the pass that they were taken from.
+    """
 
     loss: Tensor
     parts: list[Tensor]
@@ -54,43 +57,43 @@ class Autoencoder(nn.Module):
     # -- the use pass ------------------------------------------------------------------------------------------------
 
     def units(self, stored: Tensor) -> Tensor:
-        """Stored samples (bytes, say) -> (B, *S) in the units the model works in."""
+        """Map stored samples (bytes, say) -> (B, *S) in the units the model works in."""
         x: Tensor = self.preparation(self.facts.units(stored))
         return x
 
     def exact(self, stored: Tensor) -> Tensor:
-        """The same without any clipping: what a score holds a reconstruction against."""
+        """Return the same without any clipping: what a score holds a reconstruction against."""
         return self.preparation.exact(self.facts.units(stored))
 
     def seen(self, stored: Tensor) -> Tensor | None:
-        """(B, *S) bool: False for elements of missing cells; None where all were recorded."""
+        """Return (B, *S) bool: False for elements of missing cells; None where all were recorded."""
         return self.preparation.seen(self.facts.units(stored))
 
     def offered_seen(self, stored: Tensor) -> Tensor | None:
-        """`seen` as losses get it, where gaps are kept (`dataset.missing=keep`); None elsewhere."""
+        """Return `seen` as losses get it, where gaps are kept (`dataset.missing=keep`); None elsewhere."""
         return self.seen(stored) if self.preparation.keeps_gaps else None
 
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """(B, *S) -> deterministic code z (B, d, *grid)."""
+        """Map (B, *S) -> deterministic code z (B, d, *grid)."""
         return self.bottleneck.code(self.arch.encode(x, mask, valid))
 
     def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Code (B, d, *grid) -> reconstruction (B, *S)."""
+        """Map code (B, d, *grid) -> reconstruction (B, *S)."""
         return self.loss.activate(self.arch.decode(z, valid))
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """The clean, deterministic reconstruction of (B, *S)."""
+        """Return the clean, deterministic reconstruction of (B, *S)."""
         return self.decode(self.encode(x, mask, valid), valid)
 
     @property
     def code_elements(self) -> int:
-        """Numbers in one code: d times the places of its grid."""
+        """Return numbers in one code: d times the places of its grid."""
         return int(self.bottleneck.latent_dim * torch.Size(self.arch.grid).numel())
 
     # -- the objective pass ------------------------------------------------------------------------------------------
 
     def code_pass(self, x: Tensor, valid: Tensor | None = None) -> Pass:
-        """The pass as far as the code: corrupted input, sampled code."""
+        """Return the pass as far as the code: corrupted input, sampled code."""
         names: Pass = {"x": x, **self.corruption(x)}
         if valid is not None:
             names["valid"] = valid
@@ -127,7 +130,7 @@ class Autoencoder(nn.Module):
         names["judge"] = partial(self._judge, names)
 
     def _judge(self, names: Pass, z: Tensor) -> Tensor:
-        """Losses (K, B) of K codes for each sample, z (K * B, d)."""
+        """Return losses (K, B) of K codes for each sample, z (K * B, d)."""
         k = len(z) // len(names["x"])
         repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in ("x", "mask", "valid")}
         repeated["raw"] = self.arch.decode(z, repeated.get("valid"))
@@ -135,16 +138,19 @@ class Autoencoder(nn.Module):
         return losses.reshape(k, -1)
 
     def keys(self, training: bool) -> list[str]:
-        """Names of a Value's parts: the loss, the reconstruction, and each computed term, raw and weighted."""
+        """Return names of a Value's parts: the loss, the reconstruction, and each computed term, raw and weighted."""
         own = ["penalty"] if "penalty" in self.bottleneck.offers else []
         return ["loss", "reconstruction", *own, *(f"{kind}/{k}" for k in self._computed(training) for kind in ("reg", "reg_w"))]
 
     def _computed(self, training: bool) -> list[str]:
-        """A term that weighs nothing is left out of training (so it cannot disturb it) and still reported in validation."""
+        """Return the terms that count: in training those that weigh something, in validation all of them.
+
+        A term that weighs nothing is left out of training, so that it cannot disturb it, and is still reported in validation.
+        """
         return self._weighing if training else list(self.terms)
 
     def objective(self, x: Tensor, progress: float | None, valid: Tensor | None = None, seen: Tensor | None = None) -> Value:
-        """Objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
+        """Return objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)
         with cached():  # a constrained matrix is computed once a pass, so that whoever reads it reads the same tensor
@@ -170,44 +176,44 @@ class Autoencoder(nn.Module):
         return Value(loss, [whole, reconstruction.detach(), *parts], names)
 
     def weight(self, key: str, progress: float | None) -> float:
-        """reg.lambda times the term's weight times its ramp."""
+        """Return reg.lambda times the term's weight times its ramp."""
         weight: float = self.strength[key] * (1.0 if progress is None else self.terms[key].ramp(progress))
         return weight
 
     @property
     def follows_prior(self) -> bool:
-        """Are its codes trained to follow the bottleneck's prior?"""
+        """Return whether its codes are trained to follow the bottleneck's prior."""
         asked = any("prior" in t.regularizer.takes() and self.strength[k] > 0 for k, t in self.terms.items())
         return asked and "prior" in self.bottleneck.offers
 
     def effective_lambda(self, key: str, progress: float | None) -> float:
-        """The weight in units of summed error per sample, whatever `loss.reduction` is."""
+        """Return the weight in units of summed error per sample, whatever `loss.reduction` is."""
         return self.weight(key, progress) * self.loss.per_lambda(self.facts.size)
 
     # -- what is trained by turns, and what is watched ---------------------------------------------------------------
 
     def is_apart(self, key: str) -> bool:
-        """Is this term descended in a phase of its own?"""
+        """Return whether this term is descended in a phase of its own."""
         regularizer = self.terms[key].regularizer
         return isinstance(regularizer, Opposed) and regularizer.apart
 
     def opposed(self) -> dict[str, Opposed]:
-        """The terms that have an opponent and weigh something."""
+        """Return the terms that have an opponent and weigh something."""
         found = {k: self.terms[k].regularizer for k in self._computed(training=True)}
         return {k: r for k, r in found.items() if isinstance(r, Opposed)}
 
     def own_parameters(self) -> Iterator[nn.Parameter]:
-        """Every parameter but the opponents'."""
+        """Yield every parameter but the opponents'."""
         others = {id(p) for t in self.terms.values() if isinstance(t.regularizer, Opposed) for p in t.regularizer.parameters()}
         return (p for p in self.parameters() if id(p) not in others)
 
     def watch_keys(self) -> list[str]:
-        """Names of what `watch` returns."""
+        """Return names of what `watch` returns."""
         return [f"{name}/{figure}" for name, part in self._watched for figure in part.watches]
 
     @torch.no_grad()
     def watch(self, names: Pass) -> list[Tensor]:
-        """Figures of the parts beside the objective, of one validation batch, in the order of `watch_keys`."""
+        """Return figures of the parts beside the objective, of one validation batch, in the order of `watch_keys`."""
         found: list[Tensor] = []
         for _, part in self._watched:
             if part.watches:
@@ -235,7 +241,10 @@ class Autoencoder(nn.Module):
             term.regularizer.setup(len(stored))
 
     def dry_run(self) -> None:
-        """One objective pass on two blank samples: what does not fit together is refused before any data is read."""
+        """Try one objective pass on two blank samples.
+
+        What does not fit together is refused before any data is read.
+        """
         was, like = self.training, next(self.arch.parameters())
         self.eval()
         with torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -106,7 +106,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> None:
 
 
 def data_change(cfg: Config, path: Path) -> str:
-    """What of the data of this config is not as the run in the folder `path` had it, in words; empty where nothing is.
+    """Return what of the data of this config is not as the run in the folder `path` had it, in words; empty where nothing is.
 
     The data are read for it, once a command. Raises AerunError where they cannot be.
     """
@@ -115,7 +115,7 @@ def data_change(cfg: Config, path: Path) -> str:
 
 
 def data_of(cfg: Config) -> dict[str, Any]:
-    """The fingerprint of the data that a run of this config would read. Raises AerunError where they cannot be read."""
+    """Return the fingerprint of the data that a run of this config would read. Raises AerunError where they cannot be read."""
     return _read_now(json.dumps(cfg["dataset"]), os.environ.get("AERUN_ATTEMPT", ""))
 
 
@@ -126,7 +126,7 @@ def _read_now(dataset: str, command: str) -> dict[str, Any]:
 
 
 def _fitted(plan: RunPlan, job: Job, resume: bool) -> tuple[Trained, dict[str, Any]]:
-    """Train; the model and what is known of the run before it is tested."""
+    """Train; return the model and what is known of the run before it is tested."""
     scale = health.decoder_scale(job.autoencoder)
     fitted, seconds = _timed(lambda: plan.trainer.fit(job, resume))
     trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
@@ -173,7 +173,7 @@ def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float) -> d
 
 
 def _examined(plan: RunPlan, trained: Trained, growth: float) -> dict[str, float]:
-    """The signs of health, and a warning for each that is bad."""
+    """Return the signs of health, and a warning for each that is bad."""
     found = health.examine(trained)
     told = [] if plan.trainer.limit_batches else health.warnings(trained.autoencoder, found)  # a few batches prove nothing
     for warning in (*health.scale_shift(trained.autoencoder, growth), *told):
@@ -192,7 +192,7 @@ def _show(folder: Folder, results: Mapping[str, Any]) -> None:
 
 
 def _objective(results: Mapping[str, Any], names: Sequence[str]) -> float:
-    """The figure that a sweep compares, the first. A non-finite one of them is a failed run, not a silent zero."""
+    """Return the figure that a sweep compares, the first. A non-finite one of them is a failed run, not a silent zero."""
     for name in names:
         value = results.get(name)
         if value is None:

@@ -28,52 +28,52 @@ class Trained:
 
     @cached_property
     def data(self) -> Data:
-        """The data set's three splits, read when they are first asked for."""
+        """Return the data set's three splits, read when they are first asked for."""
         return self.dataset.load() if self.loaded is None else self.loaded
 
     def batches(self, split: Split, rows: int | None = None) -> Iterator[Tensor]:
-        """Samples (B, *S) in the units the model works in."""
+        """Yield samples (B, *S) in the units the model works in."""
         return (x for x, _ in self.valid_batches(split, rows))
 
     def stored_batches(self, split: Split, rows: int | None = None) -> Iterator[Tensor]:
-        """Samples (B, *stored) as they are stored."""
+        """Yield samples (B, *stored) as they are stored."""
         yield from split.x.to(self.device).split(rows or rows_that_fit(self.autoencoder.facts.size))
 
     def valid_batches(self, split: Split, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """The same with what is real of them, (B, T), where samples have lengths of their own."""
+        """Yield the same with what is real of them, (B, T), where samples have lengths of their own."""
         model = self.autoencoder
         for stored in self.stored_batches(split, rows):
             yield model.units(stored).to(next(model.arch.parameters()).dtype), model.facts.valid(stored)
 
     @cached_property
     def exact(self) -> Autoencoder:
-        """The model in 64 bits: what it says of a sample does not depend on the others in a batch."""
+        """Return the model in 64 bits: what it says of a sample does not depend on the others in a batch."""
         return in_64_bits(self.autoencoder)
 
     @cached_property
     def mean(self) -> Tensor:
-        """Mean of the training samples over their real elements, (1, *S)."""
+        """Return mean of the training samples over their real elements, (1, *S)."""
         return mean_of(lambda: self.valid_batches(self.data.train))
 
     @cached_property
     def pca(self) -> Pca:
-        """PCA of the training samples with as many numbers in its code as the model's."""
+        """Return PCA of the training samples with as many numbers in its code as the model's."""
         return fit(
             lambda: (filled(x, valid, self.mean) for x, valid in self.valid_batches(self.data.train)),
             self.autoencoder.code_elements,
         )
 
     def flat(self, split: Split) -> Tensor:
-        """Samples (n, D), the mean where there is no step: what baselines without a model read."""
+        """Return samples (n, D), the mean where there is no step: what baselines without a model read."""
         return torch.cat([filled(x, valid, self.mean).flatten(1) for x, valid in self.valid_batches(split)])
 
     def samples(self, split: Split) -> Tensor:
-        """All of them, (n, *S)."""
+        """Return all of them, (n, *S)."""
         return torch.cat(list(self.batches(split)))
 
     @torch.no_grad()
     def codes(self, split: Split) -> Tensor:
-        """Deterministic codes of clean samples, (n, d)."""
+        """Return deterministic codes of clean samples, (n, d)."""
         return torch.cat([self.autoencoder.encode(x, valid=valid).flatten(1) for x, valid in self.valid_batches(split)])
 
 
@@ -91,8 +91,9 @@ def in_64_bits(model: Autoencoder) -> Autoencoder:
 
 @torch.no_grad()
 def sampled_codes(trained: Trained, split: Split) -> Tensor:
-    """Return codes of clean samples (n, d, *grid) as the decoder saw them in training: where codes are random one draw from the
-    posterior of each sample, else the codes themselves.
+    """Return codes of clean samples (n, d, *grid) as the decoder saw them in training.
+
+    Where codes are random one draw from the posterior of each sample, else the codes themselves.
 
     A density that is fitted to the means of posteriors leaves out what they spread: a unit that says nothing of a sample has a
     mean that never varies and a variance of 1. Draws are always the same, and torch's random numbers are left alone.
@@ -109,7 +110,7 @@ def sampled_codes(trained: Trained, split: Split) -> Tensor:
 
 
 def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Tensor:
-    """Mean of the real elements, (1, *S)."""
+    """Return mean of the real elements, (1, *S)."""
     total = count = torch.zeros((), dtype=torch.float64)
     for x, valid in batches():
         weight = torch.ones_like(x, dtype=torch.float64) * valid_weight(valid, x)
@@ -119,5 +120,5 @@ def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Te
 
 
 def filled(x: Tensor, valid: Tensor | None, mean: Tensor) -> Tensor:
-    """x (B, *S) with the mean where there is no step."""
+    """Return x (B, *S) with the mean where there is no step."""
     return x if valid is None else torch.where(torch.ones_like(x) * valid_weight(valid, x) > 0, x, mean)

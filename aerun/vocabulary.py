@@ -45,7 +45,7 @@ ALWAYS = frozenset(VOCABULARY) - {"mask", "valid", "seen", "slope", "rate", "spa
 
 @cache
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Parameters of a function or method by name, without self."""
+    """Return parameters of a function or method by name, without self."""
     found = dict(inspect.signature(function).parameters)
     found.pop("self", None)
     return found
@@ -59,5 +59,5 @@ def call(function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
 
 
 def wide(x: Tensor) -> Tensor:
-    """x in at least 32 bits: exp, log and squares of half-precision codes are taken there."""
+    """Return x in at least 32 bits: exp, log and squares of half-precision codes are taken there."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -48,14 +48,14 @@ Way = Callable[[], float]
 
 
 def config(*overrides: str) -> dict:
-    """A resolved config, as the command line would compose it."""
+    """Return a resolved config, as the command line would compose it."""
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cfg = compose("config", [*overrides, "trainer.progress=false", "schedule=constant"])
         return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
 
 
 def aerun_way(overrides: list[str], data: Data, epochs: int) -> Way:
-    """aerun as it is: metrics, events, checkpoints, pictures and all; its own count of training time."""
+    """Return aerun as it is: metrics, events, checkpoints, pictures and all; its own count of training time."""
 
     def run() -> float:
         cfg = config(*overrides, f"trainer.max_epochs={epochs}")
@@ -72,14 +72,14 @@ def aerun_way(overrides: list[str], data: Data, epochs: int) -> Way:
 
 
 def net(overrides: list[str], data: Data) -> nn.Module:
-    """The same network, bare."""
+    """Return the same network, bare."""
     plan = build(config(*overrides))
     plan.autoencoder.start_from(data.train.x)
     return plan.autoencoder
 
 
 def loop(overrides: list[str], data: Data, epochs: int, tuned: bool) -> Way:
-    """A plain loop over one tensor, batches by index. tuned: fused Adam, oneDNN, heap kept."""
+    """Return a plain loop over one tensor, batches by index. tuned: fused Adam, oneDNN, heap kept."""
 
     def run() -> float:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16" if tuned and overrides not in SMALL.values() else "none"
@@ -110,7 +110,7 @@ def loop(overrides: list[str], data: Data, epochs: int, tuned: bool) -> Way:
 
 
 def usual(overrides: list[str], data: Data, root: str, epochs: int) -> Way:
-    """torchvision dataset + ToTensor + DataLoader + Lightning with self.log and a progress bar's refresh off."""
+    """Return torchvision dataset + ToTensor + DataLoader + Lightning with self.log and a progress bar's refresh off."""
     import pytorch_lightning as pl
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
@@ -149,7 +149,7 @@ def usual(overrides: list[str], data: Data, root: str, epochs: int) -> Way:
 
 
 def overhead(overrides: list[str], rounds: int) -> dict[str, float]:
-    """Microseconds a step of a net whose arithmetic is small: aerun minus the bare loop (with the opponent's steps)."""
+    """Return microseconds a step of a net whose arithmetic is small: aerun minus the bare loop (with the opponent's steps)."""
     data = build(config(*overrides)).dataset.load()
     x = data.train.x
     many = Split(x.repeat(80_000 // len(x), *[1] * (x.ndim - 1)), None)
@@ -161,7 +161,7 @@ def overhead(overrides: list[str], rounds: int) -> dict[str, float]:
 
 
 def start_up(rounds: int) -> dict[str, float]:
-    """Seconds of `aerun` on digits outside its epochs, over importing torch and pytorch_lightning alone."""
+    """Return seconds of `aerun` on digits outside its epochs, over importing torch and pytorch_lightning alone."""
     ratios, rows = [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as where:
@@ -182,7 +182,7 @@ def start_up(rounds: int) -> dict[str, float]:
 
 
 def peak_memory(root: str) -> float:
-    """GB of resident memory at most, of a two-epoch MNIST run."""
+    """Return GB of resident memory at most, of a two-epoch MNIST run."""
     code = (
         "from aerun.__main__ import main\ntry: main()\n"  # VmHWM and not ru_maxrss, which a child inherits from its parent
         "finally: print('PEAK', next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
@@ -194,7 +194,7 @@ def peak_memory(root: str) -> float:
 
 
 def contractive(rounds: int) -> dict[str, float]:
-    """Cost of a step with each form of the contractive penalty over the step without, MNIST shapes, code 32."""
+    """Return cost of a step with each form of the contractive penalty over the step without, MNIST shapes, code 32."""
     one = ["model/arch=linear", "model/bottleneck=sigmoid"]
     forms = {
         "one layer, closed": (one, ["method=closed"]),
@@ -211,7 +211,7 @@ def contractive(rounds: int) -> dict[str, float]:
 
 
 def _stepper(overrides: list[str]) -> Way:
-    """Seconds a step."""
+    """Return seconds a step."""
     model = build(config("dataset=mnist", "model.latent_dim=32", *overrides)).autoencoder
     weights, x = list(model.parameters()), torch.rand(BATCH, 1, 28, 28)
     optimizer = torch.optim.Adam(weights, 1e-3, fused=True)
@@ -229,7 +229,7 @@ def _stepper(overrides: list[str]) -> Way:
 
 
 def pythae(python: str, root: str, epochs: int) -> float:
-    """Samples/s of pythae on the MLP, by the interpreter that it is installed for."""
+    """Return samples/s of pythae on the MLP, by the interpreter that it is installed for."""
     data = build(config("dataset=mnist", f"dataset.root={root}")).dataset.load()
     with tempfile.TemporaryDirectory() as where:
         numpy.save(f"{where}/images.npy", data.train.x.numpy())
@@ -244,7 +244,7 @@ WAYS = ("plain eager loop", "plain tuned loop", "torchvision + DataLoader + Ligh
 
 
 def one_way(way: str, name: str, root: str, epochs: int) -> float:
-    """Samples/s of one way, in a process of its own: what one way sets (allocator, backend) must not help another."""
+    """Return samples/s of one way, in a process of its own: what one way sets (allocator, backend) must not help another."""
     warnings.simplefilter("ignore")
     logging.disable()
     data = build(config("dataset=mnist", f"dataset.root={root}")).dataset.load()
@@ -257,7 +257,7 @@ def one_way(way: str, name: str, root: str, epochs: int) -> float:
 
 
 def measured(name: str, root: str, epochs: int, rounds: int, peer: str | None) -> dict[str, list[float]]:
-    """Every way once a round, in rotation; `peer`: the interpreter that has pythae, for the MLP."""
+    """Return every way once a round, in rotation; `peer`: the interpreter that has pythae, for the MLP."""
     ways = (*WAYS, "pythae") if peer and name == "mlp" else WAYS
     found: dict[str, list[float]] = {k: [] for k in ways}
     for r in range(rounds):

@@ -47,7 +47,7 @@ def read_as_table(path: Path) -> Any:
 
 
 def columns(g: Generator, n: int = 30) -> dict[str, list[Any]]:
-    """Numbers with gaps, words, dates and truth values."""
+    """Return numbers with gaps, words, dates and truth values."""
     from datetime import datetime, timedelta
 
     return {
@@ -59,7 +59,7 @@ def columns(g: Generator, n: int = 30) -> dict[str, list[Any]]:
 
 
 def csv_file(g: Generator) -> bytes:
-    """Several dresses: delimiter, decimal sign, percent, quotes, byte order mark."""
+    """Return several dresses: delimiter, decimal sign, percent, quotes, byte order mark."""
     delimiter, decimal = [(",", "."), (";", ","), ("\t", "."), ("|", ".")][int(g.integers(4))]
     table = columns(g)
     lines = [delimiter.join(["a", "share", "kind", "day", "ok"])]
@@ -70,7 +70,7 @@ def csv_file(g: Generator) -> bytes:
 
 
 def xlsx_file(g: Generator) -> bytes:
-    """One sheet."""
+    """Return one sheet."""
     import openpyxl
 
     book, table, out = openpyxl.Workbook(), columns(g), io.BytesIO()
@@ -91,7 +91,7 @@ def parquet_file(g: Generator) -> bytes:
 
 
 def feather_file(g: Generator) -> bytes:
-    """Compressed or not."""
+    """Return compressed or not."""
     import pyarrow as pa
     from pyarrow import feather
 
@@ -145,14 +145,14 @@ def some_array(g: Generator) -> Any:
 
 
 def npy_file(g: Generator) -> bytes:
-    """One array."""
+    """Return one array."""
     out = io.BytesIO()
     np.save(out, some_array(g))
     return out.getvalue()
 
 
 def npz_file(g: Generator) -> bytes:
-    """One array, packed or not, and in some a mask beside it."""
+    """Return one array, packed or not, and in some a mask beside it."""
     out, x = io.BytesIO(), g.normal(size=(20, 5)) if g.integers(2) else some_array(g)
     arrays = {"x": x, **({"mask": x > 1} if g.integers(2) and x.dtype.kind == "f" and x.ndim == 2 else {})}
     (np.savez_compressed if g.integers(2) else np.savez)(out, **arrays)
@@ -160,7 +160,7 @@ def npz_file(g: Generator) -> bytes:
 
 
 def safetensors_file(g: Generator) -> bytes:
-    """One tensor, in some of a type that numpy does not have."""
+    """Return one tensor, in some of a type that numpy does not have."""
     import torch
     from safetensors.torch import save
 
@@ -169,7 +169,7 @@ def safetensors_file(g: Generator) -> bytes:
 
 
 def picture(g: Generator, kind: str, **how: Any) -> bytes:
-    """Grey, coloured, transparent, of 16 bits, or with a palette."""
+    """Return grey, coloured, transparent, of 16 bits, or with a palette."""
     from PIL import Image
 
     bits, out = g.integers(0, 256, (24, 20, 4)).astype(np.uint8), io.BytesIO()
@@ -189,7 +189,7 @@ def png_file(g: Generator) -> bytes:
 
 
 def jpeg_file(g: Generator) -> bytes:
-    """Plain or progressive, with EXIF's orientation."""
+    """Return plain or progressive, with EXIF's orientation."""
     from PIL import Image
 
     about = Image.Exif()
@@ -198,7 +198,7 @@ def jpeg_file(g: Generator) -> bytes:
 
 
 def tiff_file(g: Generator) -> bytes:
-    """Packed in one of several ways."""
+    """Return packed in one of several ways."""
     return picture(g, "TIFF", compression=[None, "tiff_lzw", "tiff_deflate", "packbits"][int(g.integers(4))])
 
 
@@ -214,7 +214,7 @@ def idx_file(g: Generator) -> bytes:
 
 
 def ts_file(g: Generator) -> bytes:
-    """Two features, series of their own lengths, classes."""
+    """Return two features, series of their own lengths, classes."""
     lines = ["@problemName x", "@timeStamps false", "@univariate false", "@classLabel true a b", "@data"]
     for i in range(12):
         n = int(g.integers(4, 9))
@@ -242,7 +242,7 @@ FORMATS: dict[str, Format] = {
 
 
 def damaged(data: bytes, g: Generator) -> bytes:
-    """One to four changes."""
+    """Return one to four changes."""
     found = bytearray(data)
     for _ in range(int(g.integers(1, 5))):
         if not found:
@@ -275,7 +275,7 @@ def _alarm(signum: int, frame: Any) -> None:
 
 
 def peak() -> float:
-    """Most memory so far, megabytes."""
+    """Return most memory so far, megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
@@ -319,7 +319,7 @@ def _put(path: Path, data: bytes) -> Path:
 
 
 def main() -> int:
-    """Fuzz the formats that are asked for."""
+    """Return fuzz the formats that are asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--formats", nargs="+", choices=list(FORMATS), default=list(FORMATS))
     parser.add_argument("--count", type=int, default=2000)

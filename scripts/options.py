@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def tables() -> str:
-    """One Markdown table per group."""
+    """Return one Markdown table per group."""
     return "\n\n".join(_table(group, options) for group, options in catalog().items())
 
 
@@ -54,7 +54,7 @@ def _table(group: str, options: dict[str, str]) -> str:
 
 
 def _settings(group: str, name: str) -> list[str]:
-    """`key=default` and its comment, in the order of the file; targets, names and what follows another setting left out."""
+    """Return `key=default` and its comment, in order; targets, names and what follows another setting are left out."""
     found: list[str] = []
     above: list[tuple[int, str]] = []
     for line in (config_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines():

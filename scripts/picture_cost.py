@@ -15,7 +15,7 @@ import tempfile
 
 
 def seconds(root: str, epochs: int, pictures: str) -> float:
-    """Processor time of one run."""
+    """Return processor time of one run."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     settings = ["dataset=mnist", f"dataset.root={root}", "model.latent_dim=32", f"trainer.max_epochs={epochs}"]
     with tempfile.TemporaryDirectory() as where:

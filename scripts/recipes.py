@@ -56,7 +56,7 @@ def measure(command: str) -> Measured:
 
 
 def check(name: str, write: bool) -> str | None:
-    """Complaint about one recipe, None where its line holds."""
+    """Return complaint about one recipe, None where its line holds."""
     path = config_dir() / "model" / f"{name}.yaml"
     text = path.read_text()
     said = _LINE.search(text)

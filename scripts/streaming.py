@@ -28,7 +28,7 @@ WIDTH = 512  # numbers of a row
 
 
 def resident(name: str) -> float:
-    """VmRSS (now), VmHWM (at most so far) or RssAnon (now, without pages of files) of this process, in megabytes."""
+    """Return VmRSS (now), VmHWM (at most so far) or RssAnon (now, without pages of files) of this process, in megabytes."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) * 1024 / 1e6
@@ -68,7 +68,7 @@ def child(overrides: list[str]) -> None:
 
 
 def trained(*overrides: str) -> float:
-    """Samples per second of the fastest epoch but the first."""
+    """Return samples per second of the fastest epoch but the first."""
     from benchmark import config
 
     from aerun.build import build
@@ -86,7 +86,7 @@ def trained(*overrides: str) -> float:
 
 
 def table(path: Path, megabytes: float) -> list[str]:
-    """An npy file of so many megabytes of 32-bit numbers, written piece by piece."""
+    """Return an npy file of so many megabytes of 32-bit numbers, written piece by piece."""
     rows, g = int(megabytes * 1e6) // (4 * WIDTH), np.random.default_rng(0)
     file = np.lib.format.open_memmap(path / "x.npy", mode="w+", dtype=np.float32, shape=(rows, WIDTH))
     for first in range(0, rows, 4096):
@@ -96,7 +96,7 @@ def table(path: Path, megabytes: float) -> list[str]:
 
 
 def images(path: Path, megabytes: float) -> list[str]:
-    """A folder of grey images that decode to so many megabytes."""
+    """Return a folder of grey images that decode to so many megabytes."""
     g = np.random.default_rng(0)
     for i in range(int(megabytes * 1e6) // SIDE**2):
         where = path / "images" / f"{i // 1000:03}"
@@ -107,7 +107,7 @@ def images(path: Path, megabytes: float) -> list[str]:
 
 
 def measured(overrides: list[str]) -> dict[str, float]:
-    """`child` in a process of its own."""
+    """Return `child` in a process of its own."""
     command = [sys.executable, __file__, "--child", *overrides]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     if done.returncode:
@@ -117,6 +117,7 @@ def measured(overrides: list[str]) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=200, help="dataset.memory")
     parser.add_argument("--times", type=int, default=5, help="the data take so many times as much")

@@ -26,7 +26,7 @@ THREADS = ("1", "")
 
 
 def measured(words: list[str], threads: str) -> tuple[float, float]:
-    """(seconds of the whole command, seconds of its runs in training)."""
+    """Return (seconds of the whole command, seconds of its runs in training)."""
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"} | (
         {"OMP_NUM_THREADS": threads} if threads else {}
     )

@@ -87,7 +87,7 @@ def _verb(folder: Path, files: list[str]) -> Callable[[], None]:
 
 
 def _in_turns(first: Callable[[], None], second: Callable[[], None], repeats: int) -> tuple[list[float], list[float]]:
-    """Seconds of both, after one turn that does not count."""
+    """Return seconds of both, after one turn that does not count."""
     found = [(_seconds(first), _seconds(second)) for _ in range(repeats + 1)][1:]
     return [a for a, _ in found], [b for _, b in found]
 
@@ -106,7 +106,7 @@ def _start(folder: Path, repeats: int) -> float:
 
 
 def _row(model: Model) -> float:
-    """Milliseconds, the median of 500."""
+    """Return milliseconds, the median of 500."""
     import onnxruntime
 
     from aerun.inference.export import export

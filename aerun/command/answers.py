@@ -167,7 +167,7 @@ def _answer(
 
 
 def _sides(verb: Verb, piece: Piece) -> tuple[Any, ...]:
-    """The samples of a piece."""
+    """Return the samples of a piece."""
     return {"pairs": piece.x, "samples": (piece.x,)}.get(verb.reads, ())
 
 

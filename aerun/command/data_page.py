@@ -96,7 +96,7 @@ class Page:
         self._say("columns", "; ".join(told) + more)
 
     def decisions(self, found: Sequence[Decision]) -> None:
-        """One row a column of a file: its kind, and why."""
+        """Print one row a column of a file: its kind, and why."""
         table = Table()
         for column in ("column", "kind", "why"):
             table.add_column(column, overflow="fold")

@@ -18,9 +18,10 @@ from aerun.preparation.feature import Feature
 
 
 def look(cfg: Mapping[str, Any], option: str, typed: Sequence[str], output: Path, dimension: bool) -> int:
-    """Read, say, draw; return the exit code. option: the data set's name; typed: the settings; dimension: estimate it.
+    """Read, print and draw; return the exit code.
 
-    Where it cannot be read as it is, say all that is in the way, and a command that would read it.
+    Option: the data set's name; typed: the settings; dimension: estimate it. Where it cannot be read as it is, say all that is
+    in the way, and a command that would read it.
     """
     dataset, problems, settings = readable(cfg)
     if problems:

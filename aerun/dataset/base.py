@@ -47,12 +47,13 @@ class Dataset(ABC):
 
     @property
     def shared_steps(self) -> int:
-        """How many samples in a row share a part, as overlapping windows do: error bars count them as one."""
+        """Return how many samples in a row share a part, as overlapping windows do: error bars count them as one."""
         return 1
 
     def set_normal_classes(self, normal: Normal, contamination: float) -> None:
-        """Train on the classes `normal` alone (None: all): called by `build`, before anything is read. AerunError for senseless
-        settings.
+        """Train on the classes `normal` alone (None: all): called by `build`, before anything is read.
+
+        AerunError for senseless settings.
         """
         if not matches_type(normal, int | float | str | Sequence[int | float | bool | str] | None):
             raise AerunError(f"dataset.normal={normal}: must be null, a class or a list of classes.")
@@ -60,43 +61,46 @@ class Dataset(ABC):
         self.refuse_protocol()
 
     def refuse_protocol(self) -> None:
-        """AerunError where the protocol asks for what this data set does not have."""
+        """Raise AerunError where the protocol asks for what this data set does not have."""
         if self.contamination and self.normal is None:
             raise AerunError(f"dataset.contamination={self.contamination} needs dataset.normal.")
 
     @cached_property
     def notes(self) -> list[str]:
-        """What reading changed, left out, filled in or took from evidence, as it was told: results.json keeps it."""
+        """Return what reading changed, left out, filled in or took from evidence, as it was told: results.json keeps it."""
         return []
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""
+        """Return names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""
         return tuple(map(str, range(self.facts().classes or 0)))
 
     @property
     def normal_classes(self) -> tuple[int, ...] | None:
-        """Numbers of the classes that count as normal; None where nothing was said about that. AerunError for unknown ones."""
+        """Return numbers of the classes that count as normal; None where nothing was said about that.
+
+        AerunError for unknown ones.
+        """
         return None if self.normal is None else places(self.normal, self.class_names)
 
     @abstractmethod
     def facts(self) -> Facts:
-        """What is known without reading the data."""
+        """Return what is known without reading the data."""
 
     def preparation(self) -> Preparation:
-        """What stands between stored samples and the model, not yet fitted."""
+        """Return what stands between stored samples and the model, not yet fitted."""
         return Unchanged()
 
     def decisions(self) -> list[Decision]:
-        """What was decided about each column of a file with named columns; nothing for other data."""
+        """Return what was decided about each column of a file with named columns; nothing for other data."""
         return []
 
     def stored_reading(self) -> dict[str, Any]:
-        """How its files were read, as plain data that a run keeps, so that its model reads others alike; else empty."""
+        """Return how its files were read, as plain data that a run keeps, so that its model reads others alike; else empty."""
         return {}
 
     def load(self) -> Data:
-        """The samples to train, validate and test on. AerunError names what is missing or damaged."""
+        """Return the samples to train, validate and test on. AerunError names what is missing or damaged."""
         with kept_warnings(self.notes):
             return self._selected()
 
@@ -139,7 +143,7 @@ class Dataset(ABC):
 
 
 def validate_data(data: Data, facts: Facts, name: str) -> Data:
-    """`data` if it is what `facts` promised, else AerunError."""
+    """Return `data` if it is what `facts` promised, else AerunError."""
     for part, samples in (("training", data.train), ("validation", data.val), ("test", data.test)):
         if not len(samples):
             raise AerunError(f"dataset={name}: the {part} split is empty.")
@@ -161,7 +165,7 @@ def validate_data(data: Data, facts: Facts, name: str) -> Data:
 
 
 def _real(stored: Tensor, facts: Facts, name: str) -> Tensor:
-    """The elements of real steps; AerunError for a sequence without any, or with a gap."""
+    """Return the elements of real steps; AerunError for a sequence without any, or with a gap."""
     valid = facts.valid(stored)
     assert valid is not None
     lengths = valid.sum(1)

@@ -26,7 +26,7 @@ class Labels:
 
 
 def places(normal: int | float | str | Sequence[int | float | bool | str], names: Sequence[str]) -> tuple[int, ...]:
-    """Which of the classes `names` are `normal`. AerunError for one that is not there, for none and for all of them."""
+    """Return which of the classes `names` are `normal`. AerunError for one that is not there, for none and for all of them."""
     typed = [str(n) for n in ([normal] if isinstance(normal, int | float | str) else normal)]
     if not names:
         raise AerunError("dataset.normal needs labels, and this data set has none.")
@@ -45,7 +45,10 @@ def places(normal: int | float | str | Sequence[int | float | bool | str], names
 
 
 def by_mark(anomaly: str | None, label: str | None, normal: Normal, contamination: float) -> Normal:
-    """What counts as normal where a column `anomaly` may say so. AerunError for two answers, and for anomalies of nothing."""
+    """Return what counts as normal where a column `anomaly` may say so.
+
+    AerunError for two answers, and for anomalies of nothing.
+    """
     if anomaly is None and contamination and normal is None:
         raise AerunError(f"dataset.contamination={contamination} needs dataset.anomaly or dataset.normal.")
     if anomaly is None:
@@ -57,7 +60,7 @@ def by_mark(anomaly: str | None, label: str | None, normal: Normal, contaminatio
 
 
 def by_class(frame: Frame, name: str) -> Labels:
-    """The column that `dataset.label` names. AerunError for a row without a class, and for what are not classes."""
+    """Return the column that `dataset.label` names. AerunError for a row without a class, and for what are not classes."""
     column = frame.column("dataset.label", name).as_text()
     gone = np.isnan(column.values)
     if gone.any():
@@ -71,19 +74,22 @@ def by_class(frame: Frame, name: str) -> Labels:
 
 
 def refuse_many(key: str, classes: int, count: int, what: str, instead: str) -> None:
-    """AerunError where so many of `count` samples have a label of their own that they are no classes."""
+    """Raise AerunError where so many of `count` samples have a label of their own that they are no classes."""
     if classes > max(2, min(_MOST, count // 2)):
         raise AerunError(f"{key}: {classes} different values in {count} {what} are not classes. {instead}")
 
 
 def _ordered(words: Sequence[str]) -> tuple[str, ...]:
-    """Numbers by size, words by the alphabet."""
+    """Return numbers by size, words by the alphabet."""
     whole = all(w.removeprefix("-").isdigit() for w in words)
     return tuple(sorted(words, key=int)) if whole else tuple(sorted(words))
 
 
 def by_flag(frame: Frame, name: str) -> Labels:
-    """The column that `dataset.anomaly` names, as the classes normal and anomaly. AerunError for anything but a yes or a no."""
+    """Return the column that `dataset.anomaly` names, as the classes normal and anomaly.
+
+    AerunError for anything but a yes or a no.
+    """
     column = frame.column("dataset.anomaly", name).as_text()
     known = {**_NORMAL, **_ANOMALY}
     wrong = np.isnan(column.values)

@@ -106,7 +106,7 @@ def _missing(words: str | Sequence[Name]) -> frozenset[str]:
 
 
 def _order(formats: dict[str, str], reading: Reading) -> str:
-    """The order of day and month that some column of the first file has, else as it is set."""
+    """Return the order of day and month that some column of the first file has, else as it is set."""
     return next((f.removeprefix("date ") for f in formats.values() if f.startswith("date ")), reading.dates)
 
 

@@ -51,7 +51,7 @@ def _units(model: Autoencoder, stored: Tensor) -> Tensor:
 
 
 def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> Tensor:
-    """Reconstructions in which missing cells were no fill but what the model itself makes of them."""
+    """Return reconstructions in which missing cells were no fill but what the model itself makes of them."""
     seen = model.seen(stored)
     if seen is None:
         return x_hat

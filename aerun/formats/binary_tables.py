@@ -27,8 +27,10 @@ def needed(module: str, path: Path) -> Any:
 
 
 def sheet(path: Path) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the rows of the first sheet of an xlsx file: line number, and cells as they are typed. What the sheet declares as
-    its extent is not believed."""
+    """Yield the rows of the first sheet of an xlsx file: line number, and cells as they are typed.
+
+    What the sheet declares as its extent is not believed.
+    """
     openpyxl = needed("openpyxl", path)
     try:
         with zipfile.ZipFile(path) as packed:
@@ -50,7 +52,7 @@ def sheet(path: Path) -> Iterator[tuple[int, list[Any]]]:
 
 
 def _filled(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
-    """Rows with some cell, all at least as wide as the first of them."""
+    """Yield rows with some cell, all at least as wide as the first of them."""
     width = 0
     for line, cells in enumerate(rows, 1):
         ends = [i for i, v in enumerate(cells, 1) if v not in (None, "")]
@@ -110,7 +112,7 @@ def typed_column(file: str, name: str, values: Any) -> Column | list[Any]:
 
 
 def _truth(values: Values) -> Column:
-    """True and False are words, as they are in a text file."""
+    """Return true and False are words, as they are in a text file."""
     return Column("text", np.where(np.isnan(values), np.nan, values), ("False", "True"))
 
 
@@ -138,7 +140,7 @@ def _of_arrow(file: str, name: str, values: Any) -> Column | list[Any]:
 
 
 def _doubles(values: Any) -> Values:
-    """As float64, NaN where there is no value."""
+    """Return values as float64, NaN where there is none."""
     import pyarrow as pa
 
     return np.array(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)

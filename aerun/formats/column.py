@@ -26,8 +26,9 @@ class Moment:
 
 @dataclass
 class Cells:
-    """Cells of one column, added piece by piece: words of a text file, or what a typed container holds (None, numbers, bool,
-    dates, Decimal, words).
+    """Cells of one column, added piece by piece.
+
+    They are words of a text file, or what a typed container holds (None, numbers, bool, dates, Decimal, words).
 
     format: what is known of the column (see `Reading`), or empty. decimal: its decimal sign, or auto. missing: words of cells
     without a value, in lower case.
@@ -45,7 +46,7 @@ class Cells:
     _parts: list[tuple[bool, Values]] = field(default_factory=list)
 
     def add(self, cells: Sequence[Any]) -> None:
-        """The next cells."""
+        """Take the next cells."""
         try:
             joined = "".join(cells)
         except TypeError:
@@ -60,7 +61,7 @@ class Cells:
             self._parts.append((False, numbers))
 
     def _plain(self, cells: Sequence[str], joined: str) -> Values | None:
-        """Plain numbers, NaN where missing; None where some cell is something else."""
+        """Return plain numbers, NaN where missing; None where some cell is something else."""
         if "_" in joined:  # Python reads 1_000 as a number, tables do not mean it
             return None
         if self.decimal == "," and ("," in joined or "." in joined):
@@ -82,22 +83,22 @@ class Cells:
 
     @property
     def worded(self) -> bool:
-        """Are there cells that are no plain numbers?"""
+        """Return whether there are cells that are no plain numbers."""
         return any(text for text, _ in self._parts)
 
     @property
     def parts(self) -> list[tuple[bool, Values]]:
-        """Pieces: words by their places in `words`, or numbers."""
+        """Return pieces: words by their places in `words`, or numbers."""
         return self._parts
 
     def values(self) -> Values:
-        """All cells: numbers, or places in `words`. The pieces are given up."""
+        """Return all cells: numbers, or places in `words`. The pieces are given up."""
         found = np.concatenate([part for _, part in self._parts])
         self._parts = []
         return found
 
     def first(self, places: set[int]) -> tuple[int, Any]:
-        """Row (from 0) and word of the first cell that is one of the words at `places`."""
+        """Return row (from 0) and word of the first cell that is one of the words at `places`."""
         start = 0
         for text, part in self._parts:
             hits = np.flatnonzero(np.isin(part, list(places))).tolist() if text else []
@@ -107,17 +108,17 @@ class Cells:
         raise AssertionError("a word that no cell holds")
 
     def count(self, places: Iterable[int]) -> int:
-        """How many cells hold one of these words."""
+        """Return how many cells hold one of these words."""
         found = [part for text, part in self._parts if text]
         return int(np.isin(np.concatenate(found), list(places)).sum()) if found else 0
 
     def plain_numbers(self) -> int:
-        """How many cells are plain numbers, in pieces of nothing else."""
+        """Return how many cells are plain numbers, in pieces of nothing else."""
         return sum(int((~np.isnan(part)).sum()) for text, part in self._parts if not text)
 
 
 def _key(cell: Any) -> Any:
-    """What tells cells apart in a dictionary, in which 1, 1.0 and True would be one."""
+    """Return what tells cells apart in a dictionary, in which 1, 1.0 and True would be one."""
     if isinstance(cell, str):
         return cell
     if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
@@ -147,7 +148,7 @@ def _number_or_word(cell: Any) -> Any:
 
 
 def _typed(cells: Sequence[Any]) -> Values | None:
-    """Python's or numpy's numbers, NaN where there is none; None for anything else."""
+    """Return python's or numpy's numbers, NaN where there is none; None for anything else."""
     kinds = {type(c) for c in cells}
     if not all(k is type(None) or (issubclass(k, int | float | np.integer | np.floating) and k is not bool) for k in kinds):
         return None
@@ -166,13 +167,13 @@ def _numbers(cells: Sequence[str], missing: frozenset[str]) -> Values | None:
 
 
 def _shows_point(cell: str) -> bool:
-    """Is the point a decimal one, and not one between thousands?"""
+    """Return whether the point is a decimal one, and not one between thousands."""
     whole, point, rest = cell.strip().lstrip("+-").partition(".")
     return bool(point) and (len(rest) != 3 or whole in ("", "0") or len(whole) > 3)
 
 
 def spelt(word: Any) -> str:
-    """A cell as a word: numbers as short as they can be, dates in ISO 8601."""
+    """Return a cell as a word: numbers as short as they can be, dates in ISO 8601."""
     if isinstance(word, Moment):
         return datetime.fromtimestamp(word.seconds, UTC).replace(tzinfo=None).isoformat()
     if isinstance(word, float):
@@ -181,21 +182,21 @@ def spelt(word: Any) -> str:
 
 
 def number_of(word: Any, decimal: str) -> tuple[float, str] | None:
-    """Number and percent or currency sign of a cell; None where it is none."""
+    """Return number and percent or currency sign of a cell; None where it is none."""
     if isinstance(word, str):
         return value_of(word, decimal)
     return (word, "") if isinstance(word, float) else None
 
 
 def moment_of(word: Any, order: str) -> float | None:
-    """A cell as a date, in seconds since 1970; None where it is none."""
+    """Return a cell as a date, in seconds since 1970; None where it is none."""
     if isinstance(word, Moment):
         return word.seconds
     return seconds(word, order) if isinstance(word, str) and not is_number(word) else None
 
 
 def finite(file: str, name: str, values: Values) -> Values:
-    """`values` if each is NaN or fits into 32 bits, else AerunError."""
+    """Return `values` if each is NaN or fits into 32 bits, else AerunError."""
     wrong = np.abs(values) > _LARGEST
     if wrong.any():
         row = int(wrong.argmax())

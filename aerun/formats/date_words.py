@@ -15,8 +15,9 @@ ORDERS = ("dmy", "mdy")
 
 
 def seconds(word: str, order: str = "") -> float | None:
-    """A date (ISO 8601, 2024/05/31, 31.05.2024, 31 May 2024, and 31/05/2024 by `order` dmy or mdy), also with a time of day, as
-    seconds since 1970; UTC where it names no zone. None where it is no date.
+    """Return a date, also with a time of day, as seconds since 1970; None where the word is no date.
+
+    ISO 8601, 2024/05/31, 31.05.2024, 31 May 2024, and 31/05/2024 by `order` dmy or mdy; UTC where it names no zone.
     """
     found = _iso(word)
     return found if found is not None else _other(word, order)

@@ -23,7 +23,7 @@ class Column:
     words: tuple[str, ...] = ()
 
     def as_text(self) -> "Column":
-        """The same column, its numbers as words."""
+        """Return the same column, its numbers as words."""
         if self.kind == "text":
             return self
         present = ~np.isnan(self.values)
@@ -49,21 +49,21 @@ class Frame:
 
     @property
     def file(self) -> str:
-        """The (first) file's name."""
+        """Return the (first) file's name."""
         return self.files[0][0]
 
     def where(self, name: str, row: int) -> str:
-        """FILE: column 'NAME', row N, as people count."""
+        """Return FILE: column 'NAME', row N, as people count."""
         ends = list(accumulate(rows for _, rows in self.files))
         place = next(i for i, end in enumerate(ends) if row < end)
         return f"{self.files[place][0]}: column '{name}', row {row - ends[place] + self.files[place][1] + 1}"
 
     def column(self, key: str, name: str) -> Column:
-        """The column that the setting `key` names, else AerunError."""
+        """Return the column that the setting `key` names, else AerunError."""
         return self.columns[self.name(key, name)]
 
     def name(self, key: str, name: str) -> str:
-        """The name of the column that the setting `key` means (3 may be typed for 3.0), else AerunError."""
+        """Return the name of the column that the setting `key` means (3 may be typed for 3.0), else AerunError."""
         found = matching(name, list(self.columns))
         if found is None:
             known = list(self.columns)
@@ -73,7 +73,7 @@ class Frame:
 
 
 def join_frames(first: Frame, second: Frame) -> Frame:
-    """The rows of both, by the names of their columns. AerunError where they do not have the same."""
+    """Return the rows of both, by the names of their columns. AerunError where they do not have the same."""
     for here, there in ((first, second), (second, first)):
         for name in here.columns:
             if name not in there.columns:
@@ -102,11 +102,11 @@ _PLURAL = {"number": "numbers", "date": "dates", "text": "text"}
 
 
 def _places(column: Column, words: dict[str, int]) -> Values:
-    """A text column's values as places in other words; numbers and dates as they are."""
+    """Return a text column's values as places in other words; numbers and dates as they are."""
     return column.values if column.kind != "text" else moved(column.values, [words[w] for w in column.words])
 
 
 def moved(values: Values, to: Sequence[float]) -> Values:
-    """Places in one list of words as places in another, word by word; NaN stays."""
+    """Return places in one list of words as places in another, word by word; NaN stays."""
     table = np.array([*to, np.nan], dtype=np.float64)
     return table[np.where(np.isnan(values), len(to), values).astype(np.int64)]

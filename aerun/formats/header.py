@@ -15,7 +15,7 @@ _LEAST = 3  # columns of which a row of rising numbers says something
 
 
 def lines_before(rows: Sequence[Cells]) -> int:
-    """How many of the first rows are no part of the table: titles and remarks, narrower than what follows."""
+    """Return how many of the first rows are no part of the table: titles and remarks, narrower than what follows."""
     widths = Counter(len(r) for r in rows[len(rows) // 2 :])
     width = widths.most_common(1)[0][0] if widths else 0
     count = 0
@@ -30,8 +30,10 @@ def lines_before(rows: Sequence[Cells]) -> int:
 
 
 def is_headed(file: str, first: Cells, below: Sequence[Cells], missing: frozenset[str]) -> bool:
-    """Does the first row name the columns? It does where a word stands over numbers or dates, and does not where its cells are
-    like those under them. UnclearError where it may be either.
+    """Return whether the first row names the columns.
+
+    It does where a word stands over numbers or dates, and does not where its cells are like those under them. Raises
+    UnclearError where it may be either.
     """
     look = partial(_look, missing=missing)
     top = [look(c) for c in first]
@@ -53,7 +55,7 @@ def is_headed(file: str, first: Cells, below: Sequence[Cells], missing: frozense
 
 
 def _is_series_of_names(file: str, first: Cells, below: Sequence[Cells]) -> bool:
-    """0, 1, 2, ... or 1, 2, 3, ... over other numbers are names; other rising numbers may be (wavelengths, years)."""
+    """Return 0, 1, 2, ... or 1, 2, 3, ... over other numbers are names; other rising numbers may be (wavelengths, years)."""
     if len(first) < _LEAST:
         return False
     if _counts(first) and float(first[0]) in (0, 1):
@@ -65,7 +67,7 @@ def _is_series_of_names(file: str, first: Cells, below: Sequence[Cells]) -> bool
 
 
 def _counts(row: Cells) -> bool:
-    """Is each number one more than the one before?"""
+    """Return whether each number is one more than the one before."""
     return all(map(is_number, row)) and all(float(b) - float(a) == 1 for a, b in pairwise(row))
 
 
@@ -84,7 +86,7 @@ def _unclear(file: str, first: Cells, why: str) -> Problem:
 
 
 def _look(cell: str, missing: frozenset[str]) -> str:
-    """gone, number (also a date, or a number in other dress) or word."""
+    """Return gone, number (also a date, or a number in other dress) or word."""
     word = cell.strip()
     if word.lower() in missing:
         return "gone"
@@ -94,6 +96,6 @@ def _look(cell: str, missing: frozenset[str]) -> str:
 
 
 def refuse_nothing(file: str, rows: int) -> None:
-    """AerunError for a table without rows."""
+    """Raise AerunError for a table without rows."""
     if not rows:
         raise AerunError(f"{file}: has a header and no rows.")

@@ -26,7 +26,7 @@ class Style:
 
 
 def style_of(columns: Sequence[Cells], decimal: str, dates: str) -> Style:
-    """The style of a whole file. UnclearError where its cells show two decimal signs, or none where it matters."""
+    """Return the style of a whole file. UnclearError where its cells show two decimal signs, or none where it matters."""
     worded = [c for c in columns if c.worded and c.format != "text"]
     sign = decimal if decimal != "auto" else _decimal(columns, worded)
     return Style(sign, dates if dates != "auto" else _order(worded))
@@ -37,7 +37,7 @@ def _words(cells: Cells) -> list[str]:
 
 
 def _decimal(columns: Sequence[Cells], worded: Sequence[Cells]) -> str:
-    """Evidence is a cell that is a number by one sign alone, in a column most of whose words are numbers."""
+    """Return evidence is a cell that is a number by one sign alone, in a column most of whose words are numbers."""
     shown: dict[str, tuple[str, str]] = {}
     for cells in worded:
         signs = {w: decimal_of(undressed(w)[1]) for w in _words(cells)}
@@ -71,7 +71,10 @@ def _decimal(columns: Sequence[Cells], worded: Sequence[Cells]) -> str:
 
 
 def _order(worded: Sequence[Cells]) -> str:
-    """The order in which some date of the file is one and in the other order none; empty where both occur, or neither."""
+    """Return the order in which some word of the file is a date and in the other order none.
+
+    Empty where both orders occur, or neither.
+    """
     found = set()
     for cells in worded:
         for word in _words(cells):
@@ -84,7 +87,7 @@ def _order(worded: Sequence[Cells]) -> str:
 
 
 def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
-    """The column and its format. UnclearError for cells that are not what the others are, or what the format says."""
+    """Return the column and its format. UnclearError for cells that are not what the others are, or what the format says."""
     kind, _, detail = cells.format.partition(" ")
     if kind == "text":
         return _text(cells), "text"
@@ -105,7 +108,7 @@ def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
 
 
 def _text(cells: Cells) -> Column:
-    """Words as they are; two spellings of typed cells may be one word."""
+    """Return words as they are; two spellings of typed cells may be one word."""
     words = [spelt(w) for w in cells.words]
     places = {w: i for i, w in enumerate(dict.fromkeys(words))}
     if not words:
@@ -149,7 +152,10 @@ def _refuse_dotted(cells: Cells) -> None:
 
 
 def _dates(cells: Cells, order: str) -> Column | None:
-    """A column all of whose words are dates; None where some is none. UnclearError where day and month could be either."""
+    """Return a column all of whose words are dates; None where some is none.
+
+    Raises UnclearError where day and month could be either.
+    """
     if cells.plain_numbers() or not cells.words:
         return None
     orders = [order] if order else list(ORDERS)
@@ -171,7 +177,7 @@ def _dates(cells: Cells, order: str) -> Column | None:
 
 
 def _date_format(cells: Cells, order: str) -> str:
-    """`date`, with the order where words need one."""
+    """Return `date`, with the order where words need one."""
     words = [w for w in cells.words if isinstance(w, str)]
     if all(seconds(w) is not None for w in words):
         return "date"
@@ -179,7 +185,7 @@ def _date_format(cells: Cells, order: str) -> str:
 
 
 def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
-    """UnclearError where most cells are numbers, or dates, and some are not."""
+    """Raise UnclearError where most cells are numbers, or dates, and some are not."""
     places = cells.words
     words = cells.count(places[w] for w in alien)
     numbers = cells.plain_numbers() + cells.count(places.values()) - words

@@ -20,7 +20,7 @@ _GROUPS = {d: str.maketrans(dict.fromkeys(f"{g}'’{_SPACES}", "")) for d, g in 
 
 
 def undressed(word: str) -> tuple[str, str]:
-    """The percent or currency sign of a word (or none), and the word without it."""
+    """Return the percent or currency sign of a word (or none), and the word without it."""
     word = word.strip().replace("\u2212", "-")
     if word.endswith(("%", "\u066a")):
         return "%", word[:-1].rstrip()
@@ -32,7 +32,7 @@ def undressed(word: str) -> tuple[str, str]:
 
 
 def number_in(word: str, decimal: str) -> float | None:
-    """The number that a word without signs is, where `decimal` is the decimal sign; None where it is none.
+    """Return the number that a word without signs is, where `decimal` is the decimal sign; None where it is none.
 
     The other of point and comma, spaces and apostrophes may stand between groups of three digits.
     """
@@ -47,8 +47,9 @@ def number_in(word: str, decimal: str) -> float | None:
 
 
 def decimal_of(word: str) -> str | None:
-    """Which decimal sign a word without its percent or currency sign shows: `.`, `,`, `either` (1,234), `` (12); None: it is
-    no number.
+    """Return which decimal sign a word without its percent or currency sign shows: `.`, `,`, `either` (1,234), `` (12); None.
+
+    It is no number.
     """
     point, comma = number_in(word, "."), number_in(word, ",")
     if point is None or comma is None:
@@ -57,7 +58,7 @@ def decimal_of(word: str) -> str | None:
 
 
 def value_of(word: str, decimal: str) -> tuple[float, str] | None:
-    """Number and sign of a word, percent as a fraction (45% is 0.45); None where it is no number."""
+    """Return number and sign of a word, percent as a fraction (45% is 0.45); None where it is no number."""
     sign, body = undressed(word)
     value = number_in(body, decimal)
     if value is None or math.isnan(value):
@@ -66,7 +67,7 @@ def value_of(word: str, decimal: str) -> tuple[float, str] | None:
 
 
 def is_number(word: str) -> bool:
-    """Does a cell hold a plain number (and not a missing value)?"""
+    """Return whether a cell holds a plain number (and not a missing value)."""
     if "_" in word:
         return False
     try:
@@ -76,14 +77,14 @@ def is_number(word: str) -> bool:
 
 
 def canonical(word: str) -> str | float:
-    """What words of one value share, though they are written otherwise: 1 and 1.0, True and TRUE; else the word."""
+    """Return what words of one value share, though they are written otherwise: 1 and 1.0, True and TRUE; else the word."""
     if is_number(word):
         return float(word)
     return word.lower() if word.lower() in ("true", "false") else word
 
 
 def matching(word: object, words: Sequence[str]) -> str | None:
-    """The one of `words` that `word` means: the same, else the only one of the same value; None where there is none."""
+    """Return the one of `words` that `word` means: the same, else the only one of the same value; None where there is none."""
     spelt = str(word)
     if spelt in words:
         return spelt

@@ -10,8 +10,11 @@ Settings = Mapping[str, str | list[str]]
 
 @dataclass(frozen=True)
 class Problem:
-    """words: what is wrong and what would work. settings: keys of `dataset` that would read the file, with their values; lists
-    are added to what is set."""
+    """What is in the way of reading a file.
+
+    words: what is wrong and what would work. settings: keys of `dataset` that would read the file, with their values; lists are
+    added to what is set.
+    """
 
     words: str
     settings: Settings = field(default_factory=dict)

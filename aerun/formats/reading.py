@@ -44,11 +44,14 @@ class Reading:
             raise AerunError(f"dataset.skip={self.skip}: must be auto or a number of lines.")
 
     def wants(self, name: str) -> bool:
-        """Is a column of this name read?"""
+        """Return whether a column of this name is read."""
         return name in self.formats if self.formats else name not in self.drop
 
     def stored(self) -> dict[str, Any]:
-        """As plain data, for `reading_from`, without what belongs to one file alone (its delimiter, lines before the table)."""
+        """Return it as plain data for `reading_from`.
+
+        Without what belongs to one file alone: its delimiter, and lines before the table.
+        """
         return {
             "header": self.header,
             "encoding": self.encoding,
@@ -59,15 +62,17 @@ class Reading:
 
 
 def missing_words(value: str | Sequence[str]) -> frozenset[str]:
-    """The setting `missing_words`: auto, or a list; `auto` in a list stands for the usual ones. The empty cell is always among
-    them."""
+    """Return the setting `missing_words`: auto, or a list; `auto` in a list stands for the usual ones.
+
+    The empty cell is always among them.
+    """
     words = [value] if isinstance(value, str) else [str(v) for v in value]
     own = {w.strip().lower() for w in words if w != "auto"}
     return frozenset({"", *own, *(MISSING if "auto" in words else ())})
 
 
 def reading_from(found: Mapping[str, Any], base: Reading) -> Reading:
-    """`base` with what a run stored of its own reading. AerunError for what `Reading.stored` did not write."""
+    """Return `base` with what a run stored of its own reading. AerunError for what `Reading.stored` did not write."""
     try:
         formats = {str(k): str(v) for k, v in dict(found["formats"]).items()}
         if any(f.split(" ")[0] not in KINDS for f in formats.values()):
@@ -83,9 +88,10 @@ def reading_from(found: Mapping[str, Any], base: Reading) -> Reading:
 
 
 def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[str], Reading]:
-    """The names, unnamedN for the N-th where it has none, and the reading in those names (a column 3.0 may be typed as 3).
+    """Return the names, and the reading in those names (a column 3.0 may be typed as 3).
 
-    AerunError for a name that occurs twice and for one that is missing or has to be dropped.
+    The N-th is unnamedN where it has none. Raises AerunError for a name that occurs twice and for one that is missing or has to
+    be dropped.
     """
     named = [name or f"unnamed{i}" for i, name in enumerate(names, 1)]
     if twice := duplicates(named):
@@ -107,6 +113,6 @@ def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[s
 
 
 def duplicates(names: Iterable[str]) -> list[str]:
-    """Names that occur more than once."""
+    """Return names that occur more than once."""
     seen: set[str] = set()
     return [n for n in names if n in seen or seen.add(n)]  # type: ignore[func-returns-value]

@@ -32,8 +32,9 @@ def read_table(key: str, path: Path, reading: Reading) -> Frame:
 
 
 def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[Frame]:
-    """Yield the table of a file in pieces of `rows` rows, each decided by the formats that `reading` knows. Errors as for
-    `read_table`; a text file may also be standard input.
+    """Yield the table of a file in pieces of `rows` rows, each decided by the formats that `reading` knows.
+
+    Errors as for `read_table`; a text file may also be standard input.
     """
     if path.name != "stdin" and _suffix(path) not in (*TEXT, ".xlsx"):
         yield read_table(key, path, reading)
@@ -52,7 +53,7 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
 
 
 def _of_file(key: str, path: Path, reading: Reading, read: Callable[[Path, str, Reading], Any], piped: bool = False) -> Any:
-    """`read` of a file of a kind that is known. AerunError for others, and where the system refuses it."""
+    """Return `read` of a file of a kind that is known. AerunError for others, and where the system refuses it."""
     if not path.is_file() and not piped:
         raise AerunError(f"{key}={path}: {'is a folder; a table is one file' if path.is_dir() else 'no such file'}.")
     suffix = _suffix(path)
@@ -109,7 +110,7 @@ def from_columns(columns: dict[str, Any], file: str, rows: int, reading: Reading
 
 
 def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: Callable[[str], Any]) -> Frame:
-    """Columns that a typed container holds: numbers, dates and truth values as they are, words by what they mean."""
+    """Return columns that a typed container holds: numbers, dates and truth values as they are, words by what they mean."""
     found: dict[str, Column] = {}
     worded: dict[str, Cells] = {}
     for name in names:
@@ -129,7 +130,7 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
 
 
 def _is_code(cell: Any) -> bool:
-    """Is a cell of text a number with zeros in front, which its container keeps by calling it text?"""
+    """Return whether a cell of text is a number with zeros in front, which its container keeps by calling it text."""
     return isinstance(cell, str) and len(cell) > 1 and cell[0] == "0" and cell.isdigit()
 
 
@@ -141,7 +142,7 @@ class Head:
 
 
 def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
-    """The names, the rows below them, and the reading with its header decided."""
+    """Yield the names, the rows below them, and the reading with its header decided."""
     rows = iter(rows)
     first = list(islice(rows, _HEAD))
     if not first:
@@ -207,7 +208,10 @@ def _shows_comma(columns: Sequence[Cells]) -> bool:
 
 
 def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:
-    """Columns by what all their cells mean, and the reading with that. UnclearError names every column that is unclear."""
+    """Return columns by what all their cells mean, and the reading with that.
+
+    Raises UnclearError, which names every column that is unclear.
+    """
     style = style_of(list(columns.values()), reading.decimal, reading.dates)
     found: dict[str, Column] = {}
     formats: dict[str, str] = {}

@@ -61,7 +61,7 @@ def _wide(file: IO[bytes], name: str) -> Iterator[str]:
 
 
 def _marked(path: Path, head: bytes, name: str, encoding: str) -> str:
-    """The encoding that the first bytes tell, else `name`. AerunError where the setting contradicts them."""
+    """Return the encoding that the first bytes tell, else `name`. AerunError where the setting contradicts them."""
     found = next((n for mark, n in _MARKS if head.startswith(mark)), None)
     if found is None:
         return name
@@ -71,7 +71,7 @@ def _marked(path: Path, head: bytes, name: str, encoding: str) -> str:
 
 
 def _known(encoding: str) -> str:
-    """Python's own name of an encoding. AerunError for none of text."""
+    """Return python's own name of an encoding. AerunError for none of text."""
     try:
         name = codecs.lookup(encoding).name
         "a".encode(name)

@@ -68,7 +68,7 @@ def _even(found: list[int]) -> bool:
 
 
 def _even_behind_titles(found: list[int]) -> bool:
-    """Are all but some narrower lines at the start equally wide?"""
+    """Return whether all but some narrower lines at the start are equally wide."""
     if len(found) < 3:
         return False
     width, count = Counter(found).most_common(1)[0]

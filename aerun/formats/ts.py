@@ -24,7 +24,7 @@ class Line:
 
 
 def series_of(path: Path, encoding: str) -> list[Line]:
-    """The series of a file: features parted by `:`, their steps by `,`, the class (or target) last.
+    """Return the series of a file: features parted by `:`, their steps by `,`, the class (or target) last.
 
     Loning et al. 2019, https://arxiv.org/abs/1909.07872. Raises AerunError, with the line, for what is not like that.
     """

@@ -13,7 +13,7 @@ from aerun.inference.reading import Piece
 
 
 def codes_of(path: Path, key: str | None, rows: int) -> Iterator[Piece]:
-    """Array `key` (z) of npz, npy or safetensors; columns z1, z2, ... of a table."""
+    """Yield array `key` (z) of npz, npy or safetensors; columns z1, z2, ... of a table."""
     if path.suffix.lower() in (".npy", ".npz", ".safetensors"):
         name = "z" if key is None and "z" in names_of(path) else key
         array = read_array("CODES", path, name)

@@ -43,8 +43,10 @@ def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features
 
 
 def frame_of(x: Any, reading: Reading) -> Frame:
-    """Return a mapping, or a data frame, of columns by name as a table. AerunError where they are of different lengths, or
-    empty."""
+    """Return a mapping, or a data frame, of columns by name as a table.
+
+    AerunError where they are of different lengths, or empty.
+    """
     columns = columns_in(x)
     lengths = {len(c) for c in columns.values()}
     if len(lengths) != 1 or not lengths - {0}:
@@ -71,12 +73,12 @@ class Rows(dict[str, Any]):
 
     @classmethod
     def of(cls, parts: Sequence["Rows"]) -> "Rows":
-        """Several, one behind the other."""
+        """Return several, one behind the other."""
         return cls(np.concatenate([p.stored for p in parts]), parts[0].features)
 
 
 def told_columns(own: NDArray[Any], features: Sequence[Feature]) -> dict[str, NDArray[Any]]:
-    """Stored rows (n, columns) as columns by name: numbers, words, and dates in ISO 8601; an unknown word is empty."""
+    """Return stored rows (n, columns) as columns by name: numbers, words, and dates in ISO 8601; an unknown word is empty."""
     return {f.name: _told(own[:, i], f) for i, f in enumerate(features)}
 
 
@@ -93,7 +95,10 @@ def _told(values: NDArray[Any], feature: Feature) -> NDArray[Any]:
 
 
 def of_columns(x: Tensor, features: Sequence[Feature], marked: bool = True) -> Tensor:
-    """Sums over the elements (n, D) that stem from each column, (n, columns): numbers | one-hot words | marks, if `marked`."""
+    """Return sums over the elements (n, D) that stem from each column, (n, columns).
+
+    Numbers | one-hot words | marks, if `marked`.
+    """
     owner = [i for i, f in enumerate(features) if f.kind != "category"]
     owner += [i for i, f in enumerate(features) for _ in f.words]
     owner += [i for i, f in enumerate(features) if f.missing and marked]

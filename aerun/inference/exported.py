@@ -14,8 +14,10 @@ OUTPUTS = ("code", "reconstruction", "score", "anomaly")
 
 
 class Exported(nn.Module):
-    """Stored samples (n, *stored) in the data's own units -> code (n, d, *grid), reconstruction (n, *stored) in the same
-    units, score (n,) and anomaly (n,), true where the score is above `threshold` by more than a millionth of it.
+    """A trained model as one function of stored samples (n, *stored) in the data's own units.
+
+    It returns code (n, d, *grid), reconstruction (n, *stored) in the same units, score (n,) and anomaly (n,), true where the
+    score is above `threshold` by more than a millionth of it.
 
     Sequences of varying length are NaN behind their ends, and so is their reconstruction; text is numbers of symbols, -1 behind
     the end. Everything that stands between is inside: units, preparation, threshold. The model is changed: give a copy.
@@ -55,7 +57,7 @@ class _Constant(nn.Module):
 
 
 def _fix(autoencoder: nn.Module) -> None:
-    """Weights that are functions of others, such as orthogonal ones, become constants: other programs lack the functions."""
+    """Turn weights that are functions of others, such as orthogonal ones, into constants: other programs lack these."""
     for module in [m for m in autoencoder.modules() if is_parametrized(m)]:
         formulas = cast(nn.ModuleDict, module.parametrizations)
         for name in list(formulas):
@@ -63,7 +65,7 @@ def _fix(autoencoder: nn.Module) -> None:
 
 
 def example(model: Model, n: int, seed: int) -> Tensor:
-    """n stored samples as the data might hold them: decoded from codes around those of training, with noise and gaps."""
+    """Return n stored samples as the data might hold them: decoded from codes around those of training, with noise and gaps."""
     g = torch.Generator().manual_seed(seed)
     facts = model.facts
     about = model.training_codes

@@ -14,8 +14,9 @@ from aerun.inference.samples import SampleConverter
 
 @dataclass(frozen=True)
 class Hidden:
-    """x: samples that can be read. mask (n, *stored), True where hidden; of_elements: the same of the model's elements
-    (B, *S).
+    """Samples and what is hidden of them.
+
+    x: samples that can be read. mask (n, *stored), True where hidden; of_elements: the same of the model's elements (B, *S).
     """
 
     x: Any
@@ -24,7 +25,10 @@ class Hidden:
 
 
 def mask_of(x: Any, mask: Any, form: SampleConverter) -> Hidden:
-    """From what was given. AerunError where nothing is hidden, or masks are not of the samples' shape."""
+    """Return what is hidden, from what the caller gave.
+
+    Raises AerunError where nothing is hidden, or masks are not of the samples' shape.
+    """
     if isinstance(x, Mapping) or hasattr(x, "columns"):
         array = form.rows_of(x).numpy()
     elif isinstance(x, list):

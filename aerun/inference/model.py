@@ -41,23 +41,23 @@ class Model(Runner):
 
     @property
     def name(self) -> str:
-        """Of its recipe."""
+        """Return the name of its recipe."""
         return str(self.config["model"].get("name", "model"))
 
     @cached_property
     def results(self) -> dict[str, Any]:
-        """results.json of its run."""
+        """Return results.json of its run."""
         return self.folder.read()
 
     # -- codes -------------------------------------------------------------------------------------------------------
 
     def encode(self, x: Samples) -> Any:
-        """n samples -> their deterministic codes (n, d, *grid), 32-bit."""
+        """Map n samples -> their deterministic codes (n, d, *grid), 32-bit."""
         stored, way = self.form.to_stored(x)
         return _as(way, self.codes_of(stored))
 
     def decode(self, z: Any, lengths: Sequence[int] | None = None) -> Any:
-        """Codes (n, d, *grid), also flat, -> samples. lengths: steps of each, where sequences have lengths of their own."""
+        """Map codes (n, d, *grid), also flat, -> samples. lengths: steps of each, where sequences have lengths of their own."""
         codes_, tensor = codes.to_code_tensor(z, self.code_shape)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid)
@@ -65,39 +65,47 @@ class Model(Runner):
         return self.form.to_caller(own, valid, OutputFormat("tensor", way.dtype) if tensor and way.kind == "array" else way)
 
     def features(self, x: Samples, layer: str) -> Any:
-        """Output (n, ...) of a layer of the encoder; `layers` lists them."""
+        """Return output (n, ...) of a layer of the encoder; `layers` lists them."""
         stored, way = self.form.to_stored(x)
         return _as(way, layers.output(self, stored, layer))
 
     @property
     def layers(self) -> list[str]:
-        """Names of the encoder's layers, in order."""
+        """Return names of the encoder's layers, in order."""
         return layers.names(self.autoencoder)
 
     def compress(self, x: Samples, step: float | None = None) -> bytes:
-        """n samples -> a file's bytes: their codes, entropy-coded. Whole numbers (bottleneck quantized, vq) lose nothing; other
-        codes are rounded to `step` (0.1) standard deviations of training codes."""
+        """Map n samples -> a file's bytes: their codes, entropy-coded.
+
+        Whole numbers (bottleneck quantized, vq) lose nothing; other codes are rounded to `step` (0.1) standard deviations of
+        training codes.
+        """
         return compressed_file.compress(self, x, step)
 
     def decompress(self, data: bytes) -> Any:
-        """What `compress` gave -> samples, as they were given: of whole numbers exactly what `reconstruct` says on the same
-        machine. AerunError for another model's bytes and damaged ones."""
+        """Map what `compress` gave -> samples, as they were given.
+
+        Of whole numbers exactly what `reconstruct` says on the same machine. AerunError for another model's bytes and damaged
+        ones.
+        """
         return compressed_file.decompress(self, data)
 
     # -- samples -----------------------------------------------------------------------------------------------------
 
     def reconstruct(self, x: Samples) -> Any:
-        """n samples -> what is left of them after the code, within the data's range."""
+        """Map n samples -> what is left of them after the code, within the data's range."""
         stored, way = self.form.to_stored(x)
         return self.form.to_caller(self.rebuilt(stored), self.facts.valid(stored), way)
 
     def denoise(self, x: Samples) -> Any:
-        """Noisy samples -> clean ones. AerunError of a run that was not trained to remove noise."""
+        """Map noisy samples -> clean ones. AerunError of a run that was not trained to remove noise."""
         self._refuse("denoise")
         return self.reconstruct(x)
 
     def inpaint(self, x: Samples, mask: Any = None) -> Any:
-        """Samples with what is hidden filled in; all else stays as it is. mask: True where hidden, as x or one for all of them.
+        """Return samples with what is hidden filled in; all else stays as it is. mask.
+
+        True where hidden, as x or one for all of them.
 
         Without a mask what is missing (NaN) is hidden. AerunError of a run that was not trained with holes.
         """
@@ -109,14 +117,20 @@ class Model(Runner):
             raise AerunError(f"{verb}: {why}")
 
     def generate(self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None) -> Any:
-        """n new samples, from codes drawn by `sampler`: prior, gaussian (fitted to training codes), mixture (the same, reads
-        the training data, from `data` where they are files) or auto, prior where codes follow it by training, else gaussian."""
+        """Return n new samples, from codes drawn by `sampler`.
+
+        prior, gaussian (fitted to training codes), mixture (the same, reads the training data, from `data` where they are
+        files) or auto, prior where codes follow it by training, else gaussian.
+        """
         integer("n", n, 1)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, ("auto", "prior", "gaussian", "mixture")), data)
         return self.form.to_caller(self.decoded(drawn), None, self.form.way)
 
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:
-        """Between samples a and b, through their codes: (n, steps, *stored). way: linear, or spherical (great circles)."""
+        """Return what lies between samples a and b, through their codes: (n, steps, *stored).
+
+        way: linear, or spherical (great circles).
+        """
         line = codes.LINES[one_of("way", way, tuple(codes.LINES))]
         t = torch.linspace(0, 1, integer("steps", steps, 2))
         (first, back), (last, _) = self.form.to_stored(a), self.form.to_stored(b)
@@ -126,8 +140,9 @@ class Model(Runner):
         return self._rows_of_samples(z, back)
 
     def traverse(self, x: Samples, unit: int, values: Sequence[float] | None = None) -> Any:
-        """Samples whose codes have one unit set to each of `values` (default: 7 quantiles of it in training): (n,
-        values, *stored).
+        """Return samples whose codes have one unit set to each of `values` (default: 7 quantiles of it in training).
+
+        (n, values, *stored).
         """
         if not 0 <= unit < self.code_shape[0]:
             raise AerunError(f"unit={unit}: this run's codes have units 0 to {self.code_shape[0] - 1}.")
@@ -140,16 +155,20 @@ class Model(Runner):
     # -- scores ------------------------------------------------------------------------------------------------------
 
     def score(self, x: Samples) -> Any:
-        """Anomaly score of each sample, (n,): the mean squared error of its reconstruction over its real elements, in the units
-        the model works in (behind the preparation, never clipped), as `aerun evaluate --ask anomaly` has it. Missing cells of
-        tables count for nothing (see `aerun.evaluate.scores`), and a row without any cell scores 0. 64-bit."""
+        """Return anomaly score of each sample, (n,).
+
+        The mean squared error of its reconstruction over its real elements, in the units the model works in (behind the
+        preparation, never clipped), as `aerun evaluate --ask anomaly` has it. Missing cells of tables count for nothing (see
+        `aerun.evaluate.scores`), and a row without any cell scores 0. 64-bit.
+        """
         stored, way = self.form.to_stored(x)
         return _as(way, self.scores_of(stored))
 
     def errors(self, x: Samples) -> Any:
-        """Where the score comes from: squared error of each stored element (n, *stored); of tables of each column, of
-        text of each
-        step. 0 behind the end of a sequence."""
+        """Return where the score comes from: the squared error of each stored element (n, *stored).
+
+        Of tables of each column, of text of each step. 0 behind the end of a sequence.
+        """
         stored, way = self.form.to_stored(x)
 
         def each(part: Tensor, _: Any) -> Tensor:
@@ -165,7 +184,7 @@ class Model(Runner):
         return conformal.p_values(self.validation_scores, np.asarray(self.score(x), dtype=np.float64))
 
     def retrieve(self, index: Samples, queries: Samples, k: int = 10, metric: str = "euclidean") -> tuple[Any, Any]:
-        """The k samples of `index` whose codes are nearest to that of each query: places (q, k) and distances (q, k).
+        """Return the k samples of `index` whose codes are nearest to that of each query: places (q, k) and distances (q, k).
 
         metric: euclidean, or cosine (1 less the cosine of the angle between codes).
         """
@@ -176,7 +195,7 @@ class Model(Runner):
         return self.nearest(self.codes_of(base), self.codes_of(asked), k, metric, way)
 
     def nearest(self, base: Tensor, asked: Tensor, k: int, metric: str, way: OutputFormat) -> tuple[Any, Any]:
-        """`retrieve` of codes."""
+        """Return `retrieve` of codes."""
         places, far = nearest(base, asked, k, metric)
         return _as(way, places), _as(way, far)
 

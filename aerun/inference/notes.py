@@ -31,18 +31,20 @@ class Notes:
     cells: Mapping[str, NDArray[np.bool_]]
 
     def rows(self) -> dict[str, NDArray[np.int64]]:
-        """How many cells of each row are such, (n,) for each kind."""
+        """Return how many cells of each row are such, (n,) for each kind."""
         return {kind: found.sum(1) for kind, found in self.cells.items()}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many cells of each column are such."""
+        """Return how many cells of each column are such."""
         return {k: {n: int(c) for n, c in zip(self.names, found.sum(0), strict=True) if c} for k, found in self.cells.items()}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a run does with such cells, one rule for all its verbs. preparation: of its rows. missing: the setting
-    `dataset.missing`. ranges: smallest and largest value of columns in training, in own units, where the run wrote them down.
+    """What a run does with such cells, one rule for all its verbs.
+
+    preparation: of its rows. missing: the setting `dataset.missing`. ranges: smallest and largest value of columns in training,
+    in own units, where the run wrote them down.
     """
 
     preparation: Columns
@@ -50,7 +52,7 @@ class Rule:
     ranges: Mapping[str, Sequence[float]]
 
     def notes(self, stored: Tensor) -> Notes:
-        """What is to be said of stored rows (n, columns). AerunError for a missing cell where the run refuses them."""
+        """Return what is to be said of stored rows (n, columns). AerunError for a missing cell where the run refuses them."""
         features = self.preparation.features
         gone = stored.isnan()
         if self.missing == "refuse" and bool(gone.any()):
@@ -72,7 +74,7 @@ class Rule:
         return (values < low - slack) | (values > high + slack)
 
     def line(self, counts: Counts) -> str:
-        """What was counted, and what was done with it, in one line; nothing where there is nothing to say."""
+        """Return what was counted, and what was done with it, in one line; nothing where there is nothing to say."""
         median = "read as the median or most frequent word of training" if self.missing == "fill" else "read as training means"
         clipped = "clipped for the encoder, not for the score" if self.preparation.way == "minmax" else "used as they are"
         means = {

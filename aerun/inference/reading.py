@@ -30,8 +30,11 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Piece:
-    """Some samples as `Model` takes them, the file they are from, the first one's number in it (from 1), and their names where
-    each is a file of its own."""
+    """Some samples as `Model` takes them.
+
+    file: where they are from; first: the number of the first one in it, from 1; names: of each, where each is a file of its
+    own.
+    """
 
     x: Any
     file: str
@@ -44,9 +47,12 @@ class Piece:
 
 @dataclass(frozen=True)
 class Reader:
-    """form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece.
-    key: name of the array where a file holds several. resize: bring images of other sizes to the one of training.
-    reading: what the run stored of how its own files were read."""
+    """Reads files as the run read its own.
+
+    form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece. key: name of
+    the array where a file holds several. resize: bring images of other sizes to the one of training. reading: what the run
+    stored of how its own files were read.
+    """
 
     form: SampleConverter
     settings: Mapping[str, Any]
@@ -56,7 +62,7 @@ class Reader:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
-        """All files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
+        """Yield all files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
         paths = [p for name in files for p in self._files(name)]
         images = [p for p in paths if self._is_image(p)]
         if images and len(images) < len(paths):
@@ -122,8 +128,9 @@ class Reader:
         return {**self.settings, "key": self.key} if self.key is not None else self.settings
 
     def _is_recording(self, path: Path) -> bool:
-        """Is a file of arrays read as steps, as dataset=series does? Samples as the run has them, and as verbs write them, are
-        taken as they are.
+        """Return whether a file of arrays is read as steps, as dataset=series does.
+
+        Samples as the run has them, and as verbs write them, are taken as they are.
         """
         if not recordings.reads_series(self.settings):
             return False
@@ -157,7 +164,7 @@ class Reader:
             yield from self._cut(name, samples)
 
     def _lines(self, path: Path) -> Iterator[Piece]:
-        """Lines of text that are not blank."""
+        """Yield lines of text that are not blank."""
         lines = (line.rstrip("\r\n") for line in lines_of(path, "utf-8"))
         numbered = ((n, line) for n, line in enumerate(lines, 1) if line.strip())
         while part := list(islice(numbered, self.rows)):
@@ -179,13 +186,13 @@ class Reader:
         return np.stack([c.values for c in frame.columns.values()], 1)
 
     def _columns(self, piece: Piece) -> Piece:
-        """Rows of named columns as such."""
+        """Return rows of named columns as such."""
         if not self.form.features:
             return piece
         return Piece(Rows(piece.x, self.form.features), piece.file, piece.first)
 
     def _images(self, paths: Sequence[Path], lenient: bool) -> Iterator[Piece]:
-        """Samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""
+        """Yield samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""
         facts = self.form.facts
         channels, height, width = facts.stored
         depth = depth_of(facts.unit) or 0
@@ -215,7 +222,7 @@ class Reader:
 
 
 def _pixels(path: Path, shape: images.Shape, left_out: SkippedFiles | None) -> Any:
-    """The pixels; None of a damaged file that may be left out."""
+    """Return the pixels; None of a damaged file that may be left out."""
     try:
         with images.strict():
             return images.read(path, shape)
@@ -242,7 +249,7 @@ def _is_idx(path: Path) -> bool:
 
 
 def join_samples(parts: Sequence[Any]) -> Any:
-    """Samples of several pieces as one."""
+    """Return samples of several pieces as one."""
     if isinstance(parts[0], Rows):
         return Rows.of(parts)
     if isinstance(parts[0], list):

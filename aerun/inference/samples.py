@@ -37,13 +37,14 @@ class OutputFormat:
 
     @property
     def whole(self) -> bool:
-        """Are own units whole numbers?"""
+        """Return whether own units are whole numbers."""
         return self.dtype.kind in "biu"
 
 
 class SampleConverter:
-    """Between own units and stored samples (n, *stored). settings: of the data set, for how words become symbols. reading: what
-    the run wrote down of how its tables were read.
+    """Converts between samples in own units and stored samples (n, *stored).
+
+    settings: of the data set, for how words become symbols. reading: what the run wrote down of how its tables were read.
 
     What is unusual in rows of a table is told in a line of the log, unless `quiet`: see `notes`.
     """
@@ -61,42 +62,47 @@ class SampleConverter:
 
     @cached_property
     def reading(self) -> Reading:
-        """How tables are read. AerunError where what the run wrote down is damaged."""
+        """Return how tables are read. AerunError where what the run wrote down is damaged."""
         return reading_for(self.settings, self.stored_reading, self.features)
 
     @cached_property
     def rule(self) -> Rule | None:
-        """What is done with missing cells, unknown words and values out of range; None where samples are no rows of a table."""
+        """Return what is done with missing cells, unknown words and values out of range.
+
+        None where samples are no rows of a table.
+        """
         return rule_of(self.preparation, self.settings, self.stored_reading)
 
     def notes(self, x: Any) -> Notes | None:
-        """What rows of a table hold that training rows do not; None for other samples."""
+        """Return what rows of a table hold that training rows do not; None for other samples."""
         return None if self.rule is None else self.rule.notes(self.to_stored(x)[0])
 
     def line(self, counted: Sequence[Counts]) -> str:
-        """What `notes` of several pieces counted, in one line; nothing where there is nothing to say."""
+        """Return what `notes` of several pieces counted, in one line; nothing where there is nothing to say."""
         return "" if self.rule is None else self.rule.line(together(counted))
 
     def _told(self, stored: Tensor) -> Tensor:
-        """The rows, and a line in the log of what is unusual in them."""
+        """Return the rows, and a line in the log of what is unusual in them."""
         if self.rule is not None and not self.quiet and (line := self.rule.line(self.rule.notes(stored).counts())):
             log.warning(line)
         return stored
 
     @property
     def marked(self) -> bool:
-        """Has a missing cell of a table an element of its own, which says so?"""
+        """Return whether a missing cell of a table has an element of its own, which says so."""
         return isinstance(self.preparation, Columns) and self.preparation.missing == "fill"
 
     @property
     def named(self) -> bool:
-        """Has a table names for its columns? Those of an array are f1, f2, ..."""
+        """Return whether a table has names for its columns. Those of an array are f1, f2, ..."""
         return any(f.kind != "number" or f.name != f"f{i}" for i, f in enumerate(self.features, 1))
 
     @property
     def way(self) -> OutputFormat:
-        """For answers to no sample: text as words, tables with named columns as such, images of bytes as bytes, else 32-bit
-        arrays."""
+        """Return the format of answers to no sample.
+
+        Text as words, tables with named columns as such, images of bytes as bytes, else 32-bit arrays.
+        """
         if self.facts.tokens:
             return OutputFormat("words", np.dtype(object))
         if self.named:
@@ -104,7 +110,10 @@ class SampleConverter:
         return OutputFormat("array", np.dtype(np.uint8 if self.facts.unit == 255 else np.float32))
 
     def to_stored(self, x: Any) -> tuple[Tensor, OutputFormat]:
-        """Stored samples, and the way back. AerunError names what does not fit the data that the model was trained on."""
+        """Return stored samples, and the way back.
+
+        Raises AerunError, which names what does not fit the data that the model was trained on.
+        """
         if self.facts.tokens:
             return self._of_words(x)
         if isinstance(x, Mapping) or (hasattr(x, "columns") and hasattr(x, "__getitem__")):
@@ -125,7 +134,7 @@ class SampleConverter:
         return self._told(self._checked(torch.from_numpy(own))), way
 
     def to_caller(self, own: Tensor, valid: Tensor | None, way: OutputFormat) -> Any:
-        """Own units (n, *stored) as `way` says; `valid` (n, T) where lengths differ."""
+        """Return own units (n, *stored) as `way` says; `valid` (n, T) where lengths differ."""
         if self.facts.tokens:
             return self._to_words(own, valid)
         if way.kind == "columns":
@@ -143,7 +152,7 @@ class SampleConverter:
         return own.cpu().numpy().astype(way.dtype if way.dtype.kind != "f" or way.dtype.itemsize > 4 else np.float32)
 
     def own(self, x_hat: Tensor, valid: Tensor | None) -> Tensor:
-        """What the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text."""
+        """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text."""
         facts = self.facts
         if facts.tokens:
             found = x_hat.argmax(-1)
@@ -153,8 +162,9 @@ class SampleConverter:
         return self.preparation.inverse(x_hat) * facts.unit
 
     def shaped(self, array: Array) -> Array:
-        """(n, *stored), also of grey images without their channel, and of colours that come last. AerunError for other
-        shapes.
+        """Return (n, *stored), also of grey images without their channel, and of colours that come last.
+
+        AerunError for other shapes.
         """
         stored = self.facts.stored
         if array.ndim == len(stored) and len(stored) == 3 and stored[0] == 1 and array.shape[1:] == stored[1:]:
@@ -176,7 +186,7 @@ class SampleConverter:
         return array
 
     def _checked(self, x: Tensor) -> Tensor:
-        """AerunError for values that the data could not have."""
+        """Raise AerunError for values that the data could not have."""
         facts = self.facts
         if x.is_floating_point():
             gaps = bool(self.features) or facts.ragged
@@ -208,7 +218,7 @@ class SampleConverter:
             raise AerunError(f"sequence {int(wrong.int().argmax()) + 1} has no steps, or missing values between real ones.")
 
     def rows_of(self, x: Any) -> Tensor:
-        """Columns by name -> stored rows (n, columns)."""
+        """Map columns by name -> stored rows (n, columns)."""
         if isinstance(x, Rows):
             return torch.from_numpy(x.stored)
         if not self.features:

@@ -23,7 +23,7 @@ class Preparation(nn.Module, ABC):
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What the constructor was given, as plain data."""
+        """Return what the constructor was given, as plain data."""
 
     @abstractmethod
     def fit(self, x: Tensor) -> None:
@@ -31,20 +31,20 @@ class Preparation(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Samples as they are stored (B, *stored) -> what the model works on (B, *S)."""
+        """Map samples as they are stored (B, *stored) -> what the model works on (B, *S)."""
 
     def exact(self, x: Tensor) -> Tensor:
-        """What `forward` gives, never clipped: (B, *S), against which a score holds a reconstruction."""
+        """Return what `forward` gives, never clipped: (B, *S), against which a score holds a reconstruction."""
         found: Tensor = self(x)
         return found
 
     def seen(self, x: Tensor) -> Tensor | None:
-        """Which elements of `forward` were really recorded, (B, *S) bool; None: all."""
+        """Return which elements of `forward` were really recorded, (B, *S) bool; None: all."""
         return None
 
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:
-        """(B, *S) -> the data's own units (B, *stored)."""
+        """Map (B, *S) -> the data's own units (B, *stored)."""
 
 
 class Unchanged(Preparation):
@@ -55,7 +55,7 @@ class Unchanged(Preparation):
         return {}
 
     def fit(self, x: Tensor) -> None:
-        """Nothing to learn."""
+        """Do nothing: there is nothing to learn."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x

@@ -71,7 +71,7 @@ class Columns(Preparation):
 
     @property
     def size(self) -> int:
-        """D, the number of elements that the model works on."""
+        """Return D, the number of elements that the model works on."""
         return len(self.numeric) + len(self.asked) + len(self.marked)
 
     def fit(self, x: Tensor) -> None:
@@ -103,14 +103,14 @@ class Columns(Preparation):
         return torch.where(self.seen(x), found, self.average.to(found.dtype)) if self.missing == "keep" else found
 
     def seen(self, x: Tensor) -> Tensor:
-        """False for every element that stems from a missing cell, its mark too."""
+        """Return false for every element that stems from a missing cell, its mark too."""
         there = ~x.isnan()
         if self.size == len(self.numeric) == len(self.features):
             return there
         return torch.cat([there.index_select(1, at) for at in (self.numeric, self.asked, self.marked)], 1)
 
     def beyond(self, x: Tensor) -> Tensor:
-        """Which values (B, columns) lie outside of the training range of a minmax; False for any other way."""
+        """Return which values (B, columns) lie outside of the training range of a minmax; False for any other way."""
         found = torch.zeros_like(x, dtype=torch.bool)
         if self.way == "minmax" and len(self.numeric):
             own = x[:, self.numeric]
@@ -140,11 +140,11 @@ class Columns(Preparation):
         return own
 
     def get_extra_state(self) -> Tensor:
-        """The features as JSON in bytes (uint8)."""
+        """Return the features as JSON in bytes (uint8)."""
         return torch.tensor(list(json.dumps([asdict(f) for f in self.features]).encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """AerunError where a checkpoint was trained on other columns than these."""
+        """Raise AerunError where a checkpoint was trained on other columns than these."""
         then = features_of(state)
         if len(then) != len(self.features):
             raise AerunError(f"the data have changed since training: now {len(self.features)} columns, then {len(then)}.")
@@ -154,7 +154,7 @@ class Columns(Preparation):
 
 
 def features_of(state: Tensor) -> tuple[Feature, ...]:
-    """The features that a checkpoint holds under `preparation._extra_state`."""
+    """Return the features that a checkpoint holds under `preparation._extra_state`."""
     return tuple(feature(**f) for f in json.loads(bytes(state.cpu().tolist())))
 
 
@@ -163,5 +163,5 @@ def _spoken(f: Feature) -> str:
 
 
 def _mode(codes: Tensor) -> float:
-    """The most frequent code, the smallest of equally frequent ones."""
+    """Return the most frequent code, the smallest of equally frequent ones."""
     return float(codes[codes >= 0].long().bincount().argmax())

@@ -76,7 +76,7 @@ class Folder:
             )
 
     def holds(self, config: Mapping[str, Any]) -> bool:
-        """Is this the folder of a run with this very config?"""
+        """Return whether this is the folder of a run with this very config."""
         if not self.has("config.yaml"):
             return False
         try:
@@ -85,7 +85,7 @@ class Folder:
             return False
 
     def has(self, name: str) -> bool:
-        """Is there a file or folder of this name?"""
+        """Return whether there is a file or folder of this name."""
         return self.path.is_dir() and files.exists(self.path, name)
 
     def results(self, values: Mapping[str, Any]) -> None:
@@ -112,7 +112,7 @@ class Folder:
         return plain.json_table(self.path, name)
 
     def about(self) -> dict[str, Any]:
-        """Versions, machine, git state and start, as written when the run began."""
+        """Return versions, machine, git state and start, as written when the run began."""
         return {k: v for k, v in self.read("run.json").items() if k not in ("format", "command", "cwd", "data")}
 
     def mark(self, status: str, **values: Any) -> None:
@@ -132,7 +132,7 @@ def _renamed(node: Any) -> Any:
 
 
 def surroundings() -> dict[str, Any]:
-    """Versions, machine and git state, for whoever repeats the run."""
+    """Return versions, machine and git state, for whoever repeats the run."""
     versions = {f"versions/{p}": importlib.metadata.version(p) for p in _PACKAGES}
     return {
         "versions/aerun": __version__,
@@ -145,6 +145,6 @@ def surroundings() -> dict[str, Any]:
 
 
 def _json(values: Mapping[str, Any]) -> str:
-    """JSON proper: NaN and infinities become null."""
+    """Return JSON proper: NaN and infinities become null."""
     clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
     return json.dumps(clean, indent=1) + "\n"

@@ -1,6 +1,4 @@
-"""What a run writes down at its end of its validation errors and of its training codes, so that its model is used
-without data.
-"""
+"""What a run writes down of its validation scores and training codes, so that its model is used without data."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -30,8 +28,10 @@ SCORES, CODES = "scores.json", "codes.npz"
 
 @dataclass(frozen=True)
 class Codes:
-    """Training codes, flat: mean (E,), covariance (E, E) or nothing, smallest and largest values, and quantiles (7, d)
-    of units. drawn: where codes are random the same of codes drawn from their posteriors, which a sampler must be like.
+    """Training codes, flat.
+
+    mean (E,), covariance (E, E) or nothing, smallest and largest values, and quantiles (7, d) of units. drawn: where codes are
+    random the same of codes drawn from their posteriors, which a sampler must be like.
     """
 
     mean: NDArray[np.float32]
@@ -44,8 +44,10 @@ class Codes:
 
 @dataclass(frozen=True)
 class Calibration:
-    """scores: of normal validation samples, ascending, 64-bit. approximate: rebuilt from the 1,001 quantiles that an older
-    aerun kept, so that what is promised of thresholds and p-values holds nearly.
+    """Scores of normal validation samples, by which alarms are raised.
+
+    scores: ascending, 64-bit. approximate: rebuilt from the 1,001 quantiles that an older aerun kept, so that what is promised
+    of thresholds and p-values holds nearly.
     """
 
     scores: NDArray[np.float64]
@@ -73,7 +75,7 @@ def write(trained: Trained, folder: Path) -> None:
 
 
 def _described(codes: Tensor) -> dict[str, Tensor]:
-    """The arrays of `Codes`."""
+    """Return the arrays of `Codes`."""
     flat = codes.flatten(1).double().cpu()
     low, high = flat.aminmax(dim=0)
     arrays = {"mean": flat.mean(0), "low": low, "high": high, "units": _units(codes)}
@@ -83,7 +85,7 @@ def _described(codes: Tensor) -> dict[str, Tensor]:
 
 
 def _units(codes: Tensor) -> Tensor:
-    """Quantiles of each unit over samples and places, (7, d)."""
+    """Return quantiles of each unit over samples and places, (7, d)."""
     rows = codes.flatten(2).movedim(1, -1).reshape(-1, codes.shape[1]) if codes.ndim > 2 else codes
     rows = rows[:: max(1, len(rows) // _ROWS)].double()
     return torch.quantile(rows, torch.tensor(_SHARES, dtype=rows.dtype, device=rows.device), dim=0)
@@ -106,14 +108,14 @@ def calibration(folder: Path) -> Calibration:
 
 
 def codes(folder: Path, model: Autoencoder) -> Codes:
-    """What is known of the training codes. AerunError where that is missing, damaged or another model's."""
+    """Return what is known of the training codes. AerunError where that is missing, damaged or another model's."""
     found = _there(folder, CODES, "Nothing is known of its codes", plain.arrays)
     known = _checked(folder, model, found, "")
     return replace_fields(known, drawn=_checked(folder, model, found, "drawn_")) if "drawn_mean" in found else known
 
 
 def _checked(folder: Path, model: Autoencoder, found: Mapping[str, NDArray[np.float32]], prefix: str) -> Codes:
-    """The arrays whose names begin with `prefix`; `units` are those of deterministic codes."""
+    """Return the arrays whose names begin with `prefix`; `units` are those of deterministic codes."""
     elements, d = model.code_elements, model.bottleneck.latent_dim
     shapes = {f"{prefix}{name}": (elements,) for name in ("mean", "low", "high")} | {"units": (len(_SHARES), d)}
     shapes |= {f"{prefix}covariance": (elements, elements)} if f"{prefix}covariance" in found else {}

@@ -59,7 +59,7 @@ def fused(cfg: DictConfig) -> bool:
 
 
 def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
-    """Return, for a launcher whose jobs say nothing here, how many run at once and where to look.
+    """Return how many jobs run at once and where to look, for a launcher whose jobs say nothing here.
 
     Empty for the others. jobs: 0 where a search draws them.
     """

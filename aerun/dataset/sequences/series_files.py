@@ -22,8 +22,10 @@ _SUFFIXES = frozenset({*TEXT, *BINARY, ".ts", ".npz", ".npy"})
 
 @dataclass(frozen=True)
 class Layout:
-    """How files are read. wide: a row is a whole series. roles: the columns that settings name, by
-    setting: no steps and no features. key: of arrays."""
+    """How files are read.
+
+    wide: a row is a whole series. roles: the columns that settings name, by setting: no steps and no features. key: of arrays.
+    """
 
     reading: Reading
     wide: bool
@@ -32,7 +34,7 @@ class Layout:
     key: str | None
 
     def read(self, setting: str, path: Path) -> Recorded:
-        """One file. AerunError for what is wrong with it."""
+        """Return one file. AerunError for what is wrong with it."""
         suffix = path.suffix.lower()
         if path.is_file() and suffix == ".ts":
             return self._kept(self._ts(path))
@@ -94,14 +96,14 @@ class Layout:
         return tuple(self.roles.values())
 
     def _kept(self, found: Recorded) -> Recorded:
-        """Without the columns to drop, which tables leave out as they are read."""
+        """Return without the columns to drop, which tables leave out as they are read."""
         drop = self.reading.drop
         for name in () if self.reading.loose else sorted(drop - {CLASS}):
             found.frame.column("dataset.drop", name)
         return replace(found, frame=Frame({n: c for n, c in found.frame.columns.items() if n not in drop}, found.frame.files))
 
     def folder(self, root: Path, where: str, shares: tuple[float, float] | None) -> Recorded:
-        """A file a series, or more. Folders are classes or splits, as for images; shares None: they are no splits."""
+        """Return a file a series, or more. Folders are classes or splits, as for images; shares None: they are no splits."""
         files, others = listing.scan(root, _SUFFIXES)
         if not files:
             raise AerunError(f"{where}: no series are there ({others} other files).")
@@ -132,7 +134,7 @@ def _words(words: list[str]) -> Column:
 
 
 def _column(path: Path, array: Array, count: int) -> Column:
-    """An array (n,) of numbers or words about steps or series."""
+    """Return an array (n,) of numbers or words about steps or series."""
     if array.shape != (count,):
         raise AerunError(f"{path}: an array of shape {array.shape} for {count} rows.")
     return _words([str(w) for w in array]) if array.dtype.kind == "U" else Column("number", array.astype(np.float64))
@@ -146,7 +148,7 @@ def _refuse_infinite(path: Path, x: Array) -> None:
 
 
 def columns_named(**settings: str | None) -> dict[str, str]:
-    """Columns that settings name, by setting. AerunError for one that is named by two."""
+    """Return columns that settings name, by setting. AerunError for one that is named by two."""
     named = {key: name for key, name in settings.items() if name is not None}
     if twice := duplicates(named.values()):
         keys = " ".join(f"dataset.{k}={v}" for k, v in settings.items() if v == twice[0])

@@ -52,7 +52,7 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:
-    """UnclearError for text that names or describes rather than classifies: few words come back often."""
+    """Raise UnclearError for text that names or describes rather than classifies: few words come back often."""
     different = not category and (len(words) > max(20, rows // 3) or len(words) > max(5, 0.9 * rows))
     if len(words) <= MOST_WORDS and not different:
         return
@@ -66,7 +66,7 @@ def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bo
 
 
 def refuse_missing(frame: Frame, names: Sequence[str]) -> None:
-    """UnclearError naming the columns that lack values: what `dataset.missing=refuse` asks for."""
+    """Raise UnclearError naming the columns that lack values: what `dataset.missing=refuse` asks for."""
     problems = []
     for name in names:
         gone = np.isnan(frame.columns[name].values)
@@ -110,7 +110,7 @@ def own_values(frame: Frame, feature: Feature) -> Values:
 
 
 def _seconds(frame: Frame, name: str, column: Column) -> Values:
-    """Text that must be dates, in seconds since 1970."""
+    """Return text that must be dates, in seconds since 1970."""
     found = [seconds(w) for w in column.words]
     for place, (word, second) in enumerate(zip(column.words, found, strict=True)):
         if second is None:

@@ -45,7 +45,7 @@ class Cut:
             raise AerunError(f"dataset.group={self.group} dataset.time={self.time}: rows are split by one of the two.")
 
     def __call__(self, frame: Frame) -> Parts:
-        """Row numbers of the three parts. The second file of a frame, where it has one, is the test split."""
+        """Return row numbers of the three parts. The second file of a frame, where it has one, is the test split."""
         given = self._given(frame)
         given.setdefault("train", np.flatnonzero(~np.isin(np.arange(len(frame)), np.concatenate([[], *given.values()]))))
         wanted = [(part, share) for part, share in (("val", self.val), ("test", self.test)) if part not in given]
@@ -68,7 +68,7 @@ class Cut:
         return f"dataset.val={self.val} dataset.test={self.test}" + (f" dataset.group={self.group}" if self.group else "")
 
     def _given(self, frame: Frame) -> dict[str, Rows]:
-        """Parts that the files or a column name."""
+        """Return parts that the files or a column name."""
         if len(frame.files) > 1:
             if self.split is not None:
                 raise AerunError(
@@ -89,7 +89,7 @@ class Cut:
         return {part: np.flatnonzero(np.array(tags) == part) for part in dict.fromkeys(tags)}
 
     def _cut(self, frame: Frame, rows: Rows, shares: Sequence[float]) -> list[Rows]:
-        """`rows` without the shares, then one part a share, in the order val, test."""
+        """Return `rows` without the shares, then one part a share, in the order val, test."""
         if not shares:
             return [rows]
         if self.group is not None:
@@ -100,7 +100,7 @@ class Cut:
 
 
 def _by_group(groups: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]:
-    """Whole groups in a random order: each share takes groups until it has its rows, and at least one."""
+    """Return whole groups in a random order: each share takes groups until it has its rows, and at least one."""
     _, code = np.unique(groups, return_inverse=True)  # a missing value is a group too
     sizes = np.bincount(code)
     order = list(_shuffled(len(sizes)))
@@ -119,7 +119,7 @@ def _shuffled(n: int) -> list[int]:
 
 
 def moments(frame: Frame, name: str) -> Values:
-    """The column that `dataset.time` names as numbers. AerunError for a row without a time."""
+    """Return the column that `dataset.time` names as numbers. AerunError for a row without a time."""
     column = frame.column("dataset.time", name)
     values = column.values
     if column.kind == "text":
@@ -132,7 +132,7 @@ def moments(frame: Frame, name: str) -> Values:
 
 
 def _by_time(times: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]:
-    """In order of time, the last share last; rows of one moment stay together."""
+    """Cut in order of time, the last share last; rows of one moment stay together."""
     order = np.argsort(times, kind="stable")
     later = times[order]
     cuts = np.cumsum([1 - sum(shares), *shares[:-1]]) * len(rows)
@@ -141,7 +141,7 @@ def _by_time(times: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]:
 
 
 def _refuse_straddling(frame: Frame, name: str, parts: dict[str, Rows]) -> None:
-    """AerunError where a given split cuts a group."""
+    """Raise AerunError where a given split cuts a group."""
     column = frame.column("dataset.group", name).as_text()
     groups = {part: set(column.values[rows][~np.isnan(column.values[rows])].tolist()) for part, rows in parts.items()}
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):

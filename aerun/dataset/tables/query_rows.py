@@ -39,7 +39,7 @@ class Rows:
     refusal: Callable[[str], AerunError]
 
     def truth(self, node: ast.expr) -> Truth:
-        """Of a condition that `Query` has checked."""
+        """Return the truth of a condition that `Query` has checked."""
         if isinstance(node, ast.BoolOp):
             parts = [self.truth(part) for part in node.values]
             return reduce(_both if isinstance(node.op, ast.And) else _either, parts)
@@ -67,7 +67,7 @@ class Rows:
         return holds & known, ~holds & known
 
     def _one(self, name: str, column: Column, value: float | str | None, op: ast.cmpop) -> tuple[Values, Values]:
-        """A column and a constant as numbers that compare as they do."""
+        """Return a column and a constant as numbers that compare as they do."""
         if isinstance(value, str):
             date = seconds(value)
             times = None if date is None else _times(column)
@@ -98,7 +98,7 @@ class Rows:
 
 
 def constant(node: ast.expr) -> float | str | None:
-    """The number or the word that stands there, or None."""
+    """Return the number or the word that stands there, or None."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         found = constant(node.operand)
         return None if found is None or isinstance(found, str) else -found
@@ -117,14 +117,14 @@ def _either(a: Truth, b: Truth) -> Truth:
 
 
 def _numbers(column: Column) -> Values | None:
-    """A column of numbers, or of words that all are; else None."""
+    """Return a column of numbers, or of words that all are; else None."""
     if column.kind == "text" and column.words and all(map(is_number, column.words)):
         return moved(column.values, [float(word) for word in column.words])
     return column.values if column.kind == "number" else None
 
 
 def _times(column: Column) -> Values | None:
-    """A column of dates, in seconds since 1970; else None."""
+    """Return a column of dates, in seconds since 1970; else None."""
     if column.kind == "date":
         return column.values
     found = [s for word in column.words if (s := seconds(word)) is not None]

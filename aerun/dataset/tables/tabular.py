@@ -83,7 +83,7 @@ class Tabular(Dataset):
 
     @cached_property
     def known(self) -> TableFacts:
-        """The table and what its training rows say. AerunError for what is wrong with the file."""
+        """Return the table and what its training rows say. AerunError for what is wrong with the file."""
         frame = self.frame()
         labels = self._labels(frame)
         y = None if labels is None else labels.codes
@@ -104,7 +104,7 @@ class Tabular(Dataset):
         return TableFacts(frame, features, rows, classes)
 
     def decisions(self) -> list[Decision]:
-        """What was decided about each column of the file, one after the other."""
+        """Return what was decided about each column of the file, one after the other."""
         frame, roles = self.known.frame, self.roles
         named = {"label": roles.label, "anomaly": roles.anomaly}
         used = {frame.name("dataset", n): f"dataset.{k}={n}" for k, n in named.items() if n is not None}
@@ -113,7 +113,7 @@ class Tabular(Dataset):
         return decisions(frame, {f.name: f for f in self.known.features}, used, categorical)
 
     def stored_reading(self) -> dict[str, Any]:
-        """How the features' columns were read, and the range of numbers and dates in the training rows, in own units."""
+        """Return how the features' columns were read, and the range of numbers and dates in the training rows, in own units."""
         frame, features = self.known.frame, self.known.features
         if frame.reading is None:
             return {}
@@ -165,7 +165,7 @@ def _range(values: Any) -> list[float]:
 
 
 def bundled(name: str, found: Any) -> Frame:
-    """A table of scikit-learn's, its classes by name in the column `class`."""
+    """Return a table of scikit-learn's, its classes by name in the column `class`."""
     values = np.asarray(found.data, dtype=np.float64).T
     columns = {str(n): Column("number", v) for n, v in zip(found.feature_names, values, strict=True)}
     classes = Column("text", found.target.astype(np.float64), tuple(str(n) for n in found.target_names))

@@ -39,8 +39,10 @@ Score = Callable[["Batch"], Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; weight: 0 for elements behind the
-    end and for those of missing cells.
+    """Some samples, as scores look at them.
+
+    stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; weight: 0 for elements behind the end
+    and for those of missing cells.
     """
 
     stored: Tensor
@@ -51,19 +53,21 @@ class Batch:
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
-    """Needs to know what is normal."""
+    """Return why it makes no sense here, or nothing: it needs to know what is normal."""
     return "needs dataset.normal=[...]: the classes that count as normal" if dataset.normal_classes is None else ""
 
 
 @torch.no_grad()
 def evaluate(trained: Trained) -> Outcome:
-    """Every test sample is scored; anomalies are those of classes that are not normal. Rows: model, the squared error (its mean
-    over real elements); latent, the Mahalanobis distance of the code from training codes; combined, SE / (2 s^2) + latent / 2,
-    s^2 the mean squared error of normal validation samples; elbo, -ELBO in nats, a mean of 8 draws (where there are posterior
-    and prior); pca, the error of PCA of the same size; none, no model at all: squared distance from the training mean, in
-    training deviations where the data are no images; knn, distance to the fifth nearest of at most 10,000 training samples, in
-    the same units; mahalanobis, squared distance from the mean under the training covariance. Covariances are shrunk; those of
-    more than 4,096 numbers are not formed. All are computed in 64 bits, so that equal samples have equal scores.
+    """Return every test sample is scored; anomalies are those of classes that are not normal.
+
+    Rows: model, the squared error (its mean over real elements); latent, the Mahalanobis distance of the code from training
+    codes; combined, SE / (2 s^2) + latent / 2, s^2 the mean squared error of normal validation samples; elbo, -ELBO in nats, a
+    mean of 8 draws (where there are posterior and prior); pca, the error of PCA of the same size; none, no model at all:
+    squared distance from the training mean, in training deviations where the data are no images; knn, distance to the fifth
+    nearest of at most 10,000 training samples, in the same units; mahalanobis, squared distance from the mean under the
+    training covariance. Covariances are shrunk; those of more than 4,096 numbers are not formed. All are computed in 64 bits,
+    so that equal samples have equal scores.
 
     Metrics: see `aerun.metrics.detection`; ratio: mean score of anomalies over that of normal samples. The threshold is
     conformal at 5 %, of the normal validation samples. AerunError where the test split has only one kind.
@@ -84,7 +88,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 
 def _note(truth: Tensor, val: int, overlap: int) -> str:
-    """overlap: so many samples in a row share steps, and count as one."""
+    """Return overlap: so many samples in a row share steps, and count as one."""
     odd, n = int(truth.sum()), len(truth)
     words = (
         f"{n:,} test samples, {odd:,} of them anomalies: auprc by chance is {odd / n:.3g}; false_alarm: at most {_ALPHA:.0%} "
@@ -147,7 +151,10 @@ def _mse(x_hat: Tensor, b: Batch, scale: Tensor | float = 1.0) -> Tensor:
 
 
 def _scale(trained: Trained) -> Tensor:
-    """Training deviation of each element, (1, *S); 1 for images, whose elements share a scale, and where nothing varies."""
+    """Return the deviation of each element in training, (1, *S).
+
+    1 for images, whose elements share a scale, and where nothing varies.
+    """
     if trained.autoencoder.facts.kind == "image":
         return torch.ones_like(trained.mean)
     total = count = torch.zeros_like(trained.mean, dtype=torch.float64)
@@ -172,7 +179,7 @@ def _elbo(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) -> str:
-    """How normal a constant image looks: it is easy to rebuild, so an error finds nothing wrong with it."""
+    """Return how normal a constant image looks: it is easy to rebuild, so an error finds nothing wrong with it."""
     facts = trained.autoencoder.facts
     if facts.kind != "image" or facts.low is None or facts.high is None:
         return ""
