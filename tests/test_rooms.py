@@ -177,7 +177,7 @@ def _says_why(lines, number):
     above = number - 2
     while lines[above].lstrip().startswith(("from ", "import ")):
         above -= 1
-    return lines[above].lstrip().startswith("# deferred: ")
+    return lines[above].lstrip().lower().startswith("# deferred: ")
 
 
 def test_a_job_is_made_and_a_run_is_marked_in_one_place():

@@ -32,6 +32,7 @@ class TiedConvTranspose(nn.Module):
 
     @property
     def weight(self) -> Tensor:
+        """Return the kernel that is shared."""
         return self._source[0].get_parameter("weight")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,6 +51,7 @@ class TiedPointwise(nn.Module):
 
     @property
     def weight(self) -> Tensor:
+        """Return the kernel that is shared."""
         return self._source[0].get_parameter("weight").transpose(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class TiedLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
+        """Return the matrix that is shared."""
         return self._source[0].weight.t()
 
     def forward(self, x: Tensor) -> Tensor:
