@@ -4,6 +4,7 @@ torch and Hydra are imported where they are used: the process that hands out tes
 """
 
 import os
+import sys
 from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +23,32 @@ def pytest_collection_modifyitems(items):
     torch.set_num_threads(1)
     quick_hydra.remember()
     items.sort(key=lambda item: "test_pairs.py" in item.nodeid)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    """After each test its process is what it was before."""
+    before = _state()
+    yield
+    assert _state() == before
+
+
+def _state():
+    """What tests change of their process, by name."""
+    import logging
+
+    import torch
+    from hydra.core.global_hydra import GlobalHydra
+
+    log = logging.getLogger("aerun")
+    return {
+        "directory": os.getcwd(),
+        "arguments": list(sys.argv),
+        "dtype": torch.get_default_dtype(),
+        "threads": torch.get_num_threads(),
+        "hydra": GlobalHydra.instance().is_initialized(),
+        "log": (log.level, log.propagate, log.disabled, list(log.handlers), list(log.filters)),
+    }
 
 
 def composed(*overrides):

@@ -89,7 +89,7 @@ def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
     """Everything that the command changes of its process: directory, arguments, signals, logging, Hydra."""
     before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), train._failures
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    logs = [(logger, list(logger.handlers), logger.level) for logger in map(logging.getLogger, _LOGGERS)]
+    logs = [(log, list(log.handlers), list(log.filters), log.level) for log in map(logging.getLogger, _LOGGERS)]
     os.chdir(cwd)
     sys.argv = ["aerun", *args]
     train._failures = []
@@ -104,8 +104,8 @@ def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
         GlobalHydra.instance().clear()
         for s, handler in handlers.items():
             signal.signal(s, handler)
-        for logger, kept, level in logs:
-            for handler in set(logger.handlers) - set(kept):
+        for log, kept, filters, level in logs:
+            for handler in set(log.handlers) - set(kept):
                 handler.close()
-            logger.handlers[:] = kept
-            logger.setLevel(level)
+            log.handlers[:], log.filters[:] = kept, filters
+            log.setLevel(level)

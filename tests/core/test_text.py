@@ -59,9 +59,11 @@ def test_a_console_prints_what_it_is_given(text):
     assert "\x1b" not in told
 
 
-def test_what_is_logged_and_said_is_shown(caplog, capsys):
+def test_what_is_logged_and_said_is_shown(monkeypatch, caplog, capsys):
+    log = logging.getLogger("aerun")
+    monkeypatch.setattr(log, "filters", [])
     show_escaped()
-    logging.getLogger("aerun").warning("%s: %s", "column '\x1b[2J'", 1)
+    log.warning("%s: %s", "column '\x1b[2J'", 1)
     say("run \x07")
     assert caplog.messages == [r"column '\x1b[2J': 1"]
     assert capsys.readouterr().out == "run \\x07\n"
