@@ -320,7 +320,20 @@ def riff(kind=1, bits=16, data=b"\0" * 64, promised=None):
         (sound("OGG")[:1000], "damaged, cut short"),
     ],
     # Names of their own: libsndfile writes the time into its headers, and every process must call a test the same.
-    ids="empty riff text id3 nan no_samples cut half_a_header 64_bits flac_cut flac_header ogg_cut".split(),
+    ids=[
+        "empty",
+        "riff",
+        "text",
+        "id3",
+        "nan",
+        "no_samples",
+        "cut",
+        "half_a_header",
+        "64_bits",
+        "flac_cut",
+        "flac_header",
+        "ogg_cut",
+    ],
 )
 def test_what_is_wrong_with_a_file_is_told(content, words):
     with pytest.raises(UnreadableError, match=words):
