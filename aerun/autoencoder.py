@@ -199,8 +199,8 @@ class Autoencoder(nn.Module):
 
     def opposed(self) -> dict[str, Opposed]:
         """Return the terms that have an opponent and weigh something."""
-        found = {k: self.terms[k].regularizer for k in self._computed(training=True)}
-        return {k: r for k, r in found.items() if isinstance(r, Opposed)}
+        regularizers = {k: self.terms[k].regularizer for k in self._computed(training=True)}
+        return {k: r for k, r in regularizers.items() if isinstance(r, Opposed)}
 
     def own_parameters(self) -> Iterator[nn.Parameter]:
         """Yield every parameter but the opponents'."""
@@ -214,12 +214,12 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def watch(self, names: Pass) -> list[Tensor]:
         """Return figures of the parts beside the objective, of one validation batch, in the order of `watch_keys`."""
-        found: list[Tensor] = []
+        values: list[Tensor] = []
         for _, part in self._watched:
             if part.watches:
                 figures = call(part.watch, names)
-                found += [torch.as_tensor(figures[k]) for k in part.watches]
-        return found
+                values += [torch.as_tensor(figures[k]) for k in part.watches]
+        return values
 
     # -- before the first step ---------------------------------------------------------------------------------------
 

@@ -161,24 +161,24 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
 def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float) -> dict[str, Any]:
     """Test, examine, draw and ask, in this order. growth: of the decoder's scale in training, see `health.decoder_scale`."""
     errors = list[Tensor]()
-    found: dict[str, Any] = report(trained, errors)
+    figures: dict[str, Any] = report(trained, errors)
     folder.keep("test_errors.npy", torch.cat(errors).float().numpy())
-    examined, found["seconds/health"] = _timed(lambda: _examined(plan, trained, growth))
+    examined, figures["seconds/health"] = _timed(lambda: _examined(plan, trained, growth))
     reference.write(trained, folder.path)
-    _, found["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path))
+    _, figures["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path))
     applied = ask_all(plan.evaluate, trained, terminal.application)
     if applied:
         album.evaluation(folder.path, applied, plan.trainer.max_epochs)
-    return {**found, **examined, **applied}
+    return {**figures, **examined, **applied}
 
 
 def _examined(plan: RunPlan, trained: Trained, growth: float) -> dict[str, float]:
     """Return the signs of health, and a warning for each that is bad."""
-    found = health.examine(trained)
-    told = [] if plan.trainer.limit_batches else health.warnings(trained.autoencoder, found)  # a few batches prove nothing
-    for warning in (*health.scale_shift(trained.autoencoder, growth), *told):
+    signs = health.examine(trained)
+    alarms = [] if plan.trainer.limit_batches else health.warnings(trained.autoencoder, signs)  # a few batches prove nothing
+    for warning in (*health.scale_shift(trained.autoencoder, growth), *alarms):
         log.warning(warning)
-    return found
+    return signs
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

@@ -46,16 +46,16 @@ ALWAYS = frozenset(VOCABULARY) - {"mask", "valid", "seen", "slope", "rate", "spa
 @cache
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return parameters of a function or method by name, without self."""
-    found = dict(inspect.signature(function).parameters)
-    found.pop("self", None)
-    return found
+    parameters = dict(inspect.signature(function).parameters)
+    parameters.pop("self", None)
+    return parameters
 
 
 def call(function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
     """Call with the names that the signature takes (a module: its forward's)."""
     signature = type(function).forward if isinstance(function, nn.Module) else getattr(function, "__func__", function)
-    taken = parameters_of(signature)
-    return function(**{k: names[k] for k in taken if k in names})
+    parameters = parameters_of(signature)
+    return function(**{k: names[k] for k in parameters if k in names})
 
 
 def wide(x: Tensor) -> Tensor:

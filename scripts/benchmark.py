@@ -156,8 +156,8 @@ def overhead(overrides: list[str], rounds: int) -> dict[str, float]:
     tiled = Data(many, data.val, data.test)
     ways = {"bare": loop(overrides, tiled, 1, tuned=True), "aerun": aerun_way(overrides, tiled, 1)}
     steps = [{k: 1e6 * BATCH / way() for k, way in ways.items()} for _ in range(rounds)]
-    found = {k: statistics.median(s[k] for s in steps) for k in ways}
-    return {**found, "overhead": statistics.median(s["aerun"] - s["bare"] for s in steps)}
+    medians = {k: statistics.median(s[k] for s in steps) for k in ways}
+    return {**medians, "overhead": statistics.median(s["aerun"] - s["bare"] for s in steps)}
 
 
 def start_up(rounds: int) -> dict[str, float]:
@@ -202,12 +202,12 @@ def contractive(rounds: int) -> dict[str, float]:
         "mlp 512-256, one projection": ([], ["method=projection"]),
         "mlp 512-256, exact": ([], ["method=exact"]),
     }
-    found = {}
+    costs = {}
     for name, (base, settings) in forms.items():
         penalty = ["regularizer=contractive", *(f"reg.terms.contractive.{s}" for s in settings)]
         plain, penalized = (_stepper([*base, *more]) for more in ([], penalty))
-        found[name] = statistics.median(penalized() / plain() for _ in range(3 * rounds))
-    return found
+        costs[name] = statistics.median(penalized() / plain() for _ in range(3 * rounds))
+    return costs
 
 
 def _stepper(overrides: list[str]) -> Way:
@@ -259,15 +259,15 @@ def one_way(way: str, name: str, root: str, epochs: int) -> float:
 def measured(name: str, root: str, epochs: int, rounds: int, peer: str | None) -> dict[str, list[float]]:
     """Return every way once a round, in rotation; `peer`: the interpreter that has pythae, for the MLP."""
     ways = (*WAYS, "pythae") if peer and name == "mlp" else WAYS
-    found: dict[str, list[float]] = {k: [] for k in ways}
+    rates: dict[str, list[float]] = {k: [] for k in ways}
     for r in range(rounds):
         for way in ways[r % len(ways) :] + ways[: r % len(ways)]:
             if way == "pythae":
-                found[way].append(pythae(str(peer), root, epochs))
+                rates[way].append(pythae(str(peer), root, epochs))
                 continue
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                found[way].append(pool.submit(one_way, way, name, root, epochs).result())
-    return found
+                rates[way].append(pool.submit(one_way, way, name, root, epochs).result())
+    return rates
 
 
 def main() -> None:
@@ -294,8 +294,8 @@ def main() -> None:
     if "tiny" in args.only:
         report["tiny"] = {name: overhead(overrides, args.rounds) for name, overrides in SMALL.items()}
         print("\nsmall nets, microseconds a step:")
-        for name, found in report["tiny"].items():
-            print(f"  {name:<12}", {k: round(v) for k, v in found.items()})
+        for name, figures in report["tiny"].items():
+            print(f"  {name:<12}", {k: round(v) for k, v in figures.items()})
     if "contractive" in args.only:
         report["contractive"] = contractive(args.rounds)
         print(

@@ -116,9 +116,9 @@ def read_as_image(path: Path) -> Any:
 
     try:
         with strict():
-            found = header(path)
-            depth = 16 if found.deep and highest(path) > 255 else 8
-            return read(path, Shape(3 if found.coloured else 1, 32, 32, resize=True, crop=True, guessed=False, depth=depth))
+            head = header(path)
+            depth = 16 if head.deep and highest(path) > 255 else 8
+            return read(path, Shape(3 if head.coloured else 1, 32, 32, resize=True, crop=True, guessed=False, depth=depth))
     except UnreadableError as e:
         raise AerunError(str(e)) from e
 
@@ -140,8 +140,8 @@ def read_as_ts(path: Path) -> Any:
 def some_array(g: Generator) -> Any:
     """Of several types, shapes and orders."""
     shape = [(20, 5), (6, 8, 8), (6, 3, 8, 8), (6, 9, 9, 2)][int(g.integers(4))]
-    found = (100 * g.random(shape)).astype(["<f4", ">f8", "u1", "<u2", "<i8", "<f2", "?"][int(g.integers(7))])
-    return np.asfortranarray(found) if g.integers(2) else found
+    array = (100 * g.random(shape)).astype(["<f4", ">f8", "u1", "<u2", "<i8", "<f2", "?"][int(g.integers(7))])
+    return np.asfortranarray(array) if g.integers(2) else array
 
 
 def npy_file(g: Generator) -> bytes:
@@ -173,13 +173,13 @@ def picture(g: Generator, kind: str, **how: Any) -> bytes:
     from PIL import Image
 
     bits, out = g.integers(0, 256, (24, 20, 4)).astype(np.uint8), io.BytesIO()
-    found = [
+    images = [
         Image.fromarray(bits[..., 0]),
         Image.fromarray(bits[..., :3]),
         *([] if kind == "JPEG" else [Image.fromarray(bits), Image.fromarray(257 * bits[..., 0].astype(np.uint16))]),
         *([] if kind == "JPEG" else [Image.fromarray(bits[..., :3]).quantize(8)]),
     ]
-    found[int(g.integers(len(found)))].save(out, kind, **how)
+    images[int(g.integers(len(images)))].save(out, kind, **how)
     return out.getvalue()
 
 
@@ -243,27 +243,27 @@ FORMATS: dict[str, Format] = {
 
 def damaged(data: bytes, g: Generator) -> bytes:
     """Return one to four changes."""
-    found = bytearray(data)
+    changed = bytearray(data)
     for _ in range(int(g.integers(1, 5))):
-        if not found:
+        if not changed:
             break
-        start = int(g.integers(len(found)))
-        length = int(g.integers(1, 1 + min(64, len(found) - start)))
-        way = int(g.integers(6))
-        if way == 0:
-            del found[start:]
-        elif way == 1:
-            del found[start : start + length]
-        elif way == 2:
-            found[start : start + length] = g.bytes(length)
-        elif way == 3:
-            found[start:start] = found[start : start + length]
-        elif way == 4:
-            found[start] ^= 1 << int(g.integers(8))
+        start = int(g.integers(len(changed)))
+        length = int(g.integers(1, 1 + min(64, len(changed) - start)))
+        change = int(g.integers(6))
+        if change == 0:
+            del changed[start:]
+        elif change == 1:
+            del changed[start : start + length]
+        elif change == 2:
+            changed[start : start + length] = g.bytes(length)
+        elif change == 3:
+            changed[start:start] = changed[start : start + length]
+        elif change == 4:
+            changed[start] ^= 1 << int(g.integers(8))
         else:
-            other = int(g.integers(len(found)))
-            found[other : other + length] = found[start : start + length]
-    return bytes(found)
+            other = int(g.integers(len(changed)))
+            changed[other : other + length] = changed[start : start + length]
+    return bytes(changed)
 
 
 class TooLongError(BaseException):

@@ -55,7 +55,7 @@ def _table(group: str, options: dict[str, str]) -> str:
 
 def _settings(group: str, name: str) -> list[str]:
     """Return `key=default` and its comment, in order; targets, names and what follows another setting are left out."""
-    found: list[str] = []
+    settings: list[str] = []
     above: list[tuple[int, str]] = []
     for line in (config_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
         match = _LINE.fullmatch(line)
@@ -65,14 +65,14 @@ def _settings(group: str, name: str) -> list[str]:
         above = [(i, k) for i, k in above if i < indent]
         path = ".".join([*(k for _, k in above), key])
         if match["item"]:
-            found.append(_code(key.removeprefix("override /"), value))
+            settings.append(_code(key.removeprefix("override /"), value))
         elif value is None:
             above.append((indent, key))
         elif path == "defaults":
-            found.append(f"as {value.strip('[]')}, but")
+            settings.append(f"as {value.strip('[]')}, but")
         elif path not in ("_target_", "model.name") and not value.startswith("${model."):
-            found.append(_code(path, value) + (f": {_cell(comment)}" if comment else ""))
-    return found
+            settings.append(_code(path, value) + (f": {_cell(comment)}" if comment else ""))
+    return settings
 
 
 def _code(key: str, value: str) -> str:

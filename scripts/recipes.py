@@ -41,18 +41,18 @@ class Measured:
 
 def measure(command: str) -> Measured:
     """Run a recipe's command once per seed."""
-    found = []
+    runs = []
     for seed in SEEDS:
         with tempfile.TemporaryDirectory() as where:
             words = [*command.split()[1:], f"seed={seed}", "hydra.run.dir=run", "trainer.progress=false"]
             subprocess.run([sys.executable, "-m", "aerun", *words], cwd=where, check=True, capture_output=True)
             results = json.loads((Path(where) / "run" / "results.json").read_text())
             config = (Path(where) / "run" / "config.yaml").read_text()
-        found.append(results)
+        runs.append(results)
     (dataset,) = re.findall(r"_target_: aerun\.dataset\.(\w+)\.", config)
-    values = [r["test/se"] for r in found]
-    seconds = statistics.mean(r["seconds"] for r in found)
-    return Measured(statistics.mean(values), statistics.stdev(values), found[0]["pca/se"], dataset, seconds)
+    values = [r["test/se"] for r in runs]
+    seconds = statistics.mean(r["seconds"] for r in runs)
+    return Measured(statistics.mean(values), statistics.stdev(values), runs[0]["pca/se"], dataset, seconds)
 
 
 def check(name: str, write: bool) -> str | None:

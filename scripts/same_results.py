@@ -28,12 +28,12 @@ for name in names:
 
 def figures(folder: Path) -> dict[str, object]:
     """Return every figure of a run that does not depend on the clock or the machine."""
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     with (folder / "metrics.csv").open() as file:
         for n, row in enumerate(csv.DictReader(file)):
-            found |= {f"metrics.csv {n} {k}": v for k, v in row.items()}
-    found |= {f"results.json {k}": v for k, v in json.loads((folder / "results.json").read_text()).items()}
-    return {k: v for k, v in found.items() if not any(word in k.split()[-1] for word in _ASIDE)}
+            values |= {f"metrics.csv {n} {k}": v for k, v in row.items()}
+    values |= {f"results.json {k}": v for k, v in json.loads((folder / "results.json").read_text()).items()}
+    return {k: v for k, v in values.items() if not any(word in k.split()[-1] for word in _ASIDE)}
 
 
 def trained(tree: Path, where: Path, epochs: int, names: list[str]) -> None:
@@ -64,8 +64,8 @@ def main() -> int:
             old, new = (figures(Path(work) / when / name) for when in ("before", "after"))
             apart = [k for k in old if old[k] != new.get(k)]
             differ += bool(apart)
-            told = f"DIFFERENT: {apart[0]} {old[apart[0]]} -> {new.get(apart[0])}, {len(apart)} in all" if apart else "equal"
-            print(f"{name}: {len(old)} figures {told}", flush=True)
+            verdict = f"DIFFERENT: {apart[0]} {old[apart[0]]} -> {new.get(apart[0])}, {len(apart)} in all" if apart else "equal"
+            print(f"{name}: {len(old)} figures {verdict}", flush=True)
     return 1 if differ else 0
 
 

@@ -29,9 +29,9 @@ WIDTH = 512  # numbers of a row
 
 def resident(name: str) -> float:
     """Return VmRSS (now), VmHWM (at most so far) or RssAnon (now, without pages of files) of this process, in megabytes."""
-    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024 / 1e6
+    match = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return int(match[1]) * 1024 / 1e6
 
 
 def forget_peak() -> None:
@@ -112,8 +112,8 @@ def measured(overrides: list[str]) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     if done.returncode:
         raise SystemExit(done.stderr)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def main() -> None:

@@ -40,8 +40,8 @@ def measured(words: list[str], threads: str) -> tuple[float, float]:
             stdout=subprocess.DEVNULL,
         )
         whole = time.perf_counter() - started
-        found = [json.loads(p.read_text()) for p in Path(folder, "outputs", "sweeps", "s").glob("*/results.json")]
-    return whole, sum(f["seconds/fit"] for f in found)
+        results = [json.loads(p.read_text()) for p in Path(folder, "outputs", "sweeps", "s").glob("*/results.json")]
+    return whole, sum(f["seconds/fit"] for f in results)
 
 
 def main() -> None:
@@ -63,12 +63,12 @@ def main() -> None:
                     file=sys.stderr,
                     flush=True,
                 )
-    best = {name: {"whole": min(t[0] for t in found), "training": min(t[1] for t in found)} for name, found in times.items()}
+    best = {name: {"whole": min(t[0] for t in rounds), "training": min(t[1] for t in rounds)} for name, rounds in times.items()}
     print(f"{'':22}{'whole, s':>10}{'ratio':>8}{'training, s':>13}{'ratio':>8}")
-    for name, found in best.items():
+    for name, seconds in best.items():
         base = best["8 one by one" if name.startswith("8") else "32 one by one"]
-        ratios = {k: found[k] / base[k] for k in found}
-        print(f"{name:22}{found['whole']:10.1f}{ratios['whole']:8.2f}{found['training']:13.1f}{ratios['training']:8.2f}")
+        ratios = {k: seconds[k] / base[k] for k in seconds}
+        print(f"{name:22}{seconds['whole']:10.1f}{ratios['whole']:8.2f}{seconds['training']:13.1f}{ratios['training']:8.2f}")
     if args.json:
         args.json.write_text(json.dumps(best, indent=1) + "\n")
 

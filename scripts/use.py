@@ -58,10 +58,10 @@ def _told(name: str, model: Model, files: list[str], repeats: int) -> list[str]:
     print(
         f"{name}: encode {ratio:.2f} of the bare encoder ({rate:,.0f} images/s); start {start:.2f} s; ONNX {row:.3f} ms a row"
     )
-    found = {"encode": ratio >= TARGETS["encode"], "start": start <= TARGETS["start"], "ONNX": row <= TARGETS["ONNX"]}
-    for what in (k for k, good in found.items() if not good):
+    met = {"encode": ratio >= TARGETS["encode"], "start": start <= TARGETS["start"], "ONNX": row <= TARGETS["ONNX"]}
+    for what in (k for k, good in met.items() if not good):
         print(f"{name}: {what} misses {TARGETS[what]}")
-    return [k for k, good in found.items() if not good]
+    return [k for k, good in met.items() if not good]
 
 
 def _bare(model: Model, files: list[str]) -> Callable[[], None]:
@@ -88,8 +88,8 @@ def _verb(folder: Path, files: list[str]) -> Callable[[], None]:
 
 def _in_turns(first: Callable[[], None], second: Callable[[], None], repeats: int) -> tuple[list[float], list[float]]:
     """Return seconds of both, after one turn that does not count."""
-    found = [(_seconds(first), _seconds(second)) for _ in range(repeats + 1)][1:]
-    return [a for a, _ in found], [b for _, b in found]
+    turns = [(_seconds(first), _seconds(second)) for _ in range(repeats + 1)][1:]
+    return [a for a, _ in turns], [b for _, b in turns]
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -33,7 +33,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     if verb.answers == "packed":
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()
-    done, reader, told = 0, _reader(model, args), list[str]()
+    done, reader, lines = 0, _reader(model, args), list[str]()
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
     with written(args.output, about, kind) as writer:
         judging = _judging(args, model, writer)
@@ -41,7 +41,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
             done += _answer(verb, args, model, piece, judging or writer, counted)
             _show(f"\r{done:,} samples")
         if judging is not None:
-            told = judging.release()
+            lines = judging.release()
     _show("\r\033[K")
     if line := model.form.line(counted):
         note(line)
@@ -49,7 +49,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         say(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
         say(_size(args, model, done))
-    for line in told:
+    for line in lines:
         (note if args.output == "-" else say)(line)
 
 
@@ -129,8 +129,8 @@ def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
         raise AerunError(f"--k {args.k}: the index holds {len(base)} samples.")
 
     def search(x: Any) -> tuple[Any, Any]:
-        asked, way = model.form.to_stored(x)
-        return model.nearest(base, model.codes_of(asked), args.k, args.metric, way)
+        asked, layout = model.form.to_stored(x)
+        return model.nearest(base, model.codes_of(asked), args.k, args.metric, layout)
 
     return search
 
@@ -148,11 +148,11 @@ def _answer(
         args.hidden = args.masks.next(len(piece))
     try:
         noted = [n for x in _sides(verb, piece) if (n := model.form.notes(x)) is not None]
-        found = verb.run(model, piece.x, args)
+        outputs = verb.run(model, piece.x, args)
     except AerunError as e:
         where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
-    arrays = {k: np.asarray(v) for k, v in found.items()}
+    arrays = {k: np.asarray(v) for k, v in outputs.items()}
     counted += [n.counts() for n in noted]
     if verb.answers in ("rows", "codes") and model.form.named:  # beside each row, what is unusual in it
         arrays |= {k: v for n in noted for k, v in n.rows().items()}

@@ -85,9 +85,13 @@ def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top
     if top is not None and len(groups) > top:
         say(f"{top} of {len(groups)} settings shown")
     if len(groups) > 1:
-        found = difference(groups[0], groups[1], len(groups))
+        comparison = difference(groups[0], groups[1], len(groups))
         first, second = (label(group, keys) for group in groups[:2])
-        say(found.words(first, second) if found else f"{first} and {second} have no errors of the same test samples in common.")
+        say(
+            comparison.words(first, second)
+            if comparison
+            else f"{first} and {second} have no errors of the same test samples in common."
+        )
     fewest = min(len(group.runs) for group in groups)
     if fewest < 3:
         say(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")

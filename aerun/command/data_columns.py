@@ -38,8 +38,8 @@ def described(feature: Feature, values: Tensor) -> str:
 
 def _moment(seconds: float) -> str:
     """Return seconds since 1970 UTC as a date, with its time of day where that is not midnight."""
-    found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(seconds))
-    return found.date().isoformat() if found.time().isoformat() == "00:00:00" else found.strftime("%Y-%m-%dT%H:%M:%S")
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(seconds))
+    return moment.date().isoformat() if moment.time().isoformat() == "00:00:00" else moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def histograms(x: Tensor, features: Sequence[Feature]) -> NDArray[np.uint8]:
@@ -57,12 +57,12 @@ def counts(feature: Feature, values: Tensor) -> list[int]:
     """Return how many values (n,) fall into each of some equal bins, or are of each word (the first 30)."""
     there = values[values.isfinite()].double()
     if feature.kind == "category":
-        found = torch.bincount(there[there >= 0].long(), minlength=len(feature.words))[:_BARS]
+        tally = torch.bincount(there[there >= 0].long(), minlength=len(feature.words))[:_BARS]
     elif not len(there) or there.min() == there.max():
-        found = torch.tensor([len(there)])
+        tally = torch.tensor([len(there)])
     else:
-        found = torch.histc(there, _BARS)
-    return [int(n) for n in found.tolist()]
+        tally = torch.histc(there, _BARS)
+    return [int(n) for n in tally.tolist()]
 
 
 def _panel(name: str, heights: Sequence[int]) -> Image.Image:

@@ -61,12 +61,12 @@ def fitting(cfg: Config, facts: Facts) -> dict[str, dict[str, str]]:
 
 def _reason(option: str, tried: Iterator[str]) -> str:
     """Return nothing where a try was not refused, else the words that are about the option itself."""
-    told = []
+    reasons = []
     for words in tried:
         if not words:
             return ""
-        told.append(words.partition("\n")[0])
-    return next((words for words in told if option in words), told[0])
+        reasons.append(words.partition("\n")[0])
+    return next((words for words in reasons if option in words), reasons[0])
 
 
 def _with(cfg: Config, **options: str) -> dict[str, Any]:

@@ -71,9 +71,9 @@ class Page:
         self._say("range", f"the model sees values {bounds}{prepared}{divided}{'; drawn as 0 or 1' if f.binarize else ''}")
 
     def _lengths(self, seen: Sequence[Seen]) -> None:
-        found = [s.lengths for s in seen if s.lengths is not None]
-        if found:
-            lengths = torch.cat(found).double()
+        per_split = [s.lengths for s in seen if s.lengths is not None]
+        if per_split:
+            lengths = torch.cat(per_split).double()
             low, middle, high = (float(v) for v in (lengths.min(), lengths.median(), lengths.max()))
             self._say(
                 "lengths", f"{low:g} to {high:g} steps, median {middle:g}; {int((lengths == 0).sum())} samples without any"
@@ -91,23 +91,23 @@ class Page:
 
     def columns(self, stored: Tensor) -> None:
         """Print what the columns of a table's training rows hold."""
-        told = [described(f, stored[:, i]) for i, f in enumerate(self.features[:_FEW])]
+        descriptions = [described(f, stored[:, i]) for i, f in enumerate(self.features[:_FEW])]
         more = f" and {len(self.features) - _FEW} more" if len(self.features) > _FEW else ""
-        self._say("columns", "; ".join(told) + more)
+        self._say("columns", "; ".join(descriptions) + more)
 
-    def decisions(self, found: Sequence[Decision]) -> None:
+    def decisions(self, columns: Sequence[Decision]) -> None:
         """Print one row a column of a file: its kind, and why."""
         table = Table()
         for column in ("column", "kind", "why"):
             table.add_column(column, overflow="fold")
         for column in ("missing", "distinct", "example"):
             table.add_column(column, justify="right")
-        for d in found[:_COLUMNS]:
+        for d in columns[:_COLUMNS]:
             counts = (f"{d.missing:,}" if d.missing else "-", f"{d.distinct:,}")
             table.add_row(d.name, d.kind, d.why, *counts, d.example[:30])
         self.console.print(table)
-        if len(found) > _COLUMNS:
-            self._say("columns", f"and {len(found) - _COLUMNS} more")
+        if len(columns) > _COLUMNS:
+            self._say("columns", f"and {len(columns) - _COLUMNS} more")
 
     def _classes(self, seen: Sequence[Seen]) -> None:
         if seen[0].classes is None:
@@ -131,24 +131,24 @@ class Page:
         shown = f": {', '.join(named)}" if 0 < len(where) <= _FEW and kind != "image" else ""
         self._say("constant", f"{len(where):,} of {same.numel():,} {what} have one value in all training samples{shown}")
 
-    def dimension(self, found: Dimension | None, asked: bool) -> None:
+    def dimension(self, estimates: Dimension | None, asked: bool) -> None:
         """Print the estimates, and the code sizes that they suggest."""
-        if found is None:
+        if estimates is None:
             reason = "text has none that distances would show" if self.facts.tokens else "too few different training samples"
             self._say("dimension", f"not estimated: {reason if asked else 'not asked for'}")
             return
-        low, high = found.codes(self.facts.size)
+        low, high = estimates.codes(self.facts.size)
         self._say(
             "dimension",
-            f"TwoNN {found.two_nn:.1f}, MLE {found.likelihood:.1f} (intrinsic, of {found.rows:,} training samples; "
+            f"TwoNN {estimates.two_nn:.1f}, MLE {estimates.likelihood:.1f} (intrinsic, of {estimates.rows:,} training samples; "
             f"{self.facts.size:,} numbers each). Try model.latent_dim={low} to {high}.",
         )
-        if found.unsure:
+        if estimates.unsure:
             self._say("", "too few samples to tell, or the estimates would be alike: take the range as a first guess")
 
-    def fitting(self, found: Mapping[str, Mapping[str, str]]) -> None:
+    def fitting(self, by_group: Mapping[str, Mapping[str, str]]) -> None:
         """Print which losses and archs fit, and why the others do not."""
-        for group, reasons in found.items():
+        for group, reasons in by_group.items():
             fit = [option for option, why in reasons.items() if not why]
             self._say("losses" if group == "model/loss" else "archs", f"that fit: {', '.join(fit) or 'none'}")
             for option, why in reasons.items():

@@ -33,8 +33,8 @@ def look(cfg: Mapping[str, Any], option: str, typed: Sequence[str], output: Path
     columns = columns_of(dataset.preparation(), facts.stored[0]) if facts.kind == "table" else ()
     page = Page(option, facts, columns, dataset.class_names)
     _describe(page, dataset, data, facts, columns)
-    found = ask.dimension(data, facts, dataset.preparation()) if dimension and not broken else None
-    page.dimension(found, asked=dimension)
+    estimates = ask.dimension(data, facts, dataset.preparation()) if dimension and not broken else None
+    page.dimension(estimates, asked=dimension)
     page.fitting(data_fits.fitting(cfg, facts))
     page.verdict([words for words in (broken, why) if words], warnings)
     page.picture(data.train.x, output / _folder(option, cfg) / "samples.png")

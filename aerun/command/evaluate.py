@@ -95,8 +95,8 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     if not names:
         raise AerunError(f"{folder.path}: no application fits this run; --list says why.")
     say(f"{folder.path}, {weights} weights")
-    found = ask_all(names, trained, terminal.application)
+    metrics = ask_all(names, trained, terminal.application)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
-    folder.evaluation({**kept, **found, "weights": weights})
-    evaluation(folder.path, found, int(folder.read().get("epochs") or 0))
+    folder.evaluation({**kept, **metrics, "weights": weights})
+    evaluation(folder.path, metrics, int(folder.read().get("epochs") or 0))
     say(f"written to {folder.path / 'evaluation.json'}")

@@ -72,7 +72,7 @@ def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> 
     typed = str(folder.read("run.json").get("command") or command())
     try:
         refuse_unlike(folder, config, args.trust)
-        found = train(config, folder.path, typed, resume=True, trusted=tuple(args.trust))
+        metrics = train(config, folder.path, typed, resume=True, trusted=tuple(args.trust))
     except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
-    terminal.results(found, f"{config['model']['name']} (resumed)", args.run)
+    terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run)

@@ -69,7 +69,7 @@ def _data(model: "Model") -> str:
 def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
     if results.get("status") != "completed":
         return [("status", str(results.get("status", "unknown")))]
-    told = [
+    rows = [
         (
             "status",
             f"completed {results.get('started', '')}, {results.get('epochs')} epochs, aerun {results.get('versions/aerun')}",
@@ -80,7 +80,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
         for name, key in (("SE", "test/se"), ("PCA", "pca/se"), ("mean", "mean/se"))
         if key in results
     ]
-    return [*told, ("test", f"squared error per sample: {', '.join(figures)}")]
+    return [*rows, ("test", f"squared error per sample: {', '.join(figures)}")]
 
 
 def _fitting(model: "Model") -> list[str]:

@@ -123,9 +123,9 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     # deferred: completion needs no torch
     from aerun.train import train
 
-    found = train(plain, path, command())
-    terminal.results(found, f"{plain['model']['name']} on {dataset}", _shown(path))
-    return float(found["objective"])
+    metrics = train(plain, path, command())
+    terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path))
+    return float(metrics["objective"])
 
 
 def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
@@ -144,16 +144,16 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
         if left == FRESH:
             clear(path)
-        found = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
-    say(f"\t   {_how(left, found, path)}SE {found['test/se']:.4g}, {terminal.verdict(found)}")
+        metrics = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
+    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {terminal.verdict(metrics)}")
     several = plain["objective"]
-    return float(found["objective"]) if isinstance(several, str) else tuple(float(found[key]) for key in several)
+    return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
 
 
-def _how(left: str, found: Mapping[str, Any], path: Path) -> str:
+def _how(left: str, metrics: Mapping[str, Any], path: Path) -> str:
     """Return how a job came to its end, and its name where jobs at the same time end in any order."""
     how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
-    how = f"trained as one of {found['fused']}, " if left == RESUME and found["fused"] > 1 else how
+    how = f"trained as one of {metrics['fused']}, " if left == RESUME and metrics["fused"] > 1 else how
     return how if one_by_one() else f"{path.name}: {how}"
 
 

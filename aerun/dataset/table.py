@@ -79,26 +79,26 @@ class Table(Tabular):
         )
 
     def frame(self) -> Frame:
-        found = read_table("dataset.path", self.path, self.reading)
+        frame = read_table("dataset.path", self.path, self.reading)
         for name in self.roles.categorical:
-            found.column("dataset.categorical", name)
+            frame.column("dataset.categorical", name)
         if self.test_path is None:
-            return found
-        assert found.reading is not None
-        kept = {n: f for n, f in found.reading.formats.items() if f != "text" or n in found.reading.text}
-        known = replace(self.reading, loose=True, decimal=found.reading.decimal, text=found.reading.text)
-        return join_frames(found, read_table("dataset.test_path", self.test_path, replace(known, dates=_order(kept, known))))
+            return frame
+        assert frame.reading is not None
+        kept = {n: f for n, f in frame.reading.formats.items() if f != "text" or n in frame.reading.text}
+        known = replace(self.reading, loose=True, decimal=frame.reading.decimal, text=frame.reading.text)
+        return join_frames(frame, read_table("dataset.test_path", self.test_path, replace(known, dates=_order(kept, known))))
 
     def samples(self, path: str) -> Tensor:
         """Return the rows of another file with the same features as stored samples (n, columns), in this table's categories."""
         reading = self.known.frame.reading
         assert reading is not None
         formats = {f.name: reading.formats[f.name] for f in self.known.features}
-        found = read_table("path", Path(path), replace(reading, loose=True, formats=formats))
+        frame = read_table("path", Path(path), replace(reading, loose=True, formats=formats))
         for feature in self.known.features:
-            if feature.name not in found.columns:
+            if feature.name not in frame.columns:
                 raise AerunError(f"{path}: has no column '{feature.name}', which {self.path} has.")
-        return self._stored(found, torch.arange(len(found)))
+        return self._stored(frame, torch.arange(len(frame)))
 
 
 def _missing(words: str | Sequence[Name]) -> frozenset[str]:
@@ -116,7 +116,7 @@ def _spelt(name: Name | None) -> str | None:
 
 def names_in(key: str, value: Names) -> list[str]:
     """Return the columns that a setting names, a word or a list. AerunError for one that is named twice."""
-    found = [str(value)] if isinstance(value, Name) else [str(v) for v in value]
-    if len(set(found)) < len(found):
-        raise AerunError(f"{key}={found}: names a column twice.")
-    return found
+    names = [str(value)] if isinstance(value, Name) else [str(v) for v in value]
+    if len(set(names)) < len(names):
+        raise AerunError(f"{key}={names}: names a column twice.")
+    return names

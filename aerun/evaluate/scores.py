@@ -60,9 +60,9 @@ def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> T
     rows = (~seen).flatten(1).any(1)
     if not bool(rows.any()):
         return x_hat
-    found = x_hat.clone()
-    found[rows] = _settled(model, x[rows], seen[rows], x_hat[rows])
-    return found
+    refilled = x_hat.clone()
+    refilled[rows] = _settled(model, x[rows], seen[rows], x_hat[rows])
+    return refilled
 
 
 def _settled(model: Autoencoder, x: Tensor, seen: Tensor, x_hat: Tensor) -> Tensor:

@@ -23,14 +23,14 @@ Figures = Mapping[str, Mapping[str, float]]
 
 def references(formula: str) -> list[tuple[str, str]]:
     """Return (run, figure) of each `{run.figure}`; AerunError for anything that is not a formula."""
-    found = []
+    pairs = []
     for inside in _REFERENCE.findall(formula):
         run, dot, figure = inside.partition(".")
         if not (run and dot and figure):
             raise AerunError(f"{formula}: {{{inside}}} is no figure; figures are written {{RUN.FIGURE}}.")
-        found.append((run, figure))
+        pairs.append((run, figure))
     _parsed(formula)
-    return found
+    return pairs
 
 
 def value(formula: str, figures: Figures) -> float:

@@ -23,8 +23,8 @@ def samples(x: Tensor, n: int) -> Tensor:
         _step(judges, softplus(-judge(real)).mean() + softplus(judge(made.detach())).mean())
         _step(makes, softplus(-judge(made)).mean())
     with torch.no_grad():
-        found: Tensor = generator(torch.randn(n, _NOISE, device=x.device))
-    return found
+        drawn: Tensor = generator(torch.randn(n, _NOISE, device=x.device))
+    return drawn
 
 
 def _net(inputs: int, outputs: int) -> nn.Sequential:

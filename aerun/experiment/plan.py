@@ -108,7 +108,7 @@ def read(path: Path) -> Experiment:
     """Return an experiment's file; AerunError where it is not one."""
     node = _node(path)
     common = tuple(node.get("common", ()))
-    found = Experiment(
+    experiment = Experiment(
         id=path.stem.upper(),
         title=summary(path),
         must=" ".join(node["must"].split()),
@@ -119,12 +119,12 @@ def read(path: Path) -> Experiment:
         checks=[_check(path.stem, check) for check in node["checks"]],
         control=_control(path.stem, node["control"]) if "control" in node else None,
     )
-    for run in sorted(set(found.control.runs if found.control else ()) - set(found.runs)):
-        raise AerunError(f"{path.stem}: control: no run {run}{nearest(run, found.runs)}.")
-    for check in found.checks:
-        for run in sorted(check.runs - set(found.runs)):
-            raise AerunError(f"{path.stem}: {check.formula}: no run {run}{nearest(run, found.runs)}.")
-    return found
+    for run in sorted(set(experiment.control.runs if experiment.control else ()) - set(experiment.runs)):
+        raise AerunError(f"{path.stem}: control: no run {run}{nearest(run, experiment.runs)}.")
+    for check in experiment.checks:
+        for run in sorted(check.runs - set(experiment.runs)):
+            raise AerunError(f"{path.stem}: {check.formula}: no run {run}{nearest(run, experiment.runs)}.")
+    return experiment
 
 
 def _node(path: Path) -> dict[str, Any]:

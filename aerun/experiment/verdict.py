@@ -78,22 +78,22 @@ def decide(experiment: Experiment, settings: Settings, tell: Callable[[str], Non
 
 def _seeds_of(run: Run, outcome: Outcome, settings: Settings, tell: Callable[[str], None]) -> dict[int, dict[str, float]]:
     """Return figures of one run by seed; none where it is left out or fails."""
-    found = dict[int, dict[str, float]]()
+    figures = dict[int, dict[str, float]]()
     if run.name in outcome.left_out:
-        return found
+        return figures
     for seed in outcome.seeds if run.seeds is None else run.seeds[: len(outcome.seeds)]:
         title, typed = f"{outcome.experiment.id} {run.name} seed {seed}", [*run.overrides, f"seed={seed}", "pictures=[]"]
         where, began = settings.root / outcome.experiment.id / run.name / f"seed={seed}", time.perf_counter()
         try:
-            found[seed], reused = perform(run, composed(typed), where, shlex.join(["aerun", *typed]), settings.fresh)
+            figures[seed], reused = perform(run, composed(typed), where, shlex.join(["aerun", *typed]), settings.fresh)
         except TrainingError as e:
             outcome.failed[run.name] = f"seed {seed}: {e}"
             tell(f"{title}: failed: {e}")
             return {}
-        outcome.seconds.setdefault(run.name, []).append(_seconds(found[seed]))
+        outcome.seconds.setdefault(run.name, []).append(_seconds(figures[seed]))
         took = "there already" if reused else f"{time.perf_counter() - began:.1f} s"
-        tell(f"{title}: {took}, test SE {found[seed]['test/se']:.4g} (PCA {found[seed]['pca/se']:.4g})")
-    return found
+        tell(f"{title}: {took}, test SE {figures[seed]['test/se']:.4g} (PCA {figures[seed]['pca/se']:.4g})")
+    return figures
 
 
 def _seconds(figures: dict[str, float]) -> float:

@@ -68,11 +68,11 @@ class Cells:
             if "." in joined:
                 return None
             cells = [c.replace(",", ".") for c in cells]
-        found = _numbers(cells, self.missing)
-        if found is not None and self.decimal == "auto" and "." in joined:
+        numbers = _numbers(cells, self.missing)
+        if numbers is not None and self.decimal == "auto" and "." in joined:
             self.dotted = True
             self.point = self.point or next((c.strip() for c in cells[:_FIRST] if _shows_point(c)), "")
-        return found
+        return numbers
 
     def _place(self, key: Any) -> float:
         word = key.strip() if isinstance(key, str) else key
@@ -93,9 +93,9 @@ class Cells:
 
     def values(self) -> Values:
         """Return all cells: numbers, or places in `words`. The pieces are given up."""
-        found = np.concatenate([part for _, part in self._parts])
+        values = np.concatenate([part for _, part in self._parts])
         self._parts = []
-        return found
+        return values
 
     def first(self, places: set[int]) -> tuple[int, Any]:
         """Return row (from 0) and word of the first cell that is one of the words at `places`."""
@@ -109,8 +109,8 @@ class Cells:
 
     def count(self, places: Iterable[int]) -> int:
         """Return how many cells hold one of these words."""
-        found = [part for text, part in self._parts if text]
-        return int(np.isin(np.concatenate(found), list(places)).sum()) if found else 0
+        parts = [part for text, part in self._parts if text]
+        return int(np.isin(np.concatenate(parts), list(places)).sum()) if parts else 0
 
     def plain_numbers(self) -> int:
         """Return how many cells are plain numbers, in pieces of nothing else."""

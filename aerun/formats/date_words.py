@@ -19,47 +19,47 @@ def seconds(word: str, order: str = "") -> float | None:
 
     ISO 8601, 2024/05/31, 31.05.2024, 31 May 2024, and 31/05/2024 by `order` dmy or mdy; UTC where it names no zone.
     """
-    found = _iso(word)
-    return found if found is not None else _other(word, order)
+    moment = _iso(word)
+    return moment if moment is not None else _other(word, order)
 
 
 def _iso(word: str) -> float | None:
     try:
-        found = datetime.fromisoformat(word)
+        moment = datetime.fromisoformat(word)
     except ValueError:
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _other(word: str, order: str) -> float | None:
-    if found := _DIGITS.fullmatch(word):
-        a, b, c = found["a"], found["b"], found["c"]
+    if match := _DIGITS.fullmatch(word):
+        a, b, c = match["a"], match["b"], match["c"]
         if len(a) == 4 and len(c) <= 2:
-            return _moment(found, int(a), int(b), int(c))
+            return _moment(match, int(a), int(b), int(c))
         if len(c) != 4 or len(a) > 2:
             return None
-        day_first = found["sep"] == "." or order == "dmy"
+        day_first = match["sep"] == "." or order == "dmy"
         if not day_first and order != "mdy":
             return None
         day, month = (a, b) if day_first else (b, a)
-        return _moment(found, int(c), int(month), int(day))
+        return _moment(match, int(c), int(month), int(day))
     for pattern in _NAMED:
-        if found := pattern.fullmatch(word):
-            name = found["month"].lower()
+        if match := pattern.fullmatch(word):
+            name = match["month"].lower()
             month = next((i for i, m in enumerate(_MONTHS, 1) if name in (m, m[:3], m[:4] if i == 9 else m)), 0)
-            return _moment(found, int(found["year"]), month, int(found["day"])) if month else None
+            return _moment(match, int(match["year"]), month, int(match["day"])) if month else None
     return None
 
 
-def _moment(found: re.Match[str], year: int, month: int, day: int) -> float | None:
-    hour = int(found["h"] or 0)
-    if found["half"]:
+def _moment(match: re.Match[str], year: int, month: int, day: int) -> float | None:
+    hour = int(match["h"] or 0)
+    if match["half"]:
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + (12 if found["half"][0] in "pP" else 0)
+        hour = hour % 12 + (12 if match["half"][0] in "pP" else 0)
     try:
-        moment = datetime(year, month, day, hour, int(found["m"] or 0), int(found["s"] or 0), tzinfo=_zone(found["zone"]))
-        return moment.timestamp() + float(f"0.{found['f'] or 0}")
+        moment = datetime(year, month, day, hour, int(match["m"] or 0), int(match["s"] or 0), tzinfo=_zone(match["zone"]))
+        return moment.timestamp() + float(f"0.{match['f'] or 0}")
     except ValueError:
         return None
 

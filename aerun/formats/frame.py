@@ -64,12 +64,12 @@ class Frame:
 
     def name(self, key: str, name: str) -> str:
         """Return the name of the column that the setting `key` means (3 may be typed for 3.0), else AerunError."""
-        found = matching(name, list(self.columns))
-        if found is None:
+        column = matching(name, list(self.columns))
+        if column is None:
             known = list(self.columns)
             shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
             raise AerunError(f"{key}={name}: {self.file} has no such column{nearest(str(name), known)}; it has {shown}.")
-        return found
+        return column
 
 
 def join_frames(first: Frame, second: Frame) -> Frame:

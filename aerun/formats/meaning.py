@@ -75,15 +75,15 @@ def _order(worded: Sequence[Cells]) -> str:
 
     Empty where both orders occur, or neither.
     """
-    found = set()
+    orders = set()
     for cells in worded:
         for word in _words(cells):
             if is_number(word):
                 continue
             read = {o for o in ORDERS if seconds(word, o) is not None}
             if len(read) == 1:
-                found |= read
-    return found.pop() if len(found) == 1 else ""
+                orders |= read
+    return orders.pop() if len(orders) == 1 else ""
 
 
 def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
@@ -136,10 +136,10 @@ def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: 
             drop=[cells.name],
         )
     table = np.array([*(n[0] for n in numbers.values() if n is not None), np.nan])
-    found = [
+    parts = [
         table[np.where(np.isnan(part), len(numbers), part).astype(np.int64)] if text else part for text, part in cells.parts
     ]
-    values = finite(cells.file, cells.name, np.concatenate(found))
+    values = finite(cells.file, cells.name, np.concatenate(parts))
     return Column("number", values), f"number {shown.pop()}" if shown else f"number {sign}" if sign else "number"
 
 
@@ -160,7 +160,7 @@ def _dates(cells: Cells, order: str) -> Column | None:
         return None
     orders = [order] if order else list(ORDERS)
     read = {o: [moment_of(w, o) for w in cells.words] for o in orders}
-    whole = [o for o, found in read.items() if None not in found]
+    whole = [o for o, moments in read.items() if None not in moments]
     if not whole:
         return None
     if len(whole) == 2 and read["dmy"] != read["mdy"]:
@@ -207,6 +207,6 @@ def _refuse(cells: Cells, alien: set[Any], what: str) -> Any:
     gone = f"dataset.missing_words=[auto,{','.join(few)}] for no value, " if few else ""
     settings = {"missing_words": ["auto", *few]} if few else {"drop": [name]}
     hint = f" Mend it, or {gone}dataset.categorical=[{name}] for classes, or dataset.drop=[{name}]." if not cells.format else ""
-    told = "" if not cells.format else ", as in training"
-    words = f"{cells.file}: column '{name}', row {row + 1}: '{spelt(word)}' is not {what}{told}.{hint}"
+    suffix = "" if not cells.format else ", as in training"
+    words = f"{cells.file}: column '{name}', row {row + 1}: '{spelt(word)}' is not {what}{suffix}.{hint}"
     raise UnclearError([Problem(words, settings)])

@@ -24,10 +24,10 @@ def undressed(word: str) -> tuple[str, str]:
     word = word.strip().replace("\u2212", "-")
     if word.endswith(("%", "\u066a")):
         return "%", word[:-1].rstrip()
-    if found := _BEFORE.fullmatch(word):
-        return found[2], found[1] + found[3]
-    if found := _BEHIND.fullmatch(word):
-        return found[2], found[1]
+    if match := _BEFORE.fullmatch(word):
+        return match[2], match[1] + match[3]
+    if match := _BEHIND.fullmatch(word):
+        return match[2], match[1]
     return "", word
 
 

@@ -71,17 +71,17 @@ def missing_words(value: str | Sequence[str]) -> frozenset[str]:
     return frozenset({"", *own, *(MISSING if "auto" in words else ())})
 
 
-def reading_from(found: Mapping[str, Any], base: Reading) -> Reading:
+def reading_from(stored: Mapping[str, Any], base: Reading) -> Reading:
     """Return `base` with what a run stored of its own reading. AerunError for what `Reading.stored` did not write."""
     try:
-        formats = {str(k): str(v) for k, v in dict(found["formats"]).items()}
+        formats = {str(k): str(v) for k, v in dict(stored["formats"]).items()}
         if any(f.split(" ")[0] not in KINDS for f in formats.values()):
             raise ValueError("a kind of column that is none")
-        words = [found[k] for k in ("header", "encoding", "decimal")]
-        if not all(isinstance(w, str) for w in words) or not all(isinstance(w, str) for w in found["missing"]):
+        words = [stored[k] for k in ("header", "encoding", "decimal")]
+        if not all(isinstance(w, str) for w in words) or not all(isinstance(w, str) for w in stored["missing"]):
             raise ValueError("words")
         return replace(
-            base, header=words[0], encoding=words[1], decimal=words[2], missing=frozenset(found["missing"]), formats=formats
+            base, header=words[0], encoding=words[1], decimal=words[2], missing=frozenset(stored["missing"]), formats=formats
         )
     except (KeyError, TypeError, ValueError) as e:
         raise AerunError(f"facts.json: damaged: what it says of how tables are read ({type(e).__name__} {e}).") from e
@@ -99,7 +99,7 @@ def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[s
     drop = frozenset(matching(n, named) or n for n in reading.drop)
     text = frozenset(matching(n, named) or n for n in reading.text)
     reading = replace(reading, drop=drop, text=text)
-    nameless = [(i, n) for i, (n, given) in enumerate(zip(named, names, strict=True), 1) if not given and reading.wants(n)]
+    nameless = [(i, n) for i, (n, title) in enumerate(zip(named, names, strict=True), 1) if not title and reading.wants(n)]
     if nameless:
         what = "has no name. Name it, or"
         why = "(row numbers, as pandas writes them)"

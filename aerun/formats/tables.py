@@ -94,8 +94,8 @@ def table_of(rows: Iterable[Row], file: str, reading: Reading, typed: bool = Fal
 
 def from_arrow(table: Any, file: str, reading: Reading) -> Frame:
     """Return a table of Arrow's as ours; words in it are read as the cells of a text file are."""
-    given = [str(n) for n in table.column_names]
-    names, reading = checked_names(file, ["" if n.startswith("__index_level_") else n for n in given], reading)  # pandas' index
+    heads = [str(n) for n in table.column_names]
+    names, reading = checked_names(file, ["" if n.startswith("__index_level_") else n for n in heads], reading)  # pandas' index
     if not table.num_rows:
         raise AerunError(f"{file}: has no rows.")
     columns = dict(zip(names, table.columns, strict=True))
@@ -111,12 +111,12 @@ def from_columns(columns: dict[str, Any], file: str, rows: int, reading: Reading
 
 def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: Callable[[str], Any]) -> Frame:
     """Return columns that a typed container holds: numbers, dates and truth values as they are, words by what they mean."""
-    found: dict[str, Column] = {}
+    plain: dict[str, Column] = {}
     worded: dict[str, Cells] = {}
     for name in names:
         column = binary_tables.typed_column(file, name, get(name))
         if isinstance(column, Column):
-            found[name] = column
+            plain[name] = column
         else:
             cells = _cells(file, name, reading)
             if not cells.format and any(map(_is_code, column)):
@@ -124,8 +124,8 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
             cells.add(column)
             worded[name] = cells
     columns, reading = _meant(file, worded, reading)
-    formats = {n: c.kind for n, c in found.items()} | dict(reading.formats)
-    together = {n: found[n] if n in found else columns[n] for n in names}
+    formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
+    together = {n: plain[n] if n in plain else columns[n] for n in names}
     return Frame(together, ((file, rows),), replace(reading, formats=formats))
 
 
@@ -190,8 +190,8 @@ def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Re
             _add(columns, head.names, chunk)
         count += len(chunk)
     refuse_nothing(file, count)
-    found, reading = _meant(file, columns, reading)
-    return Frame(found, ((file, count),), reading)
+    converted, reading = _meant(file, columns, reading)
+    return Frame(converted, ((file, count),), reading)
 
 
 def _add(columns: dict[str, Cells], names: Sequence[str], rows: list[list[Any]]) -> None:
@@ -213,17 +213,17 @@ def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict
     Raises UnclearError, which names every column that is unclear.
     """
     style = style_of(list(columns.values()), reading.decimal, reading.dates)
-    found: dict[str, Column] = {}
+    converted: dict[str, Column] = {}
     formats: dict[str, str] = {}
     problems: list[Problem] = []
     for name in list(columns):
         try:
-            found[name], formats[name] = column_of(columns.pop(name), style)
+            converted[name], formats[name] = column_of(columns.pop(name), style)
         except UnclearError as e:
             problems += e.problems
     if problems:
         raise UnclearError(problems)
-    return found, replace(reading, decimal=style.decimal, formats={**reading.formats, **formats})
+    return converted, replace(reading, decimal=style.decimal, formats={**reading.formats, **formats})
 
 
 def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[Any]]:

@@ -62,12 +62,12 @@ def _wide(file: IO[bytes], name: str) -> Iterator[str]:
 
 def _marked(path: Path, head: bytes, name: str, encoding: str) -> str:
     """Return the encoding that the first bytes tell, else `name`. AerunError where the setting contradicts them."""
-    found = next((n for mark, n in _MARKS if head.startswith(mark)), None)
-    if found is None:
+    detected = next((n for mark, n in _MARKS if head.startswith(mark)), None)
+    if detected is None:
         return name
-    if found != name and name not in ("utf-8", "utf-8-sig", f"{found}-le", f"{found}-be"):
-        raise AerunError(f"dataset.encoding={encoding}: {path} begins with the mark of {found}: leave the setting out.")
-    return found
+    if detected != name and name not in ("utf-8", "utf-8-sig", f"{detected}-le", f"{detected}-be"):
+        raise AerunError(f"dataset.encoding={encoding}: {path} begins with the mark of {detected}: leave the setting out.")
+    return detected
 
 
 def _known(encoding: str) -> str:

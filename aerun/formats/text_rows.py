@@ -52,9 +52,9 @@ def sniffed(lines: list[str]) -> str:
     first line most.
     """
     widths = {d: _widths(lines, d) for d in (*_SEPARATE, ",", " ")}
-    whole = {d: found[:-1] if len(lines) == _PEEK else found for d, found in widths.items()}  # the last may be cut in a quote
+    whole = {d: sizes[:-1] if len(lines) == _PEEK else sizes for d, sizes in widths.items()}  # the last may be cut in a quote
     for evenly in (_even, _even_behind_titles):
-        even = [d for d, found in whole.items() if evenly(found)]
+        even = [d for d, sizes in whole.items() if evenly(sizes)]
         separate = [d for d in even if d in _SEPARATE]
         if separate:
             return max(separate, key=lambda d: whole[d][-1])
@@ -63,16 +63,16 @@ def sniffed(lines: list[str]) -> str:
     return max((",", *_SEPARATE), key=lambda d: widths[d][0] if widths[d] else 0)
 
 
-def _even(found: list[int]) -> bool:
-    return len(set(found)) == 1 and found[0] > 1
+def _even(widths: list[int]) -> bool:
+    return len(set(widths)) == 1 and widths[0] > 1
 
 
-def _even_behind_titles(found: list[int]) -> bool:
+def _even_behind_titles(widths: list[int]) -> bool:
     """Return whether all but some narrower lines at the start are equally wide."""
-    if len(found) < 3:
+    if len(widths) < 3:
         return False
-    width, count = Counter(found).most_common(1)[0]
-    return width > 1 and count >= len(found) / 2 and set(found[-count:]) == {width} and max(found) == width
+    width, count = Counter(widths).most_common(1)[0]
+    return width > 1 and count >= len(widths) / 2 and set(widths[-count:]) == {width} and max(widths) == width
 
 
 def _widths(lines: list[str], delimiter: str) -> list[int]:

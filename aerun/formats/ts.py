@@ -30,20 +30,20 @@ def series_of(path: Path, encoding: str) -> list[Line]:
     """
     lines = ((n, line.strip()) for n, line in enumerate(lines_of(path, encoding), 1))
     labelled = _labelled(path, lines)
-    found: list[Line] = []
+    series: list[Line] = []
     size = 0
     for number, line in lines:
         if not line or line.startswith(("#", "%")):
             continue
-        found.append(_line(f"{path}, line {number}", line, labelled))
-        size += found[-1].values.size
+        series.append(_line(f"{path}, line {number}", line, labelled))
+        size += series[-1].values.size
         refuse_beyond(str(path), 12.0 * size)
-        wide, first = found[-1].values.shape[1], found[0].values.shape[1]
+        wide, first = series[-1].values.shape[1], series[0].values.shape[1]
         if wide != first:
             raise AerunError(f"{path}, line {number}: {wide} features, and {first} in the first series.")
-    if not found:
+    if not series:
         raise AerunError(f"{path}: has no series behind @data.")
-    return found
+    return series
 
 
 def _labelled(path: Path, lines: Iterator[tuple[int, str]]) -> bool:
@@ -75,13 +75,13 @@ def _line(where: str, line: str, labelled: bool) -> Line:
 
 def _steps(where: str, feature: int, part: str) -> Values:
     cells = [cell.strip() for cell in part.split(",")]
-    found = np.full(len(cells), np.nan)
+    values = np.full(len(cells), np.nan)
     for i, cell in enumerate(cells):
         if cell.lower() not in MISSING:
             try:
-                found[i] = float(cell)
+                values[i] = float(cell)
             except ValueError:
                 raise AerunError(f"{where}: feature {feature}: '{cell}' is not a number.") from None
-            if abs(found[i]) > _LARGEST:
+            if abs(values[i]) > _LARGEST:
                 raise AerunError(f"{where}: feature {feature}: {cell} is infinite or beyond 32 bits.")
-    return found
+    return values

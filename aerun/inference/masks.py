@@ -48,14 +48,14 @@ def mask_of(x: Any, mask: Any, form: SampleConverter) -> Hidden:
 
 
 def _spread(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    found = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
-    found = found.astype(bool)
-    if found.shape == (shape[0], *shape[2:]) and len(shape) == 4:
-        found = found[:, None]
+    hidden = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
+    hidden = hidden.astype(bool)
+    if hidden.shape == (shape[0], *shape[2:]) and len(shape) == 4:
+        hidden = hidden[:, None]
     try:
-        return np.array(np.broadcast_to(found, shape))
+        return np.array(np.broadcast_to(hidden, shape))
     except ValueError as e:
-        raise AerunError(f"mask of shape {found.shape}: does not fit samples of shape {shape}.") from e
+        raise AerunError(f"mask of shape {hidden.shape}: does not fit samples of shape {shape}.") from e
 
 
 def _elements(mask: Tensor, form: SampleConverter) -> Tensor:

@@ -53,21 +53,23 @@ class Model(Runner):
 
     def encode(self, x: Samples) -> Any:
         """Map n samples -> their deterministic codes (n, d, *grid), 32-bit."""
-        stored, way = self.form.to_stored(x)
-        return _as(way, self.codes_of(stored))
+        stored, output_format = self.form.to_stored(x)
+        return _as(output_format, self.codes_of(stored))
 
     def decode(self, z: Any, lengths: Sequence[int] | None = None) -> Any:
         """Map codes (n, d, *grid), also flat, -> samples. lengths: steps of each, where sequences have lengths of their own."""
         codes_, tensor = codes.to_code_tensor(z, self.code_shape)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid)
-        way = self.form.way
-        return self.form.to_caller(own, valid, OutputFormat("tensor", way.dtype) if tensor and way.kind == "array" else way)
+        output_format = self.form.way
+        if tensor and output_format.kind == "array":
+            output_format = OutputFormat("tensor", output_format.dtype)
+        return self.form.to_caller(own, valid, output_format)
 
     def features(self, x: Samples, layer: str) -> Any:
         """Return output (n, ...) of a layer of the encoder; `layers` lists them."""
-        stored, way = self.form.to_stored(x)
-        return _as(way, layers.output(self, stored, layer))
+        stored, output_format = self.form.to_stored(x)
+        return _as(output_format, layers.output(self, stored, layer))
 
     @property
     def layers(self) -> list[str]:
@@ -94,8 +96,8 @@ class Model(Runner):
 
     def reconstruct(self, x: Samples) -> Any:
         """Map n samples -> what is left of them after the code, within the data's range."""
-        stored, way = self.form.to_stored(x)
-        return self.form.to_caller(self.rebuilt(stored), self.facts.valid(stored), way)
+        stored, output_format = self.form.to_stored(x)
+        return self.form.to_caller(self.rebuilt(stored), self.facts.valid(stored), output_format)
 
     def denoise(self, x: Samples) -> Any:
         """Map noisy samples -> clean ones. AerunError of a run that was not trained to remove noise."""
@@ -161,23 +163,23 @@ class Model(Runner):
         preparation, never clipped), as `aerun evaluate --ask anomaly` has it. Missing cells of tables count for nothing (see
         `aerun.evaluate.scores`), and a row without any cell scores 0. 64-bit.
         """
-        stored, way = self.form.to_stored(x)
-        return _as(way, self.scores_of(stored))
+        stored, output_format = self.form.to_stored(x)
+        return _as(output_format, self.scores_of(stored))
 
     def errors(self, x: Samples) -> Any:
         """Return where the score comes from: the squared error of each stored element (n, *stored).
 
         Of tables of each column, of text of each step. 0 behind the end of a sequence.
         """
-        stored, way = self.form.to_stored(x)
+        stored, output_format = self.form.to_stored(x)
 
         def each(part: Tensor, _: Any) -> Tensor:
-            found = scores.errors(self.autoencoder, part)
+            element_errors = scores.errors(self.autoencoder, part)
             if self.form.features:
-                return of_columns(found, self.form.features, self.form.marked)
-            return found.sum(-1) if self.facts.tokens else found
+                return of_columns(element_errors, self.form.features, self.form.marked)
+            return element_errors.sum(-1) if self.facts.tokens else element_errors
 
-        return _as(way, self.in_batches(each, stored, None))
+        return _as(output_format, self.in_batches(each, stored, None))
 
     def p_values(self, x: Samples) -> NDArray[np.float64]:
         """Return the conformal p-value of each sample, (n,): how likely a normal sample is to score as high, or higher."""
@@ -189,27 +191,27 @@ class Model(Runner):
         metric: euclidean, or cosine (1 less the cosine of the angle between codes).
         """
         one_of("metric", metric, ("euclidean", "cosine"))
-        (base, _), (asked, way) = self.form.to_stored(index), self.form.to_stored(queries)
+        (base, _), (asked, output_format) = self.form.to_stored(index), self.form.to_stored(queries)
         if not 1 <= k <= len(base):
             raise AerunError(f"k={k}: the index holds {len(base)} samples.")
-        return self.nearest(self.codes_of(base), self.codes_of(asked), k, metric, way)
+        return self.nearest(self.codes_of(base), self.codes_of(asked), k, metric, output_format)
 
-    def nearest(self, base: Tensor, asked: Tensor, k: int, metric: str, way: OutputFormat) -> tuple[Any, Any]:
+    def nearest(self, base: Tensor, asked: Tensor, k: int, metric: str, output_format: OutputFormat) -> tuple[Any, Any]:
         """Return `retrieve` of codes."""
         places, far = nearest(base, asked, k, metric)
-        return _as(way, places), _as(way, far)
+        return _as(output_format, places), _as(output_format, far)
 
     def _rows_of_samples(self, z: Tensor, back: OutputFormat) -> Any:
         n, count = z.shape[:2]
-        found = self.form.to_caller(self.decoded(z.flatten(0, 1)), None, back)
-        if isinstance(found, Mapping):
-            return {k: v.reshape(n, count) for k, v in found.items()}
+        samples = self.form.to_caller(self.decoded(z.flatten(0, 1)), None, back)
+        if isinstance(samples, Mapping):
+            return {k: v.reshape(n, count) for k, v in samples.items()}
         return (
-            [found[i * count : (i + 1) * count] for i in range(n)]
-            if isinstance(found, list)
-            else found.reshape(n, count, *found.shape[1:])
+            [samples[i * count : (i + 1) * count] for i in range(n)]
+            if isinstance(samples, list)
+            else samples.reshape(n, count, *samples.shape[1:])
         )
 
 
-def _as(way: OutputFormat, found: Tensor) -> Any:
-    return found.to(way.device) if way.kind == "tensor" else found.numpy()
+def _as(output_format: OutputFormat, answer: Tensor) -> Any:
+    return answer.to(output_format.device) if output_format.kind == "tensor" else answer.numpy()

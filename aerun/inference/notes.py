@@ -32,11 +32,11 @@ class Notes:
 
     def rows(self) -> dict[str, NDArray[np.int64]]:
         """Return how many cells of each row are such, (n,) for each kind."""
-        return {kind: found.sum(1) for kind, found in self.cells.items()}
+        return {kind: cells.sum(1) for kind, cells in self.cells.items()}
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many cells of each column are such."""
-        return {k: {n: int(c) for n, c in zip(self.names, found.sum(0), strict=True) if c} for k, found in self.cells.items()}
+        return {k: {n: int(c) for n, c in zip(self.names, cells.sum(0), strict=True) if c} for k, cells in self.cells.items()}
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Rule:
         outside = torch.stack([self._outside(i, f, stored[:, i]) for i, f in enumerate(features)], 1)
         if not self.ranges:
             outside = self.preparation.beyond(stored.to(self.preparation.centre.device)).cpu()
-        found = dict(zip(KINDS, (gone.numpy(), unseen.numpy(), outside.numpy()), strict=True))
-        return Notes(tuple(f.name for f in features), found)
+        cells = dict(zip(KINDS, (gone.numpy(), unseen.numpy(), outside.numpy()), strict=True))
+        return Notes(tuple(f.name for f in features), cells)
 
     def _outside(self, place: int, feature: Feature, values: Tensor) -> Tensor:
         if feature.name not in self.ranges:
@@ -82,8 +82,8 @@ class Rule:
             "unseen": ("words that training does not have", "read as none of those known"),
             "outside": ("values outside of the training range", clipped),
         }
-        told = [f"{means[k][0]}: {sum(c.values()):,} ({_named(c)}), {means[k][1]}" for k, c in counts.items() if c]
-        return f"{'; '.join(told)}." if told else ""
+        parts = [f"{means[k][0]}: {sum(c.values()):,} ({_named(c)}), {means[k][1]}" for k, c in counts.items() if c]
+        return f"{'; '.join(parts)}." if parts else ""
 
 
 def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, Any]) -> Rule | None:
@@ -100,12 +100,12 @@ def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, 
 
 def together(all_counts: Sequence[Counts]) -> dict[str, dict[str, int]]:
     """Return counts of several pieces as one."""
-    found: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+    totals: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     for counts in all_counts:
         for kind, by_column in counts.items():
             for name, count in by_column.items():
-                found[kind][name] = found[kind].get(name, 0) + count
-    return found
+                totals[kind][name] = totals[kind].get(name, 0) + count
+    return totals
 
 
 def _unknown(feature: Feature, values: Tensor) -> Tensor:

@@ -68,9 +68,9 @@ class Reader:
         if images and len(images) < len(paths):
             raise AerunError(f"{next(p for p in paths if p not in images)}: is no image, and others are.")
         lenient = any(Path(name).expanduser().is_dir() for name in files if name != STDIN)
-        found = self._images(images, lenient) if images else (piece for path in paths for piece in self._one(path))
+        pieces = self._images(images, lenient) if images else (piece for path in paths for piece in self._one(path))
         empty = True
-        for piece in found:
+        for piece in pieces:
             empty = empty and not len(piece)
             if len(piece):
                 yield piece

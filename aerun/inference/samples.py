@@ -121,42 +121,43 @@ class SampleConverter:
         if isinstance(x, Sequence) and self.facts.ragged:
             return self._of_list(x), OutputFormat("list", np.dtype(np.float32))
         if isinstance(x, Tensor):
-            array, way = (
+            array, output_format = (
                 x.detach().cpu().numpy(),
                 OutputFormat("tensor", np.dtype(str(x.dtype).rpartition(".")[2].replace("bfloat16", "float32")), x.device),
             )
         else:
             array = plain(x)
-            way = OutputFormat("array", array.dtype)
+            output_format = OutputFormat("array", array.dtype)
         if array.dtype.kind not in "biuf":
             raise AerunError(f"samples of {array.dtype}: this run was trained on numbers.")
         own = np.require(self.shaped(array), _kept(array.dtype), ["C", "W"])  # files that are mapped are read-only
-        return self._told(self._checked(torch.from_numpy(own))), way
+        return self._told(self._checked(torch.from_numpy(own))), output_format
 
-    def to_caller(self, own: Tensor, valid: Tensor | None, way: OutputFormat) -> Any:
-        """Return own units (n, *stored) as `way` says; `valid` (n, T) where lengths differ."""
+    def to_caller(self, own: Tensor, valid: Tensor | None, output_format: OutputFormat) -> Any:
+        """Return own units (n, *stored) as `output_format` says; `valid` (n, T) where lengths differ."""
         if self.facts.tokens:
             return self._to_words(own, valid)
-        if way.kind == "columns":
+        if output_format.kind == "columns":
             return told_columns(own.cpu().numpy(), self.features)
         if valid is not None:
-            if way.kind == "list":
+            if output_format.kind == "list":
                 return [row[: int(v.sum())].cpu().numpy().astype(np.float32) for row, v in zip(own, valid, strict=True)]
             own = own.masked_fill(~valid.reshape(*valid.shape, *[1] * (own.ndim - 2)), torch.nan)
-        if way.whole:
-            limits = np.iinfo(way.dtype) if way.dtype.kind in "iu" else np.iinfo(np.uint8)
+        if output_format.whole:
+            limits = np.iinfo(output_format.dtype) if output_format.dtype.kind in "iu" else np.iinfo(np.uint8)
             own = own.round().clamp(max(limits.min, -(2**31)), min(limits.max, 2**31))
-        if way.kind == "tensor":
-            kept = torch.from_numpy(np.zeros(0, way.dtype)).dtype
-            return own.to(way.device, kept)
-        return own.cpu().numpy().astype(way.dtype if way.dtype.kind != "f" or way.dtype.itemsize > 4 else np.float32)
+        if output_format.kind == "tensor":
+            kept = torch.from_numpy(np.zeros(0, output_format.dtype)).dtype
+            return own.to(output_format.device, kept)
+        dtype = output_format.dtype
+        return own.cpu().numpy().astype(dtype if dtype.kind != "f" or dtype.itemsize > 4 else np.float32)
 
     def own(self, x_hat: Tensor, valid: Tensor | None) -> Tensor:
         """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text."""
         facts = self.facts
         if facts.tokens:
-            found = x_hat.argmax(-1)
-            return found if valid is None else found.masked_fill(~valid, -1)
+            numbers = x_hat.argmax(-1)
+            return numbers if valid is None else numbers.masked_fill(~valid, -1)
         if facts.low is not None or facts.high is not None:
             x_hat = x_hat.clamp(facts.low, facts.high)
         return self.preparation.inverse(x_hat) * facts.unit
@@ -229,7 +230,7 @@ class SampleConverter:
         stored = self.facts.stored
         if not len(x):
             raise AerunError("there are no samples (the input is empty).")
-        found = torch.full((len(x), *stored), torch.nan)
+        padded = torch.full((len(x), *stored), torch.nan)
         for i, one in enumerate(x):
             series = np.asarray(one, dtype=np.float32)
             series = series[:, None] if series.ndim == 1 and stored[1] == 1 else series
@@ -237,22 +238,22 @@ class SampleConverter:
                 raise AerunError(
                     f"sequence {i + 1} is of shape {series.shape}; this run was trained on (1 to {stored[0]}, {stored[1]})."
                 )
-            found[i, : len(series)] = torch.from_numpy(series)
-        return self._checked(found)
+            padded[i, : len(series)] = torch.from_numpy(series)
+        return self._checked(padded)
 
     def _of_words(self, x: Any) -> tuple[Tensor, OutputFormat]:
         if isinstance(x, str) or not all(isinstance(line, str) for line in x):
             raise AerunError("text is given as a list of strings, one a sample.")
         if not len(x):
             raise AerunError("there are no samples (the input is empty).")
-        found = torch.full((len(x), self.facts.stored[0]), -1, dtype=torch.int16)
+        numbers = torch.full((len(x), self.facts.stored[0]), -1, dtype=torch.int16)
         for i, line in enumerate(x):
             line = line.lower() if self.lower else line
             symbols = line.split() if self.by_word else list(line) if line.strip() else []
             if not 0 < len(symbols) <= self.facts.stored[0]:
                 raise AerunError(f"line {i + 1} holds {len(symbols)} symbols; this run reads 1 to {self.facts.stored[0]}.")
-            found[i, : len(symbols)] = torch.tensor([self.symbols.get(s, 0) for s in symbols], dtype=torch.int16)
-        return found, OutputFormat("words", np.dtype(object))
+            numbers[i, : len(symbols)] = torch.tensor([self.symbols.get(s, 0) for s in symbols], dtype=torch.int16)
+        return numbers, OutputFormat("words", np.dtype(object))
 
     def _to_words(self, own: Tensor, valid: Tensor | None) -> list[str]:
         lengths = [own.shape[1]] * len(own) if valid is None else valid.sum(1).tolist()

@@ -17,8 +17,8 @@ names, module, summary = _registry.names, _registry.module, _registry.summary
 
 def unsupported_reason(name: str, model: Autoencoder, dataset: Dataset) -> str:
     """Return why this picture makes no sense here, or nothing."""
-    found: str = module(name).unsupported_reason(model, dataset)
-    return found
+    reason: str = module(name).unsupported_reason(model, dataset)
+    return reason
 
 
 def select_pictures(asked: Iterable[str], model: Autoencoder, dataset: Dataset) -> list[str]:

@@ -24,7 +24,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     About the code nearest to the mean; for a linear decoder these are its columns. At most 96, the largest first, each on its
     own scale.
     """
-    found = responses(trained, centre(trained))
-    order = found.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]
-    title = f"Change of the output with each unit, {len(order)} of {len(found)}, largest first: orange brighter, blue darker"
-    return framed(found[order], title)
+    changes = responses(trained, centre(trained))
+    order = changes.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]
+    title = f"Change of the output with each unit, {len(order)} of {len(changes)}, largest first: orange brighter, blue darker"
+    return framed(changes[order], title)

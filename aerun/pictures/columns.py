@@ -29,18 +29,18 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
     R^2 = 1 - sum (v - v_hat)^2 / sum (v - mean v)^2 over the rows drawn that have a value.
     """
-    names, own, found = _values(trained)
+    names, own, rebuilt = _values(trained)
     there = ~own.isnan()
     mean = own.nanmean(0)
     total = torch.where(there, own - mean, 0.0).square().sum(0)
-    fit = 1 - torch.where(there, found - own, 0.0).square().sum(0) / total.clamp_min(1e-300)
+    fit = 1 - torch.where(there, rebuilt - own, 0.0).square().sum(0) / total.clamp_min(1e-300)
     moving = (total > 0).nonzero().flatten()
     order = sorted(moving[fit[moving].argsort()][:_MOST].tolist())
     across = min(_ACROSS, max(len(order), 1))
     with chart(-(-max(len(order), 1) // across), across, width=2.7, height=2.6) as (figure, axes):
         for ax, j in zip(axes, order, strict=False):
             rows = there[:, j]
-            ax.scatter(own[rows, j], found[rows, j], s=7, color=BLUE, alpha=0.5, linewidths=0)
+            ax.scatter(own[rows, j], rebuilt[rows, j], s=7, color=BLUE, alpha=0.5, linewidths=0)
             low, high = (float(v) for v in own[rows, j].aminmax())
             ax.plot([low, high], [low, high], color="black", linewidth=0.8, linestyle=":")
             ax.set(xlabel="true", ylabel="reconstructed")
@@ -59,8 +59,8 @@ def _values(trained: Trained) -> tuple[list[str], Tensor, Tensor]:
     columns = dict(model.preparation.columns) or {i: f"column {i}" for i in range(model.facts.stored[0])}
     at = torch.tensor(list(columns), device=stored.device)
     x = model.units(stored).to(next(model.arch.parameters()).dtype)
-    found = model.preparation.inverse(model(x))[:, at].double().cpu()
-    return list(columns.values()), model.facts.units(stored)[:, at].double().cpu(), found
+    rebuilt = model.preparation.inverse(model(x))[:, at].double().cpu()
+    return list(columns.values()), model.facts.units(stored)[:, at].double().cpu(), rebuilt
 
 
 def _short(name: str) -> str:

@@ -67,5 +67,5 @@ def _line(ax: "Axes", epochs: list[float], values: list[float], label: str, colo
 
 def columns(folder: Path) -> Rows:
     """Return columns of metrics.csv; empty where there is none."""
-    found = [plain.numbers(folder, row) for row in plain.rows(folder)]
-    return {k: [row[k] for row in found] for k in (found[0] if found else {})}
+    rows = [plain.numbers(folder, row) for row in plain.rows(folder)]
+    return {k: [row[k] for row in rows] for k in (rows[0] if rows else {})}

@@ -34,19 +34,19 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     sample is above with a probability of at most 5 %.
     """
     data, normal = trained.data, trained.dataset.normal_classes
-    found = {"validation": errors(trained, data.val).numpy(), "test": errors(trained, data.test).numpy()}
+    by_split = {"validation": errors(trained, data.val).numpy(), "test": errors(trained, data.test).numpy()}
     pca = errors(trained, data.test, pca=True).numpy()
     truth = None if normal is None or data.test.y is None else anomalies(data.test, normal).cpu().numpy()
     if truth is None or truth.all() or not truth.any():  # of one kind: nothing to tell apart
-        exact = pca.max() < 1e-6 * found["test"].max()  # a code as large as the data: next to 0, off every scale
-        return _plain(found if exact else {**found, "test, PCA of the same size": pca})
-    return _detection(found["validation"], found["test"], pca, truth)
+        exact = pca.max() < 1e-6 * by_split["test"].max()  # a code as large as the data: next to 0, off every scale
+        return _plain(by_split if exact else {**by_split, "test, PCA of the same size": pca})
+    return _detection(by_split["validation"], by_split["test"], pca, truth)
 
 
-def _plain(found: dict[str, Values]) -> Pixels:
+def _plain(by_name: dict[str, Values]) -> Pixels:
     with chart(width=6.2, height=3.6) as (figure, (ax,)):
-        edges = _edges(np.concatenate(list(found.values())))
-        for (name, values), colour, style in zip(found.items(), (BLUE, ORANGE, GREY), ("-", "-", "--"), strict=False):
+        edges = _edges(np.concatenate(list(by_name.values())))
+        for (name, values), colour, style in zip(by_name.items(), (BLUE, ORANGE, GREY), ("-", "-", "--"), strict=False):
             _outline(ax, values, edges, f"{name}: mean {values.mean():.4g}", colour, style)
         ax.set(xlabel="squared error of a sample, log scale", ylabel="share of samples")
         log(ax, "x")

@@ -27,17 +27,17 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     All validation samples are judged.
     """
     val, model = trained.data.val, trained.autoencoder
-    found = errors(trained, val)
-    order = found.argsort()
+    sample_errors = errors(trained, val)
+    order = sample_errors.argsort()
     count = min(_SAMPLES, len(val) // 2 or 1)
     rows = []
     for word, index in (("best", order[:count]), ("worst", order.flip(0)[:count])):
         x = trained.samples(val.take(index))
         x_hat = model(x)
         rows += [
-            Row(f"{word}: input", shown(x, model.facts), [f"SE {v:.3g}" for v in found[index].tolist()]),
+            Row(f"{word}: input", shown(x, model.facts), [f"SE {v:.3g}" for v in sample_errors[index].tolist()]),
             Row("reconstruction", shown(x_hat, model.facts, x)),
             Row("error", signed(x_hat - x, span(x, model.facts) / 2)),
         ]
-    title = f"Best and worst of {len(val):,} validation samples by squared error (SE); median {found.median():.3g}"
+    title = f"Best and worst of {len(val):,} validation samples by squared error (SE); median {sample_errors.median():.3g}"
     return sheet(rows, title)

@@ -28,10 +28,10 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
     At most 96, the largest norm first.
     """
-    found = _images(trained.autoencoder)
-    order = found.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]
-    title = f"Weights of the encoder's first layer, {len(order)} of {len(found)}, largest norm first: orange +, blue -"
-    return framed(found[order], title)
+    images = _images(trained.autoencoder)
+    order = images.flatten(1).norm(dim=1).argsort(descending=True)[:_MOST]
+    title = f"Weights of the encoder's first layer, {len(order)} of {len(images)}, largest norm first: orange +, blue -"
+    return framed(images[order], title)
 
 
 def framed(x: Tensor, title: str) -> Pixels:

@@ -64,8 +64,8 @@ def _labels(trained: Trained, samples: Split) -> str:
     names = trained.dataset.class_names
     numbers = [-1] * len(samples) if samples.y is None else samples.y.tolist()
     words = [names[int(n)] if 0 <= n < len(names) else str(n) for n in numbers]
-    found = errors(trained, samples).tolist()
-    lines = [f"{shown_line(word)}\t{e:.4g}" for word, e in zip(words, found, strict=True)]
+    sample_errors = errors(trained, samples).tolist()
+    lines = [f"{shown_line(word)}\t{e:.4g}" for word, e in zip(words, sample_errors, strict=True)]
     return "\n".join(["label\tsquared error", *lines]) + "\n"
 
 

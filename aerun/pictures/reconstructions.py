@@ -41,12 +41,12 @@ def page(model: Autoencoder, stored: Tensor) -> Pixels:
     """
     x = model.units(stored.float() if not stored.is_floating_point() else stored)
     torch.manual_seed(0)
-    found = model.corruption(x)
-    x_hat = model(found["x_in"], found.get("mask"))
+    corrupted = model.corruption(x)
+    x_hat = model(corrupted["x_in"], corrupted.get("mask"))
     facts = model.facts
     rows = [
         Row("input", shown(x, facts)),
-        Row("encoder saw", shown(found["x_in"], facts, x)),
+        Row("encoder saw", shown(corrupted["x_in"], facts, x)),
         Row("reconstruction", shown(x_hat, facts, x)),
         Row("error", signed(x_hat - x, span(x, facts) / 2)),
     ]

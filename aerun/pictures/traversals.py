@@ -28,17 +28,17 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     At most 16 units: those that change the output most from their first to their last quantile. That change stands at the end,
     all on one scale.
     """
-    found, model = centre(trained), trained.autoencoder
-    shares = torch.tensor(_SHARES, dtype=found.units.dtype, device=found.units.device)
-    values = torch.quantile(found.units.double(), shares.double(), dim=0).to(found.units)  # (7, d)
-    ends = [torch.cat([model.decode(found.moved(j, values[[0, -1], j])) for j in part]) for part in _parts(values.shape[1])]
+    middle, model = centre(trained), trained.autoencoder
+    shares = torch.tensor(_SHARES, dtype=middle.units.dtype, device=middle.units.device)
+    values = torch.quantile(middle.units.double(), shares.double(), dim=0).to(middle.units)  # (7, d)
+    ends = [torch.cat([model.decode(middle.moved(j, values[[0, -1], j])) for j in part]) for part in _parts(values.shape[1])]
     both = torch.cat(ends).unflatten(0, (-1, 2))
     effect = (both[:, 1] - both[:, 0]).flatten(1).square().sum(1)
     best = effect.argsort(descending=True)[:_UNITS].tolist()
     most = (both[:, 1] - both[:, 0])[best].mean(1).abs().max().clamp_min(1e-12)
     rows = []
     for j in best:
-        cells = shown(model.decode(found.moved(j, values[:, j])), model.facts).expand(-1, 3, -1, -1)
+        cells = shown(model.decode(middle.moved(j, values[:, j])), model.facts).expand(-1, 3, -1, -1)
         rows.append(Row(f"unit {j}", torch.cat([cells, signed(both[j, 1:] - both[j, :1], most)])))
     title = f"Each unit through quantiles of its values; {len(best)} of {len(effect)} units, largest change first"
     return sheet(rows, title, heads=[*(f"{100 * s:g} %" for s in _SHARES), "change"])

@@ -35,8 +35,8 @@ class Preparation(nn.Module, ABC):
 
     def exact(self, x: Tensor) -> Tensor:
         """Return what `forward` gives, never clipped: (B, *S), against which a score holds a reconstruction."""
-        found: Tensor = self(x)
-        return found
+        mapped: Tensor = self(x)
+        return mapped
 
     def seen(self, x: Tensor) -> Tensor | None:
         """Return which elements of `forward` were really recorded, (B, *S) bool; None: all."""

@@ -92,15 +92,15 @@ class Columns(Preparation):
             self.average.copy_(total / seen.sum(0).clamp_min(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        found = self.exact(x)
+        elements = self.exact(x)
         if self.way != "minmax":
-            return found
-        numbers, others = found.split([len(self.numeric), self.size - len(self.numeric)], 1)
+            return elements
+        numbers, others = elements.split([len(self.numeric), self.size - len(self.numeric)], 1)
         return torch.cat([numbers.clamp(0, 1), others], 1) if others.shape[1] else numbers.clamp(0, 1)
 
     def exact(self, x: Tensor) -> Tensor:
-        found = self._elements(x)
-        return torch.where(self.seen(x), found, self.average.to(found.dtype)) if self.missing == "keep" else found
+        elements = self._elements(x)
+        return torch.where(self.seen(x), elements, self.average.to(elements.dtype)) if self.missing == "keep" else elements
 
     def seen(self, x: Tensor) -> Tensor:
         """Return false for every element that stems from a missing cell, its mark too."""
@@ -111,12 +111,12 @@ class Columns(Preparation):
 
     def beyond(self, x: Tensor) -> Tensor:
         """Return which values (B, columns) lie outside of the training range of a minmax; False for any other way."""
-        found = torch.zeros_like(x, dtype=torch.bool)
+        outside = torch.zeros_like(x, dtype=torch.bool)
         if self.way == "minmax" and len(self.numeric):
             own = x[:, self.numeric]
             slack = 1e-6 * self.spread.abs()
-            found[:, self.numeric] = (own < self.centre - slack) | (own > self.centre + self.spread + slack)
-        return found
+            outside[:, self.numeric] = (own < self.centre - slack) | (own > self.centre + self.spread + slack)
+        return outside
 
     def _elements(self, x: Tensor) -> Tensor:
         gone = x.isnan()

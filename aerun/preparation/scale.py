@@ -34,15 +34,15 @@ class Scale(Preparation):
         return {"shape": self.shape, "channels": self.axis - 1, "way": self.way}
 
     def fit(self, x: Tensor) -> None:
-        found = [centre_and_spread(part[~part.isnan()], self.way) for part in x.unbind(self.axis)]
-        centre, spread = torch.tensor(found, dtype=torch.float64).unbind(1)
+        pairs = [centre_and_spread(part[~part.isnan()], self.way) for part in x.unbind(self.axis)]
+        centre, spread = torch.tensor(pairs, dtype=torch.float64).unbind(1)
         self.centre.copy_(centre.reshape(self.centre.shape))
         self.spread.copy_(spread.reshape(self.spread.shape))
         self.rate.copy_(factor(spread).reshape(self.rate.shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        found = self.exact(x)
-        return found.clamp(0, 1) if self.way == "minmax" else found
+        scaled = self.exact(x)
+        return scaled.clamp(0, 1) if self.way == "minmax" else scaled
 
     def exact(self, x: Tensor) -> Tensor:
         scaled = (x - self.centre) * self.rate

@@ -19,13 +19,13 @@ _LINES = 8  # series in one chart; of more, the best
 
 def curves(groups: Sequence[Group], keys: Sequence[str]) -> list[Chart]:
     """Return the charts that these settings allow."""
-    found = []
+    charts = []
     if SIZE in keys:
-        found.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)"))
+        charts.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)"))
     if LAMBDA in keys:
-        found.append(_against(groups, keys, LAMBDA, "weight of the regularizers (reg.lambda)"))
-        found += [_trade_off(groups, keys, cost, words) for cost, words in _COSTS.items()]
-    return [chart for chart in found if chart]
+        charts.append(_against(groups, keys, LAMBDA, "weight of the regularizers (reg.lambda)"))
+        charts += [_trade_off(groups, keys, cost, words) for cost, words in _COSTS.items()]
+    return [chart for chart in charts if chart]
 
 
 def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str) -> Chart | None:

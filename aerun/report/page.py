@@ -81,10 +81,10 @@ def _number(value: float) -> str:
 def _applications(groups: Sequence[Group], keys: Sequence[str]) -> list[Mapping[str, Any]]:
     """Return what `evaluate=` found: APPLICATION/WHO/METRIC, the model beside its baselines."""
     known = dict.fromkeys(k for g in groups for r in g.runs for k in r.results)
-    found = [k for k in known if k.count("/") == 2 and "/model/" in k]
+    figures = [k for k in known if k.count("/") == 2 and "/model/" in k]
     parts = list[Mapping[str, Any]]()
-    for name in dict.fromkeys(k.split("/")[0] for k in found):
-        mine = [k for k in found if k.startswith(f"{name}/")]
+    for name in dict.fromkeys(k.split("/")[0] for k in figures):
+        mine = [k for k in figures if k.startswith(f"{name}/")]
         baselines = sorted({k.split("/")[1] for k in known if k.startswith(f"{name}/") and k.count("/") == 2} - {"model"})
         columns = [c for k in mine for c in (k, *(k.replace("/model/", f"/{b}/") for b in baselines)) if c in known]
         parts.append({"name": name, "table": _table(groups, keys, columns)})
@@ -92,10 +92,10 @@ def _applications(groups: Sequence[Group], keys: Sequence[str]) -> list[Mapping[
 
 
 def _pictures(groups: Sequence[Group], keys: Sequence[str]) -> list[Mapping[str, str]]:
-    found: list[Mapping[str, str]] = [
+    pictures: list[Mapping[str, str]] = [
         {"source": _embedded(group.runs[0].path), "words": label(group, keys)} for group in groups[:_PICTURES]
     ]
-    return [picture for picture in found if picture["source"]]
+    return [picture for picture in pictures if picture["source"]]
 
 
 def _embedded(folder: Path) -> str:

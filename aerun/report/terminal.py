@@ -19,25 +19,25 @@ _SAME = 0.005  # difference of two errors that no one would call better or worse
 Job = tuple[list[str], Mapping[str, Any]]
 
 
-def results(found: Mapping[str, Any], title: str, path: Path) -> None:
+def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
     """Print the model beside PCA of the same size and the training mean, on the test split."""
     console = Console(wide=100)
     table = Table()
     table.add_column("test split")
     for column in ("SE / sample", "MSE / element", "PSNR dB", "SE clamped"):
         table.add_column(column, justify="right")
-    most = min(found["code_elements"], found["features"])
-    components = int(found.get("pca/components", most))
+    most = min(metrics["code_elements"], metrics["features"])
+    components = int(metrics.get("pca/components", most))
     for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
-        figures = (found[f"{key}/se"], found[f"{key}/mse"], found[f"{key}/psnr"], found[f"{key}/se_clamped"])
+        figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")
     console.print(table)
-    console.say(_caption(found))
+    console.say(_caption(metrics))
     if components < most:
-        words = f"{found['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
+        words = f"{metrics['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
         console.print(f"PCA: {words}")
-    console.print(verdict(found), style="bold")
+    console.print(verdict(metrics), style="bold")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
 
@@ -83,12 +83,12 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
     for column in (objective, "SE / sample", "PCA", "model / PCA"):
         table.add_column(column, justify="right")
     sign = -1 if higher_is_better(objective) else 1
-    for typed, found in sorted(finished, key=lambda f: sign * float(f[1]["objective"])):
-        model, baseline = found["test/se"], found["pca/se"]
-        ratio = f"{model / baseline:.2f}" if not pca_is_exact(found) else "-"
+    for typed, metrics in sorted(finished, key=lambda f: sign * float(f[1]["objective"])):
+        model, baseline = metrics["test/se"], metrics["pca/se"]
+        ratio = f"{model / baseline:.2f}" if not pca_is_exact(metrics) else "-"
         table.add_row(
             " ".join(o for o in typed if o not in common),
-            f"{found['objective']:.4g}",
+            f"{metrics['objective']:.4g}",
             f"{model:.4g}",
             f"{baseline:.4g}",
             ratio,
@@ -106,23 +106,24 @@ def where(console: Console, folder: Path) -> None:
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
 
 
-def verdict(found: Mapping[str, Any]) -> str:
+def verdict(metrics: Mapping[str, Any]) -> str:
     """Return `1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
-    model, baseline = found["test/se"], found["pca/se"]
-    if pca_is_exact(found):
+    model, baseline = metrics["test/se"], metrics["pca/se"]
+    if pca_is_exact(metrics):
         return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
     if abs(model / baseline - 1) < _SAME:
-        return f"As good as PCA of the same size (test squared error, seed {found['seed']})."
+        return f"As good as PCA of the same size (test squared error, seed {metrics['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
-    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {found['seed']})."
+    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {metrics['seed']})."
 
 
-def _caption(found: Mapping[str, Any]) -> str:
+def _caption(metrics: Mapping[str, Any]) -> str:
     return (
-        f"{found['samples/train']:,} training, {found['samples/val']:,} validation, {found['samples/test']:,} test samples; "
-        f"{found['parameters']:,} parameters; best of {found['epochs']} epochs: {found['best_epoch'] + 1}; "
-        f"{found['seconds/fit']:.1f} s of training, {found['seconds']:.1f} s in all"
+        f"{metrics['samples/train']:,} training, {metrics['samples/val']:,} validation, "
+        f"{metrics['samples/test']:,} test samples; {metrics['parameters']:,} parameters; "
+        f"best of {metrics['epochs']} epochs: {metrics['best_epoch'] + 1}; "
+        f"{metrics['seconds/fit']:.1f} s of training, {metrics['seconds']:.1f} s in all"
     )
 
 

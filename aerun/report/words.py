@@ -39,10 +39,12 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -
     n = len(best.runs)
     said = [f"Best by {name}: {label(best, keys)}, {cell(best, sort)} ({n} seed{'s' * (n > 1)}).", _against_pca(best)]
     if groups[1:]:
-        found = difference(best, groups[1], len(groups))
+        comparison = difference(best, groups[1], len(groups))
         second = label(groups[1], keys)
         said.append(
-            found.words("The best", second) if found else f"Next: {second}; its test errors are not of the same samples."
+            comparison.words("The best", second)
+            if comparison
+            else f"Next: {second}; its test errors are not of the same samples."
         )
     if min(len(g.runs) for g in groups) < 3:
         said.append("Some settings have fewer than three seeds: what one run gains, the next may lose.")

@@ -61,18 +61,18 @@ class Folder:
         """
         self.refuse_newer()
         try:
-            found = plain.yaml_table(self.path, "config.yaml")
+            config = plain.yaml_table(self.path, "config.yaml")
         except (FileNotFoundError, NotADirectoryError):
             raise AerunError(f"{self.path}: not a run's folder (no config.yaml in it).") from None
-        return {k: _renamed(v) for k, v in found.items()}
+        return {k: _renamed(v) for k, v in config.items()}
 
     def refuse_newer(self) -> None:
         """Raise AerunError where a newer aerun wrote this folder."""
-        found = self.read("run.json").get("format", FORMAT)
-        if type(found) is not int or found > FORMAT:
+        number = self.read("run.json").get("format", FORMAT)
+        if type(number) is not int or number > FORMAT:
             raise AerunError(
-                f"{self.path}: its format is {found}, and this aerun {__version__} reads formats up to {FORMAT}: a newer aerun "
-                "wrote it. Update this one: pip install -U aerun."
+                f"{self.path}: its format is {number}, and this aerun {__version__} reads formats up to {FORMAT}: a newer "
+                "aerun wrote it. Update this one: pip install -U aerun."
             )
 
     def holds(self, config: Mapping[str, Any]) -> bool:
@@ -125,9 +125,9 @@ class Folder:
 
 def _renamed(node: Any) -> Any:
     if isinstance(node, dict):
-        found = {k: _renamed(v) for k, v in node.items()}
-        target = found.get("_target_")
-        return {**found, "_target_": RENAMED[target]} if isinstance(target, str) and target in RENAMED else found
+        renamed = {k: _renamed(v) for k, v in node.items()}
+        target = renamed.get("_target_")
+        return {**renamed, "_target_": RENAMED[target]} if isinstance(target, str) and target in RENAMED else renamed
     return [_renamed(v) for v in node] if isinstance(node, list) else node
 
 

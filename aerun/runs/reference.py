@@ -61,9 +61,9 @@ def write(trained: Trained, folder: Path) -> None:
     Of more than 100,000 scores that many are drawn at random, always the same ones: what is promised of thresholds holds for a
     random part as it does for the whole.
     """
-    found = torch.cat([score(trained.exact, stored).cpu() for stored in trained.stored_batches(trained.data.val)])
-    kept = found[torch.randperm(len(found), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
-    about = {"score": "mean squared error over real and seen elements", "samples": len(found), "sorted": kept.tolist()}
+    val_scores = torch.cat([score(trained.exact, stored).cpu() for stored in trained.stored_batches(trained.data.val)])
+    kept = val_scores[torch.randperm(len(val_scores), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
+    about = {"score": "mean squared error over real and seen elements", "samples": len(val_scores), "sorted": kept.tolist()}
     files.replace(folder, SCORES, json.dumps(about))
     split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
     codes = torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
@@ -93,14 +93,14 @@ def _units(codes: Tensor) -> Tensor:
 
 def calibration(folder: Path) -> Calibration:
     """Return what is known of the validation scores. AerunError where that is missing or damaged."""
-    found = _there(folder, SCORES, "No threshold is known", plain.json_table)
+    table = _there(folder, SCORES, "No threshold is known", plain.json_table)
     try:
-        approximate = "sorted" not in found
-        kept = np.asarray(found["quantiles" if approximate else "sorted"], dtype=np.float64)
+        approximate = "sorted" not in table
+        kept = np.asarray(table["quantiles" if approximate else "sorted"], dtype=np.float64)
         if kept.ndim != 1 or not len(kept) or not np.isfinite(kept).all() or (np.diff(kept) < 0).any():
             raise ValueError("its scores do not rise")
         if approximate:
-            count = min(max(1, int(found["samples"])), _MOST_SCORES)
+            count = min(max(1, int(table["samples"])), _MOST_SCORES)
             kept = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(kept)), kept)
         return Calibration(kept, approximate)
     except (KeyError, TypeError, ValueError, OverflowError) as e:
@@ -109,21 +109,21 @@ def calibration(folder: Path) -> Calibration:
 
 def codes(folder: Path, model: Autoencoder) -> Codes:
     """Return what is known of the training codes. AerunError where that is missing, damaged or another model's."""
-    found = _there(folder, CODES, "Nothing is known of its codes", plain.arrays)
-    known = _checked(folder, model, found, "")
-    return replace_fields(known, drawn=_checked(folder, model, found, "drawn_")) if "drawn_mean" in found else known
+    arrays = _there(folder, CODES, "Nothing is known of its codes", plain.arrays)
+    known = _checked(folder, model, arrays, "")
+    return replace_fields(known, drawn=_checked(folder, model, arrays, "drawn_")) if "drawn_mean" in arrays else known
 
 
-def _checked(folder: Path, model: Autoencoder, found: Mapping[str, NDArray[np.float32]], prefix: str) -> Codes:
+def _checked(folder: Path, model: Autoencoder, arrays: Mapping[str, NDArray[np.float32]], prefix: str) -> Codes:
     """Return the arrays whose names begin with `prefix`; `units` are those of deterministic codes."""
     elements, d = model.code_elements, model.bottleneck.latent_dim
     shapes = {f"{prefix}{name}": (elements,) for name in ("mean", "low", "high")} | {"units": (len(_SHARES), d)}
-    shapes |= {f"{prefix}covariance": (elements, elements)} if f"{prefix}covariance" in found else {}
+    shapes |= {f"{prefix}covariance": (elements, elements)} if f"{prefix}covariance" in arrays else {}
     for name, shape in shapes.items():
-        if name not in found or found[name].shape != shape or found[name].dtype != np.float32:
+        if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float32:
             raise AerunError(f"{folder / CODES}: damaged: {name} is not of shape {shape}.")
-    mean, low, high = (found[f"{prefix}{name}"] for name in ("mean", "low", "high"))
-    return Codes(mean, found.get(f"{prefix}covariance"), low, high, found["units"])
+    mean, low, high = (arrays[f"{prefix}{name}"] for name in ("mean", "low", "high"))
+    return Codes(mean, arrays.get(f"{prefix}covariance"), low, high, arrays["units"])
 
 
 def _there(folder: Path, name: str, lacks: str, read: Callable[[Path, str], Any]) -> Any:

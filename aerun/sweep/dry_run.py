@@ -27,14 +27,14 @@ def dry_run(space: Space, own: Path | None = None) -> None:
 
     AerunError, or Hydra's own error, where neither can be; where parts are drawn, too, only what cannot be composed is told.
     """
-    found = distributions_of(space)
-    for key, distribution in found.items():
+    distributions = distributions_of(space)
+    for key, distribution in distributions.items():
         for choice in getattr(distribution, "choices", ()):
             config_of([*space.fixed, f"{key}={choice}"], own)
-    if any(key.lstrip("+") in ORDER for key in found):
+    if any(key.lstrip("+") in ORDER for key in distributions):
         return
-    first = _refused([*(f"{k}={_ends(d)[0]}" for k, d in found.items()), *space.fixed], own)
-    if first and _refused([*(f"{k}={_ends(d)[1]}" for k, d in found.items()), *space.fixed], own):
+    first = _refused([*(f"{k}={_ends(d)[0]}" for k, d in distributions.items()), *space.fixed], own)
+    if first and _refused([*(f"{k}={_ends(d)[1]}" for k, d in distributions.items()), *space.fixed], own):
         raise first
 
 

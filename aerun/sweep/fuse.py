@@ -58,8 +58,8 @@ class Candidate:
         from aerun.runs.checkpoint import read
         from aerun.trainer.checkpoints import ended
 
-        found = read(self.path, device="meta")
-        return None if ended(found, found["total"]) else int(found["steps"])
+        checkpoint = read(self.path, device="meta")
+        return None if ended(checkpoint, checkpoint["total"]) else int(checkpoint["steps"])
 
 
 @dataclass

@@ -37,19 +37,19 @@ class Grid:
     def save(self, folder: Path) -> None:
         """Write it down, whole or not at all. AerunError where the folder cannot be written."""
         try:
-            found = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
-            Folder(folder).write(FILE, found)
+            content = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
+            Folder(folder).write(FILE, content)
         except OSError as e:
             raise _unwritable(folder, e) from e
 
 
 def read(folder: Path) -> Grid | None:
     """Return the grid of a sweep's folder, None where it has none."""
-    found = Folder(folder).read(FILE)
-    if not isinstance(found.get("jobs"), dict):
+    content = Folder(folder).read(FILE)
+    if not isinstance(content.get("jobs"), dict):
         return None
-    jobs = {str(k): [str(o) for o in v] for k, v in found["jobs"].items()}
-    return Grid(str(found.get("command", "")), jobs, found.get("search") or {})
+    jobs = {str(k): [str(o) for o in v] for k, v in content["jobs"].items()}
+    return Grid(str(content.get("command", "")), jobs, content.get("search") or {})
 
 
 def name_in(folder: Path, overrides: Sequence[str], known: Grid | None = None) -> str:

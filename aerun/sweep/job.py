@@ -55,8 +55,8 @@ def _left(path: Path, config: Mapping[str, Any]) -> str:
 
 def refused(path: Path) -> str:
     """Return why this very command has failed to train the job in this folder already; empty where it has not."""
-    found = Folder(path).read()
-    return str(found.get("error")) if found.get("status") == "failed" and found.get("attempt") == attempt() else ""
+    results = Folder(path).read()
+    return str(results.get("error")) if results.get("status") == "failed" and results.get("attempt") == attempt() else ""
 
 
 def attempt() -> str:

@@ -22,9 +22,9 @@ def refuse_without_plugin() -> None:
     install = "pip install 'aerun[search]'"
     if any(find_spec(name) is None for name in ("optuna", "hydra_plugins", "hydra_plugins.hydra_optuna_sweeper")):
         raise AerunError(f"search= needs Optuna and its sweeper for Hydra: {install}")
-    found = importlib.metadata.version(PLUGIN)
-    if found != VERSION:
-        raise AerunError(f"search= needs {PLUGIN} {VERSION}, and {found} is installed: {install}")
+    installed = importlib.metadata.version(PLUGIN)
+    if installed != VERSION:
+        raise AerunError(f"search= needs {PLUGIN} {VERSION}, and {installed} is installed: {install}")
 
 
 def refuse_sampler(name: str) -> None:
@@ -79,10 +79,10 @@ def distributions_of(space: Space) -> dict[str, Any]:
     """Map setting -> Optuna's distribution. AerunError for what is none."""
     from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 
-    found: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
     for key, text in space.drawn.items():
         try:
-            found |= create_params_from_overrides([f"{key}={text}"])[0]
+            distributions |= create_params_from_overrides([f"{key}={text}"])[0]
         except (ValueError, AssertionError, NotImplementedError) as e:  # the plugin asserts what it does not take
             raise AerunError(f"{key}={text}: nothing that can be drawn from: {str(e).splitlines()[0]}") from e
-    return found
+    return distributions

@@ -56,8 +56,8 @@ class Points(Launcher):
         points = [[(*point, *seed) for seed in self._seeds()] for point in job_overrides]
         jobs = list(dict.fromkeys(job for point in points for job in point))
         returns = self.jobs.launch(jobs, initial_job_idx * self.seeds)
-        found = dict(zip(jobs, returns, strict=True))
-        return [_mean([found[job] for job in point]) for point in points]
+        by_job = dict(zip(jobs, returns, strict=True))
+        return [_mean([by_job[job] for job in point]) for point in points]
 
     def _seeds(self) -> list[tuple[str, ...]]:
         return [(f"seed={n}",) for n in range(self.seeds)] if self.seeds > 1 else [()]

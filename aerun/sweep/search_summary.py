@@ -29,15 +29,15 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
     from optuna.trial import TrialState
 
     study, trials = opened.study, opened.trials
-    told = finished(study)
-    complete = [t for t in told if t.state == TrialState.COMPLETE]
+    ended = finished(study)
+    complete = [t for t in ended if t.state == TrialState.COMPLETE]
     _, failed = outcomes(folder, {})
-    if not told and not failed:
+    if not ended and not failed:
         return False
     console = Console(wide=160)
-    failures, left = len(told) - len(complete), max(0, trials - len(told))
+    failures, left = len(ended) - len(complete), max(0, trials - len(ended))
     more = [f"{count} {word}" for count, word in ((failures, "failed"), (left, "left")) if count]
-    console.print(", ".join([f"{len(complete)} of {len(told) + left} trials completed", *more]), style="bold")
+    console.print(", ".join([f"{len(complete)} of {len(ended) + left} trials completed", *more]), style="bold")
     if complete:
         _best(console, study, complete, grid.search)
     for typed, reason in failed:

@@ -70,8 +70,8 @@ def space_of(cfg: DictConfig, tasks: Sequence[str]) -> Space:
     if _GROUP in parsed and parsed[_GROUP].is_sweep_override():
         raise AerunError(f"{parsed[_GROUP].input_line}: several presets are one list: search=[lambda,bottleneck].")
     own = {k: o for k, o in parsed.items() if k.partition(".")[0] != _GROUP}
-    given = {**(cfg.search.space or {}), **(cfg.hydra.sweeper.params or {})}
-    preset = OverridesParser.create().parse_overrides([f"{k}={v}" for k, v in given.items() if k not in own])
+    ranges = {**(cfg.search.space or {}), **(cfg.hydra.sweeper.params or {})}
+    preset = OverridesParser.create().parse_overrides([f"{k}={v}" for k, v in ranges.items() if k not in own])
     drawn = {o.get_key_element(): _text(o, cfg) for o in [*preset, *own.values()] if o.is_sweep_override()}
     fixed = [str(o.input_line) for o in [*preset, *own.values()] if not o.is_sweep_override()]
     if not drawn:
@@ -110,8 +110,8 @@ def _text(override: Override, cfg: DictConfig) -> str:
     if isinstance(span, Glob):
         raise AerunError(f"{override.input_line}: a search wants options by name, such as model=ae,vae.")
     if isinstance(span, IntervalSweep):
-        held = OmegaConf.select(cfg, str(override.key_or_group))
-        return f"int({text})" if type(held) is int and not text.startswith("int(") else text
+        value = OmegaConf.select(cfg, str(override.key_or_group))
+        return f"int({text})" if type(value) is int and not text.startswith("int(") else text
     if not isinstance(span, RangeSweep) or span.shuffle:
         return text
     low, high, step = float(span.start or 0), float(span.stop or 0), float(span.step)

@@ -131,10 +131,10 @@ def _directions(asked: Any, objectives: Sequence[str]) -> list[str]:
     """Return one for each objective: as its figure says, unless given."""
     if asked is None:
         return ["maximize" if higher_is_better(key) else "minimize" for key in objectives]
-    given = [asked] if isinstance(asked, str) else [str(d) for d in asked]
-    if len(given) != len(objectives) or not {"minimize", "maximize"}.issuperset(given):
+    directions = [asked] if isinstance(asked, str) else [str(d) for d in asked]
+    if len(directions) != len(objectives) or not {"minimize", "maximize"}.issuperset(directions):
         raise AerunError(f"search.direction={asked}: minimize or maximize, one for each of {', '.join(objectives)}.")
-    return given
+    return directions
 
 
 def _refuse_typed(hydra: Sequence[str]) -> None:

@@ -3,12 +3,13 @@
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from aerun.__main__ import VERBS
-from tests.shell import metrics, outside
+from tests.shell import here, metrics, outside
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
@@ -18,8 +19,8 @@ FILES = dict(re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)^```$", TEXT, re.MULTILINE |
 
 
 @pytest.fixture
-def typed(tmp_path):
-    """The files of the page, written down; a function that types its command, with other words behind."""
+def written(tmp_path):
+    """The files of the page, written down: the words of its command, and the folder that it gives Python."""
     for name, text in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,12 +29,23 @@ def typed(tmp_path):
     assert command == "aerun"
     variable, folder = path.split("=")
     assert variable == "PYTHONPATH"
-    return lambda *more: outside(tmp_path, *args, *more, path=tmp_path / folder)
+    return args, tmp_path / folder
+
+
+@pytest.fixture
+def typed(written, tmp_path, monkeypatch):
+    """A function that types the command in this process, with other words behind; what it imports is forgotten."""
+    args, folder = written
+    monkeypatch.syspath_prepend(folder)
+    yield lambda *more: here(tmp_path, *args, *more)
+    for module in folder.rglob("*.py"):
+        sys.modules.pop(module.stem, None)
 
 
 @pytest.mark.slow
-def test_own_regularizer_is_trained_and_logged(typed, tmp_path):
-    told = typed("hydra.run.dir=run")
+def test_own_regularizer_is_trained_and_logged(written, tmp_path):
+    args, folder = written
+    told = outside(tmp_path, *args, "hydra.run.dir=run", path=folder)
     assert told.code == 0, told.err
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     (row,) = metrics(tmp_path / "run")

@@ -91,16 +91,16 @@ class Layout:
     def _inside(self, path: Path, names: list[str]) -> tuple[str, ...]:
         for setting, name in self.roles.items():
             if name not in names:
-                held = ", ".join(names) or "one, without a name"
-                raise AerunError(f"dataset.{setting}={name}: {path} has no such array; it holds {held}.")
+                present = ", ".join(names) or "one, without a name"
+                raise AerunError(f"dataset.{setting}={name}: {path} has no such array; it holds {present}.")
         return tuple(self.roles.values())
 
-    def _kept(self, found: Recorded) -> Recorded:
+    def _kept(self, whole: Recorded) -> Recorded:
         """Return without the columns to drop, which tables leave out as they are read."""
         drop = self.reading.drop
         for name in () if self.reading.loose else sorted(drop - {CLASS}):
-            found.frame.column("dataset.drop", name)
-        return replace(found, frame=Frame({n: c for n, c in found.frame.columns.items() if n not in drop}, found.frame.files))
+            whole.frame.column("dataset.drop", name)
+        return replace(whole, frame=Frame({n: c for n, c in whole.frame.columns.items() if n not in drop}, whole.frame.files))
 
     def folder(self, root: Path, where: str, shares: tuple[float, float] | None) -> Recorded:
         """Return a file a series, or more. Folders are classes or splits, as for images; shares None: they are no splits."""
@@ -109,11 +109,11 @@ class Layout:
             raise AerunError(f"{where}: no series are there ({others} other files).")
         names = [f.name for f in files]
         parts = [self.read("dataset.path", root / name) for name in names]
-        found = recorded.together(parts)
+        joined = recorded.together(parts)
         counts = [len(part.frame) for part in parts]
         if shares is None or len(files) == 1:
             labels, classes = listing.classes_of(names, where)
-            columns = dict(found.frame.columns)
+            columns = dict(joined.frame.columns)
         else:
             listed = listing.arrange(names, where, *shares)
             labels, classes = listed.labels, listed.classes
@@ -121,11 +121,11 @@ class Layout:
             for k, rows in enumerate(listed.parts):
                 number[rows.numpy()] = k
             split = Column("text", np.repeat(number, counts), ("train", "val", "test"))
-            columns = {**found.frame.columns, SPLIT: split}
+            columns = {**joined.frame.columns, SPLIT: split}
         if labels is None:
-            return replace(found, frame=Frame(columns, found.frame.files))
+            return replace(joined, frame=Frame(columns, joined.frame.files))
         columns[CLASS] = Column("text", np.repeat(labels.numpy().astype(np.float64), counts), classes)
-        return replace(found, frame=Frame(columns, found.frame.files), label=CLASS)
+        return replace(joined, frame=Frame(columns, joined.frame.files), label=CLASS)
 
 
 def _words(words: list[str]) -> Column:

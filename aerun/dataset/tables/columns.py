@@ -24,24 +24,24 @@ def learn(frame: Frame, names: Sequence[str], categorical: Collection[str], rows
     Text and the columns of `categorical` are categories. UnclearError names every column without any value in these rows, and
     every one of too many different words.
     """
-    found: list[Feature] = []
+    features: list[Feature] = []
     problems: list[Problem] = []
     for name in names:
         try:
-            found.append(_feature(frame, name, frame.columns[name], name in categorical, rows))
+            features.append(_feature(frame, name, frame.columns[name], name in categorical, rows))
         except UnclearError as e:
             problems += e.problems
     if problems:
         raise UnclearError(problems)
-    return tuple(found)
+    return tuple(features)
 
 
 def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows) -> Feature:
     values = column.values[rows]
     missing = np.isnan(values)
     if missing.all():
-        told = f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}]."
-        raise UnclearError([Problem(told, {"drop": [name]})])
+        message = f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}]."
+        raise UnclearError([Problem(message, {"drop": [name]})])
     if category or column.kind == "text":
         column = column.as_text()
         words = sorted({column.words[int(v)] for v in column.values[rows][~missing]})
@@ -58,11 +58,11 @@ def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bo
         return
     keeps = not category and len(words) <= MOST_WORDS
     choice = f", dataset.categorical=[{name}] keeps it as classes" if keeps else ""
-    told = (
+    message = (
         f"{file}: column '{name}' holds {len(words)} different words in {rows} rows, such as '{words[0]}': not classes. "
         f"dataset.drop=[{name}] leaves it out{choice}."
     )
-    raise UnclearError([Problem(told, {"drop": [name]})])
+    raise UnclearError([Problem(message, {"drop": [name]})])
 
 
 def refuse_missing(frame: Frame, names: Sequence[str]) -> None:
@@ -71,18 +71,18 @@ def refuse_missing(frame: Frame, names: Sequence[str]) -> None:
     for name in names:
         gone = np.isnan(frame.columns[name].values)
         if gone.any():
-            told = f"{frame.where(name, int(gone.argmax()))}: no value ({int(gone.sum())} in this column), and "
-            problems.append(Problem(f"{told}dataset.missing=refuse: fill or keep would read it.", {"missing": "fill"}))
+            opening = f"{frame.where(name, int(gone.argmax()))}: no value ({int(gone.sum())} in this column), and "
+            problems.append(Problem(f"{opening}dataset.missing=refuse: fill or keep would read it.", {"missing": "fill"}))
     if problems:
         raise UnclearError(problems)
 
 
 def encode(frame: Frame, features: Sequence[Feature], rows: Rows) -> Tensor:
     """Return the rows as samples (n, columns), float32: see `Feature` for what is stored."""
-    found = np.empty((len(rows), len(features)), dtype=np.float32)
+    samples = np.empty((len(rows), len(features)), dtype=np.float32)
     for i, feature in enumerate(features):
-        found[:, i] = own_values(frame, feature)[rows]
-    return torch.from_numpy(found)
+        samples[:, i] = own_values(frame, feature)[rows]
+    return torch.from_numpy(samples)
 
 
 def own_values(frame: Frame, feature: Feature) -> Values:
@@ -111,10 +111,10 @@ def own_values(frame: Frame, feature: Feature) -> Values:
 
 def _seconds(frame: Frame, name: str, column: Column) -> Values:
     """Return text that must be dates, in seconds since 1970."""
-    found = [seconds(w) for w in column.words]
-    for place, (word, second) in enumerate(zip(column.words, found, strict=True)):
+    times = [seconds(w) for w in column.words]
+    for place, (word, second) in enumerate(zip(column.words, times, strict=True)):
         if second is None:
             row = int((column.values == place).argmax())
             raise AerunError(f"{frame.where(name, row)}: '{word}' is not a date in ISO 8601, as the training rows are.")
-    table = np.array([*(s for s in found if s is not None), np.nan])
-    return table[np.where(np.isnan(column.values), len(found), column.values).astype(np.int64)]
+    table = np.array([*(s for s in times if s is not None), np.nan])
+    return table[np.where(np.isnan(column.values), len(times), column.values).astype(np.int64)]

@@ -27,7 +27,7 @@ def decisions(
     frame: Frame, features: Mapping[str, Feature], roles: Mapping[str, str], categorical: frozenset[str]
 ) -> list[Decision]:
     """Return one decision a column. roles: columns that are no features, with the setting that names each."""
-    found = []
+    decided = []
     for name, column in frame.columns.items():
         if name in features:
             kind = features[name].kind
@@ -36,8 +36,8 @@ def decisions(
             kind, why = "no feature", roles.get(name, "")
         there = column.values[~np.isnan(column.values)]
         example = _spelt(column, float(there[0])) if len(there) else ""
-        found.append(Decision(name, kind, why, len(column.values) - len(there), len(np.unique(there)), example))
-    return found
+        decided.append(Decision(name, kind, why, len(column.values) - len(there), len(np.unique(there)), example))
+    return decided
 
 
 def _why(kind: str, name: str, reading: Reading | None) -> str:

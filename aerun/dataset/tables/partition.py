@@ -50,14 +50,14 @@ class Cut:
         given.setdefault("train", np.flatnonzero(~np.isin(np.arange(len(frame)), np.concatenate([[], *given.values()]))))
         wanted = [(part, share) for part, share in (("val", self.val), ("test", self.test)) if part not in given]
         parts = self._cut(frame, given["train"], [share for _, share in wanted])
-        found = {**given, "train": parts[0], **{part: rows for (part, _), rows in zip(wanted, parts[1:], strict=True)}}
+        rows_of = {**given, "train": parts[0], **{part: rows for (part, _), rows in zip(wanted, parts[1:], strict=True)}}
         for part in ("train", "val", "test"):
-            if not len(found[part]):
+            if not len(rows_of[part]):
                 count = f"{len(frame)} row{'s'[: len(frame) != 1]}" + (self._groups(frame) if self.group else "")
                 raise AerunError(f"{frame.file}: nothing is left for {_NAMES[part]}: {count}: too few for {self._spoken()}.")
         if self.group is not None:
-            _refuse_straddling(frame, self.group, found)
-        return found["train"], found["val"], found["test"]
+            _refuse_straddling(frame, self.group, rows_of)
+        return rows_of["train"], rows_of["val"], rows_of["test"]
 
     def _groups(self, frame: Frame) -> str:
         assert self.group is not None
@@ -114,8 +114,8 @@ def _by_group(groups: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]
 
 
 def _shuffled(n: int) -> list[int]:
-    found: Tensor = split(Split(torch.arange(n), None))[0].x
-    return [int(i) for i in found]
+    shuffled: Tensor = split(Split(torch.arange(n), None))[0].x
+    return [int(i) for i in shuffled]
 
 
 def moments(frame: Frame, name: str) -> Values:
@@ -123,8 +123,8 @@ def moments(frame: Frame, name: str) -> Values:
     column = frame.column("dataset.time", name)
     values = column.values
     if column.kind == "text":
-        found = [seconds(w) for w in column.words]
-        values = np.array([np.nan if np.isnan(v) or found[int(v)] is None else found[int(v)] for v in column.values])
+        times = [seconds(w) for w in column.words]
+        values = np.array([np.nan if np.isnan(v) or times[int(v)] is None else times[int(v)] for v in column.values])
     if np.isnan(values).any():
         row = int(np.isnan(values).argmax())
         raise AerunError(f"{frame.where(name, row)}: no number and no date in ISO 8601: rows are ordered by this column.")

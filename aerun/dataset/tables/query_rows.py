@@ -51,8 +51,8 @@ class Rows:
 
     def _pair(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Truth:
         if isinstance(right, ast.List | ast.Tuple | ast.Set):
-            found = reduce(_either, (self._pair(left, ast.Eq(), one) for one in right.elts))
-            return found[::-1] if isinstance(op, ast.NotIn) else found
+            either = reduce(_either, (self._pair(left, ast.Eq(), one) for one in right.elts))
+            return either[::-1] if isinstance(op, ast.NotIn) else either
         if not isinstance(left, ast.Name) and isinstance(right, ast.Name):
             return self._pair(right, _TURNED[type(op)](), left)
         if not isinstance(left, ast.Name):
@@ -100,8 +100,8 @@ class Rows:
 def constant(node: ast.expr) -> float | str | None:
     """Return the number or the word that stands there, or None."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        found = constant(node.operand)
-        return None if found is None or isinstance(found, str) else -found
+        number = constant(node.operand)
+        return None if number is None or isinstance(number, str) else -number
     value = node.value if isinstance(node, ast.Constant) else None
     if isinstance(value, int) and (isinstance(value, bool) or abs(value) > 1 << 1000):
         return None
@@ -127,5 +127,5 @@ def _times(column: Column) -> Values | None:
     """Return a column of dates, in seconds since 1970; else None."""
     if column.kind == "date":
         return column.values
-    found = [s for word in column.words if (s := seconds(word)) is not None]
-    return moved(column.values, found) if found and len(found) == len(column.words) else None
+    times = [s for word in column.words if (s := seconds(word)) is not None]
+    return moved(column.values, times) if times and len(times) == len(column.words) else None

@@ -164,9 +164,9 @@ def _range(values: Any) -> list[float]:
     return [float(np.nanmin(values)), float(np.nanmax(values))]
 
 
-def bundled(name: str, found: Any) -> Frame:
+def bundled(name: str, table: Any) -> Frame:
     """Return a table of scikit-learn's, its classes by name in the column `class`."""
-    values = np.asarray(found.data, dtype=np.float64).T
-    columns = {str(n): Column("number", v) for n, v in zip(found.feature_names, values, strict=True)}
-    classes = Column("text", found.target.astype(np.float64), tuple(str(n) for n in found.target_names))
-    return Frame({**columns, "class": classes}, ((name, len(found.target)),))
+    values = np.asarray(table.data, dtype=np.float64).T
+    columns = {str(n): Column("number", v) for n, v in zip(table.feature_names, values, strict=True)}
+    classes = Column("text", table.target.astype(np.float64), tuple(str(n) for n in table.target_names))
+    return Frame({**columns, "class": classes}, ((name, len(table.target)),))

@@ -78,7 +78,7 @@ def evaluate(trained: Trained) -> Outcome:
     if truth.all() or not truth.any():
         raise AerunError("anomaly: the test split holds no anomaly, or nothing else.")
     ways = _ways(trained)
-    test, val = ({who: _scored(trained, split, way) for who, way in ways.items()} for split in (data.test, data.val))
+    test, val = ({who: _scored(trained, split, scorer) for who, scorer in ways.items()} for split in (data.test, data.val))
     figures = {who: scores(test[who], truth, val[who], _ALPHA) for who in ways}
     for who in _ERRORS:
         if who in ways:
@@ -101,8 +101,8 @@ def _note(truth: Tensor, val: int, overlap: int) -> str:
     return words + (f" ({overlap} windows in a row overlap and count as one)" if overlap > 1 else "")
 
 
-def _scored(trained: Trained, split: Split, way: Score) -> Tensor:
-    return torch.cat([way(b).double() for b in _batches(trained, split)])
+def _scored(trained: Trained, split: Split, scorer: Score) -> Tensor:
+    return torch.cat([scorer(b).double() for b in _batches(trained, split)])
 
 
 def _batches(trained: Trained, split: Split) -> Iterator[Batch]:
@@ -117,25 +117,25 @@ def _batch(model: Autoencoder, stored: Tensor) -> Batch:
 
 def _ways(trained: Trained) -> dict[str, Score]:
     model, mean = trained.exact, trained.mean.to(next(trained.exact.arch.parameters()).dtype)
-    found: dict[str, Score] = {"model": lambda b: score(model, b.stored)}
+    ways: dict[str, Score] = {"model": lambda b: score(model, b.stored)}
     if model.code_elements <= WIDEST:
         latent = Mahalanobis(moments(lambda: (_code(model, b) for b in _batches(trained, trained.data.train))))
-        variance = float(_scored(trained, trained.data.val, found["model"]).mean().clamp_min(1e-12))
-        found["latent"] = lambda b: latent(_code(model, b))
-        found["combined"] = lambda b: count(b.x, b.weight) * found["model"](b) / (2 * variance) + found["latent"](b) / 2
+        variance = float(_scored(trained, trained.data.val, ways["model"]).mean().clamp_min(1e-12))
+        ways["latent"] = lambda b: latent(_code(model, b))
+        ways["combined"] = lambda b: count(b.x, b.weight) * ways["model"](b) / (2 * variance) + ways["latent"](b) / 2
     if {"posterior", "prior"} <= model.bottleneck.offers:
-        found["elbo"] = lambda b: _elbo(model, b.x, b.valid)
+        ways["elbo"] = lambda b: _elbo(model, b.x, b.valid)
     pca = Pca(trained.pca.mean.to(mean), trained.pca.components.to(mean))
-    found["pca"] = lambda b: _mse(pca(filled(b.x, b.valid, mean)), b)
+    ways["pca"] = lambda b: _mse(pca(filled(b.x, b.valid, mean)), b)
     scale = _scale(trained).to(mean)
-    found["none"] = lambda b: _mse(mean, b, scale)
+    ways["none"] = lambda b: _mse(mean, b, scale)
     part = subsample(trained.data.train, _BASE, model.facts.size)
     base = torch.cat([_scaled(b, mean, scale) for b in _batches(trained, part)])
-    found["knn"] = lambda b: neighbour_distance(_scaled(b, mean, scale), base, _NEIGHBOURS)
+    ways["knn"] = lambda b: neighbour_distance(_scaled(b, mean, scale), base, _NEIGHBOURS)
     if model.facts.size <= WIDEST:
         raw = Mahalanobis(moments(lambda: (filled(b.exact, b.valid, mean) for b in _batches(trained, trained.data.train))))
-        found["mahalanobis"] = lambda b: raw(filled(b.exact, b.valid, mean))
-    return found
+        ways["mahalanobis"] = lambda b: raw(filled(b.exact, b.valid, mean))
+    return ways
 
 
 def _code(model: Autoencoder, b: Batch) -> Tensor:
@@ -174,8 +174,8 @@ def _elbo(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
         seen: Pass = {"x": x, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
         seen["raw"] = model.arch.decode(posterior.sample(), valid)
         total += call(model.loss, seen).double() * model.loss.per_lambda(model.facts.size)
-    found: Tensor = total / _DRAWS + kl_divergence(posterior, prior).flatten(1).sum(1).double()
-    return found
+    negative_elbo: Tensor = total / _DRAWS + kl_divergence(posterior, prior).flatten(1).sum(1).double()
+    return negative_elbo
 
 
 def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) -> str:

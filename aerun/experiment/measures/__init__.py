@@ -28,10 +28,10 @@ def measure(name: str, trained: Trained) -> dict[str, float]:
     """Return figures of one measure or application, with chance drawn from the run's seed."""
     if name in applications.names():
         return _applied(name, trained)
-    found: Callable[[Trained], dict[str, float]] = _registry.module(name).measure
+    figures_of: Callable[[Trained], dict[str, float]] = _registry.module(name).measure
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
-        return {k: float(v) for k, v in found(trained).items()}
+        return {k: float(v) for k, v in figures_of(trained).items()}
 
 
 def _applied(name: str, trained: Trained) -> dict[str, float]:

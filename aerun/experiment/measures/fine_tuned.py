@@ -34,8 +34,8 @@ def measure(trained: Trained) -> dict[str, float]:
     def mistakes(split: Split) -> float:
         assert split.y is not None
         with torch.no_grad():
-            found = torch.cat([classify(x).argmax(1).cpu() for x in trained.batches(split)])
-        return float((found != split.y).double().mean())
+            predicted = torch.cat([classify(x).argmax(1).cpu() for x in trained.batches(split)])
+        return float((predicted != split.y).double().mean())
 
     best = (2.0, 2.0)
     for _ in range(_EPOCHS):

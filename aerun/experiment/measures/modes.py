@@ -18,12 +18,12 @@ def measure(trained: Trained) -> dict[str, float]:
     prior, where the code has one.
     """
     model, test = trained.autoencoder, trained.data.test
-    found = coverage(trained, model(trained.samples(Split(test.x[:_POINTS], None))))
+    figures = coverage(trained, model(trained.samples(Split(test.x[:_POINTS], None))))
     x = trained.samples(Split(test.x[:1], None)).expand(_POINTS, -1)
     if "prior" in model.bottleneck.offers:
         drawn = coverage(trained, model.decode(model.code_pass(x)["prior"].sample()))
-        found.update({f"sampled_{k}": v for k, v in drawn.items()})
-    return found
+        figures.update({f"sampled_{k}": v for k, v in drawn.items()})
+    return figures
 
 
 def coverage(trained: Trained, points: Tensor) -> dict[str, float]:

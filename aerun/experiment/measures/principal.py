@@ -18,10 +18,10 @@ def measure(trained: Trained) -> dict[str, float]:
     """
     model, data = trained.autoencoder, trained.data
     baseline = pca.fit(lambda: trained.batches(data.train), model.code_elements)
-    found = {}
+    ratios = {}
     for name, split in (("train", data.train), ("test", data.test)):
         x = trained.samples(split)
-        found[name] = float(of_elements(model(x), x, exact=True).sum() / of_elements(baseline(x), x, exact=True).sum())
+        ratios[name] = float(of_elements(model(x), x, exact=True).sum() / of_elements(baseline(x), x, exact=True).sum())
     basis = torch.linalg.qr(model.arch.decoder_weights()[0].double())[0]
     cosines = torch.linalg.svdvals(basis.t() @ baseline.components.double())
-    return {**found, "angle": float(torch.rad2deg(torch.acos(cosines.clamp(max=1)).max()))}
+    return {**ratios, "angle": float(torch.rad2deg(torch.acos(cosines.clamp(max=1)).max()))}

@@ -18,7 +18,7 @@ def measure(trained: Trained) -> dict[str, float]:
     if not asked:
         raise AerunError("measures: rates: needs a regularizer that asks for a rate: regularizer=rate.")
     (rho, *_) = asked
-    found = trained.codes(trained.data.train).mean(0)
-    low, middle, high = torch.quantile(found, found.new_tensor([0.05, 0.5, 0.95])).tolist()
-    near = ((found - rho).abs() <= _NEAR * rho).float().mean()
+    unit_rates = trained.codes(trained.data.train).mean(0)
+    low, middle, high = torch.quantile(unit_rates, unit_rates.new_tensor([0.05, 0.5, 0.95])).tolist()
+    near = ((unit_rates - rho).abs() <= _NEAR * rho).float().mean()
     return {"q05": low, "median": middle, "q95": high, "near": float(near)}

@@ -35,10 +35,10 @@ def measure(trained: Trained) -> dict[str, float]:
         assert true is not None
         return (model(at) - at) / sigma**2, true
 
-    found, true = field(near)
-    cosine = float((found * true).sum() / (found.norm() * true.norm()))
-    return {"cosine": cosine, "error": _error(found, true), "far": _error(*field(far))}
+    learned, true = field(near)
+    cosine = float((learned * true).sum() / (learned.norm() * true.norm()))
+    return {"cosine": cosine, "error": _error(learned, true), "far": _error(*field(far))}
 
 
-def _error(found: Tensor, true: Tensor) -> float:
-    return float((found - true).norm() / true.norm())
+def _error(learned: Tensor, true: Tensor) -> float:
+    return float((learned - true).norm() / true.norm())

@@ -30,15 +30,15 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path) -> list[Path]
         try:
             with torch.random.fork_rng():
                 torch.manual_seed(trained.seed)
-                found = pictures.module(name).draw(trained, folder)
+                picture = pictures.module(name).draw(trained, folder)
         except AerunError as e:
             log.warning("pictures: %s: %s", name, e)
             continue
-        if found is None:
+        if picture is None:
             continue
         with files.replaced(folder, f"pictures/{name}.png") as file:
-            Image.fromarray(found).save(file, "PNG")
-        drawn[name] = found
+            Image.fromarray(picture).save(file, "PNG")
+        drawn[name] = picture
     _to_board(folder, drawn, step)
     return [folder / "pictures" / f"{name}.png" for name in drawn]
 
@@ -54,7 +54,7 @@ def _to_board(folder: Path, drawn: Mapping[str, Any], step: int) -> None:
             writer.add_image(f"pictures/{name}", picture, step, dataformats="HWC")
 
 
-def results(folder: Path, found: Mapping[str, Any]) -> None:
+def results(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Write what runs are compared by, as scalars Results/...
 
     Capitals come first, so the HParams page shows these of all figures. pca_ratio: test/se over that of PCA of the same size;
@@ -63,21 +63,21 @@ def results(folder: Path, found: Mapping[str, Any]) -> None:
     # deferred: TensorBoard is imported where something is written for it
     from aerun.runs.events import Events
 
-    figures = {k: found[k] for k in ("objective", *_FIGURES) if k in found}
-    if not pca_is_exact(found):
-        figures["pca_ratio"] = found["test/se"] / found["pca/se"]
+    figures = {k: metrics[k] for k in ("objective", *_FIGURES) if k in metrics}
+    if not pca_is_exact(metrics):
+        figures["pca_ratio"] = metrics["test/se"] / metrics["pca/se"]
     with Events(folder, ".results") as writer:
         for key, value in figures.items():
             writer.add_scalar(f"Results/{key}", value, last_step(folder))
 
 
-def evaluation(folder: Path, found: Mapping[str, float], step: int) -> None:
+def evaluation(folder: Path, metrics: Mapping[str, float], step: int) -> None:
     """Write what applications found, as scalars evaluation/APPLICATION/WHO/METRIC."""
     # deferred: TensorBoard is imported where something is written for it
     from aerun.runs.events import Events
 
     with Events(folder, ".evaluation") as writer:
-        for key, value in found.items():
+        for key, value in metrics.items():
             writer.add_scalar(f"evaluation/{key}", value, step)
 
 

@@ -54,16 +54,16 @@ def centre(trained: Trained) -> Centre:
 
 
 @torch.no_grad()
-def responses(trained: Trained, found: Centre) -> Tensor:
+def responses(trained: Trained, middle: Centre) -> Tensor:
     """Return (decode(z + s_j e_j) - decode(z - s_j e_j)) / 2 of every unit j, (d, *S), s_j its standard deviation.
 
     For a linear decoder s_j times its j-th column. Of a spatial code one place is moved, the middle one.
     """
-    step = found.units.std(0)
-    place = tuple(side // 2 for side in found.code.shape[1:])
+    step = middle.units.std(0)
+    place = tuple(side // 2 for side in middle.code.shape[1:])
     answers = []
     for units in torch.arange(len(step)).split(64):
-        z = found.code.expand(len(units), *found.code.shape)
+        z = middle.code.expand(len(units), *middle.code.shape)
         shift = torch.zeros_like(z)
         shift[(torch.arange(len(units)), units, *place)] = step[units]
         answers.append((trained.autoencoder.decode(z + shift) - trained.autoencoder.decode(z - shift)) / 2)

@@ -46,7 +46,7 @@ def trust(codes: Points, points: Points) -> float:
     return trustworthiness(torch.from_numpy(codes), torch.from_numpy(points), k) if k >= 1 else float("nan")
 
 
-def drawn(trained: Trained, codes: Points, samples: Split, points: Points, way: str, axes: tuple[str, str] | None) -> Pixels:
+def drawn(trained: Trained, codes: Points, samples: Split, points: Points, layout: str, axes: tuple[str, str] | None) -> Pixels:
     """Return points (n, 2), coloured by label, else by the model's squared error; axes.
 
     What they are, where they mean something.
@@ -58,7 +58,7 @@ def drawn(trained: Trained, codes: Points, samples: Split, points: Points, way: 
         else:
             _by_label(ax, points, samples.y, trained.dataset.class_names)
         count = f"{len(points):,}" if len(points) == total else f"{len(points):,} of {total:,}"
-        title = f"{way} of {codes.shape[1]}-number codes: {count} validation samples"
+        title = f"{layout} of {codes.shape[1]}-number codes: {count} validation samples"
         kept = trust(codes, points)
         words = f"trustworthiness {kept:.3f} ({_NEIGHBOURS} neighbours; 1: every neighbour is a true one)"
         ax.set_title(f"{title}\n{words if kept == kept else 'too few samples for a trustworthiness'}")
@@ -70,8 +70,16 @@ def drawn(trained: Trained, codes: Points, samples: Split, points: Points, way: 
 
 
 def _by_error(figure: "Figure", ax: "Axes", points: Points, trained: Trained, samples: Split) -> None:
-    found = errors(trained, samples).numpy()
-    dots = ax.scatter(points[:, 0], points[:, 1], c=found, s=9, cmap=AMOUNT, vmax=float(np.quantile(found, 0.98)), linewidths=0)
+    sample_errors = errors(trained, samples).numpy()
+    dots = ax.scatter(
+        points[:, 0],
+        points[:, 1],
+        c=sample_errors,
+        s=9,
+        cmap=AMOUNT,
+        vmax=float(np.quantile(sample_errors, 0.98)),
+        linewidths=0,
+    )
     figure.colorbar(dots, ax=ax, label="squared error of the reconstruction")
 
 

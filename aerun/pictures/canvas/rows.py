@@ -21,11 +21,11 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
 
     (n,) float64.
     """
-    found, like = [], next(trained.exact.arch.parameters()).dtype
+    parts, like = [], next(trained.exact.arch.parameters()).dtype
     for x, valid in trained.valid_batches(split):
         x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.exact(x.to(like), valid=valid)
-        found.append(of_samples(x_hat, x, valid_weight(valid, x)).cpu())
-    return torch.cat(found)
+        parts.append(of_samples(x_hat, x, valid_weight(valid, x)).cpu())
+    return torch.cat(parts)
 
 
 @torch.no_grad()
