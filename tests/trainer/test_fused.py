@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from aerun.core.errors import TrainingError
+from aerun.settings.naming import job_name
 from aerun.trainer.base import Job
 from aerun.trainer.fused.fit import equivalence_error, fit, unsupported_reason
 from aerun.trainer.fused.training import FusedTraining
@@ -232,8 +233,15 @@ def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_killed_and_started_again_it_is_the_same_sweep(tmp_path):
     words = ["dataset=wine", "seed=0,1,2", *SMALL[:2], "trainer.max_epochs=300", "pictures=[]"]
-    name = "dataset=wine,seed=0,model.arch.hidden=_16_,trainer.progress=False,trainer.max_epochs=300,pictures=_"
-    folder = tmp_path / "outputs" / "sweeps" / "k" / name
+    first = [
+        "dataset=wine",
+        "seed=0",
+        "model.arch.hidden=[16]",
+        "trainer.progress=False",
+        "trainer.max_epochs=300",
+        "pictures=[]",
+    ]
+    folder = tmp_path / "outputs" / "sweeps" / "k" / job_name(first)
     killed = stopped(start(tmp_path, "-m", "sweep=k", "sweep.fuse=true", *words), signal.SIGKILL, folder, epochs=1)
     assert killed.code == -signal.SIGKILL
     told, again = sweep(tmp_path, "k", "sweep.fuse=true", *words)
