@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import valid_weight
-from aerun.metrics.squared_error import of_elements
+from aerun.metrics.squared_error import mean, of_elements
 
 _REFILLS = 8  # of missing cells; after that alarm rates of rows with and without gaps differed by no more than chance
 
@@ -32,12 +32,7 @@ def score_of(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> Te
     """Return `score` where units x (B, *S) and their reconstructions are there already; of 32 bits where it is exported."""
     error = _errors(model, stored, _refilled(model, stored, x, x_hat))
     wide = error if torch.compiler.is_exporting() else error.double()
-    return wide.flatten(1).sum(1) / elements(model, stored, wide).clamp_min(1)
-
-
-def elements(model: Autoencoder, stored: Tensor, like: Tensor) -> Tensor:
-    """Return how many elements of each sample are real and seen, (B,), in the type of `like` (B, *S)."""
-    return (torch.ones_like(like) * weight(model, stored, like)).flatten(1).sum(1)
+    return mean(wide, weight(model, stored, wide))
 
 
 def weight(model: Autoencoder, stored: Tensor, like: Tensor) -> Tensor | float:

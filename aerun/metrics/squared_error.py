@@ -19,13 +19,13 @@ def of_samples(x_hat: Tensor, x: Tensor, where: Tensor | float = 1.0) -> Tensor:
 
 
 def mean(error: Tensor, where: Tensor | float = 1.0) -> Tensor:
-    """Return the mean of the errors of elements (B, *S), which `where` w has weighted, over those that count: (B,), in 64 bits.
+    """Return the mean of the errors of elements (B, *S), which `where` w has weighted, over those that count: (B,).
 
-    0 where none counts.
+    0 where none counts. In the type of `error`.
     """
-    return error.double().flatten(1).sum(1) / count(error, where).clamp_min(1)
+    return error.flatten(1).sum(1) / count(error, where).clamp_min(1)
 
 
 def count(like: Tensor, where: Tensor | float = 1.0) -> Tensor:
-    """Return the sum of the weights `where` of the elements of each sample (B, *S), (B,), in 64 bits."""
-    return (torch.ones_like(like, dtype=torch.float64) * where).flatten(1).sum(1)
+    """Return the sum of the weights `where` of the elements of each sample (B, *S), (B,), in the type of `like`."""
+    return (torch.ones_like(like) * where).flatten(1).sum(1)

@@ -10,6 +10,7 @@ from aerun.train import train
 from aerun.trainer.lightning import Training
 from aerun.trainer.turns import Turn
 from tests.conftest import built, composed
+from tests.runs.test_resume import same
 from tests.shell import timeless
 
 SMALL = ["model.arch.hidden=[16]", "model.latent_dim=4", "trainer.progress=false"]
@@ -210,17 +211,6 @@ def test_stopped_and_resumed_is_the_same_run(tmp_path, monkeypatch):
 
 def stop():
     raise StoppedError(143)
-
-
-def same(a, b):
-    """Nested dictionaries, lists and tensors that agree to the last bit."""
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 @pytest.mark.slow

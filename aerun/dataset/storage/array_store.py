@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.files import replaced
 from aerun.core.memory import available_memory
 from aerun.dataset.storage import array_samples as samples
 from aerun.dataset.storage.image_store import place
@@ -75,7 +76,6 @@ def _scatter(file: int, arrays: Sequence[Array], rows: Tensor, each: int) -> Non
 
 
 def _write(path: Path, arrays: Sequence[Array], parts: Sequence[Tensor], each: int) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         size, free = each * sum(map(len, parts)), shutil.disk_usage(path.parent).free
@@ -84,11 +84,8 @@ def _write(path: Path, arrays: Sequence[Array], parts: Sequence[Tensor], each: i
                 f"{path.parent}: samples of {size / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free there. Name another place "
                 "with dataset.cache=DIR, or raise dataset.memory."
             )
-        with part.open("wb") as file:
+        with replaced(path) as file:
             file.truncate(size)
             _scatter(file.fileno(), arrays, torch.cat(list(parts)), each)
-        part.replace(path)
     except OSError as e:
         raise AerunError(f"cannot keep samples in {path.parent} (dataset.cache): {e.strerror or e}.") from e
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """Where decoded images are: in memory where they fit, else in a file; decoded at every start, or once."""
 
-import contextlib
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.files import replace, replaced
 from aerun.core.memory import available_memory
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.decoded import Images, decode
@@ -75,21 +75,16 @@ def _kept(images: Images, path: Path) -> SkippedFiles:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     log.warning("%s: decoding %d images, once, into %s", images.where, len(images.order), path)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_full(images, path.parent)
-        with part.open("wb") as file:
+        with replaced(path) as file:
             left_out = decode(images, lambda row: file.write(np.ascontiguousarray(row).data))
-        part.replace(path)
-        about.write_text(json.dumps({"source": str(images.root.resolve()), "left_out": left_out.reasons}))
+        replace(about, json.dumps({"source": str(images.root.resolve()), "left_out": left_out.reasons}))
     except OSError as e:
         raise AerunError(
             f"{images.where}: cannot keep the decoded images in {path.parent} (dataset.cache): {e.strerror}."
         ) from e
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     return left_out
 
 
