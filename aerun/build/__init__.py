@@ -13,6 +13,7 @@ from aerun import pictures
 from aerun.autoencoder import Autoencoder
 from aerun.build.composition import model_of
 from aerun.build.maker import Config, Maker, settings_of
+from aerun.build.optimizer import recipe_of
 from aerun.core.checks import integer, matches_type, reject_unknown_keys, table
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
@@ -22,6 +23,7 @@ from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
+from aerun.settings.synonyms import own_words
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
@@ -59,8 +61,8 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
-    reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"))
-    reject_unknown_keys("model", cfg["model"], _MODEL)
+    reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"), advice=own_words)
+    reject_unknown_keys("model", cfg["model"], _MODEL, advice=own_words)
     make = Maker(trusted)
     make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))
     seed = integer("seed", cfg["seed"], 0)
@@ -77,7 +79,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         facts=facts,
         autoencoder=autoencoder,
         trainer=trainer,
-        optimizer=Recipe(make.checked("optimizer", cfg["optimizer"], {"params": None}), cfg["optimizer"]),
+        optimizer=recipe_of(make, cfg["optimizer"]),
         schedule=make("schedule", cfg["schedule"], {}),
         seed=seed,
         objectives=_objectives(cfg["objective"], autoencoder, evaluate),

@@ -13,6 +13,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.parts import Arch, Bottleneck, Corruption, Loss, Regularizer
 from aerun.schedule.base import Schedule
+from aerun.settings.synonyms import own_words
 from aerun.settings.targets import group_of, refuse_foreign
 from aerun.trainer.base import Trainer
 
@@ -79,7 +80,7 @@ class Maker:
         cls = self._class(key, node)
         parameters = settings_of(cls)
         settings = [k for k in parameters if k not in supplied]
-        reject_unknown_keys(key, node, ("_target_", *settings), shown=settings)
+        reject_unknown_keys(key, node, ("_target_", *settings), shown=settings, advice=own_words)
         hints = hints_of(cls)
         for name in settings:
             if name not in node:

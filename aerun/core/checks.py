@@ -3,7 +3,7 @@
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,14 +41,24 @@ def one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
-def reject_unknown_keys(key: str, node: Any, allowed: Sequence[str], shown: Sequence[str] | None = None) -> None:
+def reject_unknown_keys(
+    key: str,
+    node: Any,
+    allowed: Sequence[str],
+    shown: Sequence[str] | None = None,
+    advice: Callable[[str, str | None], str | None] | None = None,
+) -> None:
     """Raise AerunError, which names the nearest, for a key of `node` that is not allowed.
 
-    shown: the keys that the message lists, where these are not all of `allowed`.
+    shown: the keys that the message lists, where these are not all of `allowed`. advice: given the path of such a key and its
+    value, what to say instead, or None.
     """
     for name in node:
         if name not in allowed:
             path = f"{key}.{name}" if key else str(name)
+            value = node[name] if isinstance(node, Mapping) else None
+            if advice is not None and (words := advice(path, str(value) if isinstance(value, str | int | float) else None)):
+                raise AerunError(words)
             names = ", ".join(allowed if shown is None else shown) or "none"
             raise AerunError(f"{path} is not a setting here{nearest(str(name), allowed)} (settings: {names}).")
 

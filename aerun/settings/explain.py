@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.paths import config_dir
 from aerun.settings.plugins import not_found
+from aerun.settings.synonyms import own_words, torch_optimizer
 
 # The errors of submitit, joblib and Ray for a process that ended without a result.
 _ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", "OutOfMemoryError")
@@ -59,6 +60,8 @@ def _hydra(text: str) -> str:
         there = re.search(r"Available options in '[^']+':(.*?)(?:Config search path|$)", text)
         if words := not_found(path, there[1].split() if there else ()):
             return words
+        if group == "optimizer" and (choice := torch_optimizer(name)):
+            return f"optimizer={name}: is one of torch's: {choice}."
         choices = sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) if group else []
         if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
@@ -76,6 +79,9 @@ def _hydra(text: str) -> str:
         settings = _settings()
         if key in settings:
             return f"{key}: a setting of an option that is not chosen here. `aerun --cfg job` shows the settings of what is."
+        typed = re.search(rf"use \+{re.escape(key)}=(.*?)(?: Key '|$)", text)
+        if words := own_words(key, typed[1] if typed else None):
+            return words
         return f"{key}: no such setting or group{nearest(key, [*_groups(), *settings])}. `aerun --cfg job` shows all settings."
     return text.partition("Config search path")[0].strip()
 

@@ -13,16 +13,19 @@ from aerun.core.paths import config_dir
 from aerun.settings.quoting import quoted
 
 _SHORT = re.compile(r"^\+?sweep=")
+_OPTIMIZER = re.compile(r"^optimizer\.(?!(?:name|lr)=)")
 _ASIDE = ("hydra", "sweep", "search")  # how jobs are started, which is no part of a run's settings
 
 
 def spelt_out(argv: Sequence[str]) -> list[str]:
     """Return a command line in the form that Hydra reads.
 
-    sweep=NAME becomes sweep.name=NAME, and values get quotes where Hydra's grammar needs them.
+    sweep=NAME becomes sweep.name=NAME, values get quotes where Hydra's grammar needs them, and behind optimizer=torch every
+    setting of the optimizer may be new: its class says which there are.
     """
     sweep = any(word in ("-m", "--multirun") for word in argv)
-    return [word if word.startswith("-") else quoted(_SHORT.sub("sweep.name=", word), sweep) for word in argv]
+    words = [word if word.startswith("-") else quoted(_SHORT.sub("sweep.name=", word), sweep) for word in argv]
+    return [_OPTIMIZER.sub("++optimizer.", word) for word in words] if "optimizer=torch" in words else words
 
 
 def job_command(typed: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 
-_TARGET = re.compile(r"^_target_:\s*([\w.]+)", re.MULTILINE)
+_TARGET = re.compile(r"^_target_:\s*([\w.]+)(?![\w.$])", re.MULTILINE)  # not the one that optimizer.name completes
 _OPTIMIZER = re.compile(r"torch\.optim(\.[a-z]\w*)*\.[A-Z]\w*")  # whether it is an optimizer is checked after the import
 
 

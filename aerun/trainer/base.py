@@ -18,6 +18,7 @@ from aerun.trainer.backend import BACKENDS
 from aerun.trainer.optimizer import Recipe
 
 _PRECISIONS = ("32-true", "64-true", "bf16-mixed")
+_ALSO = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}  # Lightning's short forms.
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Trainer(ABC):
     ) -> None:
         self.max_epochs = int(at_least("trainer.max_epochs", max_epochs, 1))
         self.batch_size = int(at_least("trainer.batch_size", batch_size, 1))
-        self.precision = one_of("trainer.precision", precision, _PRECISIONS)
+        self.precision = _precision(str(precision))
         self.accelerator = one_of("trainer.accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
         self.devices = integer("trainer.devices", devices, 1)
         self.backend = one_of("trainer.backend", backend, BACKENDS)
@@ -130,6 +131,15 @@ class Trainer(ABC):
 
         resume: go on from the last checkpoint where there is one.
         """
+
+
+def _precision(word: str) -> str:
+    """Return the precision by its long name. Raises AerunError for one that is not supported."""
+    if word.startswith(("16", "fp16")):
+        raise AerunError(
+            f"trainer.precision={word}: half precision overflows in losses that are summed over a sample. Use trainer.precision=bf16-mixed."
+        )
+    return one_of("trainer.precision", _ALSO.get(word, word), _PRECISIONS)
 
 
 def reads_batches(autoencoder: Autoencoder) -> bool:

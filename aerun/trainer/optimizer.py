@@ -11,7 +11,7 @@ from aerun.core.errors import AerunError
 
 
 class Recipe:
-    """`optimizer=adam|adamw|sgd` with its settings. Weight decay acts on matrices and kernels only."""
+    """An optimizer's class with its settings. Weight decay acts on matrices and kernels only."""
 
     def __init__(self, cls: type[Optimizer], node: Mapping[str, Any]) -> None:
         self.cls = cls
