@@ -21,11 +21,11 @@ def main() -> None:
 
 
 def _run(argv: list[str]) -> int:
-    if any(a.startswith("query=") for a in argv) and ("-sc" in argv or "--shell-completion" in argv):
-        # deferred: keeps --help without Hydra
-        from aerun.command.complete import complete
+    if any(a == "-sc" or a.startswith("--shell-completion") for a in argv):
+        # deferred: no other verb needs it
+        from aerun.command.complete import run as complete
 
-        return complete()
+        return _told(lambda: complete(argv))
     if argv[:1] == ["train"]:
         del sys.argv[1]
         argv = argv[1:]

@@ -14,7 +14,7 @@ _RAW = "words in csv as they are; else those that a spreadsheet would run begin 
 def run(word: str, argv: list[str]) -> int:
     """Run one verb."""
     verb = VERBS[word]
-    args = _parser(word, verb).parse_intermixed_args(argv)
+    args = parser(word, verb).parse_intermixed_args(argv)
     log_to_terminal()
     _refuse_same(args)
     # deferred: keeps --help without torch
@@ -24,7 +24,8 @@ def run(word: str, argv: list[str]) -> int:
     return 0
 
 
-def _parser(word: str, verb: Verb) -> argparse.ArgumentParser:
+def parser(word: str, verb: Verb) -> argparse.ArgumentParser:
+    """Return the parser of a verb's arguments."""
     parser = argparse.ArgumentParser(
         prog=f"aerun {word}",
         description=verb.about,

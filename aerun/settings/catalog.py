@@ -1,6 +1,13 @@
-"""What can be chosen: every group with its options and their first comment line. Reads only text, so it is fast."""
+"""What can be chosen: every group with its options, their settings and their first comment line.
 
+Reads the shipped files, and folders of a user's own where they are given, without Hydra, so it is fast.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from aerun.core.paths import config_dir
 
@@ -17,6 +24,8 @@ ORDER = (
     "schedule",
     "search",
 )
+_PACKAGE = re.compile(r"# @package (\S+)")
+_ASIDE = ("defaults", "hydra", "_target_")  # What is no setting of a run's.
 
 
 def catalog() -> dict[str, dict[str, str]]:
@@ -31,3 +40,81 @@ def summary(path: Path) -> str:
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
     return ""
+
+
+def option_files(group: str, own: Path | None = None) -> dict[str, Path]:
+    """Return {option: its file} of a group; own: a folder of the user's options, which come first."""
+    roots = [config_dir(), *([] if own is None else [own])]
+    return {p.stem: p for root in roots for p in sorted((root / group).glob("*.yaml"))}
+
+
+def settings_in(path: Path, group: str) -> dict[str, Any]:
+    """Return {dotted key, as it is typed: value} of an option's file, or of config.yaml (group: ""), without tables."""
+    head = _PACKAGE.match(path.read_text(encoding="utf-8"))
+    package = head[1].replace("_global_", "") if head else group.replace("/", ".")
+    return {k: v for k, v in _leaves(package, content(path)) if not isinstance(v, Mapping)}
+
+
+def setting_names() -> list[str]:
+    """Return every dotted key of config.yaml and of each option."""
+    root = config_dir()
+    names = list[str]()
+    for path in root.rglob("*.yaml"):
+        group = str(path.parent.relative_to(root))
+        head = _PACKAGE.match(path.read_text(encoding="utf-8"))
+        package = (head[1] if head else ("" if group == "." else group.replace("/", "."))).replace("_global_", "")
+        names += [key for key, _ in _leaves(package, content(path))]
+    return names
+
+
+def content(path: Path) -> Mapping[str, Any]:
+    """Return what a YAML file holds; an empty table where it holds none."""
+    table = _read(path, path.stat().st_mtime_ns)
+    return table if isinstance(table, Mapping) else {}
+
+
+@cache
+def _read(path: Path, changed: int) -> Any:
+    # Deferred: `aerun --help` does without it.
+    import yaml
+
+    return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _leaves(package: str, node: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield every key below `package` with its value, tables too."""
+    for key, value in node.items():
+        if key in _ASIDE:
+            continue
+        path = f"{package}.{key}" if package else str(key)
+        yield path, value
+        if isinstance(value, Mapping):
+            yield from _leaves(path, value)
+
+
+def chosen_options(typed: Sequence[str], own: Path | None = None) -> dict[str, list[str]]:
+    """Return {group: the options that a command line chooses}: its own, its recipe's, and else the defaults.
+
+    Of a list or a sweep all are returned.
+    """
+    choices = dict(_defaults(content(config_dir() / "config.yaml")))
+    asked = dict(_typed(typed))
+    for recipe in asked.get("model", choices["model"]):
+        if path := option_files("model", own).get(recipe):
+            choices.update(_defaults(content(path)))
+    return {**choices, **asked}
+
+
+def _typed(words: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    for word in words:
+        group, sign, value = word.lstrip("+").partition("=")
+        if sign and group in ORDER:
+            yield group, re.findall(r"\w+", value)
+
+
+def _defaults(node: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the groups and options of a defaults list."""
+    for entry in node.get("defaults") or ():
+        for key, value in entry.items() if isinstance(entry, Mapping) else ():
+            group = str(key).removeprefix("override ").partition("@")[0].strip("/")
+            yield group, [str(v) for v in (value if isinstance(value, list) else [value])]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.paths import config_dir
+from aerun.settings.catalog import setting_names
 from aerun.settings.plugins import not_found
 from aerun.settings.synonyms import own_words, torch_optimizer
 
@@ -76,7 +77,7 @@ def _hydra(text: str) -> str:
             return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
         if key.startswith("hydra."):
             return f"{key}: no such setting of Hydra's. `aerun --cfg hydra` shows them all, +{key}=VALUE adds one."
-        settings = _settings()
+        settings = setting_names()
         if key in settings:
             return f"{key}: a setting of an option that is not chosen here. `aerun --cfg job` shows the settings of what is."
         typed = re.search(rf"use \+{re.escape(key)}=(.*?)(?: Key '|$)", text)
@@ -90,26 +91,3 @@ def _groups() -> Iterable[str]:
     """Return the config groups, as they are typed."""
     root = config_dir()
     return [str(p.relative_to(root)) for p in root.rglob("*") if p.is_dir()]
-
-
-def _settings() -> list[str]:
-    """Return every dotted key of the default config and of each option."""
-    from omegaconf import DictConfig, OmegaConf
-
-    root, keys = config_dir(), ["reg.lambda"]
-
-    def walk(node: DictConfig, prefix: str) -> None:
-        for key in node:
-            keys.append(f"{prefix}{key!s}")
-            inner = node._get_node(key)
-            if isinstance(inner, DictConfig):
-                walk(inner, f"{prefix}{key!s}.")
-
-    for path in root.rglob("*.yaml"):
-        head = re.match(r"# @package (\S+)", path.read_text())
-        group = str(path.parent.relative_to(root)).replace("/", ".")
-        package = (head[1] if head else ("" if group == "." else group)).replace("_global_", "")
-        loaded = OmegaConf.load(path)
-        if isinstance(loaded, DictConfig):
-            walk(loaded, f"{package}." if package else "")
-    return keys

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from aerun.core.errors import nearest
 
-_EXTRAS = {
+EXTRAS = {
     "hydra/launcher": {"joblib": "sweep", "ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"},
     "hydra/sweeper": {"optuna": "search"},
 }
@@ -16,7 +16,7 @@ def not_found(path: str, there: Iterable[str]) -> str | None:
     there: the names that Hydra does find.
     """
     group, _, name = path.rpartition("/")
-    extras = _EXTRAS.get(group)
+    extras = EXTRAS.get(group)
     if extras is None:
         return None
     if name in extras:
