@@ -11,6 +11,7 @@ from aerun.core.streams import outlive_readers
 from aerun.core.text import say, shown
 from aerun.core.version import __version__
 from aerun.inference.verbs import VERBS as USE
+from aerun.settings.shells import in_shell, with_quotes
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def _say(text: str) -> int:
 
 def _complain(words: str) -> None:
     """Write an error to stderr, with no character of files or of others' that would act on the terminal."""
-    sys.stderr.write(f"aerun: error: {shown(words)}\n")
+    sys.stderr.write(f"aerun: error: {shown(with_quotes(words))}\n")
 
 
 def _verb(word: str, argv: list[str]) -> int:
@@ -82,7 +83,7 @@ def _told(action: Callable[[], int]) -> int:
     try:
         return action()
     except StoppedError as e:
-        kept = f" The last checkpoint is kept: aerun resume {e.folder} continues." if e.folder else ""
+        kept = f" The last checkpoint is kept: aerun resume {in_shell(e.folder)} continues." if e.folder else ""
         sys.stderr.write(shown(f"aerun: {e}.{kept}\n"))
         return e.code
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ _aerun() {
     [[ -n $breaks && $word == *[$breaks]* ]] && head=${word%"${word##*[$breaks]}"}
     COMPREPLY=()
     for reply in $(COMP_LINE=$line "${1/#\~/$HOME}" -sc query=bash 2>/dev/null); do
-        [[ $reply == *[=./] ]] || reply+=" "
+        [[ $reply == *[=./] || $reply == *\[* || $word == [\'\"]* ]] || reply+=" "
         COMPREPLY+=("${reply#"$head"}")
     done
 }

@@ -1,6 +1,5 @@
 """All that keeps a data set from being read, named at once, with one command that would read it."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from aerun.build import dataset_of
 from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.formats.problems import Problem, UnclearError
+from aerun.settings.shells import command_line
 
 _ROUNDS = 12  # kinds of problems that may hide behind each other
 
@@ -52,4 +52,4 @@ def _add(settings: dict[str, Any], more: Mapping[str, Any], node: Mapping[str, A
 def command(typed: Sequence[str], settings: Mapping[str, Any]) -> str:
     """Return the command line that reads the data: what was typed, with these settings of `dataset`."""
     kept = [w for w in typed if w.partition("=")[0].lstrip("+") not in {f"dataset.{k}" for k in settings}]
-    return shlex.join(["aerun", "data", *kept, *written({f"dataset__{k}": v for k, v in settings.items()})])
+    return command_line(["aerun", "data", *kept, *written({f"dataset__{k}": v for k, v in settings.items()})])

@@ -3,6 +3,7 @@
 from aerun.command import VERBS
 from aerun.core.version import __version__
 from aerun.settings.catalog import catalog
+from aerun.settings.shells import completion, with_quotes
 
 _TOP = f"""aerun {__version__}: train, sweep and compare autoencoders from the command line.
 
@@ -31,7 +32,7 @@ _END = """SETTINGS used most
 MORE
   --cfg job | --info        show the composed settings | what Hydra found       --config-dir DIR   add your own options
   --version                 the version                                         --hydra-help       Hydra's own flags
-  eval "$(aerun -sc install=bash)"    completion with TAB (zsh, fish alike)"""
+  {completion:<33} completion with TAB, of verbs, runs, options and settings"""
 
 
 def page() -> str:
@@ -45,4 +46,4 @@ def page() -> str:
         width = max(map(len, options))
         lines = [f"  {name:<{width}}  {line}" for name, line in options.items()]
         parts.append("\n".join([group, *lines]))
-    return "\n\n".join([*parts, _END])
+    return with_quotes("\n\n".join([*parts, _END.format(completion=completion())]))

@@ -9,7 +9,18 @@ from aerun.core.paths import config_dir
 from aerun.settings.catalog import ORDER, chosen_options, content, option_files, settings_in
 from aerun.settings.plugins import EXTRAS
 
-FLAGS = ("-m", "--multirun", "--cfg", "--info", "--resolve", "--config-dir", "--config-name", "--help", "--hydra-help", "--version")
+FLAGS = (
+    "-m",
+    "--multirun",
+    "--cfg",
+    "--info",
+    "--resolve",
+    "--config-dir",
+    "--config-name",
+    "--help",
+    "--hydra-help",
+    "--version",
+)
 _AFTER = {"--cfg": ("job", "hydra", "all"), "-c": ("job", "hydra", "all"), "--config-dir": (), "--config-name": ()}
 _HYDRA = ("hydra.run.dir", "hydra.sweep.dir")
 _LINE = re.compile(r"\s*(?P<key>\w+): +(?P<value>\S+) +# (?P<comment>[^:;,]+?)(?:[:;].*)?")

@@ -5,12 +5,12 @@ a path that exists holds a comma, and around words that would otherwise lose the
 """
 
 import re
-import shlex
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.settings.shells import in_shell
 
 # Settings that name columns or classes. `normal` also accepts numbers, for classes without names.
 _WORDS = ("label", "anomaly", "drop", "categorical", "split", "group", "time", "key", "normal")
@@ -120,11 +120,6 @@ def _parts(value: str) -> list[str]:
             depth += (letter in "[{(") - (letter in "]})")
         parts[-1] += letter
     return parts if parts != [""] else []
-
-
-def in_shell(word: str) -> str:
-    """Return a word as it is typed in a shell, in the form that is easiest to read."""
-    return shlex.quote(word) if set(word) & set('"$`\\!') or "'" not in word else f'"{word}"'
 
 
 def in_quotes(value: str, mark: str = SINGLE) -> str:

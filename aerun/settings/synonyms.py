@@ -6,7 +6,7 @@ types one is told aerun's word.
 
 import re
 
-from aerun.settings.quoting import in_shell
+from aerun.settings.shells import in_shell
 
 # Words at the root of a config, or under `trainer.`, that mean a setting with the same values.
 _SAME = {
@@ -73,8 +73,8 @@ _ELSE = {
     "trainer.limit_batches=N steps each.",
     "min_epochs": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing better.",
     "max_time": "`timeout 1h aerun ...` ends a run in order, and aerun resume RUN goes on with it.",
-    "callbacks callback early_stopping": "early stopping is trainer.patience=N, pictures are pictures=[NAMES], the best and the "
-    "last checkpoint are always kept.",
+    "callbacks callback early_stopping": "early stopping is trainer.patience=N, pictures are pictures=[NAMES], the best and "
+    "the last checkpoint are always kept.",
     "logger loggers wandb tensorboard mlflow": "every run writes TensorBoard events, metrics.csv and results.json; aerun board "
     "shows them.",
     "log_every_n_steps log_interval": "figures are written after every epoch, as means over its steps.",
@@ -86,7 +86,8 @@ _ELSE = {
     "gpus gpu cuda tpu_cores": "a GPU is used where torch sees one; trainer.accelerator=gpu insists on it, trainer.devices=N "
     "takes several.",
     "num_workers workers pin_memory persistent_workers": "nothing to set: samples lie in memory, and batches are drawn there.",
-    "enable_checkpointing checkpoint checkpoint_every save_top_k save_every": "the best and the last checkpoint are always kept.",
+    "enable_checkpointing checkpoint checkpoint_every save_top_k save_every": "the best and the last checkpoint are always "
+    "kept.",
     "ckpt_path resume resume_from_checkpoint resume_from": "aerun resume RUN goes on with a run; model.init_from=RUN begins a "
     "new one with its weights.",
     "enable_model_summary": "aerun show RUN prints the model.",
@@ -96,15 +97,15 @@ _ELSE = {
     "compile torch_compile": "models are not compiled; many small runs are faster as one with sweep.fuse=true.",
     "amp use_amp fp16 mixed_precision": "mixed precision is trainer.precision=bf16-mixed.",
     "hidden hidden_dim hidden_dims hidden_sizes hidden_size layers num_layers n_layers model.hidden model.hidden_dim "
-    "model.hidden_dims model.layers": "the widths of the layers are model.arch.hidden=WIDTHS, a list such as [256,128]; recurrent "
-    "ones have model.arch.hidden=64 and model.arch.layers=2.",
+    "model.hidden_dims model.layers": "the widths of the layers are model.arch.hidden=WIDTHS, a list such as [256,128]; "
+    "recurrent ones have model.arch.hidden=64 and model.arch.layers=2.",
     "inference_mode use_distributed_sampler sync_batchnorm plugins barebones reload_dataloaders_every_n_epochs "
     "auto_lr_find auto_scale_batch_size model_registry": "is decided by aerun, and is no setting.",
 }
 # Names of torch's optimizers, which optimizer=torch takes.
 OPTIMIZERS = ("Adadelta", "Adafactor", "Adagrad", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop")
 _TRAINING = re.compile(r"(trainer|training|train|hparams|args)\.")
-_LOADING = re.compile(r"(dataset|data|datamodule|dataloader|loader)\.")
+_LOADING = re.compile(r"(dataset|data|datamodule|dataloader|loader)\.(?=(num_workers|workers|pin_memory|persistent_workers)$)")
 
 
 def _spread(table: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """What a search says at its end."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from rich.text import Text
 from aerun.core.console import Console
 from aerun.report.terminal import shown_root
 from aerun.runs.groups import short
+from aerun.settings.shells import command_line
 from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.study import Opened, finished
 
@@ -70,4 +70,4 @@ def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], s
         console.print(f"Pareto front: no other trial is better in one figure and as good in the others{seeds}")
         return
     words = [*(f"{k}={v}" for k, v in shown[0].params.items()), *search["fixed"]]
-    console.say(f"best of {len(distinct)} points{seeds}: {shlex.join(['aerun', *words])}")
+    console.say(f"best of {len(distinct)} points{seeds}: {command_line(['aerun', *words])}")

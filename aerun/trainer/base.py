@@ -137,7 +137,8 @@ def _precision(word: str) -> str:
     """Return the precision by its long name. Raises AerunError for one that is not supported."""
     if word.startswith(("16", "fp16")):
         raise AerunError(
-            f"trainer.precision={word}: half precision overflows in losses that are summed over a sample. Use trainer.precision=bf16-mixed."
+            f"trainer.precision={word}: losses that are summed over a sample overflow in half precision. Use "
+            "trainer.precision=bf16-mixed."
         )
     return one_of("trainer.precision", _ALSO.get(word, word), _PRECISIONS)
 

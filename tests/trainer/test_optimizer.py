@@ -42,7 +42,7 @@ def test_every_option_descends(option):
 
 @pytest.mark.parametrize("name", torch_names())
 def test_every_optimizer_of_torch_descends(name):
-    more = {"Adadelta": {"lr": 1.0, "eps": 1e-3}}.get(name, {})
+    more = {"Adadelta": {"lr": 1.0, "eps": 1e-3}, "Adafactor": {"lr": 0.1, "eps": [None, 1.0]}}.get(name, {})
     assert falls(torchs(name, **more))
 
 
