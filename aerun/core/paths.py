@@ -1,5 +1,6 @@
 """Where the shipped configs are, inside the package (wheel) or beside it (checkout, editable install), and where data are."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,10 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.text import say
 
+_FOLDERS = ("path", "test_path", "root", "cache")  # settings that name files or folders
+_OR_ARRAYS = ("labels", "test_labels", "test")  # settings that may also name an array inside of a file
+_FILES = (*_FOLDERS, *_OR_ARRAYS, "init_from", "storage")
+_LOCAL = re.compile(r"~|[/\\]|[A-Za-z]:[/\\]")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -35,6 +40,22 @@ def data_paths(config: Mapping[str, Any]) -> dict[str, str]:
         return {}
     packed = str(dataset.get("path")).endswith(".npz")
     return {f"dataset.{k}": str(v) for k, v in dataset.items() if k != "cache" and _is_file(k, v, packed)}
+
+
+def names_alone(settings: Any) -> Any:
+    """Return settings in which every path is its last name alone, at any depth, so that they tell nothing of a machine.
+
+    A path is an absolute one, one that begins with ~, or the value of a setting that names files.
+    """
+    if isinstance(settings, list | tuple):
+        return [names_alone(v) for v in settings]
+    if not isinstance(settings, Mapping):
+        return _name(settings) if isinstance(settings, str) and _LOCAL.match(settings) else settings
+    return {k: _name(v) if k in _FILES and isinstance(v, str) else names_alone(v) for k, v in settings.items()}
+
+
+def _name(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def with_data(config: Mapping[str, Any], data: str | Path | None) -> dict[str, Any]:
@@ -77,9 +98,9 @@ def _is_file(key: str, value: Any, packed: bool) -> bool:
 
     Labels may also be an array of a packed file, given by its name.
     """
-    if not isinstance(value, str) or key not in ("path", "test_path", "root", "cache", "labels", "test_labels", "test"):
+    if not isinstance(value, str) or key not in (*_FOLDERS, *_OR_ARRAYS):
         return False
-    if key in ("path", "test_path", "root", "cache"):
+    if key in _FOLDERS:
         return True
     return not (packed and Path(value).name == value and not Path(value).suffix)
 

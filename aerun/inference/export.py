@@ -3,9 +3,11 @@
 import contextlib
 import copy
 import importlib
+import io
 import json
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,12 +21,14 @@ from torch import Tensor
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
+from aerun.core.paths import names_alone
 from aerun.core.version import __version__
 from aerun.inference.exported import OUTPUTS, Exported, example
 from aerun.inference.model import Model
 from aerun.metrics.conformal import alarm_limit, shortage
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".safetensors": "safetensors"}
+_BATCH = "batch"
 _SAME = 1e-5  # The largest difference of an output over its largest value.
 _SIZES = (1, 3, 64)  # The sizes of the batches that are compared.
 
@@ -99,11 +103,15 @@ def _quietly() -> Iterator[None]:
 
 
 def _program(model: Model, limit: float) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("samples", min=1, max=1 << 20)
+    batch = torch.export.Dim(_BATCH, min=1, max=1 << 20)
     function, samples = Exported(_plain(model), limit).eval(), example(model, 3, 0)
     torch.compiler.reset()
     with _quietly(), torch.no_grad():
-        return torch.export.export(function, (samples,), dynamic_shapes=({0: batch},), strict=False)
+        program = torch.export.export(function, (samples,), dynamic_shapes=({0: batch},), strict=False)
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # It names files of this machine.
+    return program
 
 
 def _onnx(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
@@ -117,6 +125,10 @@ def _onnx(model: Model, alpha: float, part: Path, check: bool) -> dict[str, floa
         )
         assert converted is not None
         proto = converted.model_proto
+    _name_batch(proto.graph)
+    for part_of in (proto.graph, *proto.functions):
+        for node in part_of.node:
+            del node.metadata_props[:]  # What the exporter notes of source files.
     for key, value in _about(model).items():
         proto.metadata_props.add(key=key, value=value)
     part.write_bytes(proto.SerializeToString())
@@ -127,9 +139,20 @@ def _onnx(model: Model, alpha: float, part: Path, check: bool) -> dict[str, floa
     return _compared(model, limit, lambda x: session.run(None, {"samples": x.numpy()}))
 
 
+def _name_batch(graph: Any) -> None:
+    """Name the first dimension of samples, codes and all that is between: the exporter calls it s98 or the like."""
+    given = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = re.sub(rf"\b{re.escape(given)}\b", _BATCH, dim.dim_param)
+
+
 def _torch(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:
     limit = model.threshold(alpha)
-    torch.export.save(_program(model, limit), part)
+    archive = io.BytesIO()  # In a file the archive's members would be named after it.
+    torch.export.save(_program(model, limit), archive)
+    part.write_bytes(archive.getvalue())
     if not check:
         return {}
     with _quietly():
@@ -149,9 +172,9 @@ def _weights(model: Model, alpha: float, part: Path, check: bool) -> dict[str, f
 
 
 def _about(model: Model) -> dict[str, str]:
-    """Return what a reader of the file should know, as words."""
-    facts = model.folder.read("facts.json")
-    return {"aerun": __version__, "config": json.dumps(model.config), "facts": json.dumps(facts)}
+    """Return what a reader of the file should know, as words, without folders of this machine."""
+    facts, config = names_alone(model.folder.read("facts.json")), names_alone(model.config)
+    return {"aerun": __version__, "config": json.dumps(config), "facts": json.dumps(facts)}
 
 
 def _compared(model: Model, limit: float, run: Run) -> dict[str, float]:

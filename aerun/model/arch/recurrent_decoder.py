@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -105,19 +106,44 @@ class Autoregressive(Writer):
         self.activate = activate
 
     def forward(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
+        if torch.compiler.is_exporting():
+            return self._write_as_loop(z, steps, mean)
         with torch.autocast(z.device.type, enabled=False):  # as in `run`
             return self._write(wide(z), steps, mean, truth, p)
 
     def _write(self, z: Tensor, steps: int, mean: Tensor, truth: Tensor | None, p: float) -> Tensor:
         states: list[State] = list(zip(*(part.unbind(0) for part in self.start(z)), strict=True))
-        fed, outputs = z.new_zeros(len(z), len(mean)), []
+        fed, outputs = z.new_zeros(z.shape[0], mean.shape[0]), []
         for step in range(steps):
-            top, states = self._step(torch.cat([self.embed(fed), z], 1), states)
-            outputs.append(self.out(top))
-            fed = self.activate(outputs[-1][:, None])[:, 0] - mean
+            raw, fed, states = self._next(z, fed, states, mean)
+            outputs.append(raw)
             if truth is not None and p > 0:
                 fed = torch.where(torch.rand_like(fed[:, :1]) < p, truth[:, step], fed)
         return torch.stack(outputs, 1)
+
+    def _write_as_loop(self, z: Tensor, steps: int, mean: Tensor) -> Tensor:
+        """Return the same with one step as a function, so that an export holds it once and not `steps` times."""
+        # Deferred: exports alone need it, and torch has no public name for it yet.
+        from torch._higher_order_ops.scan import scan
+
+        parts = self.start(z)  # (layers, B, hidden) each
+        layers = len(self.cells)
+
+        def step(carried: list[Tensor], _: Tensor) -> tuple[list[Tensor], Tensor]:
+            fed, *flat = carried
+            states = [tuple(flat[layer::layers]) for layer in range(layers)]
+            raw, fed, states = self._next(z, fed, states, mean)
+            return [fed, *(part for parts in zip(*states, strict=True) for part in parts)], raw.clone()
+
+        first = [z.new_zeros(z.shape[0], mean.shape[0]), *(layer.clone() for part in parts for layer in part.unbind(0))]
+        _, raw = scan(step, first, z.new_zeros(steps, 1))
+        return cast(Tensor, raw).transpose(0, 1)
+
+    def _next(self, z: Tensor, fed: Tensor, states: list[State], mean: Tensor) -> tuple[Tensor, Tensor, list[State]]:
+        """Return one step's raw (B, F), what the next step is fed (B, F), and the new states of all layers."""
+        top, states = self._step(torch.cat([self.embed(fed), z], 1), states)
+        raw = self.out(top)
+        return raw, self.activate(raw[:, None])[:, 0] - mean, states
 
     def _step(self, x: Tensor, states: list[State]) -> tuple[Tensor, list[State]]:
         """Return the top layer's output (B, hidden) and the new states after one step.
