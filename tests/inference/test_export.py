@@ -1,6 +1,8 @@
 """A trained model as one file: what other programs get from it is what the verbs answer."""
 
 import json
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ ARCHS = {
     "table": ["dataset=table"],
     "recurrent": ["model=recurrent", "dataset.kind=sequence"],
     "text": ["model=recurrent", "dataset=text"],
+    "autoregressive": ["model=recurrent", "dataset=text", "model.arch.decoder=autoregressive", "model.arch.layers=2"],
 }
 
 
@@ -65,6 +68,12 @@ def agrees(model, x, found):
     np.testing.assert_array_equal(anomaly, score > np.float32(limit))
 
 
+def knows_no_folder(work, content):
+    """Neither where the data were, nor where aerun and its libraries are."""
+    for folder in (work, Path(aerun.__file__).parent, Path(torch.__file__).parent):
+        assert str(folder).encode() not in content
+
+
 @pytest.mark.parametrize("name", archs("mlp", "codebook", "table"))
 def test_onnx_says_what_the_verbs_say(work, name):
     ort = pytest.importorskip("onnxruntime")
@@ -76,6 +85,8 @@ def test_onnx_says_what_the_verbs_say(work, name):
     assert [o.name for o in session.get_outputs()] == list(OUTPUTS)
     agrees(model, x, session.run(None, {"samples": x.numpy()}))
     assert json.loads(session.get_modelmeta().custom_metadata_map["config"])["model"] == model.config["model"]
+    assert [v.shape[0] for v in (*session.get_inputs(), *session.get_outputs())] == ["batch"] * 5
+    knows_no_folder(work, (work / f"{name}.onnx").read_bytes())
     figures = json.loads((work / f"{name}.onnx.json").read_text())["largest relative difference"]
     assert figures.keys() == set(OUTPUTS)
     assert max(figures.values()) < 1e-5
@@ -87,6 +98,9 @@ def test_torch_program_says_what_the_verbs_say(work, name):
     before = model.codes_of(x)
     export(model, work / f"{name}.pt2", None)
     agrees(model, x, [v.numpy() for v in torch.export.load(work / f"{name}.pt2").module()(x)])
+    with zipfile.ZipFile(work / f"{name}.pt2") as archive:
+        for member in archive.namelist():
+            knows_no_folder(work, member.encode() + archive.read(member))
     assert not (work / f"{name}.pt2.json").exists()  # nothing was compared
     assert torch.equal(model.codes_of(x), before)  # the model is as it was
 

@@ -8,6 +8,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
 from aerun.metrics import pca
 from aerun.model.arch.recurrent import flip
+from aerun.model.arch.recurrent_decoder import Autoregressive
 from tests.conftest import built
 
 RAGGED = ["dataset=japanese_vowels", "model=recurrent", "model.arch.hidden=8", "model.latent_dim=5"]
@@ -348,3 +349,25 @@ def pooled_statistics(stored):
     """Mean and deviation over the real steps of each feature, (n, 2 F): what is left where lengths are not handled."""
     mean = stored.nanmean(1)
     return torch.cat([mean, (stored - mean[:, None]).square().nanmean(1).sqrt()], 1)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_an_exported_decoder_holds_one_step_and_writes_the_same(cell):
+    writer = Autoregressive(cell=cell, latent_dim=3, hidden=4, layers=2, size=2, text=False, activate=torch.tanh).eval()
+    z, mean = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0.1, -0.2])
+
+    class Written(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.writer = writer
+            self.register_buffer("mean", mean)
+
+        def forward(self, z):
+            return self.writer(z, 30, self.mean, None, 0.0)
+
+    with torch.no_grad():
+        batch = torch.export.Dim("batch", min=1)
+        program = torch.export.export(Written(), (z[:2],), dynamic_shapes=({0: batch},), strict=False)
+        assert len(program.graph.nodes) < 60
+        for x in (z, z[:1]):
+            torch.testing.assert_close(program.module()(x), writer(x, 30, mean, None, 0.0))
