@@ -126,3 +126,10 @@ def test_gradient_clip_bounds_the_step(tmp_path):
     fresh = built("model.arch.hidden=[16]").autoencoder
     assert (weights(a) - weights(fresh))[: 64 * 16].abs().max() < 1e-9
     assert (weights(b) - weights(fresh))[: 64 * 16].abs().max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("typed", "precision"), [("32", "32-true"), ("64", "64-true"), ("bf16", "bf16-mixed"), ("64-true", "64-true")]
+)
+def test_precisions_have_short_names_too(typed, precision):
+    assert built(f"trainer.precision={typed}").trainer.precision == precision
