@@ -93,13 +93,14 @@ def flags(verb: str) -> list[str]:
 def _runs(typed: str) -> Iterator[str]:
     """Yield the folders of runs and sweeps that begin with what is typed, and folders on the way to others."""
     parent, slash, name = typed.rpartition("/")
-    for place in [place for place in _FOLDERS if place.startswith(typed)]:
-        yield from (f"{place}/{entry}{'/' * place.endswith('sweeps')}" for entry in _folders(Path(place)))
-    for entry in _folders(Path(parent or slash or ".").expanduser()) if typed else ():
-        path = Path(parent or slash or ".") / entry
-        if entry.startswith(name) and f"{parent}{slash}{entry}" not in ("outputs", *_FOLDERS):
-            is_run = (path.expanduser() / "config.yaml").exists()
-            yield f"{parent}{slash}{entry}{'' if is_run else '/'}"
+    for known in [folder for folder in _FOLDERS if folder.startswith(typed)]:
+        yield from (f"{known}/{entry}{'/' * known.endswith('sweeps')}" for entry in _folders(Path(known)))
+    place = Path(parent or slash or ".")
+    for entry in _folders(place.expanduser()) if typed else ():
+        path = f"{parent}{slash}{entry}"
+        if entry.startswith(name) and path not in ("outputs", *_FOLDERS):
+            is_run = parent == _FOLDERS[0] or (place.expanduser() / entry / "config.yaml").exists()
+            yield f"{path}{'' if is_run else '/'}"
 
 
 def _folders(place: Path) -> list[str]:
