@@ -19,10 +19,13 @@ ORDER = (
 )
 
 
+# Of recipes, in the order in which they are listed: `# family: NAME` in their headers.
+FAMILIES = ("plain", "sparse", "denoising", "regularized", "variational", "prior matching", "discrete and compressed")
+
+
 def catalog() -> dict[str, dict[str, str]]:
     """Return {group: {option: one line about it}}."""
-    root = config_dir()
-    return {g: {p.stem: summary(p) for p in sorted((root / g).glob("*.yaml"))} for g in ORDER}
+    return {g: {name: summary(path) for name, path in option_files(g).items()} for g in ORDER}
 
 
 def summary(path: Path) -> str:
@@ -30,4 +33,18 @@ def summary(path: Path) -> str:
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
+    return ""
+
+
+def option_files(group: str, own: Path | None = None) -> dict[str, Path]:
+    """Return {option: its YAML file} of a group; those of the folder own replace them by name."""
+    shipped = {p.stem: p for p in sorted((config_dir() / group).glob("*.yaml"))}
+    return shipped | {p.stem: p for p in sorted((own / group).glob("*.yaml"))} if own else shipped
+
+
+def family(path: Path) -> str:
+    """Return the family that a recipe's header names; "" where it names none."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# family:"):
+            return line.removeprefix("# family:").strip()
     return ""
