@@ -8,7 +8,7 @@ from aerun.command import VERBS
 from aerun.core.errors import AerunError, nearest
 from aerun.core.text import say
 from aerun.core.version import __version__
-from aerun.settings.catalog import FAMILIES, ORDER, family, option_files, summary
+from aerun.settings.catalog import FAMILIES, ORDER, family, option_files, settings_of, summary
 
 _TOP = f"""aerun {__version__}: which autoencoder, regularizer and code size serve your data?
 
@@ -24,9 +24,9 @@ SWEEP: the same command again goes on with it
   aerun -m sweep=NAME search=lambda model=sparse             Optuna draws reg.lambda
 
 LOOK
-  show RUN       what a run is, in one screen      board RUN|SWEEP  in TensorBoard
+  runs           past runs and live ones           board            in TensorBoard
+  show RUN       what a run is, in one screen      evaluate RUN     what it is good for, beside baselines
   compare SWEEP  runs side by side                 report SWEEP     as one page of charts
-  evaluate RUN   what it is good for, beside baselines
 
 USE a trained model: aerun VERB RUN FILE --output FILE
   {{use}}
@@ -40,7 +40,7 @@ MORE
 
 def page() -> str:
     """Return the text of `aerun --help`: thirty lines by task."""
-    others = ("resume", "evaluate", "show", "data", "compare", "report", "board", "experiment")
+    others = ("resume", "evaluate", "runs", "show", "data", "compare", "report", "board", "experiment")
     use = _wrapped([v for v in VERBS if v not in others], 96, "\n  ")
     return _TOP.format(use=use, groups=_wrapped(ORDER, 70, "\n" + " " * 27))
 
@@ -99,8 +99,7 @@ def _shown(group: str, option: str, own: Path | None) -> str:
     options: Mapping[str, Path] = option_files(group, own)
     if option not in options:
         raise AerunError(f"{group}={option}: no such option{nearest(option, options)} ({group}: {', '.join(options)}).")
-    lines = options[option].read_text(encoding="utf-8").splitlines()
-    return "\n".join([f"{group}={option}", *(f"  {line}" for line in lines if not line.startswith("# @package"))]).rstrip()
+    return "\n".join([f"{group}={option}", *(f"  {line}" for line in settings_of(options[option]))]).rstrip()
 
 
 def _wrapped(words: list[str] | tuple[str, ...], width: int, gap: str) -> str:

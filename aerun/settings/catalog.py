@@ -48,3 +48,9 @@ def family(path: Path) -> str:
         if line.startswith("# family:"):
             return line.removeprefix("# family:").strip()
     return ""
+
+
+def settings_of(path: Path) -> list[str]:
+    """Return the lines of an option's file but for the one that says where Hydra puts it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("# @package")]
