@@ -29,6 +29,7 @@ from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all
 from aerun.evaluate.survey import told_of
+from aerun.evaluate.verdict import verdict
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
@@ -76,6 +77,7 @@ def _run(cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[
         results |= {**folder.about(), "seconds": clock.seconds(folder)}
         if tested:
             results["objective"] = _objective(results, plan.objectives)
+            results["verdict"] = verdict(results)
             _show(folder, results)
         folder.results(results)
     return results
@@ -139,6 +141,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
     return {
         "status": "completed",
         "seed": plan.seed,
+        "task": plan.task,
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of, nearest
 from aerun.core.paths import config_dir
 from aerun.core.text import say
+from aerun.evaluate.verdict import verdict
 from aerun.report import terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
@@ -145,7 +146,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
         if left == FRESH:
             clear(path)
         metrics = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
-    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {terminal.verdict(metrics)}")
+    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
 

@@ -11,10 +11,8 @@ from rich.text import Text
 from aerun.core.console import Console, styled
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.evaluate.verdict import verdict
 from aerun.runs.figures import higher_is_better
-
-_SAME = 0.005  # difference of two errors that no one would call better or worse
-
 
 Job = tuple[list[str], Mapping[str, Any]]
 
@@ -32,12 +30,12 @@ def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
         figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")
+    console.say(verdict(metrics), style="bold")
     console.print(table)
     console.say(_caption(metrics))
     if components < most:
         words = f"{metrics['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
         console.print(f"PCA: {words}")
-    console.print(verdict(metrics), style="bold")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
 
@@ -104,18 +102,6 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
 def where(console: Console, folder: Path) -> None:
     """Say where a sweep's runs are, and how to look at them."""
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
-
-
-def verdict(metrics: Mapping[str, Any]) -> str:
-    """Return `1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
-    model, baseline = metrics["test/se"], metrics["pca/se"]
-    if pca_is_exact(metrics):
-        return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
-    if abs(model / baseline - 1) < _SAME:
-        return f"As good as PCA of the same size (test squared error, seed {metrics['seed']})."
-    word = "better" if model <= baseline else "worse"
-    ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
-    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {metrics['seed']})."
 
 
 def _caption(metrics: Mapping[str, Any]) -> str:
