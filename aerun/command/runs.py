@@ -9,7 +9,7 @@ from rich.table import Table
 
 from aerun.core.console import Console
 from aerun.core.errors import AerunError, nearest
-from aerun.core.text import say
+from aerun.core.text import say, span
 from aerun.runs.figures import higher_is_better
 from aerun.runs.folder import Folder
 from aerun.runs.listing import STATUSES, Listed, listed, newest_first, run_folders
@@ -133,16 +133,10 @@ def _show(runs: Sequence[Listed], figures: Sequence[str]) -> None:
 
 def _status(run: Listed) -> str:
     if run.status == "running":
-        left = "" if run.left is None else f", {_time(run.left)} left"
+        left = "" if run.left is None else f", {span(run.left)} left"
         return f"running: epoch {run.epoch}{left}"
     why = run.why.splitlines()[0] if run.why else ""
     return f"{run.status}: {why}" if why else run.status
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _cell(run: Listed, key: str) -> str:

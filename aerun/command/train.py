@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingErro
 from aerun.core.paths import config_dir
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
-from aerun.report import terminal
+from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
@@ -124,7 +125,7 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     # deferred: completion needs no torch
     from aerun.train import train
 
-    metrics = train(plain, path, command())
+    metrics = train(plain, path, command(), begun=partial(banner.begin, _shown(path)))
     terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path))
     return float(metrics["objective"])
 

@@ -1,6 +1,7 @@
 """What a run says at its end. What people typed, and what stands in files, is shown letter by letter, never read as markup."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,25 @@ def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
+    for i, line in enumerate(_next(metrics, path)):
+        console.say(f"{'next' if i == 0 else '':<5} {line}")
+
+
+# What to do with a model of each task: the verb and the file that it writes.
+_USES = {
+    "anomaly": "score {run} FILE --output scores.csv",
+    "denoising": "denoise {run} FILE --output clean.npz",
+    "inpainting": "inpaint {run} FILE --mask MASK.npy --output filled.npz",
+    "compression": "compress {run} FILE --output packed.aec",
+    "likelihood": "generate {run} --n 64 --output made.npz",
+}
+
+
+def _next(metrics: Mapping[str, Any], path: Path) -> list[str]:
+    """Return commands that make sense now, with this run's own path."""
+    run = shlex.quote(str(path))
+    use = _USES.get(str(metrics.get("task")), "encode {run} FILE --output codes.npz").format(run=run)
+    return [f"aerun evaluate {run}", f"aerun {use}"]
 
 
 def application(name: str, outcome: Outcome) -> None:
@@ -108,9 +128,15 @@ def _caption(metrics: Mapping[str, Any]) -> str:
     return (
         f"{metrics['samples/train']:,} training, {metrics['samples/val']:,} validation, "
         f"{metrics['samples/test']:,} test samples; {metrics['parameters']:,} parameters; "
-        f"best of {metrics['epochs']} epochs: {metrics['best_epoch'] + 1}; "
+        f"best of {metrics['epochs']} epochs: {_best(metrics)}; "
         f"{metrics['seconds/fit']:.1f} s of training, {metrics['seconds']:.1f} s in all"
     )
+
+
+def _best(metrics: Mapping[str, Any]) -> str:
+    """Return the number of the best epoch, and where it is the last, that longer training may be better."""
+    best, epochs = metrics["best_epoch"] + 1, metrics["epochs"]
+    return f"{best}, the last; longer may be better (trainer.max_epochs={2 * epochs})" if best == epochs else f"{best}"
 
 
 def shown_root(path: Path) -> Path:
