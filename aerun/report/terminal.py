@@ -13,6 +13,7 @@ from aerun.core.console import Console, styled
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
+from aerun.inference.verbs import VERBS
 from aerun.runs.figures import higher_is_better
 
 Job = tuple[list[str], Mapping[str, Any]]
@@ -43,21 +44,21 @@ def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
         console.say(f"{'next' if i == 0 else '':<5} {line}")
 
 
-# What to do with a model of each task: the verb and the file that it writes.
+# The verb for which a model of each task is made.
 _USES = {
-    "anomaly": "score {run} FILE --output scores.csv",
-    "denoising": "denoise {run} FILE --output clean.npz",
-    "inpainting": "inpaint {run} FILE --mask MASK.npy --output filled.npz",
-    "compression": "compress {run} FILE --output packed.aec",
-    "likelihood": "generate {run} --n 64 --output made.npz",
+    "anomaly": "score",
+    "denoising": "denoise",
+    "inpainting": "inpaint",
+    "compression": "compress",
+    "likelihood": "generate",
 }
 
 
 def _next(metrics: Mapping[str, Any], path: Path) -> list[str]:
     """Return commands that make sense now, with this run's own path."""
     run = shlex.quote(str(path))
-    use = _USES.get(str(metrics.get("task")), "encode {run} FILE --output codes.npz").format(run=run)
-    return [f"aerun evaluate {run}", f"aerun {use}"]
+    verb = _USES.get(str(metrics.get("task")), "encode")
+    return [f"aerun evaluate {run}", f"aerun {verb} {run} {VERBS[verb].example}"]
 
 
 def application(name: str, outcome: Outcome) -> None:
