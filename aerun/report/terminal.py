@@ -1,8 +1,9 @@
 """What a run says at its end. What people typed, and what stands in files, is shown letter by letter, never read as markup."""
 
 import math
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
 from aerun.inference.verbs import VERBS
 from aerun.runs.figures import higher_is_better
+
+_NAMED = 5  # jobs that failed for one reason and are named
 
 Job = tuple[list[str], Mapping[str, Any]]
 
@@ -114,10 +117,27 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         )
     console.print(f"{len(finished)} of {total} jobs completed", style="bold")
     console.print(table)
-    for typed, reason in failed:
-        words = f"not complete: {' '.join(o for o in typed if o not in common) or 'the job'}: {reason}"
-        console.say(words, style="red")
+    for reason, names in _causes(failed, common).items():
+        console.say(f"not complete: {names}: {reason}", style="red")
     where(console, folder)
+
+
+def _causes(failed: Sequence[tuple[list[str], str]], common: Collection[str]) -> dict[str, str]:
+    """Return the reasons for which jobs are not complete, and which jobs each has: `5 jobs (a, b, c, ...)`.
+
+    Reasons that differ in numbers alone are one; the first of them is shown.
+    """
+    jobs: dict[str, tuple[str, list[str]]] = {}
+    for typed, reason in failed:
+        alike = re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "0", reason)
+        jobs.setdefault(alike, (reason, []))[1].append(" ".join(o for o in typed if o not in common) or "the job")
+    return {reason: _listed(names) for reason, names in jobs.values()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    return f"{len(names)} jobs ({'; '.join(names[:_NAMED])}{'; ...' if len(names) > _NAMED else ''})"
 
 
 def where(console: Console, folder: Path) -> None:
