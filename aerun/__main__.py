@@ -36,20 +36,26 @@ def _run(argv: list[str]) -> int:
         return 0
     if word == "help" or (any(a in ("--help", "-h") for a in argv) and word not in VERBS):
         # deferred: no other verb needs it
-        from aerun.command.help import page
+        from aerun.command.help import run as answer
 
-        return _told(lambda: _say(page()))
+        return _told(lambda: answer(argv[1:] if word == "help" else []))
     if word in VERBS:
         return _told(lambda: _verb(word, argv[1:]))
     if word and "=" not in word and word[0] not in "-+~":
-        _complain(f"no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)}).")
+        _complain(_no_verb(word))
         return 2
     return _told(_hydra)
 
 
-def _say(text: str) -> int:
-    say(text)
-    return 0
+def _no_verb(word: str) -> str:
+    """Return what to type instead of a word that is no verb: the option of that name, or the verb that is like it."""
+    # deferred: only for whoever mistyped
+    from aerun.settings.catalog import catalog
+
+    chosen = [f"aerun {group}={word}" for group, options in catalog().items() if word in options]
+    if chosen:
+        return f"no verb '{word}': as an option it is {' or '.join(chosen)}."
+    return f"no verb '{word}'{nearest(word, [*VERBS, 'train'])} (verbs: train, {', '.join(VERBS)})."
 
 
 def _complain(words: str) -> None:

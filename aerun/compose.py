@@ -62,7 +62,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
     for name, term in c.terms.items():
         _satisfied(f"regularizer={name}", term.regularizer, c)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
-    free = not c.terms or c.lambda_ == 0
+    free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers  # a code of few bits pays for copies
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
     if elements >= facts.size and free and not c.corruption.alters:
         return [

@@ -29,6 +29,7 @@ from aerun.evaluate import health
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all
 from aerun.evaluate.survey import told_of
+from aerun.evaluate.verdict import verdict
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
@@ -41,24 +42,34 @@ from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
 T = TypeVar("T")
+Begun = Callable[[RunPlan, Job], None]
 
 log = logging.getLogger("aerun")
 
 
 def train(
-    cfg: Config, path: Path, command: str, resume: bool = False, trusted: Sequence[str] | None = None, tested: bool = True
+    cfg: Config,
+    path: Path,
+    command: str,
+    resume: bool = False,
+    trusted: Sequence[str] | None = None,
+    tested: bool = True,
+    begun: Begun | None = None,
 ) -> dict[str, Any]:
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
     tested: judge the model on the test split, draw and ask what the config wants; else it is trained and nothing more.
+    begun: called with the plan and the job before training.
     Raises AerunError for a mistake of the user's (nothing but the log is then written), and where another process is at work
     there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
     """
     with claimed(path):
-        return _run(cfg, path, command, resume, trusted, tested)
+        return _run(cfg, path, command, resume, trusted, tested, begun)
 
 
-def _run(cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool) -> dict[str, Any]:
+def _run(
+    cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool, begun: Begun | None
+) -> dict[str, Any]:
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
     clock = Clock([folder], resume)
@@ -67,6 +78,8 @@ def _run(cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[
         log.warning(warning)
     job = prepare(plan, cfg, path, trusted)
     open_folder(plan, job, command, resume)
+    if begun is not None:
+        begun(plan, job)
     with marked([folder], clock):
         trained, results = _fitted(plan, job, resume)
         if tested:
@@ -76,6 +89,7 @@ def _run(cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[
         results |= {**folder.about(), "seconds": clock.seconds(folder)}
         if tested:
             results["objective"] = _objective(results, plan.objectives)
+            results["verdict"] = verdict(results)
             _show(folder, results)
         folder.results(results)
     return results
@@ -139,6 +153,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
     return {
         "status": "completed",
         "seed": plan.seed,
+        "task": plan.task,
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),

@@ -21,6 +21,7 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
 from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
+from aerun.evaluate.task import AUTO, PLAIN, task_of
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
 from aerun.settings.synonyms import own_words
@@ -48,6 +49,7 @@ class RunPlan:
     seed: int
     objectives: list[str]
     evaluate: list[str]
+    task: str
     pictures: list[str]
     warnings: list[str]
 
@@ -73,7 +75,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     trainer = make("trainer", cfg["trainer"], {})
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
-    evaluate = _applications(cfg.get("evaluate", []), autoencoder, dataset)
+    evaluate, task = _applications(cfg.get("evaluate", []), autoencoder, dataset, brief=bool(trainer.limit_batches))
     return RunPlan(
         dataset=dataset,
         facts=facts,
@@ -84,6 +86,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         seed=seed,
         objectives=_objectives(cfg["objective"], autoencoder, evaluate),
         evaluate=evaluate,
+        task=task,
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         warnings=warnings,
     )
@@ -110,13 +113,20 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
     return load_initial_weights(autoencoder, settings, again=trusted is not None)
 
 
-def _applications(names: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:
-    if names == []:
-        return []
+def _applications(names: Any, autoencoder: Autoencoder, dataset: Dataset, brief: bool) -> tuple[list[str], str]:
+    """Return the applications that are asked at the end, and the task that the run is for.
+
+    auto: the task's own; none where the training is so brief that it proves nothing.
+    """
     names = [names] if isinstance(names, str) else names
     if not matches_type(names, list[str]):
-        raise AerunError(f"evaluate={names}: must be a list of applications, such as evaluate=[probe,anomaly], or all.")
-    return applications.select_applications(names, autoencoder, dataset)
+        words = "must be auto, all, or a list of applications, such as evaluate=[probe,anomaly]"
+        raise AerunError(f"evaluate={names}: {words}.")
+    own = task_of(autoencoder, dataset)
+    of_task = [own] if own != PLAIN and not brief else []
+    chosen = [n for name in names for n in (of_task if name == AUTO else [name])]
+    chosen = applications.select_applications(dict.fromkeys(chosen), autoencoder, dataset) if chosen else []
+    return chosen, task_of(autoencoder, dataset, [name for name in chosen if name in names])
 
 
 def _pictures(names: Any, autoencoder: Autoencoder, dataset: Dataset) -> list[str]:

@@ -18,6 +18,7 @@ from aerun.runs.comparison import difference
 from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
 from aerun.runs.same_data import data_label, different_data
+from aerun.runs.sizes import front, front_of, sizes_of
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -33,7 +34,7 @@ def run(argv: list[str]) -> int:
             "same; --where KEY=VALUE chooses runs of one; aerun show RUN says what its data were."
         )
     usual = dict.fromkeys((_FIGURES[0], *others(runs), *_FIGURES[1:]))
-    figures = require_figures(args.figures.split(",") if args.figures else usual, runs)
+    figures = require_figures(args.measures.split(",") if args.measures else usual, runs)
     sort = require_figures([args.sort], runs)[0] if args.sort else figures[0]
     name = objective(runs, sort)
     groups = ranked(groups, sort, name)
@@ -42,7 +43,7 @@ def run(argv: list[str]) -> int:
     _show(groups[: args.top], keys, {k: f"{word} {arrow}" if k == sort else word for k, word in words.items()}, bool(different))
     if different:
         say(f"ranked over different data, as asked: {different}; the column `data` tells them apart")
-    _tell(groups, keys, runs, args.top)
+    _tell(groups, keys, runs, args)
     if args.csv:
         _write(args.csv, groups, keys, figures)
     return 0
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: aerun compare outputs/sweeps/NAME --where model=ae,vae --sort test/psnr --csv table.csv",
     )
     options(parser, "RUN|SWEEP", "the first figure")
-    parser.add_argument("--figures", metavar="A,B", help=f"keys of results.json (default: {','.join(_FIGURES)})")
+    parser.add_argument("--measures", "--figures", metavar="A,B", help=f"keys of results.json (default: {','.join(_FIGURES)})")
     parser.add_argument("--any-data", action="store_true", help="rank runs of different data too; a column tells them apart")
     parser.add_argument("--top", type=int, metavar="N", help="the best N only")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them, mean, deviation and seeds in own columns")
@@ -81,9 +82,16 @@ def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, st
     console.print(table)
 
 
-def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], top: int | None) -> None:
-    if top is not None and len(groups) > top:
-        say(f"{top} of {len(groups)} settings shown")
+def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], args: argparse.Namespace) -> None:
+    if args.top is not None and len(groups) > args.top:
+        say(f"{args.top} of {len(groups)} settings shown")
+    if sizes := sizes_of(groups, keys):
+        say(sizes.words())
+    if measures := front_of(args.front, runs):
+        first, second = measures
+        best = front(groups, first, second)
+        rows = "; ".join(f"{label(g, keys)} ({cell(g, first)}, {cell(g, second)})" for g in best)
+        say(f"nothing beats these in both {first} and {second}: {rows}")
     if len(groups) > 1:
         comparison = difference(groups[0], groups[1], len(groups))
         first, second = (label(group, keys) for group in groups[:2])

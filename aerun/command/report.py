@@ -1,14 +1,18 @@
 """`aerun report SWEEP...`: one page of HTML that answers what the sweep asked."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
 from aerun.core.text import say
+from aerun.report.chart import Chart
+from aerun.report.curves import curves
 from aerun.report.page import page
 from aerun.runs.figures import others, ranked, require_figures
-from aerun.runs.groups import objective, options, selected
+from aerun.runs.groups import Group, objective, options, selected
+from aerun.runs.sizes import front_of
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
 
@@ -21,13 +25,29 @@ def run(argv: list[str]) -> int:
     name = objective(runs, sort)
     numbers = {k for r in runs for k in r.results}
     figures = [k for k in dict.fromkeys((sort, *_FIGURES[:1], *others(runs), *_FIGURES[1:])) if k in numbers]
+    groups = ranked(groups, sort, name)
+    drawn = curves(groups, keys, front_of(args.front, runs))
+    if args.figures:
+        return _figures(args.figures, drawn, groups, keys, figures)
     path = args.output or args.paths[0] / "report.html"
     title = f"Sweep {args.paths[0].resolve().name}"
     try:
-        replace(path, page(title, ranked(groups, sort, name), keys, runs, figures, (sort, name)))
+        replace(path, page(title, groups, keys, runs, figures, (sort, name), drawn))
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
     say(f"{path}: {len(groups)} settings, {len(runs)} runs")
+    return 0
+
+
+def _figures(
+    folder: Path, charts: Sequence[Chart], groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str]
+) -> int:
+    """Write charts and tables as files for a paper."""
+    # deferred: numpy and matplotlib's style are for drawing alone
+    from aerun.report.figures import write_figures
+
+    names = write_figures(folder, charts, groups, keys, figures)
+    say(f"{folder}: {', '.join(names)}")
     return 0
 
 
@@ -40,4 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     options(parser, "SWEEP", "the objective")
     parser.add_argument("--output", type=Path, metavar="FILE.html", help="default: report.html in the first folder")
+    about = "instead of the page: every chart as svg, pdf and png, the table as LaTeX, csv and Markdown"
+    parser.add_argument("--figures", type=Path, metavar="DIR", help=about)
     return parser

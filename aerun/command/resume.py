@@ -1,6 +1,7 @@
 """`aerun resume RUN`: continue an interrupted run from its folder."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.paths import say_data, with_data
 from aerun.core.text import say
-from aerun.report import terminal
+from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.log import log_into
 
@@ -72,7 +73,9 @@ def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> 
     typed = str(folder.read("run.json").get("command") or command())
     try:
         refuse_unlike(folder, config, args.trust)
-        metrics = train(config, folder.path, typed, resume=True, trusted=tuple(args.trust))
+        metrics = train(
+            config, folder.path, typed, resume=True, trusted=tuple(args.trust), begun=partial(banner.begin, args.run)
+        )
     except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
     terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of, nearest
 from aerun.core.paths import config_dir
 from aerun.core.text import say
-from aerun.report import terminal
+from aerun.evaluate.verdict import verdict
+from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
@@ -123,7 +125,7 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     # deferred: completion needs no torch
     from aerun.train import train
 
-    metrics = train(plain, path, command())
+    metrics = train(plain, path, command(), begun=partial(banner.begin, _shown(path)))
     terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path))
     return float(metrics["objective"])
 
@@ -145,7 +147,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
         if left == FRESH:
             clear(path)
         metrics = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
-    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {terminal.verdict(metrics)}")
+    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
 

@@ -33,6 +33,13 @@ def note(text: str) -> None:
     print(shown(text), file=sys.stderr, flush=True)
 
 
+def span(seconds: float) -> str:
+    """Return a duration in words, such as `40 s`, `12 min` or `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def _escape(code: int) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"

@@ -1,5 +1,6 @@
 """Mean and covariance of samples, and the best linear answers from them: distances, estimates of what is hidden."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -70,6 +71,10 @@ class Mahalanobis:
     def __call__(self, x: Tensor) -> Tensor:
         away = x.flatten(1).double() - self.mean
         return torch.linalg.solve_triangular(self.factor, away.t(), upper=False).square().sum(0)
+
+    def nats(self, x: Tensor) -> Tensor:
+        """Return -log N(x; m, S) in nats, (B,)."""
+        return (self(x) + 2 * self.factor.diagonal().log().sum() + len(self.mean) * math.log(2 * math.pi)) / 2
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
@@ -11,6 +12,7 @@ from aerun.pictures.canvas.style import AMOUNT, BLUE, Pixels, bins, chart, log, 
 from aerun.trained import Trained
 
 CHEAP = True
+_INACTIVE, _NOTHING = 0.1, 1e-12  # standard deviations
 _SAMPLES, _STILL, _LEAST = 2000, 0.01, 0.01
 
 
@@ -22,7 +24,8 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 def draw(trained: Trained, folder: Path) -> Pixels:
     """Return codes of at most 2,000 validation samples, evenly over the split; units in order of their deviation.
 
-    A unit is called still where its standard deviation is below a hundredth of the largest one's.
+    A unit is called still where its standard deviation is below a hundredth of the largest one's, or of the codes' root mean
+    square; of a code with a posterior, where its variance is at most 0.01, as in `codes/active`.
     """
     from matplotlib.colors import LogNorm
 
@@ -40,7 +43,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
         ax.grid(visible=False)
         ax.set(xlabel="units, largest deviation first", ylabel="activation")
         whole(ax)
-        still = int((deviation < _STILL * deviation.max()).sum())
+        still = int((deviation < _least_motion(trained, values)).sum())
         ax.set_title(f"{still} of {values.shape[1]} units stand still")
         figure.colorbar(mesh, ax=ax, label="of the unit's fullest bin, log scale")
         every_unit.stairs(counts.sum(1), edges, color=BLUE, fill=True)
@@ -49,3 +52,9 @@ def draw(trained: Trained, folder: Path) -> Pixels:
         log(every_unit, "y")
         every_unit.set_title(f"all units, {len(samples):,} validation samples; exactly 0: {(values == 0).mean():.0%}")
         return pixels(figure)
+
+
+def _least_motion(trained: Trained, values: NDArray[np.float64]) -> float:
+    """Return the standard deviation below which a unit stands still."""
+    least = _STILL * max(float(values.std(0).max()), float(np.sqrt(np.square(values).mean())), _NOTHING)
+    return max(least, _INACTIVE) if "posterior" in trained.autoencoder.bottleneck.offers else least

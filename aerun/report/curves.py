@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from aerun.report.chart import Axis, Chart, Point, Series
 from aerun.runs.figures import cell
-from aerun.runs.groups import Group, natural
+from aerun.runs.groups import Group, label
+from aerun.runs.sizes import SIZE, front, number, sizes_of
 
-SIZE, LAMBDA = "model.latent_dim", "reg.lambda"
+LAMBDA = "reg.lambda"
 _COSTS = {
     "codes/l0": "units in use a sample (L0)",
     "codes/kl": "KL of the posterior, nats",
@@ -17,9 +18,9 @@ _COSTS = {
 _LINES = 8  # series in one chart; of more, the best
 
 
-def curves(groups: Sequence[Group], keys: Sequence[str]) -> list[Chart]:
-    """Return the charts that these settings allow."""
-    charts = []
+def curves(groups: Sequence[Group], keys: Sequence[str], measures: tuple[str, str] | None = None) -> list[Chart]:
+    """Return the charts that these settings allow. measures: two figures, of which every setting is drawn, too."""
+    charts: list[Chart | None] = [two_figures(groups, keys, *measures)] if measures else []
     if SIZE in keys:
         charts.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)"))
     if LAMBDA in keys:
@@ -33,7 +34,7 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str)
     at = list(keys).index(key)
     lines: dict[str, list[Point]] = {}
     for group in groups:
-        value = _value(group.settings[at])
+        value = number(group.settings[at])
         if value is not None and (value > 0 or key != LAMBDA):
             lines.setdefault(_others(group, keys, at), []).append(_point(value, group, keys))
     series = [Series(name, points) for name, points in list(lines.items())[:_LINES]]
@@ -44,7 +45,7 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str)
     marks: list[tuple[float, str]] = []
     if key == SIZE:
         series.append(_pca(groups, at))
-        marks = _dimension(groups, at, places)
+        marks = [*_dimension(groups, at, places), *_recommended(groups, keys)]
     return Chart(series, Axis(title, log), Axis("test squared error a sample"), f"Test error against {key}", marks)
 
 
@@ -57,7 +58,7 @@ def _point(x: float, group: Group, keys: Sequence[str]) -> Point:
 def _pca(groups: Sequence[Group], at: int) -> Series:
     by: dict[float, list[float]] = {}
     for group in groups:
-        value = _value(group.settings[at])
+        value = number(group.settings[at])
         if value is not None:
             by.setdefault(value, []).append(group.mean("pca/se"))
     points = [
@@ -69,36 +70,48 @@ def _pca(groups: Sequence[Group], at: int) -> Series:
 
 def _dimension(groups: Sequence[Group], at: int, places: Sequence[float]) -> list[tuple[float, str]]:
     """Return the data's own dimension, as the codes of the largest size show it, if that is on the chart."""
-    largest = [g for g in groups if _value(g.settings[at]) == places[-1]]
+    largest = [g for g in groups if number(g.settings[at]) == places[-1]]
     values = [v for g in largest if not math.isnan(v := g.mean("codes/dimension_mle"))]
     middle = statistics.median(values) if values else math.nan
     return [(middle, f"intrinsic dimension {middle:.1f}")] if places[0] <= middle <= places[-1] else []
 
 
+def _recommended(groups: Sequence[Group], keys: Sequence[str]) -> list[tuple[float, str]]:
+    """Return the recommended size, unless it is the largest: then larger ones are worth a try, and there is none yet."""
+    sizes = sizes_of(groups, keys)
+    if sizes is None or sizes.recommended is sizes.sizes[-1]:
+        return []
+    return [(sizes.recommended.size, f"recommended: {sizes.recommended.size:g}")]
+
+
 def _trade_off(groups: Sequence[Group], keys: Sequence[str], cost: str, words: str) -> Chart | None:
-    """Return error against what the code costs; what nothing beats in both is joined."""
-    points = [
-        Point(
-            group.mean(cost),
-            group.mean("test/se"),
-            0.0,
-            f"{' '.join(group.settings)}: {cell(group, cost)}, error {cell(group, 'test/se')}",
-        )
-        for group in groups
-        if not math.isnan(group.mean(cost)) and group.mean(cost) > 0
-    ]
-    if len({p.x for p in points}) < 3:
+    """Return error against what the code costs; None where too few settings have the cost."""
+    paid = [group for group in groups if group.mean(cost) > 0]
+    if len({group.mean(cost) for group in paid}) < 3:
         return None
-    front = [p for p in points if not any(q.x <= p.x and q.y <= p.y and q != p for q in points)]
-    rest = [p for p in points if p not in front]
-    series = [Series("nothing is better in both", front), *([Series("others", rest, joined=False)] if rest else [])]
-    return Chart(series, Axis(words), Axis("test squared error a sample"), f"Error against {words}")
+    return two_figures(paid, keys, cost, "test/se", (words, "test squared error a sample"), f"Error against {words}")
+
+
+def two_figures(
+    groups: Sequence[Group], keys: Sequence[str], across: str, up: str, words: tuple[str, str] | None = None, title: str = ""
+) -> Chart:
+    """Return one figure of every setting over another; the settings that nothing beats in both are joined."""
+    best = front(groups, across, up)
+    sides = [("nothing is better in both", best), ("others", [g for g in groups if all(g is not b for b in best)])]
+    points = [(name, [_place(g, keys, across, up) for g in side if _known(g, across, up)]) for name, side in sides]
+    series = [Series(name, some, joined=name != "others") for name, some in points if some]
+    names = words or (across, up)
+    return Chart(series, Axis(names[0]), Axis(names[1]), title or f"{up} against {across}")
+
+
+def _known(group: Group, *figures: str) -> bool:
+    return all(math.isfinite(group.mean(key)) for key in figures)
+
+
+def _place(group: Group, keys: Sequence[str], across: str, up: str) -> Point:
+    words = f"{label(group, keys)}: {across} {cell(group, across)}, {up} {cell(group, up)}"
+    return Point(group.mean(across), group.mean(up), 0.0, words)
 
 
 def _others(group: Group, keys: Sequence[str], at: int) -> str:
     return " ".join(f"{k}={v}" for i, (k, v) in enumerate(zip(keys, group.settings, strict=True)) if i != at) or "model"
-
-
-def _value(word: str) -> float | None:
-    (first, *more) = natural(word) or ((1, 0.0, ""),)
-    return first[1] if not more and first[0] == 0 and math.isfinite(first[1]) else None

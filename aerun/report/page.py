@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.version import __version__
-from aerun.report.chart import FILTERS
-from aerun.report.curves import curves
+from aerun.report.chart import FILTERS, Chart
 from aerun.report.render import policy, rendered, script, style
 from aerun.report.words import answer, question
 from aerun.runs.figures import cell, higher_is_better
@@ -37,7 +36,13 @@ class Table:
 
 
 def page(
-    name: str, groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], figures: Sequence[str], sort: tuple[str, str]
+    name: str,
+    groups: Sequence[Group],
+    keys: Sequence[str],
+    runs: Sequence[Run],
+    figures: Sequence[str],
+    sort: tuple[str, str],
+    charts: Sequence[Chart],
 ) -> str:
     """Return HTML of complete groups, best first, and of all runs for what failed and what it cost.
 
@@ -52,7 +57,7 @@ def page(
         script=script(),
         question=question(groups, keys, runs),
         answer=answer(groups, keys, *sort),
-        charts=curves(groups, keys),
+        charts=charts,
         settings=_table(groups, keys, figures, sort),
         applications=_applications(groups, keys),
         pictures=_pictures(groups, keys),

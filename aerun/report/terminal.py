@@ -1,7 +1,9 @@
 """What a run says at its end. What people typed, and what stands in files, is shown letter by letter, never read as markup."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ from rich.text import Text
 from aerun.core.console import Console, styled
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.evaluate.verdict import verdict
+from aerun.inference.verbs import VERBS
 from aerun.runs.figures import higher_is_better
 
-_SAME = 0.005  # difference of two errors that no one would call better or worse
-
+_NAMED = 5  # jobs that failed for one reason and are named
 
 Job = tuple[list[str], Mapping[str, Any]]
 
@@ -32,14 +35,33 @@ def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
         figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")
+    console.say(verdict(metrics), style="bold")
     console.print(table)
     console.say(_caption(metrics))
     if components < most:
         words = f"{metrics['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
         console.print(f"PCA: {words}")
-    console.print(verdict(metrics), style="bold")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
+    for i, line in enumerate(_next(metrics, path)):
+        console.say(f"{'next' if i == 0 else '':<5} {line}")
+
+
+# The verb for which a model of each task is made.
+_USES = {
+    "anomaly": "score",
+    "denoising": "denoise",
+    "inpainting": "inpaint",
+    "compression": "compress",
+    "likelihood": "generate",
+}
+
+
+def _next(metrics: Mapping[str, Any], path: Path) -> list[str]:
+    """Return commands that make sense now, with this run's own path."""
+    run = shlex.quote(str(path))
+    verb = _USES.get(str(metrics.get("task")), "encode")
+    return [f"aerun evaluate {run}", f"aerun {verb} {run} {VERBS[verb].example}"]
 
 
 def application(name: str, outcome: Outcome) -> None:
@@ -95,10 +117,27 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         )
     console.print(f"{len(finished)} of {total} jobs completed", style="bold")
     console.print(table)
-    for typed, reason in failed:
-        words = f"not complete: {' '.join(o for o in typed if o not in common) or 'the job'}: {reason}"
-        console.say(words, style="red")
+    for reason, names in _causes(failed, common).items():
+        console.say(f"not complete: {names}: {reason}", style="red")
     where(console, folder)
+
+
+def _causes(failed: Sequence[tuple[list[str], str]], common: Collection[str]) -> dict[str, str]:
+    """Return the reasons for which jobs are not complete, and which jobs each has: `5 jobs (a, b, c, ...)`.
+
+    Reasons that differ in numbers alone are one; the first of them is shown.
+    """
+    jobs: dict[str, tuple[str, list[str]]] = {}
+    for typed, reason in failed:
+        alike = re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "0", reason)
+        jobs.setdefault(alike, (reason, []))[1].append(" ".join(o for o in typed if o not in common) or "the job")
+    return {reason: _listed(names) for reason, names in jobs.values()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    return f"{len(names)} jobs ({'; '.join(names[:_NAMED])}{'; ...' if len(names) > _NAMED else ''})"
 
 
 def where(console: Console, folder: Path) -> None:
@@ -106,25 +145,19 @@ def where(console: Console, folder: Path) -> None:
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
 
 
-def verdict(metrics: Mapping[str, Any]) -> str:
-    """Return `1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
-    model, baseline = metrics["test/se"], metrics["pca/se"]
-    if pca_is_exact(metrics):
-        return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
-    if abs(model / baseline - 1) < _SAME:
-        return f"As good as PCA of the same size (test squared error, seed {metrics['seed']})."
-    word = "better" if model <= baseline else "worse"
-    ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
-    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {metrics['seed']})."
-
-
 def _caption(metrics: Mapping[str, Any]) -> str:
     return (
         f"{metrics['samples/train']:,} training, {metrics['samples/val']:,} validation, "
         f"{metrics['samples/test']:,} test samples; {metrics['parameters']:,} parameters; "
-        f"best of {metrics['epochs']} epochs: {metrics['best_epoch'] + 1}; "
+        f"best of {metrics['epochs']} epochs: {_best(metrics)}; "
         f"{metrics['seconds/fit']:.1f} s of training, {metrics['seconds']:.1f} s in all"
     )
+
+
+def _best(metrics: Mapping[str, Any]) -> str:
+    """Return the number of the best epoch, and where it is the last, that longer training may be better."""
+    best, epochs = metrics["best_epoch"] + 1, metrics["epochs"]
+    return f"{best}, the last; longer may be better (trainer.max_epochs={2 * epochs})" if best == epochs else f"{best}"
 
 
 def shown_root(path: Path) -> Path:

@@ -7,6 +7,7 @@ from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group, Run, label, natural, short
+from aerun.runs.sizes import sizes_of
 
 _MOST = 8  # values that are named
 _NOTES = 5  # on the data
@@ -31,7 +32,7 @@ def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) 
 
 
 def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -> list[str]:
-    """Return the best setting by a figure, how it stands to PCA of the same size, and how sure it is that it is the best.
+    """Return which size to take, the best setting by a figure, how it stands to PCA, and how sure it is that it is the best.
 
     name: what the figure is called.
     """
@@ -48,7 +49,8 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -
         )
     if min(len(g.runs) for g in groups) < 3:
         said.append("Some settings have fewer than three seeds: what one run gains, the next may lose.")
-    return [*said, *_of_the_data(groups)]
+    sizes = sizes_of(groups, keys)
+    return [*([sizes.words()] if sizes else []), *said, *_of_the_data(groups)]
 
 
 def _of_the_data(groups: Sequence[Group]) -> list[str]:

@@ -20,9 +20,9 @@ LEVEL = 0.95
 class Difference:
     """Error of the first less that of the second, as a share of the second's, with its interval.
 
-    low, high: the interval, at 95 % for all the pairs that were compared together. seeds: of each; 1: they did not vary, and
-    the interval is over test samples. paired: the same seeds on both sides. settings: how many were ranked, of which these are
-    two.
+    low, high: the interval, at 95 % for all the pairs that were compared together. spread: the standard error. seeds: of each;
+    1: they did not vary, and the interval is over test samples. paired: the same seeds on both sides. settings: how many were
+    ranked, of which these are two.
     """
 
     share: float
@@ -32,6 +32,7 @@ class Difference:
     seeds: int
     paired: bool = True
     settings: int = 2
+    spread: float = math.nan
 
     @property
     def pairs(self) -> int:
@@ -59,10 +60,14 @@ class Difference:
     def _basis(self) -> str:
         """Return in words what the interval is taken over."""
         corrected = f", corrected for {self.pairs:,} pairs of {self.settings} settings (Bonferroni)" if self.pairs > 1 else ""
-        if self.seeds == 1:
-            return f"95 % over {self.samples:,} test samples{corrected}; seeds did not vary: one seed"
-        seeds = f"{self.seeds} {'paired ' if self.paired else ''}seeds"
-        return f"95 % over {seeds} and {self.samples:,} test samples{corrected}"
+        one = "; seeds did not vary: one seed" if self.seeds == 1 else ""
+        return f"95 % over {self.units}{corrected}{one}"
+
+    @property
+    def units(self) -> str:
+        """Return in words what varied: seeds and test samples, or these alone."""
+        seeds = "" if self.seeds == 1 else f"{self.seeds} {'paired ' if self.paired else ''}seeds and "
+        return f"{seeds}{self.samples:,} test samples"
 
 
 def difference(first: Group, second: Group, settings: int = 2) -> Difference | None:
@@ -86,10 +91,12 @@ def difference(first: Group, second: Group, settings: int = 2) -> Difference | N
         return None
     overlap = _overlap(first.runs[0].config)
     low, high = interval(a, b, 1 - (1 - LEVEL) / max(1, settings * (settings - 1) // 2), paired, overlap)
+    spread = standard_error(a, b, paired, overlap)[1]
     scale, share = b.mean(), (a.mean() - b.mean()) / b.mean()
     seeds = min(len(a), len(b))
     units = -(-a.shape[1] // overlap)
-    return Difference(float(share), float(low / scale), float(high / scale), units, seeds, paired, settings)
+    ends = (float(low / scale), float(high / scale))
+    return Difference(float(share), *ends, units, seeds, paired, settings, float(spread / scale))
 
 
 def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: int = 1) -> tuple[Values, Values]:
@@ -105,6 +112,15 @@ def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: i
     """
     from scipy.stats import t as student
 
+    middle, error, freedom = standard_error(a, b, paired, overlap)
+    if freedom < 1:
+        return np.full_like(middle, -np.inf), np.full_like(middle, np.inf)
+    reach = student.ppf((1 + level) / 2, freedom) * error
+    return middle - reach, middle + reach
+
+
+def standard_error(a: Values, b: Values, paired: bool = True, overlap: int = 1) -> tuple[Values, Values, int]:
+    """Return the mean difference d of `interval`, its SE, and the degrees of freedom: 0 where one seed has one sample."""
     a, b = _blocks(a, overlap), _blocks(b, overlap)
     seeds, n = min(a.shape[-2], b.shape[-2]), a.shape[-1]
     middle = a.mean((-2, -1)) - b.mean((-2, -1))
@@ -113,11 +129,7 @@ def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: i
         x, y = a.mean(-1), b.mean(-1)
         each = (x - y).var(-1, ddof=1) / seeds if paired else x.var(-1, ddof=1) / x.shape[-1] + y.var(-1, ddof=1) / y.shape[-1]
         square = square + each
-    freedom = seeds - 1 if seeds > 1 else n - 1
-    if freedom < 1:
-        return np.full_like(middle, -np.inf), np.full_like(middle, np.inf)
-    reach = student.ppf((1 + level) / 2, freedom) * np.sqrt(square)
-    return middle - reach, middle + reach
+    return middle, np.sqrt(square), seeds - 1 if seeds > 1 else n - 1
 
 
 def _variance(d: Values, overlap: int) -> Values:

@@ -21,6 +21,7 @@ from aerun.runs import files, git, plain
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
 
 
+_OF_THE_RUN = ("format", "command", "cwd", "data", "names", "tags", "notes")  # of run.json; the rest is about the machine
 FORMAT = 1  # of a run's folder, in its run.json; folders of before it was counted have none
 
 # Targets of saved configs that have another name today: old -> new.
@@ -37,8 +38,8 @@ class Folder:
         """Write down what is about to run; data: their fingerprint. AerunError where the folder cannot be written."""
         try:
             files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
-            about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, **surroundings()}
-            files.replace(self.path, "run.json", _json(about))
+            about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, "names": names_of(config)}
+            files.replace(self.path, "run.json", _json({**about, **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
             raise AerunError(
@@ -113,7 +114,7 @@ class Folder:
 
     def about(self) -> dict[str, Any]:
         """Return versions, machine, git state and start, as written when the run began."""
-        return {k: v for k, v in self.read("run.json").items() if k not in ("format", "command", "cwd", "data")}
+        return {k: v for k, v in self.read("run.json").items() if k not in _OF_THE_RUN}
 
     def mark(self, status: str, **values: Any) -> None:
         """Change the status in results.json, keeping the rest; a disk that is full must not hide the first error."""
@@ -121,6 +122,15 @@ class Folder:
             self.results({**self.read(), "status": status, **values})
         except OSError as e:
             say(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}")
+
+
+def names_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a list calls the data and the model of these settings."""
+    data, model = config.get("dataset"), config.get("model")
+    data, model = (part if isinstance(part, Mapping) else {} for part in (data, model))
+    room = str(data.get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
+    where = Path(str(data["path"])).name if data.get("path") else ""
+    return {"data": f"{room} {where}".strip(), "model": str(model.get("name", "?"))}
 
 
 def _renamed(node: Any) -> Any:

@@ -4,7 +4,7 @@ import math
 import re
 import shlex
 import statistics
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +186,15 @@ def options(parser: ArgumentParser, paths: str, sort: str) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar=paths, help="folders of runs, or folders that hold some")
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these runs; KEY=A,B: either")
     parser.add_argument("--sort", metavar="KEY", help=f"best of this figure first (default: {sort})")
+    about = "two figures of results.json: the settings that nothing beats in both, such as test/se,parameters"
+    parser.add_argument("--front", type=_two, metavar="A,B", help=about)
+
+
+def _two(text: str) -> tuple[str, str]:
+    first, _, second = text.partition(",")
+    if not first or not second or "," in second:
+        raise ArgumentTypeError(f"{text}: is not two figures, such as test/se,parameters")
+    return first, second
 
 
 def selected(paths: Iterable[Path], where: Sequence[str]) -> tuple[list[Run], list[str], list[Group]]:

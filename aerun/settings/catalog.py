@@ -28,10 +28,13 @@ _PACKAGE = re.compile(r"# @package (\S+)")
 _ASIDE = ("defaults", "hydra", "_target_")  # What is no setting of a run's.
 
 
+# Of recipes, in the order in which they are listed: `# family: NAME` in their headers.
+FAMILIES = ("plain", "sparse", "denoising", "regularized", "variational", "prior matching", "discrete and compressed")
+
+
 def catalog() -> dict[str, dict[str, str]]:
     """Return {group: {option: one line about it}}."""
-    root = config_dir()
-    return {g: {p.stem: summary(p) for p in sorted((root / g).glob("*.yaml"))} for g in ORDER}
+    return {g: {name: summary(path) for name, path in option_files(g).items()} for g in ORDER}
 
 
 def summary(path: Path) -> str:
@@ -118,3 +121,17 @@ def _defaults(node: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         for key, value in entry.items() if isinstance(entry, Mapping) else ():
             group = str(key).removeprefix("override ").partition("@")[0].strip("/")
             yield group, [str(v) for v in (value if isinstance(value, list) else [value])]
+
+
+def family(path: Path) -> str:
+    """Return the family that a recipe's header names; "" where it names none."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# family:"):
+            return line.removeprefix("# family:").strip()
+    return ""
+
+
+def settings_of(path: Path) -> list[str]:
+    """Return the lines of an option's file but for the one that says where Hydra puts it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("# @package")]

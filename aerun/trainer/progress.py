@@ -1,5 +1,6 @@
-"""A bar on a terminal: epoch, rate, time left, current val/mse. Nothing is shown where output is not a terminal."""
+"""How far training is: a bar on a terminal; elsewhere, as in the log of a cluster's job, a line every ten seconds."""
 
+import time
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -7,21 +8,26 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from aerun.core.text import say, span
+
+_PAUSE = 10.0  # seconds between two lines
+
 
 class Progress(Callback):
-    """One line that vanishes when training ends; drawn by rich, at most ten times a second."""
+    """One line that vanishes when training ends, drawn by rich at most ten times a second; without a terminal, `_Lines`."""
 
     def __init__(self, epochs: int, calls: int, title: str) -> None:
         self.epochs, self.calls, self.title = epochs, calls, title
         self.bar: Bar | None = None
+        self.lines: _Lines | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        console = Console(stderr=True)
+        console, done = Console(stderr=True), trainer.current_epoch
         if not console.is_terminal:
+            self.lines = _Lines(self.title, self.epochs, self.calls, done)
             return
         text = self.title + "epoch {task.fields[epoch]}/{task.fields[epochs]}  {task.fields[rate]}  val/mse {task.fields[mse]}"
         self.bar = Bar(BarColumn(30), TextColumn(text), TimeRemainingColumn(), console=console, transient=True)
-        done = trainer.current_epoch
         fields: dict[str, Any] = {"epoch": done, "epochs": self.epochs, "rate": "", "mse": "..."}
         self.task = self.bar.add_task("", total=self.epochs * self.calls, completed=done * self.calls, **fields)
         self.bar.start()
@@ -29,12 +35,16 @@ class Progress(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
         if self.bar is not None:
             self.bar.advance(self.task)
+        elif self.lines is not None:
+            self.lines.step()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        row: dict[str, float] = pl_module.metrics  # type: ignore[assignment]
         if self.bar is not None:
-            row: dict[str, float] = pl_module.metrics  # type: ignore[assignment]
             rate = f"{row['samples_per_second']:,.0f} samples/s"
             self.bar.update(self.task, epoch=int(row["epoch"]) + 1, rate=rate, mse=f"{row['val/mse']:.5f}")
+        elif self.lines is not None:
+            self.lines.mse = row["val/mse"]
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stop()
@@ -43,6 +53,30 @@ class Progress(Callback):
         self._stop()
 
     def _stop(self) -> None:
+        self.lines = None
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+class _Lines:
+    """A line every ten seconds: epoch, val/mse of the last whole epoch, time left at the pace so far.
+
+    epochs: in all. calls: steps of the bar in each. done: epochs that were trained before.
+    """
+
+    def __init__(self, title: str, epochs: int, calls: int, done: int) -> None:
+        self.title, self.epochs, self.calls = title, epochs, calls
+        self.first = self.at = done * calls
+        self.began = self.told = time.monotonic()
+        self.mse: float | None = None
+
+    def step(self) -> None:
+        """Count a call, and say how far it is where ten seconds have passed."""
+        self.at += 1
+        now = time.monotonic()
+        if now - self.told >= _PAUSE:
+            self.told = now
+            left = (now - self.began) / (self.at - self.first) * (self.epochs * self.calls - self.at)
+            mse = "" if self.mse is None else f", val/mse {self.mse:.5f}"
+            say(f"{self.title}epoch {self.at / self.calls:.3g} of {self.epochs}{mse}, about {span(left)} left")

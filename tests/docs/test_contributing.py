@@ -14,7 +14,7 @@ from tests.shell import here, metrics, outside
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
-(COMMAND,) = re.findall(r"^(\S+=.* aerun .*--config-dir.*)$", TEXT, re.MULTILINE)
+COMMAND, TOGETHER = re.findall(r"^(\S+=.* aerun .*--config-dir.*)$", TEXT, re.MULTILINE)
 (NAME,) = re.findall(r"^# @package reg\.terms\.(\w+)$", TEXT, re.MULTILINE)
 
 
@@ -72,8 +72,42 @@ def test_the_page_names_what_there_is():
     paths = re.findall(r"`((?:aerun|configs|tests|scripts|\.ci)/[\w/.]*)`", TEXT) + re.findall(r"`(\w+\.(?:toml|md))`", TEXT)
     assert len(paths) > 10
     assert [p for p in paths if "NAME" not in p and not (ROOT / p).exists()] == []
-    assert set(re.findall(r"`aerun ([a-z]+) ", TEXT)) <= set(VERBS)
+    assert set(re.findall(r"`aerun ([a-z]+) ", TEXT)) <= {*VERBS, "help"}
 
 
 def test_the_example_is_not_an_option_of_ours():
     assert not (ROOT / "configs" / "regularizer" / f"{NAME}.yaml").exists()
+
+
+@pytest.fixture
+def parts(written, tmp_path, monkeypatch):
+    """The page's parts, importable in this process while a test lasts."""
+    _, folder = written
+    monkeypatch.syspath_prepend(folder)
+    yield tmp_path
+    for module in folder.rglob("*.py"):
+        sys.modules.pop(module.stem, None)
+
+
+def test_own_arch_loss_and_data_are_trained_together(parts):
+    told = here(parts, *shlex.split(TOGETHER)[2:], "hydra.run.dir=run")
+    assert told.code == 0, told.err
+    assert "data   moons: 1,400 training, 300 validation, 300 test samples, table of 2, no bounds" in told.out
+    assert "skip 2-1, vector, loss logcosh" in told.out
+    assert json.loads((parts / "run" / "results.json").read_text())["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("regularizer", NAME), ("model/loss", "logcosh"), ("arch", "skip"), ("dataset", "moons")]
+)
+def test_own_options_are_listed_in_help(parts, group, name):
+    told = here(parts, "help", group, "--config-dir", "options")
+    assert f"your own\n  {name} " in told.out
+
+
+def test_own_loss_has_its_closed_form(parts):
+    import torch
+    from logcosh import LogCosh
+
+    x, raw = torch.tensor([[0.0, 1.0, -3.0]]), torch.tensor([[0.5, 1.0, 40.0]])
+    assert LogCosh()(raw, x).item() == pytest.approx(float((raw - x).double().cosh().log().sum()), rel=1e-6)

@@ -376,7 +376,7 @@ def test_fast_experiments_hold(tmp_path, monkeypatch, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["E05", "E06", "E09", "E10", "E11", "E18"])
+@pytest.mark.parametrize("name", ["E05", "E09", "E10", "E11", "E18"])
 def test_slower_experiments_hold(tmp_path, monkeypatch, name):
     monkeypatch.delenv("AERUN_DATA", raising=False)
     told = here(tmp_path, "experiment", name, "--short")

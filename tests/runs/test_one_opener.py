@@ -57,6 +57,7 @@ ALLOWED = {
     "command.data_fits": "the options under configs",
     "experiment.plan": "the experiments under configs, or files that a user names",
     "experiment.table": "the page of --output",
+    "report.figures": "the folder of --figures",
     "trainer.launcher": "a temporary folder of its own",
     "command.rank": "the same",
     "sklearn": "a temporary folder of its own",

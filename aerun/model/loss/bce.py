@@ -15,6 +15,8 @@ class Bce(ElementLoss):
     Raises AerunError for data outside [0, 1], where the loss has no lower bound.
     """
 
+    density = "frequency"
+
     def __init__(self, *, reduction: str, low: float | None, high: float | None) -> None:
         super().__init__(reduction=reduction)
         refuse_outside_unit("model/loss=bce", low, high, "model/loss=mse")

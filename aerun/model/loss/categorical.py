@@ -18,6 +18,7 @@ class Categorical(ElementLoss):
     symbols that are the most probable one. Raises AerunError for data that are not text.
     """
 
+    density = "frequency"
     watches = ("accuracy",)
 
     def __init__(self, *, reduction: str, shape: tuple[int, ...], kind: str) -> None:

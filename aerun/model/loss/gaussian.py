@@ -26,6 +26,7 @@ class Gaussian(ResidualLoss):
     of evaluation. Raises AerunError for a sigma below 0.001 and for a sigmoid output on data that leaves [0, 1].
     """
 
+    density = "gaussian"
     watches = ("sigma",)
     variance: Tensor  # s^2 of evaluation, a scalar buffer
 

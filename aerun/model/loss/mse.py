@@ -12,5 +12,7 @@ class Mse(ResidualLoss):
     Raises AerunError for a sigmoid output on data that leaves [0, 1].
     """
 
+    density = "half"
+
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
         return self.residual(raw, x).square()

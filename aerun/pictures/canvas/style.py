@@ -5,7 +5,7 @@ Anderton & Renslow 2018, https://doi.org/10.1371/journal.pone.0199239).
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -42,18 +42,20 @@ _RC: dict[str, Any] = {
 
 
 @contextmanager
-def chart(rows: int = 1, columns: int = 1, width: float = 4.2, height: float = 3.2) -> Iterator[tuple["Figure", list["Axes"]]]:
+def chart(
+    rows: int = 1, columns: int = 1, width: float = 4.2, height: float = 3.2, fonts: Mapping[str, Any] | None = None
+) -> Iterator[tuple["Figure", list["Axes"]]]:
     """Yield a figure of rows x columns panels, each width x height inches, and its axes in reading order.
 
-    Draw it before the block ends. The user's own matplotlib settings do not reach it, and matplotlib's remarks about its font
-    cache do not reach the user.
+    fonts: settings of matplotlib in place of those of the common style. Draw it before the block ends. The user's own settings
+    of matplotlib do not reach it, and matplotlib's remarks about its font cache do not reach the user.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    own: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")} | _RC
+    own: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")} | _RC | dict(fonts or {})
     with matplotlib.rc_context(own):
         figure = Figure(figsize=(columns * width, rows * height), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)

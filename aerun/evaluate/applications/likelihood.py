@@ -1,0 +1,99 @@
+"""How probable are test samples under the model, in nats? Held-out negative log-likelihood, for codes with a prior."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
+from aerun.core.facts import valid_weight
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Split
+from aerun.evaluate.likelihood import log_likelihood
+from aerun.evaluate.outcome import Outcome
+from aerun.evaluate.subset import subsample
+from aerun.metrics.moments import WIDEST, Mahalanobis, moments
+from aerun.trained import Trained
+from aerun.vocabulary import Pass, call
+
+WHO = ("model", "independent", "gaussian")
+METRICS = {"nats": "min"}
+_DRAWS, _MOST, _ELEMENTS = 64, 500, 50_000_000  # codes a sample, samples, elements that are decoded in all
+_RARE, _STILL = 1e-3, 1e-6  # a probability that no training sample has; smallest variance, as a share of the mean one
+
+
+def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
+    """Return why there is no likelihood here, or nothing: it takes a posterior, a prior and a loss in nats."""
+    if not {"posterior", "prior"} <= model.bottleneck.offers:
+        return "needs a code with a posterior and a prior: model/bottleneck=gaussian"
+    if not model.loss.density or model.loss.per_lambda(2) != 1:
+        return "needs a loss in nats: model/loss=bce, gaussian or categorical, with model.loss.reduction=sum"
+    return ""
+
+
+@torch.no_grad()
+def evaluate(trained: Trained) -> Outcome:
+    """Return the mean of -log p(x) over test samples, in nats: at most 500, fewer of large ones.
+
+    Rows: model, importance sampling with 64 codes a sample (`aerun.evaluate.likelihood`), on average above the truth;
+    independent, no code at all: each element by itself under its training frequency (bce, categorical) or Gaussian (gaussian);
+    gaussian, one Gaussian with the training mean and covariance (of the loss gaussian, up to 4,096 features). The loss mse is
+    a Gaussian of variance 1/2 without its constant, for all rows. AerunError where nothing is finite.
+    """
+    model, facts = trained.autoencoder, trained.autoencoder.facts
+    split = subsample(trained.data.test, max(1, min(_MOST, _ELEMENTS // (_DRAWS * facts.size))), facts.size)
+    ways = {"model": _model, "independent": _independent, **({"gaussian": _gaussian} if _has_gaussian(trained) else {})}
+    figures = {who: {"nats": _mean(way(trained, split))} for who, way in ways.items()}
+    if not math.isfinite(figures["model"]["nats"]):
+        raise AerunError("likelihood: is not finite.")
+    grey = " (values between 0 and 1 count as probabilities)" if model.loss.density == "frequency" and not facts.tokens else ""
+    constant = "; variance 1/2 without its constant" if model.loss.density == "half" else ""
+    return Outcome(figures, f"{len(split):,} test samples, {_DRAWS} codes each{grey}{constant}; nats a sample, less is better")
+
+
+def _mean(nats: Iterator[Tensor]) -> float:
+    return float(torch.cat(list(nats)).double().mean())
+
+
+def _model(trained: Trained, split: Split) -> Iterator[Tensor]:
+    for x, valid in trained.valid_batches(split):
+        yield -log_likelihood(trained.autoencoder, x, _DRAWS, valid)
+
+
+def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
+    """Yield nats of a model without a code, which knows of each element how it is distributed in training."""
+    model, mean = trained.autoencoder, trained.mean
+    if model.loss.density == "gaussian":
+        variance = _variance(trained)
+        for x, valid in trained.valid_batches(split):
+            each = (x - mean).double().square() / variance + (2 * math.pi * variance).log()
+            yield (each * valid_weight(valid, x)).flatten(1).sum(1) / 2
+        return
+    likely = mean if model.loss.density == "half" else mean.clamp(_RARE, 1 - _RARE)
+    for x, valid in trained.valid_batches(split):
+        raw = model.loss.deactivate(likely).expand_as(x)
+        names: Pass = {"x": x, "raw": raw, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
+        yield call(model.loss, names)
+
+
+def _variance(trained: Trained) -> Tensor:
+    """Return the variance of each element in training, (1, *S), at least a millionth of their mean."""
+    total = count = torch.zeros_like(trained.mean, dtype=torch.float64)
+    for x, valid in trained.valid_batches(trained.data.train):
+        weight = torch.ones_like(x) * valid_weight(valid, x)
+        total, count = total + ((x - trained.mean).double().square() * weight).sum(0), count + weight.sum(0)
+    variance: Tensor = total / count.clamp_min(1)
+    return variance.clamp_min(_STILL * float(variance.mean()) + torch.finfo(torch.float64).tiny)
+
+
+def _gaussian(trained: Trained, split: Split) -> Iterator[Tensor]:
+    scale = _variance(trained).sqrt()  # columns of one scale, so that shrinking treats them alike
+    density = Mahalanobis(moments(lambda: (x / scale for x in trained.batches(trained.data.train))))
+    return (density.nats(x / scale) + scale.log().sum() for x in trained.batches(split))
+
+
+def _has_gaussian(trained: Trained) -> bool:
+    facts = trained.autoencoder.facts
+    return trained.autoencoder.loss.density == "gaussian" and not facts.ragged and facts.size <= WIDEST

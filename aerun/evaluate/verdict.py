@@ -1,0 +1,141 @@
+"""The first sentence of a run: the answer to what it was asked, beside the baselines that count, on which split and seed."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aerun.evaluate.pca_baseline import pca_is_exact
+
+Figures = Mapping[str, Any]
+_SAME = 0.005  # difference of two errors that no one would call better or worse
+_CLOSE = 0.005  # of two AUROC
+_NAMES = {
+    "knn": "kNN on the raw data",
+    "pca": "PCA",
+    "none": "no model (distance from the mean)",
+    "mahalanobis": "Mahalanobis distance on the raw data",
+    "median": "a median filter",
+    "gaussian": "a Gaussian filter",
+    "wiener": "a Wiener filter",
+    "moving_average": "a moving average",
+    "lmmse": "the best linear filter",
+    "mean": "the training mean",
+    "copy": "the nearest training sample",
+}
+
+
+def verdict(results: Figures) -> str:
+    """Return the sentence for the task that results name; for error against PCA where they name none or lack its figures."""
+    said = _TASKS.get(str(results.get("task")))
+    return (said(results) if said else "") or plain(results)
+
+
+def plain(results: Figures) -> str:
+    """Return `1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
+    model, baseline = results["test/se"], results["pca/se"]
+    if pca_is_exact(results):
+        return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
+    if abs(model / baseline - 1) < _SAME:
+        return f"As good as PCA of the same size (test squared error, seed {results['seed']})."
+    word = "better" if model <= baseline else "worse"
+    ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
+    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {results['seed']})."
+
+
+def _figure(results: Figures, task: str, who: str, metric: str) -> float:
+    value = results.get(f"{task}/{who}/{metric}")
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _best(results: Figures, task: str, metric: str, among: tuple[str, ...], sign: int) -> tuple[str, float]:
+    """Return the best baseline and its figure; sign 1: more is better. NaN where there is none."""
+    figures = [(who, _figure(results, task, who, metric)) for who in among]
+    known = [pair for pair in figures if math.isfinite(pair[1])]
+    return max(known, key=lambda pair: sign * pair[1]) if known else ("", math.nan)
+
+
+def _where(results: Figures) -> str:
+    return f"test split, seed {results['seed']}"
+
+
+def _anomaly(results: Figures) -> str:
+    own = _figure(results, "anomaly", "model", "auroc")
+    if not math.isfinite(own):
+        return ""
+    who, best = _best(results, "anomaly", "auroc", ("knn", "mahalanobis", "pca", "none"), 1)
+    named = [
+        f"{_NAMES[w]} {v:.3f}" for w in ("knn", "pca", "none") if math.isfinite(v := _figure(results, "anomaly", w, "auroc"))
+    ]
+    alarms = _figure(results, "anomaly", "model", "false_alarm")
+    told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; false alarms {100 * alarms:.1f} % ({_where(results)})."
+    if math.isfinite(best) and best > own + _CLOSE:
+        return f"{_capital(_NAMES[who])} is better at telling anomalies: AUROC {best:.3f} against {own:.3f}. {told}"
+    return told
+
+
+def _restored(task: str, what: str, nothing: str, idle: str, among: tuple[str, ...]) -> Callable[[Figures], str]:
+    """Return the verdict of a task whose figure is psnr in dB. nothing: the row without a model, which `idle` names."""
+
+    def said(results: Figures) -> str:
+        own, before = (_figure(results, task, who, "psnr") for who in ("model", nothing))
+        if not math.isfinite(own):
+            return ""
+        who, best = _best(results, task, "psnr", among, 1)
+        beside = f", {own - best:+.1f} dB over {_NAMES[who]}" if math.isfinite(best) else ""
+        told = f"{what}: {own:.1f} dB, {own - before:+.1f} dB over {idle}{beside} ({_where(results)}, one draw)."
+        if math.isfinite(best) and best > own:
+            return f"{_capital(_NAMES[who])} is better: {best:.1f} against {own:.1f} dB. {told}"
+        return told
+
+    return said
+
+
+def _compression(results: Figures) -> str:
+    own, psnr = (_figure(results, "compression", "model", f"fine_{k}") for k in ("bpp", "psnr"))
+    if not math.isfinite(own):
+        return ""
+    told = f"Compression: {own:.3g} bits an element at {psnr:.1f} dB"
+    others = {who: _figure(results, "compression", who, "fine_bpp") for who in ("pca", "jpeg", "webp")}
+    beside = [f"{_CODECS[who]} takes {bpp / own:.2f} times the bytes" for who, bpp in others.items() if math.isfinite(bpp)]
+    if not beside:
+        return f"{told}; PCA coding does not reach this quality ({_where(results)}, decoder not counted)."
+    smaller = [_CODECS[who] for who, bpp in others.items() if bpp < own]
+    first = (
+        f"{' and '.join(smaller)} {'needs' if len(smaller) == 1 else 'need'} fewer bytes for the same error. "
+        if smaller
+        else ""
+    )
+    return f"{first}{told}; for the same error {', '.join(beside)} ({_where(results)}, decoder not counted)."
+
+
+_CODECS = {"pca": "PCA coding", "jpeg": "JPEG", "webp": "WebP"}
+
+
+def _likelihood(results: Figures) -> str:
+    own, alone = (_figure(results, "likelihood", who, "nats") for who in ("model", "independent"))
+    if not math.isfinite(own):
+        return ""
+    one = _figure(results, "likelihood", "gaussian", "nats")
+    told = f"Held-out: {own:.2f} nats a sample; {alone:.2f} for elements that are independent of each other"
+    told += f", {one:.2f} for one Gaussian" if math.isfinite(one) else ""
+    told = f"{told} ({_where(results)}, less is better)."
+    worse = [name for name, v in (("independent elements", alone), ("one Gaussian", one)) if v < own]
+    if not worse:
+        return told
+    give = "gives" if worse == ["one Gaussian"] else "give"
+    return f"{_capital(' and '.join(worse))} {give} the test data more probability. {told}"
+
+
+def _capital(words: str) -> str:
+    return words if words.startswith("kNN") else words[0].upper() + words[1:]
+
+
+_TASKS: Mapping[str, Callable[[Figures], str]] = {
+    "anomaly": _anomaly,
+    "denoising": _restored(
+        "denoising", "Denoising", "identity", "the noisy input", ("median", "gaussian", "wiener", "moving_average", "lmmse")
+    ),
+    "inpainting": _restored("inpainting", "Inpainting", "mean", "the training mean, in hidden cells", ("copy", "lmmse")),
+    "compression": _compression,
+    "likelihood": _likelihood,
+}

@@ -1,0 +1,155 @@
+"""Which size of code a sweep recommends, and why. And which settings nothing beats in two figures at once."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aerun.runs.comparison import Difference, difference
+from aerun.runs.figures import higher_is_better, require_figures
+from aerun.runs.groups import Group, Run, natural
+
+SIZE = "model.latent_dim"
+_KEPT = 0.95  # of the variance that the best size explains
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A size of the code, its runs, and how their test errors differ from those of the best size (None: it is the best)."""
+
+    size: float
+    group: Group
+    behind: Difference | None
+
+    @property
+    def error(self) -> float:
+        """Return the mean squared error of a test sample."""
+        return self.group.mean("test/se")
+
+    @property
+    def near(self) -> bool:
+        """Return whether its error is within one standard error of the best's."""
+        return self.behind is None or self.behind.share <= self.behind.spread
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of one choice of the other settings, in order. others: that choice in words, empty where nothing else was swept."""
+
+    sizes: Sequence[Sized]
+    others: str = ""
+
+    @property
+    def recommended(self) -> Sized:
+        """Return the smallest size whose error is within one standard error of the best's.
+
+        The one-standard-error rule (Breiman et al. 1984, Classification and Regression Trees, 3.4.3), of paired differences.
+        """
+        return next(one for one in self.sizes if one.near)
+
+    @property
+    def best(self) -> Sized:
+        """Return the size of the least error."""
+        return min(self.sizes, key=lambda one: one.error)
+
+    @property
+    def dimension(self) -> float:
+        """Return the intrinsic dimension of the data as the codes of the largest size show it; NaN where it is not known."""
+        return self.sizes[-1].group.mean("codes/dimension_mle")
+
+    def words(self) -> str:
+        """Return the recommendation and its reasons."""
+        where = f" ({self.others})" if self.others else ""
+        if self.recommended is self.sizes[-1]:
+            return f"Which size{where}: {self._unfinished()}{self._reasons(self._enough())}"
+        one = self.recommended
+        return f"Which size{where}: {one.size:g} numbers, {self._why(one)}{self._reasons(one)}"
+
+    def _why(self, one: Sized) -> str:
+        if one.behind is None:
+            below = [s for s in self.sizes if s.size < one.size]
+            smaller = f"; {below[-1].size:g} has {_more(below[-1].error / one.error - 1)}" if below else ""
+            return f"of the least test error: larger ones gain nothing{smaller}."
+        d = one.behind
+        one_seed = " (one seed: seeds did not vary)" if d.seeds == 1 else ""
+        return (
+            f"the smallest whose test error is within one standard error of the best, that of {self.best.size:g}: "
+            f"{100 * d.share:+.1f} %, standard error {100 * d.spread:.1f} % over {d.units}{one_seed}."
+        )
+
+    def _unfinished(self) -> str:
+        last, before, one = self.sizes[-1], self.sizes[-2], self._enough()
+        fall = f"{100 * (1 - last.error / before.error):.2g} % from {before.size:g} to {last.size:g}"
+        more = f"larger ones may be better still ({SIZE}={2 * last.size:g})"
+        if one is last:
+            return f"the test error still falls at the largest tried, {fall}: {more}."
+        share = f"{one.size:g} numbers keep {100 * self._share(one):.3g} % of the variance that {last.size:g} keep"
+        return f"{share}. The test error still falls at the largest tried, {fall}: {more}."
+
+    def _enough(self) -> Sized:
+        """Return the smallest size that keeps 95 % of the variance that the best keeps."""
+        return next(one for one in self.sizes if self._share(one) >= _KEPT or one is self.best)
+
+    def _share(self, one: Sized) -> float:
+        mean = self.sizes[0].group.mean("mean/se")
+        return (mean - one.error) / (mean - self.best.error) if mean > self.best.error else 1.0
+
+    def _reasons(self, one: Sized) -> str:
+        pca = one.group.mean("pca/se")
+        reasons = []
+        if math.isfinite(pca) and pca > 0:
+            reasons.append(f"PCA of {one.size:g}: test error {pca:.4g} against {one.error:.4g}")
+        if math.isfinite(self.dimension):
+            reasons.append(f"the data's intrinsic dimension is about {self.dimension:.1f}")
+        text = "; ".join(reasons)
+        return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
+def _more(share: float) -> str:
+    return f"{100 * share:.1f} % more"
+
+
+def sizes_of(groups: Sequence[Group], keys: Sequence[str]) -> Sizes | None:
+    """Return what is known of the sizes of the code, for the choice of other settings that has the least test error.
+
+    None where fewer than two sizes were swept, or their test errors are not of the same samples.
+    """
+    if SIZE not in keys:
+        return None
+    at = list(keys).index(SIZE)
+    sized = [(size, group) for group in groups if (size := number(group.settings[at])) and math.isfinite(group.mean("test/se"))]
+    if not sized:
+        return None
+    best = min(sized, key=lambda pair: pair[1].mean("test/se"))[1]
+    mine = sorted(((s, g) for s, g in sized if _rest(g, at) == _rest(best, at)), key=lambda pair: pair[0])
+    behind = {id(g): difference(g, best, len(mine)) for _, g in mine if g is not best}
+    if len(mine) < 2 or None in behind.values():
+        return None
+    others = " ".join(f"{k}={v}" for i, (k, v) in enumerate(zip(keys, best.settings, strict=True)) if i != at)
+    return Sizes([Sized(s, g, behind.get(id(g))) for s, g in mine], others)
+
+
+def _rest(group: Group, at: int) -> tuple[str, ...]:
+    return group.settings[:at] + group.settings[at + 1 :]
+
+
+def number(word: str) -> float | None:
+    """Return the number that a setting's value is; None where it is none."""
+    (first, *more) = natural(word) or ((1, 0.0, ""),)
+    return first[1] if not more and first[0] == 0 and math.isfinite(first[1]) else None
+
+
+def front(groups: Sequence[Group], first: str, second: str) -> list[Group]:
+    """Return the groups that no other beats in both figures, by being as good in one and better in the other, best first."""
+    signs = [-1 if higher_is_better(key) else 1 for key in (first, second)]
+    places = [(g, tuple(sign * g.mean(k) for sign, k in zip(signs, (first, second), strict=True))) for g in groups]
+    known = [(g, p) for g, p in places if all(map(math.isfinite, p))]
+    kept = [(g, p) for g, p in known if not any(q[0] <= p[0] and q[1] <= p[1] and q != p for _, q in known)]
+    return [g for g, _ in sorted(kept, key=lambda pair: pair[1])]
+
+
+def front_of(asked: tuple[str, str] | None, runs: Sequence[Run]) -> tuple[str, str] | None:
+    """Return the two figures that --front names. Raises AerunError for one that no run has."""
+    if asked is None:
+        return None
+    first, second = require_figures(asked, runs)
+    return first, second

@@ -1,0 +1,105 @@
+"""The first sentence of a run: what was asked, its answer, and the baseline that wins where one does."""
+
+import math
+
+import pytest
+
+from aerun.evaluate.task import task_of
+from aerun.evaluate.verdict import plain, verdict
+from tests.conftest import built
+from tests.shell import here
+
+PLAIN = {"seed": 3, "test/se": 1.0, "pca/se": 2.0, "mean/se": 5.0}
+
+
+def results(task, **figures):
+    """Figures `WHO__METRIC` of a task beside those that every run has."""
+    return {**PLAIN, "task": task, **{f"{task}/{k.replace('__', '/')}": v for k, v in figures.items()}}
+
+
+@pytest.mark.parametrize(
+    ("words", "task"),
+    [
+        (["model=ae"], "reconstruction"),
+        (["model=denoising"], "denoising"),
+        (["model=overcomplete"], "reconstruction"),
+        (["model=inpainting"], "inpainting"),
+        (["model=compression"], "compression"),
+        (["model=vae"], "likelihood"),
+        (["model=vqvae"], "reconstruction"),
+        (["dataset=wine", "dataset.normal=[class_0]"], "anomaly"),
+        (["model=vae", "evaluate=[probe,compression]"], "compression"),
+        (["model=ae", "evaluate=[]"], "reconstruction"),
+    ],
+)
+def test_the_task_is_what_model_and_data_are_made_for(words, task):
+    plan = built(*words)
+    assert plan.task == task
+    if "evaluate" not in " ".join(words):
+        assert plan.evaluate == ([] if task == "reconstruction" else [task])
+        assert task_of(plan.autoencoder, plan.dataset) == task
+
+
+def test_applications_join_that_of_the_task():
+    assert built("model=vae", "evaluate=[auto,probe]").evaluate == ["likelihood", "probe"]
+    assert built("model=vae", "trainer=smoke").evaluate == []
+
+
+def test_anomalies_against_neighbours_pca_and_no_model():
+    won = results("anomaly", model__auroc=0.95, knn__auroc=0.94, pca__auroc=0.91, none__auroc=0.89, model__false_alarm=0.048)
+    assert verdict(won) == (
+        "Anomalies: AUROC 0.950; kNN on the raw data 0.940, PCA 0.910, no model (distance from the mean) 0.890; "
+        "false alarms 4.8 % (test split, seed 3)."
+    )
+    lost = {**won, "anomaly/model/auroc": 0.89}
+    assert verdict(lost).startswith("kNN on the raw data is better at telling anomalies: AUROC 0.940 against 0.890. Anomalies:")
+
+
+def test_noise_and_holes_in_decibels():
+    noise = results("denoising", model__psnr=21.0, identity__psnr=15.0, median__psnr=17.0, lmmse__psnr=20.5)
+    assert verdict(noise) == (
+        "Denoising: 21.0 dB, +6.0 dB over the noisy input, +0.5 dB over the best linear filter (test split, seed 3, one draw)."
+    )
+    assert verdict({**noise, "denoising/lmmse/psnr": 22.0}).startswith(
+        "The best linear filter is better: 22.0 against 21.0 dB."
+    )
+    holes = results("inpainting", model__psnr=14.0, mean__psnr=10.0)
+    assert (
+        verdict(holes) == "Inpainting: 14.0 dB, +4.0 dB over the training mean, in hidden cells (test split, seed 3, one draw)."
+    )
+
+
+def test_bytes_at_equal_error():
+    better = results("compression", model__fine_bpp=0.5, model__fine_psnr=20.0, pca__fine_bpp=0.6, jpeg__fine_bpp=2.0)
+    assert verdict(better) == (
+        "Compression: 0.5 bits an element at 20.0 dB; for the same error PCA coding takes 1.20 times the bytes, JPEG takes "
+        "4.00 times the bytes (test split, seed 3, decoder not counted)."
+    )
+    worse = {**better, "compression/pca/fine_bpp": 0.4}
+    assert verdict(worse).startswith("PCA coding needs fewer bytes for the same error. Compression:")
+
+
+def test_held_out_nats():
+    better = results("likelihood", model__nats=-60.0, independent__nats=-39.0, gaussian__nats=-48.0)
+    assert verdict(better) == (
+        "Held-out: -60.00 nats a sample; -39.00 for elements that are independent of each other, -48.00 for one Gaussian "
+        "(test split, seed 3, less is better)."
+    )
+    assert verdict({**better, "likelihood/model/nats": -45.0}).startswith("One Gaussian gives the test data more probability.")
+
+
+@pytest.mark.parametrize("task", ["anomaly", "denoising", "inpainting", "compression", "likelihood", "reconstruction"])
+def test_without_figures_of_the_task_the_error_stands_against_pca(task):
+    words = "2.00 times better than PCA of the same size (test squared error, seed 3)."
+    assert verdict(results(task)) == plain(PLAIN) == words
+    assert verdict(results(task, model__auroc=math.nan)) == words
+    assert verdict(PLAIN) == words  # runs of before name no task
+
+
+def test_a_run_says_it_first_and_keeps_it(tmp_path):
+    told = here(tmp_path, "model=vae", "trainer.max_epochs=1", "pictures=[]", "model.arch.hidden=[8]", "hydra.run.dir=run")
+    assert told.code == 0, told.err
+    lines = told.out.splitlines()
+    first = lines[lines.index("vae on digits") + 1]
+    assert "nats a sample" in first
+    assert f'"verdict": "{first}"' in (tmp_path / "run" / "results.json").read_text()
