@@ -29,9 +29,11 @@ from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
+from aerun.settings.sources import with_whole_path
 from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
+from aerun.sweep.mode import as_multirun
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.search_summary import tell
 from aerun.sweep.worker import init_worker
@@ -49,8 +51,8 @@ def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
     stop_on_signals()
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
-    sys.argv[1:] = spelt_out(sys.argv[1:])
     _refuse_unknown_flags(sys.argv[1:])
+    sys.argv[1:] = spelt_out(as_multirun(with_whole_path(sys.argv[1:])))
     planned = plan_sweep(sys.argv[1:], command())
     if planned is None:
         _hydra()

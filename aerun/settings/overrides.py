@@ -3,14 +3,13 @@
 import re
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
-from aerun.core.paths import config_dir
 from aerun.settings.quoting import quoted
+from aerun.settings.sources import Source, composed_from
 
 _SHORT = re.compile(r"^\+?sweep=")
 _ASIDE = ("hydra", "sweep", "search")  # how jobs are started, which is no part of a run's settings
@@ -30,22 +29,12 @@ def job_command(typed: Sequence[str]) -> str:
     return shlex.join(["aerun", *(o for o in typed if not o.startswith("sweep."))])
 
 
-def config_of(overrides: Sequence[str], own: Path | None = None) -> DictConfig:
-    """Return the config of a command line, with Hydra's own node.
+def config_of(overrides: Sequence[str], source: Source | None = None) -> DictConfig:
+    """Return the config of a command line, with Hydra's own node; source: where the user's own configs are read.
 
-    own: a folder of the user's options. The process's Hydra state is left as it was.
+    The process's Hydra state is left as it was.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    more = [] if own is None else [f"hydra.searchpath=[file://{own.resolve()}]"]
-    hydra, before = GlobalHydra.instance(), GlobalHydra.instance().hydra
-    hydra.clear()
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return compose("config", [*spelt_out(overrides), *more], return_hydra_config=True)
-    finally:
-        hydra.hydra = before
+    return composed_from(source or Source(), spelt_out(overrides))
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,8 @@ from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import Clock, mark_trained, marked
-from aerun.settings.overrides import config_of, job_command, refuse_idle_lambda, resolved
+from aerun.settings.overrides import job_command
+from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
 from aerun.train import open_folder, prepare
 from aerun.trainer.base import Job
@@ -79,10 +80,11 @@ class Tally:
         return what + (f"; {rest} one by one ({'; '.join(self.left)})" if rest else "")
 
 
-def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> None:
-    """Train what can be trained as one among these jobs (name of a folder -> overrides), and say so in one line."""
+def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
+    """Train what can be trained as one among these jobs (by the names of their folders), and say so in one line."""
     groups: dict[str, list[Candidate]] = {}
-    for one in _candidates(folder, jobs, own):
+    for name, job in jobs.items():
+        one = Candidate(job.typed, folder.resolve() / name, dict(job.config))
         groups.setdefault(one.kind, []).append(one)
     tally = Tally()
     for group in groups.values():
@@ -90,19 +92,6 @@ def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
             _claimed(group[number::parts], tally)
     if words := tally.words():
         say(f"sweep.fuse: {words}")
-
-
-def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:
-    """Yield what is wrong with a job's command is left to the job to say."""
-    for name, typed in jobs.items():
-        try:
-            config = resolved(config_of(typed, own))
-            refuse_idle_lambda(config, typed)
-            one = Candidate(typed, folder.resolve() / name, config)
-            if one.kind:
-                yield one
-        except Exception as e:
-            log.info("%s: %s", name, e)
 
 
 def _claimed(group: Sequence[Candidate], tally: Tally) -> None:

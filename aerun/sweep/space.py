@@ -52,6 +52,8 @@ def refuse_choices(tasks: Sequence[str]) -> None:
     """Raise AerunError where several values are typed for what holds for the whole sweep."""
     for one in OverridesParser.create().parse_overrides(list(tasks)):
         line = str(one.input_line)
+        if one.is_sweep_override() and _key(line).startswith("hydra"):
+            raise AerunError(f"{line}: Hydra's own settings are not swept: one value for the whole sweep.")
         if one.is_sweep_override() and _root(line) in ("sweep", _GROUP) and _key(line) != _GROUP:
             how = (
                 f": type {_key(line).removeprefix('search.space.')}=... itself"

@@ -4,6 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from aerun.settings.overrides import config_of, resolved, spelt_out
+from aerun.settings.sources import Source
 from tests import quick_hydra
 
 TYPED = [
@@ -33,7 +34,7 @@ def test_a_folder_of_ones_own_is_read_as_it_is_now(tmp_path):
     (tmp_path / "regularizer").mkdir()
     for weight in (1.0, 2.0):
         (tmp_path / "regularizer" / "mine.yaml").write_text(f"# @package reg.terms.mine\nweight: {weight}\n")
-        assert resolved(config_of(["regularizer=mine"], tmp_path))["reg"]["terms"]["mine"] == {"weight": weight}
+        assert resolved(config_of(["regularizer=mine"], Source(str(tmp_path))))["reg"]["terms"]["mine"] == {"weight": weight}
 
 
 @pytest.mark.parametrize("value", ["amount < 100 and kind == 'ok'", 'kind == "a,b"', "kind in ['a', 'b']", r"path == 'C:\x'"])
