@@ -22,6 +22,7 @@ from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
+from aerun.settings.labels import LABELS, labels_of
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
@@ -59,7 +60,8 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
-    reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"))
+    reject_unknown_keys("", cfg, (*_TOP, *LABELS, "sweep", "search"))
+    labels_of(cfg)
     reject_unknown_keys("model", cfg["model"], _MODEL)
     make = Maker(trusted)
     make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))

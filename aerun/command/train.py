@@ -22,13 +22,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of, nearest
 from aerun.core.paths import config_dir
-from aerun.core.text import say
+from aerun.core.text import note, say
 from aerun.report import terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
+from aerun.settings.replaced import replaced
 from aerun.settings.sources import with_whole_path
 from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
@@ -52,7 +53,11 @@ def run() -> int:
     stop_on_signals()
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
     _refuse_unknown_flags(sys.argv[1:])
-    sys.argv[1:] = spelt_out(as_multirun(with_whole_path(sys.argv[1:])))
+    typed = as_multirun(with_whole_path(sys.argv[1:]))
+    sys.argv[1:] = spelt_out(typed)
+    for word, read in zip(typed, sys.argv[1:], strict=True):
+        if word.startswith("~") and word != read:
+            note(f"{word}: read as {read}")
     planned = plan_sweep(sys.argv[1:], command())
     if planned is None:
         _hydra()
@@ -102,9 +107,11 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
     """
     about = HydraConfig.get()
     typed, path = list(about.overrides.task), Path(about.runtime.output_dir)
-    plain = resolved(cfg)
     many = about.mode == RunMode.MULTIRUN
     try:
+        for line in replaced(about).values():
+            log.log(logging.INFO if many else logging.WARNING, line)  # of a sweep the plan has said it once
+        plain = resolved(cfg, about)
         init_worker(about)
         refuse_idle_lambda(plain, typed)
         return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])

@@ -17,6 +17,7 @@ from aerun.core.paths import with_absolute_paths
 from aerun.core.text import say
 from aerun.core.version import __version__
 from aerun.runs import files, git, plain
+from aerun.settings.labels import LABELS, labels_of, without_labels
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
 
@@ -37,7 +38,14 @@ class Folder:
         """Write down what is about to run; data: their fingerprint. AerunError where the folder cannot be written."""
         try:
             files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
-            about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, **surroundings()}
+            about = {
+                "format": FORMAT,
+                "command": command,
+                "cwd": os.getcwd(),
+                "data": data or {},
+                **labels_of(config),
+                **surroundings(),
+            }
             files.replace(self.path, "run.json", _json(about))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
@@ -76,11 +84,12 @@ class Folder:
             )
 
     def holds(self, config: Mapping[str, Any]) -> bool:
-        """Return whether this is the folder of a run with this very config."""
+        """Return whether this is the folder of a run with this very config, whatever its tags and notes."""
         if not self.has("config.yaml"):
             return False
         try:
-            return self.config() == OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
+            now = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(without_labels(config))))
+            return without_labels(self.config()) == now
         except AerunError:
             return False
 
@@ -113,7 +122,7 @@ class Folder:
 
     def about(self) -> dict[str, Any]:
         """Return versions, machine, git state and start, as written when the run began."""
-        return {k: v for k, v in self.read("run.json").items() if k not in ("format", "command", "cwd", "data")}
+        return {k: v for k, v in self.read("run.json").items() if k not in ("format", "command", "cwd", "data", *LABELS)}
 
     def mark(self, status: str, **values: Any) -> None:
         """Change the status in results.json, keeping the rest; a disk that is full must not hide the first error."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.settings.labels import LABELS
 
 _LIMIT = 200  # bytes of a name; 255 are allowed, and time, hash and number are added
 _STRANGE = re.compile(r"[^\w=.+-]+")
@@ -74,8 +75,9 @@ def _unmade(path: Path, e: OSError) -> AerunError:
 
 
 def own_overrides(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides that make a job what it is, without those that say where it reads and writes."""
-    return [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
+    """Return the overrides that make a job what it is, without those that say where it reads and writes, and without tags and notes."""
+    plain = [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
+    return [o for o in plain if o.lstrip("~").partition("=")[0] not in LABELS]
 
 
 def _is_readable(override: str) -> bool:

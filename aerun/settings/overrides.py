@@ -8,7 +8,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
+from aerun.settings.deletions import deleted
 from aerun.settings.quoting import quoted
+from aerun.settings.replaced import leave_out, replaced
 from aerun.settings.sources import Source, composed_from
 
 _SHORT = re.compile(r"^\+?sweep=")
@@ -18,10 +20,14 @@ _ASIDE = ("hydra", "sweep", "search")  # how jobs are started, which is no part 
 def spelt_out(argv: Sequence[str]) -> list[str]:
     """Return a command line in the form that Hydra reads.
 
-    sweep=NAME becomes sweep.name=NAME, and values get quotes where Hydra's grammar needs them.
+    sweep=NAME becomes sweep.name=NAME, ~group the option none of the group, and values get quotes where Hydra's grammar needs them.
     """
     sweep = any(word in ("-m", "--multirun") for word in argv)
-    return [word if word.startswith("-") else quoted(_SHORT.sub("sweep.name=", word), sweep) for word in argv]
+    return [word if word.startswith("-") else _spelt(word, sweep) for word in argv]
+
+
+def _spelt(word: str, sweep: bool) -> str:
+    return deleted(word) if word.startswith("~") else quoted(_SHORT.sub("sweep.name=", word), sweep)
 
 
 def job_command(typed: Sequence[str]) -> str:
@@ -37,8 +43,13 @@ def config_of(overrides: Sequence[str], source: Source | None = None) -> DictCon
     return composed_from(source or Source(), spelt_out(overrides))
 
 
-def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """Return a run's settings as a plain dictionary without interpolations."""
+def resolved(cfg: DictConfig, about: Any = None) -> dict[str, Any]:
+    """Return a run's settings as a plain dictionary without interpolations, and without what `replaced` leaves out.
+
+    about: Hydra's own node, where it is not in the config.
+    """
+    about = cfg.get("hydra") if about is None else about
+    leave_out(cfg, replaced(about) if about is not None else ())
     own = OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k not in _ASIDE])
     return {str(k): v for k, v in OmegaConf.to_container(own, resolve=True).items()}  # type: ignore[union-attr]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.settings.labels import LABELS
 
 # Settings that name columns or classes. `normal` also accepts numbers, for classes without names.
 _WORDS = ("label", "anomaly", "drop", "categorical", "split", "group", "time", "key", "normal")
@@ -26,6 +27,8 @@ def quoted(word: str, sweep: bool = False) -> str:
     sweep: commas between values separate jobs. Raises AerunError where quotes do not help.
     """
     key, sign, value = word.partition("=")
+    if sign and value and key.lstrip("+") in LABELS:
+        return f"{key}={_label(key.lstrip('+'), value)}"
     if not sign or not value or key.startswith(("hydra/", "--")) or "${" in value:
         return word
     name = key.lstrip("+~")
@@ -40,6 +43,21 @@ def quoted(word: str, sweep: bool = False) -> str:
     if name.startswith("dataset.") and last in _WORDS:
         value = _spelt(value, numbers=last == "normal")
     return f"{key}={value}"
+
+
+def _label(name: str, value: str) -> str:
+    """Return notes as one text and tags as a list of words, in quotes, so that no letter of them means anything to Hydra."""
+    whole = value == "null" or value.startswith("choice(")
+    if whole or (value[0] in "\"'" and value[-1] == value[0] and _parses(name, value) and not _parts(value)[1:]):
+        return value
+    if name == "notes":
+        return _words(value)
+    inside = value[1:-1] if value[0] == "[" and value[-1] == "]" else value
+    return f"[{','.join(p.strip() if p.strip()[:1] in SINGLE + DOUBLE else _words(p.strip()) for p in _parts(inside))}]"
+
+
+def _words(text: str) -> str:
+    return in_quotes(text.replace("${", "\\${"))  # no interpolation
 
 
 def _refuse(key: str, word: str, value: str) -> None:

@@ -1,4 +1,7 @@
-"""Where a command's configs are read, and how they are composed: Hydra's flags --config-dir, --config-path and --config-name."""
+"""Where a command's configs are read, and how they are composed.
+
+Hydra's flags for it are --config-dir, --config-path and --config-name.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
+from aerun.settings.replaced import leave_out, replaced
 
 if TYPE_CHECKING:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -88,11 +92,15 @@ class Jobs:
     """Composes many jobs from one source: what a choice of options comes to is composed once, values are put on top."""
 
     def __init__(self, source: Source, hydra: "Hydra", fixed: Sequence[str]) -> None:
-        """fixed: overrides of every job, such as those of Hydra's own node."""
+        """Compose from `source`.
+
+        fixed: overrides of every job, such as those of Hydra's own node.
+        """
         self._loader: ConfigLoaderImpl = hydra.config_loader  # type: ignore[assignment]
         self._source, self._fixed = source, list(fixed)
         self._repo = self._loader._parse_overrides_and_create_caching_repo(source.name, self._fixed)[1]
         self._chosen: dict[tuple[str, ...], bytes] = {}
+        self.left_out: dict[str, None] = {}  # what was said by `replaced`, each line once
 
     def parsed(self, overrides: Sequence[str]) -> list["Override"]:
         """Return the overrides by Hydra's grammar; `glob` finds the options of this source."""
@@ -101,17 +109,26 @@ class Jobs:
         return OverridesParser.create(config_loader=self._loader).parse_overrides(list(overrides))
 
     def composed(self, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
-        """Return the config of one job, and those of its overrides that set what its options do not have; these are left out."""
+        """Return the config of one job, and those of its overrides that set what its options do not have.
+
+        These are left out.
+        """
+        from hydra.errors import HydraException
+
         parsed = self.parsed(overrides)
         chosen = [o for o in parsed if self._is_choice(o)]
         cfg, idle = self._base([str(o.input_line) for o in chosen]), list[str]()
         for one in parsed:
             if one in chosen:
                 continue
-            if self._absent(cfg, one):
-                idle.append(str(one.input_line))
-            else:
+            try:
                 self._loader._apply_overrides_to_config([one], cfg)
+            except HydraException as e:
+                if not str(e).startswith("Could not override"):
+                    raise
+                idle.append(str(one.input_line))
+        with open_dict(cfg.hydra):
+            cfg.hydra.overrides.task = [str(o.input_line) for o in parsed]
         return cfg, idle
 
     def _is_choice(self, override: "Override") -> bool:
@@ -127,23 +144,9 @@ class Jobs:
         key = tuple(chosen)
         if key not in self._chosen:
             words = [*self._fixed, *chosen]
-            self._chosen[key] = pickle.dumps(self._loader.load_configuration(self._source.name, words, RunMode.RUN, False))
+            cfg = self._loader.load_configuration(self._source.name, words, RunMode.RUN, False)
+            lines = replaced(cfg.hydra)
+            self.left_out |= dict.fromkeys(lines.values())
+            leave_out(cfg, lines)
+            self._chosen[key] = pickle.dumps(cfg)
         return pickle.loads(self._chosen[key])  # a fifth of the time of deepcopy
-
-    @staticmethod
-    def _absent(cfg: DictConfig, override: "Override") -> bool:
-        """Return whether a setting is changed that this config does not have."""
-        if override.is_add() or override.is_force_add() or override.is_delete() or override.package is not None:
-            return False
-        return not has(cfg, str(override.key_or_group))
-
-
-def has(cfg: DictConfig, key: str) -> bool:
-    """Return whether a config has this dotted key, whatever its value."""
-    node = cfg
-    *path, last = key.split(".")
-    for part in path:
-        if not isinstance(node, DictConfig) or part not in node or node._is_none():
-            return False
-        node = node._get_node(part)  # type: ignore[assignment]
-    return isinstance(node, DictConfig) and not node._is_none() and node._get_node(last) is not None

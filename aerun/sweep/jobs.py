@@ -44,7 +44,7 @@ def jobs_of(hydra: Hydra, jobs: Jobs, cfg: DictConfig, tasks: Sequence[str]) -> 
     refuse_mistakes([(job, job.error) for job in found if job.error], len(found))
     if policy == "error":
         idle.refuse(found)
-    for line in idle.table(found, policy):
+    for line in (*jobs.left_out, *idle.table(found, policy)):
         say(line)
     return found
 

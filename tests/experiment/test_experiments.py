@@ -179,7 +179,7 @@ TINY = {
 
 
 def tiny(folder, **changes):
-    """A file like those of configs/experiment."""
+    """A file like those of configs/acceptance."""
     path = folder / "tiny.yaml"
     path.write_text("# A tiny one\n" + OmegaConf.to_yaml(OmegaConf.create({**TINY, **changes})))
     return str(path)
