@@ -64,7 +64,7 @@ def run() -> int:
         if _failures:
             raise _failures[0]
         return 0
-    sys.argv += planned.overrides
+    sys.argv = [*(word for word in sys.argv if word not in planned.withheld), *planned.overrides]
     return _grid(planned) if planned.study is None else _search(planned.folder, planned.grid, planned.study)
 
 

@@ -65,8 +65,8 @@ def _hydra(text: str) -> str:
         if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
         return (
-            f"{path}: no such config. --config-name takes a file of the folder of --config-dir. --config-path replaces aerun's own "
-            "options; hydra.searchpath=[pkg://aerun.configs] adds them again."
+            f"{path}: no such config. --config-name takes a file of the folder of --config-dir. --config-path replaces aerun's "
+            "own options; hydra.searchpath=[pkg://aerun.configs] adds them again."
         )
     if match := re.search(r"Could not override '([^']+)'", text):
         key = match[1]

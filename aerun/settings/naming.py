@@ -75,7 +75,7 @@ def _unmade(path: Path, e: OSError) -> AerunError:
 
 
 def own_overrides(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides that make a job what it is, without those that say where it reads and writes, and without tags and notes."""
+    """Return the overrides that make a job what it is, without places, tags and notes."""
     plain = [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
     return [o for o in plain if o.lstrip("~").partition("=")[0] not in LABELS]
 

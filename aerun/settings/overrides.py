@@ -20,7 +20,8 @@ _ASIDE = ("hydra", "sweep", "search")  # how jobs are started, which is no part 
 def spelt_out(argv: Sequence[str]) -> list[str]:
     """Return a command line in the form that Hydra reads.
 
-    sweep=NAME becomes sweep.name=NAME, ~group the option none of the group, and values get quotes where Hydra's grammar needs them.
+    sweep=NAME becomes sweep.name=NAME, ~group the option none of the group, and values get quotes where Hydra's grammar needs
+    them.
     """
     sweep = any(word in ("-m", "--multirun") for word in argv)
     return [word if word.startswith("-") else _spelt(word, sweep) for word in argv]

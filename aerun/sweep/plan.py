@@ -22,7 +22,7 @@ from aerun.settings.quoting import in_quotes
 from aerun.settings.sources import Jobs, Source, composer, source_of
 from aerun.sweep.dry_run import data_now, dry_run, refuse_wide_preset
 from aerun.sweep.grid import Grid, keep, settle
-from aerun.sweep.idle import GridJob, lacking, once
+from aerun.sweep.idle import GridJob, key_of, lacking, once
 from aerun.sweep.job import done
 from aerun.sweep.jobs import check, jobs_of
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, runs_here, settings
@@ -55,6 +55,7 @@ class SweepPlan:
     objective: str = "objective"  # the figure that ranks its jobs, where it is one for all
     fuse: Callable[[], None] | None = None
     study: AbstractContextManager["Opened"] | None = None
+    withheld: frozenset[str] = frozenset()  # words that Hydra could not compose by themselves: not every job has the setting
 
 
 def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
@@ -94,7 +95,9 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str) -
     planned = Grid(command, {name: job.typed for name, job in named.items()}, lacking=lacking(found))
     train = partial(_train_fused, folder, named) if fuse else None
     kept = keep(folder, planned, bool(cfg.sweep.extend))
-    return _told(SweepPlan(folder, kept, [_into(folder), *more], _ranking(cfg, [job.typed for job in grid]), train), cfg)
+    ranking = _ranking(cfg, [job.typed for job in grid])
+    withheld = frozenset(o for o in tasks if key_of(o) in planned.lacking)
+    return _told(SweepPlan(folder, kept, [_into(folder), *more], ranking, train, withheld=withheld), cfg)
 
 
 def _drawn(cfg: DictConfig, command: str) -> SweepPlan:

@@ -16,7 +16,7 @@ _PLACE = "hydra_plugins._aerun_grid"  # Hydra makes plugins of that package only
 
 
 class Planned(Sweeper):
-    """Launches the planned jobs in their order, in batches of hydra.sweeper.max_batch_size; their plan has composed them all."""
+    """Launches the planned jobs in their order, in batches of hydra.sweeper.max_batch_size."""
 
     __module__ = _PLACE
     jobs: ClassVar[list[list[str]]] = []
@@ -32,7 +32,8 @@ class Planned(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Do the planned jobs; a launcher's error ends the sweep."""
-        assert self.launcher is not None and self.config is not None
+        assert self.launcher is not None
+        assert self.config is not None
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
