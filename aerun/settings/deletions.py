@@ -1,5 +1,6 @@
 """`~group` and `~setting` of a command line: what can be left out, and what every run has."""
 
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -24,10 +25,16 @@ def deleted(word: str) -> str:
         return f"{key}={_NONE[key]}"
     if key in ORDER and key not in _OPTIONAL:
         raise AerunError(f"{word}: every run has one of the group {key}: {key}=NAME chooses another (aerun --help lists them).")
-    own = OmegaConf.load(config_dir() / "config.yaml")
+    own = _own()
     if key in ("model.latent_dim", "model.name") or (key not in _OPTIONAL and _has(own, key)):
         raise AerunError(f"{word}: every run has this setting: {key}=VALUE changes it, and left out it is aerun's own.")
     return word
+
+
+@cache
+def _own() -> Any:
+    """Return aerun's own settings, those of its options left out."""
+    return OmegaConf.create((config_dir() / "config.yaml").read_text(encoding="utf-8"))
 
 
 def _has(node: Any, key: str) -> bool:

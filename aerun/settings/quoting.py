@@ -64,6 +64,8 @@ def _refuse(key: str, word: str, value: str) -> None:
     """Raise AerunError where Hydra's grammar refuses what is typed, with quotes or without."""
     if _parses(key, value) or not _parses(key, "1"):
         return
+    if word.partition("=")[2].startswith("extend_list("):
+        raise AerunError(f"{word}: Hydra 1.3 has no such function: write the whole list, KEY=[A,B].")
     whole = in_shell(f"{key}={in_quotes(word.partition('=')[2])}")
     raise AerunError(f"{word}: its brackets or quotes do not close. If it is one word, it is typed in quotes: {whole}")
 

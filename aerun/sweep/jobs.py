@@ -11,8 +11,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from aerun.core.checks import one_of
-from aerun.core.errors import AerunError, TrainingError
+from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.logs import quiet_aerun
 from aerun.core.text import say
 from aerun.settings.explain import explain
@@ -37,7 +36,9 @@ def jobs_of(hydra: Hydra, jobs: Jobs, cfg: DictConfig, tasks: Sequence[str]) -> 
     (lists,) = BasicSweeper.split_arguments(parsed, None)
     if not lists:
         raise AerunError(f"{' '.join(tasks)}: an empty grid: one of these has no value, such as range(3,3).")
-    policy = one_of("sweep.idle", cfg.sweep.idle, idle.POLICIES)
+    policy = str(cfg.sweep.idle)
+    if policy not in idle.POLICIES:
+        raise AerunError(f"sweep.idle={policy}: must be one of {', '.join(idle.POLICIES)}{nearest(policy, idle.POLICIES)}.")
     found = [_composed(jobs, typed) for typed in lists]
     useless = idle.unused(found)
     found = [_with_errors(job, useless) for job in found]
@@ -138,9 +139,9 @@ def _covering(jobs: Sequence[GridJob]) -> list[GridJob]:
 
 def _mistake(config: Mapping[str, Any], here: bool) -> str:
     """Return what is wrong with a job, empty where nothing is."""
-    # deferred: completion needs no torch
     import torch
 
+    # deferred: completion needs no torch
     from aerun.build import build, dataset_of
 
     try:

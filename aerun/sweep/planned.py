@@ -11,6 +11,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from aerun.runs import files
+
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _PLACE = "hydra_plugins._aerun_grid"  # Hydra makes plugins of that package only, but a file there would act in every program
 
@@ -34,9 +36,7 @@ class Planned(Sweeper):
         """Do the planned jobs; a launcher's error ends the sweep."""
         assert self.launcher is not None
         assert self.config is not None
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        files.replace(Path(self.config.hydra.sweep.dir), "multirun.yaml", OmegaConf.to_yaml(self.config))
         returns, size = [], self.max_batch_size or len(self.jobs)
         for first in range(0, len(self.jobs), size):
             returns.append(self.launcher.launch(self.jobs[first : first + size], first))

@@ -11,7 +11,7 @@ TYPED = [
     [],
     ["model=vae", "model.latent_dim=3", "reg.terms.kl.warmup=0.5"],
     ["dataset=sines", "dataset.n=80", "regularizer=[l1,l2]", "+mine={a: 1}", "trainer=smoke"],
-    ["search=lambda", "model=sparse", "~sweep.jobs", "hydra.run.dir=here"],
+    ["search=lambda", "model=sparse", "~reg.terms.l1.weight", "hydra.run.dir=here"],
 ]
 
 
