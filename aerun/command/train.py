@@ -28,9 +28,9 @@ from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
 from aerun.settings.naming import new_folder
-from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
+from aerun.settings.overrides import config_of, job_command, refuse_idle_lambda, resolved, spelt_out
 from aerun.settings.replaced import replaced
-from aerun.settings.sources import with_whole_path
+from aerun.settings.sources import source_of, with_whole_path
 from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
@@ -60,12 +60,21 @@ def run() -> int:
             note(f"{word}: read as {read}")
     planned = plan_sweep(sys.argv[1:], command())
     if planned is None:
+        _note_replaced(sys.argv[1:])
         _hydra()
         if _failures:
             raise _failures[0]
         return 0
     sys.argv = [*(word for word in sys.argv if word not in planned.withheld), *planned.overrides]
     return _grid(planned) if planned.study is None else _search(planned.folder, planned.grid, planned.study)
+
+
+def _note_replaced(argv: list[str]) -> None:
+    """Say what `--cfg job` shows and a run leaves out."""
+    typed = get_args_parser().parse_args(argv)
+    if typed.cfg in ("job", "all") and not typed.multirun:
+        for line in replaced(config_of(typed.overrides, source_of(argv)).hydra).values():
+            note(f"{line} when it is run")
 
 
 def _grid(planned: SweepPlan) -> int:

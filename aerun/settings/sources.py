@@ -96,17 +96,21 @@ class Jobs:
 
         fixed: overrides of every job, such as those of Hydra's own node.
         """
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
         self._loader: ConfigLoaderImpl = hydra.config_loader  # type: ignore[assignment]
         self._source, self._fixed = source, list(fixed)
         self._repo = self._loader._parse_overrides_and_create_caching_repo(source.name, self._fixed)[1]
+        self._parser = OverridesParser.create(config_loader=self._loader)
+        self._parsed: dict[str, Override] = {}  # most words of a grid are in many of its jobs
         self._chosen: dict[tuple[str, ...], bytes] = {}
         self.left_out: dict[str, None] = {}  # what was said by `replaced`, each line once
 
     def parsed(self, overrides: Sequence[str]) -> list["Override"]:
         """Return the overrides by Hydra's grammar; `glob` finds the options of this source."""
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-
-        return OverridesParser.create(config_loader=self._loader).parse_overrides(list(overrides))
+        new = [word for word in dict.fromkeys(overrides) if word not in self._parsed]
+        self._parsed |= dict(zip(new, self._parser.parse_overrides(new), strict=True))
+        return [self._parsed[word] for word in overrides]
 
     def composed(self, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
         """Return the config of one job, and those of its overrides that set what its options do not have.

@@ -28,14 +28,24 @@ def dry_run(space: Space, source: Source | None = None) -> None:
     AerunError, or Hydra's own error, where neither can be; where parts are drawn, too, only what cannot be composed is told.
     """
     distributions = distributions_of(space)
+    low = {k: _ends(d)[0] for k, d in distributions.items()}
     for key, distribution in distributions.items():
         for choice in getattr(distribution, "choices", ()):
-            config_of([*space.fixed, f"{key}={choice}"], source)
+            words = [*(f"{k}={v}" for k, v in {**low, key: choice}.items()), *space.fixed]
+            _refuse_idle(f"{key}={choice}", resolved(config_of(words, source)), words)
     if any(key.lstrip("+") in ORDER for key in distributions):
         return
     first = _refused([*(f"{k}={_ends(d)[0]}" for k, d in distributions.items()), *space.fixed], source)
     if first and _refused([*(f"{k}={_ends(d)[1]}" for k, d in distributions.items()), *space.fixed], source):
         raise first
+
+
+def _refuse_idle(choice: str, plain: dict[str, Any], words: Sequence[str]) -> None:
+    """Raise AerunError where a choice has no use for a setting that is drawn or fixed for all."""
+    try:
+        refuse_idle_lambda(plain, words)
+    except AerunError as e:
+        raise AerunError(f"{choice}: {e} A search draws every setting for every choice: search one after the other.") from e
 
 
 def data_now(cfg: DictConfig) -> dict[str, Any]:

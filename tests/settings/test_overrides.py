@@ -3,7 +3,9 @@
 import pytest
 from omegaconf import OmegaConf
 
+from aerun.core.errors import AerunError
 from aerun.settings.overrides import config_of, resolved, spelt_out
+from aerun.settings.replaced import replaced
 from aerun.settings.sources import Source
 from tests import quick_hydra
 
@@ -28,6 +30,39 @@ def test_the_memory_of_the_tests_changes_nothing(typed):
         assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(plain)
         found.model.latent_dim, found.trainer = 99, None
     assert config_of([*typed, "model.latent_dim=5"]).model.latent_dim == 5
+
+
+def test_what_a_recipe_sets_for_another_option_is_left_out():
+    cfg = config_of(["model=stacked", "trainer=smoke"])
+    line = "model=stacked sets trainer.layer_epochs, which trainer=smoke does not have: left out"
+    assert replaced(cfg.hydra) == {"trainer.layer_epochs": line}
+    assert "layer_epochs" not in resolved(cfg)["trainer"]
+    assert resolved(config_of(["model=stacked"]))["trainer"]["layer_epochs"] == 50
+    typed = config_of(["model=stacked", "trainer=smoke", "trainer.layer_epochs=3"])  # is refused, and not left out
+    assert resolved(typed)["trainer"]["layer_epochs"] == 3
+    assert not replaced(config_of(["model=recurrent", "dataset=sines", "trainer=smoke"]).hydra)  # which has gradient_clip
+
+
+@pytest.mark.parametrize(
+    ("word", "read"),
+    [
+        ("~regularizer", "regularizer=none"),
+        ("~model/corruption", "model/corruption=none"),
+        ("~schedule", "schedule=constant"),
+        ("~experiment", "experiment=null"),
+        ("~pictures", "~pictures"),
+        ("~tags", "~tags"),
+    ],
+)
+def test_a_deleted_group_is_none(word, read):
+    assert spelt_out([word]) == [read]
+    assert resolved(config_of([word]))
+
+
+@pytest.mark.parametrize("word", ["~dataset", "~model/arch", "~seed", "~reg.lambda", "~model.latent_dim", "~regularizer=l1"])
+def test_what_every_run_has_is_not_deleted(word):
+    with pytest.raises(AerunError, match=f"^{word}: "):
+        spelt_out([word])
 
 
 def test_a_folder_of_ones_own_is_read_as_it_is_now(tmp_path):
