@@ -9,7 +9,7 @@ from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 from aerun.settings.catalog import ORDER
 
-_NONE = {"regularizer": "none", "model/corruption": "none", "schedule": "constant", "experiment": "null"}
+_NONE = {"regularizer": "none", "model/corruption": "none", "schedule": "constant", "experiment": "none"}
 _OPTIONAL = ("evaluate", "pictures", "tags", "notes", "search")
 
 
@@ -29,6 +29,12 @@ def deleted(word: str) -> str:
     if key in ("model.latent_dim", "model.name") or (key not in _OPTIONAL and _has(own, key)):
         raise AerunError(f"{word}: every run has this setting: {key}=VALUE changes it, and left out it is aerun's own.")
     return word
+
+
+def emptied(word: str) -> str:
+    """Return what is read for GROUP=null: the same as for ~GROUP. Empty for any other word."""
+    group, _, value = word.partition("=")
+    return deleted(f"~{group}") if value == "null" and group in (*ORDER, "experiment") and group not in _OPTIONAL else ""
 
 
 @cache

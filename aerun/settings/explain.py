@@ -92,7 +92,8 @@ def _no_preset(name: str, there: Iterable[str]) -> str:
     """Return what to do about a preset that is not there. there: those that are."""
     if (config_dir() / "acceptance" / f"{name}.yaml").is_file():
         return f"experiment={name}: this is an experiment of aerun's own: aerun experiment {name}"
-    known = f" ({', '.join(sorted(there))})" if there else ""
+    there = sorted(set(there) - {"none"})
+    known = f" ({', '.join(there)})" if there else ""
     how = f"a preset is a file experiment/{name or 'NAME'}.yaml in the folder of --config-dir"
     return f"experiment={name}: no such preset{nearest(name, there)}{known}: {how}."
 

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
-from aerun.settings.deletions import deleted
+from aerun.settings.deletions import deleted, emptied
 from aerun.settings.quoting import quoted
 from aerun.settings.replaced import leave_out, replaced
 from aerun.settings.sources import Source, composed_from
@@ -28,7 +28,9 @@ def spelt_out(argv: Sequence[str]) -> list[str]:
 
 
 def _spelt(word: str, sweep: bool) -> str:
-    return deleted(word) if word.startswith("~") else quoted(_SHORT.sub("sweep.name=", word), sweep)
+    if word.startswith("~"):
+        return deleted(word)
+    return emptied(word) or quoted(_SHORT.sub("sweep.name=", word), sweep)
 
 
 def job_command(typed: Sequence[str]) -> str:

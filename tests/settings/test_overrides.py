@@ -49,7 +49,9 @@ def test_what_a_recipe_sets_for_another_option_is_left_out():
         ("~regularizer", "regularizer=none"),
         ("~model/corruption", "model/corruption=none"),
         ("~schedule", "schedule=constant"),
-        ("~experiment", "experiment=null"),
+        ("~experiment", "experiment=none"),
+        ("experiment=null", "experiment=none"),
+        ("regularizer=null", "regularizer=none"),
         ("~pictures", "~pictures"),
         ("~tags", "~tags"),
     ],
@@ -59,7 +61,9 @@ def test_a_deleted_group_is_none(word, read):
     assert resolved(config_of([word]))
 
 
-@pytest.mark.parametrize("word", ["~dataset", "~model/arch", "~seed", "~reg.lambda", "~model.latent_dim", "~regularizer=l1"])
+@pytest.mark.parametrize(
+    "word", ["~dataset", "~model/arch", "~seed", "~reg.lambda", "~model.latent_dim", "~regularizer=l1", "~trainer"]
+)
 def test_what_every_run_has_is_not_deleted(word):
     with pytest.raises(AerunError, match=f"^{word}: "):
         spelt_out([word])

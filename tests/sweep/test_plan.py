@@ -98,9 +98,9 @@ def test_models_that_need_memory_to_be_built_are_planned_too(tmp_path, trained, 
 
 
 def test_a_large_grid_is_planned_by_its_values(tmp_path, trained):
-    told = here(tmp_path, "-m", "seed=range(0,60)", "model.latent_dim=2,4", "optimizer.lr=1e-3,-1")
+    told = here(tmp_path, "-m", "seed=range(0,30)", "model.latent_dim=2,4", "optimizer.lr=1e-3,-1")
     assert told.code == 2
-    assert "of 240 jobs cannot be run, so none is begun." in told.err
+    assert "of 120 jobs cannot be run, so none is begun." in told.err
     assert "optimizer.lr=-1" in told.err
 
 
@@ -120,7 +120,7 @@ def test_folders_of_ones_own(tmp_path, trained):
 
 def test_batches_and_configs_of_ones_own(tmp_path, trained):
     (tmp_path / "own").mkdir()
-    params = "params: {seed: '0,1', model: 'glob(a*)'}"
+    params = "params: {seed: 'range(0,4)', reg.lambda: 0}"
     (tmp_path / "own" / "swept.yaml").write_text(
         f"defaults: [config, _self_]\nhydra: {{mode: MULTIRUN, sweeper: {{max_batch_size: 3, {params}}}}}\n"
     )
@@ -129,7 +129,7 @@ def test_batches_and_configs_of_ones_own(tmp_path, trained):
     assert told.out.count("Launching") == 2
     trained.clear()
     here(tmp_path, "--config-dir", "own", "--config-name", "swept", "seed=7")
-    assert trained == ["seed=7 model=adversarial", "seed=7 model=ae"]
+    assert trained == ["seed=7 reg.lambda=0"]
 
 
 def test_what_a_recipe_sets_for_another_option_is_left_out(tmp_path, trained):
