@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig
@@ -25,7 +25,7 @@ _SHOWN = 10  # mistakes
 _LAMBDA = "reg.lambda"
 
 
-def jobs_of(hydra: Hydra, jobs: Jobs, cfg: DictConfig, tasks: Sequence[str]) -> list[GridJob]:
+def jobs_of(jobs: Jobs, cfg: DictConfig, tasks: Sequence[str]) -> list[GridJob]:
     """Return the jobs of a grid that can be composed, settings that they do not have left out as sweep.idle says.
 
     Raises AerunError for an empty grid, and for all jobs that cannot be composed.
@@ -47,7 +47,7 @@ def jobs_of(hydra: Hydra, jobs: Jobs, cfg: DictConfig, tasks: Sequence[str]) -> 
         idle.refuse(found)
     for line in (*jobs.left_out, *idle.table(found, policy)):
         say(line)
-    return found
+    return [_without_lambda(jobs, job) for job in found]
 
 
 def _refuse_intervals(parsed: Iterable[Override]) -> None:
@@ -72,6 +72,14 @@ def _composed(jobs: Jobs, typed: Sequence[str]) -> GridJob:
     if isinstance(reg, dict) and not reg.get("terms"):
         absent += [o for o in parsed if key_of(o) == _LAMBDA and o not in absent]
     return GridJob(tuple(typed), plain, tuple(absent), chosen)
+
+
+def _without_lambda(jobs: Jobs, job: GridJob) -> GridJob:
+    """Return a job whose config is that of its run, where reg.lambda is left out; other idle settings never were in it."""
+    if not any(key_of(o) == _LAMBDA for o in job.idle):
+        return job
+    cfg, _ = jobs.composed([o for o in job.typed if o not in job.idle])
+    return replace(job, config=resolved(cfg))
 
 
 def _with_errors(job: GridJob, useless: set[str]) -> GridJob:

@@ -85,7 +85,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str) -
         _refuse_devices(cfg, typed)
         if str(cfg.hydra.sweeper._target_) != GRID:
             return _drawn(cfg, command)
-        found = jobs_of(hydra, jobs, cfg, tasks)
+        found = jobs_of(jobs, cfg, tasks)
         grid, place = once(found), _named(cfg)
         more = [*settings(cfg, len(grid)), SUBDIR, f"hydra.sweeper._target_={register([job.typed for job in grid])}"]
         named = names_of(jobs, grid, cfg, place or _SWEEPS)

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from aerun.settings.overrides import config_of, resolved
+from aerun.settings.sources import Jobs, Source, composer
 from aerun.sweep.idle import GridJob, once, table, unused
+from aerun.sweep.jobs import jobs_of
 from tests.shell import here
 
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
@@ -49,6 +52,15 @@ def test_a_model_without_the_setting_is_trained_once(tmp_path, trained):
     written = json.loads((tmp_path / "outputs/sweeps/s/sweep.json").read_text())
     assert written["lacking"] == {"reg.lambda": ["model=ae"]}
     assert len(written["jobs"]) == 6
+
+
+def test_a_planned_job_is_the_job_that_is_run():
+    tasks = ["model=stacked,ae,sparse", "trainer=smoke", "reg.lambda=1e-3,1e-2", "trainer.max_epochs=2", "tags=[a]"]
+    with composer(Source()) as hydra:
+        jobs = Jobs(Source(), hydra, [])
+        found = once(jobs_of(jobs, jobs.composed([])[0], tasks))
+    assert [job.config for job in found] == [resolved(config_of(job.typed)) for job in found]
+    assert len(found) == 4
 
 
 def test_a_setting_of_one_option_alone(tmp_path, trained):
