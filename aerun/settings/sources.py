@@ -61,7 +61,7 @@ def with_whole_path(argv: Sequence[str]) -> list[str]:
 
 @contextmanager
 def composer(source: Source) -> Iterator["Hydra"]:
-    """Give a Hydra that reads from `source`, as the command's does; the process's own is left as it was."""
+    """Yield a Hydra that reads from `source`, as the command's does; the process's own is left as it was."""
     from hydra import version
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
