@@ -13,6 +13,7 @@ For parts and data sets of one's own all names are here that they are made of; d
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,17 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def _make_configs_importable() -> None:
+    """Let `pkg://aerun.configs` find the options of a checkout, whose configs lie beside the package and not in it."""
+    package = Path(__file__).resolve().parent
+    beside, name = package.parent / "configs", f"{__name__}.configs"
+    if (package / "configs").is_dir() or not (beside / "config.yaml").is_file():
+        return
+    spec = spec_from_file_location(name, beside / "__init__.py", submodule_search_locations=[str(beside)])
+    if spec is not None:
+        sys.modules[name] = module_from_spec(spec)
+
+
 class _Package(ModuleType):
     """The module's class: importing the submodule `aerun.train` does not hide the function of that name."""
 
@@ -125,3 +137,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+_make_configs_importable()

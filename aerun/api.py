@@ -12,6 +12,7 @@ import torch
 from aerun.core.errors import AerunError
 from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir
+from aerun.core.text import note
 from aerun.formats.arrays import plain as array_of
 from aerun.inference.loading import load
 from aerun.inference.model import Model
@@ -20,6 +21,7 @@ from aerun.settings.explain import explain
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of, resolved
 from aerun.settings.quoting import in_quotes, reads_as
+from aerun.settings.replaced import replaced
 from aerun.train import train as run
 
 _SAMPLES = "samples.npy"
@@ -119,6 +121,9 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return resolved(config_of(overrides))
+        cfg = config_of(overrides)
+        for line in replaced(cfg.hydra).values():
+            note(line)
+        return resolved(cfg)
     except (HydraException, OmegaConfBaseException) as e:
         raise AerunError(explain(e)[1]) from e

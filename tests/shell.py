@@ -84,11 +84,16 @@ def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def _loggers() -> list[logging.Logger]:
+    return [log for log in logging.root.manager.loggerDict.values() if isinstance(log, logging.Logger)]
+
+
 @contextlib.contextmanager
 def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
     """Everything that the command changes of its process: directory, arguments, signals, logging, Hydra."""
     before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), train._failures
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    disabled = {log for log in _loggers() if log.disabled}
     logs = [(log, list(log.handlers), list(log.filters), log.level) for log in map(logging.getLogger, _LOGGERS)]
     os.chdir(cwd)
     sys.argv = ["aerun", *args]
@@ -104,6 +109,8 @@ def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
         GlobalHydra.instance().clear()
         for s, handler in handlers.items():
             signal.signal(s, handler)
+        for log in _loggers():
+            log.disabled = log in disabled
         for log, kept, filters, level in logs:
             for handler in set(log.handlers) - set(kept):
                 handler.close()

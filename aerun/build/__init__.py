@@ -24,6 +24,7 @@ from aerun.evaluate.reconstruction import FIGURES
 from aerun.evaluate.task import AUTO, PLAIN, task_of
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
+from aerun.settings.labels import LABELS, labels_of
 from aerun.settings.synonyms import own_words
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
@@ -63,7 +64,8 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
-    reject_unknown_keys("", cfg, (*_TOP, "sweep", "search"), advice=own_words)
+    reject_unknown_keys("", cfg, (*_TOP, *LABELS, "sweep", "search"), advice=own_words)
+    labels_of(cfg)
     reject_unknown_keys("model", cfg["model"], _MODEL, advice=own_words)
     make = Maker(trusted)
     make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))

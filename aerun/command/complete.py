@@ -72,7 +72,7 @@ def _of_verb(verb: str, words: Sequence[str]) -> list[str]:
     if verb == "data":
         return overrides(words)
     if verb == "experiment":
-        return sorted(name for p in (config_dir() / "experiment").glob("*.yaml") if (name := p.stem.upper()).startswith(word))
+        return sorted(name for p in (config_dir() / "acceptance").glob("*.yaml") if (name := p.stem.upper()).startswith(word))
     first = not any(not w.startswith("-") for w in before)
     return list(_runs(word)) if verb in _SEVERAL or (verb in _ONE and first) else []
 

@@ -8,6 +8,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.settings.overrides import config_of, resolved
+from aerun.settings.sources import Source
 
 
 def run(argv: list[str]) -> int:
@@ -43,6 +44,6 @@ def composed(settings: Sequence[str], folder: Path | None) -> tuple[dict[str, An
     """Return the resolved config of a command line, and the name of its data set."""
     if folder is not None and not folder.is_dir():
         raise AerunError(f"--config-dir {folder}: no such folder.")
-    cfg = config_of(settings, folder)
+    cfg = config_of(settings, None if folder is None else Source(str(folder)))
     option = str(cfg.hydra.runtime.choices["dataset"])
     return resolved(cfg), option

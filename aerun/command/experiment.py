@@ -17,7 +17,7 @@ def run(argv: list[str]) -> int:
         epilog="example: aerun experiment E01 E06 --short. Images are read from the folder that AERUN_DATA names; "
         "runs whose images are not there are left out and said so.",
     )
-    about = "experiments (E08: all its parts), or files of your own, written like those in configs/experiment"
+    about = "experiments (E08: all its parts), or files of your own, written like those in configs/acceptance"
     parser.add_argument("names", nargs="*", metavar="E01", help=about)
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 instead of the experiment's own")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aerun.core.text import say, shown_line
 from aerun.inference.verbs import VERBS
+from aerun.settings.labels import LABELS
 
 if TYPE_CHECKING:
     from aerun.inference.model import Model
@@ -50,6 +51,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
     return [
         ("run", str(model.folder.path)),
         ("command", str(about.get("command", "unknown"))),
+        *((k, ", ".join(v) if isinstance(v, list) else str(v)) for k in LABELS if (v := about.get(k))),
         ("model", f"{model.name}: {', '.join(parts)}"),
         ("regularizer", ", ".join(terms)),
         ("code", f"{' x '.join(map(str, model.code_shape))} numbers; {weights:,} parameters"),

@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import re
 import shlex
 import signal
 import sys
@@ -16,12 +15,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of, nearest
+from aerun.command.typed import made_ready, note_replaced
+from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of
 from aerun.core.paths import config_dir
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
@@ -30,7 +29,8 @@ from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
 from aerun.settings.naming import new_folder
-from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved, spelt_out
+from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
+from aerun.settings.replaced import replaced
 from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
@@ -51,15 +51,15 @@ def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
     stop_on_signals()
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
-    sys.argv[1:] = spelt_out(sys.argv[1:])
-    _refuse_unknown_flags(sys.argv[1:])
+    sys.argv[1:] = made_ready(sys.argv[1:])
     planned = plan_sweep(sys.argv[1:], command())
     if planned is None:
+        note_replaced(sys.argv[1:])
         _hydra()
         if _failures:
             raise _failures[0]
         return 0
-    sys.argv += planned.overrides
+    sys.argv = [*(word for word in sys.argv if word not in planned.withheld), *planned.overrides]
     return _grid(planned) if planned.study is None else _search(planned.folder, planned.grid, planned.study)
 
 
@@ -102,9 +102,11 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
     """
     about = HydraConfig.get()
     typed, path = list(about.overrides.task), Path(about.runtime.output_dir)
-    plain = resolved(cfg)
     many = about.mode == RunMode.MULTIRUN
     try:
+        for line in replaced(about).values():
+            log.log(logging.INFO if many else logging.WARNING, line)  # of a sweep the plan has said it once
+        plain = resolved(cfg, about)
         init_worker(about)
         refuse_idle_lambda(plain, typed)
         return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])
@@ -178,16 +180,6 @@ def stop_on_signals() -> None:
     signal.signal(signal.SIGTERM, stop)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, stop)
-
-
-def _refuse_unknown_flags(argv: list[str]) -> None:
-    known = get_args_parser()._option_string_actions
-    for word in argv:
-        if word.startswith("="):
-            raise AerunError(f"{word}: a setting is given as KEY=VALUE; see aerun --help.")
-        flag = word.partition("=")[0]
-        if flag.startswith("-") and flag not in known and not re.match(r"-[a-z]\S", flag):
-            raise AerunError(f"{flag}: no such flag{nearest(flag, known)}. Settings are given as KEY=VALUE; see aerun --help.")
 
 
 def _shown(path: Path) -> Path:

@@ -8,10 +8,12 @@ from aerun.core.errors import AerunError, nearest
 from aerun.core.paths import config_dir
 from aerun.settings.catalog import summary
 
+_FOLDER = "acceptance"
+
 
 def catalog() -> dict[str, str]:
     """Map id -> its one line."""
-    return {path.stem.upper(): summary(path) for path in sorted((config_dir() / "experiment").glob("*.yaml"))}
+    return {path.stem.upper(): summary(path) for path in sorted((config_dir() / _FOLDER).glob("*.yaml"))}
 
 
 def experiment_files(names: Sequence[str]) -> list[Path]:
@@ -21,10 +23,13 @@ def experiment_files(names: Sequence[str]) -> list[Path]:
     """
     ids, wanted, own = list(catalog()), set[str](), list[Path]()
     for name in names:
+        old = Path(name)
+        if old.parent.name == "experiment" and not old.is_file():  # where aerun's own were kept before
+            name = old.stem if old.stem.upper() in ids else name
         hits = [i for i in ids if re.fullmatch(f"{re.escape(name.upper())}[A-Z]?", i)]
         if name.endswith(".yaml") and Path(name).is_file():
             own.append(Path(name))
         elif not hits:
             raise AerunError(f"{name}: no such experiment{nearest(name.upper(), ids)} (experiments: {', '.join(ids)}).")
         wanted.update(hits)
-    return [*(config_dir() / "experiment" / f"{i.lower()}.yaml" for i in ids if i in wanted), *own]
+    return [*(config_dir() / _FOLDER / f"{i.lower()}.yaml" for i in ids if i in wanted), *own]

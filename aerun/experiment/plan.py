@@ -1,4 +1,4 @@
-"""Experiments as they are written in configs/experiment."""
+"""Experiments as they are written in configs/acceptance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -14,7 +14,7 @@ from aerun.pictures.canvas.style import COLOURS, MARKERS, chart
 from aerun.report.chart import Chart, Series
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group, short
-from aerun.runs.labels import in_words, readable
+from aerun.runs.readable import in_words, readable
 
 _WIDTH, _HEIGHT = 3.5, 2.6  # inches: one column of most journals
 _FORMATS = ("svg", "pdf", "png")

@@ -17,11 +17,12 @@ from aerun.core.paths import with_absolute_paths
 from aerun.core.text import say
 from aerun.core.version import __version__
 from aerun.runs import files, git, plain
+from aerun.settings.labels import LABELS, labels_of, without_labels
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
 
 
-_OF_THE_RUN = ("format", "command", "cwd", "data", "names", "tags", "notes")  # of run.json; the rest is about the machine
+_OF_THE_RUN = ("format", "command", "cwd", "data", "names", *LABELS)  # of run.json; the rest is about the machine
 FORMAT = 1  # of a run's folder, in its run.json; folders of before it was counted have none
 
 # Targets of saved configs that have another name today: old -> new.
@@ -39,7 +40,7 @@ class Folder:
         try:
             files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
             about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, "names": names_of(config)}
-            files.replace(self.path, "run.json", _json({**about, **surroundings()}))
+            files.replace(self.path, "run.json", _json({**about, **labels_of(config), **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
             raise AerunError(
@@ -77,11 +78,12 @@ class Folder:
             )
 
     def holds(self, config: Mapping[str, Any]) -> bool:
-        """Return whether this is the folder of a run with this very config."""
+        """Return whether this is the folder of a run with this very config, whatever its tags and notes."""
         if not self.has("config.yaml"):
             return False
         try:
-            return self.config() == OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
+            now = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(without_labels(config))))
+            return without_labels(self.config()) == now
         except AerunError:
             return False
 

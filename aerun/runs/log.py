@@ -16,8 +16,15 @@ LOG = "aerun.log"
 class LogFile(logging.FileHandler):
     """Appends to the file FOLDER/NAME, which `aerun.runs.files` opens. Hydra makes one for each run; see config.yaml."""
 
+    stream: Any = None
+
     def __init__(self, filename: str | Path, mode: str = "a", encoding: str | None = None, delay: bool = False) -> None:
         super().__init__(filename, "a", "utf-8", delay, errors="backslashreplace")
+
+    def __del__(self) -> None:
+        """Close the file where no logger took this handler, as with hydra/job_logging=disabled."""
+        if self.stream is not None:
+            self.close()
 
     def _open(self) -> Any:
         path = Path(self.baseFilename)

@@ -62,7 +62,7 @@ def setting_names() -> list[str]:
     """Return every dotted key of config.yaml and of each option."""
     root = config_dir()
     names = list[str]()
-    for path in root.rglob("*.yaml"):
+    for path in (p for p in root.rglob("*.yaml") if p.parent.name != "acceptance"):
         group = str(path.parent.relative_to(root))
         head = _PACKAGE.match(path.read_text(encoding="utf-8"))
         package = (head[1] if head else ("" if group == "." else group.replace("/", "."))).replace("_global_", "")

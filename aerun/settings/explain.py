@@ -63,10 +63,15 @@ def _hydra(text: str) -> str:
             return words
         if group == "optimizer" and (choice := torch_optimizer(name)):
             return f"optimizer={name}: is one of torch's: {choice}."
+        if group == "experiment":
+            return _no_preset(name, there[1].split() if there else ())
         choices = sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) if group else []
         if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
-        return f"{path}: no such config."
+        return (
+            f"{path}: no such config. --config-name takes a file of the folder of --config-dir. --config-path replaces aerun's "
+            "own options; hydra.searchpath=[pkg://aerun.configs] adds them again."
+        )
     if match := re.search(r"Could not override '([^']+)'", text):
         key = match[1]
         term, absent = re.match(r"reg\.terms\.(\w+)", key), re.search(r"Key '([^']+)' is not in struct", text)
@@ -77,6 +82,9 @@ def _hydra(text: str) -> str:
             return f"{key}: this regularizer is not chosen: add regularizer={term[1]}."
         if key.startswith("hydra."):
             return f"{key}: no such setting of Hydra's. `aerun --cfg hydra` shows them all, +{key}=VALUE adds one."
+        if key == "experiment":
+            wanted = re.search(r"experiment=(\S+)", text)
+            return _no_preset(wanted[1] if wanted else "", ())
         settings = setting_names()
         if key in settings:
             return f"{key}: a setting of an option that is not chosen here. `aerun --cfg job` shows the settings of what is."
@@ -85,6 +93,16 @@ def _hydra(text: str) -> str:
             return words
         return f"{key}: no such setting or group{nearest(key, [*_groups(), *settings])}. `aerun --cfg job` shows all settings."
     return text.partition("Config search path")[0].strip()
+
+
+def _no_preset(name: str, there: Iterable[str]) -> str:
+    """Return what to do about a preset that is not there. there: those that are."""
+    if (config_dir() / "acceptance" / f"{name}.yaml").is_file():
+        return f"experiment={name}: this is an experiment of aerun's own: aerun experiment {name}"
+    there = sorted(set(there) - {"none"})
+    known = f" ({', '.join(there)})" if there else ""
+    how = f"a preset is a file experiment/{name or 'NAME'}.yaml in the folder of --config-dir"
+    return f"experiment={name}: no such preset{nearest(name, there)}{known}: {how}."
 
 
 def _groups() -> Iterable[str]:

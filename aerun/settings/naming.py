@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aerun.core.errors import AerunError
+from aerun.settings.labels import LABELS
 
 _LIMIT = 200  # bytes of a name; 255 are allowed, and time, hash and number are added
 _STRANGE = re.compile(r"[^\w=.+-]+")
@@ -24,7 +25,7 @@ _LIKE_LIST = re.compile(r"=_(?:.*_)?$")
 
 def job_name(overrides: Sequence[str]) -> str:
     """Return the name of a job's folder: no two lists of overrides have the same."""
-    own = _own(overrides)
+    own = own_overrides(overrides)
     name = ",".join(_STRANGE.sub("_", o) for o in own) or "default"
     if all(map(_is_readable, own)) and len(name) <= _LIMIT:
         return name
@@ -33,7 +34,7 @@ def job_name(overrides: Sequence[str]) -> str:
 
 def job_name_before(overrides: Sequence[str]) -> str:
     """Return the name that an earlier aerun 0.1 gave to a job's folder, so that its sweeps can be continued."""
-    name = ",".join(_STRANGE.sub("_", o) for o in _own(overrides)) or "default"
+    name = ",".join(_STRANGE.sub("_", o) for o in own_overrides(overrides)) or "default"
     return name if len(name) <= _LIMIT else f"{name[: _LIMIT - 9]}-{_hash(name)}"
 
 
@@ -44,7 +45,7 @@ def new_folder(parent: str, overrides: Sequence[str] | None, make: bool = True) 
     AerunError where the folder cannot be made.
     """
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    words = ",".join(_STRANGE.sub("_", o) for o in _own(overrides or ())) or "default"
+    words = ",".join(_STRANGE.sub("_", o) for o in own_overrides(overrides or ())) or "default"
     name = stamp if overrides is None else f"{stamp}_{words if len(os.fsencode(words)) <= _LIMIT else _cut(words)}"
     number = 1
     while True:
@@ -73,9 +74,10 @@ def _unmade(path: Path, e: OSError) -> AerunError:
     return AerunError(f"cannot make {path}: {e.strerror}{long}. Choose another place with hydra.run.dir=DIR.")
 
 
-def _own(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides that make a job what it is, without those that say where it reads and writes."""
-    return [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
+def own_overrides(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that make a job what it is, without places, tags and notes."""
+    plain = [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
+    return [o for o in plain if o.lstrip("~").partition("=")[0] not in LABELS]
 
 
 def _is_readable(override: str) -> bool:

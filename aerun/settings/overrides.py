@@ -3,14 +3,15 @@
 import re
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
-from aerun.core.paths import config_dir
+from aerun.settings.deletions import deleted, emptied
 from aerun.settings.quoting import quoted
+from aerun.settings.replaced import leave_out, replaced
+from aerun.settings.sources import Source, composed_from
 
 _SHORT = re.compile(r"^\+?sweep=")
 _OPTIMIZER = re.compile(r"^optimizer\.(?!(?:name|lr)=)")
@@ -20,12 +21,18 @@ _ASIDE = ("hydra", "sweep", "search")  # how jobs are started, which is no part 
 def spelt_out(argv: Sequence[str]) -> list[str]:
     """Return a command line in the form that Hydra reads.
 
-    sweep=NAME becomes sweep.name=NAME, values get quotes where Hydra's grammar needs them, and behind optimizer=torch every
-    setting of the optimizer may be new: its class says which there are.
+    sweep=NAME becomes sweep.name=NAME, ~group the option none of the group, values get quotes where Hydra's grammar needs them,
+    and behind optimizer=torch every setting of the optimizer may be new: its class says which there are.
     """
     sweep = any(word in ("-m", "--multirun") for word in argv)
-    words = [word if word.startswith("-") else quoted(_SHORT.sub("sweep.name=", word), sweep) for word in argv]
+    words = [word if word.startswith("-") else _spelt(word, sweep) for word in argv]
     return [_OPTIMIZER.sub("++optimizer.", word) for word in words] if "optimizer=torch" in words else words
+
+
+def _spelt(word: str, sweep: bool) -> str:
+    if word.startswith("~"):
+        return deleted(word)
+    return emptied(word) or quoted(_SHORT.sub("sweep.name=", word), sweep)
 
 
 def job_command(typed: Sequence[str]) -> str:
@@ -33,26 +40,21 @@ def job_command(typed: Sequence[str]) -> str:
     return shlex.join(["aerun", *(o for o in typed if not o.startswith("sweep."))])
 
 
-def config_of(overrides: Sequence[str], own: Path | None = None) -> DictConfig:
-    """Return the config of a command line, with Hydra's own node.
+def config_of(overrides: Sequence[str], source: Source | None = None) -> DictConfig:
+    """Return the config of a command line, with Hydra's own node; source: where the user's own configs are read.
 
-    own: a folder of the user's options. The process's Hydra state is left as it was.
+    The process's Hydra state is left as it was.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    more = [] if own is None else [f"hydra.searchpath=[file://{own.resolve()}]"]
-    hydra, before = GlobalHydra.instance(), GlobalHydra.instance().hydra
-    hydra.clear()
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return compose("config", [*spelt_out(overrides), *more], return_hydra_config=True)
-    finally:
-        hydra.hydra = before
+    return composed_from(source or Source(), spelt_out(overrides))
 
 
-def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """Return a run's settings as a plain dictionary without interpolations."""
+def resolved(cfg: DictConfig, about: Any = None) -> dict[str, Any]:
+    """Return a run's settings as a plain dictionary without interpolations, and without what `replaced` leaves out.
+
+    about: Hydra's own node, where it is not in the config.
+    """
+    about = cfg.get("hydra") if about is None else about
+    leave_out(cfg, replaced(about) if about is not None else ())
     own = OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k not in _ASIDE])
     return {str(k): v for k, v in OmegaConf.to_container(own, resolve=True).items()}  # type: ignore[union-attr]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.settings.labels import LABELS
 from aerun.settings.shells import in_shell
 
 # Settings that name columns or classes. `normal` also accepts numbers, for classes without names.
@@ -26,6 +27,8 @@ def quoted(word: str, sweep: bool = False) -> str:
     sweep: commas between values separate jobs. Raises AerunError where quotes do not help.
     """
     key, sign, value = word.partition("=")
+    if sign and value and key.lstrip("+") in LABELS:
+        return f"{key}={_label(key.lstrip('+'), value)}"
     if not sign or not value or key.startswith(("hydra/", "--")) or "${" in value:
         return word
     name = key.lstrip("+~")
@@ -42,10 +45,27 @@ def quoted(word: str, sweep: bool = False) -> str:
     return f"{key}={value}"
 
 
+def _label(name: str, value: str) -> str:
+    """Return notes as one text and tags as a list of words, in quotes, so that no letter of them means anything to Hydra."""
+    whole = value == "null" or value.startswith("choice(")
+    if whole or (value[0] in "\"'" and value[-1] == value[0] and _parses(name, value) and not _parts(value)[1:]):
+        return value
+    if name == "notes":
+        return _words(value)
+    inside = value[1:-1] if value[0] == "[" and value[-1] == "]" else value
+    return f"[{','.join(p.strip() if p.strip()[:1] in SINGLE + DOUBLE else _words(p.strip()) for p in _parts(inside))}]"
+
+
+def _words(text: str) -> str:
+    return in_quotes(text.replace("${", "\\${"))  # no interpolation
+
+
 def _refuse(key: str, word: str, value: str) -> None:
     """Raise AerunError where Hydra's grammar refuses what is typed, with quotes or without."""
     if _parses(key, value) or not _parses(key, "1"):
         return
+    if word.partition("=")[2].startswith("extend_list("):
+        raise AerunError(f"{word}: Hydra 1.3 has no such function: write the whole list, KEY=[A,B].")
     whole = in_shell(f"{key}={in_quotes(word.partition('=')[2])}")
     raise AerunError(f"{word}: its brackets or quotes do not close. If it is one word, it is typed in quotes: {whole}")
 

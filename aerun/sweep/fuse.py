@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import Clock, mark_trained, marked
-from aerun.settings.overrides import config_of, job_command, refuse_idle_lambda, resolved
+from aerun.settings.labels import LABELS
+from aerun.settings.overrides import job_command
+from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
 from aerun.train import open_folder, prepare
 from aerun.trainer.base import Job
@@ -44,7 +46,7 @@ class Candidate:
 
         A number that is 0 switches something off, so it does not go with others.
         """
-        rest = {k: v for k, v in self.config.items() if k not in ("seed", "optimizer", "reg")}
+        rest = {k: v for k, v in self.config.items() if k not in ("seed", "optimizer", "reg", *LABELS)}
         terms = {k: {**t, "weight": bool(t.get("weight", 1.0))} for k, t in (self.config["reg"]["terms"] or {}).items()}
         optimizer = {k: v if isinstance(v, str) else bool(v) for k, v in self.config["optimizer"].items()}
         return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"])], sort_keys=True)
@@ -79,10 +81,11 @@ class Tally:
         return what + (f"; {rest} one by one ({'; '.join(self.left)})" if rest else "")
 
 
-def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> None:
-    """Train what can be trained as one among these jobs (name of a folder -> overrides), and say so in one line."""
+def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
+    """Train what can be trained as one among these jobs (by the names of their folders), and say so in one line."""
     groups: dict[str, list[Candidate]] = {}
-    for one in _candidates(folder, jobs, own):
+    for name, job in jobs.items():
+        one = Candidate(job.typed, folder.resolve() / name, dict(job.config))
         groups.setdefault(one.kind, []).append(one)
     tally = Tally()
     for group in groups.values():
@@ -90,19 +93,6 @@ def train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | Non
             _claimed(group[number::parts], tally)
     if words := tally.words():
         say(f"sweep.fuse: {words}")
-
-
-def _candidates(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> Iterator[Candidate]:
-    """Yield what is wrong with a job's command is left to the job to say."""
-    for name, typed in jobs.items():
-        try:
-            config = resolved(config_of(typed, own))
-            refuse_idle_lambda(config, typed)
-            one = Candidate(typed, folder.resolve() / name, config)
-            if one.kind:
-                yield one
-        except Exception as e:
-            log.info("%s: %s", name, e)
 
 
 def _claimed(group: Sequence[Candidate], tally: Tally) -> None:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,20 @@ _OTHER = {
 class Grid:
     """command: as it was typed. jobs: name of a job's folder -> its overrides; empty where a search draws them as it goes.
 
-    search: what that search is (`Space.about`), empty for a grid.
+    search: what that search is (`Space.about`), empty for a grid. lacking: settings that some jobs do not have and therefore
+    do without -> the choices of these jobs.
     """
 
     command: str
     jobs: Mapping[str, Sequence[str]]
     search: Mapping[str, Any] = field(default_factory=dict)
+    lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write it down, whole or not at all. AerunError where the folder cannot be written."""
         try:
             content = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
+            content |= {"lacking": dict(self.lacking)} if self.lacking else {}
             Folder(folder).write(FILE, content)
         except OSError as e:
             raise _unwritable(folder, e) from e
@@ -57,10 +60,14 @@ def name_in(folder: Path, overrides: Sequence[str], known: Grid | None = None) -
 
     known: what is written down of the sweep, where that has been read.
     """
+    known = known or read(folder)
+    if known is not None:
+        written = next((n for n, typed in known.jobs.items() if typed == list(overrides)), None)
+        if written is not None:
+            return written
     name, before = job_name(overrides), job_name_before(overrides)
     if name == before:
         return name
-    known = known or read(folder)
     planned = known is not None and known.jobs.get(before) == list(overrides)
     begun = Folder(folder / before).read("run.json").get("command") == job_command(overrides)
     return before if planned or begun else name
@@ -100,6 +107,7 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
     if before.search or planned.search:
         _refuse_other_search(folder, before, planned, extend)
         return planned
+    _refuse_taken_names(folder, before, planned)
     if set(before.jobs) == set(planned.jobs):
         return planned
     new, gone = (len(set(a) - set(b)) for a, b in ((planned.jobs, before.jobs), (before.jobs, planned.jobs)))
@@ -108,7 +116,17 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
             f"{folder} belongs to another grid: {new} jobs of this command are not in it, {gone} of its jobs are not in this "
             f"command. sweep.extend=true adds to it, another sweep=NAME leaves it alone. It was: {before.command}"
         )
-    return Grid(planned.command, {**before.jobs, **planned.jobs})
+    return replace(planned, jobs={**before.jobs, **planned.jobs})
+
+
+def _refuse_taken_names(folder: Path, before: Grid, planned: Grid) -> None:
+    """Raise AerunError where hydra.sweep.subdir gives a job the folder of another."""
+    for name in before.jobs.keys() & planned.jobs.keys():
+        if job_name(before.jobs[name]) != job_name(planned.jobs[name]):
+            raise AerunError(
+                f"{folder / name}: holds another job, {' '.join(before.jobs[name])}: hydra.sweep.subdir does not tell the jobs "
+                "of both commands apart. Choose another sweep=NAME."
+            )
 
 
 def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool) -> None:

@@ -43,6 +43,11 @@ def state(path: Path, config: Mapping[str, Any]) -> State:
     return State(FRESH, f"its data have changed ({changed})") if changed else State(left)
 
 
+def done(path: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether this job is complete, with this very config; the data are not looked at."""
+    return _left(path, config) == DONE
+
+
 def _left(path: Path, config: Mapping[str, Any]) -> str:
     folder = Folder(path)
     status = folder.read().get("status")

@@ -58,6 +58,11 @@ def fused(cfg: DictConfig) -> bool:
     return fuse
 
 
+def runs_here(cfg: DictConfig) -> bool:
+    """Return whether the jobs run on this machine, with the files that are here."""
+    return _kind(cfg) in ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
+
+
 def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
     """Return how many jobs run at once and where to look, for a launcher whose jobs say nothing here.
 

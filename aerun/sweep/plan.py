@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,10 +19,16 @@ from aerun.core.text import say
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of
 from aerun.settings.quoting import in_quotes
+from aerun.settings.sources import Jobs, Source, composer, source_of
 from aerun.sweep.dry_run import data_now, dry_run, refuse_wide_preset
-from aerun.sweep.grid import Grid, keep, name_in, read, settle
-from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, settings
+from aerun.sweep.grid import Grid, keep, settle
+from aerun.sweep.idle import GridJob, key_of, lacking, once
+from aerun.sweep.job import done
+from aerun.sweep.jobs import check, jobs_of
+from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, runs_here, settings
 from aerun.sweep.optuna import refuse_without_plugin
+from aerun.sweep.places import SUBDIR, names_of
+from aerun.sweep.planned import GRID, register
 from aerun.sweep.space import refuse_choices, searches, space_of, whole
 from aerun.sweep.study import studied
 
@@ -34,7 +39,6 @@ _SWEEPS = Path("outputs/sweeps")
 _DATED = "outputs/sweeps/${now:%Y-%m-%d_%H-%M-%S}"  # as config.yaml has it
 _LIMIT = 200  # bytes of a sweep's name
 _DRAWN = "sweep.fuse=true: is for grids, whose jobs are known beforehand; a search draws them as it goes."
-_GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class SweepPlan:
     objective: str = "objective"  # the figure that ranks its jobs, where it is one for all
     fuse: Callable[[], None] | None = None
     study: AbstractContextManager["Opened"] | None = None
+    withheld: frozenset[str] = frozenset()  # words that Hydra could not compose by themselves: not every job has the setting
 
 
 def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
@@ -59,7 +64,7 @@ def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
     AerunError for a grid that may not be run.
     """
     typed = get_args_parser().parse_args(list(argv))
-    if typed.cfg or typed.info or typed.shell_completion:
+    if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
         return None
     tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
     searched = searches(tasks)
@@ -67,45 +72,49 @@ def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
         if searched:
             raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
         return None
-    own = None if typed.config_dir is None else Path(typed.config_dir)
-    refuse_choices(tasks)
+    refuse_choices(typed.overrides)
     plan = _searched if searched else _planned
-    return plan(list(typed.overrides), tasks, own, command)
+    return plan(list(typed.overrides), tasks, source_of(argv), command)
 
 
-def _planned(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
+def _planned(typed: list[str], tasks: list[str], source: Source, command: str) -> SweepPlan:
     """Return a grid, or what a sweeper of the user's own draws."""
-    parsed = OverridesParser.create().parse_overrides(typed)
-    cfg = config_of([str(o.input_line) for o in parsed if not o.is_sweep_override()], own)
-    _refuse_devices(cfg, typed)
-    jobs = _jobs(cfg, tasks)
-    more, fuse = settings(cfg, max(1, len(jobs))), fused(cfg)
-    if fuse and not jobs:
-        raise AerunError(_DRAWN)
+    with composer(source) as hydra:
+        jobs = Jobs(source, hydra, [o for o in typed if o not in tasks])
+        cfg, _ = jobs.composed([str(o.input_line) for o in jobs.parsed(tasks) if not o.is_sweep_override()])
+        _refuse_devices(cfg, typed)
+        if str(cfg.hydra.sweeper._target_) != GRID:
+            return _drawn(cfg, command)
+        found = jobs_of(jobs, cfg, tasks)
+        grid, place = once(found), _named(cfg)
+        more = [*settings(cfg, len(grid)), SUBDIR, f"hydra.sweeper._target_={register([job.typed for job in grid])}"]
+        named = names_of(jobs, grid, cfg, place or _SWEEPS)
+    fuse = fused(cfg)
+    check([job for name, job in named.items() if not done((place or _SWEEPS) / name, job.config)], runs_here(cfg))
     folder = _place(cfg)
-    known = read(folder)
-    named = {name_in(folder, job, known): job for job in jobs}
-    grid = keep(folder, Grid(command, named), bool(cfg.sweep.extend))
-    train = partial(_train_fused, folder, named, own) if fuse else None
-    return _told(SweepPlan(folder, grid, [_into(folder), *more], _ranking(cfg, jobs), train), cfg)
+    planned = Grid(command, {name: job.typed for name, job in named.items()}, lacking=lacking(found))
+    train = partial(_train_fused, folder, named) if fuse else None
+    kept = keep(folder, planned, bool(cfg.sweep.extend))
+    ranking = _ranking(cfg, [job.typed for job in grid])
+    withheld = frozenset(o for o in tasks if key_of(o) in planned.lacking)
+    return _told(SweepPlan(folder, kept, [_into(folder), *more], ranking, train, withheld=withheld), cfg)
 
 
-def _jobs(cfg: DictConfig, tasks: list[str]) -> list[list[str]]:
-    """Return overrides of every job of a grid; none where another sweeper draws them."""
-    if str(cfg.hydra.sweeper._target_) != _GRID:
-        return []
-    params = [f"{k}={v}" for k, v in (cfg.hydra.sweeper.params or {}).items()]
-    (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides([*params, *tasks]), None)
-    if not jobs:
-        raise AerunError(f"{' '.join(tasks)}: an empty grid: one of these has no value, such as range(3,3).")
-    return [list(job) for job in jobs]
+def _drawn(cfg: DictConfig, command: str) -> SweepPlan:
+    """Return what another sweeper does, which draws its jobs as it goes."""
+    if fused(cfg):
+        raise AerunError(_DRAWN)
+    more = settings(cfg, 1)
+    folder = _place(cfg)
+    grid = keep(folder, Grid(command, {}), bool(cfg.sweep.extend))
+    return _told(SweepPlan(folder, grid, [_into(folder), *more], _ranking(cfg, [])), cfg)
 
 
-def _train_fused(folder: Path, jobs: Mapping[str, Sequence[str]], own: Path | None) -> None:
+def _train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
     # deferred: a sweep that trains nothing as one, and completion, need no torch
     from aerun.sweep.fuse import train_fused
 
-    train_fused(folder, jobs, own)
+    train_fused(folder, jobs)
 
 
 def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
@@ -115,33 +124,38 @@ def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
     return asked if isinstance(asked, str) else str(asked[0])
 
 
-def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
+def _searched(typed: list[str], tasks: list[str], source: Source, command: str) -> SweepPlan:
     """Return the same for a search."""
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]
     sweeper = [] if any(o.startswith("hydra/sweeper=") for o in hydra) else ["hydra/sweeper=optuna"]
     parsed = OverridesParser.create().parse_overrides([*typed, *sweeper])
     fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
-    cfg = config_of(fixed, own)
-    refuse_wide_preset(cfg, fixed, own)
+    cfg = config_of(fixed, source)
+    refuse_wide_preset(cfg, fixed, source)
     _refuse_devices(cfg, typed)
     if fused(cfg):
         raise AerunError(_DRAWN)
     space = space_of(cfg, tasks)
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
-    dry_run(space, own)
+    dry_run(space, source)
     folder = _place(cfg)
     study = studied(folder, cfg, space, hydra)
     grid = settle(folder, Grid(command, {}, {**space.about(), "data": data_now(cfg)}), bool(cfg.sweep.extend))
     return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study), cfg)
 
 
-def _place(cfg: DictConfig) -> Path:
-    """Return a multirun's folder; one that is called after the time is made here, so that no other command has it."""
+def _named(cfg: DictConfig) -> Path | None:
+    """Return a multirun's folder; None for one that is called after the time."""
     if cfg.sweep.name is not None:
         return _SWEEPS / _checked(str(cfg.sweep.name))
     usual = str(OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["dir"]) == _DATED  # type: ignore[call-overload,index]
-    return Path(new_folder(str(_SWEEPS), None)) if usual else Path(str(cfg.hydra.sweep.dir))
+    return None if usual else Path(str(cfg.hydra.sweep.dir))
+
+
+def _place(cfg: DictConfig) -> Path:
+    """Return a multirun's folder; one that is called after the time is made here, so that no other command has it."""
+    return _named(cfg) or Path(new_folder(str(_SWEEPS), None))
 
 
 def _into(folder: Path) -> str:

@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Rang
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
+from aerun.settings.labels import LABELS
 
 _HOW = "such as 'reg.lambda=tag(log,interval(1e-4,1))', 'model.latent_dim=range(2,33)' or model=ae,vae"
 _GROUP = "search"
@@ -30,7 +31,7 @@ class Space:
 
     def about(self) -> dict[str, Any]:
         """Return plain data, for sweep.json."""
-        return {**asdict(self), "fixed": [f for f in self.fixed if _root(f) != "sweep"]}
+        return {**asdict(self), "fixed": [f for f in self.fixed if _root(f) not in ("sweep", *LABELS)]}
 
 
 def searches(tasks: Sequence[str]) -> bool:
@@ -52,7 +53,9 @@ def refuse_choices(tasks: Sequence[str]) -> None:
     """Raise AerunError where several values are typed for what holds for the whole sweep."""
     for one in OverridesParser.create().parse_overrides(list(tasks)):
         line = str(one.input_line)
-        if one.is_sweep_override() and _root(line) in ("sweep", _GROUP) and _key(line) != _GROUP:
+        if one.is_sweep_override() and _key(line).startswith("hydra"):
+            raise AerunError(f"{line}: Hydra's own settings are not swept: one value for the whole sweep.")
+        if one.is_sweep_override() and _root(line) in ("sweep", _GROUP, *LABELS) and _key(line) != _GROUP:
             how = (
                 f": type {_key(line).removeprefix('search.space.')}=... itself"
                 if ".space." in line

@@ -15,6 +15,7 @@ from aerun.core.errors import AerunError
 from aerun.core.text import shown
 from aerun.runs import files, plain
 from aerun.runs.events import Events
+from aerun.settings.labels import LABELS
 
 METRICS = "metrics.csv"
 
@@ -119,7 +120,7 @@ def _layout(autoencoder: Autoencoder) -> dict[str, Any]:
 
 # TensorBoard sorts columns by name and shows the first five: short names put what is compared most there.
 _SHORT = {"model.name": "model", "reg.lambda": "lambda", "optimizer.lr": "lr"}
-_NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "evaluate", "pictures")
+_NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "evaluate", "pictures", *LABELS)
 
 
 def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:

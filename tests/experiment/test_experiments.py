@@ -179,7 +179,7 @@ TINY = {
 
 
 def tiny(folder, **changes):
-    """A file like those of configs/experiment."""
+    """A file like those of configs/acceptance."""
     path = folder / "tiny.yaml"
     path.write_text("# A tiny one\n" + OmegaConf.to_yaml(OmegaConf.create({**TINY, **changes})))
     return str(path)
@@ -412,3 +412,8 @@ def test_measures_draw_from_the_runs_seed_and_leave_chance_alone(tmp_path):
     state = torch.get_rng_state()
     assert measure("noise_to_spread", trained) == measure("noise_to_spread", trained)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_paths_of_before_the_move_still_name_an_experiment():
+    assert experiment_files(["configs/experiment/e01.yaml"]) == experiment_files(["E01"])
+    assert experiment_files(["E01"])[0].parent.name == "acceptance"

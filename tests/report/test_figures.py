@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from aerun.report.figures import latex, markdown
-from aerun.runs.labels import in_words, readable
+from aerun.runs.readable import in_words, readable
 from tests.command.test_compare import N, made
 from tests.shell import here
 

@@ -64,6 +64,8 @@ ALLOWED = {
     "command.compare": "the table of --csv",
     "command.data_page": "pictures that a user asked for",
     "command.answers": "a file that a user names",
+    "settings.deletions": "aerun's own configs",
+    "settings.replaced": "the configs of aerun and of the user's own",
     "settings.naming": "makes the new, empty folder of a run under its own name",
     "api": "takes that folder away again where nothing was written",
     "inference.export": "the file of --output",

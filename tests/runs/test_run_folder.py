@@ -212,15 +212,13 @@ def test_a_seed_is_the_whole_of_chance(run, sweep):
     assert timeless(other) != timeless(run)
 
 
-def test_an_illegal_job_stops_no_other(work):
+def test_an_illegal_job_is_told_before_any_is_begun(work):
     where = work / "outputs" / "half"
     told = here(work, "-m", "regularizer=l1,rate", "trainer=smoke", "pictures=[]", f"hydra.sweep.dir={where}")
-    assert told.code == 1
-    good, bad = jobs_of(where)
-    assert json.loads((good / "results.json").read_text())["status"] == "completed"
-    assert {p.name for p in bad.iterdir()} == {"aerun.log", "results.json"}  # which says why
-    assert "1 of 2 jobs completed" in told.out
-    assert "regularizer=rate needs `rate`" in told.out
+    assert told.code == 2
+    assert not where.exists()
+    assert "1 of 2 jobs cannot be run, so none is begun." in told.err
+    assert "regularizer=rate needs `rate`" in told.err
     assert "Traceback" not in told.out + told.err
 
 

@@ -1,0 +1,49 @@
+"""Whether a command is a multirun: by -m, by hydra.mode=MULTIRUN, or since a config of the user's own says so."""
+
+from collections.abc import Sequence
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+
+from aerun.core.errors import AerunError
+from aerun.settings.overrides import spelt_out
+from aerun.settings.sources import Jobs, composer, source_of
+
+_MODE = "hydra.mode"
+
+
+def as_multirun(argv: Sequence[str]) -> list[str]:
+    """Return a command line with -m where it is a multirun, so that it is planned as one.
+
+    Raises AerunError for two flags of which Hydra takes one.
+    """
+    typed = get_args_parser().parse_args(list(argv))
+    asks = [flag for flag in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(typed, flag)]
+    if len(asks) > 1:
+        raise AerunError(f"{' '.join(f'--{flag}' for flag in asks)}: one of them at a time.")
+    if typed.resolve and not (typed.cfg or typed.help):
+        raise AerunError("--resolve: belongs to --cfg, as in aerun --cfg job --resolve.")
+    if asks and not typed.multirun:
+        return list(argv)
+    mode = next((o.partition("=")[2] for o in typed.overrides if o.lstrip("+").startswith(f"{_MODE}=")), None)
+    rest = [word for word in argv if not word.lstrip("+").startswith(f"{_MODE}=")]
+    if mode is not None and mode.upper() not in RunMode.__members__:
+        raise AerunError(f"{_MODE}={mode}: must be one of {', '.join(RunMode.__members__)}.")
+    if typed.multirun:
+        return rest
+    many = mode.upper() == RunMode.MULTIRUN.name if mode is not None else _says_many(argv, typed.overrides)
+    return ["--multirun", *rest] if many else list(argv)
+
+
+def _says_many(argv: Sequence[str], typed: Sequence[str]) -> bool:
+    """Return whether a config of the user's own has hydra.mode: MULTIRUN; aerun's own do not."""
+    source = source_of(argv)
+    if source.shipped and not any("hydra.searchpath" in word for word in typed):
+        return False
+    words = [w for w in spelt_out(["--multirun", *typed]) if not w.startswith("-")]
+    kept = [str(o.input_line) for o in OverridesParser.create().parse_overrides(words) if not o.is_sweep_override()]
+    hydra = [o for o in kept if o.lstrip("+~").startswith("hydra")]
+    with composer(source) as loaded:
+        cfg, _ = Jobs(source, loaded, hydra).composed([o for o in kept if o not in hydra])
+    return bool(cfg.hydra.mode == RunMode.MULTIRUN)

@@ -1,0 +1,53 @@
+"""What stands in for Hydra's own sweeper: it does the jobs that the plan has composed and checked, and no others."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from aerun.runs import files
+
+GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+_PLACE = "hydra_plugins._aerun_grid"  # Hydra makes plugins of that package only, but a file there would act in every program
+
+
+class Planned(Sweeper):
+    """Launches the planned jobs in their order, in batches of hydra.sweeper.max_batch_size."""
+
+    __module__ = _PLACE
+    jobs: ClassVar[list[list[str]]] = []
+
+    def __init__(self, max_batch_size: int | None, params: Any = None) -> None:
+        self.max_batch_size = max_batch_size
+        self.launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Set up as every sweeper is."""
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Do the planned jobs; a launcher's error ends the sweep."""
+        assert self.launcher is not None
+        assert self.config is not None
+        files.replace(Path(self.config.hydra.sweep.dir), "multirun.yaml", OmegaConf.to_yaml(self.config))
+        returns, size = [], self.max_batch_size or len(self.jobs)
+        for first in range(0, len(self.jobs), size):
+            returns.append(self.launcher.launch(self.jobs[first : first + size], first))
+            for one in returns[-1]:
+                _ = one.return_value  # raises what ended the job
+        return returns
+
+
+def register(jobs: Sequence[Sequence[str]]) -> str:
+    """Make the sweeper known to this process's Hydra, with these jobs to do; return its name there."""
+    sys.modules[_PLACE] = sys.modules[__name__]
+    Planned.jobs = [list(job) for job in jobs]
+    Plugins.instance().register(Planned)
+    return f"{_PLACE}.{Planned.__name__}"
