@@ -9,7 +9,7 @@ import numpy as np
 from aerun.core.errors import AerunError
 from aerun.formats.writing.base import Writer
 from aerun.inference.runner import Runner
-from aerun.metrics.conformal import alarm_limit, discoveries, p_values, shortage, support
+from aerun.metrics.conformal import alarms, discoveries, p_values, shortage, support
 
 ALPHA = 0.05
 
@@ -19,7 +19,7 @@ def judged(model: Runner, score: Any, args: Namespace) -> dict[str, Any]:
     if args.fdr is not None:
         return {"score": score, "p": p_values(model.validation_scores, np.asarray(score))}
     limit = args.threshold if args.threshold is not None else model.threshold(_alpha(args))
-    return {"score": score, "threshold": score * 0 + limit, "anomaly": score > alarm_limit(limit)}
+    return {"score": score, "threshold": np.full(len(score), limit), "anomaly": alarms(np.asarray(score), limit)}
 
 
 def _alpha(args: Namespace) -> float:

@@ -107,12 +107,19 @@ def where(console: Console, folder: Path) -> None:
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:
-    """Return `1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
+    """Return `1.62 times better than PCA of the same size (test squared error, seed 0).`, or that it cannot be told."""
     model, baseline = metrics["test/se"], metrics["pca/se"]
     if pca_is_exact(metrics):
         return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
     if abs(model / baseline - 1) < _SAME:
         return f"As good as PCA of the same size (test squared error, seed {metrics['seed']})."
+    low, high = (metrics.get(f"test/against_pca_{end}") for end in ("low", "high"))
+    if low is None or high is None:
+        errors = f"squared errors {model:.4g} and {baseline:.4g}, seed {metrics['seed']}"
+        return f"Cannot be told from PCA of the same size: one test sample says nothing of others ({errors})."
+    if low <= 0 <= high:
+        span = f"{100 * low:+.1f} % to {100 * high:+.1f} %, 95 % over {metrics['samples/test']:,} test samples"
+        return f"Cannot be told from PCA of the same size: test squared errors differ by {span} (seed {metrics['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
     return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {metrics['seed']})."
