@@ -29,8 +29,8 @@ def gap(codes: Tensor, factors: Tensor) -> float:
 def matched(codes: Tensor, factors: Tensor) -> Tensor:
     """Return |correlation| of each factor with its own unit, (f,), matched so that the sum is largest.
 
-    Outliers are `fenced`. The matching is the Hungarian method's. 0 where the unit is constant, or where there are too few units. Hyvarinen & Morioka
-    2016, https://arxiv.org/abs/1605.06336.
+    Outliers are `fenced`. The matching is the Hungarian method's. 0 where the unit is constant, or where there are too few
+    units. Hyvarinen & Morioka 2016, https://arxiv.org/abs/1605.06336.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -46,8 +46,8 @@ def separated(codes: Tensor, factors: Tensor) -> float:
     """Return SAP = mean_f (s_1 - s_2), the scores of the two units that predict f best alone.
 
     s is the squared correlation, or for a factor with at most 20 values the balanced accuracy of as many intervals of the unit
-    as there are values, fitted on the first half and tested on the second; outliers are `fenced`. Kumar, Sattigeri & Balakrishnan 2018,
-    https://arxiv.org/abs/1711.00848.
+    as there are values, fitted on the first half and tested on the second; outliers are `fenced`. Kumar, Sattigeri &
+    Balakrishnan 2018, https://arxiv.org/abs/1711.00848.
     """
     gaps = []
     z = _standardized(fenced(codes))
@@ -75,10 +75,10 @@ def dci(codes: Tensor, factors: Tensor) -> dict[str, float]:
     """Return dci (disentanglement), completeness and informativeness.
 
     They come from the importances R (d, f) of units in forests that predict each factor from the code, fitted on the first half
-    and tested on the second; outliers of factors are `fenced`. dci = sum_j w_j (1 - H(R_j. / sum) / log f), w_j the share of unit j in all importances;
-    completeness = mean_f (1 - H(R_.f / sum) / log d); informativeness: the mean accuracy, or R^2 of factors with more than 20
-    values, at least 0. Eastwood & Williams 2018, https://openreview.net/forum?id=By-7dz-AZ (there with lasso and forests, on
-    their own data).
+    and tested on the second; outliers of factors are `fenced`. dci = sum_j w_j (1 - H(R_j. / sum) / log f), w_j the share of
+    unit j in all importances; completeness = mean_f (1 - H(R_.f / sum) / log d); informativeness: the mean accuracy, or R^2 of
+    factors with more than 20 values, at least 0. Eastwood & Williams 2018, https://openreview.net/forum?id=By-7dz-AZ (there
+    with lasso and forests, on their own data).
     """
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 

@@ -174,7 +174,7 @@ def test_windows_that_overlap_count_as_one():
 @pytest.mark.parametrize(("n", "overlap"), [(1, 1), (10, 20), (12, 10)])
 def test_one_independent_sample_says_nothing_of_others(seeds, n, overlap):
     """Also where there are several windows, which all share steps: their errors vary less than those of other windows."""
-    errors = np.random.default_rng(0).normal(size=(2, seeds, n)) + [[[0]], [[9]]]
+    errors = np.random.default_rng(0).normal(size=(2, seeds, n)) + np.array([[[0]], [[9]]])
     low, high = interval(*errors, 0.95, overlap=overlap)
     assert (low, high) == (-np.inf, np.inf)
     assert "cannot tell: one test sample" in Difference(-0.5, float(low), float(high), 1, seeds).words("a", "b")

@@ -40,9 +40,10 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 def evaluate(trained: Trained) -> Outcome:
     """Return mig, sap, mcc, mcc_least, dci, completeness and informativeness of the code.
 
-    Factors that never vary are left out. mcc is the mean over factors, mcc_least the worst factor. See `metrics/disentanglement.py`. Of the test samples at most
-    10,000 are used; of all three splits where the test split has fewer than 1,000. rotated: the median over 10 random rotations
-    of the model's code (3 for the forests of dci); pca: as many components.
+    Factors that never vary are left out. mcc is the mean over factors, mcc_least the worst factor. See
+    `metrics/disentanglement.py`. Of the test samples at most 10,000 are used; of all three splits where the test split has
+    fewer than 1,000. rotated: the median over 10 random rotations of the model's code (3 for the forests of dci); pca: as many
+    components.
     """
     factors = trained.dataset.factors()
     assert factors is not None
