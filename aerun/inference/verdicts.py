@@ -1,5 +1,6 @@
 """What `aerun score` says beside a score: a threshold and a verdict, or a p-value and whether it is a discovery."""
 
+import math
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
@@ -39,6 +40,8 @@ def remarks(model: Runner, args: Namespace) -> list[str]:
             f"--fdr {args.fdr:g}: the share of false ones among the anomalies found, between 0 and 1, such as 0.1."
         )
     if args.threshold is not None:
+        if math.isnan(args.threshold):
+            raise AerunError("--threshold nan: no score is above it; a number, such as the threshold of `aerun score --alpha`.")
         return []
     lines = []
     if args.fdr is None:
