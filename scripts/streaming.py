@@ -1,4 +1,4 @@
-"""Data larger than memory: `python scripts/streaming.py [--megabytes 200] [--times 5] [--rounds 3] [--json FILE]`.
+"""Data larger than memory: `python scripts/streaming.py [--megabytes 200] [--times 5] [--rounds 3] [--json FILE] [--csv 1000]`.
 
 Trains on an npy file and on a folder of images of five (`--times`) times the allowed `dataset.memory`, in memory and from a
 warm disk, in turns, each in a process of its own. Shown: samples per second (the median over rounds) of whole epochs, and how
@@ -6,6 +6,10 @@ much the process grew from just before the data were read to its peak in loading
 memory (VmHWM of /proc/self/status), and the part of it that is no page of a file (RssAnon, looked at every 10 ms), which the
 system could not take back. model_mb: what weights, gradients, the optimizer and one batch take, which is no matter of the data:
 the growth of a training on a tenth of `dataset.memory`, less these data. beyond_model_mb: the growth from disk less that.
+
+`--csv MEGABYTES` reads a table of that size instead, 12 columns of numbers, one of words and one of dates, all of them
+different: rows per second of processor time in user mode, and the growth to the peak, of all that happens before training.
+A table is read in pieces and kept as numbers, 12 bytes a cell while it is read, and some 250 bytes for each different word.
 """
 
 import argparse
@@ -13,6 +17,7 @@ import json
 import logging
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -106,9 +111,42 @@ def images(path: Path, megabytes: float) -> list[str]:
     return ["dataset=images", f"dataset.path={path / 'images'}"]
 
 
+def csv_file(path: Path, megabytes: float) -> list[str]:
+    """Write a csv file of so many megabytes, piece by piece, and return the overrides that read it."""
+    g, words, start, rows = (
+        np.random.default_rng(0),
+        np.array(["north", "south", "none at all"]),
+        np.datetime64("2020-01-01"),
+        0,
+    )
+    with (path / "x.csv").open("w") as file:
+        file.write(",".join(["when", "kind", *(f"n{i}" for i in range(12))]) + "\n")
+        while file.tell() < megabytes * 1e6:
+            times = (start + np.arange(rows, rows + 4096) * np.timedelta64(61, "s")).astype(str)
+            columns = [times, words[g.integers(0, 3, 4096)], *np.char.mod("%.4f", g.normal(size=(12, 4096)))]
+            file.writelines(",".join(row) + "\n" for row in zip(*columns, strict=True))
+            rows += 4096
+    return ["dataset=table", f"dataset.path={path / 'x.csv'}"]
+
+
+def read(overrides: list[str]) -> None:
+    """Read what a training would, and print what was measured as JSON."""
+    from benchmark import config
+
+    from aerun.build import build
+
+    logging.disable()
+    forget_peak()
+    before, began = resident("VmRSS"), resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    data = build(config(*overrides)).dataset.load()
+    seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - began
+    rows = sum(len(split) for split in (data.train, data.val, data.test))
+    print(json.dumps({"rows": rows, "rows_per_second": rows / seconds, "rss_grown_mb": resident("VmHWM") - before}))
+
+
 def measured(overrides: list[str]) -> dict[str, float]:
-    """Return `child` in a process of its own."""
-    command = [sys.executable, __file__, "--child", *overrides]
+    """Return `child`, or `read` of a csv file, in a process of its own."""
+    command = [sys.executable, __file__, "--read" if "dataset=table" in overrides else "--child", *overrides]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -124,9 +162,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.add_argument("--csv", type=int, metavar="MEGABYTES", help="read a csv file of this size instead")
+    parser.add_argument("--read", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.child:
-        child(args.child)
+    if args.child or args.read:
+        child(args.child) if args.child else read(args.read)
+        return
+    if args.csv:
+        with tempfile.TemporaryDirectory() as name:
+            print(json.dumps(measured(csv_file(Path(name), args.csv)), indent=1))
         return
     report: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -98,7 +98,7 @@ def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], arg
         say(
             comparison.words(first, second)
             if comparison
-            else f"{first} and {second} have no errors of the same test samples in common."
+            else f"{first} against {second}: cannot tell: no errors of the same test samples, or none at all in the second."
         )
     fewest = min(len(group.runs) for group in groups)
     if fewest < 3:

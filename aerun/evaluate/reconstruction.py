@@ -14,6 +14,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import Facts, valid_weight
 from aerun.evaluate.columns import rmse
+from aerun.metrics.interval import interval
 from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained, filled
 from aerun.vocabulary import call
@@ -36,7 +37,8 @@ FIGURES = (
 def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, float]:
     """Report the test figures of the model, of PCA with as many numbers as its code, and of the training mean.
 
-    pca/components: fewer than the code has numbers where the training samples determine no more.
+    test/against_pca_low, test/against_pca_high: see `_against_pca`. pca/components: fewer than the code has numbers where the
+    training samples determine no more.
     errors: the model's SE_i are put into it, batch after batch, in the order of the test split.
     Sequences of varying length: only real steps count, and PCA reads the mean where there is none.
     """
@@ -51,13 +53,27 @@ def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, fl
         "pca": lambda x, valid: trained.pca(filled(x, valid, mean)),
         "mean": lambda x, valid: mean.expand_as(x),
     }
-    scores = {who: _scores(f, test, model.facts, span, errors if who == "test" else None) for who, f in models.items()}
+    each: dict[str, list[Tensor]] = {"test": [] if errors is None else errors, "pca": []}
+    scores = {who: _scores(f, test, model.facts, span, each.get(who)) for who, f in models.items()}
     figures = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         figures[f"{who}/fvu"] = figures[f"{who}/se"] / figures["mean/se"] if figures["mean/se"] > 0 else math.nan
+    figures |= _against_pca(torch.cat(each["test"]), torch.cat(each["pca"]), trained.dataset.shared_steps)
     figures["pca/components"] = float(trained.pca.components.shape[1])
     own_units = rmse(model, data, trained.device) if model.facts.prepared_from is not None else {}
     return {**figures, **_own_loss(model, test), **own_units}
+
+
+def _against_pca(model: Tensor, pca: Tensor, overlap: int) -> dict[str, float]:
+    """Return the 95 % interval, over test samples, of the model's mean error less that of PCA, as a share of the latter.
+
+    Empty where PCA makes no error, and of one sample, which says nothing of others.
+    """
+    low, high = (float(end) for end in interval(model[None].numpy(), pca[None].numpy(), 0.95, overlap=overlap))
+    share = float(pca.mean())
+    if share <= 0 or not math.isfinite(high):
+        return {}
+    return {"test/against_pca_low": low / share, "test/against_pca_high": high / share}
 
 
 def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: list[Tensor] | None = None) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """The anomaly score: one function for what a run writes down, for verbs, evaluation, scikit-learn and exported files."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,8 @@ def score(model: Autoencoder, stored: Tensor) -> Tensor:
     The encoder sees what it was trained on (clipped, and filled in); the error is held against the exact value, so that nothing
     far outside of the training range passes for its edge. Elements of missing cells count for nothing, and are not what a fill
     would make of them: x_0 = x, then x_{k+1} is x where seen and the reconstruction of x_k elsewhere, for 8 steps, the fixed
-    point of conditional reconstruction. 0 where no element is seen.
+    point of conditional reconstruction. 0 where no element is seen; infinite where the model's numbers overflow: no such
+    sample is ordinary.
     """
     x = _units(model, stored)
     return score_of(model, stored, x, model(x, valid=model.facts.valid(stored))).double()
@@ -32,7 +35,8 @@ def score_of(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> Te
     """Return `score` where units x (B, *S) and their reconstructions are there already; of 32 bits where it is exported."""
     error = _errors(model, stored, _refilled(model, stored, x, x_hat))
     wide = error if torch.compiler.is_exporting() else error.double()
-    return mean(wide, weight(model, stored, wide))
+    scores = mean(wide, weight(model, stored, wide))
+    return torch.where(scores.isnan(), torch.full_like(scores, torch.inf), scores)
 
 
 def weight(model: Autoencoder, stored: Tensor, like: Tensor) -> Tensor | float:
@@ -51,18 +55,19 @@ def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> T
     if seen is None:
         return x_hat
     if torch.compiler.is_exporting():  # no rows can be chosen by their values there
-        return _settled(model, x, seen, x_hat)
+        return settled(model, x, seen, x_hat)
     rows = (~seen).flatten(1).any(1)
     if not bool(rows.any()):
         return x_hat
     refilled = x_hat.clone()
-    refilled[rows] = _settled(model, x[rows], seen[rows], x_hat[rows])
+    refilled[rows] = settled(model, x[rows], seen[rows], x_hat[rows])
     return refilled
 
 
-def _settled(model: Autoencoder, x: Tensor, seen: Tensor, x_hat: Tensor) -> Tensor:
+def settled(rebuild: Callable[[Tensor], Tensor], x: Tensor, seen: Tensor, x_hat: Tensor) -> Tensor:
+    """Return reconstructions of x (B, *S) whose elements that are not `seen` were filled in by reconstructions, 8 times."""
     for _ in range(_REFILLS):
-        x_hat = model(torch.where(seen, x, x_hat))
+        x_hat = rebuild(torch.where(seen, x, x_hat))
     return x_hat
 
 

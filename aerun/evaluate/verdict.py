@@ -31,15 +31,28 @@ def verdict(results: Figures) -> str:
 
 
 def plain(results: Figures) -> str:
-    """Return `1.62 times better than PCA of the same size (squared error, test split, one seed)`."""
+    """Return `1.62 times better than PCA of the same size (test squared error, seed 0).`, or that it cannot be told."""
     model, baseline = results["test/se"], results["pca/se"]
     if pca_is_exact(results):
         return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
     if abs(model / baseline - 1) < _SAME:
         return f"As good as PCA of the same size (test squared error, seed {results['seed']})."
+    if why := _untold(results):
+        return f"Cannot be told from PCA of the same size: {why} (seed {results['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
     return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {results['seed']})."
+
+
+def _untold(results: Figures) -> str:
+    """Return why model and PCA cannot be told apart; empty where they can, or where an older run has no interval."""
+    ends = [results.get(f"test/against_pca_{end}") for end in ("low", "high")]
+    if results.get("samples/test") == 1:
+        return f"one test sample says nothing of others; squared errors {results['test/se']:.4g} and {results['pca/se']:.4g}"
+    if None in ends or not ends[0] <= 0 <= ends[1]:  # type: ignore[operator]
+        return ""
+    span = f"{100 * float(ends[0]):+.1f} % to {100 * float(ends[1]):+.1f} %"  # type: ignore[arg-type]
+    return f"test squared errors differ by {span}, 95 % over {results['samples/test']:,} test samples"
 
 
 def _figure(results: Figures, task: str, who: str, metric: str) -> float:

@@ -182,7 +182,9 @@ def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Re
     columns = {n: _cells(file, n, reading) for n in head.names if reading.wants(n)}
     count = 0
     for chunk in chunks:
-        refuse_beyond(file, 12.0 * (count + len(chunk)) * len(columns))  # 8 bytes a cell here, 4 as a sample
+        words = sum(len(cells.words) for cells in columns.values())
+        # 8 bytes a cell here, 4 as a sample; a different word takes some 250, in two dictionaries
+        refuse_beyond(file, 12.0 * (count + len(chunk)) * len(columns) + 250.0 * words)
         _add(columns, head.names, chunk)
         if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
             reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first

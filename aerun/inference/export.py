@@ -25,7 +25,7 @@ from aerun.core.paths import names_alone
 from aerun.core.version import __version__
 from aerun.inference.exported import OUTPUTS, Exported, example
 from aerun.inference.model import Model
-from aerun.metrics.conformal import alarm_limit, shortage
+from aerun.metrics.conformal import alarms, shortage
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".safetensors": "safetensors"}
 _BATCH = "batch"
@@ -199,7 +199,7 @@ def _answers(model: Model, limit: float, x: Tensor) -> list[NDArray[Any]]:
     score, own, valid = model.scores_of(x), model.rebuilt(x), model.facts.valid(x)
     if valid is not None and not model.facts.tokens:
         own = own.masked_fill(~valid[..., None], torch.nan)
-    return [model.codes_of(x).numpy(), own.numpy(), score.numpy(), (score > alarm_limit(limit)).numpy()]
+    return [model.codes_of(x).numpy(), own.numpy(), score.numpy(), alarms(score.numpy(), limit)]
 
 
 def _difference(a: NDArray[Any], b: NDArray[Any], near: NDArray[np.bool_], least: float) -> float:

@@ -1,5 +1,6 @@
 """What `aerun score` says beside a score: a threshold and a verdict, or a p-value and whether it is a discovery."""
 
+import math
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from aerun.core.errors import AerunError
 from aerun.formats.writing.base import Writer
 from aerun.inference.runner import Runner
-from aerun.metrics.conformal import alarm_limit, discoveries, p_values, shortage, support
+from aerun.metrics.conformal import alarms, discoveries, p_values, shortage, support
 
 ALPHA = 0.05
 
@@ -19,7 +20,7 @@ def judged(model: Runner, score: Any, args: Namespace) -> dict[str, Any]:
     if args.fdr is not None:
         return {"score": score, "p": p_values(model.validation_scores, np.asarray(score))}
     limit = args.threshold if args.threshold is not None else model.threshold(_alpha(args))
-    return {"score": score, "threshold": score * 0 + limit, "anomaly": score > alarm_limit(limit)}
+    return {"score": score, "threshold": np.full(len(score), limit), "anomaly": alarms(np.asarray(score), limit)}
 
 
 def _alpha(args: Namespace) -> float:
@@ -39,6 +40,8 @@ def remarks(model: Runner, args: Namespace) -> list[str]:
             f"--fdr {args.fdr:g}: the share of false ones among the anomalies found, between 0 and 1, such as 0.1."
         )
     if args.threshold is not None:
+        if math.isnan(args.threshold):
+            raise AerunError("--threshold nan: no score is above it; a number, such as the threshold of `aerun score --alpha`.")
         return []
     lines = []
     if args.fdr is None:

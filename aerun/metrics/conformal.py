@@ -17,9 +17,9 @@ def threshold(calibration: Values, alpha: float) -> float:
     """Return c_(k), k = ceil((n + 1)(1 - alpha)), of n calibration scores c_(1) <= ... <= c_(n), in any order.
 
     P(score of a new normal sample > c_(k)) <= alpha. Infinite where alpha (n + 1) < 1: no score is high enough. Minus infinity
-    for alpha = 1.
+    for alpha = 1. A score that is no number counts as infinite, here and in `p_values`.
     """
-    ordered = np.sort(np.asarray(calibration, dtype=np.float64))
+    ordered = np.sort(_ranked(calibration))
     allowed = math.floor(alpha * (len(ordered) + 1) * (1 + 1e-12))  # how many of n + 1 equal chances may raise an alarm
     if allowed < 1:
         return math.inf
@@ -31,9 +31,27 @@ def alarm_limit(limit: float) -> float:
     return limit + TIE * abs(limit) if math.isfinite(limit) else limit
 
 
-def needed(alpha: float) -> int:
+def alarms(scores: Values, limit: float) -> NDArray[np.bool_]:
+    """Return which scores (m,) raise an alarm at the threshold `limit`; one that is no number counts as infinite."""
+    raised: NDArray[np.bool_] = _ranked(scores) > alarm_limit(limit)
+    return raised
+
+
+def _ranked(scores: Values) -> Values:
+    """Return the scores in 64 bits, infinity in the place of those that are no numbers: nothing is known to be ordinary."""
+    wide = np.asarray(scores, dtype=np.float64)
+    return np.where(np.isnan(wide), np.inf, wide)
+
+
+def needed(alpha: float) -> float:
     """Return the smallest number of calibration scores with which `alpha` > 0 allows an alarm: ceil(1 / alpha) - 1."""
-    return max(1, math.ceil((1 / alpha) * (1 - 1e-12)) - 1)
+    return max(1, _whole(1, alpha) - 1)
+
+
+def _whole(a: float, b: float) -> float:
+    """Return ceil(a / b), a hair's breadth below counted as whole; infinite where the quotient is."""
+    quotient = a / b if b * 1e300 > a else math.inf
+    return math.ceil(quotient * (1 - 1e-12)) if math.isfinite(quotient) else math.inf
 
 
 def shortage(n: int, alpha: float) -> str:
@@ -53,8 +71,8 @@ def p_values(calibration: Values, scores: Values) -> Values:
 
     P(p <= a) <= a for a new normal sample; p <= alpha exactly where s is above `alarm_limit(threshold(calibration, alpha))`.
     """
-    limits = np.sort([alarm_limit(c) for c in np.asarray(calibration, dtype=np.float64).tolist()])
-    below = np.searchsorted(limits, np.asarray(scores, dtype=np.float64), side="left")
+    limits = np.sort([alarm_limit(c) for c in _ranked(calibration).tolist()])
+    below = np.searchsorted(limits, _ranked(scores), side="left")
     p: Values = (1 + len(limits) - below) / (len(limits) + 1)
     return p
 
@@ -76,9 +94,9 @@ def support(n: int, m: int, q: float) -> str:
     The sentence says how many samples must stand out together before a false discovery rate of q is supported: the smallest
     p-value is 1 / (n + 1), and k discoveries need q k / m. An empty string where one sample is enough.
     """
-    least = math.ceil(m / (q * (n + 1)) * (1 - 1e-12)) if q > 0 else m + 1
+    least = _whole(m, q * (n + 1)) if q > 0 else m + 1
     if least <= 1:
         return ""
-    ask = f"for a single one {math.ceil(m / q * (1 - 1e-12)) - 1:,} are needed" if q > 0 else "no number of them is enough"
+    ask = f"for a single one {_whole(m, q) - 1:,} are needed" if q > 0 else "no number of them is enough"
     many = f"fewer than {least:,} anomalies" if least <= m else "any anomaly"
     return f"{n:,} validation scores cannot support {many} among {m:,} samples at a false discovery rate of {q:g}; {ask}."

@@ -1,9 +1,10 @@
 """How well a score separates anomalies from normal samples; a higher score is more anomalous."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from aerun.metrics.conformal import alarm_limit, threshold
+from aerun.metrics.conformal import alarms, threshold
 
 METRICS = {"auroc": "max", "auprc": "max", "fpr95": "min", "false_alarm": "min", "detected": "max", "ratio": "max"}
 
@@ -18,15 +19,15 @@ def scores(score: Tensor, truth: Tensor, normal: Tensor, alpha: float) -> dict[s
     from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
     y, s = truth.cpu().numpy(), score.double().cpu().numpy()
+    above = alarms(s, threshold(normal.double().cpu().numpy(), alpha))
+    s = np.unique(np.where(np.isnan(s), np.inf, s), return_inverse=True)[1]  # ranks, for infinite scores have one too
     fpr, tpr, _ = roc_curve(y, s, drop_intermediate=False)
-    above = score.double().cpu() > alarm_limit(threshold(normal.double().cpu().numpy(), alpha))
-    odd = truth.cpu()
     return {
         "auroc": float(roc_auc_score(y, s)),
         "auprc": float(average_precision_score(y, s)),
         "fpr95": float(fpr[(tpr >= 0.95).argmax()]),
-        "false_alarm": float(above[~odd].double().mean()),
-        "detected": float(above[odd].double().mean()),
+        "false_alarm": float(above[~y].mean()),
+        "detected": float(above[y].mean()),
     }
 
 

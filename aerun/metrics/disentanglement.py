@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _BINS = 20
+_FAR = 5  # interquartile ranges from the median, beyond which a value is an outlier
 _TREES, _LEAST = 20, 5  # trees in a forest; fewest samples in a leaf
 
 
@@ -28,12 +29,12 @@ def gap(codes: Tensor, factors: Tensor) -> float:
 def matched(codes: Tensor, factors: Tensor) -> Tensor:
     """Return |correlation| of each factor with its own unit, (f,), matched so that the sum is largest.
 
-    The matching is the Hungarian method's. 0 where the unit is constant, or where there are too few units. Hyvarinen & Morioka
-    2016, https://arxiv.org/abs/1605.06336.
+    Outliers are `fenced`. The matching is the Hungarian method's. 0 where the unit is constant, or where there are too few
+    units. Hyvarinen & Morioka 2016, https://arxiv.org/abs/1605.06336.
     """
     from scipy.optimize import linear_sum_assignment
 
-    z, f = (_standardized(v.double()) for v in (codes, factors))
+    z, f = (_standardized(fenced(v)) for v in (codes, factors))
     size = (f.t() @ z / len(z)).abs()
     rows, columns = linear_sum_assignment(size.numpy(), maximize=True)
     correlations = torch.zeros(len(size), dtype=size.dtype)
@@ -45,15 +46,15 @@ def separated(codes: Tensor, factors: Tensor) -> float:
     """Return SAP = mean_f (s_1 - s_2), the scores of the two units that predict f best alone.
 
     s is the squared correlation, or for a factor with at most 20 values the balanced accuracy of as many intervals of the unit
-    as there are values, fitted on the first half and tested on the second. Kumar, Sattigeri & Balakrishnan 2018,
-    https://arxiv.org/abs/1711.00848.
+    as there are values, fitted on the first half and tested on the second; outliers are `fenced`. Kumar, Sattigeri &
+    Balakrishnan 2018, https://arxiv.org/abs/1711.00848.
     """
     gaps = []
-    z = _standardized(codes.double())
+    z = _standardized(fenced(codes))
     for factor in factors.t():
         numbers = values(factor)
         if numbers is None:
-            scores = (_standardized(factor[:, None].double()).t() @ z / len(z)).square()[0]
+            scores = (_standardized(fenced(factor[:, None])).t() @ z / len(z)).square()[0]
         else:
             scores = torch.tensor([_intervals(unit[:, None].numpy(), numbers.numpy()) for unit in z.t()])
         best = torch.cat([scores.double(), scores.new_zeros(1).double()]).topk(2).values
@@ -74,17 +75,17 @@ def dci(codes: Tensor, factors: Tensor) -> dict[str, float]:
     """Return dci (disentanglement), completeness and informativeness.
 
     They come from the importances R (d, f) of units in forests that predict each factor from the code, fitted on the first half
-    and tested on the second. dci = sum_j w_j (1 - H(R_j. / sum) / log f), w_j the share of unit j in all importances;
-    completeness = mean_f (1 - H(R_.f / sum) / log d); informativeness: the mean accuracy, or R^2 of factors with more than 20
-    values, at least 0. Eastwood & Williams 2018, https://openreview.net/forum?id=By-7dz-AZ (there with lasso and forests, on
-    their own data).
+    and tested on the second; outliers of factors are `fenced`. dci = sum_j w_j (1 - H(R_j. / sum) / log f), w_j the share of
+    unit j in all importances; completeness = mean_f (1 - H(R_.f / sum) / log d); informativeness: the mean accuracy, or R^2 of
+    factors with more than 20 values, at least 0. Eastwood & Williams 2018, https://openreview.net/forum?id=By-7dz-AZ (there
+    with lasso and forests, on their own data).
     """
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     x, half, importances, scores = codes.double().numpy(), len(codes) // 2, [], []
     for factor in factors.t():
         numbers = values(factor)
-        y = factor.double().numpy() if numbers is None else numbers.numpy()
+        y = fenced(factor[:, None])[:, 0].numpy() if numbers is None else numbers.numpy()
         kind = RandomForestRegressor if numbers is None else RandomForestClassifier
         # Every split chooses among all units: a random subset without the right one would credit the others.
         forest = kind(_TREES, min_samples_leaf=_LEAST, max_features=None, random_state=0).fit(x[:half], y[:half])
@@ -112,6 +113,17 @@ def values(factor: Tensor) -> Tensor | None:
     """Return the numbers (n,) of the values of a factor that has at most 20 different values; None for others."""
     different, numbers = factor.unique(return_inverse=True)
     return numbers if len(different) <= _BINS else None
+
+
+def fenced(v: Tensor) -> Tensor:
+    """Return columns (n, d) in 64 bits, values beyond 5 interquartile ranges from the median drawn in to that distance.
+
+    A correlation would otherwise be that of a single outlier. Columns half of whose values are the same stay as they are.
+    """
+    v = v.double()
+    low, middle, high = torch.quantile(v, torch.tensor([0.25, 0.5, 0.75], dtype=v.dtype), dim=0)
+    reach = torch.where(high > low, _FAR * (high - low), torch.inf)
+    return torch.minimum(torch.maximum(v, middle - reach), middle + reach)
 
 
 def _standardized(v: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 _NEIGHBOURS = 5
 _ROWS = 512
+FEWEST = _NEIGHBOURS + 1  # samples that `overlap` needs on either side
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
@@ -14,10 +15,16 @@ def frechet(a: Tensor, b: Tensor) -> float:
     https://doi.org/10.1016/0047-259X(82)90077-X
     """
     a, b = a.double(), b.double()
-    ca, cb = (torch.cov(v.t()).reshape(v.shape[1], -1) for v in (a, b))
+    ca, cb = (_covariance(v) for v in (a, b))
     root = _root(ca)
     cross = torch.linalg.eigvalsh(root @ cb @ root).clamp_min(0).sqrt().sum()
     return float((a.mean(0) - b.mean(0)).square().sum() + ca.trace() + cb.trace() - 2 * cross)
+
+
+def _covariance(v: Tensor) -> Tensor:
+    """Return the covariance (d, d) of v (n, d), divided by n - 1; of one sample it is 0."""
+    centred = v - v.mean(0)
+    return centred.t() @ centred / max(1, len(v) - 1)
 
 
 def _root(c: Tensor) -> Tensor:

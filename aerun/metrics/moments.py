@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aerun.metrics.gaps import over_seen
+
 WIDEST = 4096  # features up to which a covariance matrix is formed and inverted; beyond, callers do without one
 _RIDGE = 1e-4  # share of the mean variance added to a covariance before it is inverted where it may be singular
 
@@ -58,19 +60,37 @@ def moments(batches: Source) -> Moments:
 
 
 class Mahalanobis:
-    """(x - m)^T S^-1 (x - m), S the shrunk covariance; (B, *S) -> (B,)."""
+    """(x - m)^T S^-1 (x - m), S the shrunk covariance; (B, *S) -> (B,). Where nothing ever varied, S is the identity."""
 
     def __init__(self, moments: Moments) -> None:
         self.mean = moments.mean
         s = moments.shrunk()
-        floor = _RIDGE * float(s.diagonal().mean()) + torch.finfo(s.dtype).tiny
         eye = torch.eye(len(s), dtype=s.dtype, device=s.device)
+        level = float(s.diagonal().mean())
+        s = s if level > torch.finfo(s.dtype).tiny else eye
         factor, failed = torch.linalg.cholesky_ex(s)
-        self.factor = torch.linalg.cholesky(s + floor * eye) if int(failed) else factor
+        self.factor = torch.linalg.cholesky(s + _RIDGE * level * eye) if int(failed) else factor
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Return the squared distances (B,); where `seen` (B, *S) has gaps those of what is seen, D / |seen| times as large.
+
+        They are under the covariance of the seen elements: d^2 = a^T P a - q^T P_hh^-1 q, with P = S^-1, a = x - m where seen,
+        0 elsewhere, and q = (P a)_h of what is hidden.
+        """
         away = x.flatten(1).double() - self.mean
-        return torch.linalg.solve_triangular(self.factor, away.t(), upper=False).square().sum(0)
+        whole = torch.linalg.solve_triangular(self.factor, away.t(), upper=False).square().sum(0)
+        if seen is None or bool(seen.all()):
+            return whole
+        precision = torch.cholesky_inverse(self.factor)
+
+        def part(rows: Tensor, there: Tensor) -> Tensor:
+            a = away[rows] * there
+            pull = a @ precision
+            hidden = torch.linalg.cholesky(precision[~there][:, ~there])
+            less = torch.linalg.solve_triangular(hidden, pull[:, ~there].t(), upper=False).square().sum(0)
+            return ((a * pull).sum(1) - less).clamp_min(0)
+
+        return over_seen(whole, seen.flatten(1), part)
 
     def nats(self, x: Tensor) -> Tensor:
         """Return -log N(x; m, S) in nats, (B,)."""

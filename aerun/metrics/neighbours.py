@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from aerun.metrics.gaps import over_seen
+
 _WORK = 4_000_000  # distances or ranks in memory at a time
 
 
@@ -26,16 +28,26 @@ def nearest(x: Tensor, base: Tensor, k: int) -> Tensor:
     return torch.cat([d.topk(k, largest=False).indices for d in distances(x, base, rows)])
 
 
-def neighbour_distance(x: Tensor, base: Tensor, k: int) -> Tensor:
+def neighbour_distance(x: Tensor, base: Tensor, k: int, seen: Tensor | None = None) -> Tensor:
     """Return the Euclidean distance of each row of x (n, D) to its k-th nearest of base (m, D), (n,).
 
     Where base holds fewer than k, it is the distance to the last. Candidates are found fast and then measured exactly, so that
-    a copy of a base sample is at a distance of 0.
+    a copy of a base sample is at a distance of 0. Rows in which `seen` (n, D) has gaps are compared by what is seen of them,
+    and the squared distance is D / |seen| times as large.
     """
+
+    def part(rows: Tensor, there: Tensor) -> Tensor:
+        return _kth(x[rows][:, there], base[:, there], k)
+
+    return over_seen(_kth(x, base, k), seen, part).sqrt()
+
+
+def _kth(x: Tensor, base: Tensor, k: int) -> Tensor:
+    """Return the squared distances of `neighbour_distance`."""
     near = nearest(x, base, min(len(base), 2 * k))
     rows = max(1, _WORK // max(1, near.shape[1] * x.shape[1]))
     exact = [(base[j] - part[:, None]).square().sum(2) for part, j in zip(x.split(rows), near.split(rows), strict=True)]
-    return torch.cat(exact).sort(1).values[:, min(k, near.shape[1]) - 1].sqrt()
+    return torch.cat(exact).sort(1).values[:, min(k, near.shape[1]) - 1]
 
 
 def trustworthiness(x: Tensor, z: Tensor, k: int) -> float:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aerun.dataset.sequences.windows import shared_steps
+from aerun.metrics.interval import Values, blocks, interval, standard_error
 from aerun.runs.groups import Group, Run
 from aerun.runs.plain import array
 
-Values = NDArray[np.float64]
 LEVEL = 0.95
 
 
@@ -47,7 +46,7 @@ class Difference:
     def words(self, first: str, second: str) -> str:
         """Return the difference in a sentence or two."""
         if not math.isfinite(self.low) or not math.isfinite(self.high):
-            return f"{first} against {second}: cannot tell: one seed and one test sample have no interval."
+            return f"{first} against {second}: cannot tell: one test sample says nothing of others."
         if not self.significant:
             span = f"{100 * self.low:+.1f} % to {100 * self.high:+.1f} %"
             return f"{first} against {second}: cannot tell: test squared errors differ by {span} ({self._basis})."
@@ -75,7 +74,8 @@ def difference(first: Group, second: Group, settings: int = 2) -> Difference | N
 
     Where two or more seeds are in both groups, these are paired; else all seeds are used where each group has two or more; else
     one seed of each, and the interval is over test samples alone. settings: how many were ranked, so that the best of many does
-    not look better by chance. None where there are no errors of the same samples.
+    not look better by chance. None where there are no errors of the same samples, or
+    the second makes none at all and the first does.
     """
     pairs = [(a, b) for a in first.runs for b in second.runs if a.seed == b.seed]
     paired = len(pairs) > 1 or len(first.runs) == 1 or len(second.runs) == 1
@@ -87,70 +87,17 @@ def difference(first: Group, second: Group, settings: int = 2) -> Difference | N
     if not _same_data(sides, paired):
         return None
     a, b = (_errors([run.path for run in side]) for side in sides)
-    if a is None or b is None or a.shape[1] != b.shape[1] or b.mean() <= 0:
+    if a is None or b is None or a.shape[1] != b.shape[1] or (b.mean() <= 0 and a.any()):
         return None
     overlap = _overlap(first.runs[0].config)
     low, high = interval(a, b, 1 - (1 - LEVEL) / max(1, settings * (settings - 1) // 2), paired, overlap)
     spread = standard_error(a, b, paired, overlap)[1]
-    scale, share = b.mean(), (a.mean() - b.mean()) / b.mean()
+    scale = b.mean() or 1.0  # where neither makes an error they are equal
+    share = (a.mean() - b.mean()) / scale
     seeds = min(len(a), len(b))
-    units = -(-a.shape[1] // overlap)
+    units = blocks(a.shape[1], overlap)
     ends = (float(low / scale), float(high / scale))
     return Difference(float(share), *ends, units, seeds, paired, settings, float(spread / scale))
-
-
-def interval(a: Values, b: Values, level: float, paired: bool = True, overlap: int = 1) -> tuple[Values, Values]:
-    """Return the ends of the interval of the mean error of a (..., S, n) less that of b (..., S', n), n the same test samples.
-
-    d +- t SE, SE^2 = A + B: A = s^2 / S, s^2 the variance over seeds of their mean differences (paired; else the sum of both
-    sides' variances over their numbers of seeds); B = v / n, v the variance over test samples of their mean differences, so
-    that neither other seeds nor other samples would turn the sign. t is the quantile of Student's distribution with S - 1
-    degrees of freedom, of the smaller side; of one seed A = 0 and n - 1 degrees. With the smallest of their degrees of
-    freedom the interval of a sum of variances is never too narrow (Hajek 1962, Inequalities for the generalized Student's
-    distribution). overlap: so many test samples in a row share steps; their means count as one sample, and what neighbouring
-    means share is added to v. Infinite for one seed and one sample.
-    """
-    from scipy.stats import t as student
-
-    middle, error, freedom = standard_error(a, b, paired, overlap)
-    if freedom < 1:
-        return np.full_like(middle, -np.inf), np.full_like(middle, np.inf)
-    reach = student.ppf((1 + level) / 2, freedom) * error
-    return middle - reach, middle + reach
-
-
-def standard_error(a: Values, b: Values, paired: bool = True, overlap: int = 1) -> tuple[Values, Values, int]:
-    """Return the mean difference d of `interval`, its SE, and the degrees of freedom: 0 where one seed has one sample."""
-    a, b = _blocks(a, overlap), _blocks(b, overlap)
-    seeds, n = min(a.shape[-2], b.shape[-2]), a.shape[-1]
-    middle = a.mean((-2, -1)) - b.mean((-2, -1))
-    square = _variance(a.mean(-2) - b.mean(-2), overlap) / n if n > 1 else np.zeros_like(middle)
-    if seeds > 1:
-        x, y = a.mean(-1), b.mean(-1)
-        each = (x - y).var(-1, ddof=1) / seeds if paired else x.var(-1, ddof=1) / x.shape[-1] + y.var(-1, ddof=1) / y.shape[-1]
-        square = square + each
-    return middle, np.sqrt(square), seeds - 1 if seeds > 1 else n - 1
-
-
-def _variance(d: Values, overlap: int) -> Values:
-    """Return the variance of d (..., n) over its samples.
-
-    For windows that overlap it is that of blocks of them, with twice the covariance of neighbours, which share steps too.
-    """
-    variance: Values = d.var(-1, ddof=1)
-    if overlap < 2:
-        return variance
-    away = d - d.mean(-1, keepdims=True)
-    beside: Values = (away[..., 1:] * away[..., :-1]).sum(-1) / (d.shape[-1] - 1)
-    return variance + 2 * beside.clip(0)
-
-
-def _blocks(errors: Values, overlap: int) -> Values:
-    """Return the means of `overlap` samples in a row; a last block of fewer is left out where there are others."""
-    whole = errors.shape[-1] // overlap
-    if overlap < 2 or not whole:
-        return errors
-    return errors[..., : whole * overlap].reshape(*errors.shape[:-1], whole, overlap).mean(-1)
 
 
 def _errors(paths: Sequence[Path]) -> Values | None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from aerun.runs.comparison import difference, interval
+from aerun.metrics.interval import interval
+from aerun.runs.comparison import Difference, difference
 from aerun.runs.figures import higher_is_better
 from aerun.runs.groups import columns, gather, grouped, natural
 from tests.shell import here
@@ -167,6 +168,22 @@ def test_windows_that_overlap_count_as_one():
     false = [float(((low > 0) | (high < 0)).mean()) for low, high in (naive, mended)]
     assert false[0] > 0.3
     assert false[1] < 0.05 + 3 * (0.05 * 0.95 / 800) ** 0.5
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize(("n", "overlap"), [(1, 1), (10, 20), (12, 10)])
+def test_one_independent_sample_says_nothing_of_others(seeds, n, overlap):
+    """Also where there are several windows, which all share steps: their errors vary less than those of other windows."""
+    errors = np.random.default_rng(0).normal(size=(2, seeds, n)) + np.array([[[0]], [[9]]])
+    low, high = interval(*errors, 0.95, overlap=overlap)
+    assert (low, high) == (-np.inf, np.inf)
+    assert "cannot tell: one test sample" in Difference(-0.5, float(low), float(high), 1, seeds).words("a", "b")
+
+
+def test_settings_that_make_no_error_at_all_are_equal(tmp_path):
+    runs = [made(tmp_path, f"{name}-0", error=np.zeros(N), model=name) for name in ("a", "b")]
+    none, same = grouped(gather(runs), ["model"])
+    assert "cannot tell" in difference(none, same).words("a", "b")
 
 
 def test_the_best_of_many_is_not_better_by_chance(tmp_path):

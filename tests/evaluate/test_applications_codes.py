@@ -16,7 +16,7 @@ from aerun.evaluate.reconstruction import report
 from aerun.evaluate.subset import subsample
 from aerun.evaluate.suite import ask
 from aerun.metrics import few_labels, ssim
-from aerun.metrics.disentanglement import dci, gap, matched, separated
+from aerun.metrics.disentanglement import dci, fenced, gap, matched, separated
 from aerun.metrics.few_labels import drawn, logistic, paired
 from aerun.metrics.neighbours import nearest, trustworthiness, voted
 from aerun.metrics.ranking import average_precision, precision_at
@@ -419,6 +419,24 @@ def test_one_outlier_moves_no_gap():
     assert gap(codes, factors) == pytest.approx(before, abs=0.01)
 
 
+@pytest.mark.parametrize("size", [30, 1e6])
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("score", [separated, lambda z, f: matched(z, f).mean(), lambda z, f: dci(z, f)["informativeness"]])
+def test_one_outlier_decides_no_correlation(score, side, size):
+    """Of a code or of factors; a correlation would be that of the one value alone."""
+    both = [random(2000, 4), random(2000, 4)]
+    before = score(*both)
+    both[side] = both[side].clone()
+    both[side][0] = size
+    assert before > 0.9
+    assert score(*both) > 0.85
+
+
+def test_values_that_are_not_far_off_are_left_as_they_are():
+    x = torch.cat([random(2000, 3), (torch.arange(2000) % 50 == 0).double()[:, None]], 1)
+    assert torch.equal(fenced(x), x)
+
+
 def test_a_unit_that_is_rarely_on_is_seen():
     factor = (torch.arange(2000) % 50 == 0).double()[:, None]
     assert gap(factor * (1 + random(2000, 1).abs()), factor) > 0.9
@@ -459,6 +477,21 @@ def test_information_of_a_code_is_what_forests_predict_from_it():
     assert dci(random(2000, 4), factors)["informativeness"] == pytest.approx(0.2, abs=0.05)
     half = dci(torch.cat([factors[:, :2], random(2000, 2)], 1), factors)
     assert half["informativeness"] == pytest.approx((2 * 1 + 2 * 0.2) / 4, abs=0.05)
+
+
+def test_factors_that_never_vary_are_left_out_and_counted(monkeypatch):
+    trained = untrained("dataset=factors", "model=linear", "model.latent_dim=4")
+    truth = trained.dataset.factors()
+    whole = ask("disentanglement", trained)[0]
+    more = Data(*(Split(torch.cat([s.x, torch.full((len(s), 1), 3.0)], 1), None) for s in (truth.train, truth.val, truth.test)))
+    monkeypatch.setattr(type(trained.dataset), "factors", lambda self: more)
+    found = ask("disentanglement", trained)[0]
+    assert found.figures["model"] == whole.figures["model"]
+    assert "(1 more that never vary are left out)" in found.note
+    none = Data(*(Split(torch.ones(len(s), 2), None) for s in (truth.train, truth.val, truth.test)))
+    monkeypatch.setattr(type(trained.dataset), "factors", lambda self: none)
+    with pytest.raises(AerunError, match="no factor varies"):
+        ask("disentanglement", trained)
 
 
 def test_disentanglement_finds_factors_row_for_row_and_rotations_lose_them():

@@ -10,7 +10,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
-from aerun.evaluate import applications
+from aerun.evaluate import anomaly_scores, applications
 from aerun.evaluate.applications import anomaly, compression, inpainting
 from aerun.evaluate.features import features
 from aerun.evaluate.restoration import moving_average, pooled_psnr
@@ -230,7 +230,7 @@ def test_elbo_is_that_of_the_objective():
     x = trained.samples(trained.data.test)
     torch.manual_seed(0)
     with torch.no_grad():
-        own = float(anomaly._elbo(trained.autoencoder, x, None).mean())
+        own = float(anomaly_scores._elbo(trained.autoencoder, x, None).mean())
         objective = sum(float(trained.autoencoder.objective(x, None).loss) for _ in range(20)) / 20
     assert own == pytest.approx(objective, rel=0.01)
 

@@ -45,6 +45,36 @@ def test_applications_join_that_of_the_task():
     assert built("model=vae", "trainer=smoke").evaluate == []
 
 
+BASE = {**PLAIN, "mean/se": 9.0, "samples/test": 40}
+ENDS = ("test/against_pca_low", "test/against_pca_high")
+
+
+@pytest.mark.parametrize(
+    ("errors", "ends", "words"),
+    [
+        ((1.0, 2.0), (-0.6, -0.4), "2.00 times better than PCA of the same size"),
+        ((2.0, 1.0), (0.5, 1.5), "2.00 times worse than PCA of the same size"),
+        ((2.0, 2.001), (-0.1, 0.1), "As good as PCA"),
+        (
+            (1.8, 2.0),
+            (-0.3, 0.1),
+            "Cannot be told from PCA of the same size: test squared errors differ by -30.0 % to +10.0 %",
+        ),
+        ((1.0, 0.0), (), "PCA of the same size loses nothing here"),
+    ],
+)
+def test_better_is_said_where_the_interval_leaves_out_zero(errors, ends, words):
+    said = plain({**BASE, "test/se": errors[0], "pca/se": errors[1], **dict(zip(ENDS, ends, strict=False))})
+    assert said.startswith(words)
+    assert "seed 3" in said or "no yardstick" in said
+
+
+def test_one_test_sample_tells_nothing():
+    assert plain({**BASE, "samples/test": 1}).startswith(
+        "Cannot be told from PCA of the same size: one test sample says nothing of others"
+    )
+
+
 def test_anomalies_against_neighbours_pca_and_no_model():
     won = results("anomaly", model__auroc=0.95, knn__auroc=0.94, pca__auroc=0.91, none__auroc=0.89, model__false_alarm=0.048)
     assert verdict(won) == (

@@ -112,6 +112,7 @@ def test_false_discoveries_are_decided_over_all_samples_of_a_call(work):
         (("--fdr", "0.1", "--alpha", "0.1"), "--alpha 0.1 --fdr 0.1: a verdict has one rule"),
         (("--fdr", "0"), "--fdr 0: the share of false ones"),
         (("--alpha", "2"), "alpha=2"),
+        (("--threshold", "nan"), "--threshold nan: no score is above it"),
     ],
 )
 def test_contradictions_are_one_line(work, words, said):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from aerun.metrics.conformal import alarm_limit, discoveries, needed, p_values, shortage, support, threshold
+from aerun.metrics.conformal import alarm_limit, alarms, discoveries, needed, p_values, shortage, support, threshold
 
 REPEATS = 2000
 
@@ -83,3 +83,19 @@ def test_what_a_rate_needs_is_said():
     assert "any anomaly" in support(3, 10, 0.1)
     assert not discoveries(p_values(np.arange(3.0), np.full(10, 9.0)), 0.1).any()
     assert discoveries(np.zeros(0), 0.1).shape == (0,)
+
+
+def test_scores_that_are_no_numbers_count_as_infinite():
+    """Nothing is known to be ordinary about them; among calibration scores they raise the threshold."""
+    scores = np.array([np.nan, np.inf, 3.0, -np.inf])
+    assert alarms(scores, threshold(np.arange(19.0), 0.05)).tolist() == [True, True, False, False]
+    np.testing.assert_allclose(p_values(np.arange(19.0), scores), [0.05, 0.05, 0.85, 1])
+    assert threshold(np.array([1.0, np.nan, 2.0]), 0.25) == np.inf
+    assert not alarms(scores, np.inf).any()
+
+
+@pytest.mark.parametrize("share", [1e-9, 1e-300, 5e-324])
+def test_shares_next_to_nothing_are_told_as_any(share):
+    assert threshold(np.arange(9.0), share) == np.inf
+    assert "and there are 9" in shortage(9, share)
+    assert "any anomaly" in support(9, 10, share)

@@ -157,6 +157,6 @@ def _measured(trained: Trained, codec: _Codec, quantizer: Quantizer, x: Tensor, 
     data = quantizer.to_bytes(levels)
     back = quantizer.from_bytes(data, tuple(levels.shape))
     if not torch.equal(back, levels):
-        raise AerunError("compression: the decoded codes are not the encoded ones.")
+        raise AerunError("the decoded codes are not the encoded ones.")
     x_hat = clamped(in_parts(codec.sample, rows, quantizer.codes(back).to(x)), trained.autoencoder.facts)
     return 8 * len(data) / x.numel(), pooled_psnr(x_hat, x, torch.ones_like(x), reach), quantizer.bits(levels) / x.numel()

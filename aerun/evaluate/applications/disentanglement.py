@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.evaluate.outcome import Outcome
@@ -39,13 +40,17 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 def evaluate(trained: Trained) -> Outcome:
     """Return mig, sap, mcc, mcc_least, dci, completeness and informativeness of the code.
 
-    mcc is the mean over factors, mcc_least the worst factor. See `metrics/disentanglement.py`. Of the test samples at most
-    10,000 are used; of all three splits where the test split has fewer than 1,000. rotated: the median over 10 random rotations
-    of the model's code (3 for the forests of dci); pca: as many components.
+    Factors that never vary are left out. mcc is the mean over factors, mcc_least the worst factor. See
+    `metrics/disentanglement.py`. Of the test samples at most 10,000 are used; of all three splits where the test split has
+    fewer than 1,000. rotated: the median over 10 random rotations of the model's code (3 for the forests of dci); pca: as many
+    components.
     """
     factors = trained.dataset.factors()
     assert factors is not None
-    data, truth = _shown(trained.data, factors)
+    data, every = _shown(trained.data, factors)
+    truth = every[:, (every != every[:1]).any(0)]
+    if not truth.shape[1]:
+        raise AerunError(f"no factor varies over {len(every):,} samples.")
     codes = {"model": trained.codes(data), "pca": trained.pca.codes(trained.flat(data))}
     z = {who: x.double().cpu() for who, x in codes.items()}
     g = torch.Generator().manual_seed(trained.seed)
@@ -54,7 +59,9 @@ def evaluate(trained: Trained) -> Outcome:
     turned = [_scores(z["model"] @ turn, truth, forest=i < _FOREST_ROTATIONS) for i, turn in enumerate(turns)]
     rotated = {k: statistics.median(row[k] for row in turned if k in row) for k in METRICS}
     figures = {"model": _scores(z["model"], truth), "rotated": rotated, "pca": _scores(z["pca"], truth)}
-    return Outcome(figures, f"{len(truth):,} samples, {truth.shape[1]} factors; rotated: the median of {_ROTATIONS} rotations")
+    gone = every.shape[1] - truth.shape[1]
+    note = f"{len(truth):,} samples, {truth.shape[1]} factors{f' ({gone} more that never vary are left out)' if gone else ''}"
+    return Outcome(figures, f"{note}; rotated: the median of {_ROTATIONS} rotations")
 
 
 def _shown(data: Data, factors: Data) -> tuple[Split, Tensor]:

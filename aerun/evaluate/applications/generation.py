@@ -9,8 +9,8 @@ from aerun.evaluate.features import Features, features
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import clamped, in_parts, rows_of
 from aerun.evaluate.samplers import gaussian, samplers
-from aerun.evaluate.subset import subsample
-from aerun.metrics.distribution import frechet, nearest, overlap
+from aerun.evaluate.subset import refuse_few, subsample
+from aerun.metrics.distribution import FEWEST, frechet, nearest, overlap
 from aerun.trained import Trained
 
 WHO = ("prior", "gaussian", "mixture", "pca", "real")
@@ -37,9 +37,11 @@ def evaluate(trained: Trained) -> Outcome:
     that of test samples.
     """
     facts, data = trained.autoencoder.facts, trained.data
+    refuse_few(len(data.test), FEWEST, "test", "a ball that reaches to the fifth neighbour of each")
     test, train = (trained.samples(subsample(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
     space, made = features(trained), _made(trained, len(test))
-    made["real"] = trained.samples(subsample(data.val, _MOST, facts.size))
+    if len(data.val) >= FEWEST:
+        made["real"] = trained.samples(subsample(data.val, _MOST, facts.size))
     away = nearest(test, train.flatten(1))
     near = float(away.double().quantile(_COPY))
     figures, ratios, real = {}, [], space.embed(test)
@@ -49,7 +51,8 @@ def evaluate(trained: Trained) -> Outcome:
         figures[who] = {"fcd": frechet(real, embedded), **overlap(real, embedded), "copied": copied}
         ratios.append(f"{who} {float(own.median() / away.median().clamp_min(1e-12)):.2f}{_classes(space, x)}")
     note = f"{len(test):,} test and made samples; {space.told}. Distance to training over that of test"
-    return Outcome(figures, f"{note}: {'; '.join(ratios)}")
+    lacks = "" if "real" in made else f". real: {len(data.val)} validation samples are too few, it needs {FEWEST}"
+    return Outcome(figures, f"{note}: {'; '.join(ratios)}{lacks}")
 
 
 def _made(trained: Trained, n: int) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ def evaluate(trained: Trained) -> Outcome:
     classes, sizes = y.unique(return_counts=True)
     counts = [n for n in COUNTS if len(classes) <= n <= len(classes) * int(sizes.min())]
     if len(classes) < 2 or not counts:
-        raise AerunError(f"probe: {len(classes)} classes, {int(sizes.min())} training samples of the rarest: too few to learn.")
+        raise AerunError(f"{len(classes)} classes, {int(sizes.min())} training samples of the rarest: too few to learn.")
     spaces, test = _spaces(trained), subsample(trained.data.test, _MOST, size)
     embedded = {who: space(test) for who, space in spaces.items()}
     g = Generator().manual_seed(_SEED)

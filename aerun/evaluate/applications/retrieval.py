@@ -38,7 +38,7 @@ def evaluate(trained: Trained) -> Outcome:
     y = test.y.to(trained.device)
     rows = torch.arange(queries, device=y.device)[torch.isin(y[:queries], y[queries:])]
     if not len(rows):
-        raise AerunError("retrieval: no two test samples have the same class.")
+        raise AerunError("no two test samples have the same class.")
     codes, flat = trained.codes(test), trained.flat(test)
     spaces = {
         "model": codes,
