@@ -80,7 +80,8 @@ class Folder:
         if not self.has("config.yaml"):
             return False
         try:
-            return self.config() == OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
+            now = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
+            return without_words(self.config()) == without_words(now)  # type: ignore[arg-type]
         except AerunError:
             return False
 
@@ -121,6 +122,11 @@ class Folder:
             self.results({**self.read(), "status": status, **values})
         except OSError as e:
             say(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}")
+
+
+def without_words(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config without the words about a run (tags and notes), which change nothing of it."""
+    return {k: v for k, v in config.items() if k not in ("tags", "notes")}
 
 
 def _renamed(node: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 from aerun.runs import files
 
 LOG = "aerun.log"
@@ -18,6 +19,14 @@ class LogFile(logging.FileHandler):
 
     def __init__(self, filename: str | Path, mode: str = "a", encoding: str | None = None, delay: bool = False) -> None:
         super().__init__(filename, "a", "utf-8", delay, errors="backslashreplace")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record. A file that cannot be opened is told once, and the run goes on without it."""
+        try:
+            super().emit(record)
+        except OSError as e:
+            self.setLevel(logging.CRITICAL + 1)
+            say(f"cannot write to {self.baseFilename}: {e.strerror}: there is no log of this run")
 
     def _open(self) -> Any:
         path = Path(self.baseFilename)

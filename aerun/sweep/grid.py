@@ -96,6 +96,7 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
     """
     before = read(folder)
     if before is None:
+        _refuse_runs(folder, planned)
         return planned
     if before.search or planned.search:
         _refuse_other_search(folder, before, planned, extend)
@@ -109,6 +110,13 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
             f"command. sweep.extend=true adds to it, another sweep=NAME leaves it alone. It was: {before.command}"
         )
     return Grid(planned.command, {**before.jobs, **planned.jobs})
+
+
+def _refuse_runs(folder: Path, planned: Grid) -> None:
+    """Raise AerunError where runs lie in the way of a new sweep."""
+    for place in (folder, *(folder / name for name in planned.jobs)):
+        if Folder(place).has("config.yaml"):
+            raise AerunError(f"{place}: holds a run that is not of this sweep. Choose another place with hydra.sweep.dir=DIR.")
 
 
 def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool) -> None:

@@ -21,6 +21,7 @@ from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of
 from aerun.settings.quoting import in_quotes
 from aerun.sweep.dry_run import data_now, dry_run, refuse_wide_preset
+from aerun.sweep.fresh import begin_anew
 from aerun.sweep.grid import Grid, keep, name_in, read, settle
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, settings
 from aerun.sweep.optuna import refuse_without_plugin
@@ -53,10 +54,10 @@ class SweepPlan:
     study: AbstractContextManager["Opened"] | None = None
 
 
-def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
+def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepPlan | None:
     """Return what a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
 
-    AerunError for a grid that may not be run.
+    fresh: first remove what aerun wrote in the sweep's folder. AerunError for a grid that may not be run.
     """
     typed = get_args_parser().parse_args(list(argv))
     if typed.cfg or typed.info or typed.shell_completion:
@@ -70,10 +71,10 @@ def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
     own = None if typed.config_dir is None else Path(typed.config_dir)
     refuse_choices(tasks)
     plan = _searched if searched else _planned
-    return plan(list(typed.overrides), tasks, own, command)
+    return plan(list(typed.overrides), tasks, own, command, fresh)
 
 
-def _planned(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
+def _planned(typed: list[str], tasks: list[str], own: Path | None, command: str, fresh: bool) -> SweepPlan:
     """Return a grid, or what a sweeper of the user's own draws."""
     parsed = OverridesParser.create().parse_overrides(typed)
     cfg = config_of([str(o.input_line) for o in parsed if not o.is_sweep_override()], own)
@@ -83,6 +84,8 @@ def _planned(typed: list[str], tasks: list[str], own: Path | None, command: str)
     if fuse and not jobs:
         raise AerunError(_DRAWN)
     folder = _place(cfg)
+    if fresh:
+        begin_anew(folder)
     known = read(folder)
     named = {name_in(folder, job, known): job for job in jobs}
     grid = keep(folder, Grid(command, named), bool(cfg.sweep.extend))
@@ -115,7 +118,7 @@ def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
     return asked if isinstance(asked, str) else str(asked[0])
 
 
-def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str) -> SweepPlan:
+def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str, fresh: bool) -> SweepPlan:
     """Return the same for a search."""
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]
@@ -131,6 +134,8 @@ def _searched(typed: list[str], tasks: list[str], own: Path | None, command: str
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     dry_run(space, own)
     folder = _place(cfg)
+    if fresh:
+        begin_anew(folder)
     study = studied(folder, cfg, space, hydra)
     grid = settle(folder, Grid(command, {}, {**space.about(), "data": data_now(cfg)}), bool(cfg.sweep.extend))
     return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study), cfg)
