@@ -97,8 +97,9 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
 
     settings: the same by keyword, `__` for a dot: `model="sparse", model__latent_dim=8, seed=1`. x: samples in memory (n, D),
     (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
-    what to read. folder: of the run; as on the command line if None; what was used before is refused, unless it holds this run,
-    unfinished, which goes on. fresh: first remove what aerun wrote there. Errors: aerun.core.errors.AerunError and TrainingError.
+    what to read. folder: of the run; as on the command line if None. One that was used before is refused, unless it holds this
+    run, unfinished, which goes on. fresh: first remove what aerun wrote there. Errors: aerun.core.errors.AerunError and
+    TrainingError.
     """
     # Deferred: --help does without torch.
     from aerun.api import train

@@ -60,9 +60,10 @@ def train(
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
     resume: go on from the last checkpoint there; None: where this config's own unfinished run is in the folder, and any other
-    folder that was used before is refused, see `goes_on`. fresh: first remove what aerun wrote there. tested: judge the model on the test split, draw and ask what the config wants; else it is trained and nothing more.
-    Raises AerunError for a mistake of the user's (nothing but the log is then written), and where another process is at work
-    there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
+    folder that was used before is refused, see `goes_on`. fresh: first remove what aerun wrote there. tested: judge the model
+    on the test split, draw and ask what the config wants; else it is trained and nothing more. Raises AerunError for a mistake
+    of the user's (nothing but the log is then written), and where another process is at work there, TrainingError where
+    training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
     """
     if resume is None and not fresh:
         goes_on(path, cfg)  # what is refused leaves nothing behind, not even a lock

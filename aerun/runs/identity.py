@@ -18,7 +18,7 @@ _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a resolved config makes a run what it is, as plain data.
 
-    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), and what is shown meanwhile.
+    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), and the progress bar.
     """
     plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
     assert isinstance(plain, dict)

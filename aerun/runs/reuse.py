@@ -140,6 +140,8 @@ def _leftovers(folder: Path) -> Iterator[str]:
     for place, own in _INSIDE.items():
         if files.exists(folder, place):
             yield from (f"{place}/{n}" for n in sorted(_names(folder / place)) if _written(n) in own)
+    if files.exists(folder, _PICTURES):
+        yield from (f"{_PICTURES}/{n}" for n in sorted(_names(folder / _PICTURES)) if _written(n).endswith(".png"))
 
 
 def say_goes_on(folder: Path) -> None:
