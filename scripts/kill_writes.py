@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,6 +130,7 @@ def _child(command: list[str], place: Path, said: Path, seen: Path, hook: Hook) 
         os.dup2(out, 1)
         os.dup2(out, 2)
         sys.argv = ["aerun", *command]
+        os.environ.pop("HYDRA_FULL_ERROR", None)  # which the command sets for itself
         sys.addaudithook(hook)
         try:
             typed()
@@ -139,9 +141,11 @@ def _child(command: list[str], place: Path, said: Path, seen: Path, hook: Hook) 
         logging.shutdown()
         hook.at, names = None, list(hook.names)
         seen.write_text(json.dumps(names))
+    except Exception:
+        traceback.print_exc()
+    finally:
         sys.stdout.flush()
         sys.stderr.flush()
-    finally:
         os._exit(code)
 
 
@@ -170,6 +174,10 @@ def faults(first: Ended, again: Ended, expected: dict[str, Any], place: Path, ho
     """Yield in words what is wrong after a disturbed command and the same command again."""
     if "Traceback" in first.said + again.said or "Error ---" in first.said:
         yield f"a traceback: {(first if 'Traceback' in first.said else again).said[-600:]}"
+    if how.startswith("E") and (
+        first.code not in (0, 1, 2) or (first.code and "aerun: error: " not in first.said + again.said)
+    ):
+        yield f"the failing write ended with {first.code}, not in words: {first.said[-300:]}"
     complete = again.code == 2 and "holds this very run, complete" in again.said
     if again.code and not complete:
         yield f"the same command again ended with {again.code}: {again.said[-300:]}"

@@ -30,6 +30,7 @@ _END = """SETTINGS used most
 
 MORE
   --cfg job | --info        show the composed settings | what Hydra found       --config-dir DIR   add your own options
+  --fresh                   clear what aerun wrote in the folder of the run or sweep, which is refused else
   --version                 the version                                         --hydra-help       Hydra's own flags
   eval "$(aerun -sc install=bash)"    completion with TAB (zsh, fish alike)"""
 

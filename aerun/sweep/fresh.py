@@ -30,7 +30,7 @@ def begin_anew(folder: Path) -> None:
             raise FolderInUseError(f"{folder}: another process is at work on this sweep; nothing was removed.")
         for name in jobs:
             clear(folder / name, pictures.names())
-        for name in (*DATABASE, FILE):
+        for name in (*DATABASE, "multirun.yaml", FILE):  # the second is Hydra's
             files.remove(folder, name)
     for name in jobs:
         files.remove_empty(folder, name)

@@ -159,8 +159,8 @@ def test_a_sweep_begins_anew_and_takes_no_place_of_a_run(tmp_path, run):
     told = here(tmp_path, *words, "seed=1", "sweep=s", "--fresh")
     assert told.code == 0, told
     names = {p.name for p in (tmp_path / "outputs/sweeps/s").iterdir()}
-    assert names == {"mine", "sweep.json", *(n for n in names if "seed=1" in n)}
-    assert len(names) == 3
+    assert names == {"mine", "sweep.json", "multirun.yaml", *(n for n in names if "seed=1" in n)}
+    assert len(names) == 4
 
 
 def test_a_checkpoint_of_another_run_is_never_gone_on_with(run, tmp_path):
