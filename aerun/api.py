@@ -68,15 +68,17 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
     Nothing is shown. 15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
     """
     share = max(0.15, 1.5 / len(x))
-    samples = in_memory(x, folder)
     own = [
         "trainer.progress=false",
         "pictures=[]",
         f"dataset.val={share}",
         *written({"dataset__test_path": str(folder / _SAMPLES)}),
     ]
-    cfg = composed([*samples, *own, *overrides])
+    cfg = composed([*_read_from(folder), *own, *overrides])
     fresh = Folder(folder).read("run.json").get("command") == _ESTIMATOR  # `fit` begins anew, as scikit-learn wants it
+    if not fresh:
+        goes_on(folder, cfg)  # what is refused is not touched
+    in_memory(x, folder)
     with quiet_aerun(), torch.random.fork_rng():
         run(cfg, folder, _ESTIMATOR, tested=False, fresh=fresh)
     return load(folder, trust=modules_of(cfg))

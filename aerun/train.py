@@ -21,7 +21,7 @@ from torch import Tensor
 from aerun import pictures
 from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
-from aerun.core.errors import AerunError, TrainingError
+from aerun.core.errors import AerunError, FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
 from aerun.dataset.splits import Data
@@ -38,7 +38,7 @@ from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
 from aerun.runs.identity import identity
 from aerun.runs.lock import claimed
-from aerun.runs.reuse import clear, goes_on, remove_leftovers, say_goes_on
+from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
@@ -70,19 +70,23 @@ def train(
     with claimed(path):
         if fresh:
             clear(path, pictures.names())
-        if resume is None and (resume := not fresh and goes_on(path, cfg)):
-            say_goes_on(path)
-        return _run(cfg, path, command, bool(resume), trusted, tested)
+        by_itself = resume is None and not fresh and goes_on(path, cfg)
+        said = remark(path) if by_itself else ""
+        return _run(cfg, path, command, bool(resume or by_itself), trusted, tested, said)
 
 
-def _run(cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool) -> dict[str, Any]:
-    """See `train`; no other process is at work in the folder."""
+def _run(
+    cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool, said: str
+) -> dict[str, Any]:
+    """See `train`; no other process is at work in the folder. said: a remark once the run may begin."""
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(cfg, trusted)
     for warning in plan.warnings:
         log.warning(warning)
     job = open_folder(plan, prepare(plan, cfg, path, trusted), command, resume)
+    if said:
+        log.warning("%s", said)
     with marked([folder], clock):
         trained, results = _fitted(plan, job, resume)
         if tested:
@@ -116,7 +120,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     assert job.config is not None
     folder, now = Folder(job.folder), fingerprint(job.data)
     if resume and (changed := change(folder.read("run.json").get("data") or {}, now)):
-        raise AerunError(
+        raise FolderInUseError(
             f"{folder.path}: the data have changed since this run began: {changed}. It would be a mix of old and new: put the "
             f"old data back, or begin anew in another folder: {command}"
         )

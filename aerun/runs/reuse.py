@@ -1,21 +1,18 @@
 """A run's folder that is used again: what goes on, what is refused, and what of it is aerun's own to clear."""
 
-import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from aerun.core.errors import FolderInUseError
+from aerun.core.errors import AerunError, FolderInUseError
 from aerun.runs import files
 from aerun.runs.checkpoint import FOLDER
 from aerun.runs.folder import Folder
 from aerun.runs.identity import differences
 from aerun.runs.lock import LOCK
 from aerun.runs.log import LOG
-
-log = logging.getLogger("aerun")
 
 _CONFIG, _ABOUT = "config.yaml", "run.json"
 _OWN = (  # what a run writes, in the order in which it is cleared: what says whose it is comes last
@@ -36,6 +33,7 @@ _INSIDE = {FOLDER: ("best.ckpt", "last.ckpt"), "projector": ("codes.tsv", "label
 _PICTURES, _PHASES, _LAYER = "pictures", "phases", re.compile(r"layer_\d+")
 _PART = re.compile(r"\.(.+)\.\d+")  # a file that a killed process was writing
 _KEYS = {"seed", "model", "dataset", "trainer"}
+_HYDRAS = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # in a folder that hydra.output_subdir names
 _SHOWN = 3
 
 
@@ -44,14 +42,16 @@ def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
 
     Nothing is written. Raises FolderInUseError where the folder holds another run, this one complete, or files of others.
     """
-    names = _names(folder) - {LOCK, LOG}
     samples = config["dataset"].get("path") if isinstance(config.get("dataset"), Mapping) else None
-    names = {n for n in names if _written(n) not in _OWN and str(folder / n) != samples}
+    names = {n for n in _names(folder) if not _is_before_a_run(folder, n) and str(folder / n) != samples}
     if not names:
         return False
     if _CONFIG not in names:
         _refuse_files(folder, names)
-    before, status = Folder(folder).config(), Folder(folder).read().get("status")
+    try:
+        before, status = Folder(folder).config(), Folder(folder).read().get("status")
+    except AerunError as e:
+        raise FolderInUseError(str(e)) from e
     if not before.keys() >= _KEYS:
         _refuse_files(folder, names)
     if differ := differences(before, config):
@@ -66,6 +66,18 @@ def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
             "and trains anew."
         )
     return True
+
+
+def _is_before_a_run(folder: Path, name: str) -> bool:
+    """Return whether this may lie in a folder in which nothing was begun: what Hydra and a lock make, a log, a torn file."""
+    if name in (LOCK, LOG) or _written(name) in _OWN:
+        return True
+    path = folder / name
+    if path.is_symlink():
+        return False
+    if path.is_dir():
+        return _names(path).issubset(_HYDRAS)
+    return name.endswith(".log") and path.stat().st_size == 0
 
 
 def _names(folder: Path) -> set[str]:
@@ -129,23 +141,25 @@ def _clear_inside(folder: Path, name: str, own: Collection[str]) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the files that killed processes of this run were writing; called by the one process at work there."""
-    for name in _leftovers(folder):
-        files.remove(folder, name)
-
-
-def _leftovers(folder: Path) -> Iterator[str]:
-    for name in sorted(_names(folder)):
-        if _written(name) in _OWN:
-            yield name
+    remove_parts(folder, _OWN)
     for place, own in _INSIDE.items():
-        if files.exists(folder, place):
-            yield from (f"{place}/{n}" for n in sorted(_names(folder / place)) if _written(n) in own)
-    if files.exists(folder, _PICTURES):
-        yield from (f"{_PICTURES}/{n}" for n in sorted(_names(folder / _PICTURES)) if _written(n).endswith(".png"))
+        remove_parts(folder, own, place)
+    remove_parts(folder, (), _PICTURES, ".png")
 
 
-def say_goes_on(folder: Path) -> None:
-    """Log in one line that an unfinished run goes on."""
+def remove_parts(folder: Path, names: Collection[str], place: str = "", ending: str | None = None) -> None:
+    """Remove what killed processes left of files of these names, or of this ending, in a run's folder or in a place in it."""
+    prefix = f"{place}/" if place else ""
+    if place and not files.exists(folder, place):
+        return
+    for name in sorted(_names(folder / place)):
+        file = _written(name)
+        if file in names or (ending is not None and file.endswith(ending)):
+            files.remove(folder, prefix + name)
+
+
+def remark(folder: Path) -> str:
+    """Return in one line that an unfinished run goes on."""
     status = Folder(folder).read().get("status") or "begun"
     how = "stopped before its end" if status == "running" else status
-    log.warning("%s: goes on with this command's own run there (%s)", folder, how)
+    return f"{folder}: goes on with this command's own run there ({how})"

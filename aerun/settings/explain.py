@@ -33,8 +33,8 @@ def explain(e: Exception) -> tuple[int, str]:
     if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
         return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
     if isinstance(e, OSError) and e.errno in _NO_PLACE and not isinstance(e, ConnectionError):
-        where = f" to {e.filename}" if e.filename else ""
-        return 1, f"cannot write{where}: {e.strerror}. {_NO_PLACE[e.errno]} The same command again goes on with what is there."
+        target = f" to {e.filename}" if e.filename else ""
+        return 1, f"cannot write{target}: {e.strerror}. {_NO_PLACE[e.errno]} The same command again goes on with what is there."
     if isinstance(e, ConnectionError) and "Ray instance" in str(e):
         return (
             2,

@@ -9,6 +9,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone, at_work
+from aerun.runs.reuse import remove_parts
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
 
@@ -77,6 +78,7 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
     settle(folder, planned, extend)  # what is refused leaves nothing behind, not even a lock
     try:
         with alone(folder, _LOCK, wait=True):
+            remove_parts(folder, (FILE,))
             grid = settle(folder, planned, extend)
             grid.save(folder)
     except OSError as e:
