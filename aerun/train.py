@@ -21,7 +21,7 @@ from torch import Tensor
 from aerun import pictures
 from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
-from aerun.core.errors import AerunError, FolderInUseError, TrainingError
+from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
 from aerun.dataset.splits import Data
