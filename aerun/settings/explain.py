@@ -8,6 +8,8 @@ from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.paths import config_dir
 from aerun.settings.plugins import not_found
 
+# What OmegaConf puts before the words of an error that is raised while a value such as a folder's name is made.
+_OURS = re.compile(r"\bAerunError raised while resolving interpolation: ")
 # What a person can do about a place that takes no more.
 _NO_PLACE = {
     errno.ENOSPC: "The disk is full, or has no room for more files (df, df -i). Make room, or choose another place.",
@@ -29,7 +31,7 @@ def explain(e: Exception) -> tuple[int, str]:
     if isinstance(e, TrainingError):
         return 1, str(e)
     if isinstance(e, HydraException | OmegaConfBaseException):
-        return 2, _hydra(_chain(e))
+        return 2, _hydra(_OURS.sub("", _chain(e)))
     if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
         return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
     if isinstance(e, OSError) and e.errno in _NO_PLACE and not isinstance(e, ConnectionError):
