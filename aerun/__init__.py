@@ -93,17 +93,19 @@ def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "
     return load(run, weights, trust)
 
 
-def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **settings: Any) -> "Model":
+def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fresh: bool = False, **settings: Any) -> "Model":
     """Run what `aerun OVERRIDES` would, in this process, and return the trained model.
 
     settings: the same by keyword, `__` for a dot: `model="sparse", model__latent_dim=8, seed=1`. x: samples in memory (n, D),
     (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
-    what to read. folder: of the run; as on the command line if None. Errors: aerun.core.errors.AerunError and TrainingError.
+    what to read. folder: of the run; as on the command line if None. One that was used before is refused, unless it holds this
+    run, unfinished, which goes on. fresh: first remove what aerun wrote there. Errors: aerun.core.errors.AerunError and
+    TrainingError.
     """
     # Deferred: --help does without torch.
     from aerun.api import train
 
-    return train(*overrides, x=x, folder=folder, **settings)
+    return train(*overrides, x=x, folder=folder, fresh=fresh, **settings)
 
 
 def __getattr__(name: str) -> Any:

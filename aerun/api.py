@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from aerun.formats.arrays import plain as array_of
 from aerun.inference.loading import load
 from aerun.inference.model import Model
 from aerun.runs.folder import Folder
+from aerun.runs.plain import array as stored
+from aerun.runs.reuse import goes_on
 from aerun.settings.explain import explain
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of, resolved
@@ -25,9 +28,10 @@ from aerun.settings.replaced import replaced
 from aerun.train import train as run
 
 _SAMPLES = "samples.npy"
+_ESTIMATOR = "aerun.sklearn"  # the command that runs of its estimators have
 
 
-def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **settings: Any) -> Model:
+def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fresh: bool = False, **settings: Any) -> Model:
     """See `aerun.train`."""
     typed = [*overrides, *written(settings)]
     if x is not None and any(o.startswith(("dataset=", "dataset.path=")) for o in typed):
@@ -35,10 +39,13 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     composed(typed if x is None else ["dataset=array", *typed])  # A mistake must leave no folder behind.
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
-        typed = [*in_memory(x, path), *typed]
+        typed = [*_read_from(path), *typed]
     cfg = composed(typed)
     try:
-        run(cfg, path, shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"]))
+        goes = not fresh and goes_on(path, cfg)
+        if x is not None:
+            in_memory(x, path, keep=goes)
+        run(cfg, path, shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"]), fresh=fresh)
     except AerunError:
         if folder is None:
             with contextlib.suppress(OSError):  # The folder is not empty.
@@ -63,26 +70,42 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
     Nothing is shown. 15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
     """
     share = max(0.15, 1.5 / len(x))
-    samples = in_memory(x, folder)
     own = [
         "trainer.progress=false",
         "pictures=[]",
         f"dataset.val={share}",
         *written({"dataset__test_path": str(folder / _SAMPLES)}),
     ]
-    cfg = composed([*samples, *own, *overrides])
+    cfg = composed([*_read_from(folder), *own, *overrides])
+    fresh = Folder(folder).read("run.json").get("command") == _ESTIMATOR  # `fit` begins anew, as scikit-learn wants it
+    if not fresh:
+        goes_on(folder, cfg)  # what is refused is not touched
+    in_memory(x, folder)
     with quiet_aerun(), torch.random.fork_rng():
-        run(cfg, folder, "aerun.sklearn", tested=False)
+        run(cfg, folder, _ESTIMATOR, tested=False, fresh=fresh)
     return load(folder, trust=modules_of(cfg))
 
 
-def in_memory(x: Any, path: Path) -> list[str]:
-    """Keep samples in the folder `path` and return the overrides that read them from there."""
+def in_memory(x: Any, path: Path, keep: bool = False) -> list[str]:
+    """Keep samples in the folder `path` and return the overrides that read them from there.
+
+    keep: a run of samples that are there already goes on. Raises AerunError where they are other ones, and for no numbers.
+    """
     array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
+    if keep and Folder(path).has(_SAMPLES) and not _equal(stored(path, _SAMPLES, limit=sys.maxsize), array):
+        raise AerunError(f"{path}: holds an unfinished run of other samples x. Choose another folder, or fresh=True.")
     Folder(path).keep(_SAMPLES, array)
+    return _read_from(path)
+
+
+def _read_from(path: Path) -> list[str]:
     return ["dataset=array", *written({"dataset__path": str(path / _SAMPLES)})]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 def written(settings: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from aerun import pictures
 from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
-from aerun.core.errors import AerunError, TrainingError
+from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
 from aerun.dataset.splits import Data
@@ -36,7 +37,9 @@ from aerun.report import terminal
 from aerun.runs import reference
 from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
+from aerun.runs.identity import identity
 from aerun.runs.lock import claimed
+from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
@@ -51,24 +54,44 @@ def train(
     cfg: Config,
     path: Path,
     command: str,
-    resume: bool = False,
+    resume: bool | None = None,
     trusted: Sequence[str] | None = None,
     tested: bool = True,
+    fresh: bool = False,
     begun: Begun | None = None,
 ) -> dict[str, Any]:
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
-    tested: judge the model on the test split, draw and ask what the config wants; else it is trained and nothing more.
-    begun: called with the plan and the job before training.
-    Raises AerunError for a mistake of the user's (nothing but the log is then written), and where another process is at work
-    there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
+    resume: go on from the last checkpoint there; None: where this config's own unfinished run is in the folder, and any other
+    folder that was used before is refused, see `goes_on`. fresh: first remove what aerun wrote there. tested: judge the model
+    on the test split, draw and ask what the config wants; else it is trained and nothing more. begun: called with the plan and
+    the job before training. Raises AerunError for a mistake of the user's (nothing but the log is then written), and where
+    another process is at work there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
     """
+    if resume is None and not fresh:
+        goes_on(path, cfg)  # what is refused leaves nothing behind, not even a lock
     with claimed(path):
-        return _run(cfg, path, command, resume, trusted, tested, begun)
+        if fresh:
+            clear(path, pictures.names())
+        by_itself = resume is None and not fresh and goes_on(path, cfg)
+        said = remark(path) if by_itself else ""
+        return _run(cfg, path, command, bool(resume or by_itself), trusted, tested, _told(said, begun))
+
+
+def _told(said: str, begun: Begun | None) -> Begun:
+    """Return what is done once a run may begin: say `said`, and call `begun`."""
+
+    def tell(plan: RunPlan, job: Job) -> None:
+        if said:
+            log.warning("%s", said)
+        if begun is not None:
+            begun(plan, job)
+
+    return tell
 
 
 def _run(
-    cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool, begun: Begun | None
+    cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool, begun: Begun
 ) -> dict[str, Any]:
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
@@ -76,10 +99,8 @@ def _run(
     plan = build(cfg, trusted)
     for warning in plan.warnings:
         log.warning(warning)
-    job = prepare(plan, cfg, path, trusted)
-    open_folder(plan, job, command, resume)
-    if begun is not None:
-        begun(plan, job)
+    job = open_folder(plan, prepare(plan, cfg, path, trusted), command, resume)
+    begun(plan, job)
     with marked([folder], clock):
         trained, results = _fitted(plan, job, resume)
         if tested:
@@ -106,17 +127,22 @@ def prepare(plan: RunPlan, cfg: Config, path: Path, trusted: Sequence[str] | Non
     return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
 
 
-def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> None:
-    """Write down what is about to run, and on which data. AerunError where a run would go on with other data than before."""
+def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
+    """Write down what is about to run, and on which data; return the job with its identity.
+
+    Raises AerunError where a run would go on with other data than before.
+    """
     assert job.config is not None
     folder, now = Folder(job.folder), fingerprint(job.data)
     if resume and (changed := change(folder.read("run.json").get("data") or {}, now)):
-        raise AerunError(
+        raise FolderInUseError(
             f"{folder.path}: the data have changed since this run began: {changed}. It would be a mix of old and new: put the "
-            f"old data back, or begin anew: {command}"
+            f"old data back, or begin anew in another folder: {command}"
         )
+    remove_leftovers(folder.path)
     folder.open(job.config, command, now)
     folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
+    return replace(job, identity=identity(job.config, now))
 
 
 def data_change(cfg: Config, path: Path) -> str:

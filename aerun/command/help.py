@@ -36,6 +36,7 @@ MORE
   aerun help GROUP         options of a group: {{groups}}
   aerun help model=vae     what an option sets     aerun VERB --help   what a verb takes
   --cfg job                every setting           --config-dir DIR    options of your own, here and in help
+  --fresh                  clear what aerun wrote in the folder of the run or sweep, which is refused else
   {{completion:<33}} completion with TAB, of verbs, runs, options and settings"""
 
 

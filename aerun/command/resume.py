@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aerun.command.started import is_left_to_the_first
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.paths import say_data, with_data
@@ -27,6 +28,8 @@ def run(argv: list[str]) -> int:
     if args.epochs is not None:
         _lengthen(config, args.epochs)
     _refuse_lost_source(folder, config, args.run)
+    if is_left_to_the_first([f"trainer.devices={config['trainer'].get('devices', 1)}"]):
+        return 0
     say_data(config, args.data)
     log_to_terminal()
     with log_into(folder.path):

@@ -19,8 +19,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.command.typed import made_ready, note_replaced
-from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError, TrainingError, line_of
+from aerun.command.started import is_left_to_the_first
+from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced
+from aerun.core.errors import TIME_LIMIT, AerunError, FolderInUseError, StoppedError, TrainingError, line_of
 from aerun.core.paths import config_dir
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
@@ -44,15 +45,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("aerun")
 
 
+_fresh = False  # whether what aerun wrote in the run's folder is removed first
 _failures: list[Exception] = []  # of this process; a job's failure never stops the others of a sweep
 
 
 def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
+    global _fresh
     stop_on_signals()
-    os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *sys.argv[1:]])  # for jobs in processes of their own
-    sys.argv[1:] = made_ready(sys.argv[1:])
-    planned = plan_sweep(sys.argv[1:], command())
+    os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *(word for word in sys.argv[1:] if word != FRESH_FLAG)])  # also for jobs
+    _fresh = FRESH_FLAG in sys.argv
+    sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word != FRESH_FLAG])
+    if is_left_to_the_first(sys.argv[1:]):
+        return 0
+    planned = plan_sweep(sys.argv[1:], command(), _fresh)
     if planned is None:
         note_replaced(sys.argv[1:])
         _hydra()
@@ -115,10 +121,12 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
             raise
         return math.nan
     except Exception as e:
-        log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # into the log file, traceback and all
+        if not isinstance(e, FolderInUseError):
+            log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # for the log file
         _failures.append(e)
         if many:
-            mark_refused(Folder(path), e)
+            if not isinstance(e, FolderInUseError):
+                mark_refused(Folder(path), e)
             say(f"\t   failed: {line_of(e)}")
         return math.nan
 
@@ -127,7 +135,7 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     # deferred: completion needs no torch
     from aerun.train import train
 
-    metrics = train(plain, path, command(), begun=partial(banner.begin, _shown(path)))
+    metrics = train(plain, path, command(), fresh=_fresh, begun=partial(banner.begin, _shown(path)))
     terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path))
     return float(metrics["objective"])
 

@@ -12,6 +12,8 @@ from aerun.settings.replaced import replaced
 from aerun.settings.sources import source_of, with_whole_path
 from aerun.sweep.mode import as_multirun
 
+FRESH_FLAG = "--fresh"
+
 
 def made_ready(argv: Sequence[str]) -> list[str]:
     """Return a command line as Hydra reads it, and say what is read for a deleted or empty group.
@@ -42,4 +44,6 @@ def _refuse_unknown_flags(argv: Sequence[str]) -> None:
             raise AerunError(f"{word}: a setting is given as KEY=VALUE; see aerun --help.")
         flag = word.partition("=")[0]
         if flag.startswith("-") and flag not in known and not re.match(r"-[a-z]\S", flag):
-            raise AerunError(f"{flag}: no such flag{nearest(flag, known)}. Settings are given as KEY=VALUE; see aerun --help.")
+            raise AerunError(
+                f"{flag}: no such flag{nearest(flag, [*known, FRESH_FLAG])}. Settings are given as KEY=VALUE; see aerun --help."
+            )

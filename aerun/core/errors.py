@@ -8,6 +8,10 @@ class AerunError(Exception):
     """A mistake that the user can correct: shown as one or two lines, exit code 2."""
 
 
+class FolderInUseError(AerunError):
+    """A run's folder that may not be used: nothing at all is written there, the log neither."""
+
+
 class TrainingError(Exception):
     """Training could not go on (loss not finite, disk full): shown in words, exit code 1; the run's folder is kept."""
 

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aerun import pictures
 from aerun.build import Config, build
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
 from aerun.inference.loading import trained
-from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.runs.lock import claimed
 from aerun.runs.log import log_into
+from aerun.runs.reuse import clear
 from aerun.settings.overrides import config_of, resolved
 from aerun.train import train
 
@@ -34,10 +36,10 @@ def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tu
     folder = Folder(where)
     reused = not fresh and folder.read().get("status") == "completed" and folder.holds(cfg)
     if not reused:
-        if folder.has("config.yaml"):
-            files.clear(where)
-        with log_into(where):
-            train(cfg, where, command)
+        with claimed(where):
+            clear(where, pictures.names())
+            with log_into(where):
+                train(cfg, where, command, resume=False)
     results = folder.read()  # what is not finite stands there as null
     numbers = {k: math.nan if v is None else float(v) for k, v in results.items() if v is None or isinstance(v, int | float)}
     return {**numbers, **_measured(run, cfg, folder)}, reused

@@ -2,10 +2,11 @@
 
 import itertools
 import os
+import re
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -14,6 +15,8 @@ from torch.utils.tensorboard.writer import FileWriter
 
 from aerun.runs import files
 
+_PREFIX = "events.out.tfevents."
+_STAMP = re.compile(rf"{re.escape(_PREFIX)}(\d{{1,12}})\.")
 _numbers = itertools.count()
 
 
@@ -40,6 +43,19 @@ class Events(SummaryWriter):
         return writer
 
 
+def _new_file(folder: Path, suffix: str) -> BinaryIO:
+    """Open a new event file, named so that TensorBoard, which reads files by name, reads it after those that are there.
+
+    So it is also where the clock was set back in between; the name then holds the time of the latest file and one second.
+    """
+    stamps = (_STAMP.match(name) for name in (os.listdir(folder) if folder.is_dir() else ()))
+    latest = max((int(stamp[1]) for stamp in stamps if stamp), default=0)
+    now = int(time.time())
+    if latest > now:
+        now = latest + 1
+    return files.created(folder, f"{_PREFIX}{now:010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}{suffix}")
+
+
 class _FileWriter(FileWriter):
     def __init__(self, folder: Path, suffix: str) -> None:
         self.event_writer = _EventWriter(folder, suffix)
@@ -50,8 +66,7 @@ class _EventWriter:
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self.folder = folder
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}{suffix}"
-        self.records = RecordWriter(files.created(folder, name))
+        self.records = RecordWriter(_new_file(folder, suffix))
         self.add_event(Event(wall_time=time.time(), file_version="brain.Event:2"))
         self.flush()
 

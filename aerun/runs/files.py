@@ -5,12 +5,13 @@ once more by its descriptor: a link, a file with a second name (a hard link), a 
 a file larger than its reader takes. The folder itself is the user's to name; it may be reached by a link.
 """
 
+import errno
 import io
 import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -199,6 +200,16 @@ def remove(folder: Path, name: str) -> None:
             os.unlink(last, dir_fd=at)
     except FileNotFoundError:
         return
+
+
+def remove_empty(folder: Path, name: str) -> None:
+    """Remove a folder inside of the run's where it is there, is no link and is empty."""
+    with suppress(FileNotFoundError, NotADirectoryError), _parent(folder, name) as (at, last):
+        try:
+            os.rmdir(last, dir_fd=at)
+        except OSError as e:
+            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
 
 def clear(folder: Path, keep: Collection[str] = ()) -> None:

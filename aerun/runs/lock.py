@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from aerun.core.errors import AerunError
+from aerun.core.errors import AerunError, FolderInUseError
 from aerun.runs import files
 
 log = logging.getLogger("aerun")
@@ -60,7 +60,7 @@ def claimed(folder: Path) -> Iterator[None]:
             words = f"cannot write to {folder}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             raise AerunError(words) from e
         if not mine:
-            raise AerunError(
+            raise FolderInUseError(
                 f"{folder}: another process is at work on this run. Wait until it ends, or choose another folder with "
                 "hydra.run.dir=DIR."
             )

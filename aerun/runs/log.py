@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.core.text import say
 from aerun.runs import files
 
 LOG = "aerun.log"
@@ -25,6 +26,14 @@ class LogFile(logging.FileHandler):
         """Close the file where no logger took this handler, as with hydra/job_logging=disabled."""
         if self.stream is not None:
             self.close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record. A file that cannot be opened is told once, and the run goes on without it."""
+        try:
+            super().emit(record)
+        except OSError as e:
+            self.setLevel(logging.CRITICAL + 1)
+            say(f"cannot write to {self.baseFilename}: {e.strerror}: there is no log of this run")
 
     def _open(self) -> Any:
         path = Path(self.baseFilename)

@@ -1,5 +1,6 @@
 """Turns an exception into one or two lines and an exit code."""
 
+import errno
 import re
 from collections.abc import Iterable
 
@@ -9,6 +10,15 @@ from aerun.settings.catalog import setting_names
 from aerun.settings.plugins import not_found
 from aerun.settings.synonyms import own_words, torch_optimizer
 
+# What OmegaConf puts before the words of an error that is raised while a value such as a folder's name is made.
+_OURS = re.compile(r"\bAerunError raised while resolving interpolation: ")
+# What a person can do about a place that takes no more.
+_NO_PLACE = {
+    errno.ENOSPC: "The disk is full, or has no room for more files (df, df -i). Make room, or choose another place.",
+    errno.EDQUOT: "The quota is used up. Make room, or choose another place.",
+    errno.EROFS: "The file system can only be read. Choose another place with hydra.run.dir=DIR or hydra.sweep.dir=DIR.",
+    errno.EIO: "The disk or the network behind it fails.",
+}
 # The errors of submitit, joblib and Ray for a process that ended without a result.
 _ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", "OutOfMemoryError")
 
@@ -23,9 +33,12 @@ def explain(e: Exception) -> tuple[int, str]:
     if isinstance(e, TrainingError):
         return 1, str(e)
     if isinstance(e, HydraException | OmegaConfBaseException):
-        return 2, _hydra(_chain(e))
+        return 2, _hydra(_OURS.sub("", _chain(e)))
     if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
         return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
+    if isinstance(e, OSError) and e.errno in _NO_PLACE and not isinstance(e, ConnectionError):
+        target = f" to {e.filename}" if e.filename else ""
+        return 1, f"cannot write{target}: {e.strerror}. {_NO_PLACE[e.errno]} The same command again goes on with what is there."
     if isinstance(e, ConnectionError) and "Ray instance" in str(e):
         return (
             2,

@@ -50,12 +50,12 @@ def new_folder(parent: str, overrides: Sequence[str] | None, make: bool = True) 
     number = 1
     while True:
         path = Path(parent) / (name if number == 1 else f"{name}-{number}")
-        if not path.exists() if not make else _made(path):
+        if not path.exists() if not make else _made(path, "run" if overrides is not None else "sweep"):
             return str(path)
         number += 1
 
 
-def _made(path: Path) -> bool:
+def _made(path: Path, kind: str) -> bool:
     """Return whether the folder was made; False where it existed already."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,15 +63,19 @@ def _made(path: Path) -> bool:
     except FileExistsError:
         if path.parent.is_dir():
             return False
-        raise AerunError(f"cannot make {path}: {path.parent} is a file. Choose another place with hydra.run.dir=DIR.") from None
+        raise AerunError(f"cannot make {path}: {path.parent} is a file. {_elsewhere(kind)}") from None
     except OSError as e:
-        raise _unmade(path, e) from e
+        raise _unmade(path, e, kind) from e
     return True
 
 
-def _unmade(path: Path, e: OSError) -> AerunError:
+def _elsewhere(kind: str) -> str:
+    return f"Choose another place with hydra.{kind}.dir=DIR."
+
+
+def _unmade(path: Path, e: OSError, kind: str) -> AerunError:
     long = " (its name is too long for this file system)" if e.errno == errno.ENAMETOOLONG else ""
-    return AerunError(f"cannot make {path}: {e.strerror}{long}. Choose another place with hydra.run.dir=DIR.")
+    return AerunError(f"cannot make {path}: {e.strerror}{long}. {_elsewhere(kind)}")
 
 
 def own_overrides(overrides: Sequence[str]) -> list[str]:

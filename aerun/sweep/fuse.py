@@ -146,11 +146,12 @@ def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[
 
     folders = [Folder(one.path) for one in group]
     clock = Clock(folders, resume=steps > 0)
+    opened = []
     for one, plan, job in zip(group, plans, jobs, strict=True):
         if not steps:
             clear(one.path)
-        open_folder(plan, job, job_command(one.typed), resume=steps > 0)
+        opened.append(open_folder(plan, job, job_command(one.typed), resume=steps > 0))
     with marked(folders, clock):
-        errors = fit(jobs, plans[0].trainer, resume=steps > 0)
+        errors = fit(opened, plans[0].trainer, resume=steps > 0)
     for folder, error in zip(folders, errors, strict=True):
         mark_trained(folder, clock, error, attempt())

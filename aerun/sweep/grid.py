@@ -9,6 +9,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone, at_work
+from aerun.runs.reuse import remove_parts
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
 
@@ -84,6 +85,7 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
     settle(folder, planned, extend)  # what is refused leaves nothing behind, not even a lock
     try:
         with alone(folder, _LOCK, wait=True):
+            remove_parts(folder, (FILE,))
             grid = settle(folder, planned, extend)
             grid.save(folder)
     except OSError as e:
@@ -103,6 +105,7 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
     """
     before = read(folder)
     if before is None:
+        _refuse_runs(folder, planned)
         return planned
     if before.search or planned.search:
         _refuse_other_search(folder, before, planned, extend)
@@ -127,6 +130,13 @@ def _refuse_taken_names(folder: Path, before: Grid, planned: Grid) -> None:
                 f"{folder / name}: holds another job, {' '.join(before.jobs[name])}: hydra.sweep.subdir does not tell the jobs "
                 "of both commands apart. Choose another sweep=NAME."
             )
+
+
+def _refuse_runs(folder: Path, planned: Grid) -> None:
+    """Raise AerunError where runs lie in the way of a new sweep."""
+    for place in (folder, *(folder / name for name in planned.jobs)):
+        if Folder(place).has("config.yaml"):
+            raise AerunError(f"{place}: holds a run that is not of this sweep. Choose another place with hydra.sweep.dir=DIR.")
 
 
 def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aerun.core.errors import AerunError
-from aerun.runs import files
+from aerun.runs import reuse
 from aerun.runs.folder import Folder
-from aerun.runs.lock import LOCK
+from aerun.runs.identity import differences
 from aerun.runs.log import LOG
 
 log = logging.getLogger("aerun")
@@ -31,6 +31,8 @@ def state(path: Path, config: Mapping[str, Any]) -> State:
     with another config (the command is the same and an option's file has changed) or with other data.
     """
     left = _left(path, config)
+    if left == FRESH and (why := _other_settings(path, config)):
+        return State(left, why)
     if left == FRESH or not Folder(path).read("run.json").get("data"):
         return State(left)
     # deferred: a sweep sent elsewhere, and completion, need no torch
@@ -46,6 +48,16 @@ def state(path: Path, config: Mapping[str, Any]) -> State:
 def done(path: Path, config: Mapping[str, Any]) -> bool:
     """Return whether this job is complete, with this very config; the data are not looked at."""
     return _left(path, config) == DONE
+
+
+def _other_settings(path: Path, config: Mapping[str, Any]) -> str:
+    """Return in words how the settings of the run there differ from these; empty where there is none or they do not."""
+    folder = Folder(path)
+    try:
+        differ = differences(folder.config(), config) if folder.has("config.yaml") else []
+    except AerunError:
+        return ""
+    return f"its settings have changed ({'; '.join(differ[:3])})" if differ else ""
 
 
 def _left(path: Path, config: Mapping[str, Any]) -> str:
@@ -70,5 +82,8 @@ def attempt() -> str:
 
 
 def clear(path: Path) -> None:
-    """Remove what an earlier attempt left, but for the log, which goes on, and the lock, which this process holds."""
-    files.clear(path, keep=(LOG, LOCK))
+    """Remove what aerun wrote in an earlier attempt, but for the log, which goes on, and the lock, which this process holds."""
+    # deferred: completion needs no torch
+    from aerun import pictures
+
+    reuse.clear(path, pictures.names(), keep=(LOG,))

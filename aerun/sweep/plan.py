@@ -21,6 +21,7 @@ from aerun.settings.overrides import config_of
 from aerun.settings.quoting import in_quotes
 from aerun.settings.sources import Jobs, Source, composer, source_of
 from aerun.sweep.dry_run import data_now, dry_run, refuse_wide_preset
+from aerun.sweep.fresh import begin_anew
 from aerun.sweep.grid import Grid, keep, settle
 from aerun.sweep.idle import GridJob, key_of, lacking, once
 from aerun.sweep.job import done
@@ -58,10 +59,10 @@ class SweepPlan:
     withheld: frozenset[str] = frozenset()  # words that Hydra could not compose by themselves: not every job has the setting
 
 
-def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
+def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepPlan | None:
     """Return what a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
 
-    AerunError for a grid that may not be run.
+    fresh: first remove what aerun wrote in the sweep's folder. AerunError for a grid that may not be run.
     """
     typed = get_args_parser().parse_args(list(argv))
     if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
@@ -74,10 +75,10 @@ def plan_sweep(argv: Sequence[str], command: str) -> SweepPlan | None:
         return None
     refuse_choices(typed.overrides)
     plan = _searched if searched else _planned
-    return plan(list(typed.overrides), tasks, source_of(argv), command)
+    return plan(list(typed.overrides), tasks, source_of(argv), command, fresh)
 
 
-def _planned(typed: list[str], tasks: list[str], source: Source, command: str) -> SweepPlan:
+def _planned(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool) -> SweepPlan:
     """Return a grid, or what a sweeper of the user's own draws."""
     with composer(source) as hydra:
         jobs = Jobs(source, hydra, [o for o in typed if o not in tasks])
@@ -90,10 +91,12 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str) -
         more = [*settings(cfg, len(grid)), SUBDIR, f"hydra.sweeper._target_={register([job.typed for job in grid])}"]
         named = names_of(jobs, grid, cfg, place or _SWEEPS)
     fuse = fused(cfg)
-    check([job for name, job in named.items() if not done((place or _SWEEPS) / name, job.config)], runs_here(cfg))
+    check([job for name, job in named.items() if fresh or not done((place or _SWEEPS) / name, job.config)], runs_here(cfg))
     folder = _place(cfg)
     planned = Grid(command, {name: job.typed for name, job in named.items()}, lacking=lacking(found))
     train = partial(_train_fused, folder, named) if fuse else None
+    if fresh:
+        begin_anew(folder)
     kept = keep(folder, planned, bool(cfg.sweep.extend))
     ranking = _ranking(cfg, [job.typed for job in grid])
     withheld = frozenset(o for o in tasks if key_of(o) in planned.lacking)
@@ -124,7 +127,7 @@ def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
     return asked if isinstance(asked, str) else str(asked[0])
 
 
-def _searched(typed: list[str], tasks: list[str], source: Source, command: str) -> SweepPlan:
+def _searched(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool) -> SweepPlan:
     """Return the same for a search."""
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]
@@ -140,6 +143,8 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str) 
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     dry_run(space, source)
     folder = _place(cfg)
+    if fresh:
+        begin_anew(folder)
     study = studied(folder, cfg, space, hydra)
     grid = settle(folder, Grid(command, {}, {**space.about(), "data": data_now(cfg)}), bool(cfg.sweep.extend))
     return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study), cfg)

@@ -33,6 +33,7 @@ class Job:
     folder: Path
     config: Mapping[str, Any] | None  # For the HParams page; None for a phase, which is not compared with whole runs.
     title: str = ""  # It is shown before the bar.
+    identity: str = ""  # written into its checkpoints; see `aerun.runs.identity`
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 

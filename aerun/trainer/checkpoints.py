@@ -13,6 +13,7 @@ from torch import Tensor
 from aerun.core.errors import StoppedError
 from aerun.runs import files
 from aerun.runs.checkpoint import LAST, read
+from aerun.runs.identity import KEY
 
 
 def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
@@ -65,14 +66,19 @@ class Last(ModelCheckpoint):
 class Whole(TorchCheckpointIO):
     """Checkpoints at RUN/checkpoints/NAME.ckpt, read as plain data and never removed.
 
-    They are written beside the target and renamed, so that a full disk or a kill leaves the older one as it was.
+    They are written beside the target and renamed, so that a full disk or a kill leaves the older one as it was. Each says
+    whose it is, by the run's `identity`.
     """
+
+    def __init__(self, identity: str = "") -> None:
+        self.identity = identity
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         folder, name = _parts(path)
+        own = {KEY: self.identity} if self.identity else {}
         try:
             with files.replaced(folder, name) as f:
-                torch.save(checkpoint, f)
+                torch.save({**own, **checkpoint}, f)
         except RuntimeError as e:
             if isinstance(e.__context__, StoppedError):  # torch's writer, cut short, raises an error of its own.
                 raise e.__context__ from None
@@ -92,11 +98,14 @@ def _parts(path: Any) -> tuple[Path, str]:
 
 
 class First(Callback):
-    """Saves `last` before the first step, so that a run stopped in its first epoch resumes like any other."""
+    """Saves `last` before the first step, so that a run stopped in its first epoch resumes like any other.
+
+    A `last` that lies there is replaced unless training goes on from it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not files.exists(self.folder, LAST):
+        if not trainer.ckpt_path:
             trainer.save_checkpoint(self.folder / LAST)

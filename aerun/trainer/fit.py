@@ -17,6 +17,7 @@ from aerun.dataset.splits import Split
 from aerun.dataset.storage.mapped import Mapped
 from aerun.runs import files
 from aerun.runs.checkpoint import BEST, FOLDER, LAST
+from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batches
 from aerun.trainer.batches import Batches
@@ -55,11 +56,13 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     resume = resume and files.exists(job.folder, LAST)
     before = read(job.folder, LAST, "meta") if resume else {}
     if resume:
+        refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
     if not (resume and ended(before, ready.module.total)):
         with _others(job, ready, resume):
             _descend(job, settings, ready, resume)
     end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
+    refuse_foreign(best, job.identity, job.folder / BEST)
     ready.module.load_state_dict(best["state_dict"])
     job.autoencoder.to(ready.device).eval()
     epoch = int(best["epoch"])
@@ -131,7 +134,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
     own_callbacks = callbacks(job, settings, len(ready.train), ranks)
-    trainer = lightning(settings, ready.device, own_callbacks, Whole(), job.folder)
+    trainer = lightning(settings, ready.device, own_callbacks, Whole(job.identity), job.folder)
     trainer.fit(ready.module, ready.train, ready.val, ckpt_path=job.folder / LAST if resume else None, weights_only=True)
 
 

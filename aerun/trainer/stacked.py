@@ -16,8 +16,9 @@ from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Data, Split
 from aerun.parts import Corruption
 from aerun.runs import files
-from aerun.runs.checkpoint import weights_of
+from aerun.runs.checkpoint import BEST, read, weights_of
 from aerun.runs.folder import Folder
+from aerun.runs.identity import refuse_foreign
 from aerun.trainer.base import Fitted, Job, Trainer
 from aerun.trainer.batches import mix
 from aerun.trainer.fit import fit
@@ -81,6 +82,7 @@ class Stacked(Trainer):
         """Train one layer, or load it from its folder where that is complete."""
         folder = Folder(job.folder)
         if resume and folder.read().get("status") == "completed":
+            refuse_foreign(read(job.folder, BEST, "meta"), job.identity, job.folder / BEST)
             job.autoencoder.load_state_dict(weights_of(job.folder, "best"))
             return
         settings = copy(self)

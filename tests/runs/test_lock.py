@@ -38,7 +38,7 @@ def test_the_second_process_is_refused_at_once_in_words(held, tmp_path):
     assert at_work(held)
     with alone(held) as mine:
         assert not mine
-    before = {p.name for p in held.iterdir()} | {"aerun.log"}
+    before = {p.name for p in held.iterdir()}
     told = here(tmp_path, "trainer=smoke", "hydra.run.dir=run")
     assert (told.code, told.err.count("\n")) == (2, 1)
     assert f"{held}: another process is at work on this run" in told.err
@@ -104,12 +104,12 @@ def test_what_is_no_file_of_the_folder_is_not_opened(tmp_path, made, use):
 
 def test_a_lock_is_never_written_to_and_outlives_what_is_cleared(tmp_path):
     (tmp_path / LOCK).write_text("something")
-    (tmp_path / "old").write_text("")
+    (tmp_path / "results.json").write_text("")
     with claimed(tmp_path):
         clear(tmp_path)
         assert at_work(tmp_path)
     assert (tmp_path / LOCK).read_text() == "something"
-    assert not (tmp_path / "old").exists()
+    assert not (tmp_path / "results.json").exists()
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])

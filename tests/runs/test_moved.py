@@ -90,10 +90,13 @@ def test_a_moved_run_keeps_its_best_epoch(tmp_path):
     assert all(torch.equal(after["state_dict"][k], v) for k, v in before["state_dict"].items())
 
 
-def test_double_precision_goes_on_exactly(tmp_path):
-    """Weights of 64 bits come back with 64."""
-    double = (*SHORT, "trainer.precision=64-true", "schedule=constant")
-    assert here(tmp_path, *double, "trainer.max_epochs=2", "hydra.run.dir=whole").code == 0
-    assert here(tmp_path, *double, "trainer.max_epochs=1", "hydra.run.dir=run").code == 0
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_every_precision_goes_on_exactly(tmp_path, precision):
+    """Weights of 64 bits come back with 64, and those that are rounded to 16 for a step with the 32 that are kept."""
+    words = (*SHORT, f"trainer.precision={precision}", "schedule=constant")
+    assert here(tmp_path, *words, "trainer.max_epochs=2", "hydra.run.dir=whole").code == 0
+    assert here(tmp_path, *words, "trainer.max_epochs=1", "hydra.run.dir=run").code == 0
     assert here(tmp_path, "resume", "run", "--epochs", "2").code == 0
     assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+    ours, theirs = (torch.load(tmp_path / n / "checkpoints/last.ckpt", weights_only=True) for n in ("run", "whole"))
+    assert all(torch.equal(ours["state_dict"][k], v) for k, v in theirs["state_dict"].items())

@@ -65,7 +65,8 @@ def test_what_failed_begins_anew_and_what_changed_too(first, tmp_path):
     one, other = jobs(first).values()
     results = json.loads((one / "results.json").read_text())
     (one / "results.json").write_text(json.dumps({**results, "status": "failed"}))
-    (one / "left-over").write_text("")
+    (one / "evaluation.json").write_text("{}")
+    (one / "mine").write_text("")
     config = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(
         config.replace("lr: 0.003", "lr: 0.5") if "lr: 0.003" in config else config + "more: 1\n"
@@ -75,7 +76,8 @@ def test_what_failed_begins_anew_and_what_changed_too(first, tmp_path):
     assert told.code == 0
     assert "complete already" not in told.out
     assert all(stamps(first)[name] > before[name] for name in before)
-    assert not (one / "left-over").exists()
+    assert not (one / "evaluation.json").exists()
+    assert (one / "mine").exists()
     assert json.loads((one / "results.json").read_text())["status"] == "completed"
 
 

@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.runs.identity import KEY
 from aerun.trainer.checkpoints import Whole
 from aerun.trainer.fused.descent import State, stacked
 from aerun.trainer.fused.training import FusedTraining
@@ -32,10 +33,12 @@ class MemberFiles(Whole):
             run = runs[row]
             if run.improved:
                 best = weights(members.hand_back(row, best=True))
-                super().save_checkpoint({**checkpoint, **_BARE, "epoch": run.best_epoch, "state_dict": best}, run.best_path)
+                bare = {**checkpoint, **_BARE, "epoch": run.best_epoch, "state_dict": best}
+                super().save_checkpoint({KEY: run.job.identity, **bare}, run.best_path)
                 run.improved = False
             own = members.hand_back(row)
             changed = {
+                KEY: run.job.identity,
                 "state_dict": weights(own),
                 "optimizer_states": [alone(run.job.optimizer, own, state, row, descent.lr(row))],
                 "callbacks": run.callbacks(),

@@ -10,6 +10,7 @@ from aerun.core.logs import quiet_lightning
 from aerun.dataset.storage.mapped import Mapped
 from aerun.parts import weights
 from aerun.runs.checkpoint import BEST, read
+from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Job, Trainer, has_batch_norm
 from aerun.trainer.batches import Batches, mix
@@ -77,6 +78,7 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
     _ready(jobs, settings, device)
     checkpoints = [read(run.job.folder) for run in runs] if resume else []
     for run, checkpoint in zip(runs, checkpoints, strict=False):
+        refuse_foreign(checkpoint, run.job.identity, run.last_path)
         load(run.job.autoencoder, checkpoint["state_dict"])
         run.restore(checkpoint)
     training, val = _training(runs, settings, device)

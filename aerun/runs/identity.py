@@ -1,0 +1,64 @@
+"""Whose a run's folder and a checkpoint are: the settings, and the fingerprint of the data."""
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from aerun.core.errors import AerunError
+from aerun.core.paths import data_paths, with_absolute_paths
+from aerun.settings.labels import without_labels
+
+KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
+_LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
+
+
+def essence(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a resolved config makes a run what it is, as plain data.
+
+    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), and the progress bar.
+    """
+    plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
+    assert isinstance(plain, dict)
+    places = {key.partition(".")[2] for key in data_paths(config)} | {"cache", "root"}
+    settings = without_labels({str(k): v for k, v in plain.items()})
+    for key, gone in (("dataset", places), ("trainer", {"progress"})):
+        if isinstance(settings.get(key), dict):
+            settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
+    return settings
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words each setting in which two runs differ: `optimizer.lr 0.001 there, 0.01 here`."""
+    there, here = _flat(essence(before)), _flat(essence(now))
+    keys = [k for k in (*here, *(k for k in there if k not in here)) if there.get(k, "none") != here.get(k, "none")]
+    return [f"{k} {there.get(k, 'none')} there, {here.get(k, 'none')} here" for k in keys]
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, str]:
+    if not isinstance(node, dict) or not node:
+        return {prefix.removesuffix("."): json.dumps(node, default=str)}
+    return {k: v for key, inner in node.items() for k, v in _flat(inner, f"{prefix}{key}.").items()}
+
+
+def identity(config: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Return the hash of a run's settings, but for its length, and of its data's fingerprint, as 32 hexadecimal digits."""
+    settings = essence(config)
+    group, key = _LENGTH
+    if isinstance(settings.get(group), dict):
+        settings[group] = {k: v for k, v in settings[group].items() if k != key}
+    digests = [blake2b(json.dumps(part, sort_keys=True, default=str).encode(), digest_size=8) for part in (settings, data)]
+    return "".join(digest.hexdigest() for digest in digests)
+
+
+def refuse_foreign(checkpoint: Mapping[str, Any], own: str, where: Any) -> None:
+    """Raise AerunError where a checkpoint says that it is another run's; `own`: this run's identity, empty where unknown."""
+    theirs = checkpoint.get(KEY)
+    if own and theirs and theirs != own:
+        what = "data" if str(theirs)[:16] == own[:16] else "settings"
+        raise AerunError(
+            f"{where}: is of another run (other {what}) and is not gone on with. Remove it to begin this run anew, "
+            "or choose another folder."
+        )

@@ -1,0 +1,165 @@
+"""A run's folder that is used again: what goes on, what is refused, and what of it is aerun's own to clear."""
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from aerun.core.errors import AerunError, FolderInUseError
+from aerun.runs import files
+from aerun.runs.checkpoint import FOLDER
+from aerun.runs.folder import Folder
+from aerun.runs.identity import differences
+from aerun.runs.lock import LOCK
+from aerun.runs.log import LOG
+
+_CONFIG, _ABOUT = "config.yaml", "run.json"
+_OWN = (  # what a run writes, in the order in which it is cleared: what says whose it is comes last
+    "results.json",
+    "metrics.csv",
+    "facts.json",
+    "scores.json",
+    "codes.npz",
+    "test_errors.npy",
+    "projector_config.pbtxt",
+    LOG,
+    _ABOUT,
+    _CONFIG,
+)
+_LATER = ("evaluation.json", "figures.json", "report.html")  # what verbs and experiments add to it
+_EVENTS = re.compile(r"events\.out\.tfevents\.\S+")
+_INSIDE = {FOLDER: ("best.ckpt", "last.ckpt"), "projector": ("codes.tsv", "labels.tsv", "thumbnails.png")}
+_PICTURES, _PHASES, _LAYER = "pictures", "phases", re.compile(r"layer_\d+")
+_PART = re.compile(r"\.(.+)\.\d+")  # a file that a killed process was writing
+_KEYS = {"seed", "model", "dataset", "trainer"}
+_HYDRAS = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # in a folder that hydra.output_subdir names
+_SHOWN = 3
+
+
+def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether this config's own run was begun in the folder and is to go on; False where nothing was begun there.
+
+    Nothing is written. Raises FolderInUseError where the folder holds another run, this one complete, or files of others.
+    """
+    samples = config["dataset"].get("path") if isinstance(config.get("dataset"), Mapping) else None
+    names = {n for n in _names(folder) if not _is_before_a_run(folder, n) and str(folder / n) != samples}
+    if not names:
+        return False
+    if _CONFIG not in names:
+        _refuse_files(folder, names)
+    try:
+        before, status = Folder(folder).config(), Folder(folder).read().get("status")
+    except AerunError as e:
+        raise FolderInUseError(str(e)) from e
+    if not before.keys() >= _KEYS:
+        _refuse_files(folder, names)
+    if differ := differences(before, config):
+        more = f" and {len(differ) - _SHOWN} more" if len(differ) > _SHOWN else ""
+        raise FolderInUseError(
+            f"{folder}: holds another run ({'; '.join(differ[:_SHOWN])}{more}). Choose another folder with hydra.run.dir=DIR; "
+            "--fresh clears this one."
+        )
+    if status == "completed":
+        raise FolderInUseError(
+            f"{folder}: holds this very run, complete. `aerun resume {folder} --epochs N` trains it longer; --fresh clears it "
+            "and trains anew."
+        )
+    return True
+
+
+def _is_before_a_run(folder: Path, name: str) -> bool:
+    """Return whether this may lie in a folder in which nothing was begun: what Hydra and a lock make, a log, a torn file."""
+    if name in (LOCK, LOG) or _written(name) in _OWN:
+        return True
+    path = folder / name
+    if path.is_symlink():
+        return False
+    if path.is_dir():
+        return _names(path).issubset(_HYDRAS)
+    return name.endswith(".log") and path.stat().st_size == 0
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return set()
+    except OSError as e:
+        raise FolderInUseError(f"cannot read {folder}: {e.strerror}. Choose another folder with hydra.run.dir=DIR.") from e
+
+
+def _written(name: str) -> str:
+    """Return the name of the file that a leftover was to become; empty for any other file."""
+    part = _PART.fullmatch(name)
+    return part[1] if part else ""
+
+
+def _refuse_files(folder: Path, names: Collection[str]) -> None:
+    shown = ", ".join(sorted(names)[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    raise FolderInUseError(
+        f"{folder}: holds files and no run of aerun's ({shown}). Choose an empty or a new folder with hydra.run.dir=DIR."
+    )
+
+
+def clear(folder: Path, pictures: Collection[str], keep: Collection[str] = ()) -> None:
+    """Remove what aerun wrote in a run's folder, and no file of others; the lock stays, and so do the names in `keep`.
+
+    pictures: the names of all pictures. Raises FolderInUseError where the files there are not those of a run of aerun's.
+    """
+    names = _names(folder)
+    if _CONFIG in names and not Folder(folder).config().keys() >= _KEYS:
+        _refuse_files(folder, names)
+    for name in sorted(names):
+        if name == _PHASES:
+            _clear_phases(folder)
+        elif name in (*_INSIDE, _PICTURES):
+            _clear_inside(folder, name, [f"{p}.png" for p in pictures] if name == _PICTURES else _INSIDE[name])
+        elif _EVENTS.fullmatch(name) or name in _LATER or _written(name) in (*_OWN, *_LATER):
+            files.remove(folder, name)
+    for name in _OWN:
+        if name in names and name not in keep:
+            files.remove(folder, name)
+
+
+def _clear_phases(folder: Path) -> None:
+    files.exists(folder, f"{_PHASES}/_")  # which refuses a link
+    for name in filter(_LAYER.fullmatch, sorted(_names(folder / _PHASES))):
+        files.exists(folder, f"{_PHASES}/{name}/_")
+        clear(folder / _PHASES / name, ())
+        files.remove_empty(folder, f"{_PHASES}/{name}")
+    files.remove_empty(folder, _PHASES)
+
+
+def _clear_inside(folder: Path, name: str, own: Collection[str]) -> None:
+    files.exists(folder, f"{name}/_")  # which refuses a link
+    for inner in sorted(_names(folder / name)):
+        if inner in own or _written(inner) in own:
+            files.remove(folder, f"{name}/{inner}")
+    files.remove_empty(folder, name)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the files that killed processes of this run were writing; called by the one process at work there."""
+    remove_parts(folder, _OWN)
+    for place, own in _INSIDE.items():
+        remove_parts(folder, own, place)
+    remove_parts(folder, (), _PICTURES, ".png")
+
+
+def remove_parts(folder: Path, names: Collection[str], place: str = "", ending: str | None = None) -> None:
+    """Remove what killed processes left of files of these names, or of this ending, in a run's folder or in a place in it."""
+    prefix = f"{place}/" if place else ""
+    if place and not files.exists(folder, place):
+        return
+    for name in sorted(_names(folder / place)):
+        file = _written(name)
+        if file in names or (ending is not None and file.endswith(ending)):
+            files.remove(folder, prefix + name)
+
+
+def remark(folder: Path) -> str:
+    """Return in one line that an unfinished run goes on."""
+    status = Folder(folder).read().get("status") or "begun"
+    how = "stopped before its end" if status == "running" else status
+    return f"{folder}: goes on with this command's own run there ({how})"
