@@ -1,12 +1,12 @@
-"""Damaged run folders, one after the other: `python scripts/fuzz_folders.py [--count 5000] [--seed 0] [--first 0] [--keep DIR]`.
+"""Damaged run folders, one after the other: `python scripts/fuzz_folders.py [--count 5000] [--seed 0] [--keep DIR]`.
 
-Four small runs are trained. Every region of bytes of their files, every key of their tables at any depth, every array, member of
-an archive and name in them is damaged in turn (`scripts/folders`): bytes changed, files cut short, keys taken out, renamed,
-given values of other kinds, sizes without bounds, links, hard links, pipes, sockets, paths that lead out, commands. Each folder is
-opened by the loader and three verbs in a child of this process, which has limits of memory and time. Wrong is: code of the
+Four small runs are trained. Every region of bytes of their files, every key of their tables at any depth, every array, member
+of an archive and name in them is damaged in turn (`scripts/folders`): bytes changed, files cut short, keys taken out, renamed,
+given values of other kinds, sizes without bounds, links, hard links, pipes, sockets, paths that lead out, commands. Each folder
+is opened by the loader and three verbs in a child of this process, which has limits of memory and time. Wrong is: code of the
 folder that runs, a process that is started, a file outside that is changed, or read (`resume` and `evaluate` may read data that
 they have named), an error that is no line of words, exit codes but 0, 1 and 2, more than 200 MB or 10 s of computing above the
-sound run's. What is wrong is shown, its folder is kept, and the exit code is 1. The seed and the number of a folder make it again.
+sound run's. What is wrong is shown, its folder is kept, and the exit code is 1. A seed and a number make a folder again.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from scripts.folders.watch import MARK, Watch
 
 MEGABYTES, SECONDS, HANG = 200, 10, 60  # above the sound run's; of a whole step on the clock
 SECRET = "precious-7c1f"
-HEAVY = ("evaluate", "resume", "warm start")  # which train or draw: in every tenth place each
+HEAVY = ("evaluate", "resume", "warm start")  # which train or draw: once in thirty each
 
 
 @dataclass
@@ -52,9 +52,9 @@ class Step:
 
 
 def rotation() -> list[str]:
-    """Return the verbs in the order in which they come, the quick ones twice as often."""
+    """Return thirty verbs in the order in which they come: of 5,000 folders each is asked of 500 at least."""
     light = [v for v in bases.VERBS if v not in HEAVY]
-    return [*light, *HEAVY, *light[: len(light) // 2], *light[len(light) // 2 :]][: 3 * (len(bases.VERBS) // 3 + 5)]
+    return [*light, *HEAVY, *light[: 30 - len(bases.VERBS)]]
 
 
 def verbs_of(number: int) -> list[str]:
@@ -94,7 +94,9 @@ def _read(step: Step, paths: Sequence[str]) -> list[str]:
     """Return what was read outside without having been named first."""
     named = [line.partition("=")[2] for line in step.said.splitlines() if line.startswith("reads ")]
     may = step.verb in bases.READS_DATA
-    return [f"read: {p}" for p in paths if not (may and any(n and os.path.realpath(n) in (p, os.path.dirname(p)) for n in named))]
+    return [
+        f"read: {p}" for p in paths if not (may and any(n and os.path.realpath(n) in (p, os.path.dirname(p)) for n in named))
+    ]
 
 
 def _child(place: Path, base: str, verbs: Sequence[str], watch: Watch, room: int, out: int) -> None:
@@ -137,7 +139,9 @@ def ask(place: Path, base: str, verbs: Sequence[str], watch: Watch, room: int) -
     _, status = os.waitpid(number, 0)
     steps = [Step(**json.loads(line)) for line in lines]
     if len(steps) < len(verbs) or status:
-        steps.append(Step(verbs[min(len(steps), len(verbs) - 1)], -1, "", 0, 0, [f"ended: status {status} (killed, or it hung)"]))
+        steps.append(
+            Step(verbs[min(len(steps), len(verbs) - 1)], -1, "", 0, 0, [f"ended: status {status} (killed, or it hung)"])
+        )
     return steps
 
 

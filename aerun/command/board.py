@@ -65,7 +65,9 @@ def _refuse_foreign(folder: Path, where: Path, names: Iterable[str]) -> None:
             raise AerunError(
                 f"{where / name}: is a link that leads outside of {folder}; TensorBoard would follow it. Remove it."
             )
-    if projector.CONFIG in names and files.read(where, projector.CONFIG, 1 << 16).decode() not in projector.configs():
+    if projector.CONFIG in names and files.read(where, projector.CONFIG, 1 << 16) not in {
+        c.encode() for c in projector.configs()
+    }:
         raise AerunError(f"{where / projector.CONFIG}: is not as aerun writes it: it may show files from elsewhere. Remove it.")
 
 

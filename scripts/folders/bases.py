@@ -19,7 +19,14 @@ RUNS = {
     "denoising": ("model=denoising", "model/corruption=masking", "dataset=array", "dataset.path=data/x.npy"),
     "inpainting": ("model=inpainting", "model/arch=mlp", "dataset=digits"),
     "compression": ("model=compression", "model/corruption=masking", "dataset=digits", "model/arch=mlp"),
-    "vae": ("model=vae", "model/corruption=masking", "model/loss=mse", "model.latent_dim=2", "dataset=table", "dataset.path=data/t.csv"),
+    "vae": (
+        "model=vae",
+        "model/corruption=masking",
+        "model/loss=mse",
+        "model.latent_dim=2",
+        "dataset=table",
+        "dataset.path=data/t.csv",
+    ),
 }
 PACKED = "packed.aez"
 
@@ -39,6 +46,8 @@ def make(place: Path) -> None:
         typed(where, "encode", "run", _x(name), "--output", "z.npz")
         typed(where, "evaluate", "run", "--ask", "reconstruction", "--pictures", "curves")
         typed(where, "report", "run")
+        for i, path in enumerate(sorted((where / "run").glob("events.*"), key=lambda p: (p.stat().st_size, p.name))):
+            path.rename(path.with_name(f"events.out.tfevents.{i:010d}.there.1.{i}"))
 
 
 def _x(name: str) -> str:
@@ -49,7 +58,10 @@ def _data(place: Path) -> None:
     place.mkdir()
     g = np.random.default_rng(0)
     np.save(place / "x.npy", g.uniform(0, 16, (40, 1, 8, 8)).astype(np.float32))
-    lines = ["a,b,c,kind", *(f"{a:.3f},{b:.3f},{c:.3f},{'ab'[i % 9 == 0]}" for i, (a, b, c) in enumerate(g.normal(size=(60, 3))))]
+    lines = [
+        "a,b,c,kind",
+        *(f"{a:.3f},{b:.3f},{c:.3f},{'ab'[i % 9 == 0]}" for i, (a, b, c) in enumerate(g.normal(size=(60, 3)))),
+    ]
     (place / "t.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -79,7 +91,11 @@ def tell(place: Path, action: Callable[[], object], words: tuple[str, ...] = ())
 
 def _loaded() -> None:
     """Load the run as Python code would, and use it."""
-    x = np.load("x.npy") if Path("x.npy").exists() else np.genfromtxt("x.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    x = (
+        np.load("x.npy")
+        if Path("x.npy").exists()
+        else np.genfromtxt("x.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    )
     table = x if x.dtype.names is None else {name: x[name] for name in x.dtype.names}
     try:
         aerun.load("run").encode(table)
@@ -118,9 +134,18 @@ VERBS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", "run"),
     "report": ("report", "run", "--output", "out/report.html"),
     "board": (),
-    "warm start": ("model=ae", "model.init_from=run", "dataset=array", "dataset.path=data/x.npy", *SHORT[:1], "trainer=smoke",
-                   "pictures=[]", "trainer.progress=false", "hydra.run.dir=out/new"),  # fmt: skip
-}  # fmt: skip
+    "warm start": (
+        "model=ae",
+        "model.init_from=run",
+        "dataset=array",
+        "dataset.path=data/x.npy",
+        *SHORT[:1],
+        "trainer=smoke",
+        "pictures=[]",
+        "trainer.progress=false",
+        "hydra.run.dir=out/new",
+    ),
+}
 READS_DATA = ("resume", "evaluate")  # from where config.yaml says; they print it first
 
 

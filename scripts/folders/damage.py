@@ -69,7 +69,9 @@ def _read(path: Path) -> Any:
 def damage(run: Path, point: Point, g: random.Random) -> str:
     """Damage a copy at one place, and say how."""
     path = run / point.file
-    how: str = {"bytes": _bytes, "key": _key, "array": _array, "member": _member, "name": _name}[point.kind](path, point.what, g)
+    how: str = {"bytes": _bytes, "key": _key, "array": _array, "member": _member, "name": _name}[point.kind](
+        path, point.what, g
+    )
     return f"{point.file} {point.kind} {point.what}: {how}"
 
 
@@ -80,6 +82,7 @@ def _bytes(path: Path, region: int, g: random.Random) -> str:
     content = bytearray(path.read_bytes())
     first, last = (len(content) * i // REGIONS for i in (region, region + 1))
     at, size = g.randrange(first, max(first + 1, last)), g.choice((1, 2, 4, 16, 64))
+    words = (b"\x1b[2J", b"\0", b"\xe2\x80\xae", b"\n", b'"', b"9" * 300)
     changes: dict[str, Callable[[], Any]] = {
         "flip": lambda: [_flip(content, at + i, g) for i in range(g.choice((1, 1, 4)))],
         "cut short": lambda: content.__delitem__(slice(at, None)),
@@ -89,7 +92,7 @@ def _bytes(path: Path, region: int, g: random.Random) -> str:
         "all ones": lambda: content.__setitem__(slice(at, at + 4), b"\xff" * 4),
         "zeros": lambda: content.__setitem__(slice(at, at + size), bytes(size)),
         "sizes": lambda: content.__setitem__(slice(at, at + 8), g.choice((2**31 - 1, 2**63 - 1, 10**9)).to_bytes(8, "little")),
-        "characters": lambda: content.__setitem__(slice(at, at), g.choice((b"\x1b[2J", b"\0", b"\xe2\x80\xae", b"\n", b'"', b"9" * 300))),
+        "characters": lambda: content.__setitem__(slice(at, at), g.choice(words)),
     }  # fmt: skip
     how = g.choice(sorted(changes))
     changes[how]()
@@ -112,7 +115,7 @@ def _key(path: Path, keys: Keys, g: random.Random) -> str:
         node = node[key]
     node = _listed(table, keys) if isinstance(node, tuple) else node
     how, raw = g.choice(("taken out", "renamed", "moved", *["value"] * 9)), ""
-    if how == "taken out" or isinstance(node, list) and how != "value":
+    if how == "taken out" or (isinstance(node, list) and how != "value"):
         del node[keys[-1]]
     elif how == "renamed":
         node[f"{keys[-1]}{g.choice(('_', ' ', chr(27), '.x', ''.join(['x'] * 5000)))}"] = node.pop(keys[-1])
@@ -149,7 +152,17 @@ def _write(path: Path, table: Any, raw: str) -> None:
 
 # -- arrays and archives ---------------------------------------------------------------------------------------------
 
-ARRAYS = ("nan", "infinite", "another shape", "another type", "objects", "words", "a header that promises more", "empty", "renamed")
+ARRAYS = (
+    "nan",
+    "infinite",
+    "another shape",
+    "another type",
+    "objects",
+    "words",
+    "a header that promises more",
+    "empty",
+    "renamed",
+)
 
 
 def _array(path: Path, how: str, g: random.Random) -> str:
@@ -176,7 +189,7 @@ def _array(path: Path, how: str, g: random.Random) -> str:
     else:
         arrays[name] = changes[how]()
     with path.open("wb") as file:
-        np.savez(file, **arrays) if packed else np.save(file, arrays[""] if "" in arrays else x)
+        np.savez(file, **arrays) if packed else np.save(file, arrays.get("", x))
     return f"{how} of {name}"
 
 
@@ -216,7 +229,7 @@ def _member(path: Path, how: str, g: random.Random) -> str:
 
 
 def _noisy(content: bytes, g: random.Random) -> bytes:
-    """The checksums of an archive hold for what is changed here."""
+    """Flip some bits; the checksums of an archive are made anew and hold for what is changed here."""
     changed = bytearray(content)
     for _ in range(g.choice((1, 1, 2, 5))):
         _flip(changed, g.randrange(max(1, len(changed))), g)
@@ -225,13 +238,28 @@ def _noisy(content: bytes, g: random.Random) -> bytes:
 
 # -- names -----------------------------------------------------------------------------------------------------------
 
-NAMES = ("link", "link inside", "hard link", "pipe", "socket", "folder", "dangling link", "loop", "gone", "empty", "huge", "aliases")
+NAMES = (
+    "link",
+    "link inside",
+    "hard link",
+    "pipe",
+    "socket",
+    "folder",
+    "dangling link",
+    "loop",
+    "gone",
+    "empty",
+    "huge",
+    "aliases",
+)
 
 
 def _name(path: Path, how: str, g: random.Random) -> str:
     path.parent.mkdir(exist_ok=True)
     if how == "aliases" and path.suffix == ".yaml":
-        bomb = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n" + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+        bomb = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+            f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
+        )
         path.write_text(path.read_text() + bomb)
         return how
     if path.is_dir():

@@ -1,7 +1,7 @@
 """An audit hook that notes what a process does beside reading one folder: code that runs, files elsewhere, the network.
 
-It is switched on in a child, after the libraries have been imported. What is written in C without asking Python (a library's own
-fopen) is not seen by it; what lies around the folder holds marks, and is compared afterwards.
+It is switched on in a child, after the libraries have been imported. What is written in C without asking Python (a library's
+own fopen) is not seen by it; what lies around the folder holds marks, and is compared afterwards.
 """
 
 import os
@@ -15,8 +15,19 @@ import aerun
 
 PACKAGE = Path(aerun.__file__).resolve().parent
 _PYTHON = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), str(PACKAGE), str(PACKAGE.parent / "configs")}
+_PYTHON.add(str(Path(__file__).parents[1]))  # these scripts, whose lines are shown with errors
 CODE = tuple(sorted({os.path.realpath(p) for p in _PYTHON}))
-_SYSTEM = ("/proc/", "/sys/", "/usr/share/", "/usr/lib/", "/etc/ssl/", "/etc/localtime", "/etc/mime.types", "/dev/null", "/dev/urandom")
+_SYSTEM = (
+    "/proc/",
+    "/sys/",
+    "/usr/share/",
+    "/usr/lib/",
+    "/etc/ssl/",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/dev/null",
+    "/dev/urandom",
+)
 _RUNS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn")
 _NET = ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request", "ftplib.connect")
 _CHANGES = {  # event -> places of its paths, with the place of the descriptor that each is relative to
@@ -113,7 +124,7 @@ class Watch:
             self.seen.append(f"code: {code.co_names} {str(code.co_consts)[:100]}")
 
     def _source(self, args: tuple[Any, ...]) -> None:
-        """A value is taken for source by `ast.literal_eval` alone, which runs none of it."""
+        """Note a value that is compiled: one may be taken for source by `ast.literal_eval` alone, which runs none of it."""
         caller = sys._getframe(3).f_code.co_filename
         if MARK in str(args[0]) and not caller.endswith("/ast.py"):
             self.seen.append(f"code: {str(args[0])[:100]} compiled by {caller}")
