@@ -29,7 +29,7 @@ def with_key(key, raw):
     """The table with one more key, whose value is `raw`."""
 
     def put(path):
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text()) if path.exists() else {}
         path.write_text(json.dumps({**found, key: "@raw@"}).replace('"@raw@"', raw))
 
     return put
@@ -202,8 +202,8 @@ BOMBS = {
         "huge": sparse(10 << 30),
     },
     "codes.npz": NPZ,
-    "checkpoints/best.ckpt": {**CKPT, "numbers": storages(120_000_000, 1), "weights": storages(30_000_000, 3)},
-    "checkpoints/last.ckpt": {**CKPT, "numbers": storages(120_000_000, 1), "weights": storages(30_000_000, 3)},
+    "checkpoints/best.ckpt": {**CKPT, "numbers": storages(120_000_000, 1), "weights": storages(2_000_000, 3)},
+    "checkpoints/last.ckpt": {**CKPT, "numbers": storages(120_000_000, 1), "weights": storages(2_000_000, 3)},
     "events.out.tfevents.0000000001.there.1.0": {"huge": sparse(10 << 30)},
     "aerun.log": {"huge": sparse(10 << 30)},
     "pictures/reconstructions.png": {
