@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError, nearest
-from aerun.dataset.table import names_in
 from aerun.dataset.tables.columns import encode
+from aerun.dataset.tables.names import names_in
 from aerun.formats.binary_tables import columns_in
 from aerun.formats.frame import Frame
 from aerun.formats.reading import Reading, reading_from
