@@ -13,6 +13,7 @@ import numpy as np
 import aerun
 from aerun.__main__ import main
 from aerun.command import board
+from aerun.core.text import shown
 
 SHORT = ("model.arch.hidden=[8]", "trainer.max_epochs=2", "trainer.progress=false", "pictures=[]", "optimizer.lr=1e-3")
 RUNS = {
@@ -100,7 +101,7 @@ def _loaded() -> None:
     try:
         aerun.load("run").encode(table)
     except (aerun.AerunError, ValueError) as e:
-        sys.stderr.write(f"aerun: error: {e}\n")
+        sys.stderr.write(f"aerun: error: {shown(str(e))}\n")
         sys.exit(2)
 
 
@@ -109,7 +110,7 @@ def _board() -> None:
     try:
         board.runs(Path("run"))
     except aerun.AerunError as e:
-        sys.stderr.write(f"aerun: error: {e}\n")
+        sys.stderr.write(f"aerun: error: {shown(str(e))}\n")
         sys.exit(2)
 
 
