@@ -14,7 +14,7 @@ from aerun.dataset.base import Dataset
 from aerun.parts import Arch, Bottleneck, Corruption, Loss, Regularizer
 from aerun.schedule.base import Schedule
 from aerun.settings.synonyms import own_words
-from aerun.settings.targets import group_of, refuse_foreign
+from aerun.settings.targets import group_of, refuse_foreign, targets
 from aerun.trainer.base import Trainer
 
 Config = Mapping[str, Any]
@@ -89,6 +89,18 @@ class Maker:
             elif not matches_type(node[name], hints.get(name, Any)):
                 raise AerunError(f"{key}.{name}={node[name]}: must be {format_type(hints[name])}.")
         return cls
+
+    def refuse_values(self, key: str, node: Any) -> None:
+        """Raise AerunError where an option of aerun's own is set to values of other types than its class takes.
+
+        Nothing is built, and a setting that is missing is not asked for.
+        """
+        if not isinstance(node, Mapping) or str(node.get("_target_")) not in targets(group_of(key)):
+            return
+        hints = hints_of(self._class(key, node))
+        for name, value in node.items():
+            if name in hints and not matches_type(value, hints[name]):
+                raise AerunError(f"{key}.{name}={value}: must be {format_type(hints[name])}.")
 
     def _class(self, key: str, node: Any) -> type[Any]:
         if not isinstance(node, Mapping) or "_target_" not in node:

@@ -13,7 +13,7 @@ from aerun.coding.rans import tables_of
 from aerun.core.errors import AerunError
 
 _OWN, _SHARED = 0, 1
-_MOST, _CELLS = 1 << 15, 1 << 24  # levels of one unit; numbers in all tables of a block
+_MOST, _CELLS = 1 << 15, 1 << 21  # levels of one unit; numbers in all tables of a block
 _HEAD = struct.Struct("<BI")
 
 

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterable
@@ -61,12 +62,19 @@ def _refuse_foreign(folder: Path, where: Path, names: Iterable[str]) -> None:
     TensorBoard follows links, and the paths of a projector's config.
     """
     for name in names:
-        if (where / name).is_symlink() and not (where / name).resolve().is_relative_to(folder.resolve()):
+        if (where / name).is_symlink() and not _real(where / name).is_relative_to(_real(folder)):
             raise AerunError(
                 f"{where / name}: is a link that leads outside of {folder}; TensorBoard would follow it. Remove it."
             )
-    if projector.CONFIG in names and files.read(where, projector.CONFIG, 1 << 16).decode() not in projector.configs():
+    if projector.CONFIG in names and files.read(where, projector.CONFIG, 1 << 16) not in {
+        c.encode() for c in projector.configs()
+    }:
         raise AerunError(f"{where / projector.CONFIG}: is not as aerun writes it: it may show files from elsewhere. Remove it.")
+
+
+def _real(path: Path) -> Path:
+    """Return where a path leads; one that leads round in a circle stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def _served(folder: Path, port: int | None) -> str:

@@ -23,7 +23,7 @@ from aerun.dataset.sequences.sampling import Sampling, SeriesFacts
 from aerun.dataset.sequences.series_files import Layout, columns_named
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.listing import folder
-from aerun.dataset.table import Names, names_in
+from aerun.dataset.tables.names import Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.reading import Reading

@@ -9,15 +9,13 @@ from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
+from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.tabular import Roles, Tabular
 from aerun.formats.frame import Frame, join_frames
 from aerun.formats.reading import Reading, missing_words
 from aerun.formats.tables import read_table
 from aerun.preparation.columns import MISSING
-
-Name = str | int | float | bool  # words that Hydra reads as numbers or truth values are words all the same
-Names = Name | Sequence[Name]
 
 
 class Table(Tabular):
@@ -112,11 +110,3 @@ def _order(formats: dict[str, str], reading: Reading) -> str:
 
 def _spelt(name: Name | None) -> str | None:
     return None if name is None else str(name)
-
-
-def names_in(key: str, value: Names) -> list[str]:
-    """Return the columns that a setting names, a word or a list. AerunError for one that is named twice."""
-    names = [str(value)] if isinstance(value, Name) else [str(v) for v in value]
-    if len(set(names)) < len(names):
-        raise AerunError(f"{key}={names}: names a column twice.")
-    return names

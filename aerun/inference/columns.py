@@ -11,6 +11,7 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError, nearest
 from aerun.dataset.tables.columns import encode
+from aerun.dataset.tables.names import names_in
 from aerun.formats.binary_tables import columns_in
 from aerun.formats.frame import Frame
 from aerun.formats.reading import Reading, reading_from
@@ -28,12 +29,11 @@ def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features
     settings: of its data set. stored: what it wrote down of its reading; of older runs, which did not, it follows from the
     features. Columns that are no features are passed over. AerunError for a stored reading that is damaged.
     """
-    drop = settings.get("drop") or ()
     base = Reading(
         str(settings.get("delimiter", "auto")),
         str(settings.get("header", "auto")).lower(),
         str(settings.get("encoding", "utf-8")),
-        drop=frozenset([drop] if isinstance(drop, str) else map(str, drop)),
+        drop=frozenset(names_in("dataset.drop", settings.get("drop") or [])),
         loose=True,
         decimal="." if features else "auto",
         dates=str(settings.get("dates", "auto")),

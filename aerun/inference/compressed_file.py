@@ -94,7 +94,7 @@ class Packer:
         n, kind, dtype = _SAMPLES.unpack_from(data)
         (size,) = _SIZE.unpack_from(data, _SAMPLES.size)
         at = _SAMPLES.size + _SIZE.size
-        if not 0 < n <= _MOST_ROWS or kind >= len(_KINDS):
+        if not 0 < n <= min(self.runner.rows, _MOST_ROWS) or kind >= len(_KINDS):
             raise ValueError("a block that cannot be")
         facts, grid = self.runner.facts, self.runner.code_shape[1:]
         lengths = np.frombuffer(zlib.decompressobj().decompress(data[at : at + size], 4 * n + 1), "<u4") if size else None

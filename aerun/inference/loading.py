@@ -1,15 +1,18 @@
 """A model from a run's folder, which may be a stranger's: nothing in it is executed, and nothing is read outside of it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from aerun.autoencoder import Autoencoder
 from aerun.build import dataset_of, model_of
+from aerun.build.maker import Maker
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts, facts_from
 from aerun.core.memory import memory_limit
@@ -18,13 +21,18 @@ from aerun.dataset.base import Dataset
 from aerun.inference.model import Model
 from aerun.preparation.base import Preparation
 from aerun.preparation.stored import restored
-from aerun.runs.checkpoint import LAST, run_folder, weights_of, weights_size
+from aerun.runs.checkpoint import BEST, LAST, Sizes, run_folder, sizes_of, weights_of
 from aerun.runs.folder import Folder
 from aerun.runs.plain import line_of
 from aerun.trained import Trained
 
 _ELEMENTS = 1 << 26  # At most so many numbers are in one sample.
 _SLACK = 1 << 20  # In bytes.
+_TIMES, _MORE = (
+    20,
+    1 << 26,
+)  # A checkpoint takes at most so many times its weights (optimizers keep some), and so many bytes more.
+_REGISTERED, _NONE = 8, 100_000  # Parameters are registered at most so often for a tensor that is stored; without any, in all.
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)  # The errors that values of wrong kinds end in.
 
 
@@ -61,6 +69,7 @@ def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[
     dataset: asked for its facts where the folder does not hold them.
     """
     try:
+        Maker(trusted).refuse_values("dataset", cfg.get("dataset"))
         facts, preparation = _facts_of(folder, dataset)
         size = refuse_sizes(folder, cfg, facts, preparation, trusted, weights)
         state = weights_of(folder.path, weights, 2 * size + _SLACK)
@@ -77,16 +86,26 @@ def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[
 def refuse_unlike(folder: Folder, cfg: Mapping[str, Any], trust: Sequence[str] = ()) -> None:
     """Raise AerunError where the model of a run that is to go on would be larger than its last checkpoint.
 
-    The check comes before the model is built. Without a checkpoint the bound is what fits into memory. A run without
-    facts.json, whose facts come from its data, is not checked.
+    The check comes before the model is built, and holds for the checkpoints too, which may be no larger than such a model's.
+    Without a checkpoint the bound is what fits into memory. The facts of a run without facts.json come from its data.
     """
-    if not folder.read("facts.json").get("preparation"):
-        return
     try:
-        facts, preparation = _facts_of(folder, None)
-        refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last" if folder.has(LAST) else None)
+        stored = bool(folder.read("facts.json").get("preparation"))
+        facts, preparation = _facts_of(folder, None if stored else dataset_of(cfg, tuple(trust)))
+        size = refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last" if folder.has(LAST) else None)
     except _DAMAGE as e:
         raise _damaged(folder, e) from e
+    for name in (n for n in (LAST, BEST) if folder.has(n)):
+        _refuse_more(folder, name, sizes_of(folder.path, Path(name).stem), size)
+
+
+def _refuse_more(folder: Folder, name: str, sizes: Sizes, model: int) -> None:
+    """Raise AerunError for a checkpoint that is larger than one of a model of so many bytes can be."""
+    if sizes.weights > 2 * model + _SLACK or sizes.whole > _TIMES * (model + _SLACK) + _MORE:
+        raise AerunError(
+            f"{folder.path / name}: takes {sizes.whole:,} bytes, {sizes.weights:,} of them weights, and the model of "
+            f"config.yaml has {model:,}: they do not belong together."
+        )
 
 
 def _damaged(folder: Folder, e: Exception) -> AerunError:
@@ -137,13 +156,15 @@ def refuse_sizes(
     Raises AerunError where that is more than its weights take; without any weights (None), where it is more than fits into
     memory.
     """
-    name, limit = "this machine's memory", memory_limit()
+    name, limit, tensors = "this machine's memory", memory_limit(), _NONE
     if weights is not None:
-        name, limit = f"checkpoints/{weights}.ckpt", weights_size(folder.path, weights) + _SLACK
+        stored = sizes_of(folder.path, weights)
+        name, limit = f"checkpoints/{weights}.ckpt", stored.weights + _SLACK
+        tensors = _REGISTERED * (stored.tensors + _REGISTERED)
     for key, value in [("model.latent_dim", cfg["model"]["latent_dim"]), *_leaves("model.arch", cfg["model"]["arch"])]:
         if isinstance(value, int) and value > limit:
             raise AerunError(f"config.yaml: {key}={value} cannot be: {name} holds only {limit - _SLACK:,} bytes.")
-    size = _size(cfg, facts, preparation, trusted)
+    size = _size(cfg, facts, preparation, trusted, (tensors, name))
     if size > limit:
         raise AerunError(
             f"config.yaml asks for a model of {size:,} bytes, and {name} holds only {limit - _SLACK:,}: they do not belong "
@@ -152,14 +173,32 @@ def refuse_sizes(
     return size
 
 
-def _size(cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str]) -> int:
+def _size(cfg: Mapping[str, Any], facts: Facts, preparation: Preparation, trusted: Sequence[str], most: tuple[int, str]) -> int:
     arch = dict(cfg["model"]["arch"])
     if arch.get("atoms") == "orthogonal":
         arch["atoms"] = "free"  # It has the same size; torch cannot build the other one without memory.
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+    with torch.device("meta"), torch.random.fork_rng(devices=[]), _at_most(*most):
         shapes = {**cfg, "model": {**cfg["model"], "arch": arch}}
         skeleton, _ = model_of(shapes, facts, preparation, trusted, rehearsed=False)
     return sum({id(v): v.numel() * v.element_size() for v in (*skeleton.parameters(), *skeleton.buffers())}.values())
+
+
+@contextmanager
+def _at_most(tensors: int, name: str) -> Iterator[None]:
+    """Let modules be made of so many parameters in all; raise AerunError at one more, before the rest is made."""
+    count = 0
+
+    def _register(module: nn.Module, key: str, parameter: nn.Parameter) -> None:
+        nonlocal count
+        count += 1
+        if count > tensors:
+            raise AerunError(f"config.yaml asks for a model of more layers than {name} holds: they do not belong together.")
+
+    hook = register_module_parameter_registration_hook(_register)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _leaves(key: str, node: Any) -> list[tuple[str, Any]]:

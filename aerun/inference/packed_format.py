@@ -18,7 +18,7 @@ from aerun.formats.writing.base import Array, FileWriter
 
 _MAGIC, _FORMAT = b"aerun z", 1
 _START, _SIZE, _BLOCK = struct.Struct("<7sBQI"), struct.Struct("<I"), struct.Struct("<II")
-_MOST_HEAD, _MOST_BLOCK = 1 << 20, 1 << 28
+_MOST_HEAD, _MOST_BLOCK = 1 << 22, 1 << 26
 
 
 class Packed(FileWriter):
@@ -64,9 +64,12 @@ def read_start(file: BinaryIO, name: str) -> tuple[int, dict[str, Any]]:
     if zlib.crc32(first + head) != crc or not count:
         raise AerunError(f"{name}: damaged in its head.")
     try:
-        table = json.loads(zlib.decompressobj().decompress(head, 64 * _MOST_HEAD))
+        plain = zlib.decompressobj().decompress(head, _MOST_HEAD + 1)
+        if len(plain) > _MOST_HEAD:
+            raise ValueError("too large")
+        table = json.loads(plain)
         return count, {k: table[k] for k in ("model", "code", "steps")}
-    except (ValueError, KeyError, TypeError, zlib.error) as e:
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as e:
         raise AerunError(f"{name}: damaged in its head.") from e
 
 

@@ -1,5 +1,7 @@
 """Training and validation through the epochs: objective, error, weighted terms, learning rate."""
 
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CHEAP = True
-Rows = dict[str, list[float]]
+Rows = dict[str, "array[float]"]
+_NEEDED = ("epoch", "train/loss", "val/loss", "val/mse", "lr")
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
@@ -53,7 +56,7 @@ def draw(trained: Trained, folder: Path) -> Pixels | None:
         return pixels(figure)
 
 
-def _pair(ax: "Axes", epochs: list[float], rows: Rows, key: str, title: str) -> None:
+def _pair(ax: "Axes", epochs: Sequence[float], rows: Rows, key: str, title: str) -> None:
     _line(ax, epochs, rows[f"train/{key}"], "training", BLUE)
     _line(ax, epochs, rows[f"val/{key}"], "validation", ORANGE)
     ax.set_title(title)
@@ -61,11 +64,14 @@ def _pair(ax: "Axes", epochs: list[float], rows: Rows, key: str, title: str) -> 
         log(ax, "y")
 
 
-def _line(ax: "Axes", epochs: list[float], values: list[float], label: str, colour: str) -> None:
+def _line(ax: "Axes", epochs: Sequence[float], values: Sequence[float], label: str, colour: str) -> None:
     ax.plot(epochs, values, color=colour, label=label, marker="o" if len(epochs) < 20 else "", markersize=3)
 
 
 def columns(folder: Path) -> Rows:
     """Return columns of metrics.csv; empty where there is none."""
-    rows = [plain.numbers(folder, row) for row in plain.rows(folder)]
-    return {k: [row[k] for row in rows] for k in (rows[0] if rows else {})}
+    found: dict[str, array[float]] = {}  # of 8 bytes a number
+    for row in plain.rows(folder):
+        for key, value in plain.numbers(folder, row, *_NEEDED).items():
+            found.setdefault(key, array("d")).append(value)
+    return found

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -36,10 +36,20 @@ def weights_of(folder: Path, weights: str, limit: int | None = None) -> dict[str
         return {k.removeprefix("autoencoder."): archive.tensors(v) for k, v in stored.items()}
 
 
-def weights_size(folder: Path, weights: str) -> int:
-    """Return the bytes that the weights take, without reading them. Errors are those of `weights_of`."""
-    with _archive(folder, f"{FOLDER}/{weights}.ckpt", _NONE) as archive:
-        return sum(v.nbytes for v in _state_dict(archive).values())
+class Sizes(NamedTuple):
+    """What a checkpoint's weights take: bytes, and the number of tensors; and the bytes of the whole file."""
+
+    weights: int
+    tensors: int
+    whole: int
+
+
+def sizes_of(folder: Path, weights: str) -> Sizes:
+    """Return what the weights take, without reading them. Errors are those of `weights_of`."""
+    name = f"{FOLDER}/{weights}.ckpt"
+    with _archive(folder, name, _NONE) as archive:
+        stored = _state_dict(archive).values()
+        return Sizes(sum(v.nbytes for v in stored), len(stored), files.size(folder, name))
 
 
 def _state_dict(archive: Archive) -> dict[str, Stored]:

@@ -27,7 +27,8 @@ _ITEMS = 1_000_000  # The most items of a JSON file; each takes about 100 bytes 
 _JSON = 16 * files.MEGABYTE
 _NODES, _YAML = 50_000, files.MEGABYTE  # Limits of a config.yaml, which has some hundreds and some kilobytes.
 ARRAYS = 64 * files.MEGABYTE
-_CSV, _LINE = 256 * files.MEGABYTE, files.MEGABYTE
+_CSV, _LINE = 32 * files.MEGABYTE, files.MEGABYTE
+_ROWS, _COLUMNS = 200_000, 500  # Limits of metrics.csv, which has a row an epoch.
 _PNG, _SIDE = 2 * files.MEGABYTE, 16_384  # Limits of a picture: its bytes, and the pixels of a side.
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -216,7 +217,11 @@ def rows(folder: Path, name: str = "metrics.csv") -> Iterator[dict[str, str]]:
     with file:
         reader = csv.DictReader(_lines(file, folder / name))
         try:
-            for row in reader:
+            if len(reader.fieldnames or ()) > _COLUMNS:
+                raise AerunError(f"{folder / name}: has more than {_COLUMNS} columns; it is not read.")
+            for number, row in enumerate(reader):
+                if number >= _ROWS:
+                    raise AerunError(f"{folder / name}: has more than {_ROWS:,} rows; it is not read.")
                 if None in row or None in row.values():  # The row is longer, or shorter, than the head.
                     _damaged(folder, name, f"line {reader.line_num} has other columns than its head")
                 yield row
@@ -231,8 +236,13 @@ def _lines(file: BinaryIO, where: Path) -> Iterator[str]:
         yield line.decode("utf-8", "replace")
 
 
-def numbers(folder: Path, row: Mapping[str, str]) -> dict[str, float]:
-    """Return a row of metrics.csv as numbers. Raises AerunError where a value is none."""
+def numbers(folder: Path, row: Mapping[str, str], *columns: str) -> dict[str, float]:
+    """Return a row of metrics.csv as numbers.
+
+    Raises AerunError where a value is none, and where one of `columns` is missing.
+    """
+    if missing := [c for c in columns if c not in row]:
+        _damaged(folder, "metrics.csv", f"it has no column {missing[0]}")
     try:
         return {k: float(v) for k, v in row.items()}
     except ValueError as e:

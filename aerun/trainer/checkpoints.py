@@ -1,6 +1,7 @@
 """Checkpoints that exist from the first moment on and are either whole or not there at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from aerun.core.errors import StoppedError
+from aerun.core.errors import AerunError, StoppedError, line_of
 from aerun.runs import files
 from aerun.runs.checkpoint import LAST, read
 from aerun.runs.identity import KEY
@@ -95,6 +96,29 @@ def _parts(path: Any) -> tuple[Path, str]:
     """Return the run's folder, and the name of the checkpoint in it."""
     target = Path(path)
     return target.parent.parent, f"{target.parent.name}/{target.name}"
+
+
+class Begun(Callback):
+    """Knows whether a run that goes on has come as far as its first batch."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.begun = True
+
+    @contextmanager
+    def restoring(self, path: Path) -> Iterator[None]:
+        """Raise AerunError for what goes wrong before the first batch: the plain data in `path` are not what aerun wrote."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, AssertionError) as e:
+            if self.begun or isinstance(e, torch.OutOfMemoryError):
+                raise
+            why = f"{type(e).__name__}: {line_of(e)}"
+            raise AerunError(
+                f"{path}: the run cannot go on from it: damaged, or of other versions of libraries ({why})."
+            ) from e
 
 
 class First(Callback):

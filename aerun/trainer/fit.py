@@ -129,13 +129,16 @@ def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[Non
 def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     # Deferred: the verbs need no Lightning.
     from aerun.trainer.callbacks import callbacks
-    from aerun.trainer.checkpoints import Whole
+    from aerun.trainer.checkpoints import Begun, Whole
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    own_callbacks = callbacks(job, settings, len(ready.train), ranks)
+    begun = Begun()
+    own_callbacks = [*callbacks(job, settings, len(ready.train), ranks), begun]
     trainer = lightning(settings, ready.device, own_callbacks, Whole(job.identity), job.folder)
-    trainer.fit(ready.module, ready.train, ready.val, ckpt_path=job.folder / LAST if resume else None, weights_only=True)
+    before = job.folder / LAST if resume else None
+    with begun.restoring(job.folder / LAST) if resume else nullcontext():
+        trainer.fit(ready.module, ready.train, ready.val, ckpt_path=before, weights_only=True)
 
 
 def lightning(

@@ -99,7 +99,7 @@ def _keep_rows(folder: Path, steps: int) -> None:
     kept = 0
     with io.StringIO(newline="") as text:
         for row in plain.rows(folder, METRICS):
-            if plain.numbers(folder, row)["step"] > steps:
+            if plain.numbers(folder, row, "step")["step"] > steps:
                 continue
             out = csv.DictWriter(text, list(row))
             if not kept:

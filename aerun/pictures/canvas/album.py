@@ -1,6 +1,7 @@
 """Pictures drawn, and kept in the run: RUN/pictures/NAME.png, and pictures/NAME in TensorBoard."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,4 +84,5 @@ def evaluation(folder: Path, metrics: Mapping[str, float], step: int) -> None:
 
 def last_step(folder: Path) -> int:
     """Return optimizer steps of the whole run, as metrics.csv counts them; 0 without it."""
-    return max((int(plain.numbers(folder, row).get("step", 0)) for row in plain.rows(folder)), default=0)
+    steps = (plain.numbers(folder, row).get("step", 0.0) for row in plain.rows(folder))
+    return max((int(step) for step in steps if math.isfinite(step)), default=0)
