@@ -7,7 +7,14 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},
     "aerun.dataset.series.Series": {"zone": None},
-    "aerun.dataset.table.Table": {"decimal": ".", "dates": "auto", "skip": 0, "missing_words": "auto", "missing": "fill"},
+    "aerun.dataset.table.Table": {
+        "decimal": ".",
+        "dates": "auto",
+        "skip": 0,
+        "missing_words": "auto",
+        "missing": "fill",
+        "numeric": "all",
+    },
 }
 
 

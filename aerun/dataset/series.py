@@ -88,7 +88,7 @@ class Series(Dataset):
         roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split)
         headed = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
         words = frozenset(n for n in (label, anomaly, split, group) if n is not None)
-        reading = Reading(delimiter, headed, encoding, words, frozenset(names_in("dataset.drop", drop)))
+        reading = Reading(delimiter, headed, encoding, words, frozenset(names_in("dataset.drop", drop)), numeric=None)
         self.layout = Layout(reading, one_of("dataset.layout", layout, ("long", "wide")) == "wide", group, roles, key)
         self.sampling = Sampling(
             path=self.path,

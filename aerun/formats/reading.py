@@ -20,8 +20,8 @@ class Reading:
 
     header: auto, true or false. text: columns whose cells are words, whatever they look like. drop: columns left out; with
     `loose`, those that are not there are no mistake. decimal: auto, point or comma. dates: order of day and month, auto, dmy or
-    mdy. missing: words of cells without a value, in lower case. skip: lines before the table, auto or a number. formats: what
-    is known of columns: `number`, `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over.
+    mdy. missing: words of cells without a value, in lower case. numeric: columns of digits that are numbers, though they look
+    like codes; None: all. skip: lines before the table, auto or a number. formats: what is known of columns: `number`, `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over.
     """
 
     delimiter: str
@@ -34,6 +34,7 @@ class Reading:
     dates: str = "auto"
     missing: frozenset[str] = MISSING
     skip: str = "auto"
+    numeric: frozenset[str] | None = frozenset()
     formats: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -46,6 +47,14 @@ class Reading:
     def wants(self, name: str) -> bool:
         """Return whether a column of this name is read."""
         return name in self.formats if self.formats else name not in self.drop
+
+    def may_be_codes(self, name: str) -> bool:
+        """Return whether digits in a column of this name may be words, such as postcodes."""
+        return self.numeric is not None and name not in self.numeric and name not in self.formats
+
+    def keeps_digits(self, name: str) -> bool:
+        """Return whether whole numbers of this column that 64-bit floats would not keep are words."""
+        return self.may_be_codes(name) or name in self.text or self.formats.get(name) == "text"
 
     def stored(self) -> dict[str, Any]:
         """Return it as plain data for `reading_from`.
@@ -98,7 +107,8 @@ def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[s
         raise AerunError(f"{file}: two columns are named '{twice[0]}'.")
     drop = frozenset(matching(n, named) or n for n in reading.drop)
     text = frozenset(matching(n, named) or n for n in reading.text)
-    reading = replace(reading, drop=drop, text=text)
+    numeric = None if reading.numeric is None else frozenset(matching(n, named) or n for n in reading.numeric)
+    reading = replace(reading, drop=drop, text=text, numeric=numeric)
     nameless = [(i, n) for i, (n, title) in enumerate(zip(named, names, strict=True), 1) if not title and reading.wants(n)]
     if nameless:
         what = "has no name. Name it, or"

@@ -114,24 +114,17 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
     plain: dict[str, Column] = {}
     worded: dict[str, Cells] = {}
     for name in names:
-        column = binary_tables.typed_column(file, name, get(name))
+        column = binary_tables.typed_column(file, name, get(name), reading.keeps_digits(name))
         if isinstance(column, Column):
             plain[name] = column
         else:
             cells = _cells(file, name, reading)
-            if not cells.format and any(map(_is_code, column)):
-                cells.format = "text"
             cells.add(column)
             worded[name] = cells
     columns, reading = _meant(file, worded, reading)
     formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
     together = {n: plain[n] if n in plain else columns[n] for n in names}
     return Frame(together, ((file, rows),), replace(reading, formats=formats))
-
-
-def _is_code(cell: Any) -> bool:
-    """Return whether a cell of text is a number with zeros in front, which its container keeps by calling it text."""
-    return isinstance(cell, str) and len(cell) > 1 and cell[0] == "0" and cell.isdigit()
 
 
 @dataclass(frozen=True)
@@ -175,7 +168,7 @@ def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
 
 def _cells(file: str, name: str, reading: Reading) -> Cells:
     known = "text" if name in reading.text else reading.formats.get(name, "")
-    return Cells(file, name, known, reading.decimal, reading.missing)
+    return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name))
 
 
 def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
