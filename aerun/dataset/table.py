@@ -25,10 +25,11 @@ class Table(Tabular):
 
     Columns are numbers (also 1,200.50 or 1.200,50, 45 %, 9 EUR), dates or categories (text, digits that are codes, such as
     00123, unless `numeric` names them, and those that `categorical` names). What the cells do not say, such as whether
-    05/06/2024 is in May, is asked. `label` and `anomaly` name a column of classes, or of yes and no; with `anomaly` the model is trained on the normal rows alone. The split is that of the column
-    `split`, or `test_path` is the test split, or it is made: at random, by whole groups of `group`, or by `time`. None of these
-    columns is a feature. What the model works on, and what happens to words and gaps that training has not seen, see `Columns`.
-    Raises AerunError, which names file, line or row, and column, for a file or a column that cannot be used as it is.
+    05/06/2024 is in May, is asked. `label` and `anomaly` name a column of classes, or of yes and no; with `anomaly` the model
+    is trained on the normal rows alone. The split is that of the column `split`, or `test_path` is the test split, or it is
+    made: at random, by whole groups of `group`, or by `time`. None of these columns is a feature. What the model works on,
+    and what happens to words and gaps that training has not seen, see `Columns`. Raises AerunError, which names file, line or
+    row, and column, for a file or a column that cannot be used as it is.
     """
 
     def __init__(
