@@ -22,7 +22,8 @@ class Reading:
     `loose`, those that are not there are no mistake. decimal: auto, point or comma. dates: order of day and month, auto, dmy
     or mdy. missing: words of cells without a value, in lower case. numeric: columns of digits that are numbers, though they
     look like codes; None: all. skip: lines before the table, auto or a number. formats: what is known of columns: `number`,
-    `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over. """
+    `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over.
+    """
 
     delimiter: str
     header: str
