@@ -313,8 +313,8 @@ class OnlySeen(Loss):
         return x
 
     def forward(self, raw, x, seen=None):
-        assert seen.dtype == torch.bool
-        return ((raw - x).square() * seen).flatten(1).sum(1)
+        there = torch.ones_like(x) if seen is None else 3.0 * seen  # 3: what is not told shows in every figure
+        return ((raw - x).square() * there).flatten(1).sum(1)
 
 
 def test_losses_are_told_which_cells_are_there(tmp_path):
