@@ -89,6 +89,11 @@ class Page:
     def _name(self, place: int) -> str:
         return self.features[place].name
 
+    def reading(self, words: str) -> None:
+        """Print how the file was read, where there is something to say."""
+        if words:
+            self._say("reading", words)
+
     def columns(self, stored: Tensor) -> None:
         """Print what the columns of a table's training rows hold."""
         descriptions = [described(f, stored[:, i]) for i, f in enumerate(self.features[:_FEW])]

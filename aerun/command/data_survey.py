@@ -14,6 +14,7 @@ from aerun.dataset.base import Dataset, validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.evaluate import survey as ask
+from aerun.formats.reading import spoken
 from aerun.preparation.feature import Feature
 
 
@@ -43,6 +44,7 @@ def look(cfg: Mapping[str, Any], option: str, typed: Sequence[str], output: Path
 
 def _describe(page: Page, dataset: Dataset, data: Data, facts: Facts, columns: Sequence[Feature]) -> None:
     page.splits(ask.survey(data, facts))
+    page.reading(spoken(dataset.stored_reading()))
     if decided := dataset.decisions():
         page.decisions(decided)
     elif columns:

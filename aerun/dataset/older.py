@@ -6,7 +6,7 @@ from typing import Any
 _SINCE: Mapping[str, Mapping[str, Any]] = {
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},
-    "aerun.dataset.series.Series": {"zone": None},
+    "aerun.dataset.series.Series": {"zone": None, "decimal": "auto", "dates": "auto", "skip": "auto", "missing_words": "auto"},
     "aerun.dataset.table.Table": {
         "decimal": ".",
         "dates": "auto",

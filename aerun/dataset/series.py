@@ -1,6 +1,6 @@
 """Time series in files of the user's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,10 @@ from aerun.dataset.sequences.sampling import Sampling, SeriesFacts
 from aerun.dataset.sequences.series_files import Layout, columns_named
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.listing import folder
-from aerun.dataset.table import Names, names_in
+from aerun.dataset.table import Name, Names, names_in, words_for_missing
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
-from aerun.formats.reading import Reading
+from aerun.formats.reading import Reading, reading_from
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
@@ -60,6 +60,10 @@ class Series(Dataset):
         delimiter: str,
         header: str | bool,
         encoding: str,
+        decimal: str,
+        dates: str,
+        skip: str | int,
+        missing_words: str | Sequence[Name],
         group: str | None,
         time: str | None,
         zone: str | None,
@@ -88,7 +92,18 @@ class Series(Dataset):
         roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split)
         headed = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
         words = frozenset(n for n in (label, anomaly, split, group) if n is not None)
-        reading = Reading(delimiter, headed, encoding, words, frozenset(names_in("dataset.drop", drop)), numeric=None)
+        reading = Reading(
+            delimiter,
+            headed,
+            encoding,
+            words,
+            frozenset(names_in("dataset.drop", drop)),
+            decimal=decimal,
+            dates=dates,
+            missing=words_for_missing(missing_words),
+            skip=str(skip),
+            numeric=None,
+        )
         self.layout = Layout(reading, one_of("dataset.layout", layout, ("long", "wide")) == "wide", group, roles, key)
         self.sampling = Sampling(
             path=self.path,
@@ -148,17 +163,27 @@ class Series(Dataset):
             return self.sampling(*self._recorded())
 
     def stored_reading(self) -> dict[str, Any]:
-        return {"features": list(self.known.features)}
+        reading, zone = self.known.reading, self.sampling.zone
+        stored = {} if reading is None else {**reading.stored(), "formats": {}}
+        times = {"zone": "UTC" if zone is None else zone.key} if self.sampling.time is not None else {}
+        return {"features": list(self.known.features), **stored, **times}
 
-    def samples_of(self, file: Path, features: Sequence[str], steps: int, ragged: bool) -> NDArray[np.float32]:
+    def samples_of(
+        self, file: Path, features: Sequence[str], steps: int, ragged: bool, stored: Mapping[str, Any] | None = None
+    ) -> NDArray[np.float32]:
         """Return the samples (n, steps, F) of another file, read and cut as this set's own.
+
+        stored: what the run wrote down of its reading, see `stored_reading`; of runs that did not, the settings say it.
 
         The features are those named in `features`, or, where that is empty, all columns that no setting names; other columns
         are passed over.
 
         Raises AerunError where a feature is missing, and for whatever is wrong with the file.
         """
-        loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
+        own = replace(self.layout.reading, loose=True)
+        if stored and "header" in stored:
+            own = reading_from(stored, own)
+        loose = replace(self.layout, reading=own)
         recording = loose.read_others("FILE", file)
         names = self._named(recording, features, file)
         time = self.sampling.time if self.sampling.time in recording.frame.columns else None

@@ -80,7 +80,7 @@ class Table(Tabular):
             frozenset(names_in("dataset.drop", drop)),
             decimal=decimal,
             dates=dates,
-            missing=_missing(missing_words),
+            missing=words_for_missing(missing_words),
             skip=str(skip),
             numeric=None if numbers is None else numbers | ({time} if time is not None else set()),
         )
@@ -107,14 +107,16 @@ class Table(Tabular):
         reading = self.known.frame.reading
         assert reading is not None
         formats = {f.name: reading.formats[f.name] for f in self.known.features}
-        frame = read_table("path", Path(path), replace(reading, loose=True, formats=formats))
+        known = replace(self.reading, header=reading.header, decimal=reading.decimal, usual=reading.delimiter)
+        frame = read_table("path", Path(path), replace(known, loose=True, formats=formats))
         for feature in self.known.features:
             if feature.name not in frame.columns:
                 raise AerunError(f"{path}: has no column '{feature.name}', which {self.path} has.")
         return self._stored(frame, torch.arange(len(frame)))
 
 
-def _missing(words: str | Sequence[Name]) -> frozenset[str]:
+def words_for_missing(words: str | Sequence[Name]) -> frozenset[str]:
+    """Return the setting `missing_words` as words, also where Hydra has read some of them as numbers."""
     return missing_words(words if isinstance(words, str) else [str(w) for w in words])
 
 

@@ -16,7 +16,7 @@ from aerun.formats.header import is_headed, lines_before, refuse_nothing
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names
-from aerun.formats.text_rows import Row, rows_of
+from aerun.formats.text_rows import Row, text_table
 
 _CHUNK = 65_536  # rows read at a time
 _HEAD = 64  # rows that the header is looked for in
@@ -40,7 +40,7 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
         yield read_table(key, path, reading)
         return
     sheet = _suffix(path) == ".xlsx"
-    head, body, reading = _of_file(key, path, reading, lambda p, s, r: _opened(_rows(p, s, r), str(p), r), path.name == "stdin")
+    head, body, reading = _of_file(key, path, reading, _begun, path.name == "stdin")
     first = 1
     try:
         while part := list(islice(body, rows)):
@@ -73,16 +73,19 @@ def _suffix(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
-def _rows(path: Path, suffix: str, reading: Reading) -> Iterator[Row]:
+def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Reading]:
+    """Return the rows of a file, and the reading with its delimiter and its encoding decided."""
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
-        return islice(binary_tables.sheet(path), skip, None)
-    return rows_of(path, reading.encoding, reading.delimiter, skip)
+        return islice(binary_tables.sheet(path), skip, None), reading
+    table = text_table(path, reading.encoding, reading.delimiter, skip, reading.usual)
+    return table.rows, replace(reading, delimiter=table.delimiter, decoded=table.encoding)
 
 
 def _read(path: Path, suffix: str, reading: Reading) -> Frame:
     if suffix in TEXT or suffix == ".xlsx":
-        return table_of(_rows(path, suffix, reading), str(path), reading, typed=suffix == ".xlsx")
+        rows, reading = _rows(path, suffix, reading)
+        return table_of(rows, str(path), reading, typed=suffix == ".xlsx")
     return from_arrow(binary_tables.arrow(path, suffix), str(path), reading)
 
 
@@ -134,6 +137,11 @@ class Head:
     names: list[str]
 
 
+def _begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
+    rows, reading = _rows(path, suffix, reading)
+    return _opened(rows, str(path), reading)
+
+
 def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
     """Yield the names, the rows below them, and the reading with its header decided."""
     rows = iter(rows)
@@ -153,6 +161,8 @@ def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Ite
     names = [c.strip() for c in words[0]] if headed else [f"c{i + 1}" for i in range(len(first[0][1]))]
     if headed and names and names[0].startswith("#"):
         names[0] = names[0].lstrip("# ")
+    if before:
+        reading = replace(reading, skip=str(before))
     named, reading = checked_names(file, names, replace(reading, header=header))
     return Head(named), _even(chain(first[headed:], rows), file, len(named)), reading
 
@@ -216,7 +226,9 @@ def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict
             problems += e.problems
     if problems:
         raise UnclearError(problems)
-    return converted, replace(reading, decimal=style.decimal, formats={**reading.formats, **formats})
+    return converted, replace(
+        reading, decimal=style.decimal, dates=style.order or reading.dates, formats={**reading.formats, **formats}
+    )
 
 
 def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[Any]]:

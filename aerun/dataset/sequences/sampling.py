@@ -19,6 +19,7 @@ from aerun.dataset.sequences.windows import Flags, Numbers, Windows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.partition import Cut, moments
 from aerun.formats.frame import Column, Frame, Values
+from aerun.formats.reading import Reading
 
 _PARTS = ("training", "validation", "test")
 
@@ -33,6 +34,7 @@ class SeriesFacts:
     features: tuple[str, ...]
     classes: tuple[str, ...]
     ragged: bool
+    reading: Reading | None = None  # how their (first) file was read, where it was a table
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Sampling:
         features = self.features(recording, label)
         steps = self._steps(recording, tests, features, label)
         x, cut = self._windows(recording, steps, features)
-        return self._samples(x, steps, cut, features)
+        return replace(self._samples(x, steps, cut, features), reading=recording.frame.reading)
 
     def features(self, recording: Recorded, label: str | None) -> tuple[str, ...]:
         """Return the columns that are features: all that no setting names.
