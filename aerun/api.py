@@ -13,6 +13,8 @@ from aerun.core.errors import AerunError
 from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir
 from aerun.formats.arrays import plain as array_of
+from aerun.formats.binary_tables import columns_in
+from aerun.formats.frames import has_columns, write_frame
 from aerun.inference.loading import load
 from aerun.inference.model import Model
 from aerun.runs.folder import Folder
@@ -22,7 +24,7 @@ from aerun.settings.overrides import config_of, resolved
 from aerun.settings.quoting import in_quotes, reads_as
 from aerun.train import train as run
 
-_SAMPLES = "samples.npy"
+_SAMPLES, _TABLE = "samples.npy", "samples.parquet"
 
 
 def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **settings: Any) -> Model:
@@ -30,12 +32,12 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, **se
     typed = [*overrides, *written(settings)]
     if x is not None and any(o.startswith(("dataset=", "dataset.path=")) for o in typed):
         raise AerunError("x=... and dataset=...: samples come from one or the other.")
-    composed(typed if x is None else ["dataset=array", *typed])  # A mistake must leave no folder behind.
+    composed(typed if x is None else [f"dataset={option_for(x)}", *typed])  # A mistake must leave no folder behind.
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
-    if x is not None:
-        typed = [*in_memory(x, path), *typed]
-    cfg = composed(typed)
     try:
+        if x is not None:
+            typed = [*in_memory(x, path), *typed]
+        cfg = composed(typed)
         run(cfg, path, shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"]))
     except AerunError:
         if folder is None:
@@ -60,13 +62,14 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
 
     Nothing is shown. 15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
     """
-    share = max(0.15, 1.5 / len(x))
+    rows = max(1, len(next(iter(columns_in(x).values()))) if has_columns(x) else len(x))
+    share = max(0.15, 1.5 / rows)
     samples = in_memory(x, folder)
     own = [
         "trainer.progress=false",
         "pictures=[]",
         f"dataset.val={share}",
-        *written({"dataset__test_path": str(folder / _SAMPLES)}),
+        *written({"dataset__test_path": str(folder / (_TABLE if has_columns(x) else _SAMPLES))}),
     ]
     cfg = composed([*samples, *own, *overrides])
     with quiet_aerun(), torch.random.fork_rng():
@@ -74,8 +77,21 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
     return load(folder, trust=modules_of(cfg))
 
 
+def option_for(x: Any) -> str:
+    """Return the data set that reads samples in memory: a table where they are columns by name, else an array."""
+    return "table" if has_columns(x) else "array"
+
+
 def in_memory(x: Any, path: Path) -> list[str]:
-    """Keep samples in the folder `path` and return the overrides that read them from there."""
+    """Keep samples in the folder `path` and return the overrides that read them from there.
+
+    Data frames and mappings keep names, kinds, categories and missing values of their columns; masked elements of arrays are
+    missing ones.
+    """
+    if has_columns(x):
+        with Folder(path).kept(_TABLE) as file:
+            write_frame(x, file)
+        return ["dataset=table", *written({"dataset__path": str(path / _TABLE)})]
     array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")

@@ -91,6 +91,13 @@ def _feather(path: Path) -> Any:
         return table
 
 
+def is_categorical(values: Any) -> bool:
+    """Return whether a column's container calls its values categories: Arrow's dictionaries, pandas' and polars' categories."""
+    if type(values).__module__.startswith("pyarrow"):
+        return str(values.type).startswith("dictionary")
+    return str(getattr(values, "dtype", "")).partition("(")[0] in ("category", "Categorical", "Enum")
+
+
 def typed_column(file: str, name: str, values: Any, codes: bool = False) -> Column | list[Any]:
     """Return a column that its container types as numbers, dates or truth values; the cells of any other as a list.
 
@@ -98,6 +105,8 @@ def typed_column(file: str, name: str, values: Any, codes: bool = False) -> Colu
     """
     if type(values).__module__.startswith("pyarrow"):
         return _of_arrow(file, name, values, codes)
+    if is_categorical(values):
+        return list(values.to_list() if hasattr(values, "to_list") else values)
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
     array = np.asarray(values)
@@ -128,7 +137,7 @@ def _of_arrow(file: str, name: str, values: Any, codes: bool = False) -> Column 
     t, is_ = values.type, pa.types
     try:
         if is_.is_dictionary(t):
-            return _of_arrow(file, name, values.cast(t.value_type), codes)
+            return list(values.to_pylist())
         if is_.is_timestamp(t) or is_.is_date(t):
             to = pa.timestamp("us", tz=t.tz if is_.is_timestamp(t) else None)
             return Column("date", _doubles(values.cast(to, safe=False).cast(pa.int64())) / 1e6)

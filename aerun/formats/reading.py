@@ -137,7 +137,7 @@ def spoken(stored: Mapping[str, Any]) -> str:
     orders = orders or [str(known["dates"])] * (known.get("dates") in ("dmy", "mdy"))
     parts += [f"dates {order}" for order in orders]
     own = sorted(set(known["missing"]) - MISSING)
-    usual = MISSING <= set(known["missing"])
+    usual = set(known["missing"]) >= MISSING
     parts.append(f"missing: {'the usual words' if usual else 'the empty cell'}{''.join(f', {w}' for w in own)}")
     if known.get("zone"):
         parts.append(f"times in {known['zone']}")

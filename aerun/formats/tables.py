@@ -117,11 +117,14 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
     plain: dict[str, Column] = {}
     worded: dict[str, Cells] = {}
     for name in names:
-        column = binary_tables.typed_column(file, name, get(name), reading.keeps_digits(name))
+        values = get(name)
+        column = binary_tables.typed_column(file, name, values, reading.keeps_digits(name))
         if isinstance(column, Column):
             plain[name] = column
         else:
             cells = _cells(file, name, reading)
+            if not cells.format and binary_tables.is_categorical(values):
+                cells.format = "text"
             cells.add(column)
             worded[name] = cells
     columns, reading = _meant(file, worded, reading)
