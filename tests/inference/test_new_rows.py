@@ -9,8 +9,10 @@ import pytest
 import torch
 
 import aerun
+from aerun.api import in_memory
 from aerun.core.errors import AerunError
 from aerun.preparation.columns import Columns, Feature
+from tests.conftest import built
 from tests.shell import here
 
 N = 90
@@ -31,10 +33,10 @@ def rows(seed, n=N):
 
 def as_csv(path, table):
     lines = [";".join(table)]
-    for size, share, day, ok, kind, code in zip(*table.values(), strict=True):
+    for size, share, day, ok, kind, code, *others in zip(*table.values(), strict=True):
         number = "" if size is None else str(size).replace(".", ",")
         percent = "" if share is None else f"{share * 100:.0f}%"
-        lines.append(f"{number};{percent};{day:%d/%m/%Y};{ok};{kind or ''};{code:.0f}")
+        lines.append(f"{number};{percent};{day:%d/%m/%Y};{ok};{kind or ''};{code:.0f}{''.join(f';{o}' for o in others)}")
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -47,7 +49,12 @@ SETTINGS = ("dataset=table", "dataset.categorical=[code,kind]", "dataset.dates=d
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")
     as_csv(folder / "t.csv", rows(0))
-    for name, more in (("run", ()), ("minmax", ("dataset.prepare=minmax",)), ("keep", ("dataset.missing=keep",))):
+    for name, more in (
+        ("run", ()),
+        ("holes", ("model=denoising", "model/corruption=masking")),
+        ("minmax", ("dataset.prepare=minmax",)),
+        ("keep", ("dataset.missing=keep",)),
+    ):
         aerun.train(*SETTINGS, f"dataset.path={folder / 't.csv'}", *more, folder=folder / name)
     return folder
 
@@ -94,6 +101,58 @@ def test_the_same_rows_give_the_same_answer_in_every_container(place, model, ver
     assert len(records(place / "out.csv")) == 12
 
 
+VERBS = {
+    "denoise": ("holes", ()),
+    "inpaint": ("holes", ()),
+    "traverse": ("run", ("--unit", "0")),
+    "interpolate": ("run", ("--steps", "3")),
+    "retrieve": ("run", ("--k", "2")),
+    "compress": ("run", ()),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_that_takes_files_takes_every_container(place, verb):
+    run, flags = VERBS[verb]
+    table = rows(2, 8)
+    table["share"][3] = None
+    answers = []
+    for path in files(place, table):
+        again = {"interpolate": (path.name,), "retrieve": ("--index", path.name)}.get(verb, ())
+        output = "out.aez" if verb == "compress" else "out.csv"
+        told = here(place, verb, run, path.name, *again, *flags, "--output", output)
+        assert told.code == 0, told.err
+        answers.append((place / output).read_bytes())
+    assert len(set(answers)) == 1
+
+
+def known(*overrides):
+    """Everything that a run knows of its data: facts, features, classes, and the rows of its splits."""
+    dataset = built(*SETTINGS[:3], *overrides).dataset
+    data = dataset.load()
+    kinds = [(d.name, d.kind, d.missing, d.distinct) for d in dataset.decisions()]
+    ranges = dataset.stored_reading()["ranges"]
+    return (
+        dataset.facts(),
+        dataset.known.features,
+        kinds,
+        ranges,
+        [part.x.tolist() for part in (data.train, data.val, data.test)],
+    )
+
+
+def test_a_table_gives_equal_facts_from_every_container(place):
+    table = rows(3, 40) | {"zip": ["01", "2", "03", "40"] * 10}
+    table["share"][3] = table["Length (cm)"][5] = None
+    paths = [f"dataset.path={path}" for path in files(place, table)]
+    wanted = known(paths[0])
+    assert [kind for _, kind, *_ in wanted[2]] == ["number", "number", "date", *["category"] * 4]
+    for path in paths[1:]:
+        assert str(known(path)) == str(wanted)  # in which a missing cell is nan
+    for made in (pytest.importorskip("pandas").DataFrame, pytest.importorskip("polars").DataFrame, dict):
+        assert str(known(*in_memory(made(table), place / made.__module__))) == str(wanted)
+
+
 def _same(a, b):
     if isinstance(b, dict):
         for name in b:
@@ -125,7 +184,7 @@ def test_what_is_unusual_is_told_in_a_line_and_beside_each_row(place, model, cap
 @torch.no_grad()
 def test_a_score_is_over_the_cells_that_are_there(model):
     """Whatever stands in for a missing cell, and whether a mark says so, is in no element that counts."""
-    table = rows(3, 40)
+    table = rows(3, 40) | {"zip": ["01", "2", "03", "40"] * 10}
     stored, _ = model.form.to_stored({**table, "share": [None] * 40})
     x = model.autoencoder.units(stored)
     owner = [0, 1, 2, *[3] * 2, *[4] * 3, *[5] * 3, 4]  # three numbers, words of ok, kind, code, and the mark of kind
