@@ -70,6 +70,11 @@ class Dataset(ABC):
         """Return what reading changed, left out, filled in or took from evidence, as it was told: results.json keeps it."""
         return []
 
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Return how many samples reading left out or changed, by what it was: results.json keeps it as `data/NAME`."""
+        return {}
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Return names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""

@@ -104,7 +104,8 @@ def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
     if words := leak_words(copies):
         log.warning("leak: %s", words)
         notes.append(f"leak: {words}")
-    return {"leaks/val": copies.shared[1], "leaks/test": copies.shared[2], **({"notes": notes} if notes else {})}
+    counts = {f"data/{name}": count for name, count in dataset.counts.items()}
+    return {"leaks/val": copies.shared[1], "leaks/test": copies.shared[2], **counts, **({"notes": notes} if notes else {})}
 
 
 def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data
+from aerun.dataset.storage.mapped import sample_rows
+from aerun.preparation.base import Preparation
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
 
@@ -19,6 +23,7 @@ log = logging.getLogger("aerun")
 Counts = Mapping[str, Mapping[str, int]]  # of cells, by kind and column
 
 KINDS = ("missing", "unseen", "outside")
+_ROWS = 65_536  # looked at in one piece
 _SHOWN = 5  # columns in one line
 _SLACK = 1e-6  # of a range: what 32 bits may round
 
@@ -96,6 +101,19 @@ def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, 
     ):
         raise AerunError("facts.json: damaged: what it says of the ranges of columns.")
     return Rule(preparation, str(settings.get("missing", "fill")), ranges)
+
+
+def cells_of(dataset: Dataset, preparation: Preparation, data: Data) -> dict[str, int]:
+    """Return what results.json says of the cells of validation and test rows, as `cells/SPLIT/KIND`; empty of other samples."""
+    missing = getattr(preparation, "missing", "fill")
+    rule = rule_of(preparation, {"missing": missing}, dataset.stored_reading())
+    if rule is None:
+        return {}
+    totals: dict[str, int] = {}
+    for name, split in (("val", data.val), ("test", data.test)):
+        counts = together([rule.notes(sample_rows(part)).counts() for part in split.x.split(_ROWS)])
+        totals |= {f"cells/{name}/{kind}": sum(by_column.values()) for kind, by_column in counts.items()}
+    return totals
 
 
 def together(all_counts: Sequence[Counts]) -> dict[str, dict[str, int]]:

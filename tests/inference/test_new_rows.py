@@ -293,3 +293,39 @@ def test_refused_gaps_are_named(place):
     model = aerun.train("dataset=table", f"dataset.path={aerun_csv}", "dataset.missing=refuse", *TINY, folder=place / "refuse")
     with pytest.raises(AerunError, match=r"row 2: column 'b' has no value, and this run has dataset.missing=refuse"):
         model.score({"a": [1.0, 2.0], "b": [1.0, None]})
+
+
+def odd(place):
+    """Four rows: one that lacks a cell, one with another word, one far outside, and a usual one."""
+    table = {k: v[1:5] for k, v in rows(0).items()}
+    table["share"][0] = None
+    table["kind"] = ["yes", "maybe", "no", "no"]
+    table["Length (cm)"][2] = 500.0
+    return as_csv(place / "odd.csv", table)
+
+
+@pytest.mark.parametrize(("verb", "output"), [("reconstruct", "x.npz"), ("reconstruct", "x.csv"), ("encode", "z.npy")])
+def test_what_has_no_place_in_the_output_stands_beside_it(place, verb, output):
+    told = here(place, verb, "run", odd(place).name, "--output", output)
+    assert told.code == 0, told.err
+    assert f"{output}.notes.json" in told.err
+    beside = json.loads((place / f"{output}.notes.json").read_text())
+    assert beside["cells"] == {"missing": {"share": 1}, "unseen": {"kind": 1}, "outside": {"Length (cm)": 1}}
+    assert beside["rows"] == {"sample": [1, 2, 3], "missing": [1, 0, 0], "unseen": [0, 1, 0], "outside": [0, 0, 1]}
+    as_csv(place / "usual.csv", {k: v[-3:] for k, v in rows(0).items()})
+    assert here(place, verb, "run", "usual.csv", "--output", output).code == 0
+    assert not (place / f"{output}.notes.json").exists(), "notes of another output"
+
+
+def test_what_stands_in_columns_stands_in_no_file(place):
+    assert here(place, "score", "run", odd(place).name, "--output", "s.csv").code == 0
+    assert not (place / "s.csv.notes.json").exists()
+
+
+def test_results_count_the_cells_of_validation_and_test_rows(place):
+    results = json.loads((place / "run" / "results.json").read_text())
+    data = built(*SETTINGS[:3], f"dataset.path={place / 't.csv'}").dataset.load()
+    for name, split in (("val", data.val), ("test", data.test)):
+        assert results[f"cells/{name}/missing"] == int(split.x.isnan().sum())
+        assert results[f"cells/{name}/unseen"] == 0
+    assert "cells/test/outside" in results

@@ -94,6 +94,8 @@ class Tabular(Dataset):
         y = None if labels is None else labels.codes
         parts = [torch.from_numpy(rows) for rows in self.cut(frame)]
         rows = decided_rows(Data(*(Split(part, None if y is None else y[part]) for part in parts)), option(self))
+        if left := sum(map(len, parts)) - len(rows.train) - len(rows.val) - len(rows.test):
+            self.counts["undecided"] = left
         classes = () if labels is None else labels.names
         normal = None if self.normal is None else places(self.normal, classes)
         rows = normal_rows(rows, classes, normal, self.contamination)
