@@ -60,6 +60,11 @@ class Page:
                 "leak", f"{' and '.join(leaks)} samples are equal to training samples: errors on them are not of unseen data."
             )
 
+    def near(self, words: str) -> None:
+        """Print which samples are nearly equal to training samples, where there are any."""
+        if words:
+            self._say("leak", words)
+
     def _range(self) -> None:
         f = self.facts
         if f.tokens:
