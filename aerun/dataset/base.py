@@ -154,7 +154,7 @@ def validate_data(data: Data, facts: Facts, name: str) -> Data:
             raise AerunError(f"dataset={name}: the {part} split is empty.")
         if tuple(samples.x.shape[1:]) != facts.stored:
             raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.stored}.")
-        if facts.prepared_from is not None and facts.kind == "table":
+        if facts.prepared_from is not None and (facts.kind == "table" or facts.gaps):
             continue  # missing values and ranges are the preparation's business
         x = _real(samples.x, facts, name) if facts.ragged else samples.x
         low, high = (0.0, 1.0) if facts.tokens else (float(v) / facts.unit for v in x.aminmax())

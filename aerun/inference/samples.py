@@ -191,7 +191,7 @@ class SampleConverter:
         """Raise AerunError for values that the data could not have."""
         facts = self.facts
         if x.is_floating_point():
-            gaps = bool(self.features) or facts.ragged
+            gaps = bool(self.features) or facts.ragged or facts.gaps
             wrong = x.isinf() if gaps else ~x.isfinite()
             if bool(wrong.any()):
                 raise AerunError(f"sample {int(wrong.flatten(1).any(1).int().argmax()) + 1} holds NaN or infinite values.")
