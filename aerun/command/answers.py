@@ -160,7 +160,7 @@ def _answer(
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in outputs.items()}
     counted += [n.counts() for n in noted]
-    beside.add(noted, len(piece))
+    beside.add(noted)
     if beside.in_rows:  # beside each row, what is unusual in it
         arrays |= {k: v for n in noted for k, v in n.rows().items()}
     if verb.answers == "packed":

@@ -34,11 +34,13 @@ class Beside:
         self._done, self._rows = 0, dict[str, list[NDArray[np.int64]]]()
         self._counts: list[Mapping[str, Mapping[str, int]]] = []
 
-    def add(self, notes: Sequence[Notes], samples: int) -> None:
-        """Take what is to be said of the next samples."""
+    def add(self, notes: Sequence[Notes]) -> None:
+        """Take what is to be said of the next samples; of pairs, of both sides."""
+        samples = 0
         for part in notes:
             self._counts.append(part.counts())
             rows = part.rows()
+            samples = len(next(iter(rows.values())))
             odd = np.flatnonzero(np.sum(list(rows.values()), 0))
             self._rows.setdefault("sample", []).append(odd + 1 + self._done)
             for kind, count in rows.items():
@@ -72,4 +74,4 @@ class Beside:
             content |= {"cells": counts, "rows": {k: v[:_MOST].tolist() for k, v in rows.items()}}
             if len(rows["sample"]) > _MOST:
                 content["rows_left_out"] = len(rows["sample"]) - _MOST
-        return {"samples": self._done, **content} if content else {}
+        return content
