@@ -73,13 +73,12 @@ class _Trained(BaseEstimator):
 
     def _table(self, X: Any, reset: bool) -> Any:  # noqa: N803
         """Return a data frame as it is, and an array for a model of one by its names; None for an array for one of arrays."""
-        if self.shape is not None or not (has_columns(X) or self._names):
+        framed = has_columns(X) and not isinstance(X, Mapping)  # some sparse matrices are mappings
+        if self.shape is not None or not (framed or self._names):
             return None
-        if not has_columns(X):
+        if not framed:
             x = validate_data(self, _whole(X), dtype=None, reset=False)
             return dict(zip(self._names or (), x.T, strict=True))
-        if isinstance(X, Mapping):
-            raise ValueError(f"{type(self).__name__}: columns are given as a data frame.")
         validate_data(self, X, reset=reset, skip_check_array=True)
         names = [str(n) for n in X.columns] if not hasattr(X, "column_names") else list(X.column_names)
         if len(X) < 1 + reset:
