@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
-from aerun.core.files import replaced
+from aerun.core.files import remove, replaced
 from aerun.inference.notes import Notes, together
 
 _TABLES = (".csv", ".tsv", ".parquet", ".npz")  # outputs that hold columns beside each row
@@ -58,7 +58,7 @@ class Beside:
         content = self._content()
         try:
             if not content:
-                path.unlink(missing_ok=True)
+                remove(path)
                 return None
             with replaced(path) as file:
                 file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
