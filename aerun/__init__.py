@@ -97,10 +97,11 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
     """Run what `aerun OVERRIDES` would, in this process, and return the trained model.
 
     settings: the same by keyword, `__` for a dot: `model="sparse", model__latent_dim=8, seed=1`. x: samples in memory (n, D),
-    (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), kept in the run's folder; else `dataset=...` says
-    what to read. folder: of the run; as on the command line if None. One that was used before is refused, unless it holds this
-    run, unfinished, which goes on. fresh: first remove what aerun wrote there. Errors: aerun.core.errors.AerunError and
-    TrainingError.
+    (n, H, W), (n, C, H, W) or, with `dataset__kind="sequence"`, (n, T, F), or a table: a frame of pandas or polars, a table
+    of Arrow's or a mapping of columns, with the settings of `dataset=table`. They are kept in the run's folder; without x,
+    `dataset=...` says what to read. folder: of the run; as on the command line if None. One that was used before is refused,
+    unless it holds this run, unfinished, which goes on. fresh: first remove what aerun wrote there. Errors:
+    aerun.core.errors.AerunError and TrainingError.
     """
     # Deferred: --help does without torch.
     from aerun.api import train

@@ -1,6 +1,7 @@
 """Training from Python: the same settings as on the command line."""
 
 import contextlib
+import io
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,11 @@ from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir
 from aerun.core.text import note
 from aerun.formats.arrays import plain as array_of
+from aerun.formats.binary_tables import columns_in
+from aerun.formats.frames import has_columns, write_frame
 from aerun.inference.loading import load
 from aerun.inference.model import Model
+from aerun.runs import files
 from aerun.runs.folder import Folder
 from aerun.runs.plain import array as stored
 from aerun.runs.reuse import goes_on
@@ -27,7 +31,8 @@ from aerun.settings.quoting import in_quotes, reads_as
 from aerun.settings.replaced import replaced
 from aerun.train import train as run
 
-_SAMPLES = "samples.npy"
+_SAMPLES, _TABLE = "samples.npy", "samples.parquet"
+_OTHERS = "{}: holds an unfinished run of other samples x. Choose another folder, or fresh=True."
 _ESTIMATOR = "aerun.sklearn"  # the command that runs of its estimators have
 
 
@@ -36,10 +41,10 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
     typed = [*overrides, *written(settings)]
     if x is not None and any(o.startswith(("dataset=", "dataset.path=")) for o in typed):
         raise AerunError("x=... and dataset=...: samples come from one or the other.")
-    composed(typed if x is None else ["dataset=array", *typed])  # A mistake must leave no folder behind.
+    composed(typed if x is None else [f"dataset={option_for(x)}", *typed])  # A mistake must leave no folder behind.
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
-        typed = [*_read_from(path), *typed]
+        typed = [*_read_from(path, x), *typed]
     cfg = composed(typed)
     try:
         goes = not fresh and goes_on(path, cfg)
@@ -69,14 +74,15 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
 
     Nothing is shown. 15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
     """
-    share = max(0.15, 1.5 / len(x))
+    rows = max(1, len(next(iter(columns_in(x).values()))) if has_columns(x) else len(x))
+    share = max(0.15, 1.5 / rows)
     own = [
         "trainer.progress=false",
         "pictures=[]",
         f"dataset.val={share}",
-        *written({"dataset__test_path": str(folder / _SAMPLES)}),
+        *written({"dataset__test_path": str(_file(folder, x))}),
     ]
-    cfg = composed([*_read_from(folder), *own, *overrides])
+    cfg = composed([*_read_from(folder, x), *own, *overrides])
     fresh = Folder(folder).read("run.json").get("command") == _ESTIMATOR  # `fit` begins anew, as scikit-learn wants it
     if not fresh:
         goes_on(folder, cfg)  # what is refused is not touched
@@ -86,22 +92,44 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
     return load(folder, trust=modules_of(cfg))
 
 
+def option_for(x: Any) -> str:
+    """Return the data set that reads samples in memory: a table where they are columns by name, else an array."""
+    return "table" if has_columns(x) else "array"
+
+
 def in_memory(x: Any, path: Path, keep: bool = False) -> list[str]:
     """Keep samples in the folder `path` and return the overrides that read them from there.
 
-    keep: a run of samples that are there already goes on. Raises AerunError where they are other ones, and for no numbers.
+    Data frames and mappings keep names, kinds, categories and missing values of their columns; masked elements of arrays are
+    missing ones. keep: a run of samples that are there already goes on. Raises AerunError where they are other ones, and for
+    an array without numbers.
     """
+    if has_columns(x):
+        _keep_table(x, path, keep)
+        return _read_from(path, x)
     array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
     if keep and Folder(path).has(_SAMPLES) and not _equal(stored(path, _SAMPLES, limit=sys.maxsize), array):
-        raise AerunError(f"{path}: holds an unfinished run of other samples x. Choose another folder, or fresh=True.")
+        raise AerunError(_OTHERS.format(path))
     Folder(path).keep(_SAMPLES, array)
-    return _read_from(path)
+    return _read_from(path, x)
 
 
-def _read_from(path: Path) -> list[str]:
-    return ["dataset=array", *written({"dataset__path": str(path / _SAMPLES)})]
+def _keep_table(x: Any, path: Path, keep: bool) -> None:
+    table = io.BytesIO()
+    write_frame(x, table)
+    if keep and Folder(path).has(_TABLE) and files.read(path, _TABLE, sys.maxsize - 1) != table.getvalue():
+        raise AerunError(_OTHERS.format(path))
+    files.replace(path, _TABLE, table.getvalue())
+
+
+def _file(path: Path, x: Any) -> Path:
+    return path / (_TABLE if has_columns(x) else _SAMPLES)
+
+
+def _read_from(path: Path, x: Any) -> list[str]:
+    return [f"dataset={option_for(x)}", *written({"dataset__path": str(_file(path, x))})]
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -8,7 +8,7 @@ AnomalyDetector(model="ae", latent_dim=4, alpha=0.01).fit(X).predict(X_new)
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from aerun.api import fitted, written
 from aerun.core.errors import AerunError
+from aerun.formats.frames import has_columns
 from aerun.metrics.conformal import alarm_limit, shortage
 
 Array = NDArray[Any]
@@ -30,6 +31,7 @@ class _Trained(BaseEstimator):
     """The base of both estimators: settings and training."""
 
     model_: Any
+    _names: list[str] | None = None  # of the columns of a data frame
 
     def __init__(
         self,
@@ -53,8 +55,15 @@ class _Trained(BaseEstimator):
         )
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Train on samples X (n, D); y is ignored. Raises ValueError for settings and samples that cannot be used."""
-        x = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=2)
+        """Train on samples X (n, D); y is ignored. Raises ValueError for settings and samples that cannot be used.
+
+        A data frame is read as `dataset=table` reads one: names, kinds and categories of its columns are kept, and missing
+        cells are what `dataset.missing` says. Arrays must be whole.
+        """
+        self._names = None
+        x = self._table(X, reset=True)
+        if x is None:
+            x = validate_data(self, _whole(X), dtype=(np.float64, np.float32), ensure_min_samples=2)
         if self.folder is not None:
             self._train(x, Path(self.folder).expanduser())
             return self
@@ -62,7 +71,23 @@ class _Trained(BaseEstimator):
             self._train(x, Path(place))
         return self
 
-    def _train(self, x: Array, folder: Path) -> None:
+    def _table(self, X: Any, reset: bool) -> Any:  # noqa: N803
+        """Return a data frame as it is, and an array for a model of one by its names; None for an array for one of arrays."""
+        framed = has_columns(X) and not isinstance(X, Mapping)  # some sparse matrices are mappings
+        if self.shape is not None or not (framed or self._names):
+            return None
+        if not framed:
+            x = validate_data(self, _whole(X), dtype=None, reset=False)
+            return dict(zip(self._names or (), x.T, strict=True))
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        names = [str(n) for n in X.columns] if not hasattr(X, "column_names") else list(X.column_names)
+        if len(X) < 1 + reset:
+            raise ValueError(f"Found array with {len(X)} sample(s) while a minimum of {1 + reset} is required.")
+        if reset:
+            self._names = names
+        return X
+
+    def _train(self, x: Any, folder: Path) -> None:
         try:
             self.model_ = fitted(self._samples(x), self._overrides(), folder)
         except AerunError as e:
@@ -84,16 +109,19 @@ class _Trained(BaseEstimator):
         }
         return [*written({k: v for k, v in settings.items() if v is not None}), *self.overrides]
 
-    def _samples(self, x: Array) -> Array:
-        if self.shape is None:
+    def _samples(self, x: Any) -> Any:
+        if self.shape is None or has_columns(x):
             return x
         if int(np.prod(self.shape)) != x.shape[1]:
             raise AerunError(f"shape={tuple(self.shape)}: does not hold the {x.shape[1]} features of a sample.")
         return x.reshape(len(x), *self.shape)
 
-    def _checked(self, X: Any) -> Array:  # noqa: N803
+    def _checked(self, X: Any) -> Any:  # noqa: N803
         check_is_fitted(self)
-        return self._samples(validate_data(self, X, dtype=(np.float64, np.float32), reset=False))
+        table = self._table(X, reset=False)
+        if table is not None:
+            return table
+        return self._samples(validate_data(self, _whole(X), dtype=(np.float64, np.float32), reset=False))
 
     def _errors(self, X: Any) -> Array:  # noqa: N803
         try:
@@ -109,6 +137,13 @@ class _Trained(BaseEstimator):
         """
         check_is_fitted(self)
         return -self._errors(X)
+
+
+def _whole(X: Any) -> Any:  # noqa: N803
+    """Return X. Raise ValueError for masked elements, whose masks scikit-learn would drop."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
+        raise ValueError("X: a masked array contains missing values. Fill them in, or give a data frame (see dataset.missing).")
+    return X
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
@@ -130,16 +165,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Trained):
             codes: Array = self.model_.encode(x)
         except AerunError as e:
             raise ValueError(str(e)) from e
-        return codes.reshape(len(codes), -1).astype(x.dtype)
+        return codes.reshape(len(codes), -1).astype(getattr(x, "dtype", np.float64))
 
     def inverse_transform(self, X: Any) -> Array:  # noqa: N803
-        """Map codes (n, d) to samples (n, D)."""
+        """Map codes (n, d) to samples (n, D), of words and dates where some column holds them."""
         check_is_fitted(self)
         x = check_array(X, dtype=(np.float64, np.float32))
         try:
-            samples: Array = self.model_.decode(x)
+            samples = self.model_.decode(x)
         except AerunError as e:
             raise ValueError(str(e)) from e
+        if isinstance(samples, Mapping):
+            columns = [np.asarray(c) for c in samples.values()]
+            numbers = all(c.dtype.kind == "f" for c in columns)
+            return np.stack(columns if numbers else [c.astype(object) for c in columns], 1)
         return samples.reshape(len(samples), -1).astype(x.dtype)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803

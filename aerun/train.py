@@ -31,6 +31,7 @@ from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all
 from aerun.evaluate.survey import told_of
 from aerun.evaluate.verdict import verdict
+from aerun.inference.notes import cells_of
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
 from aerun.report import terminal
@@ -193,6 +194,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "samples/val": len(data.val),
         "samples/test": len(data.test),
         **told_of(plan.dataset, data),
+        **cells_of(plan.dataset, model.preparation, data),
         "backend": fitted.backend,
         "seconds/fit": max(seconds, fitted.seconds),  # what was spent before an interruption is in the latter alone
         "seconds/epochs": fitted.seconds,

@@ -117,3 +117,60 @@ def test_the_model_of_an_estimator_has_all_its_verbs():
     np.testing.assert_allclose(model.decompress(model.compress(x)), model.reconstruct(x), atol=0.5)
     with pytest.raises(AerunError, match=r"dataset\.path"):
         model.generate(3, sampler="mixture")
+
+
+def mixed(n=60):
+    pandas = pytest.importorskip("pandas")
+    g = np.random.default_rng(0)
+    return pandas.DataFrame(
+        {
+            "size": g.normal(size=n),
+            "count": pandas.array([None if i % 9 == 0 else i for i in range(n)], dtype="Int64"),
+            "grade": pandas.Categorical(g.choice([1, 2, 3], n)),
+            "zip": g.choice(["01", "2"], n),
+        }
+    )
+
+
+def test_a_data_frame_keeps_names_kinds_and_gaps():
+    frame = mixed()
+    made = Autoencoder(**QUICK).fit(frame)
+    features = made.model_.form.features
+    assert [(f.name, f.kind, f.missing) for f in features] == [
+        ("size", "number", False),
+        ("count", "number", True),
+        ("grade", "category", False),
+        ("zip", "category", False),
+    ]
+    z = made.transform(frame)
+    np.testing.assert_array_equal(made.transform(frame[["zip", "grade", "size", "count"]].iloc[:, [2, 3, 1, 0]]), z)
+    assert made.inverse_transform(z)[:, 3].tolist() == made.model_.reconstruct(frame)["zip"].tolist()
+    assert list(made.feature_names_in_) == list(frame.columns)
+    with pytest.raises(ValueError, match="feature names"):
+        made.transform(frame[["size"]])
+
+
+def test_missing_cells_of_frames_go_the_way_that_is_said_and_those_of_arrays_are_refused():
+    with pytest.raises(ValueError, match="column 'count', row 1: no value"):
+        Autoencoder(**QUICK, overrides=["dataset.missing=refuse"]).fit(mixed())
+    kept = AnomalyDetector(**QUICK, overrides=["dataset.missing=keep"]).fit(mixed())
+    assert np.isfinite(kept.score_samples(mixed())).all()
+    with pytest.raises(ValueError, match="masked array contains missing values"):
+        Autoencoder(**QUICK).fit(np.ma.masked_less(np.arange(20.0).reshape(10, 2), 3))
+
+
+def test_a_frame_of_numbers_is_as_an_array():
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    frame, array = (Autoencoder(**QUICK).fit(d) for d in (pandas.DataFrame(x, columns=list("abc")), x))
+    np.testing.assert_allclose(frame.transform(pandas.DataFrame(x, columns=list("abc"))), array.transform(x), atol=1e-6)
+
+
+def test_train_takes_frames_with_the_settings_of_tables(tmp_path):
+    frame = mixed().assign(y=["u", "v"] * 30)
+    model = aerun.train("trainer=smoke", "pictures=[]", x=frame, dataset__label="y", folder=tmp_path / "run")
+    assert [f.name for f in model.form.features] == ["size", "count", "grade", "zip"]
+    assert model.config["dataset"]["path"] == str(tmp_path / "run" / "samples.parquet")
+    np.testing.assert_array_equal(model.score(frame), aerun.load(tmp_path / "run").score(frame))
+    with pytest.raises(AerunError, match="column 'a' is neither"):
+        aerun.train(x={"a": [object()]})

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from aerun.core.errors import AerunError
+from aerun.core.kept import kept_warnings
 from aerun.core.text import note, say
 from aerun.formats.writing.base import Writer
 from aerun.formats.writing.output import written
 from aerun.inference import notes
+from aerun.inference.beside import Beside, has_columns_beside
 from aerun.inference.code_files import codes_of
 from aerun.inference.compressed_file import Packer, pieces
 from aerun.inference.loading import load
@@ -35,16 +37,19 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         about["head"] = args.packer.head()
     done, reader, lines = 0, _reader(model, args), list[str]()
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
-    with written(args.output, about, kind) as writer:
+    beside = Beside(args.output, verb.answers in ("rows", "codes") and model.form.named and has_columns_beside(args.output))
+    with kept_warnings(beside.told), written(args.output, about, kind) as writer:
         judging = _judging(args, model, writer)
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, judging or writer, counted)
+            done += _answer(verb, args, model, piece, judging or writer, counted, beside)
             _show(f"\r{done:,} samples")
         if judging is not None:
             lines = judging.release()
     _show("\r\033[K")
     if line := model.form.line(counted):
         note(line)
+    if (path := beside.write()) is not None:
+        note(f"{path}: what is to be said of them")
     if args.output != "-":
         say(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":
@@ -142,6 +147,7 @@ def _answer(
     piece: Piece,
     writer: Writer | Discoveries,
     counted: list[notes.Counts],
+    beside: Beside,
 ) -> int:
     if "mask" in args:
         args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
@@ -154,7 +160,8 @@ def _answer(
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in outputs.items()}
     counted += [n.counts() for n in noted]
-    if verb.answers in ("rows", "codes") and model.form.named:  # beside each row, what is unusual in it
+    beside.add(noted)
+    if beside.in_rows:  # beside each row, what is unusual in it
         arrays |= {k: v for n in noted for k, v in n.rows().items()}
     if verb.answers == "packed":
         writer.add(arrays)

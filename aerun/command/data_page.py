@@ -60,6 +60,11 @@ class Page:
                 "leak", f"{' and '.join(leaks)} samples are equal to training samples: errors on them are not of unseen data."
             )
 
+    def near(self, words: str) -> None:
+        """Print which samples are nearly equal to training samples, where there are any."""
+        if words:
+            self._say("leak", words)
+
     def _range(self) -> None:
         f = self.facts
         if f.tokens:
@@ -88,6 +93,11 @@ class Page:
 
     def _name(self, place: int) -> str:
         return self.features[place].name
+
+    def reading(self, words: str) -> None:
+        """Print how the file was read, where there is something to say."""
+        if words:
+            self._say("reading", words)
 
     def columns(self, stored: Tensor) -> None:
         """Print what the columns of a table's training rows hold."""

@@ -14,6 +14,8 @@ from aerun.dataset.base import Dataset, validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.evaluate import survey as ask
+from aerun.evaluate.near import near_words, nearly_equal
+from aerun.formats.reading import spoken
 from aerun.preparation.feature import Feature
 
 
@@ -43,6 +45,8 @@ def look(cfg: Mapping[str, Any], option: str, typed: Sequence[str], output: Path
 
 def _describe(page: Page, dataset: Dataset, data: Data, facts: Facts, columns: Sequence[Feature]) -> None:
     page.splits(ask.survey(data, facts))
+    page.near(near_words(nearly_equal(data)) if not facts.tokens else "")
+    page.reading(spoken(dataset.stored_reading()))
     if decided := dataset.decisions():
         page.decisions(decided)
     elif columns:

@@ -89,6 +89,7 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     # deferred: keeps --help without torch
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all
+    from aerun.inference.notes import cells_of
     from aerun.pictures.canvas.album import evaluation
 
     names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
@@ -97,6 +98,8 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     say(f"{folder.path}, {weights} weights")
     metrics = ask_all(names, trained, terminal.application)
     kept = {k: v for k, v in folder.read("evaluation.json").items() if k.partition("/")[0] not in names}
-    folder.evaluation({**kept, **metrics, "weights": weights})
+    cells = cells_of(trained.dataset, trained.autoencoder.preparation, trained.data)
+    counts = {f"data/{k}": n for k, n in trained.dataset.counts.items()}
+    folder.evaluation({**kept, **metrics, **cells, **counts, "weights": weights})
     evaluation(folder.path, metrics, int(folder.read().get("epochs") or 0))
     say(f"written to {folder.path / 'evaluation.json'}")

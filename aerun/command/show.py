@@ -37,6 +37,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
     """Name and content of each line."""
     # deferred: keeps --help without torch
     from aerun.compose import option
+    from aerun.formats.reading import spoken
     from aerun.runs.fingerprint import words
 
     ae, facts, about = model.autoencoder, model.facts, model.folder.read("run.json")
@@ -57,6 +58,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
         ("code", f"{' x '.join(map(str, model.code_shape))} numbers; {weights:,} parameters"),
         ("data", f"{facts.kind} {shape}, {span} ({_data(model)})"),
         ("content", words(about["data"]) if about.get("data") else "not recorded: made by an older aerun"),
+        *([("reading", words_read)] if (words_read := spoken(model.reading)) else []),
         *_figures(model.results),
         ("asks", f"aerun {', '.join(_fitting(model))} {model.folder.path} ..."),
     ]

@@ -18,7 +18,7 @@ class Facts:
     lengths of their own, up to T; missing steps are stored as NaN (text: -1) behind the last one. tokens: the V symbols of
     text, which is stored as their numbers (n, T). binarize: grey values are probabilities, drawn anew for every training batch.
     prepared_from: shape of one stored sample where a preparation stands between it and the model; low and high then hold
-    behind the preparation.
+    behind the preparation. gaps: samples of one length may lack values (NaN), which the preparation deals with.
     """
 
     shape: tuple[int, ...]
@@ -31,6 +31,7 @@ class Facts:
     tokens: tuple[str, ...] = ()
     binarize: bool = False
     prepared_from: tuple[int, ...] | None = None
+    gaps: bool = False
 
     @property
     def size(self) -> int:

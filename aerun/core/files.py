@@ -52,3 +52,8 @@ def replace(path: Path, content: str | bytes) -> None:
     """Replace a file with `content` (text as UTF-8), whole or not at all."""
     with replaced(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, where there is one."""
+    path.unlink(missing_ok=True)

@@ -149,6 +149,8 @@ class Audio(Dataset):
             size += stretches[name].nbytes
             refuse_beyond(self.where, 2 * size)  # they, and all of them together; compressed files say little of it before
         left_out.tell()
+        named = {"clipped": loud, "too_short": short, "unreadable": len(left_out.reasons)}
+        self.counts.update({name: count for name, count in named.items() if count})
         if loud:
             log.warning("%s: %d of %d files go beyond full scale and are cut off there.", self.where, loud, len(self._names))
         if short:

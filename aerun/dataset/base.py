@@ -70,6 +70,11 @@ class Dataset(ABC):
         """Return what reading changed, left out, filled in or took from evidence, as it was told: results.json keeps it."""
         return []
 
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Return how many samples reading left out or changed, by what it was: results.json keeps it as `data/NAME`."""
+        return {}
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Return names of the classes by their numbers, as `dataset.normal` knows them; none where there are no labels."""
@@ -149,7 +154,7 @@ def validate_data(data: Data, facts: Facts, name: str) -> Data:
             raise AerunError(f"dataset={name}: the {part} split is empty.")
         if tuple(samples.x.shape[1:]) != facts.stored:
             raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.stored}.")
-        if facts.prepared_from is not None and facts.kind == "table":
+        if facts.prepared_from is not None and (facts.kind == "table" or facts.gaps):
             continue  # missing values and ranges are the preparation's business
         x = _real(samples.x, facts, name) if facts.ragged else samples.x
         low, high = (0.0, 1.0) if facts.tokens else (float(v) / facts.unit for v in x.aminmax())

@@ -125,13 +125,16 @@ class Images(Dataset):
         if lost := [name for name, h in seen.items() if h.lost]:
             log.warning("%s: colours of 16 bits, as in %s, become 8.", self.where, lost[0])
         deep = [name for name, h in seen.items() if h.deep]
+        reduced = [*lost, *(deep if self.depth == "8" else ())]
+        if reduced:
+            self.counts["reduced_to_8_bits"] = len(reduced)
         if self.depth != "auto":
             return int(self.depth)
         if not deep:
             return 8
         most = max(_tried(lambda name: highest(self.root / name), deep, self.where).values())
         bits = max(8, depth_of(most) or 16)
-        words = "%s: grey of 16 bits with values up to %d, as in %s, is taken for %d bits: divided by %d (dataset.depth=BITS)."
+        words = "%s: pixels of 16 bits with values up to %d, as in %s, taken for %d bits: divided by %d (dataset.depth=BITS)."
         log.warning(words, self.where, most, deep[0], bits, (1 << bits) - 1)
         return bits
 

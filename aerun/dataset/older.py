@@ -6,8 +6,15 @@ from typing import Any
 _SINCE: Mapping[str, Mapping[str, Any]] = {
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},
-    "aerun.dataset.series.Series": {"zone": None},
-    "aerun.dataset.table.Table": {"decimal": ".", "dates": "auto", "skip": 0, "missing_words": "auto", "missing": "fill"},
+    "aerun.dataset.series.Series": {"zone": None, "decimal": "auto", "dates": "auto", "skip": "auto", "missing_words": "auto"},
+    "aerun.dataset.table.Table": {
+        "decimal": ".",
+        "dates": "auto",
+        "skip": 0,
+        "missing_words": "auto",
+        "missing": "fill",
+        "numeric": "all",
+    },
 }
 
 

@@ -1,6 +1,6 @@
 """Time series in files of the user's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,14 +19,15 @@ from aerun.dataset.labels import by_mark
 from aerun.dataset.sequences import windows
 from aerun.dataset.sequences.clock import zone_of
 from aerun.dataset.sequences.recorded import Recorded, together
-from aerun.dataset.sequences.sampling import Sampling, SeriesFacts
+from aerun.dataset.sequences.sampling import GAPS, Sampling, SeriesFacts
 from aerun.dataset.sequences.series_files import Layout, columns_named
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.listing import folder
-from aerun.dataset.tables.names import Names, names_in
+from aerun.dataset.table import words_for_missing
+from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
-from aerun.formats.reading import Reading
+from aerun.formats.reading import Reading, reading_from
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
@@ -46,8 +47,9 @@ class Series(Dataset):
     label, anomaly: a window is of the most frequent class of its steps, and an anomaly where one of its steps is.
     The split is that of the column `split`, of folders, or `test_path` is the test split; else it is made: whole series at
     random (by=series), or each part of the time in its turn, the latest for the test (by=time; auto: where there is one
-    series). Windows never reach from one split into another. missing: values that are missing within a series, see `filled`.
-    prepare: each feature scaled by the training samples, see `Scale`. Raises AerunError that names file, column and row.
+    series). Windows never reach from one split into another. missing: values that are missing within a series: filled in from
+    their neighbours, see `filled`, or fill and keep, as for tables, see `Scale`. prepare: each feature scaled by the training
+    samples, see `Scale`. Raises AerunError that names file, column and row.
     """
 
     def __init__(
@@ -60,6 +62,10 @@ class Series(Dataset):
         delimiter: str,
         header: str | bool,
         encoding: str,
+        decimal: str,
+        dates: str,
+        skip: str | int,
+        missing_words: str | Sequence[Name],
         group: str | None,
         time: str | None,
         zone: str | None,
@@ -88,7 +94,18 @@ class Series(Dataset):
         roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split)
         headed = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
         words = frozenset(n for n in (label, anomaly, split, group) if n is not None)
-        reading = Reading(delimiter, headed, encoding, words, frozenset(names_in("dataset.drop", drop)))
+        reading = Reading(
+            delimiter,
+            headed,
+            encoding,
+            words,
+            frozenset(names_in("dataset.drop", drop)),
+            decimal=decimal,
+            dates=dates,
+            missing=words_for_missing(missing_words),
+            skip=str(skip),
+            numeric=None,
+        )
         self.layout = Layout(reading, one_of("dataset.layout", layout, ("long", "wide")) == "wide", group, roles, key)
         self.sampling = Sampling(
             path=self.path,
@@ -101,7 +118,7 @@ class Series(Dataset):
             window=None if window is None else integer("dataset.window", window, 2),
             stride=(window or 1) if stride is None else integer("dataset.stride", stride, 1),
             keep=one_of("dataset.gaps", gaps, ("cut", "keep")) == "keep",
-            missing=one_of("dataset.missing", missing, ("refuse", "cut", "previous", "linear")),
+            missing=one_of("dataset.missing", missing, ("refuse", "cut", "previous", "linear", *GAPS)),
             by=one_of("dataset.by", by, ("auto", "series", "time")),
             cut=Cut(None, None, None, val, test),
             zone=zone_of(zone),
@@ -129,15 +146,26 @@ class Series(Dataset):
             high=high,
             classes=len(series.classes) or None,
             ragged=series.ragged,
-            prepared_from=None if self.prepare == "none" else shape,
+            prepared_from=shape if self._prepared else None,
+            gaps=self._gaps is not None,
         )
 
     def preparation(self) -> Preparation:
         shape = tuple(self.known.data.train.x.shape[1:])
-        return Unchanged() if self.prepare == "none" else Scale(shape=shape, channels=1, way=self.prepare)
+        return Scale(shape=shape, channels=1, way=self.prepare, missing=self._gaps) if self._prepared else Unchanged()
+
+    @property
+    def _prepared(self) -> bool:
+        return self.prepare != "none" or self._gaps is not None
+
+    @property
+    def _gaps(self) -> str | None:
+        """Return what is done with samples that lack values; None where none may."""
+        return self.sampling.missing if self.sampling.missing in GAPS and not self.known.ragged else None
 
     def read(self) -> Data:
-        features = [Feature(name, "number") for name in self.known.features]
+        gone = self.known.data.train.x.isnan().flatten(0, 1).any(0).tolist()
+        features = [Feature(n, "number", missing=g) for n, g in zip(self.known.features, gone, strict=True)]
         log_warnings("series", _rows(self.known.data), features, self.prepare)
         return self.known.data
 
@@ -145,20 +173,33 @@ class Series(Dataset):
     def known(self) -> SeriesFacts:
         """Return the samples of the files, read, split and cut."""
         with kept_warnings(self.notes):
-            return self.sampling(*self._recorded())
+            read = self.sampling(*self._recorded())
+        if self.sampling.missing in GAPS:
+            _refuse_gaps(read, f"dataset.missing={self.sampling.missing}", str(self.path))
+        return read
 
     def stored_reading(self) -> dict[str, Any]:
-        return {"features": list(self.known.features)}
+        reading, zone = self.known.reading, self.sampling.zone
+        stored = {} if reading is None else {**reading.stored(), "formats": {}}
+        times = {"zone": "UTC" if zone is None else zone.key} if self.sampling.time is not None else {}
+        return {"features": list(self.known.features), **stored, **times}
 
-    def samples_of(self, file: Path, features: Sequence[str], steps: int, ragged: bool) -> NDArray[np.float32]:
+    def samples_of(
+        self, file: Path, features: Sequence[str], steps: int, ragged: bool, stored: Mapping[str, Any] | None = None
+    ) -> NDArray[np.float32]:
         """Return the samples (n, steps, F) of another file, read and cut as this set's own.
+
+        stored: what the run wrote down of its reading, see `stored_reading`; of runs that did not, the settings say it.
 
         The features are those named in `features`, or, where that is empty, all columns that no setting names; other columns
         are passed over.
 
         Raises AerunError where a feature is missing, and for whatever is wrong with the file.
         """
-        loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
+        own = replace(self.layout.reading, loose=True)
+        if stored and "header" in stored:
+            own = reading_from(stored, own)
+        loose = replace(self.layout, reading=own)
         recording = loose.read_others("FILE", file)
         names = self._named(recording, features, file)
         time = self.sampling.time if self.sampling.time in recording.frame.columns else None
@@ -192,11 +233,23 @@ class Series(Dataset):
         return together([first, second]), len(second.frame)
 
 
+def _refuse_gaps(read: SeriesFacts, setting: str, where: str) -> None:
+    """Raise AerunError for gaps in samples of different lengths, and for a feature without any value in training."""
+    for part in (read.data.train, read.data.val, read.data.test):
+        gone = part.x.isnan()
+        if read.ragged and bool((gone.any(2) & ~gone.all(2)).any()):
+            raise AerunError(f"{setting}: needs samples of one length: set dataset.window, or fill in by previous or linear.")
+    empty = read.data.train.x.isnan().all(0).all(0).tolist()
+    if any(empty):
+        name = read.features[empty.index(True)]
+        raise AerunError(f"{where}: '{name}' has no value in any training sample: dataset.drop=[{name}].")
+
+
 def _rows(data: Data) -> Data:
     """Return the real steps of all samples, as rows."""
 
     def real(x: Tensor) -> Tensor:
         flat = x.flatten(0, 1)
-        return flat[~flat[:, 0].isnan()]
+        return flat[~flat.isnan().all(1)]
 
     return Data(*(Split(real(part.x), None) for part in (data.train, data.val, data.test)))

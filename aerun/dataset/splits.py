@@ -10,7 +10,7 @@ _SEED = 20061  # the split belongs to the data set, not to the run: every seed i
 _WORDS = {
     "train": ("train", "training", "trn"),
     "val": ("val", "valid", "validation", "dev", "development"),
-    "test": ("test", "testing", "tst"),
+    "test": ("test", "testing", "tst", "eval", "evaluation"),
 }
 _PARTS = {word: part for part, words in _WORDS.items() for word in words}
 _DRESSED = re.compile(r"[\W_]*([a-z]+?)(?:[-_ ]?(?:set|split|data|images|imgs))?[-_ ]?(?:(?:19|20)\d\d)?[\W_]*")

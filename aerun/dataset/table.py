@@ -21,12 +21,13 @@ from aerun.preparation.columns import MISSING
 class Table(Tabular):
     """The rows of a csv, tsv (either also as .gz), parquet, feather or xlsx file as samples.
 
-    Columns are numbers (also 1,200.50 or 1.200,50, 45 %, 9 EUR), dates or categories (text, and those that `categorical`
-    names). What the cells do not say, such as whether 05/06/2024 is in May, is asked. `label` and `anomaly` name a column
-    of classes, or of yes and no; with `anomaly` the model is trained on the normal rows alone. The split is that of the column
-    `split`, or `test_path` is the test split, or it is made: at random, by whole groups of `group`, or by `time`. None of these
-    columns is a feature. What the model works on, and what happens to words and gaps that training has not seen, see `Columns`.
-    Raises AerunError, which names file, line or row, and column, for a file or a column that cannot be used as it is.
+    Columns are numbers (also 1,200.50 or 1.200,50, 45 %, 9 EUR), dates or categories (text, digits that are codes, such as
+    00123, unless `numeric` names them, and those that `categorical` names). What the cells do not say, such as whether
+    05/06/2024 is in May, is asked. `label` and `anomaly` name a column of classes, or of yes and no; with `anomaly` the model
+    is trained on the normal rows alone. The split is that of the column `split`, or `test_path` is the test split, or it is
+    made: at random, by whole groups of `group`, or by `time`. None of these columns is a feature. What the model works on,
+    and what happens to words and gaps that training has not seen, see `Columns`. Raises AerunError, which names file, line or
+    row, and column, for a file or a column that cannot be used as it is.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Table(Tabular):
         anomaly: Name | None,
         drop: Names,
         categorical: Names,
+        numeric: Names,
         split: Name | None,
         group: Name | None,
         time: Name | None,
@@ -62,6 +64,10 @@ class Table(Tabular):
         self.cut = Cut(split, group, time, val, test)
         chosen = frozenset(names_in("dataset.categorical", categorical) if categorical != "auto" else ())
         self.roles = Roles(label, anomaly, tuple(n for n in (split, group, time) if n is not None), chosen)
+        numbers = None if numeric == "all" else frozenset(names_in("dataset.numeric", numeric))
+        if twice := sorted(chosen & (numbers or frozenset())):
+            raise AerunError(f"dataset.categorical=[{twice[0]}] dataset.numeric=[{twice[0]}]: a column is one of the two.")
+        self.numeric = numbers or frozenset()
         text = chosen | {n for n in (label, anomaly, split, group) if n is not None}
         shown = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
         self.reading = Reading(
@@ -72,19 +78,26 @@ class Table(Tabular):
             frozenset(names_in("dataset.drop", drop)),
             decimal=decimal,
             dates=dates,
-            missing=_missing(missing_words),
+            missing=words_for_missing(missing_words),
             skip=str(skip),
+            numeric=None if numbers is None else numbers | ({time} if time is not None else set()),
         )
 
     def frame(self) -> Frame:
         frame = read_table("dataset.path", self.path, self.reading)
         for name in self.roles.categorical:
             frame.column("dataset.categorical", name)
+        for name in self.numeric:
+            frame.column("dataset.numeric", name)
         if self.test_path is None:
             return frame
         assert frame.reading is not None
         kept = {n: f for n, f in frame.reading.formats.items() if f != "text" or n in frame.reading.text}
-        known = replace(self.reading, loose=True, decimal=frame.reading.decimal, text=frame.reading.text)
+        text = frame.reading.text | {n for n, c in frame.columns.items() if c.kind == "text"}
+        numbers = {n for n, c in frame.columns.items() if c.kind == "number"}
+        known = replace(self.reading, loose=True, decimal=frame.reading.decimal, text=text)
+        if known.numeric is not None:
+            known = replace(known, numeric=known.numeric | numbers)
         return join_frames(frame, read_table("dataset.test_path", self.test_path, replace(known, dates=_order(kept, known))))
 
     def samples(self, path: str) -> Tensor:
@@ -92,14 +105,16 @@ class Table(Tabular):
         reading = self.known.frame.reading
         assert reading is not None
         formats = {f.name: reading.formats[f.name] for f in self.known.features}
-        frame = read_table("path", Path(path), replace(reading, loose=True, formats=formats))
+        known = replace(self.reading, header=reading.header, decimal=reading.decimal, usual=reading.delimiter)
+        frame = read_table("path", Path(path), replace(known, loose=True, formats=formats))
         for feature in self.known.features:
             if feature.name not in frame.columns:
                 raise AerunError(f"{path}: has no column '{feature.name}', which {self.path} has.")
         return self._stored(frame, torch.arange(len(frame)))
 
 
-def _missing(words: str | Sequence[Name]) -> frozenset[str]:
+def words_for_missing(words: str | Sequence[Name]) -> frozenset[str]:
+    """Return the setting `missing_words` as words, also where Hydra has read some of them as numbers."""
     return missing_words(words if isinstance(words, str) else [str(w) for w in words])
 
 

@@ -14,6 +14,7 @@ from aerun.core.memory import rows_that_fit
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.mapped import sample_rows
+from aerun.evaluate.near import NearlyEqual, near_words, nearly_equal
 from aerun.metrics.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
 from aerun.preparation.base import Preparation
 
@@ -96,15 +97,18 @@ def leak_words(copies: Duplicates) -> str:
 def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
     """Return what results.json says of the data, and warn of leaks.
 
-    leaks/val and leaks/test: the samples that are equal to a training sample, see `duplicates`. notes: what was logged while
-    the data were read.
+    leaks/val and leaks/test: the samples that are equal to a training sample, see `duplicates`; leaks/near_val and
+    leaks/near_test: those that are nearly equal to one, see `nearly_equal`. notes: what was logged while the data were read.
     """
-    copies = duplicates(data)
+    copies, near = duplicates(data), nearly_equal(data) if not dataset.facts().tokens else NearlyEqual((0, 0), (0, 0))
     notes = list(dataset.notes)
-    if words := leak_words(copies):
-        log.warning("leak: %s", words)
-        notes.append(f"leak: {words}")
-    return {"leaks/val": copies.shared[1], "leaks/test": copies.shared[2], **({"notes": notes} if notes else {})}
+    for words in (leak_words(copies), near_words(near)):
+        if words:
+            log.warning("leak: %s", words)
+            notes.append(f"leak: {words}")
+    leaks = dict(zip(("val", "test", "near_val", "near_test"), (*copies.shared[1:], *near.shared), strict=True))
+    counts = {f"data/{name}": count for name, count in dataset.counts.items()}
+    return {**{f"leaks/{k}": n for k, n in leaks.items()}, **counts, **({"notes": notes} if notes else {})}
 
 
 def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:

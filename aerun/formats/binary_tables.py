@@ -11,6 +11,7 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
+from aerun.formats.codes import EXACT
 from aerun.formats.column import finite
 from aerun.formats.frame import Column, Values
 
@@ -90,15 +91,29 @@ def _feather(path: Path) -> Any:
         return table
 
 
-def typed_column(file: str, name: str, values: Any) -> Column | list[Any]:
-    """Return a column that its container types as numbers, dates or truth values; the cells of any other as a list."""
+def is_categorical(values: Any) -> bool:
+    """Return whether a column's container calls its values categories: Arrow's dictionaries, pandas' and polars' categories."""
     if type(values).__module__.startswith("pyarrow"):
-        return _of_arrow(file, name, values)
+        return str(values.type).startswith("dictionary")
+    return str(getattr(values, "dtype", "")).partition("(")[0] in ("category", "Categorical", "Enum")
+
+
+def typed_column(file: str, name: str, values: Any, codes: bool = False) -> Column | list[Any]:
+    """Return a column that its container types as numbers, dates or truth values; the cells of any other as a list.
+
+    codes: whole numbers that 64-bit floats would not keep are words, as they are in a text file.
+    """
+    if type(values).__module__.startswith("pyarrow"):
+        return _of_arrow(file, name, values, codes)
+    if is_categorical(values):
+        return list(values.to_list() if hasattr(values, "to_list") else values)
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
     array = np.asarray(values)
     if array.ndim != 1:
         raise AerunError(f"{file}: column '{name}' is of shape {array.shape}; a column is (n,).")
+    if codes and array.dtype.kind in "iu" and array.size and int(array.max()) > EXACT and int(array.min()) >= 0:
+        return [str(v) for v in array.tolist()]
     if array.dtype.kind in "iuf":
         return Column("number", finite(file, name, array.astype(np.float64)))
     if array.dtype.kind == "b":
@@ -116,18 +131,20 @@ def _truth(values: Values) -> Column:
     return Column("text", np.where(np.isnan(values), np.nan, values), ("False", "True"))
 
 
-def _of_arrow(file: str, name: str, values: Any) -> Column | list[Any]:
+def _of_arrow(file: str, name: str, values: Any, codes: bool = False) -> Column | list[Any]:
     import pyarrow as pa
 
     t, is_ = values.type, pa.types
     try:
         if is_.is_dictionary(t):
-            return _of_arrow(file, name, values.cast(t.value_type))
+            return list(values.to_pylist())
         if is_.is_timestamp(t) or is_.is_date(t):
             to = pa.timestamp("us", tz=t.tz if is_.is_timestamp(t) else None)
             return Column("date", _doubles(values.cast(to, safe=False).cast(pa.int64())) / 1e6)
         if is_.is_boolean(t):
             return _truth(_doubles(values.cast(pa.uint8())))
+        if codes and is_.is_integer(t) and _beyond_exact(values):
+            return list(values.cast(pa.string()).to_pylist())
         if is_.is_null(t) or is_.is_integer(t) or is_.is_floating(t) or is_.is_decimal(t):
             return Column("number", finite(file, name, _doubles(values)))
         if is_.is_string(t) or is_.is_large_string(t) or str(t) == "string_view":
@@ -137,6 +154,12 @@ def _of_arrow(file: str, name: str, values: Any) -> Column | list[Any]:
     raise AerunError(
         f"{file}: column '{name}' holds {t}: neither numbers, dates nor text. dataset.drop=[{name}] leaves it out."
     )
+
+
+def _beyond_exact(values: Any) -> bool:
+    """Return whether whole numbers, none of them negative, are too large for 64-bit floats to tell apart."""
+    extremes = needed("pyarrow.compute", Path()).min_max(values).as_py()
+    return extremes["max"] is not None and extremes["max"] > EXACT and extremes["min"] >= 0
 
 
 def _doubles(values: Any) -> Values:

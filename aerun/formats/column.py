@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from aerun.core.errors import AerunError
+from aerun.formats.codes import may_be_codes
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Values
 from aerun.formats.number_words import is_number, value_of
@@ -39,6 +40,8 @@ class Cells:
     format: str
     decimal: str
     missing: frozenset[str]
+    codes: bool = False  # may digits be words, see `aerun.formats.codes`?
+    whole: bool = True  # are all plain numbers so far nothing but digits?
     words: dict[Any, int] = field(default_factory=dict)
     point: str = ""  # a cell that shows a decimal point, of those that were read as plain numbers
     dotted: bool = False  # may such a cell hold a point?
@@ -69,6 +72,10 @@ class Cells:
                 return None
             cells = [c.replace(",", ".") for c in cells]
         numbers = _numbers(cells, self.missing)
+        if numbers is not None and self.codes and self.whole:
+            if may_be_codes(cells, joined, numbers):
+                return None
+            self.whole = _only_digits(cells, joined, self.missing)
         if numbers is not None and self.decimal == "auto" and "." in joined:
             self.dotted = True
             self.point = self.point or next((c.strip() for c in cells[:_FIRST] if _shows_point(c)), "")
@@ -85,6 +92,16 @@ class Cells:
     def worded(self) -> bool:
         """Return whether there are cells that are no plain numbers."""
         return any(text for text, _ in self._parts)
+
+    def turn_into_words(self) -> None:
+        """Make words of cells that were read as plain whole numbers, digit by digit as they stand in the file."""
+        for i, (text, part) in enumerate(self._parts):
+            if not text:
+                numbers, places = np.unique(part[~np.isnan(part)], return_inverse=True)
+                known = np.array([self._place(repr(int(n))) for n in numbers], dtype=np.float64)
+                moved = np.full(len(part), np.nan)
+                moved[~np.isnan(part)] = known[places]
+                self._parts[i] = (True, moved)
 
     @property
     def parts(self) -> list[tuple[bool, Values]]:
@@ -157,13 +174,24 @@ def _typed(cells: Sequence[Any]) -> Values | None:
 
 def _numbers(cells: Sequence[str], missing: frozenset[str]) -> Values | None:
     try:
-        return np.array(list(map(float, cells)))
+        values = np.array(list(map(float, cells)))
+        if "nan" in missing or not np.isnan(values).any():
+            return values
     except ValueError:
         pass
     try:
-        return np.array([math.nan if c.strip().lower() in missing else float(c) for c in cells])
+        values = np.array([math.nan if c.strip().lower() in missing else float(c) for c in cells])
     except ValueError:
         return None
+    gone = sum(c.strip().lower() in missing for c in cells)
+    return values if int(np.isnan(values).sum()) == gone else None  # a word nan that stands for no missing value
+
+
+def _only_digits(cells: Sequence[str], joined: str, missing: frozenset[str]) -> bool:
+    """Return whether cells that are numbers, or missing, are written in digits alone."""
+    if "." in joined or "-" in joined:
+        return False
+    return joined.isdecimal() or all(c.strip().isdecimal() or c.strip().lower() in missing for c in cells)
 
 
 def _shows_point(cell: str) -> bool:

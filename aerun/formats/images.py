@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from aerun.core.errors import AerunError
+from aerun.formats.deep_colours import has_wide_channels, is_deep, planes_of
 
 _UNFIT = frozenset({"EPS", "PS", "PDF", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})  # run other programs, or hold no pixels
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
@@ -50,7 +51,7 @@ class Shape:
 
 
 class Header(NamedTuple):
-    """What a file says of itself. deep: grey of more than 8 bits. lost: colours of 16 bits, of which 8 can be read."""
+    """What a file says of itself. deep: more than 8 bits, all of which are read. lost: 16 bits, of which 8 can be read."""
 
     height: int
     width: int
@@ -85,16 +86,15 @@ def strict() -> Iterator[None]:
 def header(path: Path) -> Header:
     """Return what the file says of itself, without decoding it. Raise UnreadableError where it cannot be read."""
     with _opened(path) as image:
-        height, width = _upright(image)
-        raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()) if len(tile) > 3)  # such as RGB;16B
-        lost = image.mode in ("RGB", "RGBA", "LA") and ";16" in raw
-        return Header(height, width, image.mode not in _GREY, image.mode in _DEEP, lost)
+        wide, deep = has_wide_channels(image), image.mode in _DEEP or is_deep(image)
+        height, width = _upright(image)  # which may decode the image, and forget of how many bits it was
+        return Header(height, width, image.mode not in _GREY, deep, wide and not deep)
 
 
 def highest(path: Path) -> int:
-    """Return the largest value of a deep grey image. Raise UnreadableError where it cannot be read."""
+    """Return the largest value of a deep image. Raise UnreadableError where it cannot be read."""
     with _opened(path) as image:
-        return int(_whole(image).max())
+        return int((planes_of(path, image, None, 0.0) if is_deep(image) else _whole(image)).max())
 
 
 def read(path: Path, shape: Shape) -> Pixels:
@@ -104,12 +104,13 @@ def read(path: Path, shape: Shape) -> Pixels:
     `shape` and it was not asked to be changed.
     """
     with _opened(path) as image:
+        colours = is_deep(image)
         _refuse_other(path, image, shape)
         if shape.resize:
             size = (shape.width, shape.height)
             image.draft(None, (max(size), max(size)))  # JPEG decodes a smaller version, still at least this large
-        if shape.depth > 8 and image.mode in _DEEP:
-            return _deep(path, image, shape)
+        if shape.depth > 8 and (image.mode in _DEEP or colours):
+            return _deep(path, image, shape, colours)
         pixels = _resized(_plain(ImageOps.exif_transpose(image), shape.channels), shape)
     values: Pixels = np.asarray(pixels)
     if shape.depth > 8:
@@ -124,17 +125,19 @@ def _resized(image: Image.Image, shape: Shape) -> Image.Image:
     return ImageOps.fit(image, size, Image.Resampling.BICUBIC) if shape.crop else image.resize(size, Image.Resampling.BICUBIC)
 
 
-def _deep(path: Path, image: Image.Image, shape: Shape) -> Pixels:
-    """Return (C, H, W) at full depth, with the same grey in every channel."""
-    upright = ImageOps.exif_transpose(image)
-    values = _whole(upright)
-    if values.max() > shape.unit:
+def _deep(path: Path, image: Image.Image, shape: Shape, colours: bool) -> Pixels:
+    """Return (C, H, W) at full depth; grey is the same in every channel."""
+    if colours:
+        planes = planes_of(path, image, shape.channels, shape.unit)
+    else:
+        planes = np.repeat(_whole(ImageOps.exif_transpose(image)).astype(np.float32)[None], shape.channels, 0)
+    if planes.max() > shape.unit:
         raise AerunError(
-            f"{path}: a pixel of {values.max()}, more than the {shape.depth} bits ({shape.unit}) of the files that were looked "
-            "at first: say dataset.depth=16."
+            f"{path}: a pixel of {planes.max():.0f}, more than the {shape.depth} bits ({shape.unit}) of the files that were "
+            "looked at first: say dataset.depth=16."
         )
-    resized = np.asarray(_resized(Image.fromarray(values.astype(np.float32)), shape))
-    return np.repeat(resized.clip(0, shape.unit)[None], shape.channels, 0)
+    resized = [np.asarray(_resized(Image.fromarray(plane), shape)) for plane in planes]
+    return np.stack(resized).clip(0, shape.unit)
 
 
 def _whole(image: Image.Image) -> NDArray[np.int64]:

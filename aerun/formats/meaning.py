@@ -1,5 +1,6 @@
 """What the cells of columns mean, decided over all of them: numbers and their decimal sign, dates and their order, or words."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -7,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from aerun.formats.codes import code_among, is_literal
 from aerun.formats.column import Cells, Moment, finite, moment_of, number_of, spelt
 from aerun.formats.date_words import ORDERS, seconds
 from aerun.formats.frame import Column, moved
 from aerun.formats.number_words import decimal_of, is_number, undressed
 from aerun.formats.problems import Problem, UnclearError, unclear
+
+log = logging.getLogger("aerun")
 
 _LOOKED = 20_000  # different words of a column that are asked for their decimal sign or their order
 _FEW = 3  # alien words that may stand for missing values
@@ -91,6 +95,10 @@ def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
     kind, _, detail = cells.format.partition(" ")
     if kind == "text":
         return _text(cells), "text"
+    if not kind and (code := _code(cells)):
+        _tell(cells, code)
+        cells.turn_into_words()
+        return _text(cells), "text"
     if not cells.worded:
         return Column("number", finite(cells.file, cells.name, cells.values())), "number"
     if kind != "date":
@@ -104,7 +112,32 @@ def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
     if kind == "date":
         _refuse(cells, {w for w in cells.words if moment_of(w, order) is None}, "a date")
     _refuse_mixed(cells, {w for w, n in numbers.items() if n is None}, style)
+    _tell_literals(cells)
     return _text(cells), "text"
+
+
+def _code(cells: Cells) -> str | None:
+    """Return a cell that shows that the column holds codes in digits; None where it does not, or was said to hold numbers."""
+    if not cells.codes or (not cells.whole and cells.plain_numbers()):
+        return None
+    return code_among(cells.words)
+
+
+def _tell(cells: Cells, code: str) -> None:
+    log.warning(
+        "%s: column '%s' is read as words: numbers would not keep '%s' as it is. dataset.numeric=[%s] makes it numbers.",
+        cells.file,
+        cells.name,
+        code,
+        cells.name,
+    )
+
+
+def _tell_literals(cells: Cells) -> None:
+    """Log where words would be numbers in a program, as 1_000 and 0x10 would, and are words in a table."""
+    if literals := [w for w in cells.words if isinstance(w, str) and is_literal(w)]:
+        words = "%s: column '%s' is read as words: '%s' is a number in programs, not in tables."
+        log.warning(words, cells.file, cells.name, literals[0])
 
 
 def _text(cells: Cells) -> Column:

@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from aerun.formats.codes import code_among
+
 _CURRENCY = r"[$€£¥₹]|USD|EUR|GBP|CHF|JPY"
 _BEFORE = re.compile(rf"([+-]?)\s*({_CURRENCY})\s*(.+)")
 _BEHIND = re.compile(rf"(.+?)\s*({_CURRENCY})")
@@ -77,8 +79,11 @@ def is_number(word: str) -> bool:
 
 
 def canonical(word: str) -> str | float:
-    """Return what words of one value share, though they are written otherwise: 1 and 1.0, True and TRUE; else the word."""
-    if is_number(word):
+    """Return what words of one value share, though they are written otherwise: 1 and 1.0, True and TRUE; else the word.
+
+    Codes in digits, such as 007, are what they are: see `aerun.formats.codes`.
+    """
+    if is_number(word) and code_among([word]) is None:
         return float(word)
     return word.lower() if word.lower() in ("true", "false") else word
 

@@ -7,10 +7,12 @@ from typing import Any
 from aerun.core.errors import AerunError, nearest
 from aerun.formats.number_words import matching
 from aerun.formats.problems import Problem, UnclearError
+from aerun.formats.text_rows import spelt
 
 USUAL = ("NA", "N/A", "NaN", "null", "None", "?", "<NA>", "NaT", "#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!")
 MISSING = frozenset({"", *(w.lower() for w in USUAL)})  # words of cells without a value
 _CHOICES = {"header": ("auto", "true", "false"), "decimal": ("auto", ".", ","), "dates": ("auto", "dmy", "mdy")}
+THOUSANDS = {".": ",", ",": "."}  # what parts groups of digits, beside spaces and apostrophes
 KINDS = ("number", "date", "text")
 
 
@@ -19,9 +21,11 @@ class Reading:
     """How files are read.
 
     header: auto, true or false. text: columns whose cells are words, whatever they look like. drop: columns left out; with
-    `loose`, those that are not there are no mistake. decimal: auto, point or comma. dates: order of day and month, auto, dmy or
-    mdy. missing: words of cells without a value, in lower case. skip: lines before the table, auto or a number. formats: what
-    is known of columns: `number`, `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over.
+    `loose`, those that are not there are no mistake. decimal: auto, point or comma. dates: order of day and month, auto, dmy
+    or mdy. missing: words of cells without a value, in lower case. numeric: columns of digits that are numbers, though they
+    look like codes; None: all. skip: lines before the table, auto or a number. formats: what is known of columns: `number`,
+    `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over. usual:
+    the delimiter of the run's own files, for others of the same run. decoded: the encoding that a file turned out to have.
     """
 
     delimiter: str
@@ -34,7 +38,11 @@ class Reading:
     dates: str = "auto"
     missing: frozenset[str] = MISSING
     skip: str = "auto"
+    numeric: frozenset[str] | None = frozenset()
     formats: Mapping[str, str] = field(default_factory=dict)
+
+    usual: str = ""
+    decoded: str = ""
 
     def __post_init__(self) -> None:
         for key, allowed in _CHOICES.items():
@@ -47,16 +55,29 @@ class Reading:
         """Return whether a column of this name is read."""
         return name in self.formats if self.formats else name not in self.drop
 
-    def stored(self) -> dict[str, Any]:
-        """Return it as plain data for `reading_from`.
+    def may_be_codes(self, name: str) -> bool:
+        """Return whether digits in a column of this name may be words, such as postcodes."""
+        return self.numeric is not None and name not in self.numeric and name not in self.formats
 
-        Without what belongs to one file alone: its delimiter, and lines before the table.
+    def keeps_digits(self, name: str) -> bool:
+        """Return whether whole numbers of this column that 64-bit floats would not keep are words."""
+        return self.may_be_codes(name) or name in self.text or self.formats.get(name) == "text"
+
+    def stored(self) -> dict[str, Any]:
+        """Return it, with all that was decided, as plain data for `reading_from`.
+
+        decoded and skip are of the files that were read, and say nothing of others.
         """
         return {
+            "delimiter": "" if self.delimiter == "auto" else self.delimiter,
             "header": self.header,
             "encoding": self.encoding,
+            "decoded": self.decoded,
             "decimal": self.decimal,
+            "thousands": THOUSANDS.get(self.decimal, ""),
+            "dates": self.dates,
             "missing": sorted(self.missing),
+            "skip": 0 if self.skip == "auto" else int(self.skip),
             "formats": dict(self.formats),
         }
 
@@ -80,11 +101,47 @@ def reading_from(stored: Mapping[str, Any], base: Reading) -> Reading:
         words = [stored[k] for k in ("header", "encoding", "decimal")]
         if not all(isinstance(w, str) for w in words) or not all(isinstance(w, str) for w in stored["missing"]):
             raise ValueError("words")
+        usual, dates = stored.get("delimiter", ""), stored.get("dates", base.dates)  # which older runs did not store
+        if not isinstance(usual, str) or len(usual) > 1 or not isinstance(dates, str):
+            raise ValueError("a delimiter or an order of dates")
         return replace(
-            base, header=words[0], encoding=words[1], decimal=words[2], missing=frozenset(stored["missing"]), formats=formats
+            base,
+            header=words[0],
+            encoding=words[1],
+            decimal=words[2],
+            dates=dates,
+            missing=frozenset(stored["missing"]),
+            formats=formats,
+            usual=usual,
         )
     except (KeyError, TypeError, ValueError) as e:
         raise AerunError(f"facts.json: damaged: what it says of how tables are read ({type(e).__name__} {e}).") from e
+
+
+def spoken(stored: Mapping[str, Any]) -> str:
+    """Return what a run stored of its reading in one line; empty where it stored nothing of tables."""
+    if "header" not in stored:
+        return ""
+    known = dict(stored)
+    parts = []
+    if known.get("delimiter"):
+        parts.append(f"cut at {spelt(str(known['delimiter']))}")
+        parts.append(str(known.get("decoded") or known["encoding"]))
+    parts.append({"true": "with header", "false": "no header"}.get(str(known["header"]), "typed columns"))
+    if known.get("skip"):
+        parts.append(f"behind {known['skip']} lines")
+    if known["decimal"] in THOUSANDS:
+        parts.append(f"decimal sign {known['decimal']} (thousands {THOUSANDS[known['decimal']]})")
+    formats = dict(known.get("formats") or {})
+    orders = sorted({f.removeprefix("date ") for f in map(str, formats.values()) if f.startswith("date ")})
+    orders = orders or [str(known["dates"])] * (known.get("dates") in ("dmy", "mdy"))
+    parts += [f"dates {order}" for order in orders]
+    own = sorted(set(known["missing"]) - MISSING)
+    usual = set(known["missing"]) >= MISSING
+    parts.append(f"missing: {'the usual words' if usual else 'the empty cell'}{''.join(f', {w}' for w in own)}")
+    if known.get("zone"):
+        parts.append(f"times in {known['zone']}")
+    return ", ".join(parts)
 
 
 def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[str], Reading]:
@@ -98,7 +155,8 @@ def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[s
         raise AerunError(f"{file}: two columns are named '{twice[0]}'.")
     drop = frozenset(matching(n, named) or n for n in reading.drop)
     text = frozenset(matching(n, named) or n for n in reading.text)
-    reading = replace(reading, drop=drop, text=text)
+    numeric = None if reading.numeric is None else frozenset(matching(n, named) or n for n in reading.numeric)
+    reading = replace(reading, drop=drop, text=text, numeric=numeric)
     nameless = [(i, n) for i, (n, title) in enumerate(zip(named, names, strict=True), 1) if not title and reading.wants(n)]
     if nameless:
         what = "has no name. Name it, or"

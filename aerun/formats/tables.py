@@ -16,7 +16,7 @@ from aerun.formats.header import is_headed, lines_before, refuse_nothing
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names
-from aerun.formats.text_rows import Row, rows_of
+from aerun.formats.text_rows import Row, text_table
 
 _CHUNK = 65_536  # rows read at a time
 _HEAD = 64  # rows that the header is looked for in
@@ -40,7 +40,7 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
         yield read_table(key, path, reading)
         return
     sheet = _suffix(path) == ".xlsx"
-    head, body, reading = _of_file(key, path, reading, lambda p, s, r: _opened(_rows(p, s, r), str(p), r), path.name == "stdin")
+    head, body, reading = _of_file(key, path, reading, _begun, path.name == "stdin")
     first = 1
     try:
         while part := list(islice(body, rows)):
@@ -73,16 +73,19 @@ def _suffix(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
-def _rows(path: Path, suffix: str, reading: Reading) -> Iterator[Row]:
+def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Reading]:
+    """Return the rows of a file, and the reading with its delimiter and its encoding decided."""
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
-        return islice(binary_tables.sheet(path), skip, None)
-    return rows_of(path, reading.encoding, reading.delimiter, skip)
+        return islice(binary_tables.sheet(path), skip, None), reading
+    table = text_table(path, reading.encoding, reading.delimiter, skip, reading.usual)
+    return table.rows, replace(reading, delimiter=table.delimiter, decoded=table.encoding)
 
 
 def _read(path: Path, suffix: str, reading: Reading) -> Frame:
     if suffix in TEXT or suffix == ".xlsx":
-        return table_of(_rows(path, suffix, reading), str(path), reading, typed=suffix == ".xlsx")
+        rows, reading = _rows(path, suffix, reading)
+        return table_of(rows, str(path), reading, typed=suffix == ".xlsx")
     return from_arrow(binary_tables.arrow(path, suffix), str(path), reading)
 
 
@@ -114,12 +117,13 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
     plain: dict[str, Column] = {}
     worded: dict[str, Cells] = {}
     for name in names:
-        column = binary_tables.typed_column(file, name, get(name))
+        values = get(name)
+        column = binary_tables.typed_column(file, name, values, reading.keeps_digits(name))
         if isinstance(column, Column):
             plain[name] = column
         else:
             cells = _cells(file, name, reading)
-            if not cells.format and any(map(_is_code, column)):
+            if not cells.format and binary_tables.is_categorical(values):
                 cells.format = "text"
             cells.add(column)
             worded[name] = cells
@@ -129,16 +133,16 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
     return Frame(together, ((file, rows),), replace(reading, formats=formats))
 
 
-def _is_code(cell: Any) -> bool:
-    """Return whether a cell of text is a number with zeros in front, which its container keeps by calling it text."""
-    return isinstance(cell, str) and len(cell) > 1 and cell[0] == "0" and cell.isdigit()
-
-
 @dataclass(frozen=True)
 class Head:
     """names: of all columns, in order."""
 
     names: list[str]
+
+
+def _begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
+    rows, reading = _rows(path, suffix, reading)
+    return _opened(rows, str(path), reading)
 
 
 def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
@@ -160,6 +164,8 @@ def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Ite
     names = [c.strip() for c in words[0]] if headed else [f"c{i + 1}" for i in range(len(first[0][1]))]
     if headed and names and names[0].startswith("#"):
         names[0] = names[0].lstrip("# ")
+    if before:
+        reading = replace(reading, skip=str(before))
     named, reading = checked_names(file, names, replace(reading, header=header))
     return Head(named), _even(chain(first[headed:], rows), file, len(named)), reading
 
@@ -175,7 +181,7 @@ def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
 
 def _cells(file: str, name: str, reading: Reading) -> Cells:
     known = "text" if name in reading.text else reading.formats.get(name, "")
-    return Cells(file, name, known, reading.decimal, reading.missing)
+    return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name))
 
 
 def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
@@ -225,7 +231,9 @@ def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict
             problems += e.problems
     if problems:
         raise UnclearError(problems)
-    return converted, replace(reading, decimal=style.decimal, formats={**reading.formats, **formats})
+    return converted, replace(
+        reading, decimal=style.decimal, dates=style.order or reading.dates, formats={**reading.formats, **formats}
+    )
 
 
 def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[Any]]:

@@ -21,8 +21,10 @@ _MARKS = (
 )
 
 
-def lines_of(path: Path, encoding: str) -> Iterator[str]:
+def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = None) -> Iterator[str]:
     """Yield the decoded lines of a file or of what it unpacks to, each of bounded length.
+
+    decoded: called with the name of the encoding in which the file is read, once it is known.
 
     `encoding` is known by any of its names. A mark of the byte order at the start says which Unicode it is, and is no part of
     the text. AerunError names the line.
@@ -33,6 +35,8 @@ def lines_of(path: Path, encoding: str) -> Iterator[str]:
     with opened(path, "rb") as file:
         try:
             name = _marked(path, file.peek(4)[:4], name, encoding)
+            if decoded is not None:
+                decoded(name)
             wide = name.startswith(("utf-16", "utf-32"))
             lines: Iterator[Any] = _wide(file, name) if wide else iter(partial(file.readline, _LINE), b"")
             for line in lines:

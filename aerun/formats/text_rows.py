@@ -1,8 +1,10 @@
 """Rows of text files with a delimiter."""
 
 import csv
+import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
@@ -10,7 +12,9 @@ from aerun.core.errors import AerunError
 from aerun.formats.cells import unguarded
 from aerun.formats.text_lines import lines_of
 
-__all__ = ["Row", "lines_of", "rows_of", "sniffed"]
+__all__ = ["Row", "TextTable", "lines_of", "rows_of", "sniffed", "spelt", "text_table"]
+
+log = logging.getLogger("aerun")
 
 _PEEK = 64  # lines looked at first
 _SEPARATE = ("\t", ";", "|")  # seldom in cells, so that they go before the comma, which may be a decimal sign
@@ -19,21 +23,58 @@ _SPOKEN = {"tab": "\t", "\\t": "\t", "space": " "}
 Row = tuple[int, list[str]]  # line number, cells
 
 
-def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterator[Row]:
-    """Yield the rows of a text file (unpacked where its name ends in .gz) behind its first `skip` lines, blank lines left out.
+@dataclass(frozen=True)
+class TextTable:
+    """rows: of a text file, blank lines left out. delimiter, encoding: those that the file turned out to have."""
 
-    AerunError names the line.
+    rows: Iterator[Row]
+    delimiter: str
+    encoding: str
+
+
+def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterator[Row]:
+    """Return the rows of `text_table` alone."""
+    return text_table(path, encoding, delimiter, skip).rows
+
+
+def text_table(path: Path, encoding: str, delimiter: str, skip: int = 0, usual: str = "") -> TextTable:
+    """Return the rows of a text file (unpacked where its name ends in .gz) behind its first `skip` lines.
+
+    usual: the delimiter of the run's own files; where `delimiter` is auto and this one cuts the lines evenly, it is taken, and
+    where it does not, it is told which one is. AerunError names the line.
     """
-    lines = lines_of(path, encoding)
+    decoded: list[str] = []
+    lines = lines_of(path, encoding, decoded.append)
     for _ in islice(lines, skip):
         pass
     head = list(islice(lines, _PEEK))
     if delimiter == "auto":
-        chosen = "\t" if path.name.removesuffix(".gz").lower().endswith(".tsv") else sniffed(head)
+        chosen = _delimiter(path, head, usual)
     else:
         chosen = _SPOKEN.get(delimiter, delimiter)
         _refuse_delimiter(path, head, chosen, delimiter)
-    reader = csv.reader(chain(head, lines), delimiter=chosen, skipinitialspace=True)
+    return TextTable(_rows(path, chain(head, lines), chosen, skip), chosen, decoded[0] if decoded else encoding)
+
+
+def _delimiter(path: Path, head: list[str], usual: str) -> str:
+    """Return the delimiter of a file whose first lines are `head`."""
+    if path.name.removesuffix(".gz").lower().endswith(".tsv"):
+        return "\t"
+    if usual and _even(_widths(head[:-1] if len(head) == _PEEK else head, usual)):
+        return usual
+    chosen = sniffed(head)
+    if usual and chosen != usual and _even(_widths(head, chosen)):
+        log.warning("%s: is cut at %s, where the run's own file was cut at %s.", path, spelt(chosen), spelt(usual))
+    return chosen
+
+
+def spelt(delimiter: str) -> str:
+    """Return a delimiter in words that can be seen."""
+    return next((word for word, sign in _SPOKEN.items() if sign == delimiter), f"'{delimiter}'")
+
+
+def _rows(path: Path, lines: Iterator[str], delimiter: str, skip: int) -> Iterator[Row]:
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     while True:
         try:
             row = next(reader)

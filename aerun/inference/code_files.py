@@ -18,7 +18,7 @@ def codes_of(path: Path, key: str | None, rows: int) -> Iterator[Piece]:
         name = "z" if key is None and "z" in names_of(path) else key
         array = read_array("CODES", path, name)
     else:
-        frame = read_table("CODES", path, Reading("auto", "auto", "utf-8", loose=True, decimal="."))
+        frame = read_table("CODES", path, Reading("auto", "auto", "utf-8", loose=True, decimal=".", numeric=None))
         names = [n for n in frame.columns if n.startswith("z") and n[1:].isdigit()] or list(frame.columns)
         if any(frame.columns[n].kind != "number" for n in names):
             raise AerunError(f"{path}: codes are numbers, in columns z1, z2, ...")

@@ -35,6 +35,7 @@ def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features
         str(settings.get("encoding", "utf-8")),
         drop=frozenset(names_in("dataset.drop", settings.get("drop") or [])),
         loose=True,
+        numeric=None,
         decimal="." if features else "auto",
         dates=str(settings.get("dates", "auto")),
         formats={f.name: _FORMATS[f.kind] for f in features},

@@ -11,24 +11,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.dataset.base import Dataset
+from aerun.dataset.splits import Data
+from aerun.dataset.storage.mapped import sample_rows
+from aerun.preparation.base import Preparation
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
+from aerun.preparation.scale import Scale
 
 log = logging.getLogger("aerun")
 
 Counts = Mapping[str, Mapping[str, int]]  # of cells, by kind and column
 
 KINDS = ("missing", "unseen", "outside")
+_ROWS = 65_536  # looked at in one piece
 _SHOWN = 5  # columns in one line
 _SLACK = 1e-6  # of a range: what 32 bits may round
 
 
 @dataclass(frozen=True)
 class Notes:
-    """cells: for each of `KINDS`, which (n, columns) are such."""
+    """cells: for each of `KINDS`, how many (n, columns) are such; of rows 0 or 1, of series over their steps."""
 
     names: tuple[str, ...]
-    cells: Mapping[str, NDArray[np.bool_]]
+    cells: Mapping[str, NDArray[np.int64]]
 
     def rows(self) -> dict[str, NDArray[np.int64]]:
         """Return how many cells of each row are such, (n,) for each kind."""
@@ -43,17 +49,25 @@ class Notes:
 class Rule:
     """What a run does with such cells, one rule for all its verbs.
 
-    preparation: of its rows. missing: the setting `dataset.missing`. ranges: smallest and largest value of columns in training,
-    in own units, where the run wrote them down.
+    preparation: of its rows, or of the steps of its series. missing: the setting `dataset.missing`. ranges: smallest and
+    largest value of columns in training, in own units, where the run wrote them down. features: columns.
     """
 
-    preparation: Columns
+    preparation: Columns | Scale
     missing: str
     ranges: Mapping[str, Sequence[float]]
+    features: tuple[Feature, ...]
 
     def notes(self, stored: Tensor) -> Notes:
-        """Return what is to be said of stored rows (n, columns). AerunError for a missing cell where the run refuses them."""
-        features = self.preparation.features
+        """Return what is to be said of stored rows (n, columns), or of series (n, T, columns).
+
+        Raises AerunError for a missing cell where the run refuses them.
+        """
+        if stored.ndim == 3:
+            steps = self.notes(stored.flatten(0, 1))
+            cells = {kind: c.reshape(*stored.shape).sum(1) for kind, c in steps.cells.items()}
+            return Notes(steps.names, cells)
+        features = self.features
         gone = stored.isnan()
         if self.missing == "refuse" and bool(gone.any()):
             row, column = (int(i) for i in gone.nonzero()[0])
@@ -61,9 +75,9 @@ class Rule:
             raise AerunError(f"row {row + 1}: column '{name}' has no value, and this run has dataset.missing=refuse.")
         unseen = torch.stack([_unknown(f, stored[:, i]) for i, f in enumerate(features)], 1)
         outside = torch.stack([self._outside(i, f, stored[:, i]) for i, f in enumerate(features)], 1)
-        if not self.ranges:
+        if not self.ranges and isinstance(self.preparation, Columns):
             outside = self.preparation.beyond(stored.to(self.preparation.centre.device)).cpu()
-        cells = dict(zip(KINDS, (gone.numpy(), unseen.numpy(), outside.numpy()), strict=True))
+        cells = dict(zip(KINDS, (c.long().numpy() for c in (gone, unseen, outside)), strict=True))
         return Notes(tuple(f.name for f in features), cells)
 
     def _outside(self, place: int, feature: Feature, values: Tensor) -> Tensor:
@@ -87,15 +101,36 @@ class Rule:
 
 
 def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, Any]) -> Rule | None:
-    """Return the rule of a run whose samples are rows of columns; None for all others. AerunError for damaged ranges."""
-    if not isinstance(preparation, Columns):
+    """Return the rule of a run whose samples are rows of columns, or series that may lack values; None for all others.
+
+    Raises AerunError for damaged ranges.
+    """
+    series = isinstance(preparation, Scale) and preparation.missing is not None
+    if not series and not isinstance(preparation, Columns):
         return None
+    features = preparation.features
+    if series:
+        names = stored.get("features") or [f"f{i}" for i in range(1, preparation.shape[-1] + 1)]
+        features = tuple(Feature(str(name), "number") for name in names)
     ranges = stored.get("ranges", {})
     if not isinstance(ranges, Mapping) or not all(
         isinstance(r, list) and len(r) == 2 and all(isinstance(v, int | float) for v in r) for r in ranges.values()
     ):
         raise AerunError("facts.json: damaged: what it says of the ranges of columns.")
-    return Rule(preparation, str(settings.get("missing", "fill")), ranges)
+    return Rule(preparation, str(settings.get("missing", "fill")), ranges, features)
+
+
+def cells_of(dataset: Dataset, preparation: Preparation, data: Data) -> dict[str, int]:
+    """Return what results.json says of the cells of validation and test rows, as `cells/SPLIT/KIND`; empty of other samples."""
+    missing = getattr(preparation, "missing", "fill")
+    rule = rule_of(preparation, {"missing": missing}, dataset.stored_reading())
+    if rule is None:
+        return {}
+    totals: dict[str, int] = {}
+    for name, split in (("val", data.val), ("test", data.test)):
+        counts = together([rule.notes(sample_rows(part)).counts() for part in split.x.split(_ROWS)])
+        totals |= {f"cells/{name}/{kind}": sum(by_column.values()) for kind, by_column in counts.items()}
+    return totals
 
 
 def together(all_counts: Sequence[Counts]) -> dict[str, dict[str, int]]:

@@ -1,5 +1,6 @@
 """Files as samples, in pieces: what is larger than memory is never held."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,6 +24,8 @@ from aerun.formats.text_lines import lines_of
 from aerun.inference import recordings
 from aerun.inference.columns import Rows, stored_rows
 from aerun.inference.samples import SampleConverter
+
+log = logging.getLogger("aerun")
 
 _ARRAYS = (".npy", ".npz", ".safetensors")
 STDIN = "-"
@@ -211,14 +214,28 @@ class Reader:
             depth=depth,
         )
         left_out = SkippedFiles(str(Path(paths[0]).parent), "images", len(paths)) if lenient else None
+        reduced = 0
         for first in range(0, len(paths), self.rows):
             part = paths[first : first + self.rows]
+            reduced += sum(_is_reduced(p, depth) for p in part)
             read = [(str(p), _pixels(p, shape, left_out)) for p in part]
             kept = [(name, x) for name, x in read if x is not None]
             if kept:
                 yield Piece(np.stack([x for _, x in kept]), kept[0][0], 1, tuple(name for name, _ in kept))
+        if reduced:
+            log.warning("%d of %d images are of 16 bits and become %d, as in training.", reduced, len(paths), depth)
         if left_out is not None:
             left_out.tell()
+
+
+def _is_reduced(path: Path, depth: int) -> bool:
+    """Return whether an image has more bits than the run reads; of damaged ones False."""
+    try:
+        with images.strict():
+            header = images.header(path)
+    except images.UnreadableError:
+        return False
+    return header.lost or (header.deep and depth == 8)
 
 
 def _pixels(path: Path, shape: images.Shape, left_out: SkippedFiles | None) -> Any:

@@ -36,7 +36,7 @@ def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mappi
     assert isinstance(dataset, Series)
     features = [str(n) for n in reading.get("features") or ()]
     steps, count = facts.stored
-    samples = dataset.samples_of(path, features, steps, facts.ragged)
+    samples = dataset.samples_of(path, features, steps, facts.ragged, reading)
     if samples.shape[2] != count:
         raise AerunError(f"{path}: {samples.shape[2]} columns of steps, and this run was trained on {count}.")
     return samples

@@ -15,6 +15,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.formats.arrays import plain
+from aerun.formats.frames import has_columns
 from aerun.formats.reading import Reading
 from aerun.inference.columns import Rows, frame_of, reading_for, stored_rows, told_columns
 from aerun.inference.notes import Counts, Notes, Rule, rule_of, together
@@ -116,7 +117,7 @@ class SampleConverter:
         """
         if self.facts.tokens:
             return self._of_words(x)
-        if isinstance(x, Mapping) or (hasattr(x, "columns") and hasattr(x, "__getitem__")):
+        if has_columns(x):
             return self._told(self._checked(self.rows_of(x))), OutputFormat("columns", np.dtype(np.float32))
         if isinstance(x, Sequence) and self.facts.ragged:
             return self._of_list(x), OutputFormat("list", np.dtype(np.float32))
@@ -190,7 +191,7 @@ class SampleConverter:
         """Raise AerunError for values that the data could not have."""
         facts = self.facts
         if x.is_floating_point():
-            gaps = bool(self.features) or facts.ragged
+            gaps = bool(self.features) or facts.ragged or facts.gaps
             wrong = x.isinf() if gaps else ~x.isfinite()
             if bool(wrong.any()):
                 raise AerunError(f"sample {int(wrong.flatten(1).any(1).int().argmax()) + 1} holds NaN or infinite values.")

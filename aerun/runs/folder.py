@@ -7,8 +7,9 @@ import math
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from omegaconf import OmegaConf
 
@@ -107,8 +108,12 @@ class Folder:
         """Write a numpy array as NAME.npy, whole or not at all."""
         import numpy as np
 
-        with files.replaced(self.path, name) as file:
+        with self.kept(name) as file:
             np.save(file, array, allow_pickle=False)
+
+    def kept(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Open a file NAME for writing, which takes its place whole or not at all."""
+        return files.replaced(self.path, name)
 
     def read(self, name: str = "results.json") -> dict[str, Any]:
         """Return the table in a JSON file of this folder, empty where there is none. AerunError beyond its bounds."""

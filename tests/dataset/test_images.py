@@ -592,3 +592,48 @@ def test_how_many_are_not_images_is_noted(tmp_path, caplog):
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert len(loaded(tmp_path)[0].train) == 14
     assert "1 files that are no images" in caplog.text
+
+
+def png16(path, values):
+    """Write (H, W, C) of 16 bits: Pillow writes colours of 8 alone."""
+    height, width, channels = values.shape
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    packed = (struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_deep_images_keep_their_depth_grey_and_colour(tmp_path, caplog, bits, channels):
+    values = RNG.integers(0, 1 << bits, (9, 6, 6, channels), dtype=np.uint16)
+    values[:, 0, 0] = (1 << bits) - 1
+    for i, image in enumerate(values):
+        png16(tmp_path / f"{i}.png", image)
+    data, facts = loaded(tmp_path)
+    assert facts.unit == (1 << bits) - 1
+    assert rows(data) == sorted(v.transpose(2, 0, 1).astype(np.float32).tobytes() for v in values)
+    assert f"taken for {bits} bits" in caplog.text
+
+
+def test_deep_colours_are_composed_on_white_turned_and_made_grey(tmp_path):
+    values = RNG.integers(0, 65536, (4, 6, 4), dtype=np.uint16)
+    values[0, 0, 3], values[1:, :, 3] = 0, 65535
+    png16(tmp_path / "a.png", values)
+    pixels = read(tmp_path / "a.png", Shape(3, 4, 6, resize=False, crop=True, guessed=False, depth=16))
+    assert (pixels[:, 0, 0] == 65535).all()
+    np.testing.assert_array_equal(pixels[:, 1:], values[1:, :, :3].transpose(2, 0, 1))
+    grey = read(tmp_path / "a.png", Shape(1, 4, 6, resize=False, crop=True, guessed=False, depth=16))
+    np.testing.assert_allclose(grey[0, 1:], values[1:, :, :3] @ [0.299, 0.587, 0.114], atol=0.6)
+    half = read(tmp_path / "a.png", Shape(3, 2, 3, resize=True, crop=True, guessed=False, depth=16))
+    assert half.shape == (3, 2, 3)
+    assert header(tmp_path / "a.png").deep
+
+
+def test_images_that_lose_bits_are_counted(tmp_path):
+    for i in range(9):
+        png16(tmp_path / f"{i}.png", RNG.integers(0, 65536, (6, 6, 3), dtype=np.uint16))
+    source, _ = dataset(tmp_path, "depth=8")
+    assert source.load().train.x.dtype == torch.uint8
+    assert source.counts == {"reduced_to_8_bits": 9}

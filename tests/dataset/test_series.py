@@ -1,5 +1,6 @@
 """Time series of one's own: every layout is read as it is written, and no window lies where it must not."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+import aerun
 from aerun.build import dataset_of
 from aerun.core.errors import AerunError
+from aerun.dataset.base import validate_data
 from tests.conftest import built, composed
 from tests.shell import here
 
@@ -451,3 +454,56 @@ def test_offsets_in_the_file_need_no_zone(tmp_path):
     assert len(built(*settings).dataset.load().train) == 1
     with pytest.raises(AerunError, match=r"dataset.zone=Nowhere: no such time zone"):
         built(*settings, "dataset.zone=Nowhere")
+
+
+@pytest.mark.parametrize("way", ["fill", "keep"])
+@pytest.mark.parametrize("prepare", ["standardize", "none"])
+def test_missing_values_go_the_way_of_tables(tmp_path, caplog, way, prepare):
+    rows = [(i, "" if i % 7 == 3 else 2 * i) for i in range(200)]
+    path = write(tmp_path / "t.csv", rows, ("a", "b"))
+    settings = (f"dataset.path={path}", "dataset.window=10", f"dataset.missing={way}", f"dataset.prepare={prepare}")
+    plan = built("dataset=series", *settings)
+    data = validate_data(plan.dataset.load(), plan.facts, "series")
+    assert len(whole(data)) == 20, "no window is lost"
+    train = data.train.x
+    gone = train.isnan()
+    assert gone[..., 1].any()
+    assert not gone[..., 0].any()
+    model = plan.autoencoder
+    model.start_from(train)
+    b = train[..., 1][~gone[..., 1]]
+    middle = b.median() if way == "fill" else b.mean()
+    own = model.preparation.inverse(model.units(train))
+    assert own[..., 1][gone[..., 1]].unique().numpy() == pytest.approx(float(middle), abs=1.1)
+    torch.testing.assert_close(own[~gone], train[~gone], rtol=1e-5, atol=1e-3)
+    assert torch.equal(model.seen(train), ~gone)
+    assert (model.offered_seen(train) is not None) == (way == "keep")
+    assert f"values are missing, read as the {'median' if way == 'fill' else 'mean'} of training" in caplog.text
+
+
+def test_gaps_in_series_of_different_lengths_are_refused_by_a_setting_that_would_do(tmp_path):
+    rows = [(f"s{i % 9}", i, "" if i % 17 == 3 else 2 * i) for i in range(150)]
+    path = write(tmp_path / "t.csv", rows, ("s", "a", "b"))
+    with pytest.raises(AerunError, match="needs samples of one length"):
+        loaded(path, "group=s", "missing=keep")
+
+
+def test_a_run_with_gaps_is_used_with_gaps(tmp_path):
+    rows = [(np.sin(i / 5), "" if i % 7 == 3 else np.cos(i / 5)) for i in range(400)]
+    path = write(tmp_path / "t.csv", rows, ("a", "b"))
+    settings = (
+        "dataset=series",
+        f"dataset.path={path}",
+        "dataset.window=10",
+        "dataset.missing=keep",
+        "model=ae",
+        "trainer=smoke",
+    )
+    model = aerun.train(*settings, "model.latent_dim=2", folder=tmp_path / "run")
+    told = here(tmp_path, "score", "run", "t.csv", "--output", "s.npz")
+    assert told.code == 0, told.err
+    assert "missing cells: 57 (b 57), read as training means; no part of scores" in told.err
+    beside = json.loads((tmp_path / "s.npz.notes.json").read_text())
+    assert beside["cells"] == {"missing": {"b": 57}}
+    assert sum(beside["rows"]["missing"]) == 57
+    assert model.results["cells/test/missing"] > 0

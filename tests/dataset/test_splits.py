@@ -1,10 +1,13 @@
 """Splits as people's folders give them, and folders that are none."""
 
+import numpy as np
 import pytest
 
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import split_name
 from aerun.dataset.storage.listing import arrange, without_truths
+from aerun.dataset.tables.partition import Cut
+from aerun.formats.frame import Column, Frame
 
 
 @pytest.mark.parametrize(
@@ -15,7 +18,7 @@ from aerun.dataset.storage.listing import arrange, without_truths
             for w in ("train", "Training", "TRAIN", " train ", "train_set", "trainset", "train2017", "train-images")
         ),
         *((w, "val") for w in ("val", "Valid", "VALIDATION", "dev", "validation_set", "val2017")),
-        *((w, "test") for w in ("test", "Testing", "TEST", "test-data", "testset")),
+        *((w, "test") for w in ("test", "Testing", "TEST", "test-data", "testset", "eval", "Evaluation")),
         *(
             (w, None)
             for w in ("", "good", "trains", "contest", "testament", "valley", "develop", "2017", "set", "training wheels")
@@ -24,6 +27,16 @@ from aerun.dataset.storage.listing import arrange, without_truths
 )
 def test_a_split_is_known_by_its_usual_words_and_by_no_others(word, split):
     assert split_name(word) == split
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"), [("Training", "dev", "eval"), ("train_set", "VALID", "Testing"), ("trn", "val", "tst")]
+)
+def test_a_column_knows_the_words_that_folders_know(train, val, test):
+    words = (train, val, test)
+    frame = Frame({"s": Column("text", np.arange(9.0) % 3, words)}, (("t.csv", 9),))
+    parts = Cut("s", None, None, 0.2, 0.2)(frame)
+    assert [p.tolist() for p in parts] == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
 
 
 def files(*folders, count=4):

@@ -146,6 +146,25 @@ def test_words_that_python_alone_would_read_as_numbers_stay_words(tmp_path):
     assert table(path).dataset.known.features[1].words == ("1_0", "1_1", "1_2")
 
 
+def test_codes_are_categories_or_numbers_as_is_said_and_results_tell(tmp_path):
+    rows = [(f"0{i % 4}", i, f"{i:05d}") for i in range(40)]
+    path = write_text(tmp_path, "zip,v,id\n" + "".join(f"{z},{v},{i}\n" for z, v, i in rows))
+    (tmp_path / "test.csv").write_text("zip,v,id\n12,1,50000\n01,2,3\n")
+    with pytest.raises(AerunError, match=r"column 'id' holds .* different words .*dataset.numeric=\[id\] reads numbers"):
+        table(path, "dataset.test_path=null")
+    plan = table(path, "dataset.numeric=[id]", f"dataset.test_path={tmp_path / 'test.csv'}")
+    assert [(f.name, f.kind) for f in plan.dataset.known.features] == [("zip", "category"), ("v", "number"), ("id", "number")]
+    assert plan.dataset.load().test.x.tolist() == [[-1, 1, 50000], [1, 2, 3]]
+    assert any("column 'zip' is read as words" in note for note in plan.dataset.notes)
+    assert "codes, such as 00" in next(d.why for d in plan.dataset.decisions() if d.name == "zip")
+    stored = plan.dataset.samples(write(tmp_path / "n.csv", [{"zip": "1", "v": "2", "id": "7"}]))
+    assert stored.tolist() == [[-1, 2, 7]], "1 is another code than 01"
+    with pytest.raises(AerunError, match=r"dataset.numeric=idd: .*no such column"):
+        table(path, "dataset.numeric=[idd]")
+    with pytest.raises(AerunError, match="a column is one of the two"):
+        table(path, "dataset.numeric=[id]", "dataset.categorical=[id]")
+
+
 def write_text(tmp_path, content):
     (tmp_path / "t.csv").write_text(content)
     return tmp_path / "t.csv"
@@ -469,7 +488,7 @@ BAD = {
     ),
     "words above words": ("id,1,2\n" + "".join(f"w{i},{i},{i}\n" for i in range(40)), (), r"header\?"),
     "one word in a column of dates": ("d,v\n" + "2024-01-01,1\n" * 30 + "soon,2\n", (), r"row 31: 'soon' is not a date"),
-    "unknown split": ("s,v\n" + "tst,1\n" * 20, ("dataset.split=s",), r"column 's', row 1: is none of train, val, test"),
+    "unknown split": ("s,v\n" + "contest,1\n" * 20, ("dataset.split=s",), r"column 's', row 1: is none of train, val, test"),
     "no test rows": ("s,v\n" + "train,1\n" * 20, ("dataset.split=s",), r"dataset\.split=s: no row of .* says test"),
     "too few groups": ("s,v\n" + "1,1\n2,2\n" * 20, ("dataset.group=s",), r"nothing is left for training"),
     "group straddles": (

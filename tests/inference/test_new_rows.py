@@ -9,8 +9,10 @@ import pytest
 import torch
 
 import aerun
+from aerun.api import in_memory
 from aerun.core.errors import AerunError
 from aerun.preparation.columns import Columns, Feature
+from tests.conftest import built
 from tests.shell import here
 
 N = 90
@@ -31,10 +33,10 @@ def rows(seed, n=N):
 
 def as_csv(path, table):
     lines = [";".join(table)]
-    for size, share, day, ok, kind, code in zip(*table.values(), strict=True):
+    for size, share, day, ok, kind, code, *others in zip(*table.values(), strict=True):
         number = "" if size is None else str(size).replace(".", ",")
         percent = "" if share is None else f"{share * 100:.0f}%"
-        lines.append(f"{number};{percent};{day:%d/%m/%Y};{ok};{kind or ''};{code:.0f}")
+        lines.append(f"{number};{percent};{day:%d/%m/%Y};{ok};{kind or ''};{code:.0f}{''.join(f';{o}' for o in others)}")
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -47,7 +49,12 @@ SETTINGS = ("dataset=table", "dataset.categorical=[code,kind]", "dataset.dates=d
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")
     as_csv(folder / "t.csv", rows(0))
-    for name, more in (("run", ()), ("minmax", ("dataset.prepare=minmax",)), ("keep", ("dataset.missing=keep",))):
+    for name, more in (
+        ("run", ()),
+        ("holes", ("model=denoising", "model/corruption=masking")),
+        ("minmax", ("dataset.prepare=minmax",)),
+        ("keep", ("dataset.missing=keep",)),
+    ):
         aerun.train(*SETTINGS, f"dataset.path={folder / 't.csv'}", *more, folder=folder / name)
     return folder
 
@@ -94,6 +101,58 @@ def test_the_same_rows_give_the_same_answer_in_every_container(place, model, ver
     assert len(records(place / "out.csv")) == 12
 
 
+VERBS = {
+    "denoise": ("holes", ()),
+    "inpaint": ("holes", ()),
+    "traverse": ("run", ("--unit", "0")),
+    "interpolate": ("run", ("--steps", "3")),
+    "retrieve": ("run", ("--k", "2")),
+    "compress": ("run", ()),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_that_takes_files_takes_every_container(place, verb):
+    run, flags = VERBS[verb]
+    table = rows(2, 8)
+    table["share"][3] = None
+    answers = []
+    for path in files(place, table):
+        again = {"interpolate": (path.name,), "retrieve": ("--index", path.name)}.get(verb, ())
+        output = "out.aez" if verb == "compress" else "out.csv"
+        told = here(place, verb, run, path.name, *again, *flags, "--output", output)
+        assert told.code == 0, told.err
+        answers.append((place / output).read_bytes())
+    assert len(set(answers)) == 1
+
+
+def known(*overrides):
+    """Everything that a run knows of its data: facts, features, classes, and the rows of its splits."""
+    dataset = built(*SETTINGS[:3], *overrides).dataset
+    data = dataset.load()
+    kinds = [(d.name, d.kind, d.missing, d.distinct) for d in dataset.decisions()]
+    ranges = dataset.stored_reading()["ranges"]
+    return (
+        dataset.facts(),
+        dataset.known.features,
+        kinds,
+        ranges,
+        [part.x.tolist() for part in (data.train, data.val, data.test)],
+    )
+
+
+def test_a_table_gives_equal_facts_from_every_container(place):
+    table = rows(3, 40) | {"zip": ["01", "2", "03", "40"] * 10}
+    table["share"][3] = table["Length (cm)"][5] = None
+    paths = [f"dataset.path={path}" for path in files(place, table)]
+    wanted = known(paths[0])
+    assert [kind for _, kind, *_ in wanted[2]] == ["number", "number", "date", *["category"] * 4]
+    for path in paths[1:]:
+        assert str(known(path)) == str(wanted)  # in which a missing cell is nan
+    for made in (pytest.importorskip("pandas").DataFrame, pytest.importorskip("polars").DataFrame, dict):
+        assert str(known(*in_memory(made(table), place / made.__module__))) == str(wanted)
+
+
 def _same(a, b):
     if isinstance(b, dict):
         for name in b:
@@ -125,7 +184,7 @@ def test_what_is_unusual_is_told_in_a_line_and_beside_each_row(place, model, cap
 @torch.no_grad()
 def test_a_score_is_over_the_cells_that_are_there(model):
     """Whatever stands in for a missing cell, and whether a mark says so, is in no element that counts."""
-    table = rows(3, 40)
+    table = rows(3, 40) | {"zip": ["01", "2", "03", "40"] * 10}
     stored, _ = model.form.to_stored({**table, "share": [None] * 40})
     x = model.autoencoder.units(stored)
     owner = [0, 1, 2, *[3] * 2, *[4] * 3, *[5] * 3, 4]  # three numbers, words of ok, kind, code, and the mark of kind
@@ -234,3 +293,39 @@ def test_refused_gaps_are_named(place):
     model = aerun.train("dataset=table", f"dataset.path={aerun_csv}", "dataset.missing=refuse", *TINY, folder=place / "refuse")
     with pytest.raises(AerunError, match=r"row 2: column 'b' has no value, and this run has dataset.missing=refuse"):
         model.score({"a": [1.0, 2.0], "b": [1.0, None]})
+
+
+def odd(place):
+    """Four rows: one that lacks a cell, one with another word, one far outside, and a usual one."""
+    table = {k: v[1:5] for k, v in rows(0).items()}
+    table["share"][0] = None
+    table["kind"] = ["yes", "maybe", "no", "no"]
+    table["Length (cm)"][2] = 500.0
+    return as_csv(place / "odd.csv", table)
+
+
+@pytest.mark.parametrize(("verb", "output"), [("reconstruct", "x.npz"), ("reconstruct", "x.csv"), ("encode", "z.npy")])
+def test_what_has_no_place_in_the_output_stands_beside_it(place, verb, output):
+    told = here(place, verb, "run", odd(place).name, "--output", output)
+    assert told.code == 0, told.err
+    assert f"{output}.notes.json" in told.err
+    beside = json.loads((place / f"{output}.notes.json").read_text())
+    assert beside["cells"] == {"missing": {"share": 1}, "unseen": {"kind": 1}, "outside": {"Length (cm)": 1}}
+    assert beside["rows"] == {"sample": [1, 2, 3], "missing": [1, 0, 0], "unseen": [0, 1, 0], "outside": [0, 0, 1]}
+    as_csv(place / "usual.csv", {k: v[-3:] for k, v in rows(0).items()})
+    assert here(place, verb, "run", "usual.csv", "--output", output).code == 0
+    assert not (place / f"{output}.notes.json").exists(), "notes of another output"
+
+
+def test_what_stands_in_columns_stands_in_no_file(place):
+    assert here(place, "score", "run", odd(place).name, "--output", "s.csv").code == 0
+    assert not (place / "s.csv.notes.json").exists()
+
+
+def test_results_count_the_cells_of_validation_and_test_rows(place):
+    results = json.loads((place / "run" / "results.json").read_text())
+    data = built(*SETTINGS[:3], f"dataset.path={place / 't.csv'}").dataset.load()
+    for name, split in (("val", data.val), ("test", data.test)):
+        assert results[f"cells/{name}/missing"] == int(split.x.isnan().sum())
+        assert results[f"cells/{name}/unseen"] == 0
+    assert "cells/test/outside" in results

@@ -7,6 +7,7 @@ import signal
 import pytest
 import torch
 
+from aerun import Loss
 from aerun.core.errors import TrainingError
 from aerun.settings.naming import job_name
 from aerun.trainer.base import Job
@@ -297,6 +298,34 @@ def test_tables_are_gone_on_with_too(tmp_path, monkeypatch):
     monkeypatch.undo()
     again, trainer = jobs(tmp_path, words)
     assert fit(again, trainer, resume=True) == [None] * 3
+
+
+class OnlySeen(Loss):
+    """Squared error over the cells that are there: a loss as a stranger writes it, in the words of the vocabulary."""
+
+    def __init__(self):
+        super().__init__()
+
+    def activate(self, raw):
+        return raw
+
+    def deactivate(self, x):
+        return x
+
+    def forward(self, raw, x, seen=None):
+        there = torch.ones_like(x) if seen is None else 3.0 * seen  # 3: what is not told shows in every figure
+        return ((raw - x).square() * there).flatten(1).sum(1)
+
+
+def test_losses_are_told_which_cells_are_there(tmp_path):
+    """As they are where each run is trained alone."""
+    g = torch.Generator().manual_seed(0)
+    cells = torch.randn(90, 3, generator=g).tolist()
+    lines = [",".join("" if (i + j) % 4 == 0 else f"{v:.3f}" for j, v in enumerate(row)) for i, row in enumerate(cells)]
+    (tmp_path / "gaps.csv").write_text("\n".join(["a,b,c", *lines]))
+    data = ["dataset=table", f"dataset.path={tmp_path}/gaps.csv", "dataset.missing=keep", "trainer.batch_size=16"]
+    loss = [f"model.loss._target_={__name__}.OnlySeen", "~model.loss.reduction", "~model.loss.activation"]
+    compared(tmp_path, ["model=ae", *data, *loss, *SMALL, "model.latent_dim=2"], [["seed=0"], ["seed=1", "optimizer.lr=0.002"]])
 
 
 def test_mistakes_are_told(tmp_path):

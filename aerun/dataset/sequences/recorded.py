@@ -1,7 +1,7 @@
 """Recordings as they stand in files of several layouts, all as one table: a row is a step of a series."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,8 @@ def wide(frame: Frame, group: str | None, roles: Sequence[str]) -> Recorded:
     if not names:
         raise AerunError(f"{frame.file}: no column is left to be steps.")
     values = np.stack([frame.columns[n].values for n in names], 1)
-    return melted([row[:, None] for row in values], {n: frame.columns[n] for n in roles}, frame.file, group)
+    whole = melted([row[:, None] for row in values], {n: frame.columns[n] for n in roles}, frame.file, group)
+    return replace(whole, frame=replace(whole.frame, reading=frame.reading))
 
 
 def melted(

@@ -19,6 +19,7 @@ from aerun.dataset.sequences.windows import Flags, Numbers, Windows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.partition import Cut, moments
 from aerun.formats.frame import Column, Frame, Values
+from aerun.formats.reading import Reading
 
 _PARTS = ("training", "validation", "test")
 
@@ -33,6 +34,10 @@ class SeriesFacts:
     features: tuple[str, ...]
     classes: tuple[str, ...]
     ragged: bool
+    reading: Reading | None = None  # how their (first) file was read, where it was a table
+
+
+GAPS = ("fill", "keep")  # values of `dataset.missing` with which samples lack values, as rows of tables do
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Sampling:
         features = self.features(recording, label)
         steps = self._steps(recording, tests, features, label)
         x, cut = self._windows(recording, steps, features)
-        return self._samples(x, steps, cut, features)
+        return replace(self._samples(x, steps, cut, features), reading=recording.frame.reading)
 
     def features(self, recording: Recorded, label: str | None) -> tuple[str, ...]:
         """Return the columns that are features: all that no setting names.
@@ -112,7 +117,8 @@ class Sampling:
     def _windows(self, recording: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
         change = self._breaks(recording, steps)
         x = self._present(recording, steps, features, change)
-        first, count = windows.pieces(change, np.isfinite(x).min(axis=1))
+        usable = np.ones(len(x), dtype=bool) if self.missing in GAPS else np.isfinite(x).min(axis=1)
+        first, count = windows.pieces(change, usable)
         cut = windows.cut(first, count, self.window, self.stride)
         if cut.short:
             words = "dataset=series: %d of %d pieces without a break have less than dataset.window=%d steps and are left out."
@@ -216,6 +222,10 @@ class Sampling:
         """Return the values, with the missing ones filled in where `dataset.missing` asks for it."""
         gone = np.isnan(steps.x)
         if not gone.any() or self.missing == "cut":
+            return steps.x
+        if self.missing in GAPS:
+            what = "read as the median of training" if self.missing == "fill" else "read as the mean of training"
+            log.warning("dataset=series: %d values are missing, %s (dataset.missing=%s).", int(gone.sum()), what, self.missing)
             return steps.x
         for i, name in enumerate(features):
             if self.missing == "refuse" and gone[:, i].any():

@@ -123,9 +123,9 @@ class Layout:
             split = Column("text", np.repeat(number, counts), ("train", "val", "test"))
             columns = {**joined.frame.columns, SPLIT: split}
         if labels is None:
-            return replace(joined, frame=Frame(columns, joined.frame.files))
+            return replace(joined, frame=replace(joined.frame, columns=columns))
         columns[CLASS] = Column("text", np.repeat(labels.numpy().astype(np.float64), counts), classes)
-        return replace(joined, frame=Frame(columns, joined.frame.files), label=CLASS)
+        return replace(joined, frame=replace(joined.frame, columns=columns), label=CLASS)
 
 
 def _words(words: list[str]) -> Column:

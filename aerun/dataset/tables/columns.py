@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.formats.codes import code_among
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Column, Frame, Values, moved
 from aerun.formats.number_words import canonical
@@ -57,10 +58,12 @@ def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bo
     if len(words) <= MOST_WORDS and not different:
         return
     keeps = not category and len(words) <= MOST_WORDS
+    digits = not category and code_among(words) is not None
+    keeps_numbers = f", dataset.numeric=[{name}] reads numbers" if digits else ""
     choice = f", dataset.categorical=[{name}] keeps it as classes" if keeps else ""
     message = (
         f"{file}: column '{name}' holds {len(words)} different words in {rows} rows, such as '{words[0]}': not classes. "
-        f"dataset.drop=[{name}] leaves it out{choice}."
+        f"dataset.drop=[{name}] leaves it out{choice}{keeps_numbers}."
     )
     raise UnclearError([Problem(message, {"drop": [name]})])
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from aerun.formats.codes import code_among
 from aerun.formats.frame import Column, Frame
 from aerun.formats.reading import Reading
 from aerun.preparation.feature import Feature
@@ -31,7 +32,7 @@ def decisions(
     for name, column in frame.columns.items():
         if name in features:
             kind = features[name].kind
-            why = f"dataset.categorical=[{name}]" if name in categorical else _why(kind, name, frame.reading)
+            why = f"dataset.categorical=[{name}]" if name in categorical else _why(kind, name, column, frame.reading)
         else:
             kind, why = "no feature", roles.get(name, "")
         there = column.values[~np.isnan(column.values)]
@@ -40,7 +41,7 @@ def decisions(
     return decided
 
 
-def _why(kind: str, name: str, reading: Reading | None) -> str:
+def _why(kind: str, name: str, column: Column, reading: Reading | None) -> str:
     form = "" if reading is None else reading.formats.get(name, "")
     detail = form.partition(" ")[2]
     if kind == "number":
@@ -49,6 +50,8 @@ def _why(kind: str, name: str, reading: Reading | None) -> str:
     if kind == "date":
         order = {"dmy": ", the day first", "mdy": ", the month first"}
         return f"every cell is a date{order.get(detail, '')}"
+    if (code := code_among(column.words)) is not None:
+        return f"codes, such as {code}: dataset.numeric=[{name}] makes them numbers"
     return "text of few words"
 
 

@@ -8,16 +8,11 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.dataset.splits import Split, split
+from aerun.dataset.splits import Split, split, split_name
 from aerun.dataset.tables.columns import Rows
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Frame, Values
 
-_TAGS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
 _NAMES = {"train": "training", "val": "validation", "test": "the test"}
 Parts = tuple[Rows, Rows, Rows]
 
@@ -78,7 +73,7 @@ class Cut:
         if self.split is None:
             return {}
         column = frame.column("dataset.split", self.split).as_text()
-        tags = ["" if np.isnan(v) else _TAGS.get(column.words[int(v)].lower(), "") for v in column.values]
+        tags = ["" if np.isnan(v) else split_name(column.words[int(v)]) or "" for v in column.values]
         if "" in tags:
             raise AerunError(
                 f"{frame.where(self.split, tags.index(''))}: is none of train, val, test, and of their usual names."

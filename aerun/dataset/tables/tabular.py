@@ -13,6 +13,7 @@ from aerun.compose import option
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import decided_rows, normal_rows
@@ -84,11 +85,17 @@ class Tabular(Dataset):
     @cached_property
     def known(self) -> TableFacts:
         """Return the table and what its training rows say. AerunError for what is wrong with the file."""
+        with kept_warnings(self.notes):
+            return self._known()
+
+    def _known(self) -> TableFacts:
         frame = self.frame()
         labels = self._labels(frame)
         y = None if labels is None else labels.codes
         parts = [torch.from_numpy(rows) for rows in self.cut(frame)]
         rows = decided_rows(Data(*(Split(part, None if y is None else y[part]) for part in parts)), option(self))
+        if left := sum(map(len, parts)) - len(rows.train) - len(rows.val) - len(rows.test):
+            self.counts["undecided"] = left
         classes = () if labels is None else labels.names
         normal = None if self.normal is None else places(self.normal, classes)
         rows = normal_rows(rows, classes, normal, self.contamination)

@@ -12,20 +12,25 @@ from aerun.trainer.fused.members import Members, Objective
 _AGREES = 1e-3  # The largest difference of a value or a gradient, relative to its largest entry.
 
 
-def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
-    """Return why these cannot be trained as one, from their figures and gradients on x (A, B, *S); empty where they can."""
+def disagreement(members: Members, x: Tensor, seeds: Sequence[int], seen: Tensor | None = None) -> str:
+    """Return why these cannot be trained as one, from their figures and gradients on x (A, B, *S); empty where they can.
+
+    seen: which elements of x were really recorded, as x; None: not told.
+    """
     members.streams.seed(seeds)
     weights = members.weights
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # vmap warns where it takes the runs one by one: nothing is gained then.
-            losses, parts = members.objective(x, 0.0)
+            losses, parts = members.objective(x, 0.0, seen)
         together = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
     except Exception as e:
         return f"torch.func.vmap cannot take this model: {str(e).splitlines()[0][:100]}"
     for row, seed in enumerate(seeds):
         torch.manual_seed(seed)
-        figures, gradients = _alone(members.autoencoders[members.numbers[row]], x[row], list(weights))
+        figures, gradients = _alone(
+            members.autoencoders[members.numbers[row]], x[row], list(weights), None if seen is None else seen[row]
+        )
         pairs = [(parts[row], figures)]
         for name, as_one, own in zip(weights, together, gradients, strict=True):
             pairs.append((_whole(as_one, weights[name])[row], _whole(own, weights[name][row])))
@@ -34,10 +39,12 @@ def disagreement(members: Members, x: Tensor, seeds: Sequence[int]) -> str:
     return ""
 
 
-def _alone(autoencoder: Autoencoder, x: Tensor, names: Sequence[str]) -> tuple[Tensor, Sequence[Tensor | None]]:
+def _alone(
+    autoencoder: Autoencoder, x: Tensor, names: Sequence[str], seen: Tensor | None
+) -> tuple[Tensor, Sequence[Tensor | None]]:
     """Return the parts (K,) and the gradients of one run."""
     before = [b.clone() for b in autoencoder.buffers()]
-    value = autoencoder.objective(x, 0.0)
+    value = autoencoder.objective(x, 0.0, seen=seen)
     own = dict(Objective(autoencoder).named_parameters())
     gradients = torch.autograd.grad(value.loss, [own[k] for k in names], allow_unused=True)
     value.names.clear()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from aerun.autoencoder import Autoencoder
 from aerun.trainer.batches import Batches, Order
 
 
@@ -47,3 +48,7 @@ class Together:
     def samples(self, index: Tensor, units: Callable[[Tensor], Tensor]) -> Tensor:
         """Return samples (A, B, *S) at these indices (A, B). units: of a model, which all of them share."""
         return units(self.alone.x.index_select(0, index.flatten())).unflatten(0, index.shape)
+
+    def seen(self, index: Tensor, autoencoder: Autoencoder) -> Tensor | None:
+        """Return which elements of these samples were really recorded, (A, B, *S) bool, as losses get it; None: not told."""
+        return self.samples(index, autoencoder.seen) if autoencoder.preparation.keeps_gaps else None  # type: ignore[arg-type]

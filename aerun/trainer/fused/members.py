@@ -18,10 +18,12 @@ class Objective(nn.Module):
         super().__init__()
         self.autoencoder = autoencoder
 
-    def forward(self, x: Tensor, progress: float | None, strength: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, progress: float | None, strength: Mapping[str, Tensor], seen: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         was, self.autoencoder.strength = self.autoencoder.strength, dict(strength)
         try:
-            value = self.autoencoder.objective(x, progress)
+            value = self.autoencoder.objective(x, progress, seen=seen)
             parts = torch.stack([*value.parts, *(self._watched(value.names, x) if progress is None else [])])
             value.names.clear()
             return value.loss, parts
@@ -58,22 +60,31 @@ class Members:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def objective(self, x: Tensor, progress: float | None) -> tuple[Tensor, Tensor]:
+    def objective(self, x: Tensor, progress: float | None, seen: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the losses (A,) and parts (A, K) of a batch (A, B, *S).
+
+        seen: which elements of x were really recorded, as x; None: not told.
 
         In validation (progress: None) one batch (B, *S) serves all, and the parts are followed by what is watched and by the
         squared error of the clean pass.
         """
 
         def one(
-            weights: dict[str, Tensor], rest: dict[str, Tensor], strength: dict[str, Tensor], member: Tensor, x: Tensor
+            weights: dict[str, Tensor],
+            rest: dict[str, Tensor],
+            strength: dict[str, Tensor],
+            member: Tensor,
+            batch: tuple[Tensor, Tensor | None],
         ) -> tuple[Tensor, Tensor]:
+            x, seen = batch
             with Apart(self.streams, member):
-                values: tuple[Tensor, Tensor] = functional_call(self._objective, (weights, rest), (x, progress, strength))
+                values: tuple[Tensor, Tensor] = functional_call(self._objective, (weights, rest), (x, progress, strength, seen))
             return values
 
-        dims = (0, 0, 0, 0, None if progress is None else 0)
-        losses, parts = vmap(one, in_dims=dims)(self.weights, self.rest, self.strength, torch.arange(len(self)), x)
+        batched = None if progress is None else 0
+        dims = (0, 0, 0, 0, (batched, None if seen is None else batched))
+        stacked = (self.weights, self.rest, self.strength, torch.arange(len(self)))
+        losses, parts = vmap(one, in_dims=dims)(*stacked, (x, seen))
         return losses, parts
 
     def keep(self, rows: Sequence[int]) -> None:

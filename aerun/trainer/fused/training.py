@@ -61,7 +61,8 @@ class FusedTraining(pl.LightningModule):
         for left, drawn in zip(reversed(range(len(call))), call, strict=True):
             x = self.batches.samples(drawn, self.template.units)
             self.descent.pace(self.schedule.factor(self.steps, self.total))
-            losses, parts = self.members.objective(x, self.steps / self.total)
+            seen = self.batches.seen(drawn, self.template)
+            losses, parts = self.members.objective(x, self.steps / self.total, seen)
             self.descent.gradients(losses, self.clip)
             # The last step of a call goes through Lightning, so that its own counters move.
             (self.descent.optimizer if left else optimizer).step()  # type: ignore[union-attr]
@@ -109,7 +110,7 @@ class FusedTraining(pl.LightningModule):
             return
         for stored in call:
             x = self.template.units(stored)
-            _, parts = self.members.objective(x, None)
+            _, parts = self.members.objective(x, None, self.template.offered_seen(stored))
             sizes = parts.new_full((parts.shape[1],), len(x), dtype=torch.float64)
             sizes[-1] = 1.0  # The squared error is a sum already.
             self._val_sums = self._val_sums + parts.detach().double() * sizes
