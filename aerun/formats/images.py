@@ -50,13 +50,18 @@ class Shape:
 
 
 class Header(NamedTuple):
-    """What a file says of itself. deep: grey of more than 8 bits. lost: colours of 16 bits, of which 8 can be read."""
+    """What a file says of itself. deep: grey of more than 8 bits. lost: colours of 16 bits, of which 8 can be read.
+
+    clear: it may have transparent places. frames: how many images it holds.
+    """
 
     height: int
     width: int
     coloured: bool
     deep: bool
     lost: bool
+    clear: bool
+    frames: int
 
 
 @cache
@@ -88,7 +93,10 @@ def header(path: Path) -> Header:
         height, width = _upright(image)
         raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()) if len(tile) > 3)  # such as RGB;16B
         lost = image.mode in ("RGB", "RGBA", "LA") and ";16" in raw
-        return Header(height, width, image.mode not in _GREY, image.mode in _DEEP, lost)
+        frames = int(getattr(image, "n_frames", 1))
+        return Header(
+            height, width, image.mode not in _GREY, image.mode in _DEEP, lost, bool(image.has_transparency_data), frames
+        )
 
 
 def highest(path: Path) -> int:

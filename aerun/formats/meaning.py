@@ -15,6 +15,7 @@ from aerun.formats.problems import Problem, UnclearError, unclear
 
 _LOOKED = 20_000  # different words of a column that are asked for their decimal sign or their order
 _FEW = 3  # alien words that may stand for missing values
+_CODES = 12  # different numbers beside words that a column of classes may have, as in 1, 2, 3 and unknown
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,9 @@ def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
     places = cells.words
     words = cells.count(places[w] for w in alien)
     numbers = cells.plain_numbers() + cells.count(places.values()) - words
-    if cells.plain_numbers() or numbers > words:
+    if cells.plain_numbers() or numbers >= words or len(places) - len(alien) > _CODES:
         _refuse(cells, alien, "a number, as others are")
+    _refuse_two_orders(cells)
     strange = {w for w in cells.words if all(moment_of(w, o) is None for o in ([style.order] if style.order else ORDERS))}
     odd = cells.count(places[w] for w in strange)
     if cells.count(places.values()) > 2 * odd:
@@ -198,6 +200,18 @@ def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
     typed = {w for w in cells.words if isinstance(w, Moment)}
     if typed and len(typed) < len(places):
         _refuse(cells, set(places) - typed, "a date, as others are")
+
+
+def _refuse_two_orders(cells: Cells) -> None:
+    """Raise UnclearError where every word is a date, and one order of day and month does not read them all."""
+    orders = {w: [o for o in ORDERS if moment_of(w, o) is not None] for w in cells.words}
+    first, other = ([w for w, known in orders.items() if known == [o]] for o in ORDERS)
+    if all(orders.values()) and first and other:
+        raise unclear(
+            f"{cells.file}: column '{cells.name}': '{first[0]}' has its day first and '{other[0]}' its month. Write all in one "
+            f"order, or dataset.drop=[{cells.name}].",
+            drop=[cells.name],
+        )
 
 
 def _refuse(cells: Cells, alien: set[Any], what: str) -> Any:

@@ -10,12 +10,15 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats import binary_tables
+from aerun.formats.blank_cells import blank_columns, even_rows, without_blank_rows
 from aerun.formats.column import Cells
+from aerun.formats.compact_dates import are_compact_dates
 from aerun.formats.frame import Column, Frame
-from aerun.formats.header import is_headed, lines_before, refuse_nothing
+from aerun.formats.header import is_headed, is_units, lines_before, refuse_nothing
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names
+from aerun.formats.sheets import sheet
 from aerun.formats.text_rows import Row, rows_of
 
 _CHUNK = 65_536  # rows read at a time
@@ -39,13 +42,13 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
     if path.name != "stdin" and _suffix(path) not in (*TEXT, ".xlsx"):
         yield read_table(key, path, reading)
         return
-    sheet = _suffix(path) == ".xlsx"
+    typed = _suffix(path) == ".xlsx"
     head, body, reading = _of_file(key, path, reading, lambda p, s, r: _opened(_rows(p, s, r), str(p), r), path.name == "stdin")
     first = 1
     try:
         while part := list(islice(body, rows)):
             where = str(path) if first == 1 else f"{path}, from row {first} on"
-            yield _frame(where, head, iter([part]), reading, typed=sheet)
+            yield _frame(where, head, iter([part]), reading, typed=typed)
             first += len(part)
     except OSError as e:
         raise AerunError(f"{key}={path}: cannot be read: {e.strerror or e}.") from e
@@ -76,8 +79,8 @@ def _suffix(path: Path) -> str:
 def _rows(path: Path, suffix: str, reading: Reading) -> Iterator[Row]:
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
-        return islice(binary_tables.sheet(path), skip, None)
-    return rows_of(path, reading.encoding, reading.delimiter, skip)
+        return islice(without_blank_rows(sheet(path), str(path)), skip, None)
+    return without_blank_rows(rows_of(path, reading.encoding, reading.delimiter, skip), str(path))
 
 
 def _read(path: Path, suffix: str, reading: Reading) -> Frame:
@@ -160,8 +163,16 @@ def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Ite
     names = [c.strip() for c in words[0]] if headed else [f"c{i + 1}" for i in range(len(first[0][1]))]
     if headed and names and names[0].startswith("#"):
         names[0] = names[0].lstrip("# ")
-    named, reading = checked_names(file, names, replace(reading, header=header))
-    return Head(named), _even(chain(first[headed:], rows), file, len(named)), reading
+    below = first[headed:]
+    if headed and reading.skip == "auto" and is_units(words[1:], reading.missing):
+        log.warning("%s: the line under the header is left out ('%s'): units, not values.", file, " ".join(words[1])[:60])
+        below = below[1:]
+    blank = blank_columns(names, words[1:]) if headed else frozenset()
+    if blank:
+        log.warning("%s: %d columns without a name and without a cell are left out.", file, len(blank))
+    kept = [n for i, n in enumerate(names) if i not in blank]
+    named, reading = checked_names(file, kept, replace(reading, header=header))
+    return Head(named), even_rows(chain(below, rows), file, len(names), blank), reading
 
 
 def _word(cell: Any) -> str:
@@ -223,13 +234,8 @@ def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict
             problems += e.problems
     if problems:
         raise UnclearError(problems)
+    for name, column in converted.items():
+        if not reading.formats and column.kind == "number" and are_compact_dates(column.values):
+            words = "%s: column '%s' is read as numbers; if it holds days, as YYYYMMDD, write them as YYYY-MM-DD."
+            log.warning(words, file, name)
     return converted, replace(reading, decimal=style.decimal, formats={**reading.formats, **formats})
-
-
-def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[Any]]:
-    for line, row in rows:
-        if len(row) != width:
-            raise AerunError(
-                f"{file}, line {line}: {len(row)} fields, and {width} in the first line. Quote fields that hold the delimiter."
-            )
-        yield row

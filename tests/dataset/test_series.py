@@ -349,7 +349,7 @@ BAD = {
     "stride alone": ("t.csv", PAIRS, ("stride=2",), r"dataset\.stride=2 needs dataset\.window"),
     "one column twice": ("t.csv", PAIRS, ("group=id", "label=id"), r"dataset\.group=id dataset\.label=id: a column is one"),
     "time in the layout wide": ("t.csv", PAIRS, ("layout=wide", "time=id"), r"dataset\.time=id: in the layout wide"),
-    "an empty series": ("t.csv", "a,b\n1,2\n,\n", ("layout=wide",), r"t\.csv: series 2 has no value"),
+    "an empty series": ("t.csv", "a,b,y\n1,2,u\n,,v\n", ("layout=wide", "label=y"), r"t\.csv: series 2 has no value"),
     "no data": ("t.ts", "@problemName x\n", (), r"t\.ts: not a \.ts file: it has no line @data"),
     "no series": ("t.ts", TS, (), r"t\.ts: has no series behind @data"),
     "no class": ("t.ts", TS + "1,2,3\n", (), r"t\.ts, line 3: no ':' and no class"),

@@ -1,5 +1,6 @@
 """Which rows of a table are for training, validation and test."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,16 +9,19 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.dataset.splits import Split, split
+from aerun.dataset.splits import Split, split, split_name
 from aerun.dataset.tables.columns import Rows
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Frame, Values
+from aerun.formats.problems import unclear
 
 _TAGS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
+log = logging.getLogger("aerun")
+
 _NAMES = {"train": "training", "val": "validation", "test": "the test"}
 Parts = tuple[Rows, Rows, Rows]
 
@@ -80,9 +84,9 @@ class Cut:
         column = frame.column("dataset.split", self.split).as_text()
         tags = ["" if np.isnan(v) else _TAGS.get(column.words[int(v)].lower(), "") for v in column.values]
         if "" in tags:
-            raise AerunError(
-                f"{frame.where(self.split, tags.index(''))}: is none of train, val, test, and of their usual names."
-            )
+            row = tags.index("")
+            word = "" if np.isnan(column.values[row]) else column.words[int(column.values[row])]
+            raise AerunError(f"{frame.where(self.split, row)}: '{word}' is none of train, val, test, and of their usual names.")
         for part in ("train", "test"):
             if part not in tags:
                 raise AerunError(f"dataset.split={self.split}: no row of {frame.file} says {part}.")
@@ -93,10 +97,29 @@ class Cut:
         if not shares:
             return [rows]
         if self.group is not None:
-            return _by_group(frame.column("dataset.group", self.group).values[rows], rows, shares)
+            groups = frame.column("dataset.group", self.group).values
+            if gone := int(np.isnan(groups).sum()):
+                log.warning("dataset.group=%s: %d rows without a value are one group together.", self.group, gone)
+            return _by_group(groups[rows], rows, shares)
         if self.time is not None:
             return _by_time(moments(frame, self.time)[rows], rows, shares)
         return [part.x.numpy() for part in split(Split(torch.from_numpy(rows), None), *shares)]
+
+
+def refuse_unused_split(frame: Frame, names: Sequence[str]) -> None:
+    """Raise UnclearError for a feature whose words are train and test: nobody said whether they are the splits."""
+    for name in names:
+        column = frame.columns[name]
+        if (
+            column.kind == "text"
+            and {"train", "test"} <= (parts := {split_name(w) for w in column.words})
+            and None not in parts
+        ):
+            raise unclear(
+                f"{frame.file}: the words of column '{name}' are names of splits: dataset.split={name} takes its rows so, "
+                f"dataset.drop=[{name}] leaves it out, dataset.categorical=[{name}] makes it a feature.",
+                split=name,
+            )
 
 
 def _by_group(groups: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]:

@@ -1,0 +1,93 @@
+"""Sheets of xlsx files, and what they say beside their cells: hidden rows and columns, formulas without a value."""
+
+import logging
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from aerun.core.errors import AerunError
+from aerun.core.memory import refuse_beyond
+from aerun.formats.binary_tables import needed
+
+_BLOCK = 1 << 20  # bytes of a sheet that are looked at at a time
+_HIDDEN = {what: re.compile(rb"<" + what.encode() + rb"\b[^>]*\bhidden=\"(?:1|true)\"") for what in ("row", "col")}
+_UNCOMPUTED = re.compile(rb"<c r=\"([A-Z]+\d+)\"(?![^>]*t=\"str\")[^>]*>\s*<f[^<]*(?:</f>|/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+
+log = logging.getLogger("aerun")
+
+
+def sheet(path: Path) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows of the first sheet of an xlsx file that is shown and has cells: line number, and cells as they are typed.
+
+    What the sheet declares as its extent is not believed. Raises AerunError for formulas that no program has computed.
+    """
+    openpyxl = needed("openpyxl", path)
+    try:
+        with zipfile.ZipFile(path) as packed:
+            refuse_beyond(str(path), sum(part.file_size for part in packed.infolist()))
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        if not book.worksheets:
+            raise AerunError(f"{path}: has no sheet.")
+        chosen = _chosen(path, book.worksheets)
+        _look_beside(path, chosen)
+        yield from _wide(chosen.iter_rows(values_only=True))
+    except AerunError:
+        raise
+    except MemoryError as e:
+        raise AerunError(f"{path}: does not fit into memory.") from e
+    except Exception as e:  # openpyxl and what it calls let through whatever a damaged file makes them do
+        raise AerunError(f"{path}: not an xlsx file, or damaged: {(str(e) or type(e).__name__).splitlines()[0]}.") from e
+
+
+def _chosen(path: Path, sheets: list[Any]) -> Any:
+    """Return the first sheet that is shown and holds a cell, else the first. A choice among several is told."""
+    for each in sheets:
+        each.reset_dimensions()
+    shown = [s for s in sheets if s.sheet_state == "visible"]
+    chosen = next((s for s in shown if _holds_cells(s)), sheets[0])
+    if len(sheets) > 1:
+        which = "the first" if chosen is sheets[0] else "the first that is shown and not empty"
+        log.warning("%s has %d sheets; %s, '%s', is read.", path, len(sheets), which, chosen.title)
+    return chosen
+
+
+def _holds_cells(one: Any) -> bool:
+    return any(v not in (None, "") for row in one.iter_rows(values_only=True) for v in row)
+
+
+def _look_beside(path: Path, one: Any) -> None:
+    """Tell of hidden rows and columns, which are read all the same. Raise AerunError for formulas without a value."""
+    counts = dict.fromkeys(_HIDDEN, 0)
+    with zipfile.ZipFile(path) as packed, packed.open(one._worksheet_path) as file:
+        for part in _parts(file):
+            for what, pattern in _HIDDEN.items():
+                counts[what] += len(pattern.findall(part))
+            if b"<f" in part and (cell := _UNCOMPUTED.search(part)):
+                raise AerunError(
+                    f"{path}: cell {cell[1].decode()} holds a formula without its value: no program has computed it yet. Open "
+                    "the file in a spreadsheet program and save it, or save its values."
+                )
+    if any(counts.values()):
+        words = "%s: %d rows and %d ranges of columns are hidden in the sheet '%s', and are read all the same."
+        log.warning(words, path, counts["row"], counts["col"], one.title)
+
+
+def _parts(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a sheet in parts that end with a row."""
+    rest = b""
+    while block := file.read(_BLOCK):
+        whole, end, rest = (rest + block).rpartition(b"</row>")
+        if end:
+            yield whole + end
+    yield rest
+
+
+def _wide(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
+    """Yield rows, all at least as wide as the widest before them."""
+    width = 0
+    for line, cells in enumerate(rows, 1):
+        ends = [i for i, v in enumerate(cells, 1) if v not in (None, "")]
+        width = max(width, ends[-1]) if ends else width
+        yield line, (list(cells) + [None] * width)[:width]
