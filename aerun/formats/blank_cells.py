@@ -11,8 +11,11 @@ Row = tuple[int, list[Any]]  # line number, cells
 log = logging.getLogger("aerun")
 
 
-def without_blank_rows(rows: Iterable[Row], file: str) -> Iterator[Row]:
-    """Yield the rows that hold something. Those between others are counted and told; those before and behind all are not."""
+def without_blank_rows(rows: Iterable[Row], file: str, sheet: bool) -> Iterator[Row]:
+    """Yield the rows that hold something; the others are counted and told.
+
+    Those before and behind all others in a sheet are none of its rows, as a sheet has no end.
+    """
     count = pending = place = 0
     begun = False
     for line, row in rows:
@@ -22,8 +25,9 @@ def without_blank_rows(rows: Iterable[Row], file: str) -> Iterator[Row]:
         elif begun:
             place = place or line
             pending += 1
+    count += 0 if sheet else pending
     if count:
-        log.warning("%s: %d blank rows between others are left out, the first in line %d.", file, count, place)
+        log.warning("%s: %d blank rows are left out, the first in line %d.", file, count, place)
 
 
 def blank_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> frozenset[int]:

@@ -147,7 +147,9 @@ def _deep(path: Path, image: Image.Image, shape: Shape) -> Pixels:
 
 def _whole(image: Image.Image) -> NDArray[np.int64]:
     values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
+    if values.min() < 0:
+        raise UnreadableError(f"a pixel of {values.min()}, below black, which is 0 (use dataset=array)")
+    if values.max() > 65535:
         raise UnreadableError("pixels of more than 16 bits (use dataset=array)")
     return values
 

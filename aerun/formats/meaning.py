@@ -131,17 +131,23 @@ def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: 
     wrong = wrong or (sign == "%" and "" in signs and any(isinstance(w, str) for w in cells.words))
     if wrong:
         words = ", ".join(f"'{next(w for w, n in numbers.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
-        raise unclear(
-            f"{cells.file}: column '{cells.name}' mixes units: {words}{' and numbers without' if '' in signs else ''}. Write "
-            f"all in one, or dataset.drop=[{cells.name}].",
-            drop=[cells.name],
-        )
+        _refuse_units(cells, words, "" in signs, sign)
     table = np.array([*(n[0] for n in numbers.values() if n is not None), np.nan])
     parts = [
         table[np.where(np.isnan(part), len(numbers), part).astype(np.int64)] if text else part for text, part in cells.parts
     ]
     values = finite(cells.file, cells.name, np.concatenate(parts))
     return Column("number", values), f"number {shown.pop()}" if shown else f"number {sign}" if sign else "number"
+
+
+def _refuse_units(cells: Cells, words: str, plain: bool, sign: str | None) -> None:
+    """Raise UnclearError for a column of several units, or of others than it had in training (sign, where that is known)."""
+    shown = " and ".join([*([words] if words else []), *(["numbers without a unit"] if plain else [])])
+    where = f"{cells.file}: column '{cells.name}'"
+    if cells.format:
+        raise unclear(f"{where} holds {shown}; in training it held numbers {f'in {sign}' if sign else 'without a unit'}.")
+    hint = f"Write all in one, or dataset.drop=[{cells.name}]."
+    raise unclear(f"{where} mixes units: {shown}. {hint}", drop=[cells.name])
 
 
 def _refuse_dotted(cells: Cells) -> None:
@@ -219,7 +225,7 @@ def _refuse(cells: Cells, alien: set[Any], what: str) -> Any:
     name = cells.name
     few = [spelt(w) for w in alien] if len(alien) <= _FEW and cells.format == "" else []
     gone = f"dataset.missing_words=[auto,{','.join(few)}] for no value, " if few else ""
-    settings = {"missing_words": ["auto", *few]} if few else {"drop": [name]}
+    settings = {} if cells.format else {"missing_words": ["auto", *few]} if few else {"drop": [name]}
     hint = f" Mend it, or {gone}dataset.categorical=[{name}] for classes, or dataset.drop=[{name}]." if not cells.format else ""
     suffix = "" if not cells.format else ", as in training"
     words = f"{cells.file}: column '{name}', row {row + 1}: '{spelt(word)}' is not {what}{suffix}.{hint}"

@@ -15,6 +15,8 @@ _BLOCK = 1 << 20  # bytes of a sheet that are looked at at a time
 _HIDDEN = {what: re.compile(rb"<" + what.encode() + rb"\b[^>]*\bhidden=\"(?:1|true)\"") for what in ("row", "col")}
 _UNCOMPUTED = re.compile(rb"<c r=\"([A-Z]+\d+)\"(?![^>]*t=\"str\")[^>]*>\s*<f[^<]*(?:</f>|/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
 
+_NOUNS = {"row": "rows", "col": "columns or ranges of them"}
+
 log = logging.getLogger("aerun")
 
 
@@ -70,8 +72,8 @@ def _look_beside(path: Path, one: Any) -> None:
                     "the file in a spreadsheet program and save it, or save its values."
                 )
     if any(counts.values()):
-        words = "%s: %d rows and %d ranges of columns are hidden in the sheet '%s', and are read all the same."
-        log.warning(words, path, counts["row"], counts["col"], one.title)
+        hidden = " and ".join(f"{count} {_NOUNS[what]}" for what, count in counts.items() if count)
+        log.warning("%s: hidden in the sheet '%s', and read all the same: %s.", path, one.title, hidden)
 
 
 def _parts(file: IO[bytes]) -> Iterator[bytes]:

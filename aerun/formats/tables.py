@@ -79,8 +79,8 @@ def _suffix(path: Path) -> str:
 def _rows(path: Path, suffix: str, reading: Reading) -> Iterator[Row]:
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
-        return islice(without_blank_rows(sheet(path), str(path)), skip, None)
-    return without_blank_rows(rows_of(path, reading.encoding, reading.delimiter, skip), str(path))
+        return islice(without_blank_rows(sheet(path), str(path), sheet=True), skip, None)
+    return without_blank_rows(rows_of(path, reading.encoding, reading.delimiter, skip), str(path), sheet=False)
 
 
 def _read(path: Path, suffix: str, reading: Reading) -> Frame:

@@ -538,3 +538,36 @@ def test_on_the_command_line_it_is_one_line_and_exit_code_2(tmp_path):
 def test_one_class_is_told_and_trained_on(tmp_path, caplog):
     text(tmp_path, GOOD.replace(",1\n", ",0\n"), "dataset.label=y")
     assert "every sample is of the class 0" in caplog.text
+
+
+def test_what_may_be_meant_otherwise_is_told(tmp_path, caplog):
+    """Marks of missing values, words that look like numbers, words that differ in case, rows without a group."""
+    lines = [
+        f"{-999 if i % 9 == 3 else i / 40},{'1,23,45' if i % 2 else '1,23,46'};{['True', 'true', 'False'][i % 3]};{i % 8}"
+        for i in range(80)
+    ]
+    text = "a;k;f;g\n" + "\n".join(line.replace(",", ";", 1) for line in lines) + "\n1;1,23,45;True;\n"
+    table(write_text(tmp_path, text), "dataset.group=g").load()
+    for words in (
+        "a (-999): read as a number",
+        "dataset.missing_words=[auto,-999]",
+        "form that is not known: k (1,23,45)",
+        "in upper and lower case alone: f ('True' and 'true')",
+        "dataset.group=g: 1 rows without a value are one group",
+    ):
+        assert words in caplog.text
+
+
+def test_ages_grades_and_plain_extremes_are_not_told(tmp_path, caplog):
+    text = "a,k,y\n" + "".join(f"{i * 11 % 100},{['18-25', '26-35', '65+'][i % 3]},{999 - i}\n" for i in range(80))
+    table(write_text(tmp_path, text)).load()
+    assert not caplog.text
+
+
+def test_a_column_of_splits_is_asked_about(tmp_path):
+    text = "v,set\n" + "".join(f"{i},{['train', 'TEST', 'val'][i % 3]}\n" for i in range(60))
+    path = write_text(tmp_path, text)
+    with pytest.raises(AerunError, match=r"column 'set' are names of splits: dataset\.split=set takes its rows so"):
+        table(path).load()
+    assert len(table(path, "dataset.split=set").load().test.x) == 20
+    assert table(path, "dataset.categorical=[set]").load().train.x.shape[1] == 2

@@ -135,6 +135,8 @@ PLAIN = "".join(line.rpartition(",")[0] + "\n" for line in BELOW.splitlines())
         ("a,b", "u,v\nw,v\nu,w\n" * 5, True),
         ("u,v", "u,v\nw,v\nu,w\n" * 5, False),
         ("400,410,420,430", "".join(f"{i % 7}.5,{i % 5}.25,{i % 3}.5,0.1\n" for i in range(30)), None),
+        ("400.5,401.0,401.5,402.0", "".join(f"{i % 7}.5,{i % 5}.25,{i % 3}.5,0.1\n" for i in range(30)), None),
+        ("2019,2020,2021", "".join(f"{i % 7}.5,{i % 5}.25,{i % 3}.5\n" for i in range(30)), None),
         ("day,v", "2024-01-01,1\n2024-01-02,2\n", True),
     ],
 )
@@ -150,7 +152,13 @@ def test_a_header_is_told_by_the_columns_under_it_or_asked(tmp_path, first, belo
 
 @pytest.mark.parametrize(
     "before",
-    ["# made by hand\n", "Report of May\n\n# of a machine, in Bern\n", "Report of May,,\n", "a title; with; semicolons\n"],
+    [
+        "# made by hand\n",
+        "Report of May\n\n# of a machine, in Bern\n",
+        "Report of May,,\n",
+        "a title; with; semicolons\n",
+        "Model,XYZ-1\nSerial,00123\n\n",
+    ],
 )
 def test_lines_before_the_table_are_left_out_and_told(tmp_path, caplog, before):
     found = frame(tmp_path, before + "a,b,c\n" + "1,2,x\n3,4,y\n" * 5)
