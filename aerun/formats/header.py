@@ -22,7 +22,7 @@ def lines_before(rows: Sequence[Cells]) -> int:
     for row in rows[: max(0, len(rows) - 2)]:
         filled = sum(bool(c.strip()) for c in row)
         remark = row[0].lstrip().startswith("#") and len(row) != width
-        key = len(row) < width - 1 or (len(row) < width and len(rows[count + 1]) < width)
+        key = len(row) < width - 1 or (len(row) < width and (count > 0 or len(rows[1]) < width))
         if not (remark or key or (width > 1 and len(row) == 1) or (width > 2 and filled <= 1 and len(row) <= width)):
             break
         count += 1

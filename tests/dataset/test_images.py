@@ -596,7 +596,7 @@ def test_how_many_are_not_images_is_noted(tmp_path, caplog):
 
 def test_transparency_frames_and_mixed_colours_are_told(tmp_path, caplog):
     for i in range(12):
-        Image.fromarray(noise(8, 8, 4)).save(tmp_path / f"{i}.png")
+        Image.fromarray(noise(8, 8, 4) if i % 2 else noise(8, 8)).save(tmp_path / f"{i}.png")
         Image.fromarray(noise(8, 8)).save(tmp_path / f"g{i}.gif", save_all=True, append_images=[Image.fromarray(noise(8, 8))])
     loaded(tmp_path)
     for words in ("are read as white", "with 2, are read by their first frame alone", "grey and coloured images are mixed"):

@@ -547,7 +547,7 @@ def test_what_may_be_meant_otherwise_is_told(tmp_path, caplog):
         for i in range(80)
     ]
     text = "a;k;f;g\n" + "\n".join(line.replace(",", ";", 1) for line in lines) + "\n1;1,23,45;True;\n"
-    table(write_text(tmp_path, text), "dataset.group=g").load()
+    table(write_text(tmp_path, text), "dataset.group=g").dataset.load()
     for words in (
         "a (-999): read as a number",
         "dataset.missing_words=[auto,-999]",
@@ -560,7 +560,7 @@ def test_what_may_be_meant_otherwise_is_told(tmp_path, caplog):
 
 def test_ages_grades_and_plain_extremes_are_not_told(tmp_path, caplog):
     text = "a,k,y\n" + "".join(f"{i * 11 % 100},{['18-25', '26-35', '65+'][i % 3]},{999 - i}\n" for i in range(80))
-    table(write_text(tmp_path, text)).load()
+    table(write_text(tmp_path, text)).dataset.load()
     assert not caplog.text
 
 
@@ -568,6 +568,6 @@ def test_a_column_of_splits_is_asked_about(tmp_path):
     text = "v,set\n" + "".join(f"{i},{['train', 'TEST', 'val'][i % 3]}\n" for i in range(60))
     path = write_text(tmp_path, text)
     with pytest.raises(AerunError, match=r"column 'set' are names of splits: dataset\.split=set takes its rows so"):
-        table(path).load()
-    assert len(table(path, "dataset.split=set").load().test.x) == 20
-    assert table(path, "dataset.categorical=[set]").load().train.x.shape[1] == 2
+        table(path).dataset.load()
+    assert len(table(path, "dataset.split=set").dataset.load().test.x) == 20
+    assert table(path, "dataset.categorical=[set]").dataset.load().train.x.shape[1] == 2
