@@ -4,12 +4,14 @@ import logging
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats.binary_tables import needed
+from aerun.formats.blank_cells import tell_blank_rows
 
 _BLOCK = 1 << 20  # bytes of a sheet that are looked at at a time
 _HIDDEN = {what: re.compile(rb"<" + what.encode() + rb"\b[^>]*\bhidden=\"(?:1|true)\"") for what in ("row", "col")}
@@ -29,12 +31,13 @@ def sheet(path: Path) -> Iterator[tuple[int, list[Any]]]:
     try:
         with zipfile.ZipFile(path) as packed:
             refuse_beyond(str(path), sum(part.file_size for part in packed.infolist()))
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        if not book.worksheets:
-            raise AerunError(f"{path}: has no sheet.")
-        chosen = _chosen(path, book.worksheets)
-        _look_beside(path, chosen)
-        yield from _wide(chosen.iter_rows(values_only=True))
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            if not book.worksheets:
+                raise AerunError(f"{path}: has no sheet.")
+            chosen = _chosen(path, book.worksheets)
+            _look_beside(path, chosen)
+            with closing(chosen.iter_rows(values_only=True)) as rows:
+                yield from _wide(path, rows)
     except AerunError:
         raise
     except MemoryError as e:
@@ -56,7 +59,8 @@ def _chosen(path: Path, sheets: list[Any]) -> Any:
 
 
 def _holds_cells(one: Any) -> bool:
-    return any(v not in (None, "") for row in one.iter_rows(values_only=True) for v in row)
+    with closing(one.iter_rows(values_only=True)) as rows:
+        return any(v not in (None, "") for row in rows for v in row)
 
 
 def _look_beside(path: Path, one: Any) -> None:
@@ -86,10 +90,14 @@ def _parts(file: IO[bytes]) -> Iterator[bytes]:
     yield rest
 
 
-def _wide(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
-    """Yield rows, all at least as wide as the widest before them."""
-    width = 0
+def _wide(path: Path, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
+    """Yield rows with some cell, all at least as wide as the widest before them; blank ones between them are told."""
+    width, last, gone = 0, 0, list[int]()
     for line, cells in enumerate(rows, 1):
         ends = [i for i, v in enumerate(cells, 1) if v not in (None, "")]
-        width = max(width, ends[-1]) if ends else width
-        yield line, (list(cells) + [None] * width)[:width]
+        if ends:
+            width = max(width, ends[-1])
+            gone += range(last + 1, line) if last else ()
+            last = line
+            yield line, (list(cells) + [None] * width)[:width]
+    tell_blank_rows(str(path), gone)

@@ -10,14 +10,14 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats import binary_tables
-from aerun.formats.blank_cells import blank_columns, even_rows, without_blank_rows
+from aerun.formats.blank_cells import blank_columns, even_rows, is_blank
 from aerun.formats.column import Cells
 from aerun.formats.compact_dates import are_compact_dates
 from aerun.formats.frame import Column, Frame
 from aerun.formats.header import is_headed, is_units, lines_before, refuse_nothing
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.problems import Problem, UnclearError
-from aerun.formats.reading import Reading, checked_names
+from aerun.formats.reading import Reading, checked_names, without_marks
 from aerun.formats.sheets import sheet
 from aerun.formats.text_rows import Row, rows_of
 
@@ -79,8 +79,8 @@ def _suffix(path: Path) -> str:
 def _rows(path: Path, suffix: str, reading: Reading) -> Iterator[Row]:
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
-        return islice(without_blank_rows(sheet(path), str(path), sheet=True), skip, None)
-    return without_blank_rows(rows_of(path, reading.encoding, reading.delimiter, skip), str(path), sheet=False)
+        return islice(sheet(path), skip, None)
+    return rows_of(path, reading.encoding, reading.delimiter, skip)
 
 
 def _read(path: Path, suffix: str, reading: Reading) -> Frame:
@@ -128,6 +128,7 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
             worded[name] = cells
     columns, reading = _meant(file, worded, reading)
     formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
+    plain = {n: _unmarked(c, reading) for n, c in plain.items()}
     together = {n: plain[n] if n in plain else columns[n] for n in names}
     return Frame(together, ((file, rows),), replace(reading, formats=formats))
 
@@ -147,11 +148,12 @@ class Head:
 def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
     """Yield the names, the rows below them, and the reading with its header decided."""
     rows = iter(rows)
-    first = list(islice(rows, _HEAD))
+    head = list(islice(rows, _HEAD))
+    first, auto = [row for row in head if not is_blank(row[1])], reading.skip == "auto"
     if not first:
         raise AerunError(f"{file}: is empty.")
     words = [[_word(c) for c in cells] for _, cells in first]
-    before = lines_before(words) if reading.skip == "auto" else 0
+    before = lines_before(words) if auto else 0
     if before:
         log.warning("%s: %d lines before the table are left out ('%s').", file, before, " ".join(words[0]).strip()[:60])
     first, words = first[before:], words[before:]
@@ -164,7 +166,7 @@ def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Ite
     if headed and names and names[0].startswith("#"):
         names[0] = names[0].lstrip("# ")
     below = first[headed:]
-    if headed and reading.skip == "auto" and is_units(words[1:], reading.missing):
+    if headed and auto and is_units(words[1:], reading.missing):
         log.warning("%s: the line under the header is left out ('%s'): units, not values.", file, " ".join(words[1])[:60])
         below = below[1:]
     blank = blank_columns(names, words[1:]) if headed else frozenset()
@@ -172,7 +174,8 @@ def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Ite
         log.warning("%s: %d columns without a name and without a cell are left out.", file, len(blank))
     kept = [n for i, n in enumerate(names) if i not in blank]
     named, reading = checked_names(file, kept, replace(reading, header=header))
-    return Head(named), even_rows(chain(below, rows), file, len(names), blank), reading
+    gone = [line for line, row in head if is_blank(row)]
+    return Head(named), even_rows(chain(below, rows), file, len(names), blank, gone), reading
 
 
 def _word(cell: Any) -> str:
@@ -218,6 +221,11 @@ def _shows_comma(columns: Sequence[Cells]) -> bool:
         return False
 
 
+def _unmarked(column: Column, reading: Reading) -> Column:
+    """Return a column of numbers without those that stand for no value."""
+    return replace(column, values=without_marks(column.values, reading.missing)) if column.kind == "number" else column
+
+
 def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:
     """Return columns by what all their cells mean, and the reading with that.
 
@@ -238,4 +246,5 @@ def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict
         if not reading.formats and column.kind == "number" and are_compact_dates(column.values):
             words = "%s: column '%s' is read as numbers; if it holds days, as YYYYMMDD, write them as YYYY-MM-DD."
             log.warning(words, file, name)
+    converted = {n: _unmarked(c, reading) for n, c in converted.items()}
     return converted, replace(reading, decimal=style.decimal, formats={**reading.formats, **formats})
