@@ -64,7 +64,7 @@ def _holds_cells(one: Any) -> bool:
 
 
 def _look_beside(path: Path, one: Any) -> None:
-    """Tell of hidden rows and columns, which are read all the same. Raise AerunError for formulas without a value."""
+    """Log how many rows and columns are hidden, which are read all the same. Raise AerunError for formulas without a value."""
     counts = dict.fromkeys(_HIDDEN, 0)
     with zipfile.ZipFile(path) as packed, packed.open(one._worksheet_path) as file:
         for part in _parts(file):

@@ -411,6 +411,13 @@ def hourly(tmp_path, zone, *spans):
     return ["dataset=series", f"dataset.path={tmp_path / 'load.csv'}", "dataset.time=when", "dataset.window=24"]
 
 
+def test_rows_that_stand_there_twice_are_named_as_such(tmp_path):
+    rows = [f"2024-10-{1 + i // 24:02} {i % 24:02}:00,{i}" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["ts,v", *rows, *rows[50:52]]) + "\n")
+    with pytest.raises(AerunError, match="and the same values: 2 rows stand there twice"):
+        loaded(tmp_path / "t.csv", "time=ts", "window=5")
+
+
 def test_a_clock_that_was_set_back_is_named_and_its_zone_goes_on(tmp_path, caplog):
     autumn = hourly(tmp_path, "Europe/Berlin", ("2024-10-10", "2024-11-10"))
     with pytest.raises(AerunError, match=r"row 4\d\d.*end of summer time.*dataset.zone="):
