@@ -149,13 +149,13 @@ class Audio(Dataset):
             size += stretches[name].nbytes
             refuse_beyond(self.where, 2 * size)  # they, and all of them together; compressed files say little of it before
         left_out.tell()
-        if mixed:
-            log.warning("%s: %d of %d files have several channels: their mean is used.", self.where, mixed, len(self._names))
         if loud:
             log.warning("%s: %d of %d files go beyond full scale and are cut off there.", self.where, loud, len(self._names))
         if short:
             words = "%s: %d of %d files are shorter than dataset.length=%d and are left out (dataset.short=pad uses them)."
             log.warning(words, self.where, short, len(self._names), self.length)
+        if mixed:
+            log.warning("%s: %d of %d files have several channels: their mean is used.", self.where, mixed, len(self._names))
         self.heard = rate
         return stretches
 

@@ -470,11 +470,7 @@ BAD = {
     ),
     "words above words": ("id,1,2\n" + "".join(f"w{i},{i},{i}\n" for i in range(40)), (), r"header\?"),
     "one word in a column of dates": ("d,v\n" + "2024-01-01,1\n" * 30 + "soon,2\n", (), r"row 31: 'soon' is not a date"),
-    "unknown split": (
-        "s,v\n" + "tst_1,1\n" * 20,
-        ("dataset.split=s",),
-        r"column 's', row 1: 'tst_1' is none of train, val, test",
-    ),
+    "unknown split": ("s,v\n" + "tst,1\n" * 20, ("dataset.split=s",), r"column 's', row 1: is none of train, val, test"),
     "no test rows": ("s,v\n" + "train,1\n" * 20, ("dataset.split=s",), r"dataset\.split=s: no row of .* says test"),
     "too few groups": ("s,v\n" + "1,1\n2,2\n" * 20, ("dataset.group=s",), r"nothing is left for training"),
     "group straddles": (
@@ -570,4 +566,8 @@ def test_a_column_of_splits_is_asked_about(tmp_path):
     with pytest.raises(AerunError, match=r"column 'set' are names of splits: dataset\.split=set takes its rows so"):
         table(path).dataset.load()
     assert len(table(path, "dataset.split=set").dataset.load().test.x) == 20
+    path = write_text(tmp_path, text.replace("TEST", "tset"))
+    with pytest.raises(AerunError, match="row 2: .*usual names: 'tset'"):
+        table(path, "dataset.split=set").dataset.load()
+    path = write_text(tmp_path, text)
     assert table(path, "dataset.categorical=[set]").dataset.load().train.x.shape[1] == 2

@@ -20,10 +20,10 @@ _TAGS = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
-log = logging.getLogger("aerun")
-
 _NAMES = {"train": "training", "val": "validation", "test": "the test"}
 Parts = tuple[Rows, Rows, Rows]
+
+log = logging.getLogger("aerun")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ class Cut:
         if "" in tags:
             row = tags.index("")
             word = "" if np.isnan(column.values[row]) else column.words[int(column.values[row])]
-            raise AerunError(f"{frame.where(self.split, row)}: '{word}' is none of train, val, test, and of their usual names.")
+            raise AerunError(
+                f"{frame.where(self.split, row)}: is none of train, val, test, and of their usual names: '{word}'."
+            )
         for part in ("train", "test"):
             if part not in tags:
                 raise AerunError(f"dataset.split={self.split}: no row of {frame.file} says {part}.")
