@@ -2,27 +2,26 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats import binary_tables
-from aerun.formats.blank_cells import blank_columns, even_rows, is_blank
 from aerun.formats.column import Cells
 from aerun.formats.compact_dates import are_compact_dates
 from aerun.formats.frame import Column, Frame
-from aerun.formats.header import is_headed, is_units, lines_before, refuse_nothing
+from aerun.formats.header import refuse_nothing
 from aerun.formats.meaning import column_of, style_of
+from aerun.formats.opening import Head, opened
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names, without_marks
 from aerun.formats.sheets import sheet
 from aerun.formats.text_rows import Row, rows_of
 
 _CHUNK = 65_536  # rows read at a time
-_HEAD = 64  # rows that the header is looked for in
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
 BINARY = (".parquet", ".pq", ".feather", ".arrow", ".xlsx")
 
@@ -43,7 +42,7 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
         yield read_table(key, path, reading)
         return
     typed = _suffix(path) == ".xlsx"
-    head, body, reading = _of_file(key, path, reading, lambda p, s, r: _opened(_rows(p, s, r), str(p), r), path.name == "stdin")
+    head, body, reading = _of_file(key, path, reading, lambda p, s, r: opened(_rows(p, s, r), str(p), r), path.name == "stdin")
     first = 1
     try:
         while part := list(islice(body, rows)):
@@ -91,7 +90,7 @@ def _read(path: Path, suffix: str, reading: Reading) -> Frame:
 
 def table_of(rows: Iterable[Row], file: str, reading: Reading, typed: bool = False) -> Frame:
     """Return rows of cells as columns. typed: numbers are numbers, and no words in which a decimal sign is to be told."""
-    head, body, reading = _opened(rows, file, reading)
+    head, body, reading = opened(rows, file, reading)
     return _frame(file, head, _chunks(body), reading, typed)
 
 
@@ -136,50 +135,6 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
 def _is_code(cell: Any) -> bool:
     """Return whether a cell of text is a number with zeros in front, which its container keeps by calling it text."""
     return isinstance(cell, str) and len(cell) > 1 and cell[0] == "0" and cell.isdigit()
-
-
-@dataclass(frozen=True)
-class Head:
-    """names: of all columns, in order."""
-
-    names: list[str]
-
-
-def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
-    """Yield the names, the rows below them, and the reading with its header decided."""
-    rows = iter(rows)
-    head = list(islice(rows, _HEAD))
-    first, auto = [row for row in head if not is_blank(row[1])], reading.skip == "auto"
-    if not first:
-        raise AerunError(f"{file}: is empty.")
-    words = [[_word(c) for c in cells] for _, cells in first]
-    before = lines_before(words) if auto else 0
-    if before:
-        log.warning("%s: %d lines before the table are left out ('%s').", file, before, " ".join(words[0]).strip()[:60])
-    first, words = first[before:], words[before:]
-    header = reading.header
-    if header == "auto":
-        top = [w.lstrip("# ") if i == 0 else w for i, w in enumerate(words[0])]
-        header = str(is_headed(file, top, words[1:], reading.missing)).lower()
-    headed = header == "true"
-    names = [c.strip() for c in words[0]] if headed else [f"c{i + 1}" for i in range(len(first[0][1]))]
-    if headed and names and names[0].startswith("#"):
-        names[0] = names[0].lstrip("# ")
-    below = first[headed:]
-    if headed and auto and is_units(words[1:], reading.missing):
-        log.warning("%s: the line under the header is left out ('%s'): units, not values.", file, " ".join(words[1])[:60])
-        below = below[1:]
-    blank = blank_columns(names, words[1:]) if headed else frozenset()
-    if blank:
-        log.warning("%s: %d columns without a name and without a cell are left out.", file, len(blank))
-    kept = [n for i, n in enumerate(names) if i not in blank]
-    named, reading = checked_names(file, kept, replace(reading, header=header))
-    gone = [line for line, row in head if is_blank(row)]
-    return Head(named), even_rows(chain(below, rows), file, len(names), blank, gone), reading
-
-
-def _word(cell: Any) -> str:
-    return cell if isinstance(cell, str) else "" if cell is None else str(cell)
 
 
 def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:

@@ -567,7 +567,7 @@ def test_a_column_of_splits_is_asked_about(tmp_path):
         table(path).dataset.load()
     assert len(table(path, "dataset.split=set").dataset.load().test.x) == 20
     path = write_text(tmp_path, text.replace("TEST", "tset"))
-    with pytest.raises(AerunError, match="row 2: .*usual names: 'tset'"):
+    with pytest.raises(AerunError, match=r"row 2: .*usual names: 'tset'"):
         table(path, "dataset.split=set").dataset.load()
     path = write_text(tmp_path, text)
     assert table(path, "dataset.categorical=[set]").dataset.load().train.x.shape[1] == 2
