@@ -127,7 +127,7 @@ class Audio(Dataset):
     def _stretches(self) -> dict[str, Tensor]:
         """Return the samples (n, *S) of each file that has some, by file name."""
         left_out, stretches, short = SkippedFiles(self.where, "sound files", len(self._names)), dict[str, Tensor](), 0
-        rate, bank, size, loud = self.rate, torch.zeros(0), 0, 0
+        rate, bank, size, loud, mixed = self.rate, torch.zeros(0), 0, 0, 0
         for name, file in self._files():
             try:
                 sound = audio.read(file)
@@ -141,7 +141,7 @@ class Audio(Dataset):
                 )
             if not len(bank) and self.form != "frames":
                 bank = filters(sound.rate, self.window, self.mels).float()
-            rate, loud = sound.rate, loud + (sound.peak > 1)
+            rate, loud, mixed = sound.rate, loud + (sound.peak > 1), mixed + (sound.channels > 1)
             if len(sound.x) < self.length and not self.padded:
                 short += 1
                 continue
@@ -156,6 +156,8 @@ class Audio(Dataset):
         if short:
             words = "%s: %d of %d files are shorter than dataset.length=%d and are left out (dataset.short=pad uses them)."
             log.warning(words, self.where, short, len(self._names), self.length)
+        if mixed:
+            log.warning("%s: %d of %d files have several channels: their mean is used.", self.where, mixed, len(self._names))
         self.heard = rate
         return stretches
 

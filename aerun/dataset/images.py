@@ -109,6 +109,7 @@ class Images(Dataset):
         sizes = sorted({(h.height, h.width) for h in seen.values()})
         coloured = any(h.coloured for h in seen.values())
         channels = int(self.channels) if self.channels != "auto" else 3 if coloured else 1
+        _tell_changes(seen, self.where, channels, told=self.channels != "auto")
         height, width = self.size or sizes[0]
         if self.size is None and len(sizes) > 1:
             height = width = _SIDE
@@ -137,6 +138,19 @@ class Images(Dataset):
         words = "%s: pixels of 16 bits with values up to %d, as in %s, taken for %d bits: divided by %d (dataset.depth=BITS)."
         log.warning(words, self.where, most, deep[0], bits, (1 << bits) - 1)
         return bits
+
+
+def _tell_changes(seen: dict[str, Header], where: str, channels: int, told: bool) -> None:
+    """Log what reading changes in the files that were looked at. told: the number of channels was set."""
+    grey = [name for name, h in seen.items() if not h.coloured]
+    if not told and channels == 3 and grey:
+        words = "%s: grey and coloured images are mixed: grey ones, as %s, are read in colour (dataset.channels=1 or 3)."
+        log.warning(words, where, grey[0])
+    if clear := [name for name, h in seen.items() if h.clear]:
+        log.warning("%s: transparent places, which files such as %s may have, are read as white.", where, clear[0])
+    if several := [name for name, h in seen.items() if h.frames > 1]:
+        words = "%s: files of several frames, as %s with %d, are read by their first frame alone."
+        log.warning(words, where, several[0], seen[several[0]].frames)
 
 
 def _headers(root: Path, names: list[str], where: str) -> dict[str, Header]:

@@ -29,7 +29,9 @@ def places(normal: int | float | str | Sequence[int | float | bool | str], names
     """Return which of the classes `names` are `normal`. AerunError for one that is not there, for none and for all of them."""
     typed = [str(n) for n in ([normal] if isinstance(normal, int | float | str) else normal)]
     if not names:
-        raise AerunError("dataset.normal needs labels, and this data set has none.")
+        raise AerunError(
+            'dataset.normal needs labels, and this data set has none. A query compares columns of a table: "amount < 100".'
+        )
     asked = [matching(n, names) or n for n in typed]  # FALSE may be typed for False, 0 for 0.0
     for name in asked:
         if name not in names:

@@ -21,6 +21,7 @@ SUFFIXES = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3"}
 _BLOCK = 1 << 20  # numbers that are read at a time
 _BEYOND = 2.0  # times full scale that lossy files and floating-point ones may reach
 _UNKNOWN = 0xFFFFFFFF
+_HALF = 0x7FFFF000  # what some programs write into the size of a stream, or a little more
 
 
 class UnreadableError(Exception):
@@ -28,11 +29,15 @@ class UnreadableError(Exception):
 
 
 class Sound(NamedTuple):
-    """x (n,) in [-1, 1], `rate` of them a second; peak: the largest size before what is beyond 1 was cut off there."""
+    """x (n,) in [-1, 1], `rate` of them a second.
+
+    peak: the largest size before what is beyond 1 was cut off there. channels: how many x is the mean of.
+    """
 
     x: Samples
     rate: int
     peak: float
+    channels: int
 
 
 class _Wav(NamedTuple):
@@ -48,10 +53,11 @@ class _Wav(NamedTuple):
     def streamed(self) -> bool:
         """Return whether the file was written into a pipe, where sizes cannot be filled in once they are known.
 
-        They are 0 or 2^32 - 1 there.
+        They are 0, 2^32 - 1, or close to 2^31 there.
         """
-        unknown = self.promised == _UNKNOWN or (self.promised == 0 and (self.whole <= self.first or self.whole > _UNKNOWN))
-        return unknown and self.there > 0
+        beyond = min(self.promised, self.whole) >= _HALF and self.promised <= _HALF + 0x1000 and self.there < self.promised
+        empty = self.promised == 0 and (self.whole <= self.first or self.whole > _UNKNOWN)
+        return (self.promised == _UNKNOWN or beyond or empty) and self.there > 0
 
 
 def library() -> Any:
@@ -78,7 +84,7 @@ def read(file: BinaryIO) -> Sound:
     try:
         with soundfile.SoundFile(_descriptor(file), closefd=False) as opened:
             x = _mixed(opened)
-            rate, promised = opened.samplerate, opened.frames
+            rate, promised, channels = opened.samplerate, opened.frames, opened.channels
     except soundfile.LibsndfileError as e:
         raise UnreadableError(_words(e, file)) from e
     if not len(x) or rate < 1:
@@ -88,7 +94,7 @@ def read(file: BinaryIO) -> Sound:
     peak = float(np.abs(x).max())
     if not peak <= _BEYOND:
         raise UnreadableError(f"its numbers reach {peak:g}, and full scale is 1; save it as whole numbers, or divide them")
-    return Sound(x.clip(-1, 1) if peak > 1 else x, rate, peak)
+    return Sound(x.clip(-1, 1) if peak > 1 else x, rate, peak, channels)
 
 
 def _mixed(opened: Any) -> Samples:

@@ -1,8 +1,6 @@
-"""Tables in parquet, feather and xlsx files, where what reads them is installed, and in memory."""
+"""Tables in parquet and feather files, where what reads them is installed, and in memory."""
 
-import logging
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,6 @@ from aerun.formats.codes import EXACT
 from aerun.formats.column import finite
 from aerun.formats.frame import Column, Values
 
-log = logging.getLogger("aerun")
-
 
 def needed(module: str, path: Path) -> Any:
     """Return an optional module, else AerunError that says how to get it."""
@@ -25,41 +21,6 @@ def needed(module: str, path: Path) -> Any:
     except ImportError as e:
         package = module.partition(".")[0]
         raise AerunError(f"{path}: reading it needs {package}, which is not installed: pip install 'aerun[data]'") from e
-
-
-def sheet(path: Path) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the rows of the first sheet of an xlsx file: line number, and cells as they are typed.
-
-    What the sheet declares as its extent is not believed.
-    """
-    openpyxl = needed("openpyxl", path)
-    try:
-        with zipfile.ZipFile(path) as packed:
-            refuse_beyond(str(path), sum(part.file_size for part in packed.infolist()))
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheets = book.worksheets
-        if not sheets:
-            raise AerunError(f"{path}: has no sheet.")
-        if len(sheets) > 1:
-            log.warning("%s has %d sheets; the first, '%s', is read.", path, len(sheets), sheets[0].title)
-        sheets[0].reset_dimensions()
-        yield from _filled(sheets[0].iter_rows(values_only=True))
-    except AerunError:
-        raise
-    except MemoryError as e:
-        raise AerunError(f"{path}: does not fit into memory.") from e
-    except Exception as e:  # openpyxl and what it calls let through whatever a damaged file makes them do
-        raise AerunError(f"{path}: not an xlsx file, or damaged: {(str(e) or type(e).__name__).splitlines()[0]}.") from e
-
-
-def _filled(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
-    """Yield rows with some cell, all at least as wide as the first of them."""
-    width = 0
-    for line, cells in enumerate(rows, 1):
-        ends = [i for i, v in enumerate(cells, 1) if v not in (None, "")]
-        if ends:
-            width = max(width, ends[-1])
-            yield line, (list(cells) + [None] * width)[: max(width, ends[-1])]
 
 
 def arrow(path: Path, suffix: str) -> Any:

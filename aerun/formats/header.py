@@ -22,7 +22,8 @@ def lines_before(rows: Sequence[Cells]) -> int:
     for row in rows[: max(0, len(rows) - 2)]:
         filled = sum(bool(c.strip()) for c in row)
         remark = row[0].lstrip().startswith("#") and len(row) != width
-        if not (remark or (width > 1 and len(row) == 1) or (width > 2 and filled <= 1 and len(row) <= width)):
+        key = len(row) < width - 1 or (len(row) < width and (count > 0 or len(rows[1]) < width))
+        if not (remark or key or (width > 1 and len(row) == 1) or (width > 2 and filled <= 1 and len(row) <= width)):
             break
         count += 1
     later = rows[count : count + 2]
@@ -60,10 +61,18 @@ def _is_series_of_names(file: str, first: Cells, below: Sequence[Cells]) -> bool
         return False
     if _counts(first) and float(first[0]) in (0, 1):
         return not any(_counts(row) for row in below)
-    whole = all(is_number(c) and float(c).is_integer() for c in first)
-    if whole and len(first) > _LEAST and _rises(first) and sum(map(_rises, below)) <= 0.1 * len(below):
+    evenly = len(first) == _LEAST and _is_evenly_spaced(first) and not any(map(_is_evenly_spaced, below))
+    if evenly or (len(first) > _LEAST and _rises(first) and sum(map(_rises, below)) <= 0.1 * len(below)):
         raise UnclearError([_unclear(file, first, "its numbers rise, as names do, and those of the rows below do not")])
     return False
+
+
+def _is_evenly_spaced(row: Cells) -> bool:
+    """Return whether numbers rise by the same step, as years and wavelengths do."""
+    if not _rises(row):
+        return False
+    steps = [float(b) - float(a) for a, b in pairwise(row)]
+    return max(steps) - min(steps) <= 1e-6 * max(steps)
 
 
 def _counts(row: Cells) -> bool:
@@ -83,6 +92,21 @@ def _unclear(file: str, first: Cells, why: str) -> Problem:
         "dataset.header=false.",
         {"header": "true"},
     )
+
+
+def is_units(rows: Sequence[Cells], missing: frozenset[str]) -> bool:
+    """Return whether the first row under a header holds units: words over two or more columns of numbers, and no number.
+
+    A word that occurs again in its column is a value.
+    """
+    if len(rows) < _LEAST or any(len(r) != len(rows[0]) for r in rows):
+        return False
+    top = [_look(c, missing) for c in rows[0]]
+    columns = list(zip(*rows[1:], strict=True))
+    if "number" in top or any(t == "word" and c in column for t, c, column in zip(top, rows[0], columns, strict=True)):
+        return False
+    over = [t for t, column in zip(top, columns, strict=True) if {_look(c, missing) for c in column} - {"gone"} == {"number"}]
+    return over.count("word") > 1 and over.count("word") == len(over)
 
 
 def _look(cell: str, missing: frozenset[str]) -> str:

@@ -51,13 +51,18 @@ class Shape:
 
 
 class Header(NamedTuple):
-    """What a file says of itself. deep: more than 8 bits, all of which are read. lost: 16 bits, of which 8 can be read."""
+    """What a file says of itself. deep: more than 8 bits, all of which are read. lost: 16 bits, of which 8 can be read.
+
+    clear: it may have transparent places. frames: how many images it holds.
+    """
 
     height: int
     width: int
     coloured: bool
     deep: bool
     lost: bool
+    clear: bool
+    frames: int
 
 
 @cache
@@ -87,8 +92,9 @@ def header(path: Path) -> Header:
     """Return what the file says of itself, without decoding it. Raise UnreadableError where it cannot be read."""
     with _opened(path) as image:
         wide, deep = has_wide_channels(image), image.mode in _DEEP or is_deep(image)
+        clear, frames = bool(image.has_transparency_data), int(getattr(image, "n_frames", 1))
         height, width = _upright(image)  # which may decode the image, and forget of how many bits it was
-        return Header(height, width, image.mode not in _GREY, deep, wide and not deep)
+        return Header(height, width, image.mode not in _GREY, deep, wide and not deep, clear, frames)
 
 
 def highest(path: Path) -> int:
@@ -142,7 +148,9 @@ def _deep(path: Path, image: Image.Image, shape: Shape, colours: bool) -> Pixels
 
 def _whole(image: Image.Image) -> NDArray[np.int64]:
     values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
+    if values.min() < 0:
+        raise UnreadableError(f"a pixel of {values.min()}, below black, which is 0 (use dataset=array)")
+    if values.max() > 65535:
         raise UnreadableError("pixels of more than 16 bits (use dataset=array)")
     return values
 

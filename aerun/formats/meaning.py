@@ -19,6 +19,7 @@ log = logging.getLogger("aerun")
 
 _LOOKED = 20_000  # different words of a column that are asked for their decimal sign or their order
 _FEW = 3  # alien words that may stand for missing values
+_CODES = 12  # different numbers beside words that a column of classes may have, as in 1, 2, 3 and unknown
 
 
 @dataclass(frozen=True)
@@ -163,17 +164,23 @@ def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: 
     wrong = wrong or (sign == "%" and "" in signs and any(isinstance(w, str) for w in cells.words))
     if wrong:
         words = ", ".join(f"'{next(w for w, n in numbers.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
-        raise unclear(
-            f"{cells.file}: column '{cells.name}' mixes units: {words}{' and numbers without' if '' in signs else ''}. Write "
-            f"all in one, or dataset.drop=[{cells.name}].",
-            drop=[cells.name],
-        )
+        _refuse_units(cells, words, "" in signs, sign)
     table = np.array([*(n[0] for n in numbers.values() if n is not None), np.nan])
     parts = [
         table[np.where(np.isnan(part), len(numbers), part).astype(np.int64)] if text else part for text, part in cells.parts
     ]
     values = finite(cells.file, cells.name, np.concatenate(parts))
     return Column("number", values), f"number {shown.pop()}" if shown else f"number {sign}" if sign else "number"
+
+
+def _refuse_units(cells: Cells, words: str, plain: bool, sign: str | None) -> None:
+    """Raise UnclearError for a column of several units, or of others than it had in training (sign, where that is known)."""
+    shown = " and ".join([*([words] if words else []), *(["numbers without a unit"] if plain else [])])
+    where = f"{cells.file}: column '{cells.name}'"
+    if cells.format:
+        raise unclear(f"{where} holds {shown}; in training it held numbers {f'in {sign}' if sign else 'without a unit'}.")
+    hint = f"Write all in one, or dataset.drop=[{cells.name}]."
+    raise unclear(f"{where} mixes units: {shown}. {hint}", drop=[cells.name])
 
 
 def _refuse_dotted(cells: Cells) -> None:
@@ -222,8 +229,9 @@ def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
     places = cells.words
     words = cells.count(places[w] for w in alien)
     numbers = cells.plain_numbers() + cells.count(places.values()) - words
-    if cells.plain_numbers() or numbers > words:
+    if cells.plain_numbers() or numbers >= words or len(places) - len(alien) > _CODES:
         _refuse(cells, alien, "a number, as others are")
+    _refuse_two_orders(cells)
     strange = {w for w in cells.words if all(moment_of(w, o) is None for o in ([style.order] if style.order else ORDERS))}
     odd = cells.count(places[w] for w in strange)
     if cells.count(places.values()) > 2 * odd:
@@ -233,12 +241,24 @@ def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
         _refuse(cells, set(places) - typed, "a date, as others are")
 
 
+def _refuse_two_orders(cells: Cells) -> None:
+    """Raise UnclearError where every word is a date, and one order of day and month does not read them all."""
+    orders = {w: [o for o in ORDERS if moment_of(w, o) is not None] for w in cells.words}
+    first, other = ([w for w, known in orders.items() if known == [o]] for o in ORDERS)
+    if all(orders.values()) and first and other:
+        raise unclear(
+            f"{cells.file}: column '{cells.name}': '{first[0]}' has its day first and '{other[0]}' its month. Write all in one "
+            f"order, or dataset.drop=[{cells.name}].",
+            drop=[cells.name],
+        )
+
+
 def _refuse(cells: Cells, alien: set[Any], what: str) -> Any:
     row, word = cells.first({cells.words[w] for w in alien})
     name = cells.name
     few = [spelt(w) for w in alien] if len(alien) <= _FEW and cells.format == "" else []
     gone = f"dataset.missing_words=[auto,{','.join(few)}] for no value, " if few else ""
-    settings = {"missing_words": ["auto", *few]} if few else {"drop": [name]}
+    settings = {} if cells.format else {"missing_words": ["auto", *few]} if few else {"drop": [name]}
     hint = f" Mend it, or {gone}dataset.categorical=[{name}] for classes, or dataset.drop=[{name}]." if not cells.format else ""
     suffix = "" if not cells.format else ", as in training"
     words = f"{cells.file}: column '{name}', row {row + 1}: '{spelt(word)}' is not {what}{suffix}.{hint}"

@@ -31,5 +31,6 @@ class UnclearError(AerunError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         more = len(self.problems) - 1
-        rest = f" {more} more problem{'s'[: more != 1]}: `aerun data` names all, and a command that reads." if more else ""
+        how = ": `aerun data` names all, and a command that reads" if self.problems[0].settings else ""
+        rest = f" {more} more problem{'s'[: more != 1]}{how}." if more else ""
         super().__init__(self.problems[0].words + rest)

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aerun.core.errors import AerunError, nearest
-from aerun.formats.number_words import matching
+from aerun.formats.number_words import is_number, matching
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.text_rows import spelt
 
@@ -90,6 +93,12 @@ def missing_words(value: str | Sequence[str]) -> frozenset[str]:
     words = [value] if isinstance(value, str) else [str(v) for v in value]
     own = {w.strip().lower() for w in words if w != "auto"}
     return frozenset({"", *own, *(MISSING if "auto" in words else ())})
+
+
+def without_marks(values: NDArray[np.float64], missing: frozenset[str]) -> NDArray[np.float64]:
+    """Return numbers with NaN for those that `missing` names as marks of no value, such as -999, however they are spelt."""
+    marks = [float(w) for w in missing if is_number(w)]
+    return np.where(np.isin(values, marks), np.nan, values) if marks else values
 
 
 def reading_from(stored: Mapping[str, Any], base: Reading) -> Reading:

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,17 @@ from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats import binary_tables
 from aerun.formats.column import Cells
+from aerun.formats.compact_dates import are_compact_dates
 from aerun.formats.frame import Column, Frame
-from aerun.formats.header import is_headed, lines_before, refuse_nothing
+from aerun.formats.header import refuse_nothing
 from aerun.formats.meaning import column_of, style_of
+from aerun.formats.opening import Head, opened
 from aerun.formats.problems import Problem, UnclearError
-from aerun.formats.reading import Reading, checked_names
+from aerun.formats.reading import Reading, checked_names, without_marks
+from aerun.formats.sheets import sheet
 from aerun.formats.text_rows import Row, text_table
 
 _CHUNK = 65_536  # rows read at a time
-_HEAD = 64  # rows that the header is looked for in
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
 BINARY = (".parquet", ".pq", ".feather", ".arrow", ".xlsx")
 
@@ -39,13 +41,13 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
     if path.name != "stdin" and _suffix(path) not in (*TEXT, ".xlsx"):
         yield read_table(key, path, reading)
         return
-    sheet = _suffix(path) == ".xlsx"
+    typed = _suffix(path) == ".xlsx"
     head, body, reading = _of_file(key, path, reading, _begun, path.name == "stdin")
     first = 1
     try:
         while part := list(islice(body, rows)):
             where = str(path) if first == 1 else f"{path}, from row {first} on"
-            yield _frame(where, head, iter([part]), reading, typed=sheet)
+            yield _frame(where, head, iter([part]), reading, typed=typed)
             first += len(part)
     except OSError as e:
         raise AerunError(f"{key}={path}: cannot be read: {e.strerror or e}.") from e
@@ -77,7 +79,7 @@ def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Rea
     """Return the rows of a file, and the reading with its delimiter and its encoding decided."""
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
-        return islice(binary_tables.sheet(path), skip, None), reading
+        return islice(sheet(path), skip, None), reading
     table = text_table(path, reading.encoding, reading.delimiter, skip, reading.usual)
     return table.rows, replace(reading, delimiter=table.delimiter, decoded=table.encoding)
 
@@ -91,7 +93,7 @@ def _read(path: Path, suffix: str, reading: Reading) -> Frame:
 
 def table_of(rows: Iterable[Row], file: str, reading: Reading, typed: bool = False) -> Frame:
     """Return rows of cells as columns. typed: numbers are numbers, and no words in which a decimal sign is to be told."""
-    head, body, reading = _opened(rows, file, reading)
+    head, body, reading = opened(rows, file, reading)
     return _frame(file, head, _chunks(body), reading, typed)
 
 
@@ -129,49 +131,14 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
             worded[name] = cells
     columns, reading = _meant(file, worded, reading)
     formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
+    plain = {n: _unmarked(c, reading) for n, c in plain.items()}
     together = {n: plain[n] if n in plain else columns[n] for n in names}
     return Frame(together, ((file, rows),), replace(reading, formats=formats))
 
 
-@dataclass(frozen=True)
-class Head:
-    """names: of all columns, in order."""
-
-    names: list[str]
-
-
 def _begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
     rows, reading = _rows(path, suffix, reading)
-    return _opened(rows, str(path), reading)
-
-
-def _opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
-    """Yield the names, the rows below them, and the reading with its header decided."""
-    rows = iter(rows)
-    first = list(islice(rows, _HEAD))
-    if not first:
-        raise AerunError(f"{file}: is empty.")
-    words = [[_word(c) for c in cells] for _, cells in first]
-    before = lines_before(words) if reading.skip == "auto" else 0
-    if before:
-        log.warning("%s: %d lines before the table are left out ('%s').", file, before, " ".join(words[0]).strip()[:60])
-    first, words = first[before:], words[before:]
-    header = reading.header
-    if header == "auto":
-        top = [w.lstrip("# ") if i == 0 else w for i, w in enumerate(words[0])]
-        header = str(is_headed(file, top, words[1:], reading.missing)).lower()
-    headed = header == "true"
-    names = [c.strip() for c in words[0]] if headed else [f"c{i + 1}" for i in range(len(first[0][1]))]
-    if headed and names and names[0].startswith("#"):
-        names[0] = names[0].lstrip("# ")
-    if before:
-        reading = replace(reading, skip=str(before))
-    named, reading = checked_names(file, names, replace(reading, header=header))
-    return Head(named), _even(chain(first[headed:], rows), file, len(named)), reading
-
-
-def _word(cell: Any) -> str:
-    return cell if isinstance(cell, str) else "" if cell is None else str(cell)
+    return opened(rows, str(path), reading)
 
 
 def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
@@ -215,6 +182,11 @@ def _shows_comma(columns: Sequence[Cells]) -> bool:
         return False
 
 
+def _unmarked(column: Column, reading: Reading) -> Column:
+    """Return a column of numbers without those that stand for no value."""
+    return replace(column, values=without_marks(column.values, reading.missing)) if column.kind == "number" else column
+
+
 def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:
     """Return columns by what all their cells mean, and the reading with that.
 
@@ -231,15 +203,11 @@ def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict
             problems += e.problems
     if problems:
         raise UnclearError(problems)
+    for name, column in converted.items():
+        if not reading.formats and column.kind == "number" and are_compact_dates(column.values):
+            words = "%s: column '%s' is read as numbers; if it holds days, as YYYYMMDD, write them as YYYY-MM-DD."
+            log.warning(words, file, name)
+    converted = {n: _unmarked(c, reading) for n, c in converted.items()}
     return converted, replace(
         reading, decimal=style.decimal, dates=style.order or reading.dates, formats={**reading.formats, **formats}
     )
-
-
-def _even(rows: Iterable[Row], file: str, width: int) -> Iterator[list[Any]]:
-    for line, row in rows:
-        if len(row) != width:
-            raise AerunError(
-                f"{file}, line {line}: {len(row)} fields, and {width} in the first line. Quote fields that hold the delimiter."
-            )
-        yield row

@@ -41,6 +41,10 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
             lines: Iterator[Any] = _wide(file, name) if wide else iter(partial(file.readline, _LINE), b"")
             for line in lines:
                 number += 1
+                if number == 1 and not wide and _ends_in_returns(line):
+                    raise AerunError(
+                        f"{path}: its lines end in a carriage return alone, as old Macintosh programs wrote them: save it anew."
+                    )
                 if len(line) >= _LINE:
                     raise AerunError(f"{path}, line {number}: longer than {_LINE >> 20} MiB: not a table.")
                 yield line if wide else line.decode(name)
@@ -53,6 +57,11 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
             ) from e
         except (gzip.BadGzipFile, EOFError, zlib.error) as e:
             raise AerunError(f"{path}: truncated or damaged after line {number}: {str(e).rstrip('.')}.") from e
+
+
+def _ends_in_returns(line: bytes) -> bool:
+    """Return whether what goes for the first line is a whole file of lines that end in a carriage return alone."""
+    return not line.endswith(b"\n") and line.count(b"\r") > 1 and b'"' not in line.partition(b"\r")[0]
 
 
 def _wide(file: IO[bytes], name: str) -> Iterator[str]:

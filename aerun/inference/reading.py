@@ -101,10 +101,10 @@ class Reader:
     def _suffixes(self) -> frozenset[str]:
         """Return the endings of the files in a folder that are samples: those that the run itself would read there."""
         if recordings.is_audio(self.settings):
-            return frozenset({".wav", ".wave"})
+            return SOUNDS
         if self.form.facts.kind == "image":
             return images.suffixes()
-        return frozenset({*_ARRAYS, *TEXT, *BINARY, ".ts", ".wav", ".wave"})
+        return frozenset({*_ARRAYS, *TEXT, *BINARY, ".ts", *SOUNDS})
 
     def _is_image(self, path: Path) -> bool:
         return self.form.facts.kind == "image" and path.suffix.lower() in images.suffixes()

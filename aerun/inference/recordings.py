@@ -82,6 +82,8 @@ def _stretches(name: str, file: BinaryIO, facts: Facts, settings: Mapping[str, A
         recording = sounds.read(file)
     except sounds.UnreadableError as e:
         raise AerunError(f"{name}: cannot be read: {e}.") from e
+    if recording.channels > 1:
+        log.warning("%s: its %d channels are mixed to their mean.", name, recording.channels)
     if recording.peak > 1:
         log.warning("%s: goes beyond full scale (up to %.3g) and is cut off there.", name, recording.peak)
     rate = audio.rate or reading.get("rate")

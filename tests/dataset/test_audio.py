@@ -259,13 +259,26 @@ def test_lossy_kinds_are_read_as_they_sound(kind):
 
 
 @pytest.mark.parametrize(
-    ("whole", "promised"), [(b"\xff" * 4, b"\xff" * 4), (b"\0" * 4, b"\0" * 4), (b"\x24\0\0\0", b"\0" * 4)]
+    ("whole", "promised"),
+    [
+        (b"\xff" * 4, b"\xff" * 4),
+        (b"\0" * 4, b"\0" * 4),
+        (b"\x24\0\0\0", b"\0" * 4),
+        (b"\xff\xff\xff\x7f", b"\xdb\xff\xff\x7f"),
+    ],
 )
 def test_a_stream_without_its_sizes_is_read_to_its_end(whole, promised):
     """As a program writes it into a pipe."""
     content = sound("WAV", "PCM_16")
     piped = content[:4] + whole + content[8:40] + promised + content[44:]
     assert np.array_equal(read(io.BytesIO(piped)).x, read(io.BytesIO(content)).x)
+
+
+def test_several_channels_are_told(tmp_path, caplog):
+    for i in range(10):
+        (tmp_path / f"{i}.wav").write_bytes(sound("WAV", "PCM_16", RNG.uniform(-1, 1, (600, 1 + (i == 3)))))
+    loaded(tmp_path, "form=frames", "length=600")
+    assert "1 of 10 files have several channels: their mean is used" in caplog.text
 
 
 def test_an_archive_holds_every_kind(tmp_path):

@@ -188,6 +188,22 @@ def test_grey_among_coloured_is_read_in_colour(tmp_path):
     assert loaded(tmp_path, "channels=3")[0].train.x.shape[1:] == (3, 8, 8)
 
 
+def test_transparency_frames_and_mixed_colours_are_told(tmp_path, caplog):
+    for i in range(12):
+        Image.fromarray(noise(8, 8, 4) if i % 2 else noise(8, 8)).save(tmp_path / f"{i}.png")
+        Image.fromarray(noise(8, 8)).save(tmp_path / f"g{i}.gif", save_all=True, append_images=[Image.fromarray(noise(8, 8))])
+    loaded(tmp_path)
+    for words in ("are read as white", "with 2, are read by their first frame alone", "grey and coloured images are mixed"):
+        assert words in caplog.text
+
+
+def test_pixels_below_black_are_named(tmp_path):
+    for i in range(12):
+        Image.fromarray(noise(8, 8).astype(np.int32) - 300).save(tmp_path / f"{i}.tif")
+    with pytest.raises(AerunError, match="below black"):
+        loaded(tmp_path)
+
+
 def test_a_corrupt_image_among_good_ones_is_left_out_counted_and_named(tmp_path, caplog):
     written = folder(tmp_path, [f"{c}/{i}.png" for c in "ab" for i in range(60)])
     broken = (tmp_path / "a" / "7.png").read_bytes()

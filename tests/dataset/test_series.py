@@ -352,7 +352,7 @@ BAD = {
     "stride alone": ("t.csv", PAIRS, ("stride=2",), r"dataset\.stride=2 needs dataset\.window"),
     "one column twice": ("t.csv", PAIRS, ("group=id", "label=id"), r"dataset\.group=id dataset\.label=id: a column is one"),
     "time in the layout wide": ("t.csv", PAIRS, ("layout=wide", "time=id"), r"dataset\.time=id: in the layout wide"),
-    "an empty series": ("t.csv", "a,b\n1,2\n,\n", ("layout=wide",), r"t\.csv: series 2 has no value"),
+    "an empty series": ("t.csv", "a,b,y\n1,2,u\n,,v\n", ("layout=wide", "label=y"), r"t\.csv: series 2 has no value"),
     "no data": ("t.ts", "@problemName x\n", (), r"t\.ts: not a \.ts file: it has no line @data"),
     "no series": ("t.ts", TS, (), r"t\.ts: has no series behind @data"),
     "no class": ("t.ts", TS + "1,2,3\n", (), r"t\.ts, line 3: no ':' and no class"),
@@ -412,6 +412,13 @@ def hourly(tmp_path, zone, *spans):
             at += timedelta(hours=1).total_seconds()
     (tmp_path / "load.csv").write_text("\n".join(lines) + "\n")
     return ["dataset=series", f"dataset.path={tmp_path / 'load.csv'}", "dataset.time=when", "dataset.window=24"]
+
+
+def test_rows_that_stand_there_twice_are_named_as_such(tmp_path):
+    rows = [f"2024-10-{1 + i // 24:02} {i % 24:02}:00,{i}" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["ts,v", *rows, *rows[50:52]]) + "\n")
+    with pytest.raises(AerunError, match="and the same values: 2 rows stand there twice"):
+        loaded(tmp_path / "t.csv", "time=ts", "window=5")
 
 
 def test_a_clock_that_was_set_back_is_named_and_its_zone_goes_on(tmp_path, caplog):

@@ -260,6 +260,7 @@ def test_every_row_is_in_one_split(tmp_path, overrides):
         f"{i},{g.integers(15)},{g.integers(1000)},{['train', 'val', 'test', 'train'][i % 4]}\n" for i in range(200)
     )
     path = write_text(tmp_path, content)
+    overrides = overrides if "dataset.split=s" in overrides else ("dataset.drop=[s]", *overrides)
     found = parts(table(path, *overrides))
     assert sorted(i for part in found for i in part) == list(range(200))
     assert found == parts(table(path, *overrides, "seed=9"))
@@ -552,3 +553,40 @@ def test_on_the_command_line_it_is_one_line_and_exit_code_2(tmp_path):
 def test_one_class_is_told_and_trained_on(tmp_path, caplog):
     text(tmp_path, GOOD.replace(",1\n", ",0\n"), "dataset.label=y")
     assert "every sample is of the class 0" in caplog.text
+
+
+def test_what_may_be_meant_otherwise_is_told(tmp_path, caplog):
+    """Marks of missing values, words that look like numbers, words that differ in case, rows without a group."""
+    lines = [
+        f"{-999 if i % 9 == 3 else i / 40},{'1,23,45' if i % 2 else '1,23,46'};{['True', 'true', 'False'][i % 3]};{i % 8}"
+        for i in range(80)
+    ]
+    text = "a;k;f;g\n" + "\n".join(line.replace(",", ";", 1) for line in lines) + "\n1;1,23,45;True;\n"
+    table(write_text(tmp_path, text), "dataset.group=g").dataset.load()
+    for words in (
+        "a (-999): read as a number",
+        "dataset.missing_words=[auto,-999]",
+        "form that is not known: k (1,23,45)",
+        "in upper and lower case alone: f ('True' and 'true')",
+        "dataset.group=g: 1 rows without a value are one group",
+    ):
+        assert words in caplog.text
+
+
+def test_ages_grades_and_plain_extremes_are_not_told(tmp_path, caplog):
+    text = "a,k,y\n" + "".join(f"{i * 11 % 100},{['18-25', '26-35', '65+'][i % 3]},{999 - i}\n" for i in range(80))
+    table(write_text(tmp_path, text)).dataset.load()
+    assert not caplog.text
+
+
+def test_a_column_of_splits_is_asked_about(tmp_path):
+    text = "v,set\n" + "".join(f"{i},{['train', 'TEST', 'val'][i % 3]}\n" for i in range(60))
+    path = write_text(tmp_path, text)
+    with pytest.raises(AerunError, match=r"column 'set' are names of splits: dataset\.split=set takes its rows so"):
+        table(path).dataset.load()
+    assert len(table(path, "dataset.split=set").dataset.load().test.x) == 20
+    path = write_text(tmp_path, text.replace("TEST", "tset"))
+    with pytest.raises(AerunError, match=r"row 2: .*usual names: 'tset'"):
+        table(path, "dataset.split=set").dataset.load()
+    path = write_text(tmp_path, text)
+    assert table(path, "dataset.categorical=[set]").dataset.load().train.x.shape[1] == 2

@@ -14,7 +14,7 @@ from aerun.formats.binary_tables import columns_in
 from aerun.formats.date_words import seconds
 from aerun.formats.number_words import decimal_of, matching, value_of
 from aerun.formats.problems import UnclearError
-from aerun.formats.reading import Reading, reading_from
+from aerun.formats.reading import Reading, missing_words, reading_from
 from aerun.formats.tables import from_columns, read_table, table_pieces
 
 AUTO = Reading("auto", "auto", "utf-8")
@@ -135,6 +135,8 @@ PLAIN = "".join(line.rpartition(",")[0] + "\n" for line in BELOW.splitlines())
         ("a,b", "u,v\nw,v\nu,w\n" * 5, True),
         ("u,v", "u,v\nw,v\nu,w\n" * 5, False),
         ("400,410,420,430", "".join(f"{i % 7}.5,{i % 5}.25,{i % 3}.5,0.1\n" for i in range(30)), None),
+        ("400.5,401.0,401.5,402.0", "".join(f"{i % 7}.5,{i % 5}.25,{i % 3}.5,0.1\n" for i in range(30)), None),
+        ("2019,2020,2021", "".join(f"{i % 7}.5,{i % 5}.25,{i % 3}.5\n" for i in range(30)), None),
         ("day,v", "2024-01-01,1\n2024-01-02,2\n", True),
     ],
 )
@@ -150,7 +152,13 @@ def test_a_header_is_told_by_the_columns_under_it_or_asked(tmp_path, first, belo
 
 @pytest.mark.parametrize(
     "before",
-    ["# made by hand\n", "Report of May\n\n# of a machine, in Bern\n", "Report of May,,\n", "a title; with; semicolons\n"],
+    [
+        "# made by hand\n",
+        "Report of May\n\n# of a machine, in Bern\n",
+        "Report of May,,\n",
+        "a title; with; semicolons\n",
+        "Model,XYZ-1\nSerial,00123\n\n",
+    ],
 )
 def test_lines_before_the_table_are_left_out_and_told(tmp_path, caplog, before):
     found = frame(tmp_path, before + "a,b,c\n" + "1,2,x\n3,4,y\n" * 5)
@@ -175,6 +183,16 @@ def test_a_mark_at_the_start_says_which_unicode_it_is(tmp_path, encoding, writte
 
 def test_semicolons_go_before_the_commas_of_decimals(tmp_path):
     assert frame(tmp_path, "1,5;2,5\n2,5;3,5\n").columns["c2"].values.tolist() == [2.5, 3.5]
+
+
+@pytest.mark.parametrize("cell", ["-999", "-999.0", "-9.99e2"])
+def test_numbers_that_stand_for_no_value_are_missing_however_they_are_spelt(tmp_path, cell):
+    missing = missing_words(["auto", "-999"])
+    text = "a,p,w\n" + f"1,5%,x\n{cell},,{cell}\n2,7%,y\n" * 4
+    found = frame(tmp_path, text, missing=missing)
+    assert np.isnan(found.columns["a"].values).tolist() == [False, True, False] * 4
+    held = from_columns({"a": np.array([1.0, float(cell), 2.0])}, "x", 3, Reading("auto", "auto", "utf-8", missing=missing))
+    assert np.isnan(held.columns["a"].values).tolist() == [False, True, False]
 
 
 def test_words_for_missing_cells_are_the_users(tmp_path):

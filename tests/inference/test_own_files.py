@@ -6,6 +6,7 @@ import wave
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from PIL import Image
 
@@ -114,6 +115,13 @@ def sounds(tmp_path):
     return ["dataset=audio", "dataset.length=256", "dataset.window=64", "dataset.hop=32", "dataset.mels=8"], tmp_path / "sounds"
 
 
+def other_sounds(tmp_path):
+    (tmp_path / "others").mkdir()
+    for i in range(12):
+        soundfile.write(tmp_path / "others" / f"{i:02}.{('flac', 'ogg', 'FLAC')[i % 3]}", G.uniform(-0.3, 0.3, 600), 8000)
+    return ["dataset=audio", "dataset.form=frames", "dataset.length=256"], tmp_path / "others"
+
+
 def packed_sounds(tmp_path):
     overrides, folder = sounds(tmp_path)
     with tarfile.open(tmp_path / "s.tar", "w") as packed:
@@ -131,6 +139,7 @@ KINDS = (
     masked_table,
     idx_file,
     sounds,
+    other_sounds,
     packed_sounds,
 )
 

@@ -175,6 +175,9 @@ class Sampling:
         assert self.time is not None
         rows = order[again]
         where = f"{recording.where(self.time, int(rows[0]))}: another step is of the same moment"
+        before = order[again - 1]
+        if all(np.array_equal(c.values[rows], c.values[before], equal_nan=True) for c in recording.frame.columns.values()):
+            raise AerunError(f"{where} and the same values: {len(rows)} rows stand there twice. Leave out the second ones.")
         if self.zone is None and clock.is_local(recording.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
             raise AerunError(
                 f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? "

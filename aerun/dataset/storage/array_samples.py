@@ -191,6 +191,7 @@ def _labels(key: str, path: Path, typed: str | None, count: int) -> Array:
     array = array.reshape(-1)
     if array.dtype.kind == "f":
         if not (np.isfinite(array) & (array == np.round(array))).all():
-            raise AerunError(f"{key}={typed}: holds {array[0]}, ...: labels are whole numbers or words.")
+            place = int((~np.isfinite(array) | (array != np.round(array))).argmax())
+            raise AerunError(f"{key}={typed}: label {place + 1} is {array[place]}: labels are whole numbers or words.")
         array = array.astype(np.int64)
     return array.astype(np.int64) if array.dtype.kind == "b" else array

@@ -1,5 +1,6 @@
 """Which rows of a table are for training, validation and test."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,12 @@ from aerun.dataset.splits import Split, split, split_name
 from aerun.dataset.tables.columns import Rows
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Frame, Values
+from aerun.formats.problems import unclear
 
 _NAMES = {"train": "training", "val": "validation", "test": "the test"}
 Parts = tuple[Rows, Rows, Rows]
+
+log = logging.getLogger("aerun")
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,10 @@ class Cut:
         column = frame.column("dataset.split", self.split).as_text()
         tags = ["" if np.isnan(v) else split_name(column.words[int(v)]) or "" for v in column.values]
         if "" in tags:
+            row = tags.index("")
+            word = "" if np.isnan(column.values[row]) else column.words[int(column.values[row])]
             raise AerunError(
-                f"{frame.where(self.split, tags.index(''))}: is none of train, val, test, and of their usual names."
+                f"{frame.where(self.split, row)}: is none of train, val, test, and of their usual names: '{word}'."
             )
         for part in ("train", "test"):
             if part not in tags:
@@ -88,10 +94,29 @@ class Cut:
         if not shares:
             return [rows]
         if self.group is not None:
-            return _by_group(frame.column("dataset.group", self.group).values[rows], rows, shares)
+            groups = frame.column("dataset.group", self.group).values
+            if gone := int(np.isnan(groups).sum()):
+                log.warning("dataset.group=%s: %d rows without a value are one group together.", self.group, gone)
+            return _by_group(groups[rows], rows, shares)
         if self.time is not None:
             return _by_time(moments(frame, self.time)[rows], rows, shares)
         return [part.x.numpy() for part in split(Split(torch.from_numpy(rows), None), *shares)]
+
+
+def refuse_unused_split(frame: Frame, names: Sequence[str]) -> None:
+    """Raise UnclearError for a feature whose words are train and test: nobody said whether they are the splits."""
+    for name in names:
+        column = frame.columns[name]
+        if (
+            column.kind == "text"
+            and {"train", "test"} <= (parts := {split_name(w) for w in column.words})
+            and None not in parts
+        ):
+            raise unclear(
+                f"{frame.file}: the words of column '{name}' are names of splits: dataset.split={name} takes its rows so, "
+                f"dataset.drop=[{name}] leaves it out, dataset.categorical=[{name}] makes it a feature.",
+                split=name,
+            )
 
 
 def _by_group(groups: Values, rows: Rows, shares: Sequence[float]) -> list[Rows]:

@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from aerun.core.errors import AerunError
+from aerun.core.errors import AerunError, nearest
 from aerun.dataset.labels import Labels
 from aerun.dataset.tables.query_rows import TESTS, Rows, constant
 from aerun.formats.frame import Frame
+from aerun.formats.number_words import matching
 
 _LONGEST = 2000  # characters: enough for anybody, too few to exhaust the parser
 _SHAPE = re.compile(r"\s*(?:not\b|[\w`'\"(.-]).*?(?:<|>|==|!=|\bin\s*[\[(])", re.DOTALL)
@@ -98,7 +99,13 @@ class Query:
         alike.
         """
         for name in sorted(self.columns):
-            frame.column("dataset.normal", name)
+            if matching(name, list(frame.columns)) is None:
+                known = list(frame.columns)
+                shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+                raise self._refusal(
+                    f"{frame.file} has no such column as {name}{nearest(name, known)}; it has {shown}. Words stand in quotes: "
+                    f"'{name}'."
+                )
         tree, names = self._parsed
         holds, fails = Rows(frame, names, self._refusal).truth(tree)
         if not holds.any() or not fails.any():

@@ -1,11 +1,13 @@
 """What a run should say about a table: what becomes 0, what is filled in, what is clipped."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from aerun.dataset.splits import Data
+from aerun.dataset.tables.marks import mark_of
+from aerun.dataset.tables.odd_words import same_but_for_case, unread_numbers
 from aerun.preparation.feature import Feature
 
 log = logging.getLogger("aerun")
@@ -43,7 +45,33 @@ def remarks(data: Data, features: Sequence[Feature], prepare: str) -> list[str]:
         "missing values where the training rows have none, filled in": _counted(features, filled),
         "values outside the training range, clipped by dataset.prepare=minmax": _counted(features, clipped),
     }
-    return [f"{what}: {names}." for what, names in cases.items() if names]
+    cases |= {
+        "read as categories, though their words look like numbers, dates or times in a form that is not known": _shown(
+            unread_numbers(features)
+        ),
+        "categories of their own, though they differ in upper and lower case alone": _shown(same_but_for_case(features)),
+    }
+    return [f"{what}: {names}." for what, names in cases.items() if names] + _marks(data, features)
+
+
+def _shown(examples: Mapping[str, str]) -> str:
+    return _shortened([f"{name} ({example})" for name, example in examples.items()])
+
+
+def _marks(data: Data, features: Sequence[Feature]) -> list[str]:
+    """Return a line for columns in which a number seems to stand for no value."""
+    shown = {}
+    for i, feature in enumerate(features):
+        mark = mark_of([part.x[:, i] for part in (data.train, data.val, data.test)]) if feature.kind == "number" else None
+        if mark is not None:
+            shown[feature.name] = f"{mark:.10g}"
+    if not shown:
+        return []
+    words = ",".join(dict.fromkeys(shown.values()))
+    return [
+        f"{_shown(shown)}: read as a number, though far from all others, and "
+        f"often a mark for a missing value: dataset.missing_words=[auto,{words}] reads it so."
+    ]
 
 
 def _names(features: Sequence[Feature], places: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ from aerun.dataset.normal import decided_rows, normal_rows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.columns import encode, learn, refuse_missing
 from aerun.dataset.tables.decisions import Decision, decisions
-from aerun.dataset.tables.partition import Cut
+from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.frame import Column, Frame
@@ -102,6 +102,8 @@ class Tabular(Dataset):
         asked = [n for n in (self.roles.label, self.roles.anomaly, *self.roles.others) if n is not None]
         used = {*(frame.name("dataset", n) for n in asked), *(self.query.columns if self.query else ())}
         names = [name for name in frame.columns if name not in used]
+        if self.cut.split is None and len(frame.files) == 1:
+            refuse_unused_split(frame, [n for n in names if n not in self.roles.categorical])
         if not names:
             raise AerunError(f"{frame.file}: no column is left to train on.")
         categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}

@@ -1,0 +1,69 @@
+"""The first rows of a table: what stands before it, the names of its columns, and what is under them and is no row."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any
+
+from aerun.core.errors import AerunError
+from aerun.formats.blank_cells import Row, blank_columns, even_rows, is_blank
+from aerun.formats.header import is_headed, is_units, lines_before
+from aerun.formats.reading import Reading, checked_names
+
+_HEAD = 64  # rows that the header is looked for in
+
+log = logging.getLogger("aerun")
+
+
+@dataclass(frozen=True)
+class Head:
+    """names: of all columns, in order."""
+
+    names: list[str]
+
+
+def opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
+    """Return the names, the rows below them, and the reading with its header decided."""
+    rows = iter(rows)
+    head = list(islice(rows, _HEAD))
+    first, auto = [row for row in head if not is_blank(row[1])], reading.skip == "auto"
+    if not first:
+        raise AerunError(f"{file}: is empty.")
+    words = [[_word(c) for c in cells] for _, cells in first]
+    before = lines_before(words) if auto else 0
+    if before:
+        log.warning("%s: %d lines before the table are left out ('%s').", file, before, " ".join(words[0]).strip()[:60])
+        reading = replace(reading, skip=str(before))
+    first, words = first[before:], words[before:]
+    reading = replace(reading, header=_header(file, words, reading))
+    headed = reading.header == "true"
+    names, below = _names(words[0], headed), first[headed:]
+    if headed and auto and is_units(words[1:], reading.missing):
+        log.warning("%s: the line under the header is left out ('%s'): units, not values.", file, " ".join(words[1])[:60])
+        below = below[1:]
+    blank = blank_columns(names, words[1:]) if headed else frozenset()
+    if blank:
+        log.warning("%s: %d columns without a name and without a cell are left out.", file, len(blank))
+    named, reading = checked_names(file, [n for i, n in enumerate(names) if i not in blank], reading)
+    gone = [line for line, row in head if is_blank(row)]
+    return Head(named), even_rows(chain(below, rows), file, len(names), blank, gone), reading
+
+
+def _header(file: str, words: Sequence[Sequence[str]], reading: Reading) -> str:
+    """Return whether the first row names the columns, as the setting `header` has it or as the rows show."""
+    if reading.header != "auto":
+        return reading.header
+    top = [w.lstrip("# ") if i == 0 else w for i, w in enumerate(words[0])]
+    return str(is_headed(file, top, words[1:], reading.missing)).lower()
+
+
+def _names(first: Sequence[str], headed: bool) -> list[str]:
+    if not headed:
+        return [f"c{i}" for i in range(1, len(first) + 1)]
+    names = [c.strip() for c in first]
+    return [names[0].lstrip("# ") if names[0].startswith("#") else names[0], *names[1:]]
+
+
+def _word(cell: Any) -> str:
+    return cell if isinstance(cell, str) else "" if cell is None else str(cell)
