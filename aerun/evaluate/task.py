@@ -9,7 +9,7 @@ from aerun.evaluate import applications
 PLAIN = "reconstruction"
 AUTO = "auto"
 # Applications that stand for a task, the most telling first: normal classes, holes, noise, whole numbers, a prior.
-TASKS = ("anomaly", "inpainting", "denoising", "compression", "likelihood")
+TASKS = ("anomaly", "inpainting", "denoising", "compression", "held_out")
 
 
 def task_of(model: Autoencoder, dataset: Dataset, asked: Sequence[str] = ()) -> str:

@@ -124,11 +124,11 @@ def _compression(results: Figures) -> str:
 _CODECS = {"pca": "PCA coding", "jpeg": "JPEG", "webp": "WebP"}
 
 
-def _likelihood(results: Figures) -> str:
-    own, alone = (_figure(results, "likelihood", who, "nats") for who in ("model", "independent"))
+def _held_out(results: Figures) -> str:
+    own, alone = (_figure(results, "held_out", who, "nats") for who in ("model", "independent"))
     if not math.isfinite(own):
         return ""
-    one = _figure(results, "likelihood", "gaussian", "nats")
+    one = _figure(results, "held_out", "gaussian", "nats")
     told = f"Held-out: {own:.2f} nats a sample; {alone:.2f} for elements that are independent of each other"
     told += f", {one:.2f} for one Gaussian" if math.isfinite(one) else ""
     told = f"{told} ({_where(results)}, less is better)."
@@ -150,5 +150,5 @@ _TASKS: Mapping[str, Callable[[Figures], str]] = {
     ),
     "inpainting": _restored("inpainting", "Inpainting", "mean", "the training mean, in hidden cells", ("copy", "lmmse")),
     "compression": _compression,
-    "likelihood": _likelihood,
+    "held_out": _held_out,
 }

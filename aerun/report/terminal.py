@@ -53,7 +53,7 @@ _USES = {
     "denoising": "denoise",
     "inpainting": "inpaint",
     "compression": "compress",
-    "likelihood": "generate",
+    "held_out": "generate",
 }
 
 

@@ -108,7 +108,7 @@ def test_a_run_and_its_resumption_keep_to_it(tmp_path):
         tmp_path, "dataset.normal=[3]", "dataset.contamination=0.02", "trainer=smoke", "pictures=[]", "hydra.run.dir=run"
     )
     assert told.code == 0, told.err
-    n = told.out.partition(" training, ")[0].rpartition("\n")[2]
+    n = told.out.partition(" training, ")[0].rpartition(" ")[2]
     data = dataset("digits", "normal=[3]", "contamination=0.02").load()
     assert int(n) == len(data.train)
     config = OmegaConf.load(tmp_path / "run" / "config.yaml")

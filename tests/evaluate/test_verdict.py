@@ -25,7 +25,7 @@ def results(task, **figures):
         (["model=overcomplete"], "reconstruction"),
         (["model=inpainting"], "inpainting"),
         (["model=compression"], "compression"),
-        (["model=vae"], "likelihood"),
+        (["model=vae"], "held_out"),
         (["model=vqvae"], "reconstruction"),
         (["dataset=wine", "dataset.normal=[class_0]"], "anomaly"),
         (["model=vae", "evaluate=[probe,compression]"], "compression"),
@@ -41,7 +41,7 @@ def test_the_task_is_what_model_and_data_are_made_for(words, task):
 
 
 def test_applications_join_that_of_the_task():
-    assert built("model=vae", "evaluate=[auto,probe]").evaluate == ["likelihood", "probe"]
+    assert built("model=vae", "evaluate=[auto,probe]").evaluate == ["held_out", "probe"]
     assert built("model=vae", "trainer=smoke").evaluate == []
 
 
@@ -110,15 +110,15 @@ def test_bytes_at_equal_error():
 
 
 def test_held_out_nats():
-    better = results("likelihood", model__nats=-60.0, independent__nats=-39.0, gaussian__nats=-48.0)
+    better = results("held_out", model__nats=-60.0, independent__nats=-39.0, gaussian__nats=-48.0)
     assert verdict(better) == (
         "Held-out: -60.00 nats a sample; -39.00 for elements that are independent of each other, -48.00 for one Gaussian "
         "(test split, seed 3, less is better)."
     )
-    assert verdict({**better, "likelihood/model/nats": -45.0}).startswith("One Gaussian gives the test data more probability.")
+    assert verdict({**better, "held_out/model/nats": -45.0}).startswith("One Gaussian gives the test data more probability.")
 
 
-@pytest.mark.parametrize("task", ["anomaly", "denoising", "inpainting", "compression", "likelihood", "reconstruction"])
+@pytest.mark.parametrize("task", ["anomaly", "denoising", "inpainting", "compression", "held_out", "reconstruction"])
 def test_without_figures_of_the_task_the_error_stands_against_pca(task):
     words = "2.00 times better than PCA of the same size (test squared error, seed 3)."
     assert verdict(results(task)) == plain(PLAIN) == words

@@ -42,8 +42,12 @@ def typed(*words):
 
 
 def fitted(run):
+    """Fit into the folder of an estimator's own earlier run; any other is refused at once."""
     from aerun.sklearn import Autoencoder
 
+    about = run / "run.json"
+    if about.is_file() and not about.is_symlink() and about.stat().st_nlink == 1:
+        about.write_text(json.dumps({**json.loads(about.read_text()), "command": "aerun.sklearn"}))
     Autoencoder(max_epochs=1, latent_dim=2, overrides=["model.arch.hidden=[4]"], folder=run).fit(X.reshape(6, -1))
 
 
@@ -151,7 +155,7 @@ def test_nothing_outside_is_touched(place, entry):
         told = well_behaved(ENTRIES[entry](place))
         assert state_of(place / "outside") == before, (name, kind)
         if told.code:
-            assert name.split("/")[0] in told.err, (name, kind, told)
+            assert name.split("/")[0] in told.err or "holds another run" in told.err, (name, kind, told)
         shutil.rmtree(place / "new", ignore_errors=True)
 
 

@@ -55,6 +55,8 @@ ALLOWED = {
     "settings.explain": "the options under configs",
     "settings.targets": "the options under configs",
     "command.data_fits": "the options under configs",
+    "command.complete": "the text of the verbs' modules",
+    "settings.completion": "the options under configs, and those of the user's own",
     "experiment.plan": "the experiments under configs, or files that a user names",
     "experiment.table": "the page of --output",
     "report.figures": "the folder of --figures",

@@ -28,7 +28,8 @@ def tree(folder):
 
 def figures(folder):
     results = json.loads((folder / "results.json").read_text())
-    return {k: v for k, v in results.items() if not k.startswith(("seconds", "samples_per_second", "started", "git"))}
+    aside = ("seconds", "samples_per_second", "started", "git")
+    return {k: v for k, v in results.items() if not k.startswith(aside) and not k.endswith("/seconds")}
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def evaluate(trained: Trained) -> Outcome:
     ways = {"model": _model, "independent": _independent, **({"gaussian": _gaussian} if _has_gaussian(trained) else {})}
     figures = {who: {"nats": _mean(way(trained, split))} for who, way in ways.items()}
     if not math.isfinite(figures["model"]["nats"]):
-        raise AerunError("likelihood: is not finite.")
+        raise AerunError("held_out: is not finite.")
     grey = " (values between 0 and 1 count as probabilities)" if model.loss.density == "frequency" and not facts.tokens else ""
     constant = "; variance 1/2 without its constant" if model.loss.density == "half" else ""
     return Outcome(figures, f"{len(split):,} test samples, {_DRAWS} codes each{grey}{constant}; nats a sample, less is better")

@@ -1,4 +1,4 @@
-"""`evaluate=likelihood`: the rows without a code are closed forms; the model's is a mean of -log p."""
+"""`evaluate=held_out`: the rows without a code are closed forms; the model's is a mean of -log p."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from aerun.evaluate.applications import likelihood
+from aerun.evaluate.applications import held_out
 from aerun.evaluate.suite import ask
 from aerun.metrics.moments import Mahalanobis, moments
 from aerun.trained import Trained
@@ -29,7 +29,7 @@ def test_the_gaussian_row_is_the_density_of_a_gaussian():
 
 def test_pixels_by_themselves_are_coins_with_their_training_frequency():
     trained = untrained("model=vae")
-    outcome, _ = ask("likelihood", trained)
+    outcome, _ = ask("held_out", trained)
     x = trained.samples(trained.data.test).double()
     p = trained.samples(trained.data.train).double().mean(0).clamp(1e-3, 1 - 1e-3)
     coins = -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1).mean()
@@ -39,7 +39,7 @@ def test_pixels_by_themselves_are_coins_with_their_training_frequency():
 
 
 def test_columns_by_themselves_are_gaussians():
-    outcome, _ = ask("likelihood", untrained("model=sigma_vae", "dataset=wine"))
+    outcome, _ = ask("held_out", untrained("model=sigma_vae", "dataset=wine"))
     trained = untrained("model=sigma_vae", "dataset=wine")
     x, base = (trained.samples(s).double() for s in (trained.data.test, trained.data.train))
     variance = base.var(0, unbiased=False)
@@ -54,4 +54,4 @@ def test_columns_by_themselves_are_gaussians():
 )
 def test_what_has_no_likelihood_says_why(words, why):
     plan = built(*words)
-    assert why in likelihood.unsupported_reason(plan.autoencoder, plan.dataset)
+    assert why in held_out.unsupported_reason(plan.autoencoder, plan.dataset)
