@@ -18,7 +18,8 @@ TRAIN: aerun [GROUP=OPTION]... [KEY=VALUE]...
   aerun data dataset=table dataset.path=FILE                 what a run would read from your file
   aerun dataset=table dataset.path=FILE model=sparse reg.lambda=1e-3      train on it
   aerun model=vae model/arch=conv dataset=images dataset.path=DIR         a recipe, another network, your images
-  resume RUN     go on with an interrupted run     experiment ID    repeat a published figure
+  resume RUN     go on with an interrupted run     rerun RUN        anew, with changed settings
+  experiment ID  repeat a published figure
 
 SWEEP: the same command again goes on with it
   aerun -m sweep=NAME model=ae,vae model.latent_dim=2,8,32   every combination
@@ -42,7 +43,7 @@ MORE
 
 def page() -> str:
     """Return the text of `aerun --help`: thirty lines by task."""
-    others = ("resume", "evaluate", "runs", "show", "data", "compare", "report", "board", "experiment")
+    others = ("resume", "rerun", "evaluate", "runs", "show", "data", "compare", "report", "board", "experiment")
     use = _wrapped([v for v in VERBS if v not in others], 96, "\n  ")
     groups = _wrapped(ORDER, 70, "\n" + " " * 27)
     return with_quotes(_TOP.format(use=use, groups=groups, completion=completion()))
