@@ -56,6 +56,7 @@ def _key(word: str) -> str:
 
 def _settings(folder: Folder, config: Mapping[str, Any], typed: Sequence[str], flags: Sequence[str]) -> list[str]:
     """Return the words of the old command with the new ones, so that what is not changed is as that run had it."""
+    # Deferred: --help does without torch and Hydra.
     from aerun.api import written
     from aerun.settings.overrides import config_of, resolved
     from aerun.settings.sources import source_of
