@@ -32,6 +32,7 @@ from aerun.runs.status import mark_refused
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
 from aerun.settings.replaced import replaced
+from aerun.sweep import pace
 from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
@@ -72,11 +73,13 @@ def run() -> int:
 def _grid(planned: SweepPlan) -> int:
     folder = planned.folder
     os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
+    pace.begin(folder, planned.grid.jobs)
     try:
         if planned.fuse is not None:
             planned.fuse()
         _hydra()
     finally:
+        pace.end()
         finished, failed = outcomes(folder, planned.grid.jobs)
         if finished or failed:
             terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
@@ -128,6 +131,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
             if not isinstance(e, FolderInUseError):
                 mark_refused(Folder(path), e)
             say(f"\t   failed: {line_of(e)}")
+            _say_pace()
         return math.nan
 
 
@@ -158,8 +162,14 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             clear(path)
         metrics = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
+    _say_pace()
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
+
+
+def _say_pace() -> None:
+    if words := pace.pace():
+        say(f"\t   {words}")
 
 
 def _how(left: str, metrics: Mapping[str, Any], path: Path) -> str:
