@@ -22,7 +22,7 @@ def begin(folder: Path, jobs: Iterable[str]) -> None:
 
 
 def end() -> None:
-    """Forget it."""
+    """Drop what was remembered."""
     os.environ.pop(_BEGUN, None)
 
 
