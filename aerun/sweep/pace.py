@@ -16,7 +16,7 @@ _ENDED = ("completed", "failed")
 
 
 def begin(folder: Path, jobs: Iterable[str]) -> None:
-    """Remember how far the grid is as the command begins."""
+    """Keep how far the grid is as the command begins."""
     done = _done(folder, jobs)
     os.environ[_BEGUN] = json.dumps([str(folder.resolve()), time.time(), done])
 
