@@ -11,11 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from aerun.core.console import Console, styled
+from aerun.core.errors import AerunError
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
 from aerun.inference.verbs import VERBS
 from aerun.runs.figures import higher_is_better
+from aerun.runs.groups import selected
+from aerun.runs.sizes import SIZE, sizes_of
 
 _NAMED = 5  # jobs that failed for one reason and are named
 
@@ -117,9 +120,23 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         )
     console.print(f"{len(finished)} of {total} jobs completed", style="bold")
     console.print(table)
+    if words := _which_size(finished, folder):
+        console.say(words)
     for reason, names in _causes(failed, common).items():
         console.say(f"not complete: {names}: {reason}", style="red")
     where(console, folder)
+
+
+def _which_size(finished: Sequence[Job], folder: Path) -> str:
+    """Return which size of code the sweep recommends; empty where no sizes were swept, or nothing can be said of them."""
+    if len({o for typed, _ in finished for o in typed if o.lstrip("+").startswith(f"{SIZE}=")}) < 2:
+        return ""
+    try:
+        _, keys, groups = selected([folder], [])
+    except AerunError:  # of a folder that is damaged
+        return ""
+    sizes = sizes_of(groups, keys)
+    return sizes.words() if sizes else ""
 
 
 def _causes(failed: Sequence[tuple[list[str], str]], common: Collection[str]) -> dict[str, str]:
