@@ -46,12 +46,14 @@ log = logging.getLogger("aerun")
 
 
 _fresh = False  # whether what aerun wrote in the run's folder is removed first
+_typed_in = Path()  # the folder in which the command was typed
 _failures: list[Exception] = []  # of this process; a job's failure never stops the others of a sweep
 
 
 def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
-    global _fresh
+    global _fresh, _typed_in
+    _typed_in = Path.cwd()
     stop_on_signals()
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *(word for word in sys.argv[1:] if word != FRESH_FLAG)])  # also for jobs
     _fresh = FRESH_FLAG in sys.argv
@@ -191,9 +193,9 @@ def stop_on_signals() -> None:
 
 
 def _shown(path: Path) -> Path:
-    """Return relative to here where that is shorter to type."""
+    """Return relative to where the command was typed, where that is shorter to type; hydra.job.chdir leads elsewhere."""
     try:
-        return path.relative_to(Path.cwd())
+        return path.relative_to(_typed_in)
     except ValueError:
         return path
 
