@@ -29,6 +29,7 @@ from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
+from aerun.settings.explain import UNLIKE
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
 from aerun.settings.replaced import replaced
@@ -109,9 +110,11 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
     about = HydraConfig.get()
-    typed, path = list(about.overrides.task), Path(about.runtime.output_dir)
+    typed, path = _as_typed(about.overrides.task), Path(about.runtime.output_dir)
     many = about.mode == RunMode.MULTIRUN
     try:
+        if "dataset" not in about.runtime.choices:
+            raise AerunError(f"dataset: {UNLIKE}")
         for line in replaced(about).values():
             log.log(logging.INFO if many else logging.WARNING, line)  # of a sweep the plan has said it once
         plain = resolved(cfg, about)
@@ -158,6 +161,8 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
         if left == FRESH:
             clear(path)
+        if left == DONE and Folder(path).relabel(plain):
+            say("\t   has the tags and notes that are typed now")
         metrics = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
     several = plain["objective"]
@@ -203,11 +208,16 @@ def _shown(path: Path) -> Path:
 def _run_folder(parent: str, overrides: Sequence[str]) -> str:
     """Return a run's folder, made where the command is to run: `--cfg` and `--info` only ask what it would be called."""
     looks = {"--cfg", "-c", "--info", "-i"}.intersection(word.partition("=")[0] for word in sys.argv[1:])
-    return new_folder(parent, overrides, make=not looks)
+    return new_folder(parent, _as_typed(overrides), make=not looks)
 
 
 def _job_folder(overrides: Sequence[str], sweep: str | None = None) -> str:
-    return name_in(Path(sweep or "."), overrides)
+    return name_in(Path(sweep or "."), _as_typed(overrides))
+
+
+def _as_typed(overrides: Any) -> list[str]:
+    """Return a list of Hydra's without the values of the interpolations in it: a folder is called what was typed."""
+    return list(OmegaConf.to_container(overrides, resolve=False)) if OmegaConf.is_config(overrides) else list(overrides)
 
 
 OmegaConf.register_new_resolver("aerun_new_folder", _run_folder, use_cache=True, replace=True)

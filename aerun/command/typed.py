@@ -19,10 +19,22 @@ def made_ready(argv: Sequence[str]) -> list[str]:
     """
     typed = as_multirun(with_whole_path(flags_first(argv, [FRESH_FLAG])))
     words = spelt_out(typed)
+    for line in _overruled(words):
+        note(line)
     for word, read in zip(typed, words, strict=True):
         if word != read and (word.startswith("~") or word.endswith("=null")):
             note(f"{word}: read as {read}")
     return words
+
+
+def _overruled(words: Sequence[str]) -> list[str]:
+    """Return a line for every setting that is typed twice with different values, of which Hydra takes the last."""
+    typed: dict[str, list[str]] = {}
+    for word in words:
+        key, sign, _ = word.lstrip("+").partition("=")
+        if sign and not word.startswith(("-", "~")):
+            typed.setdefault(key, []).append(word)
+    return [f"{key} is typed more than once: {said[-1]} counts" for key, said in typed.items() if len(set(said)) > 1]
 
 
 def note_replaced(argv: Sequence[str]) -> None:

@@ -65,8 +65,8 @@ def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
         shown = in_shell(str(folder))
         asks = f" `aerun evaluate {shown}` asks more of it." if asked_anew(before, config) else ""
         raise FolderInUseError(
-            f"{folder}: holds this very run, complete.{asks} `aerun resume {shown} --epochs N` trains it longer; --fresh clears "
-            "it and trains anew."
+            f"{folder}: holds this very run, complete.{asks} `aerun resume {shown} --epochs N` trains it longer; --fresh "
+            "clears it and trains anew."
         )
     return True
 

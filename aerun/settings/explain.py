@@ -19,6 +19,7 @@ _NO_PLACE = {
     errno.EROFS: "The file system can only be read. Choose another place with hydra.run.dir=DIR or hydra.sweep.dir=DIR.",
     errno.EIO: "The disk or the network behind it fails.",
 }
+UNLIKE = "the config that is read has no such group: one of your own begins with `defaults: [config, _self_]`."
 _PRESET = (
     "a preset that chooses options of other groups begins with the line `# @package _global_`, "
     "and its defaults with `override /GROUP: NAME`."
@@ -89,8 +90,8 @@ def _named(e: Exception) -> str:
 
     if not isinstance(e, InterpolationResolutionError) or _OURS.search(str(e)):
         return ""
-    key = getattr(e, "full_key", None)
-    return f"{key}: " if key else ""
+    key = str(getattr(e, "full_key", None) or "hydra")
+    return "" if key.startswith("hydra") else f"{key}: "  # a run's folder is named after what was typed
 
 
 def _chain(e: BaseException | None) -> str:
@@ -136,9 +137,7 @@ def _hydra(text: str) -> str:
         if "@" in key and ".yaml" not in key:
             return f"{key.partition('@')[0]}: {_PRESET}"
         if key in ORDER:
-            return (
-                f"{key}: the config that is read has no such group: one of your own begins with `defaults: [config, _self_]`."
-            )
+            return f"{key}: {UNLIKE}"
         term, absent = re.match(r"reg\.terms\.(\w+)", key), re.search(r"Key '([^']+)' is not in struct", text)
         if term and absent and absent[1] == term[1]:
             regularizers = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml"))

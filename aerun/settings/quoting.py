@@ -31,8 +31,10 @@ def quoted(word: str, sweep: bool = False) -> str:
     key, sign, value = word.partition("=")
     if sign and value and key.lstrip("+") in LABELS:
         return f"{key}={_label(key.lstrip('+'), value)}"
-    if not sign or not value or key.startswith(("hydra/", "--")) or "${" in value:
+    if not sign or not value or key.startswith(("hydra/", "--")):
         return word
+    if "${" in value:  # Hydra's grammar ends an interpolation at its first bracket, whatever is nested in it
+        return word if _parses(key, value) or value[0] in "[{" else f"{key}={in_quotes(value)}"
     name = key.lstrip("+~")
     if name in ORDER and value.startswith("[["):
         raise AerunError(f"{word}: lists of a sweep are typed one after the other, as in -m {name}=[A,B],[C].")
@@ -51,7 +53,8 @@ def quoted(word: str, sweep: bool = False) -> str:
 
 def _label(name: str, value: str) -> str:
     """Return notes as one text and tags as a list of words, in quotes, so that no letter of them means anything to Hydra."""
-    whole = value == "null" or value.startswith("choice(")
+    several = len(_parts(value)) > 1 and all(p.strip().startswith("[") for p in _parts(value))
+    whole = value == "null" or value.startswith("choice(") or several  # which is refused, as a choice is
     if whole or (value[0] in "\"'" and value[-1] == value[0] and _parses(name, value) and not _parts(value)[1:]):
         return value
     if name == "notes":

@@ -19,7 +19,7 @@ def replaced(about: Any) -> dict[str, str]:
 
     about: Hydra's own node of the composed config, which knows what was typed, chosen and read.
     """
-    typed = [str(o) for o in about.overrides.task]
+    typed = [str(o) for o in OmegaConf.to_container(about.overrides.task, resolve=False)]
     keys = {o.lstrip("+").partition("=")[0] for o in typed}
     lines: dict[str, str] = {}
     for group, option in _chosen(typed, about.runtime.choices).items():
