@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from aerun.command import places
 from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced
 from aerun.core.errors import TIME_LIMIT, AerunError, FolderInUseError, StoppedError, TrainingError, line_of
@@ -30,10 +31,9 @@ from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
 from aerun.settings.explain import UNLIKE
-from aerun.settings.naming import new_folder
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
-from aerun.settings.replaced import replaced
-from aerun.sweep.grid import Grid, name_in, outcomes
+from aerun.settings.replaced import as_typed, replaced
+from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
@@ -110,7 +110,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
     about = HydraConfig.get()
-    typed, path = _as_typed(about.overrides.task), Path(about.runtime.output_dir)
+    typed, path = as_typed(about.overrides.task), Path(about.runtime.output_dir)
     many = about.mode == RunMode.MULTIRUN
     try:
         if "dataset" not in about.runtime.choices:
@@ -205,20 +205,4 @@ def _shown(path: Path) -> Path:
         return path
 
 
-def _run_folder(parent: str, overrides: Sequence[str]) -> str:
-    """Return a run's folder, made where the command is to run: `--cfg` and `--info` only ask what it would be called."""
-    looks = {"--cfg", "-c", "--info", "-i"}.intersection(word.partition("=")[0] for word in sys.argv[1:])
-    return new_folder(parent, _as_typed(overrides), make=not looks)
-
-
-def _job_folder(overrides: Sequence[str], sweep: str | None = None) -> str:
-    return name_in(Path(sweep or "."), _as_typed(overrides))
-
-
-def _as_typed(overrides: Any) -> list[str]:
-    """Return a list of Hydra's without the values of the interpolations in it: a folder is called what was typed."""
-    return list(OmegaConf.to_container(overrides, resolve=False)) if OmegaConf.is_config(overrides) else list(overrides)
-
-
-OmegaConf.register_new_resolver("aerun_new_folder", _run_folder, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("aerun_job_name", _job_folder, replace=True)
+places.register()

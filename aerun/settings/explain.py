@@ -120,6 +120,9 @@ def _hydra(text: str) -> str:
             return f"{group.removeprefix('experiment/')}={name}: {_PRESET}"
         if group == "experiment":
             return _no_preset(name, there[1].split() if there else ())
+        if group.startswith("hydra/"):
+            options = there[1].split() if there else []
+            return f"{group}={name}: no such option of Hydra's{nearest(name, options)} ({', '.join(sorted(options))})."
         choices = sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) if group else []
         if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."

@@ -101,8 +101,9 @@ def _take_up(study: "Study") -> None:
     known = study.user_attrs.get(_INTERRUPTED, [])
     study.set_user_attr(_INTERRUPTED, sorted({*known, *(t.number for t in begun)}))
     for trial in begun:
-        if trial.params and trial.params not in waiting:
-            study.enqueue_trial(trial.params)
+        point = trial.params or trial.system_attrs.get("fixed_params")  # the latter before it was given to a job
+        if point and point not in waiting:
+            study.enqueue_trial(point)
         study.tell(trial.number, state=TrialState.FAIL)
 
 
