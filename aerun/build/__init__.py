@@ -64,6 +64,10 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
+    if "experiment" in cfg:
+        raise AerunError(
+            "experiment: a preset begins with the line `# @package _global_`, and holds settings of a run below it."
+        )
     reject_unknown_keys("", cfg, (*_TOP, *LABELS, "sweep", "search"), advice=own_words)
     labels_of(cfg)
     reject_unknown_keys("model", cfg["model"], _MODEL, advice=own_words)

@@ -39,14 +39,31 @@ class Folder:
     def open(self, config: Mapping[str, Any], command: str, data: Mapping[str, Any] | None = None) -> None:
         """Write down what is about to run; data: their fingerprint. AerunError where the folder cannot be written."""
         try:
+            labels = self._labels(config)
             files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
             about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, "names": names_of(config)}
-            files.replace(self.path, "run.json", _json({**about, **labels_of(config), **surroundings()}))
+            files.replace(self.path, "run.json", _json({**about, **labels, **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
             raise AerunError(
                 f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             ) from e
+
+    def _labels(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return tags and notes as they are typed, or as they have been changed since in the folder of this very run."""
+        now, about = labels_of(config), self.read("run.json")
+        if not self.has("config.yaml") or not about.keys() >= set(LABELS) or labels_of(self.config()) != now:
+            return now
+        return {k: about[k] for k in LABELS}
+
+    def relabel(self, config: Mapping[str, Any]) -> bool:
+        """Write down tags and notes of a config where others are typed than when its run began; return whether they are."""
+        now, before = labels_of(config), self.config()
+        if labels_of(before) == now:
+            return False
+        files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create({**before, **now})))
+        self.write("run.json", {**self.read("run.json"), **now})
+        return True
 
     def describe(
         self, facts: Mapping[str, Any], preparation: Mapping[str, Any], reading: Mapping[str, Any] | None = None

@@ -19,7 +19,7 @@ def replaced(about: Any) -> dict[str, str]:
 
     about: Hydra's own node of the composed config, which knows what was typed, chosen and read.
     """
-    typed = [str(o) for o in about.overrides.task]
+    typed = as_typed(about.overrides.task)
     keys = {o.lstrip("+").partition("=")[0] for o in typed}
     lines: dict[str, str] = {}
     for group, option in _chosen(typed, about.runtime.choices).items():
@@ -29,6 +29,12 @@ def replaced(about: Any) -> dict[str, str]:
                 if not any(k == key or k.startswith(f"{key}.") for k in keys):
                     lines[key] = f"{recipe}={name} sets {key}, which {group}={option} does not have: left out"
     return lines
+
+
+def as_typed(overrides: Any) -> list[str]:
+    """Return a list of overrides, of Hydra's too, without the values of the interpolations in it."""
+    words = OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else overrides
+    return [str(word) for word in words or ()]
 
 
 def leave_out(cfg: DictConfig, keys: Iterable[str]) -> None:

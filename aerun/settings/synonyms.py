@@ -141,11 +141,18 @@ def own_words(key: str, value: str | None = None) -> str | None:
     if answer := _WORDS.get(word) or _WORDS.get(word.partition(".")[0]):
         return f"{key}: {answer}"
     if (own := _SETTINGS.get(key) or _SETTINGS.get(bare)) and own != key:
-        return f"{key}: aerun calls it {own}, as in {_typed(own, _VALUES.get((own, value), value) or 'VALUE')}."
+        count = own == "trainer.limit_batches"
+        value = None if count and value and not value.isdigit() else own_value(own, value) or value
+        return f"{key}: aerun calls it {own}{', a number of batches' * count}, as in {_typed(own, value or 'VALUE')}."
     if own := _PARTS.get(bare):
         name = value if value and re.fullmatch(r"[a-z]\w*", value) else "NAME"
         return f"{key}: aerun calls it {own}, as in {own}={name}."
     return None
+
+
+def own_value(key: str, value: str | None) -> str | None:
+    """Return what aerun calls a value of one of its settings that others call otherwise; None where they do not."""
+    return _VALUES.get((key, value))
 
 
 def _typed(own: str, value: str) -> str:

@@ -111,8 +111,9 @@ def _take_up(study: "Study") -> None:
     waiting = [t.system_attrs.get("fixed_params") for t in study.get_trials(deepcopy=False, states=(TrialState.WAITING,))]
     forget(study, *(t.number for t in begun))
     for trial in begun:
-        if trial.params and trial.params not in waiting:
-            study.enqueue_trial(trial.params)
+        point = trial.params or trial.system_attrs.get("fixed_params")  # the latter before it was given to a job
+        if point and point not in waiting:
+            study.enqueue_trial(point)
         study.tell(trial.number, state=TrialState.FAIL)
 
 

@@ -14,6 +14,7 @@ from aerun.core.checks import at_least, integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
 from aerun.schedule.base import Schedule
+from aerun.settings.synonyms import own_value
 from aerun.trainer.backend import BACKENDS
 from aerun.trainer.optimizer import Recipe
 
@@ -80,6 +81,8 @@ class Trainer(ABC):
         self.max_epochs = int(at_least("trainer.max_epochs", max_epochs, 1))
         self.batch_size = int(at_least("trainer.batch_size", batch_size, 1))
         self.precision = _precision(str(precision))
+        if named := own_value("trainer.accelerator", accelerator):
+            raise AerunError(f"trainer.accelerator={accelerator}: aerun calls it {named}, as in trainer.accelerator={named}.")
         self.accelerator = one_of("trainer.accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
         self.devices = integer("trainer.devices", devices, 1)
         self.backend = one_of("trainer.backend", backend, BACKENDS)
