@@ -91,7 +91,7 @@ def _anomaly(results: Figures) -> str:
 def _undecided(results: Figures, who: str) -> str:
     """Return why this baseline may be no better than the model; empty where it is, or where an older run has no interval."""
     low, high = (_figure(results, "anomaly", who, f"ahead_{end}") for end in ("low", "high"))
-    count = _figure(results, "anomaly", "model", "anomalies")
+    count = _figure(results, "anomaly", "counts", "anomalies")
     if math.isnan(low) or low > 0:
         return ""
     if low <= -1:

@@ -104,6 +104,9 @@ def _scale(axes: Any, one: Chart) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     if one.up.log:
         axes.set_yscale("log")
+        axes.set_yticks(one.ticks_up)
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(re.sub(r" \([\w.]+\)$", "", one.across.title))
     axes.set_ylabel(one.up.title)
 

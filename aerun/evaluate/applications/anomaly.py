@@ -63,7 +63,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 def _beside(test: dict[str, Tensor], truth: Tensor, overlap: int) -> dict[str, float]:
     """Return how far each baseline is ahead of the model, as the ends of intervals; the number of anomalies."""
-    told = {"model/anomalies": float(truth.sum())}
+    told = {"counts/anomalies": float(truth.sum())}
     rivals = [who for who in _RIVALS if who in test]
     for who in rivals:
         ends = auroc_difference(test["model"], test[who], truth, 1 - _ALPHA / len(rivals), overlap)
