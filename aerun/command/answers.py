@@ -49,7 +49,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     if line := model.form.line(counted):
         note(line)
     if (path := beside.write()) is not None:
-        note(f"{path}: what is to be said of them")
+        note(f"{path}: which cells of the samples were missing, unseen or out of range")
     if args.output != "-":
         say(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
     if verb.answers == "packed":

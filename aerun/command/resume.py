@@ -81,4 +81,4 @@ def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> 
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
-    terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run)
+    terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run, config["dataset"].get("path"))

@@ -145,7 +145,8 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     from aerun.train import train
 
     metrics = train(plain, path, command(), fresh=_fresh, begun=partial(banner.begin, _shown(path)))
-    terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path))
+    source = plain["dataset"].get("path")
+    terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path), source and str(_shown(Path(source))))
     return float(metrics["objective"])
 
 

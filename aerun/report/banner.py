@@ -47,8 +47,12 @@ def _model(plan: "RunPlan") -> str:
     parts += [f"{name} {model.weight(name, None):g}" for name in model.terms]
     weights = sum(p.numel() for p in model.own_parameters())
     ratio = facts.size / model.code_elements
-    size = f"{facts.size:,} -> {model.code_elements:,} numbers" + (f", {ratio:.3g} times fewer" if ratio > 1 else "")
+    size = f"{facts.size:,} -> {model.code_elements:,} numbers" + (f", {_rounded(ratio)} times fewer" if ratio > 1 else "")
     return f"{', '.join(parts)}; {size}; {weights:,} parameters"
+
+
+def _rounded(ratio: float) -> str:
+    return f"{ratio:.3g}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _layers(plan: "RunPlan") -> str:
@@ -62,6 +66,7 @@ def _plan(plan: "RunPlan", job: "Job") -> str:
     trainer = plan.trainer
     batches = math.ceil(len(job.data.train) / trainer.batch_size)
     batches = min(batches, trainer.limit_batches or batches)
-    epochs = f"{trainer.max_epochs:,} epochs of {batches:,} batches of {min(trainer.batch_size, len(job.data.train)):,}"
+    name, size = "batch" if batches == 1 else "batches", min(trainer.batch_size, len(job.data.train))
+    epochs = f"{trainer.max_epochs:,} epochs of {batches:,} {name} of {size:,}"
     early = f"; less where {trainer.patience} epochs bring nothing better" if trainer.patience is not None else ""
     return f"{trainer.max_epochs * batches:,} steps: {epochs}{early}"

@@ -25,8 +25,11 @@ _NAMED = 5  # jobs that failed for one reason and are named
 Job = tuple[list[str], Mapping[str, Any]]
 
 
-def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
-    """Print the model beside PCA of the same size and the training mean, on the test split."""
+def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | None = None) -> None:
+    """Print the model beside PCA of the same size and the training mean, on the test split.
+
+    source: the file or folder of the data, where they are of the user's own.
+    """
     console = Console(wide=100)
     table = Table()
     table.add_column("test split")
@@ -46,7 +49,7 @@ def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
-    for i, line in enumerate(_next(metrics, path)):
+    for i, line in enumerate(_next(metrics, path, source)):
         console.say(f"{'next' if i == 0 else '':<5} {line}")
 
 
@@ -60,11 +63,13 @@ _USES = {
 }
 
 
-def _next(metrics: Mapping[str, Any], path: Path) -> list[str]:
-    """Return commands that make sense now, with this run's own path."""
+def _next(metrics: Mapping[str, Any], path: Path, source: str | None) -> list[str]:
+    """Return commands that make sense now, with this run's own path and that of its data."""
     run = shlex.quote(str(path))
     verb = _USES.get(str(metrics.get("task")), "encode")
-    return [f"aerun evaluate {run}", f"aerun {verb} {run} {VERBS[verb].example}"]
+    first, _, rest = VERBS[verb].example.partition(" ")
+    words = f"{first if first.startswith('--') else shlex.quote(source or 'FILE')} {rest}"
+    return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
 
 
 def application(name: str, outcome: Outcome) -> None:
@@ -160,6 +165,8 @@ def _listed(names: Sequence[str]) -> str:
 def where(console: Console, folder: Path) -> None:
     """Say where a sweep's runs are, and how to look at them."""
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
+    name = shlex.quote(str(folder))
+    console.say(f"next  aerun compare {name}\n      aerun report {name}")
 
 
 def _caption(metrics: Mapping[str, Any]) -> str:

@@ -89,8 +89,9 @@ class Group:
         return statistics.fmean(run.figure(key) for run in self.runs)
 
     def deviation(self, key: str) -> float:
-        """Return the standard deviation over seeds (n - 1); NaN for one seed."""
-        return statistics.stdev(run.figure(key) for run in self.runs) if self.runs[1:] else math.nan
+        """Return the standard deviation over seeds (n - 1); NaN for one seed, and where a figure is no finite number."""
+        figures = [run.figure(key) for run in self.runs]
+        return statistics.stdev(figures) if figures[1:] and all(map(math.isfinite, figures)) else math.nan
 
 
 def gather(paths: Iterable[Path]) -> list[Run]:

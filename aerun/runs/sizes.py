@@ -98,7 +98,8 @@ class Sizes:
         pca = one.group.mean("pca/se")
         reasons = []
         if math.isfinite(pca) and pca > 0:
-            reasons.append(f"PCA of {one.size:g}: test error {pca:.4g} against {one.error:.4g}")
+            better = " is better, so train longer or try other settings" if pca < one.error else ""
+            reasons.append(f"PCA of {one.size:g}{better}: test error {pca:.4g} against {one.error:.4g}")
         if math.isfinite(self.dimension):
             reasons.append(f"the data's intrinsic dimension is about {self.dimension:.1f}")
         text = "; ".join(reasons)
