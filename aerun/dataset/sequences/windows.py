@@ -58,6 +58,17 @@ def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Wind
     return Windows(starts, np.full(len(starts), window, dtype=np.int64), int((fit == 0).sum()))
 
 
+def covering(first: Numbers, count: Numbers, window: int, stride: int) -> Windows:
+    """Return windows that cover every step of the pieces: those of `cut`, and one that ends where a piece ends.
+
+    No window covers a step of a piece that is shorter than a window.
+    """
+    grid = cut(first, count, window, min(stride, window))
+    rest = (count > window) & ((count - window) % min(stride, window) > 0)
+    starts = np.sort(np.concatenate([grid.first, first[rest] + count[rest] - window]))
+    return Windows(starts, np.full(len(starts), window, dtype=np.int64), grid.short)
+
+
 def gathered(where: str, x: NDArray[np.float32], windows: Windows, steps: int) -> NDArray[np.float32]:
     """Return samples (n, steps, F) of x (N, F), with NaN behind the last step.
 
