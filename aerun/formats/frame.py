@@ -38,8 +38,8 @@ class Column:
 class Frame:
     """Columns by name, and the file or the two files, each with its number of rows, that they were read from.
 
-    reading: how, with all that was decided; None of what is no file's table. carried: cells (n,) of columns as they are written,
-    see `Reading`.
+    reading: how, with all that was decided; None of what is no file's table. carried: cells (n,) of columns as they are
+    written, see `Reading`.
     """
 
     columns: dict[str, Column]

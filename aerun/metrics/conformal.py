@@ -54,7 +54,7 @@ def _whole(a: float, b: float) -> float:
     return math.ceil(quotient * (1 - 1e-12)) if math.isfinite(quotient) else math.inf
 
 
-def shortage(n: int, alpha: float) -> str:
+def shortage(n: int, alpha: float, unit: str = "samples") -> str:
     """Return why n calibration scores raise no alarm at `alpha`, in a sentence; an empty string where they can."""
     if alpha * (n + 1) * (1 + 1e-12) >= 1:
         return ""
@@ -62,7 +62,7 @@ def shortage(n: int, alpha: float) -> str:
         return "alpha=0 never raises an alarm."
     return (
         f"no alarm is raised: a false-alarm rate of at most {alpha:g} needs at least {needed(alpha):,} normal validation "
-        f"samples, and there are {n:,}."
+        f"{unit}, and there are {n:,}."
     )
 
 

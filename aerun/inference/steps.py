@@ -1,0 +1,118 @@
+"""Series step by step: the windows that cover a step judge it, each by its own error there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aerun.dataset.sequences.sampling import Opened
+from aerun.evaluate.step_scores import Cover, own_errors
+from aerun.formats.frame import Values, Words
+
+if TYPE_CHECKING:
+    from aerun.inference.runner import Runner
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """score (N,), errors and expected values in own units (N, F), by series and time; NaN where no window covers a step."""
+
+    score: Values
+    errors: Values
+    expected: Values
+
+
+@dataclass
+class StepSeries:
+    """The steps of a file, the first steps of the windows that cover them, and the columns that travel, by the file's rows.
+
+    time, group: the columns of that name, where settings name any. judged: what the model says of them.
+    """
+
+    file: str
+    opened: Opened
+    channels: tuple[str, ...]
+    starts: NDArray[np.int64]
+    beside: dict[str, Words]
+    time: str | None
+    group: str | None
+    judged: StepScores | None = None
+
+    def __len__(self) -> int:
+        return len(self.opened.x)
+
+    def in_file(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values (N, ...) by series and time in the order of the file's rows."""
+        ordered = np.empty_like(values)
+        ordered[self.opened.row] = values
+        return ordered
+
+    @property
+    def piece(self) -> NDArray[np.int64]:
+        """Return the number of the piece without a break that each step is in, (N,), -1 where it is in none."""
+        number = np.full(len(self), -1)
+        for k, (first, count) in enumerate(zip(self.opened.first, self.opened.count, strict=True)):
+            number[first : first + count] = k
+        return number
+
+    @property
+    def step(self) -> NDArray[np.int64]:
+        """Return which step of its series each is, (N,), from 1."""
+        series = self.opened.series
+        start = np.flatnonzero(np.diff(series, prepend=series[:1] - 1))
+        return np.arange(len(series)) - np.repeat(start, np.diff([*start, len(series)])) + 1
+
+    @property
+    def names(self) -> Words:
+        """Return the name of the series that each step is of, (N,): its group, or a number from 1."""
+        words = self.beside.get(self.group) if self.group is not None else None
+        if words is not None:
+            return words[self.opened.row]
+        return (np.unique(self.opened.series, return_inverse=True)[1] + 1).astype(np.str_)
+
+    @property
+    def moments(self) -> Words:
+        """Return when each step is, (N,), as the file writes it; without a column of times the number of the step."""
+        words = self.beside.get(self.time) if self.time is not None else None
+        return self.step.astype(np.str_) if words is None else words[self.opened.row]
+
+    def places(self) -> dict[str, NDArray[Any]]:
+        """Return columns by the file's rows that say which step it is, where no column that travels does."""
+        columns: dict[str, NDArray[Any]] = {}
+        if self.opened.recording.whole and self.group is None:
+            columns["series"] = self.in_file(self.names)
+        if self.time is None or self.time not in self.beside:
+            columns["step"] = self.in_file(self.step)
+        return columns
+
+
+def judge(model: "Runner", series: StepSeries) -> StepScores:
+    """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself."""
+    errors, expected, seen = Cover(len(series)), Cover(len(series)), Cover(len(series))
+    for starts, stored in _windows(model, series):
+        error, weight = own_errors(model.exact, stored.to(model.device))
+        errors.add(starts, error)
+        seen.add(starts, weight)
+        expected.add(starts, model.rebuilt(stored).double().numpy())
+    mean = errors.mean()
+    if mean is None:
+        empty = np.full((len(series), len(series.channels)), np.nan)
+        return StepScores(empty[:, 0].copy(), empty, empty)
+    score = mean.sum(1) / np.maximum(np.nan_to_num(_whole(seen)).sum(1), 1)
+    return StepScores(np.where(errors.count > 0, score, np.nan), mean, _whole(expected))
+
+
+def _whole(cover: Cover) -> Values:
+    mean = cover.mean()
+    assert mean is not None
+    return mean
+
+
+def _windows(model: "Runner", series: StepSeries) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+    steps = model.facts.stored[0]
+    for first in range(0, len(series.starts), model.rows):
+        starts = series.starts[first : first + model.rows]
+        yield starts, torch.from_numpy(series.opened.x[starts[:, None] + np.arange(steps)])
