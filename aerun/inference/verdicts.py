@@ -20,9 +20,7 @@ def calibrated(model: Runner, steps: bool) -> NDArray[np.float64]:
     if not steps:
         return model.validation_scores
     if model.calibration.steps is None:
-        raise AerunError(
-            f"{model.folder.path}: an older aerun wrote down no scores of single steps: --windows, or --threshold T."
-        )
+        raise AerunError(f"{model.folder.path}: knows no scores of single steps, as an older aerun left it: --windows.")
     return model.calibration.steps
 
 
@@ -81,7 +79,8 @@ def remarks(model: Runner, args: Namespace) -> list[str]:
 class Discoveries:
     """Stands between the pieces of one call and its file: all samples of the call are one family, decided at the end.
 
-    writer: takes them then, by `add`. q: at most this share of the anomalies found are false on average (Benjamini-Hochberg on conformal p-values).
+    writer: takes them then, by `add`. q: at most this share of the anomalies found are false on average (Benjamini-Hochberg on
+    conformal p-values). unit: what is judged, samples or steps.
     """
 
     def __init__(self, writer: Any, q: float, calibrated: int, unit: str = "samples") -> None:
