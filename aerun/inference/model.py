@@ -172,6 +172,10 @@ class Model(Runner):
         Of tables of each column, of text of each step. 0 behind the end of a sequence.
         """
         stored, output_format = self.form.to_stored(x)
+        return _as(output_format, self.errors_of(stored))
+
+    def errors_of(self, stored: Tensor) -> Tensor:
+        """Return `errors` of stored samples."""
 
         def each(part: Tensor, _: Any) -> Tensor:
             element_errors = scores.errors(self.autoencoder, part)
@@ -179,7 +183,7 @@ class Model(Runner):
                 return of_columns(element_errors, self.form.features, self.form.marked)
             return element_errors.sum(-1) if self.facts.tokens else element_errors
 
-        return _as(output_format, self.in_batches(each, stored, None))
+        return self.in_batches(each, stored, None)
 
     def p_values(self, x: Samples) -> NDArray[np.float64]:
         """Return the conformal p-value of each sample, (n,): how likely a normal sample is to score as high, or higher."""

@@ -30,10 +30,8 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
     errors, form = model.errors(x), model.form
     if is_picture(args.output):
         return {"errors": errors, "under": form.to_stored(x)[0].numpy(), **columns}
-    return {
-        **columns,
-        **({f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}),
-    }
+    each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
+    return {**columns, **each}
 
 
 def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any]:
