@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aerun.core.text import note
 from aerun.formats.writing.base import Array, FileWriter
 from aerun.inference.events import described, events_in
 from aerun.inference.steps import StepSeries
@@ -60,5 +61,7 @@ class TimelinePng(SeriesMap):
     """The timeline as a png."""
 
     def close(self) -> None:
-        picture, self.left_out = timeline(self.strips)
+        picture, left_out = timeline(self.strips)
+        if left_out:
+            note(left_out)
         Image.fromarray(picture).save(self.file, "PNG")

@@ -29,8 +29,8 @@ def reasons(model: Model, stored: Tensor) -> list[str]:
     if model.form.features:
         return _columns(model, x, expected, errors)
     names = [f"f{i + 1}" for i in range(errors.shape[1])]
-    numbers = [[[_number(v) for v in row] for row in side] for side in (x, expected)]
-    return [_listed(names, *one) for one in zip(*numbers, errors, strict=True)]
+    told, wanted = ([[_number(v) for v in row] for row in side] for side in (x, expected))
+    return [_listed(names, *one) for one in zip(told, wanted, errors, strict=True)]
 
 
 def step_reason(series: StepSeries, step: int) -> str:
@@ -71,7 +71,7 @@ def _text(model: Model, stored: Tensor, errors: Array) -> list[str]:
     for row, numbers, again in zip(errors, stored.tolist(), wanted.tolist(), strict=True):
         names = [f"place {i + 1}" for i in range(len(row))]
         said = [[f"'{tokens[i]}'" if i >= 0 else "" for i in line] for line in (numbers, again)]
-        lines.append(_listed(names, *said, row))
+        lines.append(_listed(names, said[0], said[1], row))
     return lines
 
 
@@ -101,7 +101,7 @@ def _listed(
     total = known.sum()
     if not total > 0:
         return "nothing stands out"
-    parts = []
+    parts = list[str]()
     for i in (int(i) for i in np.argsort(-known, kind="stable")[:_MOST]):
         share = known[i] / total
         if parts and share < _LEAST:

@@ -18,7 +18,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Strip:
-    """One series. at (T,): numbers or moments; x, expected, errors (T, F); score (T,), above `limit` an alarm; events: steps."""
+    """One series. at (T,): numbers or moments; x, expected, errors (T, F); score (T,); limit: alarms are above it.
+
+    events: their first and last steps.
+    """
 
     name: str
     at: NDArray[Any]
