@@ -155,15 +155,20 @@ def _pair(args: argparse.Namespace, reader: Reader) -> Piece:
 
 
 def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
-    """Return places and distances for queries, the index encoded once."""
-    stored = (model.form.to_stored(piece.x)[0] for piece in reader.pieces(args.index))
-    base = torch.cat([model.codes_of(part) for part in stored])
+    """Return what finds places and distances for queries, and ids where the index has them; it is encoded once."""
+    codes, ids, key = list[torch.Tensor](), list[Any](), str(reader.settings.get("id"))
+    for piece in reader.pieces(args.index):
+        codes.append(model.codes_of(model.form.to_stored(piece.x)[0]))
+        ids.append(piece.beside.get(key, np.full(len(piece), "")))
+    base, named = torch.cat(codes), np.concatenate(ids)
     if not 1 <= args.k <= len(base):
         raise AerunError(f"--k {args.k}: the index holds {len(base)} samples.")
 
-    def search(x: Any) -> tuple[Any, Any]:
+    def search(x: Any) -> dict[str, Any]:
         asked, layout = model.form.to_stored(x)
-        return model.nearest(base, model.codes_of(asked), args.k, args.metric, layout)
+        places, far = model.nearest(base, model.codes_of(asked), args.k, args.metric, layout)
+        known = {f"near_{key}": named[np.asarray(places)]} if (named != "").any() else {}
+        return {"place": places, "distance": far, **known}
 
     return search
 

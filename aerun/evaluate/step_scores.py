@@ -13,24 +13,20 @@ Numbers = NDArray[np.int64]
 
 
 class Cover:
-    """Means over the windows that cover a step, for N steps in a row. count (N,): how many cover it."""
+    """Means over the windows that cover a step, for N steps of F channels in a row. count (N,): how many cover it."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, channels: int) -> None:
         self.count = np.zeros(steps, dtype=np.int64)
-        self._total: Values | None = None
+        self._total = np.zeros((steps, channels))
 
     def add(self, first: Numbers, values: Values) -> None:
         """Take the values (n, T, F) of windows whose first steps are `first` (n,)."""
-        if self._total is None:
-            self._total = np.zeros((len(self.count), values.shape[2]))
         at = first[:, None] + np.arange(values.shape[1])
         np.add.at(self._total, at, values)
         np.add.at(self.count, at, 1)
 
-    def mean(self) -> Values | None:
-        """Return the means (N, F), NaN where no window covers a step; None where there was no window."""
-        if self._total is None:
-            return None
+    def mean(self) -> Values:
+        """Return the means (N, F), NaN where no window covers a step."""
         return np.where(self.count[:, None] > 0, self._total / np.maximum(self.count, 1)[:, None], np.nan)
 
 

@@ -47,12 +47,12 @@ def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: 
     opened = dataset.steps_of(path, names, reading)
     if opened.x.shape[1] != facts.stored[1]:
         raise AerunError(f"{path}: {opened.x.shape[1]} columns of steps, and this run was trained on {facts.stored[1]}.")
-    cut = covering(opened.first, opened.count, facts.stored[0], dataset.sampling.stride)
+    starts, tails = covering(opened.first, opened.count, facts.stored[0], dataset.sampling.stride)
     frame = opened.recording.frame
     beside = {n: w for n in columns_beside(settings) if (w := frame.written(n)) is not None}
     names = names or [f"f{i + 1}" for i in range(opened.x.shape[1])]
     time, group = dataset.sampling.time, dataset.layout.group
-    return StepSeries(str(path), opened, tuple(names), cut.first, beside, time, group)
+    return StepSeries(str(path), opened, tuple(names), starts, tails, beside, time, group)
 
 
 def features_of(reading: Mapping[str, Any]) -> list[str]:

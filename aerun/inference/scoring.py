@@ -81,7 +81,7 @@ class Scoring:
         if windows and not args.windows and not args.steps:
             note("an older aerun wrote down no scores of single steps for this run: a row is a window, as with --windows.")
         self._refuse()
-        self.worst = None if args.top is None else Worst(model, args.top, self.settings.get("id"))
+        self.worst = None if args.top is None else Worst(model, args.top, self.settings)
         self.events = None if args.events is None else Events()
         self.pending: deque[StepSeries] = deque()
         self.uncovered = 0

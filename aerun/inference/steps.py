@@ -29,13 +29,15 @@ class StepScores:
 class StepSeries:
     """The steps of a file, the first steps of the windows that cover them, and the columns that travel, by the file's rows.
 
-    time, group: the columns of that name, where settings name any. judged: what the model says of them.
+    tails: windows that end pieces, see `windows.covering`. time, group: the columns of that name, where settings name any.
+    judged: what the model says of them.
     """
 
     file: str
     opened: Opened
     channels: tuple[str, ...]
     starts: NDArray[np.int64]
+    tails: NDArray[np.int64]
     beside: dict[str, Words]
     time: str | None
     group: str | None
@@ -90,29 +92,37 @@ class StepSeries:
 
 
 def judge(model: "Runner", series: StepSeries) -> StepScores:
-    """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself."""
-    errors, expected, seen = Cover(len(series)), Cover(len(series)), Cover(len(series))
-    for starts, stored in _windows(model, series):
+    """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself.
+
+    The window that ends a piece judges only those of its last steps that no other window covers: it lies elsewhere than those
+    that the model was trained on, and that thresholds come from.
+    """
+    score, errors, expected = _covered(model, series, series.starts)
+    if len(series.tails):
+        bare = np.isnan(score)
+        rest = _covered(model, series, series.tails)
+        score, errors, expected = (
+            np.where(bare.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip((score, errors, expected), rest, strict=True)
+        )
+    return StepScores(score, errors, expected)
+
+
+def _covered(model: "Runner", series: StepSeries, starts: NDArray[np.int64]) -> tuple[Values, Values, Values]:
+    """Return scores (N,), errors and expected values (N, F) by these windows; NaN where none covers a step."""
+    errors, expected, seen = (Cover(len(series), len(series.channels)) for _ in range(3))
+    for part, stored in _windows(model, series, starts):
         error, weight = own_errors(model.exact, stored.to(model.device))
-        errors.add(starts, error)
-        seen.add(starts, weight)
-        expected.add(starts, model.rebuilt(stored).double().numpy())
+        errors.add(part, error)
+        seen.add(part, weight)
+        expected.add(part, model.rebuilt(stored).double().numpy())
     mean = errors.mean()
-    if mean is None:
-        empty = np.full((len(series), len(series.channels)), np.nan)
-        return StepScores(empty[:, 0].copy(), empty, empty)
-    score = mean.sum(1) / np.maximum(np.nan_to_num(_whole(seen)).sum(1), 1)
-    return StepScores(np.where(errors.count > 0, score, np.nan), mean, _whole(expected))
+    return mean.sum(1) / np.maximum(seen.mean().sum(1), 1), mean, expected.mean()
 
 
-def _whole(cover: Cover) -> Values:
-    mean = cover.mean()
-    assert mean is not None
-    return mean
-
-
-def _windows(model: "Runner", series: StepSeries) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+def _windows(
+    model: "Runner", series: StepSeries, starts: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
     steps = model.facts.stored[0]
-    for first in range(0, len(series.starts), model.rows):
-        starts = series.starts[first : first + model.rows]
-        yield starts, torch.from_numpy(series.opened.x[starts[:, None] + np.arange(steps)])
+    for first in range(0, len(starts), model.rows):
+        part = starts[first : first + model.rows]
+        yield part, torch.from_numpy(series.opened.x[part[:, None] + np.arange(steps)])

@@ -67,6 +67,8 @@ class Travelling:
     def _holds(self, beside: Mapping[str, Words]) -> bool:
         if not beside or self.output == "-" or self.output.endswith(_HOLDS_WORDS):
             return True
+        if self.output.endswith((".png", "/")):
+            return False  # a picture has no rows that a column could stand beside
         note(
             f"{self.output}: holds no words, so that {', '.join(beside)} of the file stay behind (csv, parquet, npz hold them)."
         )

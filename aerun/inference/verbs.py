@@ -152,8 +152,8 @@ VERBS: dict[str, Verb] = {
         "how unusual samples are, and which are anomalies",
         "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. A new normal sample "
         "is above the threshold with a probability of at most ALPHA: of the run's n validation scores it is the one of rank "
-        "ceil((n + 1)(1 - ALPHA)); fewer than 1/ALPHA - 1 of them raise no alarm. Of series that were cut into windows a row is "
-        "a time step: its score is the mean, over the windows that cover it, of the error at that step alone, and thresholds "
+        "ceil((n + 1)(1 - ALPHA)); fewer than 1/ALPHA - 1 of them raise no alarm. Of series cut into windows a row is a "
+        "time step: its score is the mean, over the windows that cover it, of the error at that step alone, and thresholds "
         "are of validation steps.",
         "samples.npy --output scores.csv",
         "samples",
@@ -189,11 +189,12 @@ VERBS: dict[str, Verb] = {
     ),
     "retrieve": Verb(
         "the nearest samples of an index",
-        "For each sample the K of an index whose codes are nearest: their places in it (from 0) and distances.",
+        "For each sample the K of an index whose codes are nearest: their places in it (from 0), distances, and "
+        "ids where the run has dataset.id.",
         "queries.npy --index samples.npy --k 5 --output near.csv",
         "samples",
         "rows",
-        lambda model, x, args: dict(zip(("place", "distance"), args.search(x), strict=True)),
+        lambda model, x, args: args.search(x),
         (
             ("--index", {"nargs": "+", "required": True, "metavar": "FILE", "help": "files to search in"}),
             ("--k", {"type": int, "default": 10, "metavar": "K", "help": "how many (default: 10)"}),

@@ -104,5 +104,5 @@ class Discoveries:
             f"{int(anomalies.sum()):,} of {len(p):,} {self.unit} are anomalies, at most a share {self.q:g} of them falsely on "
             f"average (Benjamini-Hochberg, {self.calibrated:,} validation scores)."
         ]
-        short = support(self.calibrated, len(p), self.q)
+        short = support(self.calibrated, len(p), self.q, self.unit)
         return [*lines, short] if short else lines

@@ -26,13 +26,15 @@ class Entry:
 
 
 class Worst:
-    """Keeps the `count` highest scores of a call. id: the column that tells rows apart, where the run has one.
+    """Keeps the `count` highest scores of a call. settings: of the run's data set, which name columns that tell rows apart.
 
     Of a series' steps that are less than a window apart, all of one disturbance, only the highest is kept.
     """
 
-    def __init__(self, model: Model, count: int, id: str | None) -> None:
-        self.model, self.count, self.id = model, count, id
+    def __init__(self, model: Model, count: int, settings: Mapping[str, Any]) -> None:
+        self.model, self.count = model, count
+        group, time, self.id = (settings.get(role) for role in ("group", "time", "id"))
+        self.shown = (group, f"{time}_first", f"{time}_last")  # of windows
         self.entries: list[Entry] = []
 
     def take(self, piece: Piece, answer: Mapping[str, Any]) -> None:
@@ -57,6 +59,10 @@ class Worst:
         return entries
 
     def _named(self, piece: Piece, row: int, where: str) -> str:
+        if shown := [
+            f"{n} {piece.beside[n][row]}" for n in self.shown if n in piece.beside and self.model.facts.kind == "sequence"
+        ]:
+            return f"{where} ({', '.join(shown)})"
         words = piece.beside.get(self.id) if self.id is not None else None
         return where if words is None or not words[row] else f"{self.id} {words[row]} ({where})"
 

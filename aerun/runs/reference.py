@@ -87,17 +87,15 @@ def _step_scores(trained: Trained) -> list[float] | None:
     if first is None or not len(first) or len(first) != len(trained.data.val) or trained.autoencoder.facts.ragged:
         return None
     first = first - first.min()
-    length = int(first.max()) + trained.autoencoder.facts.stored[0]
-    errors, seen, done = Cover(length), Cover(length), 0
+    steps, channels = trained.autoencoder.facts.stored
+    errors, seen = (Cover(int(first.max()) + steps, channels) for _ in range(2))
+    done = 0
     for stored in trained.stored_batches(trained.data.val):
         error, weight = own_errors(trained.exact, stored)
         errors.add(first[done : done + len(stored)], error)
         seen.add(first[done : done + len(stored)], weight)
         done += len(stored)
-    mean, shown = errors.mean(), seen.mean()
-    assert mean is not None
-    assert shown is not None
-    scores = (mean.sum(1) / np.maximum(shown.sum(1), 1))[errors.count > 0]
+    scores = (errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1))[errors.count > 0]
     kept = np.random.default_rng(0).permutation(len(scores))[:_MOST_SCORES]
     return [float(s) for s in np.sort(scores[kept])]
 

@@ -58,15 +58,15 @@ def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Wind
     return Windows(starts, np.full(len(starts), window, dtype=np.int64), int((fit == 0).sum()))
 
 
-def covering(first: Numbers, count: Numbers, window: int, stride: int) -> Windows:
-    """Return windows that cover every step of the pieces: those of `cut`, and one that ends where a piece ends.
+def covering(first: Numbers, count: Numbers, window: int, stride: int) -> tuple[Numbers, Numbers]:
+    """Return the first steps of windows that cover every step of the pieces: those of `cut`, and those that end pieces.
 
-    No window covers a step of a piece that is shorter than a window.
+    The second ones are of pieces whose last steps no other window covers. No window covers a piece that is shorter than one.
     """
-    grid = cut(first, count, window, min(stride, window))
-    rest = (count > window) & ((count - window) % min(stride, window) > 0)
-    starts = np.sort(np.concatenate([grid.first, first[rest] + count[rest] - window]))
-    return Windows(starts, np.full(len(starts), window, dtype=np.int64), grid.short)
+    step = min(stride, window)
+    grid = cut(first, count, window, step)
+    rest = (count > window) & ((count - window) % step > 0)
+    return grid.first, first[rest] + count[rest] - window
 
 
 def gathered(where: str, x: NDArray[np.float32], windows: Windows, steps: int) -> NDArray[np.float32]:

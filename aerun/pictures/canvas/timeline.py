@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _STRIPS, _CHANNELS = 6, 6  # that are drawn
+_HIGH = 20  # thresholds: a score that goes beyond makes its axis logarithmic
 Values = NDArray[np.float64]
 
 
@@ -76,6 +77,9 @@ def _channel(ax: "Axes", strip: Strip, channel: int, title: str, legend: bool) -
 
 def _score(ax: "Axes", strip: Strip) -> None:
     ax.plot(strip.at, strip.score, color="black", linewidth=0.9)
+    highest = float(np.nan_to_num(strip.score, posinf=0.0).max())
+    if strip.limit and np.isfinite(strip.limit) and highest > _HIGH * strip.limit:
+        ax.set_yscale("log")
     if strip.limit is not None and np.isfinite(strip.limit):
         ax.axhline(strip.limit, color=RED, linestyle=":", linewidth=1.0, label="threshold")
         ax.legend(loc="upper right")
@@ -94,4 +98,5 @@ def _shaded(ax: "Axes", strip: Strip) -> None:
     half = np.median(np.diff(strip.at)) / 2 if len(strip.at) > 1 else 0.5
     for first, last in strip.events:
         ax.axvspan(strip.at[first] - half, strip.at[last] + half, color=RED, alpha=0.25, linewidth=1.0)
-    ax.margins(x=0.005)
+    if len(strip.at) > 1:
+        ax.set_xlim(strip.at[0] - half, strip.at[-1] + half)
