@@ -85,11 +85,12 @@ def _region(x: Array, expected: Array, errors: Array) -> str:
     high, wide = sides
     boxes = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
     top, left = (int(i) for i in np.unravel_index(boxes.argmax(), boxes.shape))
-    part = np.s_[:, top : top + high, left : left + wide]
     share, area = boxes[top, left] / error.sum(), high * wide / error.size
+    channel, row, column = (int(i) for i in np.unravel_index(errors.argmax(), errors.shape))
     return (
-        f"rows {top + 1} to {top + high}, columns {left + 1} to {left + wide}: {_number(x[part].mean())} where "
-        f"{_number(expected[part].mean())} is expected on average ({share:.0%} of the error in {area:.0%} of the image)"
+        f"rows {top + 1} to {top + high}, columns {left + 1} to {left + wide} ({share:.0%} of the error in {area:.0%} of the "
+        f"image); most at row {row + 1}, column {column + 1}: {_number(x[channel, row, column])} where "
+        f"{_number(expected[channel, row, column])} is expected"
     )
 
 

@@ -84,7 +84,7 @@ class Scoring:
         self.worst = None if args.top is None else Worst(model, args.top, self.settings)
         self.events = None if args.events is None else Events()
         self.pending: deque[StepSeries] = deque()
-        self.uncovered = 0
+        self.uncovered, self.at_ends = 0, 0  # steps without a score, and those of windows that end pieces
 
     @property
     def unit(self) -> str:
@@ -131,6 +131,7 @@ class Scoring:
         if isinstance(piece.x, StepSeries):
             self.pending.append(piece.x)
             self.uncovered += int(np.isnan(arrays["score"]).sum())
+            self.at_ends += piece.x.at_ends(self.model.facts.stored[0])
         elif self.args.steps:
             raise AerunError(f"{piece.file}: holds windows, not steps of series; --windows scores them as such.")
         if self.worst is not None:
@@ -152,6 +153,11 @@ class Scoring:
             lines.append(
                 f"{self.uncovered:,} steps have no score and raise no alarm: they lie in pieces shorter than a window of "
                 f"{self.model.facts.stored[0]} steps, or lack values."
+            )
+        if self.at_ends:
+            lines.append(
+                f"{self.at_ends:,} steps at the ends of pieces are judged by a window that ends there, and not every "
+                f"{self.settings.get('stride') or self.settings['window']} steps as in training: they may score higher."
             )
         if self.events is not None:
             with written(self.args.events, {}) as writer:

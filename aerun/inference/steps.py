@@ -52,6 +52,14 @@ class StepSeries:
         ordered[self.opened.row] = values
         return ordered
 
+    def at_ends(self, window: int) -> int:
+        """Return how many steps only windows that end pieces cover."""
+        covered = np.zeros(len(self) + 1, dtype=np.int64)
+        np.add.at(covered, self.starts, 1)
+        np.add.at(covered, self.starts + window, -1)
+        bare = covered[:-1].cumsum() == 0
+        return int(sum(bare[first : first + window].sum() for first in self.tails))
+
     @property
     def piece(self) -> NDArray[np.int64]:
         """Return the number of the piece without a break that each step is in, (N,), -1 where it is in none."""

@@ -34,7 +34,7 @@ class Worst:
     def __init__(self, model: Model, count: int, settings: Mapping[str, Any]) -> None:
         self.model, self.count = model, count
         group, time, self.id = (settings.get(role) for role in ("group", "time", "id"))
-        self.shown = (group, f"{time}_first", f"{time}_last")  # of windows
+        self.shown = (str(group), f"{time}_first", f"{time}_last")  # of windows
         self.entries: list[Entry] = []
 
     def take(self, piece: Piece, answer: Mapping[str, Any]) -> None:
@@ -59,9 +59,8 @@ class Worst:
         return entries
 
     def _named(self, piece: Piece, row: int, where: str) -> str:
-        if shown := [
-            f"{n} {piece.beside[n][row]}" for n in self.shown if n in piece.beside and self.model.facts.kind == "sequence"
-        ]:
+        windows = self.shown if self.model.facts.kind == "sequence" else ()
+        if shown := [f"{n} {piece.beside[n][row]}" for n in windows if n in piece.beside]:
             return f"{where} ({', '.join(shown)})"
         words = piece.beside.get(self.id) if self.id is not None else None
         return where if words is None or not words[row] else f"{self.id} {words[row]} ({where})"
