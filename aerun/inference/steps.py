@@ -1,6 +1,5 @@
 """Series step by step: the windows that cover a step judge it, each by its own error there."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -99,38 +98,33 @@ class StepSeries:
         return columns
 
 
-def judge(model: "Runner", series: StepSeries) -> StepScores:
+def judge(model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64], tails: NDArray[np.int64]) -> StepScores:
     """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself.
 
-    The window that ends a piece judges only those of its last steps that no other window covers: it lies elsewhere than those
-    that the model was trained on, and that thresholds come from.
+    x (N, F): series one behind the other. starts: the first steps of windows. tails: of those that end pieces; they judge only
+    steps that no other window covers, for they lie elsewhere than those that the model was trained on and that thresholds come
+    from. NaN where no window covers a step.
     """
-    score, errors, expected = _covered(model, series, series.starts)
-    if len(series.tails):
+    score, errors, expected = _covered(model, x, starts)
+    if len(tails):
         bare = np.isnan(score)
-        rest = _covered(model, series, series.tails)
         score, errors, expected = (
-            np.where(bare.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip((score, errors, expected), rest, strict=True)
+            np.where(bare.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+            for a, b in zip((score, errors, expected), _covered(model, x, tails), strict=True)
         )
     return StepScores(score, errors, expected)
 
 
-def _covered(model: "Runner", series: StepSeries, starts: NDArray[np.int64]) -> tuple[Values, Values, Values]:
+def _covered(model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64]) -> tuple[Values, Values, Values]:
     """Return scores (N,), errors and expected values (N, F) by these windows; NaN where none covers a step."""
-    errors, expected, seen = (Cover(len(series), len(series.channels)) for _ in range(3))
-    for part, stored in _windows(model, series, starts):
+    errors, expected, seen = (Cover(*x.shape) for _ in range(3))
+    steps = np.arange(model.facts.stored[0])
+    for first in range(0, len(starts), model.rows):
+        part = starts[first : first + model.rows]
+        stored = torch.from_numpy(x[part[:, None] + steps])
         error, weight = own_errors(model.exact, stored.to(model.device))
         errors.add(part, error)
         seen.add(part, weight)
         expected.add(part, model.rebuilt(stored).double().numpy())
     mean = errors.mean()
     return mean.sum(1) / np.maximum(seen.mean().sum(1), 1), mean, expected.mean()
-
-
-def _windows(
-    model: "Runner", series: StepSeries, starts: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
-    steps = model.facts.stored[0]
-    for first in range(0, len(starts), model.rows):
-        part = starts[first : first + model.rows]
-        yield part, torch.from_numpy(series.opened.x[part[:, None] + np.arange(steps)])
