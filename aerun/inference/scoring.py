@@ -147,7 +147,7 @@ class Scoring:
         self.writer.add(arrays)
 
     def end(self) -> list[str]:
-        """Finish what was asked for, and return what is to be said of it."""
+        """Return what is to be said at the end, and write the verdicts and the events that wait for it."""
         lines = self.judging.release() if self.args.fdr is not None else []
         if self.uncovered:
             lines.append(

@@ -83,7 +83,7 @@ def test_columns_that_are_no_features_travel_as_they_are_written(place, verb):
     done(place, verb[0], "table", "new.csv", *verb[1:], "--output", "out.npz")
     assert np.load(place / "out.npz")["id"].tolist() == ["007", "008", "=1"]
     if verb[0] == "retrieve":
-        assert {r["nearid1"][:1] for r in rows(place / "out.csv")} | {"C"} <= {"C", "X"}
+        assert {r["near_id1"][:1] for r in rows(place / "out.csv")} | {"C"} <= {"C", "X"}
     told = done(place, "encode", "table", "new.csv", "--output", "out.npy")
     assert "out.npy: holds no words, so that id, note of the file stay behind" in told.err
 

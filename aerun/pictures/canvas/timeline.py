@@ -94,7 +94,7 @@ def _score(ax: "Axes", strip: Strip) -> None:
 
 
 def _shaded(ax: "Axes", strip: Strip) -> None:
-    """Shade events, half a step on both sides, so that one of a single step is seen."""
+    """Draw events as shaded spans, half a step wider on both sides, so that one of a single step is seen."""
     half = np.median(np.diff(strip.at)) / 2 if len(strip.at) > 1 else 0.5
     for first, last in strip.events:
         ax.axvspan(strip.at[first] - half, strip.at[last] + half, color=RED, alpha=0.25, linewidth=1.0)
