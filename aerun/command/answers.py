@@ -3,6 +3,8 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,59 +14,84 @@ import torch
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
 from aerun.core.text import note, say
-from aerun.formats.writing.base import Writer
-from aerun.formats.writing.output import written
+from aerun.formats.writing.base import Nothing, Writer
+from aerun.formats.writing.output import Kind, written
 from aerun.inference import notes
 from aerun.inference.beside import Beside, has_columns_beside
 from aerun.inference.code_files import codes_of
 from aerun.inference.compressed_file import Packer, pieces
 from aerun.inference.loading import load
+from aerun.inference.maps import TimelinePng
 from aerun.inference.mask_files import Masks
 from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
 from aerun.inference.reading import Piece, Reader, join_samples
+from aerun.inference.scoring import Scoring, noted_of
+from aerun.inference.steps import StepSeries
+from aerun.inference.travelling import Travelling
 from aerun.inference.verb import Verb
-from aerun.inference.verdicts import Discoveries, remarks
+from aerun.inference.verdicts import remarks
+from aerun.report.maps import ImagePage, SeriesPage
 
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     """Answer for every sample of the files, and say how many there were."""
     model = load(args.run, args.weights, args.trust)
-    about, kind = _about(model), None
+    about, scoring = _about(model), _scoring(word, args, model)
+    kind = scoring.kind if scoring else None
     about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
     if verb.answers == "packed":
         args.packer, kind = Packer.of(model, args.step), Packed
         about["head"] = args.packer.head()
+    output = args.output or "-"
     done, reader, lines = 0, _reader(model, args), list[str]()
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
-    beside = Beside(args.output, verb.answers in ("rows", "codes") and model.form.named and has_columns_beside(args.output))
-    with kept_warnings(beside.told), written(args.output, about, kind) as writer:
-        judging = _judging(args, model, writer)
+    beside = Beside(output, verb.answers in ("rows", "codes") and model.form.named and has_columns_beside(output))
+    travelling = Travelling(output)
+    with kept_warnings(beside.told), _opened(args.output, about, kind) as writer:
+        sink = scoring.onto(writer) if scoring else writer
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, judging or writer, counted, beside)
+            done += _answer(verb, args, model, piece, sink, Asides(counted, beside, travelling), scoring)
             _show(f"\r{done:,} samples")
-        if judging is not None:
-            lines = judging.release()
+        if scoring:
+            lines = scoring.end()
     _show("\r\033[K")
     if line := model.form.line(counted):
         note(line)
     if (path := beside.write()) is not None:
-        note(f"{path}: which cells of the samples were missing, unseen or out of range")
-    if args.output != "-":
-        say(f"{args.output}: {done:,} {'sample' if done == 1 else 'samples'}, {word} by {model.name}")
+        note(f"{path}: what is to be said of them, such as cells that were missing, unseen or out of range")
+    unit = scoring.unit if scoring else "samples"
+    if output != "-":
+        say(f"{output}: {done:,} {unit[:-1] if done == 1 else unit}, {word} by {model.name}")
     if verb.answers == "packed":
         say(_size(args, model, done))
     for line in lines:
         (note if args.output == "-" else say)(line)
 
 
-def _judging(args: argparse.Namespace, model: Model, writer: Writer) -> Discoveries | None:
-    """Return what decides over all samples of a call that asks for it. Say first what must be known of the verdicts."""
-    if "fdr" not in args:
+@dataclass(frozen=True)
+class Asides:
+    """What is said beside the answers: counts of unusual cells, the file beside the output, and columns that travel."""
+
+    counted: list[notes.Counts]
+    beside: Beside
+    travelling: Travelling
+
+
+def _opened(output: str | None, about: dict[str, Any], kind: Kind | None) -> AbstractContextManager[Writer]:
+    """Return a writer; one that writes nothing where no output is asked for."""
+    return nullcontext(Nothing(about)) if output is None else written(output, about, kind)
+
+
+def _scoring(word: str, args: argparse.Namespace, model: Model) -> Scoring | None:
+    """Return what a call of `aerun score` does beside its rows; None for other verbs. Say first what verdicts go by."""
+    if word != "score":
         return None
+    kinds = {"steps": SeriesPage, "samples": ImagePage} if str(args.output).endswith(".html") else {"steps": TimelinePng}
+    scoring = Scoring(model, args, kinds)
     for line in remarks(model, args):
         note(line)
-    return None if args.fdr is None else Discoveries(writer, args.fdr, len(model.validation_scores))
+    return scoring
 
 
 def _show(words: str) -> None:
@@ -76,7 +103,8 @@ def _show(words: str) -> None:
 def _reader(model: Model, args: argparse.Namespace) -> Reader:
     settings = model.config.get("dataset")
     own = settings if isinstance(settings, dict) else {}
-    return Reader(model.form, own, model.rows, getattr(args, "key", None), getattr(args, "resize", False), model.reading)
+    steps = getattr(args, "steps", False) is True
+    return Reader(model.form, own, model.rows, getattr(args, "key", None), getattr(args, "resize", False), model.reading, steps)
 
 
 def _size(args: argparse.Namespace, model: Model, done: int) -> str:
@@ -92,7 +120,7 @@ def _about(model: Model) -> dict[str, Any]:
     """Return what pictures and sounds need to know."""
     facts, settings = model.facts, model.config.get("dataset") or {}
     low, high = (None if v is None else v * facts.unit for v in (facts.low, facts.high))
-    return {"kind": facts.kind, "low": low, "high": high, "rate": settings.get("rate")}
+    return {"kind": facts.kind, "low": low, "high": high, "rate": settings.get("rate"), "model": model.name}
 
 
 def _pieces(verb: Verb, args: argparse.Namespace, model: Model, reader: Reader) -> Iterator[Piece]:
@@ -127,15 +155,20 @@ def _pair(args: argparse.Namespace, reader: Reader) -> Piece:
 
 
 def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
-    """Return places and distances for queries, the index encoded once."""
-    stored = (model.form.to_stored(piece.x)[0] for piece in reader.pieces(args.index))
-    base = torch.cat([model.codes_of(part) for part in stored])
+    """Return what finds places and distances for queries, and ids where the index has them; it is encoded once."""
+    codes, ids, key = list[torch.Tensor](), list[Any](), str(reader.settings.get("id"))
+    for piece in reader.pieces(args.index):
+        codes.append(model.codes_of(model.form.to_stored(piece.x)[0]))
+        ids.append(piece.beside.get(key, np.full(len(piece), "")))
+    base, named = torch.cat(codes), np.concatenate(ids)
     if not 1 <= args.k <= len(base):
         raise AerunError(f"--k {args.k}: the index holds {len(base)} samples.")
 
-    def search(x: Any) -> tuple[Any, Any]:
+    def search(x: Any) -> dict[str, Any]:
         asked, layout = model.form.to_stored(x)
-        return model.nearest(base, model.codes_of(asked), args.k, args.metric, layout)
+        places, far = model.nearest(base, model.codes_of(asked), args.k, args.metric, layout)
+        known = {f"near_{key}": named[np.asarray(places)]} if (named != "").any() else {}
+        return {"place": places, "distance": far, **known}
 
     return search
 
@@ -145,31 +178,35 @@ def _answer(
     args: argparse.Namespace,
     model: Model,
     piece: Piece,
-    writer: Writer | Discoveries,
-    counted: list[notes.Counts],
-    beside: Beside,
+    sink: Any,
+    asides: Asides,
+    scoring: Scoring | None,
 ) -> int:
     if "mask" in args:
         args.masks = getattr(args, "masks", None) or Masks(args.mask, model.form)
         args.hidden = args.masks.next(len(piece))
     try:
-        noted = [n for x in _sides(verb, piece) if (n := model.form.notes(x)) is not None]
+        noted = [n for x in _sides(verb, piece) if (n := noted_of(model, x)) is not None]
         outputs = verb.run(model, piece.x, args)
     except AerunError as e:
         where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in outputs.items()}
-    counted += [n.counts() for n in noted]
-    beside.add(noted)
-    if beside.in_rows:  # beside each row, what is unusual in it
+    asides.counted.extend(n.counts() for n in noted)
+    asides.beside.add(noted)
+    if asides.beside.in_rows:  # beside each row, what is unusual in it
         arrays |= {k: v for n in noted for k, v in n.rows().items()}
     if verb.answers == "packed":
-        writer.add(arrays)
+        sink.add(arrays)
         return len(piece)
     count = len(next(iter(arrays.values())))
-    if piece.names:
-        arrays = {**({} if _is_picture(args.output) else {"file": np.asarray(piece.names)}), **arrays}
-    writer.add({k: v for k, v in arrays.items() if k != "file" or not args.output.endswith((".npy", ".txt"))})
+    if scoring:
+        scoring.take(piece, arrays)
+    arrays = asides.travelling.join(piece.beside, arrays, count)
+    if piece.names or (isinstance(piece.x, StepSeries) and len(args.files) > 1):
+        names = np.asarray(piece.names or [piece.file] * count)
+        arrays = {**({} if _is_picture(args.output) else {"file": names}), **arrays}
+    sink.add({k: v for k, v in arrays.items() if k != "file" or not str(args.output).endswith((".npy", ".txt"))})
     return count
 
 
@@ -178,5 +215,5 @@ def _sides(verb: Verb, piece: Piece) -> tuple[Any, ...]:
     return {"pairs": piece.x, "samples": (piece.x,)}.get(verb.reads, ())
 
 
-def _is_picture(output: str) -> bool:
-    return output.endswith((".png", ".wav", "/"))
+def _is_picture(output: str | None) -> bool:
+    return output is not None and output.endswith((".png", ".wav", "/"))

@@ -43,7 +43,8 @@ def parser(word: str, verb: Verb) -> argparse.ArgumentParser:
         parser.add_argument("files", nargs=1, metavar="FILE", help="what aerun compress wrote")
     any_name = "npz, npy, csv, tsv, parquet, txt, png or wav; DIR/; - is csv"
     where = "by any name" if verb.answers == "packed" else any_name
-    parser.add_argument("--output", required=True, metavar="FILE", help=where)
+    printed = any(flag == "--top" for flag, _ in verb.flags)
+    parser.add_argument("--output", required=not printed, metavar="FILE", help=f"{where}; html of --map" if printed else where)
     for flag, settings in verb.flags:
         parser.add_argument(flag, **settings)
     if verb.reads not in ("nothing", "packed"):
@@ -62,7 +63,7 @@ def _refuse_same(args: argparse.Namespace) -> None:
     for name in getattr(args, "files", []):
         if (
             name != "-"
-            and args.output != "-"
+            and args.output not in ("-", None)
             and Path(name).exists()
             and Path(args.output).exists()
             and Path(name).samefile(args.output)

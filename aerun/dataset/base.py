@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.compose import option
@@ -119,6 +121,10 @@ class Dataset(ABC):
         if normal is not None and data.test.y is not None:
             tell_one_sided(option(self), anomalies(data.test, normal))
         return data
+
+    def validation_starts(self) -> NDArray[np.int64] | None:
+        """Return the first step (n,) of each validation sample that `load` gives, where samples are windows; else None."""
+        return None
 
     @abstractmethod
     def read(self) -> Data:

@@ -6,7 +6,14 @@ from typing import Any
 _SINCE: Mapping[str, Mapping[str, Any]] = {
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},
-    "aerun.dataset.series.Series": {"zone": None, "decimal": "auto", "dates": "auto", "skip": "auto", "missing_words": "auto"},
+    "aerun.dataset.series.Series": {
+        "zone": None,
+        "decimal": "auto",
+        "dates": "auto",
+        "skip": "auto",
+        "missing_words": "auto",
+        "id": None,
+    },
     "aerun.dataset.table.Table": {
         "decimal": ".",
         "dates": "auto",
@@ -14,6 +21,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "missing_words": "auto",
         "missing": "fill",
         "numeric": "all",
+        "id": None,
     },
 }
 

@@ -19,8 +19,9 @@ from aerun.dataset.labels import by_mark
 from aerun.dataset.sequences import windows
 from aerun.dataset.sequences.clock import zone_of
 from aerun.dataset.sequences.recorded import Recorded, together
-from aerun.dataset.sequences.sampling import GAPS, Sampling, SeriesFacts
+from aerun.dataset.sequences.sampling import GAPS, Opened, Sampling, SeriesFacts
 from aerun.dataset.sequences.series_files import Layout, columns_named
+from aerun.dataset.sequences.windows import Windows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.listing import folder
 from aerun.dataset.table import words_for_missing
@@ -71,6 +72,7 @@ class Series(Dataset):
         zone: str | None,
         label: str | None,
         anomaly: str | None,
+        id: str | None,
         drop: Names,
         window: int | None,
         stride: int | None,
@@ -91,9 +93,9 @@ class Series(Dataset):
         if layout == "wide" and time is not None:
             raise AerunError(f"dataset.time={time}: in the layout wide steps follow each other as the columns do.")
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
-        roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split)
+        roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split, id=id)
         headed = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
-        words = frozenset(n for n in (label, anomaly, split, group) if n is not None)
+        words = frozenset(n for n in (label, anomaly, split, group, id) if n is not None)
         reading = Reading(
             delimiter,
             headed,
@@ -184,10 +186,16 @@ class Series(Dataset):
         times = {"zone": "UTC" if zone is None else zone.key} if self.sampling.time is not None else {}
         return {"features": list(self.known.features), **stored, **times}
 
+    def validation_starts(self) -> NDArray[np.int64] | None:
+        first, normal, y = self.known.val_first, self.normal_classes, self.known.data.val.y
+        if self.sampling.window is None or first is None:
+            return None
+        return first if normal is None or y is None else first[np.isin(y.numpy(), normal)]
+
     def samples_of(
         self, file: Path, features: Sequence[str], steps: int, ragged: bool, stored: Mapping[str, Any] | None = None
-    ) -> NDArray[np.float32]:
-        """Return the samples (n, steps, F) of another file, read and cut as this set's own.
+    ) -> tuple[NDArray[np.float32], Windows, Opened]:
+        """Return the samples (n, steps, F) of another file, read and cut as this set's own, and where they were cut.
 
         stored: what the run wrote down of its reading, see `stored_reading`; of runs that did not, the settings say it.
 
@@ -196,16 +204,27 @@ class Series(Dataset):
 
         Raises AerunError where a feature is missing, and for whatever is wrong with the file.
         """
-        own = replace(self.layout.reading, loose=True)
+        recording, names, sampling = self._other(file, features, stored)
+        window = self.sampling.window if self.sampling.window is not None or ragged else steps
+        return sampling.of_others(recording, names, steps, window)
+
+    def steps_of(self, file: Path, features: Sequence[str], stored: Mapping[str, Any] | None = None) -> Opened:
+        """Return the steps of another file, read as `samples_of` does, and the pieces that samples may be cut from."""
+        recording, names, sampling = self._other(file, features, stored)
+        return sampling.opened(recording, names, sampling.window)
+
+    def _other(
+        self, file: Path, features: Sequence[str], stored: Mapping[str, Any] | None
+    ) -> tuple[Recorded, Sequence[str], Sampling]:
+        """Return another file, its features, and how it is cut."""
+        layout = self.layout
+        own = replace(layout.reading, loose=True, carried=frozenset({*layout.roles.values(), *layout.reading.drop}))
         if stored and "header" in stored:
             own = reading_from(stored, own)
         loose = replace(self.layout, reading=own)
         recording = loose.read_others("FILE", file)
-        names = self._named(recording, features, file)
         time = self.sampling.time if self.sampling.time in recording.frame.columns else None
-        sampling = replace(self.sampling, path=file, time=time)
-        window = self.sampling.window if self.sampling.window is not None or ragged else steps
-        return sampling.of_others(recording, names, steps, window)
+        return recording, self._named(recording, features, file), replace(self.sampling, path=file, time=time)
 
     def _named(self, recording: Recorded, features: Sequence[str], file: Path) -> Sequence[str]:
         missing = [n for n in features if n not in recording.frame.columns]

@@ -25,7 +25,8 @@ class Table(Tabular):
     00123, unless `numeric` names them, and those that `categorical` names). What the cells do not say, such as whether
     05/06/2024 is in May, is asked. `label` and `anomaly` name a column of classes, or of yes and no; with `anomaly` the model
     is trained on the normal rows alone. The split is that of the column `split`, or `test_path` is the test split, or it is
-    made: at random, by whole groups of `group`, or by `time`. None of these columns is a feature. What the model works on,
+    made: at random, by whole groups of `group`, or by `time`. `id` tells rows apart. None of these columns is a feature, and
+    all of them, and those of `drop`, travel into what verbs write of a row. What the model works on,
     and what happens to words and gaps that training has not seen, see `Columns`. Raises AerunError, which names file, line or
     row, and column, for a file or a column that cannot be used as it is.
     """
@@ -47,6 +48,7 @@ class Table(Tabular):
         drop: Names,
         categorical: Names,
         numeric: Names,
+        id: Name | None,
         split: Name | None,
         group: Name | None,
         time: Name | None,
@@ -60,15 +62,16 @@ class Table(Tabular):
         if path is None:
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
         self.path, self.test_path = Path(path).expanduser(), None if test_path is None else Path(test_path).expanduser()
-        label, anomaly, split, group, time = (_spelt(n) for n in (label, anomaly, split, group, time))
+        label, anomaly, split, group, time, key = (_spelt(n) for n in (label, anomaly, split, group, time, id))
         self.cut = Cut(split, group, time, val, test)
         chosen = frozenset(names_in("dataset.categorical", categorical) if categorical != "auto" else ())
-        self.roles = Roles(label, anomaly, tuple(n for n in (split, group, time) if n is not None), chosen)
+        self.roles = Roles(label, anomaly, tuple(n for n in (split, group, time, key) if n is not None), chosen)
         numbers = None if numeric == "all" else frozenset(names_in("dataset.numeric", numeric))
         if twice := sorted(chosen & (numbers or frozenset())):
             raise AerunError(f"dataset.categorical=[{twice[0]}] dataset.numeric=[{twice[0]}]: a column is one of the two.")
         self.numeric = numbers or frozenset()
-        text = chosen | {n for n in (label, anomaly, split, group) if n is not None}
+        self.key = key
+        text = chosen | {n for n in (label, anomaly, split, group, key) if n is not None}
         shown = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
         self.reading = Reading(
             delimiter,

@@ -1,7 +1,7 @@
 """A table as it stands in its file, before anything is learned from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 import numpy as np
@@ -12,6 +12,7 @@ from aerun.formats.number_words import matching
 from aerun.formats.reading import Reading
 
 Values = NDArray[np.float64]
+Words = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,14 @@ class Column:
 class Frame:
     """Columns by name, and the file or the two files, each with its number of rows, that they were read from.
 
-    reading: how, with all that was decided; None of what is no file's table.
+    reading: how, with all that was decided; None of what is no file's table. carried: cells (n,) of columns as they are
+    written, see `Reading`.
     """
 
     columns: dict[str, Column]
     files: tuple[tuple[str, int], ...]
     reading: Reading | None = None
+    carried: dict[str, Words] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(rows for _, rows in self.files)
@@ -51,6 +54,14 @@ class Frame:
     def file(self) -> str:
         """Return the (first) file's name."""
         return self.files[0][0]
+
+    def written(self, name: str) -> Words | None:
+        """Return the cells (n,) of a column as words, empty where missing; None where there is no such column."""
+        if name in self.carried or name not in self.columns:
+            return self.carried.get(name)
+        column = self.columns[name].as_text()
+        words = np.array([*column.words, ""])
+        return words[np.where(np.isnan(column.values), len(column.words), column.values).astype(np.int64)]
 
     def where(self, name: str, row: int) -> str:
         """Return FILE: column 'NAME', row N, as people count."""

@@ -27,7 +27,8 @@ class Reading:
     `loose`, those that are not there are no mistake. decimal: auto, point or comma. dates: order of day and month, auto, dmy
     or mdy. missing: words of cells without a value, in lower case. numeric: columns of digits that are numbers, though they
     look like codes; None: all. skip: lines before the table, auto or a number. formats: what is known of columns: `number`,
-    `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over. usual:
+    `number %`, `date`, `date dmy`, `text`; where any is, all others are passed over. carried: columns whose cells are kept
+    as they are written, beside what else becomes of them. usual:
     the delimiter of the run's own files, for others of the same run. decoded: the encoding that a file turned out to have.
     """
 
@@ -43,6 +44,7 @@ class Reading:
     skip: str = "auto"
     numeric: frozenset[str] | None = frozenset()
     formats: Mapping[str, str] = field(default_factory=dict)
+    carried: frozenset[str] = frozenset()
 
     usual: str = ""
     decoded: str = ""
@@ -165,7 +167,8 @@ def checked_names(file: str, names: list[str], reading: Reading) -> tuple[list[s
     drop = frozenset(matching(n, named) or n for n in reading.drop)
     text = frozenset(matching(n, named) or n for n in reading.text)
     numeric = None if reading.numeric is None else frozenset(matching(n, named) or n for n in reading.numeric)
-    reading = replace(reading, drop=drop, text=text, numeric=numeric)
+    carried = frozenset(matching(n, named) or n for n in reading.carried)
+    reading = replace(reading, drop=drop, text=text, numeric=numeric, carried=carried)
     nameless = [(i, n) for i, (n, title) in enumerate(zip(named, names, strict=True), 1) if not title and reading.wants(n)]
     if nameless:
         what = "has no name. Name it, or"

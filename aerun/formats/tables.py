@@ -10,6 +10,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats import binary_tables
+from aerun.formats.carried import as_words
 from aerun.formats.column import Cells
 from aerun.formats.compact_dates import are_compact_dates
 from aerun.formats.frame import Column, Frame
@@ -104,21 +105,21 @@ def from_arrow(table: Any, file: str, reading: Reading) -> Frame:
     if not table.num_rows:
         raise AerunError(f"{file}: has no rows.")
     columns = dict(zip(names, table.columns, strict=True))
-    return _decided(file, table.num_rows, reading, [n for n in names if reading.wants(n)], lambda n: columns[n])
+    return _decided(file, table.num_rows, reading, names, lambda n: columns[n])
 
 
 def from_columns(columns: dict[str, Any], file: str, rows: int, reading: Reading) -> Frame:
     """Return columns in memory as a table: arrays, series and lists of numbers, words and dates, typed as they come."""
     names, reading = checked_names(file, list(columns), reading)
-    wanted = [n for n in names if reading.wants(n)]
-    return _decided(file, rows, reading, wanted, lambda n: columns[n])
+    return _decided(file, rows, reading, names, lambda n: columns[n])
 
 
 def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: Callable[[str], Any]) -> Frame:
     """Return columns that a typed container holds: numbers, dates and truth values as they are, words by what they mean."""
     plain: dict[str, Column] = {}
     worded: dict[str, Cells] = {}
-    for name in names:
+    wanted = [n for n in names if reading.wants(n)]
+    for name in wanted:
         values = get(name)
         column = binary_tables.typed_column(file, name, values, reading.keeps_digits(name))
         if isinstance(column, Column):
@@ -132,8 +133,14 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
     columns, reading = _meant(file, worded, reading)
     formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
     plain = {n: _unmarked(c, reading) for n, c in plain.items()}
-    together = {n: plain[n] if n in plain else columns[n] for n in names}
-    return Frame(together, ((file, rows),), replace(reading, formats=formats))
+    together = {n: plain[n] if n in plain else columns[n] for n in wanted}
+    carried = {n: as_words(get(n)) for n in _carried(names, reading)}
+    return Frame(together, ((file, rows),), replace(reading, formats=formats), carried)
+
+
+def _carried(names: Sequence[str], reading: Reading) -> list[str]:
+    """Return the columns whose cells are kept as they are written, in the order of the file."""
+    return [n for n in names if n in reading.carried]
 
 
 def _begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
@@ -153,6 +160,7 @@ def _cells(file: str, name: str, reading: Reading) -> Cells:
 
 def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
     columns = {n: _cells(file, n, reading) for n in head.names if reading.wants(n)}
+    kept: dict[str, list[Any]] = {n: [] for n in _carried(head.names, reading)}
     count = 0
     for chunk in chunks:
         words = sum(len(cells.words) for cells in columns.values())
@@ -163,10 +171,13 @@ def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Re
             reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
             columns = {n: _cells(file, n, reading) for n in columns}
             _add(columns, head.names, chunk)
+        for name, cells_read in kept.items():
+            place = head.names.index(name)
+            cells_read.extend(row[place] for row in chunk)
         count += len(chunk)
     refuse_nothing(file, count)
     converted, reading = _meant(file, columns, reading)
-    return Frame(converted, ((file, count),), reading)
+    return Frame(converted, ((file, count),), reading, {n: as_words(cells_read) for n, cells_read in kept.items()})
 
 
 def _add(columns: dict[str, Cells], names: Sequence[str], rows: list[list[Any]]) -> None:

@@ -1,6 +1,7 @@
 """Tables by the names of their columns."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from aerun.formats.binary_tables import columns_in
 from aerun.formats.frame import Frame
 from aerun.formats.reading import Reading, reading_from
 from aerun.formats.tables import from_columns
+from aerun.inference.travelling import columns_beside
 from aerun.preparation.feature import Feature
 
 _HERE = "columns given"
@@ -27,7 +29,8 @@ def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features
     """Return how a run's verbs read tables: as the run itself read its own.
 
     settings: of its data set. stored: what it wrote down of its reading; of older runs, which did not, it follows from the
-    features. Columns that are no features are passed over. AerunError for a stored reading that is damaged.
+    features. Columns that are no features are passed over, or only carried along. AerunError for a stored reading that is
+    damaged.
     """
     base = Reading(
         str(settings.get("delimiter", "auto")),
@@ -39,6 +42,7 @@ def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features
         decimal="." if features else "auto",
         dates=str(settings.get("dates", "auto")),
         formats={f.name: _FORMATS[f.kind] for f in features},
+        carried=frozenset(columns_beside(settings)) if features else frozenset(),
     )
     return reading_from(stored, base) if stored and features else base
 
@@ -48,7 +52,7 @@ def frame_of(x: Any, reading: Reading) -> Frame:
 
     AerunError where they are of different lengths, or empty.
     """
-    columns = columns_in(x)
+    columns, reading = columns_in(x), replace(reading, carried=frozenset())
     lengths = {len(c) for c in columns.values()}
     if len(lengths) != 1 or not lengths - {0}:
         raise AerunError(f"{_HERE}: of lengths {sorted(lengths) or 'none'}; all columns of a table are of one length above 0.")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
+from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
 from aerun.inference import codes, compressed_file, layers
 from aerun.inference.columns import of_columns
@@ -19,6 +20,7 @@ from aerun.inference.inpainting import inpaint
 from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
+from aerun.inference.steps import judge
 from aerun.inference.support import unsupported_reason
 from aerun.metrics import conformal
 
@@ -172,12 +174,32 @@ class Model(Runner):
         stored, output_format = self.form.to_stored(x)
         return _as(output_format, self.scores_of(stored))
 
+    def step_scores(self, x: Any, stride: int = 1) -> NDArray[np.float64]:
+        """Return the anomaly score (T,) of each step of one series (T, F) that is as long as a sample or longer.
+
+        It is the mean, over the windows that cover a step, of the squared error of that step alone. One window begins every
+        `stride` steps, and a last one ends where the series does, for steps that no other covers.
+        """
+        steps, features = self.facts.stored if self.facts.kind == "sequence" and not self.facts.ragged else (0, 0)
+        series = np.asarray(x, dtype=np.float32)
+        series = series[:, None] if series.ndim == 1 else series
+        if not steps or series.ndim != 2 or series.shape[1] != features or len(series) < steps:
+            shape = f"(T, {features}) with T from {steps}" if steps else "no sequences of one length"
+            raise AerunError(f"step_scores: a series of shape {series.shape}; this run was trained on {shape}.")
+        step = min(integer("stride", stride, 1), steps)
+        starts, tails = covering(np.zeros(1, dtype=np.int64), np.array([len(series)]), steps, step)
+        return judge(self, series, starts, tails).score
+
     def errors(self, x: Samples) -> Any:
         """Return where the score comes from: the squared error of each stored element (n, *stored).
 
         Of tables of each column, of text of each step. 0 behind the end of a sequence.
         """
         stored, output_format = self.form.to_stored(x)
+        return _as(output_format, self.errors_of(stored))
+
+    def errors_of(self, stored: Tensor) -> Tensor:
+        """Return `errors` of stored samples."""
 
         def each(part: Tensor, _: Any) -> Tensor:
             element_errors = scores.errors(self.autoencoder, part)
@@ -185,7 +207,7 @@ class Model(Runner):
                 return of_columns(element_errors, self.form.features, self.form.marked)
             return element_errors.sum(-1) if self.facts.tokens else element_errors
 
-        return _as(output_format, self.in_batches(each, stored, None))
+        return self.in_batches(each, stored, None)
 
     def p_values(self, x: Samples) -> NDArray[np.float64]:
         """Return the conformal p-value of each sample, (n,): how likely a normal sample is to score as high, or higher."""

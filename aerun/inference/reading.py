@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats import images
 from aerun.formats.arrays import forget, names_of, read_array
 from aerun.formats.audio import SUFFIXES as SOUNDS
-from aerun.formats.frame import Frame
+from aerun.formats.carried import as_words
+from aerun.formats.frame import Frame, Words
 from aerun.formats.idx import opened, values_of
 from aerun.formats.tables import BINARY, TEXT, table_pieces
 from aerun.formats.text_lines import lines_of
 from aerun.inference import recordings
 from aerun.inference.columns import Rows, stored_rows
 from aerun.inference.samples import SampleConverter
+from aerun.inference.travelling import columns_beside
 
 log = logging.getLogger("aerun")
 
@@ -36,13 +38,14 @@ class Piece:
     """Some samples as `Model` takes them.
 
     file: where they are from; first: the number of the first one in it, from 1; names: of each, where each is a file of its
-    own.
+    own. beside: the columns of the file that travel, see `travelling`.
     """
 
     x: Any
     file: str
     first: int
     names: tuple[str, ...] = ()
+    beside: Mapping[str, Words] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.x.values()))) if isinstance(self.x, Mapping) else len(self.x)
@@ -54,7 +57,7 @@ class Reader:
 
     form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece. key: name of
     the array where a file holds several. resize: bring images of other sizes to the one of training. reading: what the run
-    stored of how its own files were read.
+    stored of how its own files were read. steps: series are given step by step, as `StepSeries`.
     """
 
     form: SampleConverter
@@ -63,6 +66,7 @@ class Reader:
     key: str | None = None
     resize: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
+    steps: bool = False
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
         """Yield all files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
@@ -122,10 +126,17 @@ class Reader:
         if suffix in SOUNDS:
             return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings, self.reading))
         if facts.kind == "sequence":
-            return self._cut(str(path), recordings.series(path, self.form.facts, self._own(), self.reading))
+            return self._series(path)
         if facts.kind == "table":
             return self._table(path)
         raise AerunError(f"{path}: this run reads images: png, jpg, ..., npy, npz, or idx.")
+
+    def _series(self, path: Path) -> Iterator[Piece]:
+        if self.steps:
+            steps = recordings.step_series(path, self.form.facts, self._own(), self.reading)
+            yield Piece(steps, str(path), 1, beside=steps.beside)
+        else:
+            yield from self._cut(str(path), *recordings.series(path, self.form.facts, self._own(), self.reading))
 
     def _own(self) -> Mapping[str, Any]:
         return {**self.settings, "key": self.key} if self.key is not None else self.settings
@@ -142,16 +153,19 @@ class Reader:
         shape = read_array("FILE", path, key).shape
         return shape[1:] != (steps, features) and not (features == 1 and shape[1:] == (steps,))
 
-    def _cut(self, file: str, array: Any) -> Iterator[Piece]:
+    def _cut(self, file: str, array: Any, beside: Mapping[str, Words] | None = None) -> Iterator[Piece]:
         for first in range(0, len(array), self.rows):
-            yield Piece(array[first : first + self.rows], file, first + 1)
+            part = slice(first, first + self.rows)
+            yield Piece(array[part], file, first + 1, beside={n: words[part] for n, words in (beside or {}).items()})
 
     def _array(self, path: Path) -> Iterator[Piece]:
         names = names_of(path)
         columns = {f.name for f in self.form.features}
         if self.key is None and columns and columns <= set(names):
             table = {name: read_array("FILE", path, name, words=True) for name in columns}
-            yield Piece(table, str(path), 1)
+            others = [n for n in columns_beside(self.settings) if n in names]
+            beside = {n: as_words(read_array("FILE", path, n, words=True)) for n in others}
+            yield Piece(table, str(path), 1, beside=beside)
             return
         own = self.settings.get("key")  # what the run itself read
         key = self.key or (own if own in names else "x" if "x" in names else None)
@@ -176,8 +190,9 @@ class Reader:
     def _table(self, path: Path) -> Iterator[Piece]:
         first = 1
         for frame in table_pieces("FILE", path, self.form.reading, self.rows):
-            for piece in self._cut(str(path), self._stored(frame)):
-                yield self._columns(Piece(piece.x, piece.file, first))
+            beside = {n: w for n in columns_beside(self.settings) if (w := frame.carried.get(n)) is not None}
+            for piece in self._cut(str(path), self._stored(frame), beside):
+                yield self._columns(replace(piece, first=first))
                 first += len(piece)
 
     def _stored(self, frame: Frame) -> Any:
@@ -192,7 +207,7 @@ class Reader:
         """Return rows of named columns as such."""
         if not self.form.features:
             return piece
-        return Piece(Rows(piece.x, self.form.features), piece.file, piece.first)
+        return replace(piece, x=Rows(piece.x, self.form.features))
 
     def _images(self, paths: Sequence[Path], lenient: bool) -> Iterator[Piece]:
         """Yield samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""

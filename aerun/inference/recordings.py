@@ -16,30 +16,63 @@ from aerun.core.facts import Facts
 from aerun.core.paths import config_dir
 from aerun.dataset.audio import Audio
 from aerun.dataset.sequences.mel import filters
+from aerun.dataset.sequences.windows import covering
 from aerun.dataset.series import Series
 from aerun.formats import audio as sounds
+from aerun.formats.frame import Words
+from aerun.inference.steps import StepSeries
+from aerun.inference.travelling import beside_windows, columns_beside
 
 log = logging.getLogger("aerun")
 
 
-def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
-    """Return samples (n, T, F), NaN behind the last step, read and cut as the run's own data were.
+def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> tuple[Any, dict[str, Words]]:
+    """Return samples (n, T, F), NaN behind the last step, read and cut as the run's own data were, and what travels with them.
 
     reading: what the run stored of how it read them. For runs on other sequences, files are read as dataset=series reads them
     by default.
     """
+    dataset = _dataset(path, settings)
+    steps, count = facts.stored
+    samples, cut, opened = dataset.samples_of(path, features_of(reading), steps, facts.ragged, reading)
+    if samples.shape[2] != count:
+        raise AerunError(f"{path}: {samples.shape[2]} columns of steps, and this run was trained on {count}.")
+    return samples, beside_windows(opened, cut, dataset.layout.group, columns_beside(settings))
+
+
+def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> StepSeries:
+    """Return the steps of a file of series, and the windows that judge them."""
+    dataset = _dataset(path, settings)
+    names = features_of(reading)
+    opened = dataset.steps_of(path, names, reading)
+    if opened.x.shape[1] != facts.stored[1]:
+        raise AerunError(f"{path}: {opened.x.shape[1]} columns of steps, and this run was trained on {facts.stored[1]}.")
+    starts, tails = covering(opened.first, opened.count, facts.stored[0], dataset.sampling.stride)
+    frame = opened.recording.frame
+    beside = {n: w for n in columns_beside(settings) if (w := frame.written(n)) is not None}
+    names = names or [f"f{i + 1}" for i in range(opened.x.shape[1])]
+    time, group = dataset.sampling.time, dataset.layout.group
+    return StepSeries(str(path), opened, tuple(names), starts, tails, beside, time, group)
+
+
+def features_of(reading: Mapping[str, Any]) -> list[str]:
+    """Return the channels that a run wrote down; empty of a run that did not."""
+    return [str(n) for n in reading.get("features") or ()]
+
+
+def has_windows(settings: Mapping[str, Any]) -> bool:
+    """Return whether the run was trained on windows of series."""
+    return reads_series(settings) and settings.get("window") is not None
+
+
+def _dataset(path: Path, settings: Mapping[str, Any]) -> Series:
     own: Any = settings
     if not reads_series(settings):
         own = OmegaConf.to_container(OmegaConf.load(config_dir() / "dataset" / "series.yaml"))
         own["missing"] = "cut"
     dataset = dataset_of({"dataset": {**own, "path": str(path), "test_path": None}}, ())
     assert isinstance(dataset, Series)
-    features = [str(n) for n in reading.get("features") or ()]
-    steps, count = facts.stored
-    samples = dataset.samples_of(path, features, steps, facts.ragged, reading)
-    if samples.shape[2] != count:
-        raise AerunError(f"{path}: {samples.shape[2]} columns of steps, and this run was trained on {count}.")
-    return samples
+    return dataset
 
 
 def reads_series(settings: Mapping[str, Any]) -> bool:

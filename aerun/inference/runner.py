@@ -105,10 +105,11 @@ class Runner:
 
     def scores_of(self, stored: Tensor) -> Tensor:
         """Return their anomaly scores (n,); computed in 64 bits, see `in_64_bits`."""
-        return self.in_batches(lambda part, _: score(self._exact, part), stored, None)
+        return self.in_batches(lambda part, _: score(self.exact, part), stored, None)
 
     @cached_property
-    def _exact(self) -> Autoencoder:
+    def exact(self) -> Autoencoder:
+        """Return the model in 64 bits, see `in_64_bits`."""
         return in_64_bits(self.autoencoder)
 
     def decoded(self, z: Tensor, valid: Tensor | None = None) -> Tensor:

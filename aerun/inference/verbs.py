@@ -19,15 +19,10 @@ def _samples(x: Any) -> Answer:
 
 
 def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
-    # Deferred: the help page of the verbs does without numpy.
-    from aerun.inference.verdicts import judged
+    # deferred: the help page of the verbs does without numpy
+    from aerun.inference.scoring import scored
 
-    columns = judged(model, model.score(x), args)
-    if not args.map:
-        return columns
-    errors, form = model.errors(x), model.form
-    each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
-    return {**columns, **each}
+    return scored(model, x, args)
 
 
 def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
@@ -157,7 +152,9 @@ VERBS: dict[str, Verb] = {
         "how unusual samples are, and which are anomalies",
         "Anomaly score (mean squared error of the reconstruction), threshold and verdict of each sample. A new normal sample "
         "is above the threshold with a probability of at most ALPHA: of the run's n validation scores it is the one of rank "
-        "ceil((n + 1)(1 - ALPHA)); fewer than 1/ALPHA - 1 of them raise no alarm.",
+        "ceil((n + 1)(1 - ALPHA)); fewer than 1/ALPHA - 1 of them raise no alarm. Of series cut into windows a row is a "
+        "time step: its score is the mean, over the windows that cover it, of the error at that step alone, and thresholds "
+        "are of validation steps.",
         "samples.npy --output scores.csv",
         "samples",
         "rows",
@@ -178,18 +175,26 @@ VERBS: dict[str, Verb] = {
                 "--map",
                 {
                     "action": "store_true",
-                    "help": "also the error of each element, or column; as png heat maps, white the largest",
+                    "help": "also the error of each element, column or channel; as png, html or DIR/ images under their "
+                    "errors, or series over time with the score below",
                 },
             ),
+            ("--top", {"type": int, "metavar": "N", "help": "print the N highest and why; then --output may be left out"}),
+            (
+                "--events",
+                {"metavar": "FILE", "help": "of series: consecutive alarms as one, with start, end and peak; csv or the like"},
+            ),
+            ("--windows", {"action": "store_true", "help": "of series: a row a window, not a time step"}),
         ),
     ),
     "retrieve": Verb(
         "the nearest samples of an index",
-        "For each sample the K of an index whose codes are nearest: their places in it (from 0) and distances.",
+        "For each sample the K of an index whose codes are nearest: their places in it (from 0), distances, and "
+        "ids where the run has dataset.id.",
         "queries.npy --index samples.npy --k 5 --output near.csv",
         "samples",
         "rows",
-        lambda model, x, args: dict(zip(("place", "distance"), args.search(x), strict=True)),
+        lambda model, x, args: args.search(x),
         (
             ("--index", {"nargs": "+", "required": True, "metavar": "FILE", "help": "files to search in"}),
             ("--k", {"type": int, "default": 10, "metavar": "K", "help": "how many (default: 10)"}),

@@ -6,21 +6,40 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
-from aerun.formats.writing.base import Writer
 from aerun.inference.runner import Runner
-from aerun.metrics.conformal import alarms, discoveries, p_values, shortage, support
+from aerun.metrics.conformal import alarms, discoveries, p_values, shortage, support, threshold
 
 ALPHA = 0.05
 
 
-def judged(model: Runner, score: Any, args: Namespace) -> dict[str, Any]:
-    """Return the columns of one piece: score, threshold and anomaly; with --fdr score and p, see `Discoveries`."""
+def calibrated(model: Runner, steps: bool) -> NDArray[np.float64]:
+    """Return the validation scores that verdicts go by: of samples, or of single steps of them."""
+    if not steps:
+        return model.validation_scores
+    if model.calibration.steps is None:
+        raise AerunError(f"{model.folder.path}: knows no scores of single steps, as an older aerun left it: --windows.")
+    return model.calibration.steps
+
+
+def judged(model: Runner, score: Any, args: Namespace, steps: bool = False) -> dict[str, Any]:
+    """Return the columns of one piece: score, threshold and anomaly; with --fdr score and p, see `Discoveries`.
+
+    steps: scores are of single steps; one that no window covers has no score (NaN), and raises no alarm.
+    """
+    scores = np.asarray(score)
+    unknown = np.isnan(scores) if steps else np.zeros(len(scores), dtype=bool)
     if args.fdr is not None:
-        return {"score": score, "p": p_values(model.validation_scores, np.asarray(score))}
-    limit = args.threshold if args.threshold is not None else model.threshold(_alpha(args))
-    return {"score": score, "threshold": np.full(len(score), limit), "anomaly": alarms(np.asarray(score), limit)}
+        return {"score": score, "p": np.where(unknown, 1.0, p_values(calibrated(model, steps), scores))}
+    limit = args.threshold if args.threshold is not None else limit_of(model, args, steps)
+    return {"score": score, "threshold": np.full(len(score), limit), "anomaly": alarms(scores, limit) & ~unknown}
+
+
+def limit_of(model: Runner, args: Namespace, steps: bool) -> float:
+    """Return the conformal threshold at --alpha."""
+    return threshold(calibrated(model, True), _alpha(args)) if steps else model.threshold(_alpha(args))
 
 
 def _alpha(args: Namespace) -> float:
@@ -46,7 +65,10 @@ def remarks(model: Runner, args: Namespace) -> list[str]:
     lines = []
     if args.fdr is None:
         model.threshold(_alpha(args))  # This refuses an impossible share.
-        lines += [shortage(len(model.validation_scores), _alpha(args))]
+        lines += [shortage(len(calibrated(model, args.steps)), _alpha(args), "steps" if args.steps else "samples")]
+    if args.steps:
+        rule = f"at most {_alpha(args):.3g} of normal steps raise an alarm on average" if args.fdr is None else "p is of a step"
+        lines += [f"verdicts are of single steps: {rule} ({len(calibrated(model, True)):,} validation steps)."]
     if model.calibration.approximate:
         lines += [
             "this run's validation scores were kept as quantiles by an older aerun: thresholds and p-values are approximate."
@@ -57,11 +79,12 @@ def remarks(model: Runner, args: Namespace) -> list[str]:
 class Discoveries:
     """Stands between the pieces of one call and its file: all samples of the call are one family, decided at the end.
 
-    q: at most this share of the anomalies found are false on average (Benjamini-Hochberg on conformal p-values).
+    writer: takes them then, by `add`. q: at most this share of the anomalies found are false on average (Benjamini-Hochberg on
+    conformal p-values). unit: what is judged, samples or steps.
     """
 
-    def __init__(self, writer: Writer, q: float, calibrated: int) -> None:
-        self.writer, self.q, self.calibrated = writer, q, calibrated
+    def __init__(self, writer: Any, q: float, calibrated: int, unit: str = "samples") -> None:
+        self.writer, self.q, self.calibrated, self.unit = writer, q, calibrated, unit
         self.pieces: list[dict[str, Any]] = []
 
     def add(self, arrays: Mapping[str, Any]) -> None:
@@ -78,8 +101,8 @@ class Discoveries:
             columns = list(piece.items())
             self.writer.add(dict([*columns[:place], ("anomaly", anomaly), *columns[place:]]))
         lines = [
-            f"{int(anomalies.sum()):,} of {len(p):,} samples are anomalies, at most a share {self.q:g} of them falsely on "
+            f"{int(anomalies.sum()):,} of {len(p):,} {self.unit} are anomalies, at most a share {self.q:g} of them falsely on "
             f"average (Benjamini-Hochberg, {self.calibrated:,} validation scores)."
         ]
-        short = support(self.calibrated, len(p), self.q)
+        short = support(self.calibrated, len(p), self.q, self.unit)
         return [*lines, short] if short else lines

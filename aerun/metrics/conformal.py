@@ -54,7 +54,7 @@ def _whole(a: float, b: float) -> float:
     return math.ceil(quotient * (1 - 1e-12)) if math.isfinite(quotient) else math.inf
 
 
-def shortage(n: int, alpha: float) -> str:
+def shortage(n: int, alpha: float, unit: str = "samples") -> str:
     """Return why n calibration scores raise no alarm at `alpha`, in a sentence; an empty string where they can."""
     if alpha * (n + 1) * (1 + 1e-12) >= 1:
         return ""
@@ -62,7 +62,7 @@ def shortage(n: int, alpha: float) -> str:
         return "alpha=0 never raises an alarm."
     return (
         f"no alarm is raised: a false-alarm rate of at most {alpha:g} needs at least {needed(alpha):,} normal validation "
-        f"samples, and there are {n:,}."
+        f"{unit}, and there are {n:,}."
     )
 
 
@@ -88,7 +88,7 @@ def discoveries(p: Values, q: float) -> NDArray[np.bool_]:
     return p <= ordered[passed[-1]] if len(passed) else np.zeros(len(p), dtype=bool)
 
 
-def support(n: int, m: int, q: float) -> str:
+def support(n: int, m: int, q: float, unit: str = "samples") -> str:
     """Return a sentence on why n calibration scores cannot support few discoveries among m samples at a rate q.
 
     The sentence says how many samples must stand out together before a false discovery rate of q is supported: the smallest
@@ -99,4 +99,4 @@ def support(n: int, m: int, q: float) -> str:
         return ""
     ask = f"for a single one {_whole(m, q) - 1:,} are needed" if q > 0 else "no number of them is enough"
     many = f"fewer than {least:,} anomalies" if least <= m else "any anomaly"
-    return f"{n:,} validation scores cannot support {many} among {m:,} samples at a false discovery rate of {q:g}; {ask}."
+    return f"{n:,} validation scores cannot support {many} among {m:,} {unit} at a false discovery rate of {q:g}; {ask}."

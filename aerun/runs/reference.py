@@ -15,6 +15,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
 from aerun.evaluate.scores import score
+from aerun.evaluate.step_scores import Cover, own_errors
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import moments
 from aerun.runs import files, plain
@@ -47,11 +48,12 @@ class Calibration:
     """Scores of normal validation samples, by which alarms are raised.
 
     scores: ascending, 64-bit. approximate: rebuilt from the 1,001 quantiles that an older aerun kept, so that what is promised
-    of thresholds and p-values holds nearly.
+    of thresholds and p-values holds nearly. steps: the same of single steps, where samples are windows of series.
     """
 
     scores: NDArray[np.float64]
     approximate: bool = False
+    steps: NDArray[np.float64] | None = None
 
 
 @torch.no_grad()
@@ -64,6 +66,8 @@ def write(trained: Trained, folder: Path) -> None:
     val_scores = torch.cat([score(trained.exact, stored).cpu() for stored in trained.stored_batches(trained.data.val)])
     kept = val_scores[torch.randperm(len(val_scores), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
     about = {"score": "mean squared error over real and seen elements", "samples": len(val_scores), "sorted": kept.tolist()}
+    if (steps := _step_scores(trained)) is not None:
+        about |= {"steps": steps}
     files.replace(folder, SCORES, json.dumps(about))
     split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
     codes = torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
@@ -72,6 +76,28 @@ def write(trained: Trained, folder: Path) -> None:
         arrays |= {f"drawn_{k}": v for k, v in _described(sampled_codes(trained, split)).items() if k != "units"}
     with files.replaced(folder, CODES) as file:
         np.savez(file, **{k: v.cpu().numpy().astype(np.float32) for k, v in arrays.items()})  # type: ignore[arg-type]
+
+
+def _step_scores(trained: Trained) -> list[float] | None:
+    """Return the scores of single steps of the validation windows, ascending; None where samples are no windows of series.
+
+    A step that several windows share is judged by all of them, as `aerun score` does; of more than 100,000 some are drawn.
+    """
+    first = trained.dataset.validation_starts()
+    if first is None or not len(first) or len(first) != len(trained.data.val) or trained.autoencoder.facts.ragged:
+        return None
+    first = first - first.min()
+    steps, channels = trained.autoencoder.facts.stored
+    errors, seen = (Cover(int(first.max()) + steps, channels) for _ in range(2))
+    done = 0
+    for stored in trained.stored_batches(trained.data.val):
+        error, weight = own_errors(trained.exact, stored)
+        errors.add(first[done : done + len(stored)], error)
+        seen.add(first[done : done + len(stored)], weight)
+        done += len(stored)
+    scores = (errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1))[errors.count > 0]
+    kept = np.random.default_rng(0).permutation(len(scores))[:_MOST_SCORES]
+    return [float(s) for s in np.sort(scores[kept])]
 
 
 def _described(codes: Tensor) -> dict[str, Tensor]:
@@ -97,12 +123,14 @@ def calibration(folder: Path) -> Calibration:
     try:
         approximate = "sorted" not in table
         kept = np.asarray(table["quantiles" if approximate else "sorted"], dtype=np.float64)
-        if kept.ndim != 1 or not len(kept) or not np.isfinite(kept).all() or (np.diff(kept) < 0).any():
-            raise ValueError("its scores do not rise")
+        steps = None if table.get("steps") is None else np.asarray(table["steps"], dtype=np.float64)
+        for rising in (kept, steps) if steps is not None else (kept,):
+            if rising.ndim != 1 or not len(rising) or not np.isfinite(rising).all() or (np.diff(rising) < 0).any():
+                raise ValueError("its scores do not rise")
         if approximate:
             count = min(max(1, int(table["samples"])), _MOST_SCORES)
             kept = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(kept)), kept)
-        return Calibration(kept, approximate)
+        return Calibration(kept, approximate, steps)
     except (KeyError, TypeError, ValueError, OverflowError) as e:
         raise AerunError(f"{folder / SCORES}: damaged: {e}.") from e
 

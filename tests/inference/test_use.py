@@ -240,7 +240,7 @@ def test_tables_by_their_columns(work):
     model = work.run("table", f"dataset.path={work.path / 't.csv'}", dataset="table", dataset__drop=["b"])
     work.done("reconstruct", "table", "t.csv", "--output", "again.csv")
     rows = records(work.path / "again.csv")
-    assert list(rows[0]) == ["a", "level", "day"]
+    assert list(rows[0]) == ["b", "a", "level", "day"]  # what is dropped travels
     assert {r["level"] for r in rows} <= {"low", "high", "middle", ""}
     assert rows[0]["day"].startswith("20")
     table = records(work.path / "t.csv")
@@ -274,11 +274,16 @@ def test_what_a_table_gives_has_the_names_of_its_columns(work):
 
 
 def test_heat_maps_show_where_the_error_is(work, vae):
-    """P: brightness is proportional to the error, and white is the largest of the sheet."""
+    """P: images in grey under red, whose opacity is the root of the error over the largest of the sheet; 12 pixels for one."""
     work.done("score", "vae", "x.npy", "--map", "--output", "heat.png")
     page, errors = np.asarray(Image.open(work.path / "heat.png")).astype(float), vae.errors(work.x)[:, 0]
-    np.testing.assert_allclose(page[:8, :8], errors[0] / errors.max() * 255, atol=0.51)
-    np.testing.assert_allclose(page[9:17, 9:17], errors[8] / errors.max() * 255, atol=0.51)  # 7 across
+    for i, corner in ((0, (0, 0)), (8, (100, 100))):  # 7 across
+        opacity = np.sqrt(errors[i] / errors.max())[..., None]
+        wanted = work.x[i, 0][..., None] / 16 * 255 * (1 - opacity) + np.array([230, 30, 20]) * opacity
+        shown = page[corner[0] : corner[0] + 96 : 12, corner[1] : corner[1] + 96 : 12]
+        np.testing.assert_allclose(shown, wanted, atol=0.51)
+    work.done("score", "vae", "x.npy", "--map", "--output", "maps.html")
+    assert (work.path / "maps.html").read_text().count("<img") == 40
 
 
 def test_csv_is_read_in_pieces(work, monkeypatch):

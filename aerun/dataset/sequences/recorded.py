@@ -62,7 +62,8 @@ def wide(frame: Frame, group: str | None, roles: Sequence[str]) -> Recorded:
         raise AerunError(f"{frame.file}: no column is left to be steps.")
     values = np.stack([frame.columns[n].values for n in names], 1)
     whole = melted([row[:, None] for row in values], {n: frame.columns[n] for n in roles}, frame.file, group)
-    return replace(whole, frame=replace(whole.frame, reading=frame.reading))
+    carried = {n: words[whole.series] for n, words in frame.carried.items()}
+    return replace(whole, frame=replace(whole.frame, reading=frame.reading, carried=carried))
 
 
 def melted(

@@ -37,6 +37,7 @@ class SeriesFacts:
     classes: tuple[str, ...]
     ragged: bool
     reading: Reading | None = None  # how their (first) file was read, where it was a table
+    val_first: Numbers | None = None  # the first step of each validation sample, counted through all steps
 
 
 GAPS = ("fill", "keep")  # values of `dataset.missing` with which samples lack values, as rows of tables do
@@ -52,6 +53,22 @@ class Steps:
     time: Values | None
     labels: Labels | None
     row: Numbers
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The steps of a recording by series and time, and the pieces of them without a break: first (p,) and count (p,).
+
+    x (N, F): values, filled in as the settings say. series, row (N,): of each step its series and its row in the file.
+    """
+
+    recording: Recorded
+    x: NDArray[np.float32]
+    series: Numbers
+    row: Numbers
+    time: Values | None
+    first: Numbers
+    count: Numbers
 
 
 @dataclass(frozen=True)
@@ -103,35 +120,55 @@ class Sampling:
             recorded.refuse_words(recording.where, name, recording.frame.columns[name])
         return features
 
-    def of_others(self, recording: Recorded, features: Sequence[str], longest: int, window: int | None) -> NDArray[np.float32]:
+    def of_others(
+        self, recording: Recorded, features: Sequence[str], longest: int, window: int | None
+    ) -> tuple[NDArray[np.float32], Windows, Opened]:
         """Return samples (n, longest, F) of another recording, cut as these settings say; no part is held out for a test.
+
+        Beside them stand the steps that they were cut from, and where.
 
         Raises AerunError where a feature does not hold numbers, where a series is longer than `longest`, and where none is long
         enough.
         """
-        for name in features:
-            recorded.refuse_words(recording.where, name, recording.frame.columns[name])
-        here = replace(self, window=window)
-        steps = here._ordered(
-            recording, features, None, np.zeros(len(recording.frame), dtype=np.int64), *here._order(recording)
-        )
-        x, cut = here._windows(recording, steps, features)
+        read = self.opened(recording, features, window)
+        cut = windows.cut(read.first, read.count, window, self.stride)
+        self._tell_short(cut, len(read.first))
         if len(cut.count) and cut.count.max() > longest:
             raise AerunError(f"{self.path}: a series of {cut.count.max()} steps, and the longest of training had {longest}.")
         if not len(cut.first):
             raise AerunError(f"{self.path}: no series is as long as the {longest} steps of a sample.")
-        return windows.gathered(str(self.path), x.astype(np.float32), cut, longest)
+        return windows.gathered(str(self.path), read.x, cut, longest), cut, read
+
+    def opened(self, recording: Recorded, features: Sequence[str], window: int | None) -> Opened:
+        """Return the steps of another recording, and the pieces of it that samples may be cut from.
+
+        Raises AerunError where a feature does not hold numbers.
+        """
+        for name in features:
+            recorded.refuse_words(recording.where, name, recording.frame.columns[name])
+        here = replace(self, window=window)
+        part = np.zeros(len(recording.frame), dtype=np.int64)
+        steps = here._ordered(recording, features, None, part, *here._order(recording))
+        x, first, count = here._pieces(recording, steps, features)
+        return Opened(recording, x.astype(np.float32), steps.series, steps.row, steps.time, first, count)
 
     def _windows(self, recording: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
+        x, first, count = self._pieces(recording, steps, features)
+        cut = windows.cut(first, count, self.window, self.stride)
+        self._tell_short(cut, len(first))
+        return x, cut
+
+    def _tell_short(self, cut: Windows, pieces: int) -> None:
+        if cut.short:
+            words = "dataset=series: %d of %d pieces without a break have less than dataset.window=%d steps and are left out."
+            log.warning(words, cut.short, pieces, self.window)
+
+    def _pieces(self, recording: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Numbers, Numbers]:
+        """Return the values, and the first steps and lengths of pieces without a break and without values that are missing."""
         change = self._breaks(recording, steps)
         x = self._present(recording, steps, features, change)
         usable = np.ones(len(x), dtype=bool) if self.missing in GAPS else np.isfinite(x).min(axis=1)
-        first, count = windows.pieces(change, usable)
-        cut = windows.cut(first, count, self.window, self.stride)
-        if cut.short:
-            words = "dataset=series: %d of %d pieces without a break have less than dataset.window=%d steps and are left out."
-            log.warning(words, cut.short, len(first), self.window)
-        return x, cut
+        return x, *windows.pieces(change, usable)
 
     def _steps(self, recording: Recorded, tests: int, features: Sequence[str], label: str | None) -> Steps:
         frame = recording.frame
@@ -252,7 +289,7 @@ class Sampling:
         y = None
         if steps.labels is not None and len(cut.first):
             y = windows.classes(steps.labels.codes.numpy(), cut, 1 if self.anomaly is not None else None)
-        parts = []
+        parts, val = list[Split](), np.zeros(0, dtype=np.int64)
         for k, name in enumerate(_PARTS):
             rows = np.flatnonzero(steps.part[cut.first] == k)
             if not len(rows):
@@ -260,10 +297,11 @@ class Sampling:
                 size = f"dataset.window={self.window} steps" if self.window else "any step"
                 raise AerunError(f"{self.path}: the {name} split, {here} steps, holds no sample of {size}.")
             chosen = Windows(cut.first[rows], cut.count[rows], 0)
+            val = chosen.first if name == "validation" else val
             samples = windows.gathered(str(self.path), x.astype(np.float32), chosen, longest)
             parts.append(Split(torch.from_numpy(samples), None if y is None else torch.from_numpy(y[rows])))
         classes = () if steps.labels is None else steps.labels.names
-        return SeriesFacts(Data(*parts), features, classes, ragged=bool((cut.count < longest).any()))
+        return SeriesFacts(Data(*parts), features, classes, bool((cut.count < longest).any()), val_first=val)
 
 
 def _shares(series: Numbers) -> Values:

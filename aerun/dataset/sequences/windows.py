@@ -58,6 +58,17 @@ def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Wind
     return Windows(starts, np.full(len(starts), window, dtype=np.int64), int((fit == 0).sum()))
 
 
+def covering(first: Numbers, count: Numbers, window: int, stride: int) -> tuple[Numbers, Numbers]:
+    """Return the first steps of windows that cover every step of the pieces: those of `cut`, and those that end pieces.
+
+    The second ones are of pieces whose last steps no other window covers. No window covers a piece that is shorter than one.
+    """
+    step = min(stride, window)
+    grid = cut(first, count, window, step)
+    rest = (count > window) & ((count - window) % step > 0)
+    return grid.first, first[rest] + count[rest] - window
+
+
 def gathered(where: str, x: NDArray[np.float32], windows: Windows, steps: int) -> NDArray[np.float32]:
     """Return samples (n, steps, F) of x (N, F), with NaN behind the last step.
 

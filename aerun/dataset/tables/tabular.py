@@ -60,6 +60,7 @@ class Tabular(Dataset):
 
     roles: Roles
     cut: Cut
+    key: str | None = None  # the column that tells rows apart
     selects = True
 
     missing = "fill"
@@ -117,7 +118,10 @@ class Tabular(Dataset):
         frame, roles = self.known.frame, self.roles
         named = {"label": roles.label, "anomaly": roles.anomaly}
         used = {frame.name("dataset", n): f"dataset.{k}={n}" for k, n in named.items() if n is not None}
-        used |= {frame.name("dataset", n): f"splits the rows: {n}" for n in roles.others} | _query_columns(self.query)
+        used |= {frame.name("dataset", n): f"splits the rows: {n}" for n in roles.others if n != self.key}
+        if self.key is not None:
+            used[frame.name("dataset", self.key)] = f"dataset.id={self.key}"
+        used |= _query_columns(self.query)
         categorical = frozenset(frame.name("dataset.categorical", n) for n in roles.categorical)
         return decisions(frame, {f.name: f for f in self.known.features}, used, categorical)
 

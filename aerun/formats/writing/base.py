@@ -28,6 +28,16 @@ class Writer(ABC):
         """Release what is held, because something went wrong."""
 
 
+class Nothing(Writer):
+    """Writes nothing: what was asked is printed."""
+
+    def add(self, arrays: Mapping[str, Array]) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class FileWriter(Writer):
     """Writes into one file, which is opened and closed by others."""
 

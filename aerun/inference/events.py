@@ -1,0 +1,67 @@
+"""Events of series: consecutive alarms as one, with start, end and peak."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aerun.inference.steps import StepSeries
+
+COLUMNS = ("file", "series", "start", "end", "steps", "peak", "score", "channel")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A run of alarms: its first and last steps and the one of the highest score, counted by series and time."""
+
+    first: int
+    last: int
+    peak: int
+
+    @property
+    def steps(self) -> int:
+        """Return how many steps it takes."""
+        return self.last - self.first + 1
+
+
+def events_of(anomaly: NDArray[np.bool_], score: NDArray[np.float64], piece: NDArray[np.int64]) -> list[Event]:
+    """Return the runs of alarms (N,) without a break: alarms of one event follow each other in one piece of a series."""
+    at = np.flatnonzero(anomaly)
+    if not len(at):
+        return []
+    cuts = np.flatnonzero((np.diff(at) > 1) | (np.diff(piece[at]) != 0)) + 1
+    return [Event(int(run[0]), int(run[-1]), int(run[score[run].argmax()])) for run in np.split(at, cuts)]
+
+
+def events_in(series: StepSeries, anomaly: NDArray[Any]) -> list[Event]:
+    """Return the events of a file, whose alarms (N,) stand in the order of its rows."""
+    assert series.judged is not None
+    return events_of(anomaly[series.opened.row].astype(bool), series.judged.score, series.piece)
+
+
+def described(series: StepSeries, event: Event) -> dict[str, Any]:
+    """Return the columns `COLUMNS` of an event, times as the file writes them."""
+    assert series.judged is not None
+    moments, names = series.moments, series.names
+    channel = series.channels[int(series.judged.errors[event.peak].argmax())]
+    score = float(series.judged.score[event.peak])
+    when = (str(moments[i]) for i in (event.first, event.last))
+    values = (series.file, str(names[event.peak]), *when, event.steps, str(moments[event.peak]), score, channel)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+class Events:
+    """Collects the events of one call."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def take(self, series: StepSeries, arrays: Mapping[str, Any]) -> None:
+        """Take the verdicts of a file, by its rows."""
+        self.rows += [described(series, event) for event in events_in(series, arrays["anomaly"])]
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return all events as columns."""
+        return {name: np.array([row[name] for row in self.rows]) for name in COLUMNS}

@@ -1,0 +1,121 @@
+"""Why a sample scores high: the columns, channels, places or regions that its error comes from, in the data's own units."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aerun.inference.columns import told_columns
+from aerun.inference.model import Model
+from aerun.inference.recordings import features_of
+from aerun.inference.steps import StepSeries
+
+_MOST, _LEAST = 3, 0.05  # reasons of one sample; share of the error of all but the first
+Array = NDArray[Any]
+
+
+def reasons(model: Model, stored: Tensor) -> list[str]:
+    """Return for each stored sample (k, *stored) where its error comes from, what is there, and what is expected."""
+    errors = model.errors_of(stored).double().numpy()
+    if model.facts.tokens:
+        return _text(model, stored, errors)
+    x, expected = stored.numpy(), model.rebuilt(stored).numpy()
+    if model.facts.kind == "image":
+        return [_region(*one) for one in zip(x, expected, errors, strict=True)]
+    if errors.ndim == 3:
+        return [_channels(_names(model, x.shape[-1]), *one) for one in zip(x, expected, errors, strict=True)]
+    if model.form.features:
+        return _columns(model, x, expected, errors)
+    names = [f"f{i + 1}" for i in range(errors.shape[1])]
+    told, wanted = ([[_number(v) for v in row] for row in side] for side in (x, expected))
+    return [_listed(names, *one) for one in zip(told, wanted, errors, strict=True)]
+
+
+def step_reason(series: StepSeries, step: int) -> str:
+    """Return the channels that the score of a step comes from."""
+    assert series.judged is not None
+    told = [_number(v) for v in series.opened.x[step]]
+    expected = [_number(v) for v in series.judged.expected[step]]
+    return _listed(series.channels, told, expected, series.judged.errors[step])
+
+
+def _columns(model: Model, x: Array, expected: Array, errors: Array) -> list[str]:
+    features = model.form.features
+    told, wanted = (told_columns(values, features) for values in (x, expected))
+    names = [f.name for f in features]
+    lines = []
+    for row, error in enumerate(errors):
+        cells = [_cell(told[n][row]) or "an unknown word" for n in names]
+        lines.append(_listed(names, cells, [_cell(wanted[n][row]) for n in names], error))
+    return lines
+
+
+def _names(model: Model, count: int) -> list[str]:
+    return features_of(model.reading) or [f"f{i + 1}" for i in range(count)]
+
+
+def _channels(names: Sequence[str], x: Array, expected: Array, errors: Array) -> str:
+    """Return the channels of a whole series or window (T, F), each where it errs most."""
+    at = errors.argmax(0)
+    each = range(len(names))
+    told = [f"{_number(x[t, i])}" for i, t in zip(each, at, strict=True)]
+    wanted = [_number(expected[t, i]) for i, t in zip(each, at, strict=True)]
+    return _listed(names, told, wanted, errors.sum(0), [f" at its step {t + 1}" for t in at])
+
+
+def _text(model: Model, stored: Tensor, errors: Array) -> list[str]:
+    tokens, wanted = model.facts.tokens, model.rebuilt(stored)
+    lines = []
+    for row, numbers, again in zip(errors, stored.tolist(), wanted.tolist(), strict=True):
+        names = [f"place {i + 1}" for i in range(len(row))]
+        said = [[f"'{tokens[i]}'" if i >= 0 else "" for i in line] for line in (numbers, again)]
+        lines.append(_listed(names, said[0], said[1], row))
+    return lines
+
+
+def _region(x: Array, expected: Array, errors: Array) -> str:
+    """Return the part of an image (C, H, W), a quarter of its sides, that holds most of its error."""
+    error = errors.sum(0)
+    if not error.sum() > 0:
+        return "nothing stands out"
+    sides = [max(1, round(n / 4)) for n in error.shape]
+    sums = np.pad(error, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    high, wide = sides
+    boxes = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+    top, left = (int(i) for i in np.unravel_index(boxes.argmax(), boxes.shape))
+    share, area = boxes[top, left] / error.sum(), high * wide / error.size
+    channel, row, column = (int(i) for i in np.unravel_index(errors.argmax(), errors.shape))
+    return (
+        f"rows {top + 1} to {top + high}, columns {left + 1} to {left + wide} ({share:.0%} of the error in {area:.0%} of the "
+        f"image); most at row {row + 1}, column {column + 1}: {_number(x[channel, row, column])} where "
+        f"{_number(expected[channel, row, column])} is expected"
+    )
+
+
+def _listed(
+    names: Sequence[str], told: Sequence[str], expected: Sequence[str], errors: Array, behind: Sequence[str] | None = None
+) -> str:
+    """Return NAME VALUE where EXPECTED is expected (share of the error), the largest first."""
+    known = np.nan_to_num(np.asarray(errors, dtype=np.float64), posinf=1e300)
+    total = known.sum()
+    if not total > 0:
+        return "nothing stands out"
+    parts = list[str]()
+    for i in (int(i) for i in np.argsort(-known, kind="stable")[:_MOST]):
+        share = known[i] / total
+        if parts and share < _LEAST:
+            break
+        parts.append(f"{names[i]} {told[i]} where {expected[i]} is expected{behind[i] if behind else ''} ({share:.0%})")
+    return "; ".join(parts)
+
+
+def _cell(value: Any) -> str:
+    return _number(value) if isinstance(value, float | np.floating) else str(value)
+
+
+def _number(value: Any) -> str:
+    """Return a number as people write it: 1,240 and 0.0352."""
+    number = float(value)
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e15 else f"{number:.4g}"

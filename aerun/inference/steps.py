@@ -1,0 +1,130 @@
+"""Series step by step: the windows that cover a step judge it, each by its own error there."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aerun.dataset.sequences.sampling import Opened
+from aerun.evaluate.step_scores import Cover, own_errors
+from aerun.formats.frame import Values, Words
+
+if TYPE_CHECKING:
+    from aerun.inference.runner import Runner
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """score (N,), errors and expected values in own units (N, F), by series and time; NaN where no window covers a step."""
+
+    score: Values
+    errors: Values
+    expected: Values
+
+
+@dataclass
+class StepSeries:
+    """The steps of a file, the first steps of the windows that cover them, and the columns that travel, by the file's rows.
+
+    tails: windows that end pieces, see `windows.covering`. time, group: the columns of that name, where settings name any.
+    judged: what the model says of them.
+    """
+
+    file: str
+    opened: Opened
+    channels: tuple[str, ...]
+    starts: NDArray[np.int64]
+    tails: NDArray[np.int64]
+    beside: dict[str, Words]
+    time: str | None
+    group: str | None
+    judged: StepScores | None = None
+
+    def __len__(self) -> int:
+        return len(self.opened.x)
+
+    def in_file(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values (N, ...) by series and time in the order of the file's rows."""
+        ordered = np.empty_like(values)
+        ordered[self.opened.row] = values
+        return ordered
+
+    def at_ends(self, window: int) -> int:
+        """Return how many steps only windows that end pieces cover."""
+        covered = np.zeros(len(self) + 1, dtype=np.int64)
+        np.add.at(covered, self.starts, 1)
+        np.add.at(covered, self.starts + window, -1)
+        bare = covered[:-1].cumsum() == 0
+        return int(sum(bare[first : first + window].sum() for first in self.tails))
+
+    @property
+    def piece(self) -> NDArray[np.int64]:
+        """Return the number of the piece without a break that each step is in, (N,), -1 where it is in none."""
+        number = np.full(len(self), -1)
+        for k, (first, count) in enumerate(zip(self.opened.first, self.opened.count, strict=True)):
+            number[first : first + count] = k
+        return number
+
+    @property
+    def step(self) -> NDArray[np.int64]:
+        """Return which step of its series each is, (N,), from 1."""
+        series = self.opened.series
+        start = np.flatnonzero(np.diff(series, prepend=series[:1] - 1))
+        return np.arange(len(series)) - np.repeat(start, np.diff([*start, len(series)])) + 1
+
+    @property
+    def names(self) -> Words:
+        """Return the name of the series that each step is of, (N,): its group, or a number from 1."""
+        words = self.beside.get(self.group) if self.group is not None else None
+        if words is not None:
+            return words[self.opened.row]
+        return (np.unique(self.opened.series, return_inverse=True)[1] + 1).astype(np.str_)
+
+    @property
+    def moments(self) -> Words:
+        """Return when each step is, (N,), as the file writes it; without a column of times the number of the step."""
+        words = self.beside.get(self.time) if self.time is not None else None
+        return self.step.astype(np.str_) if words is None else words[self.opened.row]
+
+    def places(self) -> dict[str, NDArray[Any]]:
+        """Return columns by the file's rows that say which step it is, where no column that travels does."""
+        columns: dict[str, NDArray[Any]] = {}
+        if self.opened.recording.whole and self.group is None:
+            columns["series"] = self.in_file(self.names)
+        if self.time is None or self.time not in self.beside:
+            columns["step"] = self.in_file(self.step)
+        return columns
+
+
+def judge(model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64], tails: NDArray[np.int64]) -> StepScores:
+    """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself.
+
+    x (N, F): series one behind the other. starts: the first steps of windows. tails: of those that end pieces; they judge only
+    steps that no other window covers, for they lie elsewhere than those that the model was trained on and that thresholds come
+    from. NaN where no window covers a step.
+    """
+    score, errors, expected = _covered(model, x, starts)
+    if len(tails):
+        bare = np.isnan(score)
+        score, errors, expected = (
+            np.where(bare.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+            for a, b in zip((score, errors, expected), _covered(model, x, tails), strict=True)
+        )
+    return StepScores(score, errors, expected)
+
+
+def _covered(model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64]) -> tuple[Values, Values, Values]:
+    """Return scores (N,), errors and expected values (N, F) by these windows; NaN where none covers a step."""
+    errors, expected, seen = (Cover(*x.shape) for _ in range(3))
+    steps = np.arange(model.facts.stored[0])
+    for first in range(0, len(starts), model.rows):
+        part = starts[first : first + model.rows]
+        stored = torch.from_numpy(x[part[:, None] + steps])
+        error, weight = own_errors(model.exact, stored.to(model.device))
+        errors.add(part, error)
+        seen.add(part, weight)
+        expected.add(part, model.rebuilt(stored).double().numpy())
+    mean = errors.mean()
+    return mean.sum(1) / np.maximum(seen.mean().sum(1), 1), mean, expected.mean()

@@ -1,0 +1,194 @@
+"""Scores that can be used: columns that travel, steps of series, reasons, events and maps."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import aerun
+from aerun.inference.events import events_of
+from tests.shell import here
+
+QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
+
+
+def rows(path):
+    with path.open() as f:
+        return list(csv.DictReader(f))
+
+
+def write(path, heads, lines):
+    path.write_text("\n".join([heads, *(",".join(map(str, line)) for line in lines)]) + "\n")
+
+
+def hours(n):
+    return [str(t) for t in np.datetime64("2024-03-01T00") + np.arange(n)]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a run on a table and one on series, and files for them."""
+    path, g = tmp_path_factory.mktemp("scores"), np.random.default_rng(0)
+    table = [(f"C{i}", round(g.normal(50, 5), 3), "ab"[i % 2], g.normal(), "no", f"t{i}") for i in range(150)]
+    table += [("X", 50, "a", 0, "yes", "t")] * 6
+    write(path / "t.csv", "id,amount,kind,b,anomaly,note", table)
+    write(
+        path / "new.csv",
+        "note,b,kind,amount,id",
+        [("n", 0.1, "a", 51, "007"), ("o", 0, "b", 1240, "008"), ("p", 0, "c", 49, "=1")],
+    )
+    settings = ("dataset=table", f"dataset.path={path / 't.csv'}", "dataset.id=id", "dataset.anomaly=anomaly")
+    aerun.train(*QUICK, *settings, "dataset.drop=[note]", folder=path / "table")
+    wave = [[np.sin(t / 3) + g.normal(0, 0.1), 100 * np.cos(t / 3)] for t in range(120)]
+    lines = [
+        (t, m, *np.round(w, 3), i) for m in ("p", "q", "r", "s") for i, (t, w) in enumerate(zip(hours(120), wave, strict=True))
+    ]
+    write(path / "s.csv", "when,machine,temp,flow,no", lines)
+    new = [(t, "p", *np.round(w, 3), i) for i, (t, w) in enumerate(zip(hours(26), wave, strict=False))]
+    new[13] = (*new[13][:3], 5000, 13)
+    new += [(t, "z", 0, 0, i) for i, t in enumerate(hours(5), 26)]
+    g.shuffle(new)
+    write(path / "s_new.csv", "when,machine,temp,flow,no", new)
+    settings = (
+        "dataset=series",
+        f"dataset.path={path / 's.csv'}",
+        "dataset.time=when",
+        "dataset.group=machine",
+        "dataset.id=no",
+    )
+    aerun.train(*QUICK, *settings, "dataset.window=8", "dataset.stride=3", folder=path / "series")
+    return path
+
+
+def done(place, *args):
+    told = here(place, *args)
+    assert told.code == 0, told.err
+    return told
+
+
+def refused(place, *args):
+    told = here(place, *args)
+    assert (told.code, told.err.count("\n")) == (2, 1), told.err
+    return told.err
+
+
+@pytest.mark.parametrize("verb", [("score",), ("encode",), ("reconstruct",), ("retrieve", "--index", "t.csv", "--k", "2")])
+def test_columns_that_are_no_features_travel_as_they_are_written(place, verb):
+    assert [f.name for f in aerun.load(place / "table").form.features] == ["amount", "kind", "b"]
+    done(place, verb[0], "table", "new.csv", *verb[1:], "--output", "out.csv", "--raw")
+    assert [(r["id"], r["note"]) for r in rows(place / "out.csv")] == [("007", "n"), ("008", "o"), ("=1", "p")]
+    done(place, verb[0], "table", "new.csv", *verb[1:], "--output", "out.npz")
+    assert np.load(place / "out.npz")["id"].tolist() == ["007", "008", "=1"]
+    if verb[0] == "retrieve":
+        assert {r["near_id1"][:1] for r in rows(place / "out.csv")} | {"C"} <= {"C", "X"}
+    told = done(place, "encode", "table", "new.csv", "--output", "out.npy")
+    assert "out.npy: holds no words, so that id, note of the file stay behind" in told.err
+
+
+def test_a_column_with_the_name_of_an_answer_is_renamed_and_told(place):
+    told = done(place, "score", "table", "t.csv", "new.csv", "--output", "both.csv")
+    assert "anomaly: also a column of the answer; that of the file is written as file_anomaly" in told.err
+    both = rows(place / "both.csv")
+    assert [r["file_anomaly"] for r in both[154:158]] == ["yes", "yes", "", ""]  # new.csv has no such column
+    assert {r["anomaly"] for r in both} <= {"0", "1"}
+
+
+def test_typed_files_travel_too(place):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_csv(place / "new.csv", dtype={"id": str})
+    frame["note"] = pandas.to_datetime(["2024-01-01", None, "2024-01-03T05:00"], format="ISO8601")
+    frame.to_parquet(place / "new.parquet")
+    done(place, "score", "table", "new.parquet", "--output", "out.csv", "--raw")
+    assert [(r["id"], r["note"]) for r in rows(place / "out.csv")] == [
+        ("007", "2024-01-01T00:00:00"), ("008", ""), ("=1", "2024-01-03T05:00:00"),
+    ]  # fmt: skip
+
+
+def test_the_worst_are_printed_with_reasons_and_no_output_is_needed(place):
+    told = done(place, "score", "table", "new.csv", "--top", "3")
+    first, why, *others = told.out.splitlines()
+    assert first.startswith("  1. id 008 (new.csv, row 2): score ")
+    assert "amount 1,240 where " in why
+    assert why.index("amount") < 10
+    unknown = next(i for i, line in enumerate(others) if "id =1 (new.csv, row 3)" in line)
+    assert "kind an unknown word where " in others[unknown + 1]
+    assert "score: --output FILE for all rows, --top N" in refused(place, "score", "table", "new.csv")
+    assert "--top 0" in refused(place, "score", "table", "new.csv", "--top", "0")
+
+
+def test_a_series_is_scored_step_by_step_in_the_order_of_its_file(place):
+    told = done(place, "score", "series", "s_new.csv", "--output", "steps.csv", "--map", "--alpha", "0.2")
+    out, given = rows(place / "steps.csv"), rows(place / "s_new.csv")
+    assert [(r["no"], r["when"], r["machine"]) for r in out] == [(r["no"], r["when"], r["machine"]) for r in given]
+    model = aerun.load(place / "series")
+    series = sorted((r for r in given if r["machine"] == "p"), key=lambda r: int(r["no"]))
+    x = np.array([[float(r["temp"]), float(r["flow"])] for r in series], dtype=np.float32)
+    starts = range(0, 19, 3)
+    errors = model.errors(np.stack([x[s : s + 8] for s in starts])).mean(2)
+    wanted = [np.mean([errors[k, t - s] for k, s in enumerate(starts) if s <= t < s + 8]) for t in range(26)]
+    scores = {int(r["no"]): r["score"] for r in out}
+    np.testing.assert_allclose([float(scores[i]) for i in range(26)], wanted, rtol=1e-4)
+    np.testing.assert_allclose(model.step_scores(x, 3), wanted, rtol=1e-4)
+    assert [r["score"] for r in out if r["machine"] == "z"] == [""] * 5
+    assert {r["anomaly"] for r in out if r["machine"] == "z"} == {"0"}
+    assert "5 steps have no score" in told.out
+    worst = next(r for r in out if r["no"] == "13")
+    assert (worst["channel"], worst["anomaly"]) == ("flow", "1")
+    assert float(worst["score"]) == pytest.approx((float(worst["error_temp"]) + float(worst["error_flow"])) / 2)
+
+
+def test_thresholds_of_steps_come_from_steps(place):
+    kept = json.loads((place / "series" / "scores.json").read_text())
+    told = done(place, "score", "series", "s_new.csv", "--output", "steps.csv", "--alpha", "0.1")
+    assert f"({len(kept['steps'])} validation steps)" in told.err
+    rank = int(np.ceil((len(kept["steps"]) + 1) * 0.9))
+    assert float(rows(place / "steps.csv")[0]["threshold"]) == kept["steps"][rank - 1]
+
+
+def test_events_are_alarms_in_a_row(place):
+    anomaly = np.array([1, 1, 0, 1, 1, 1, 1, 0], dtype=bool)
+    found = events_of(anomaly, np.array([1, 2, 0, 3, 5, 4, 9, 0.0]), np.array([0, 0, 0, 0, 0, 1, 1, 1]))
+    assert [(e.first, e.last, e.peak) for e in found] == [(0, 1, 1), (3, 4, 4), (5, 6, 6)]
+    assert events_of(np.zeros(3, dtype=bool), np.zeros(3), np.zeros(3)) == []
+    done(place, "score", "series", "s_new.csv", "--events", "events.csv", "--threshold", "100")
+    (event,) = rows(place / "events.csv")
+    assert (event["series"], event["start"], event["end"], event["channel"]) == ("p", *[hours(14)[13]] * 2, "flow")
+    done(place, "score", "series", "s_new.csv", "--events", "none.csv", "--threshold", "1e9")
+    assert (place / "none.csv").read_text().startswith("file,series,start,end,steps,peak,score,channel")
+    assert "--events e.csv: of time steps" in refused(place, "score", "table", "new.csv", "--events", "e.csv")
+
+
+def test_the_worst_steps_are_of_different_stretches(place):
+    told = done(place, "score", "series", "s_new.csv", "--top", "3", "--fdr", "0.2")
+    worst = [line for line in told.out.splitlines() if ". s_new.csv: " in line]
+    assert hours(14)[13] in worst[0]
+    moments = [np.datetime64(line.split(", ")[1].split(":")[0]) for line in worst]
+    assert min(abs((a - b).astype(int)) for a in moments for b in moments if a != b) >= 8
+
+
+def test_windows_are_a_row_each_when_asked_for_or_when_a_run_knows_no_steps(place, tmp_path):
+    done(place, "score", "series", "s_new.csv", "--windows", "--output", "windows.csv")
+    first = rows(place / "windows.csv")[0]
+    assert (first["no_first"], first["no_last"], first["machine"], first["when_last"]) == ("0", "7", "p", hours(8)[7])
+    shutil.copytree(place / "series", tmp_path / "old")
+    table = json.loads((tmp_path / "old" / "scores.json").read_text())
+    del table["steps"]
+    (tmp_path / "old" / "scores.json").write_text(json.dumps(table))
+    told = done(place, "score", str(tmp_path / "old"), "s_new.csv", "--output", "older.csv")
+    assert "an older aerun wrote down no scores of single steps" in told.err
+    assert (place / "older.csv").read_text() == (place / "windows.csv").read_text()
+    assert "--windows: of time steps" in refused(place, "score", "table", "new.csv", "--windows", "--top", "1")
+
+
+def test_series_are_drawn_over_time(place):
+    done(place, "score", "series", "s_new.csv", "--map", "--output", "time.png", "--threshold", "100")
+    assert np.asarray(Image.open(place / "time.png")).std() > 5
+    done(place, "score", "series", "s_new.csv", "--map", "--output", "time.html", "--threshold", "100")
+    page = (place / "time.html").read_text()
+    assert "default-src &#39;none&#39;" in page
+    assert page.count("data:image/png;base64,") == 1
+    assert f'<td class="word" data-value="{hours(14)[13]}">' in page
+    assert "draws images, and series by steps" in refused(place, "score", "table", "new.csv", "--map", "--output", "x.html")
