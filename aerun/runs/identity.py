@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
+from aerun.settings.auto import as_saved
 from aerun.settings.labels import without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
@@ -32,7 +33,7 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return in words each setting in which two runs differ: `optimizer.lr 0.001 there, 0.01 here`."""
-    there, here = _flat(essence(before)), _flat(essence(now))
+    there, here = _flat(essence(before)), _flat(essence(as_saved(now, before)))
     keys = [k for k in (*here, *(k for k in there if k not in here)) if there.get(k, "none") != here.get(k, "none")]
     return [f"{k} {there.get(k, 'none')} there, {here.get(k, 'none')} here" for k in keys]
 
