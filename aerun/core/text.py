@@ -35,7 +35,7 @@ def note(text: str) -> None:
 
 def counted(number: int, word: str) -> str:
     """Return a number with what is counted: `1 step`, `2,000 steps`, `3 batches`."""
-    plural = "es" if word.endswith("ch") else "s"
+    plural = "es" if word.endswith("tch") else "s"
     return f"{number:,} {word}{plural if number != 1 else ''}"
 
 
