@@ -9,7 +9,7 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
-from aerun.settings.catalog import content
+from aerun.settings.catalog import content, takes
 
 AUTO = "auto"  # the option of these groups, and the mark in its node
 OUTCOMES = {"loss": ("mse", "bce", "gaussian", "categorical"), "arch": ("mlp", "recurrent")}  # by part; the common one first
@@ -28,7 +28,7 @@ def chosen(part: str, node: Mapping[str, Any], option: str) -> dict[str, Any]:
     common, own = (_settings(part, name) for name in (OUTCOMES[part][0], option))
     given = {k: v for k, v in node.items() if k not in (AUTO, "_target_") and (k not in common or v != common[k])}
     for key, value in given.items():
-        if key in common and (key not in own or isinstance(value, list) != isinstance(own[key], list)):
+        if key in common and not takes(own, key, value):
             raise AerunError(
                 f"model.{part}.{key}={_written(value)}: is for model/{part}={OUTCOMES[part][0]}, and these data take {option}. "
                 f"Leave it out, or choose with model/{part}=NAME."
