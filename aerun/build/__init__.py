@@ -11,6 +11,7 @@ import torch
 
 from aerun import pictures
 from aerun.autoencoder import Autoencoder
+from aerun.build.auto import settled
 from aerun.build.composition import model_of
 from aerun.build.maker import Config, Maker, settings_of
 from aerun.build.optimizer import recipe_of
@@ -39,8 +40,13 @@ _WRITING = {"cache": None, "download": False}  # Settings that write files, as t
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Everything a run needs, built and checked, before any data is read."""
+    """Everything a run needs, built and checked, before any data is read.
 
+    config: the settings that it was built from, every option chosen; auto: the parts that the data chose.
+    """
+
+    config: dict[str, Any]
+    auto: frozenset[str]
     dataset: Dataset
     facts: Facts
     autoencoder: Autoencoder
@@ -76,13 +82,16 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     seed = integer("seed", cfg["seed"], 0)
     dataset = dataset_of(cfg, trusted)
     facts = dataset.facts()
+    cfg, auto = settled(cfg, facts, make)
     torch.manual_seed(seed)
     autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
-    trainer = make("trainer", cfg["trainer"], {})
+    trainer = _trainer_of(make, cfg)
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
     evaluate, task = _applications(cfg.get("evaluate", []), autoencoder, dataset, brief=bool(trainer.limit_batches))
     return RunPlan(
+        config=cfg,
+        auto=auto,
         dataset=dataset,
         facts=facts,
         autoencoder=autoencoder,
@@ -96,6 +105,15 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         warnings=warnings,
     )
+
+
+def _trainer_of(make: Maker, cfg: Config) -> Trainer:
+    """Return the trainer, which also knows how many epochs the data set says are enough for it, where it does."""
+    enough = cfg["dataset"].get("epochs")
+    node = {"max_steps": None, **table("trainer", cfg)}  # older runs counted epochs alone
+    trainer: Trainer = make("trainer", node, {})
+    trainer.enough = None if enough is None else integer("dataset.epochs", enough, 1)
+    return trainer
 
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:

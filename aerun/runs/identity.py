@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
+from aerun.settings.auto import as_saved
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
@@ -33,7 +34,7 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return in words each setting in which two runs differ: `optimizer.lr 0.001 there, 0.01 here`."""
-    return _differing(essence(before), essence(now))
+    return _differing(essence(before), essence(as_saved(now, before)))
 
 
 def asked_anew(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from aerun.settings.catalog import takes
+
 _RECIPES = ("model", "experiment")
 _ASIDE = ("model", "dataset", "search", "experiment")  # groups that no recipe sets an option's settings of
 
@@ -63,15 +65,18 @@ def _foreign(about: Any, recipe: str, group: str, option: str) -> list[str]:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict):
         return []
-    own = set(option.strip("[]").split(",")) if group == "regularizer" else _keys(sources, group, option)
-    return [f"{place}.{key}" for key in node if key not in own]
+    if group == "regularizer":
+        terms = option.strip("[]").split(",")
+        return [f"{place}.{key}" for key in node if key not in terms]
+    own = _settings(sources, group, option)
+    return [f"{place}.{key}" for key, value in node.items() if not takes(own, key, value)]
 
 
-def _keys(sources: Sequence[Any], group: str, option: str) -> set[str]:
+def _settings(sources: Sequence[Any], group: str, option: str) -> dict[str, Any]:
     """Return the settings of an option, those of the options that it is made from included."""
     node = _read(sources, f"{group}/{option}")
     bases = [d for d in node.get("defaults", ()) if isinstance(d, str) and d != "_self_"]
-    return set(node).union(*(_keys(sources, group, base) for base in bases))
+    return {k: v for base in bases for k, v in _settings(sources, group, base).items()} | node
 
 
 def _read(sources: Sequence[Any], name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ _SAME = {
     "optimizer.betas": "betas",
     "optimizer.momentum": "momentum",
     "trainer.max_epochs": "epochs max_epochs n_epochs num_epochs nepochs",
+    "trainer.max_steps": "steps max_steps n_steps num_steps total_steps",
     "trainer.batch_size": "batch_size bs batchsize train_batch_size dataset.batch_size data.batch_size",
     "trainer.gradient_clip": "gradient_clip_val gradient_clip grad_clip clip_grad_norm max_grad_norm clip_norm",
     "trainer.limit_batches": "limit_train_batches limit_val_batches limit_batches",
@@ -69,9 +70,7 @@ _ELSE = {
     "validation.",
     "deterministic": "nothing to switch on: the same seed=N gives the same bits on a CPU.",
     "benchmark": "nothing to switch on: trainer.backend=auto chooses the faster way to multiply on a CPU.",
-    "max_steps min_steps num_steps steps": "training is counted in epochs: trainer.max_epochs=N, of at most "
-    "trainer.limit_batches=N steps each.",
-    "min_epochs": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing better.",
+    "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing better.",
     "max_time": "`timeout 1h aerun ...` ends a run in order, and aerun resume RUN goes on with it.",
     "callbacks callback early_stopping": "early stopping is trainer.patience=N, pictures are pictures=[NAMES], the best and "
     "the last checkpoint are always kept.",
