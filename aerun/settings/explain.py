@@ -12,6 +12,8 @@ from aerun.settings.synonyms import own_words, torch_optimizer
 
 # What OmegaConf puts before the words of an error that is raised while a value such as a folder's name is made.
 _OURS = re.compile(r"\bAerunError raised while resolving interpolation: ")
+_UNFIT = (PermissionError, FileNotFoundError, NotADirectoryError, FileExistsError)
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 # What a person can do about a place that takes no more.
 _NO_PLACE = {
     errno.ENOSPC: "The disk is full, or has no room for more files (df, df -i). Make room, or choose another place.",
@@ -41,7 +43,7 @@ def explain(e: Exception) -> tuple[int, str]:
         return 2, words
     if isinstance(e, HydraException | OmegaConfBaseException):
         return 2, _named(e) + _hydra(_OURS.sub("", _chain(e)))
-    if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
+    if isinstance(e, OSError) and e.filename and (isinstance(e, _UNFIT) or e.errno in _NO_NAME):
         return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
     if isinstance(e, OSError) and e.errno in _NO_PLACE and not isinstance(e, ConnectionError):
         target = f" to {e.filename}" if e.filename else ""

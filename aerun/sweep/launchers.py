@@ -19,6 +19,7 @@ from aerun.core.errors import AerunError, StoppedError
 from aerun.settings.plugins import not_found
 from aerun.sweep.space import whole
 
+_JOBLIB = "hydra/launcher=joblib"
 ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -84,6 +85,8 @@ def ended() -> Iterator[None]:
 
     Raises StoppedError where it was stopped.
     """
+    if _JOBLIB in sys.argv:
+        start_tracker()
     try:
         yield
     except KeyboardInterrupt:
@@ -95,6 +98,22 @@ def ended() -> Iterator[None]:
     finally:
         if "ray" in sys.modules:
             sys.modules["ray"].shutdown(_exiting_interpreter=True)  # as at exit: it first waits for the last words of its jobs
+
+
+def start_tracker() -> None:
+    """Start the process that tidies up behind joblib's workers, so that it outlives a terminal that is closed.
+
+    A hang-up reaches all processes of a terminal. This one would end before the others, which would start another; that one
+    knows nothing of what is tidied up, and says so in tracebacks.
+    """
+    # deferred: only sweeps with several jobs at once need it
+    from joblib.externals.loky.backend.resource_tracker import ensure_running
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        ensure_running()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _kind(cfg: DictConfig) -> str:
@@ -113,7 +132,7 @@ def _at_once(cfg: DictConfig) -> list[str]:
         raise AerunError(f"sweep.jobs={jobs}: is for the launcher that comes with aerun; yours has settings of its own.")
     if any(find_spec(name) is None for name in ("hydra_plugins", "hydra_plugins.hydra_joblib_launcher")):
         raise AerunError(f"sweep.jobs={jobs}: {not_found('hydra/launcher/joblib', ())}")
-    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
+    return [_JOBLIB, f"hydra.launcher.n_jobs={jobs}"]
 
 
 def _ray(ray: DictConfig) -> list[str]:

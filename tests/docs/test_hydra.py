@@ -11,6 +11,7 @@ from hydra.errors import MissingConfigException
 
 from aerun.__main__ import main
 from aerun.build import build
+from aerun.settings.replaced import as_typed
 from tests.shell import here
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hydra.md").read_text(encoding="utf-8")
@@ -49,6 +50,9 @@ JOBS = {
     "aerun hydra/job_logging=disabled": [""],
     "aerun hydra/hydra_logging=disabled": [""],
     "aerun hydra.verbose=aerun": [""],
+    "aerun seed=0,1 -m model=ae": ["seed=0 model=ae", "seed=1 model=ae"],
+    "aerun seed=1 seed=2": ["seed=1 seed=2"],
+    "aerun 'seed=${oc.decode:${oc.env:AERUN_SEED,3}}'": ["seed='${oc.decode:${oc.env:AERUN_SEED,3}}'"],
     "aerun 'tags=[first try,paper]' 'notes=wider, see [2]'": ["tags=['first try','paper'] notes='wider, see [2]'"],
 }
 # command -> what it says instead of running
@@ -61,6 +65,7 @@ SAID = {
     "aerun '~dataset'": "~dataset: every run has one of the group dataset",
     "aerun '~seed'": "~seed: every run has this setting",
     "aerun -m --cfg job": "--multirun --cfg: one of them at a time.",
+    "aerun --experimental-rerun job.pickle": "aerun resume RUN goes on with a run.",
     "aerun model=typo": "model=typo: no such option (nearest: topk)",
 }
 OTHER = {
@@ -85,7 +90,7 @@ def typed(tmp_path, monkeypatch):
 
     def alone(plain, path, dataset):
         build(plain)
-        return note(plain, list(HydraConfig.get().overrides.task), path)
+        return note(plain, as_typed(HydraConfig.get().overrides.task), path)
 
     monkeypatch.setattr("aerun.command.train._of_sweep", note)
     monkeypatch.setattr("aerun.command.train._alone", alone)

@@ -54,6 +54,8 @@ def typed(tmp_path):
         ("trainer.accelerator=cuda hydra.run.dir=r", "aerun calls it gpu, as in trainer.accelerator=gpu"),
         ("trainer.limit_train_batches=0.5", "trainer.limit_batches, a number of batches, as in trainer.limit_batches=VALUE"),
         ("hydra/job_logging=colorlog", "hydra/job_logging=colorlog: no such option of Hydra's"),
+        ("hydra.run.dir=own/other.yaml", "cannot write or read own/other.yaml: File exists. Choose another place"),
+        (f"hydra.run.dir={'n' * 300}", "File name too long. Choose another place with hydra.run.dir=DIR."),
         ("--package model", "--package: belongs to --cfg"),
         ("--experimental-rerun x", "aerun resume RUN goes on"),
         ("-m +hydra.sweeper.params.seed='1,2'", "on the command line type the values: -m seed=0,1"),

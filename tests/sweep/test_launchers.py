@@ -295,3 +295,22 @@ def test_jobs_import_nothing_from_the_working_folder(tmp_path):
     told = outside(tmp_path, "-m", "sweep=g", "sweep.jobs=2", "model.latent_dim=2,3", "trainer=smoke", "pictures=[]")
     assert told.code == 0, told.err
     assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks /proc which signals a process ignores")
+def test_what_tidies_up_behind_jobs_outlives_a_terminal_that_is_closed():
+    pytest.importorskip("joblib")
+    from joblib.externals.loky.backend import resource_tracker
+
+    tracker = resource_tracker._resource_tracker
+    if tracker._fd is not None:
+        tracker._stop()
+    before = signal.getsignal(signal.SIGHUP)
+    launchers.start_tracker()
+    try:
+        status = Path(f"/proc/{tracker._pid}/status").read_text()
+        ignored = int(next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1], 16)
+        assert ignored & 1 << signal.SIGHUP - 1
+        assert signal.getsignal(signal.SIGHUP) == before
+    finally:
+        tracker._stop()
