@@ -1,8 +1,10 @@
 """A sweep's end: what failed is told by cause."""
 
+import math
 from pathlib import Path
 
 from aerun.report import terminal
+from aerun.runs.groups import Group, Run
 
 
 def test_failures_are_grouped_by_cause(capsys):
@@ -17,3 +19,23 @@ def test_failures_are_grouped_by_cause(capsys):
     named = "; ".join(f"optimizer.lr={lr}" for lr in range(5))
     assert f"not complete: 7 jobs ({named}; ...): loss is not finite in epoch 0: lower optimizer.lr\n" in told
     assert "not complete: optimizer.lr=9: the disk is full\n" in told
+
+
+def test_what_comes_next_is_of_the_users_own_data(capsys):
+    figures = dict.fromkeys(
+        (f"{who}/{what}" for who in ("test", "pca", "mean") for what in ("se", "mse", "psnr", "se_clamped")), 1.0
+    )
+    figures |= dict.fromkeys(("code_elements", "features", "parameters", "epochs", "samples/train", "samples/val"), 9)
+    figures |= {"samples/test": 9, "best_epoch": 3, "seconds": 1.0, "seconds/fit": 1.0, "seed": 0, "task": "anomaly"}
+    for source, shown in (("my parts", "'my parts'"), (None, "FILE")):
+        terminal.results(figures, "ae", Path("run"), source)
+        assert f"aerun score run {shown} --output scores.csv\n" in capsys.readouterr().out
+    terminal.sweep([([], figures | {"objective": 1.0})], [], Path("outputs/sweeps/my s"), "objective")
+    assert "next  aerun compare 'outputs/sweeps/my s'\n" in capsys.readouterr().out
+
+
+def test_a_figure_without_bounds_has_no_deviation():
+    runs = tuple(Run(Path(), "", {}, {}, {"a": value, "b": 1.0 + value}) for value in (1.0, 2.0))
+    endless = Run(Path(), "", {}, {}, {"a": math.inf, "b": 1.0})
+    assert Group((), runs).deviation("b") > 0
+    assert math.isnan(Group((), (*runs, endless)).deviation("a"))
