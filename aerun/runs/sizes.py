@@ -10,6 +10,7 @@ from aerun.runs.groups import Group, Run, natural
 
 SIZE = "model.latent_dim"
 _KEPT = 0.95  # of the variance that the best size explains
+_CLEARLY = 0.995  # of an error, below which another one is called better
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Sizes:
         pca = one.group.mean("pca/se")
         reasons = []
         if math.isfinite(pca) and pca > 0:
-            better = " is better, so train longer or try other settings" if pca < one.error else ""
+            better = " is better, so train longer or try other settings" if pca < _CLEARLY * one.error else ""
             reasons.append(f"PCA of {one.size:g}{better}: test error {pca:.4g} against {one.error:.4g}")
         if math.isfinite(self.dimension):
             reasons.append(f"the data's intrinsic dimension is about {self.dimension:.1f}")
