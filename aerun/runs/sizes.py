@@ -102,6 +102,10 @@ class Sizes:
             reasons.append(f"PCA of {one.size:g}{better}: test error {pca:.4g} against {one.error:.4g}")
         if math.isfinite(self.dimension):
             reasons.append(f"the data's intrinsic dimension is about {self.dimension:.1f}")
+        found = [(s.size, s.group.mean("anomaly/model/auroc")) for s in self.sizes]
+        if all(math.isfinite(auroc) for _, auroc in found):
+            each = ", ".join(f"{auroc:.3f} with {size:g}" for size, auroc in found)
+            reasons.append(f"the test split holds anomalies, which need not be rebuilt: their AUROC is {each}")
         text = "; ".join(reasons)
         return f" {text[0].upper()}{text[1:]}." if text else ""
 
