@@ -16,7 +16,7 @@ from aerun.core.text import say
 from aerun.evaluate.verdict import plain
 from aerun.formats.cells import guarded
 from aerun.runs.comparison import difference
-from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
+from aerun.runs.figures import cell, higher_is_better, of_task, others, ranked, require_figures
 from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
@@ -37,7 +37,7 @@ def run(argv: list[str]) -> int:
             f"these runs are of different data ({different}), so their figures cannot be ranked. --any-data ranks them all the "
             "same; --where KEY=VALUE chooses runs of one; aerun show RUN says what its data were."
         )
-    usual = dict.fromkeys((_FIGURES[0], *others(runs), *_FIGURES[1:]))
+    usual = dict.fromkeys((_FIGURES[0], *others(runs), *of_task(runs), *_FIGURES[1:]))
     figures = require_figures(args.measures.split(",") if args.measures else usual, runs)
     sort = require_figures([args.sort], runs)[0] if args.sort else figures[0]
     name = objective(runs, sort)
@@ -64,7 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: aerun compare outputs/sweeps/NAME --where model=ae,vae --sort test/psnr --csv table.csv",
     )
     options(parser, "RUN|SWEEP", "the first figure")
-    parser.add_argument("--measures", "--figures", metavar="A,B", help=f"keys of results.json (default: {','.join(_FIGURES)})")
+    parser.add_argument(
+        "--measures",
+        "--figures",
+        metavar="A,B",
+        help=f"keys of results.json (default: {','.join(_FIGURES)}, and the task's own)",
+    )
     parser.add_argument("--any-data", action="store_true", help="rank runs of different data too; a column tells them apart")
     parser.add_argument("--top", type=int, metavar="N", help="the best N only")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them, mean, deviation and seeds in own columns")

@@ -10,7 +10,7 @@ from aerun.core.text import say
 from aerun.report.chart import Chart
 from aerun.report.curves import curves
 from aerun.report.page import page
-from aerun.runs.figures import others, ranked, require_figures
+from aerun.runs.figures import of_task, others, ranked, require_figures
 from aerun.runs.groups import Group, objective, options, selected
 from aerun.runs.sizes import front_of
 
@@ -24,7 +24,7 @@ def run(argv: list[str]) -> int:
     sort = require_figures([args.sort], runs)[0] if args.sort else "objective"
     name = objective(runs, sort)
     numbers = {k for r in runs for k in r.results}
-    figures = [k for k in dict.fromkeys((sort, *_FIGURES[:1], *others(runs), *_FIGURES[1:])) if k in numbers]
+    figures = [k for k in dict.fromkeys((sort, *_FIGURES[:1], *others(runs), *of_task(runs), *_FIGURES[1:])) if k in numbers]
     groups = ranked(groups, sort, name)
     drawn = curves(groups, keys, front_of(args.front, runs))
     if args.figures:

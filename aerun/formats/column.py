@@ -81,7 +81,7 @@ class Cells:
         return numbers
 
     def _look_for_points(self, cells: Sequence[str]) -> None:
-        """Note whether numbers hold points; words of cells without a value, such as `k.A.`, say nothing of them."""
+        """Record whether numbers hold points; words of cells without a value, such as `k.A.`, say nothing of them."""
         if any("." in word for word in self.missing):
             cells = [c for c in cells if c.strip().lower() not in self.missing]
         self.dotted = self.dotted or any("." in c for c in cells)

@@ -32,9 +32,26 @@ def require_figures(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
     return list(keys)
 
 
+_TASKS = {
+    "anomaly": "anomaly/model/auroc",
+    "denoising": "denoising/model/psnr",
+    "inpainting": "inpainting/model/psnr",
+    "compression": "compression/model/fine_bpp",
+    "held_out": "held_out/model/nats",
+}
+
+
 def others(runs: Sequence[Run]) -> list[str]:
     """Return the objectives of these runs after their first."""
     return list(dict.fromkeys(key for run in runs for key in run.objectives[1:] if run.complete))
+
+
+def of_task(runs: Sequence[Run]) -> list[str]:
+    """Return the figure that answers what these runs were made for, where they are for one task and have it."""
+    done = [run for run in runs if run.complete]
+    tasks = {str(run.results.get("task")) for run in done}
+    key = _TASKS.get(tasks.pop()) if len(tasks) == 1 else None
+    return [key] if key and all(math.isfinite(run.figure(key)) for run in done) else []
 
 
 def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[Group]:

@@ -10,6 +10,7 @@ from aerun.runs.groups import Group, Run, natural
 
 SIZE = "model.latent_dim"
 _KEPT = 0.95  # of the variance that the best size explains
+_CLEARLY = 0.995  # of an error, below which another one is called better
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,14 @@ class Sizes:
         pca = one.group.mean("pca/se")
         reasons = []
         if math.isfinite(pca) and pca > 0:
-            better = " is better, so train longer or try other settings" if pca < one.error else ""
+            better = " is better, so train longer or try other settings" if pca < _CLEARLY * one.error else ""
             reasons.append(f"PCA of {one.size:g}{better}: test error {pca:.4g} against {one.error:.4g}")
         if math.isfinite(self.dimension):
             reasons.append(f"the data's intrinsic dimension is about {self.dimension:.1f}")
+        found = [(s.size, s.group.mean("anomaly/model/auroc")) for s in self.sizes]
+        if all(math.isfinite(auroc) for _, auroc in found):
+            each = ", ".join(f"{auroc:.3f} with {size:g}" for size, auroc in found)
+            reasons.append(f"the test split holds anomalies, which need not be rebuilt: their AUROC is {each}")
         text = "; ".join(reasons)
         return f" {text[0].upper()}{text[1:]}." if text else ""
 

@@ -3,13 +3,14 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from aerun.command.data_columns import counts, described
+from aerun.command.data_columns import counts, described, histograms
 from aerun.command.data_fits import fitting, refusal
 from aerun.core.facts import Facts
 from aerun.dataset.splits import Data, Split
@@ -281,7 +282,7 @@ def test_columns_and_classes_are_called_by_their_names(tmp_path):
     for words in ("good: ", "odd: ", "word (7)", "text of few words", "every cell is a date", "dataset.label=y"):
         assert words in told.out
     with Image.open(tmp_path / "outputs" / "data" / "table-x.csv" / "samples.png") as image:
-        assert image.size == (3 * 184, 100)
+        assert image.size == (3 * 184, 114)
 
 
 def test_the_spread_of_a_column():
@@ -365,3 +366,18 @@ def test_a_page_of_images_shows_their_pixels():
     assert sheet.shape == (68, 136, 3)
     assert (sheet[:64, :64] == 0).all()
     assert (sheet[:64, 68:132] == 255).all()
+
+
+def test_features_of_their_own_units_are_drawn_on_their_own_scales():
+    """A vibration of 1 beside a temperature of 60 would be a flat line."""
+    x = torch.stack([60 + torch.arange(24.0), torch.rand(24, generator=generator())], 1)[None]
+    free = Facts(shape=(24, 2), kind="sequence", unit=1.0, low=None, high=None, classes=None)
+    prepared = replace(free, prepared_from=(24, 2))
+    red = [(page(x, facts)[:120, :280] == (214, 39, 40)).all(2).any(1).sum() for facts in (free, prepared)]
+    assert red[0] <= 3
+    assert red[1] > 80
+
+
+def test_names_in_pictures_have_their_letters():
+    drawn = [histograms(torch.rand(9, 1), [Feature(name, "number")]) for name in ("Größe", "Grösse", "Тело", "Gr??e")]
+    assert all((a != b).any() for i, a in enumerate(drawn) for b in drawn[:i])

@@ -95,6 +95,15 @@ def test_refused_in_words(case):
         dataset(name, *settings).load()
 
 
+def test_what_is_left_out_is_told_and_kept(caplog):
+    chosen = dataset("digits", "normal=[0]")
+    chosen.load()
+    told = "samples of other classes are left out; the test split has"
+    assert caplog.text.count(told) == 1
+    assert any(told in note for note in chosen.notes)
+    assert "a test split of your own" not in caplog.text  # it has more than enough
+
+
 def test_a_test_split_without_anomalies_is_told(caplog):
     tell_one_sided("digits", torch.zeros(9, dtype=torch.bool))
     tell_one_sided("digits", torch.arange(9) > 7)

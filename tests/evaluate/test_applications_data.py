@@ -17,7 +17,7 @@ from aerun.evaluate.restoration import moving_average, pooled_psnr
 from aerun.evaluate.samplers import samplers
 from aerun.evaluate.suite import ask
 from aerun.metrics import pca
-from aerun.metrics.detection import ratio, scores
+from aerun.metrics.detection import auroc_difference, ratio, scores
 from aerun.metrics.distribution import frechet, nearest, overlap
 from aerun.metrics.moments import Conditional, Lmmse, Mahalanobis, added, moments, replaced
 from aerun.metrics.neighbours import neighbour_distance
@@ -153,6 +153,28 @@ def test_false_alarms_and_finds_are_counted_at_the_conformal_threshold():
     assert ratio(torch.cat([normal, odd]), torch.arange(103) >= 100) == pytest.approx(float(odd.mean() / normal.mean()))
     few = scores(torch.cat([normal, odd]), torch.arange(103) >= 100, normal[:10], 0.05)
     assert few["false_alarm"] == few["detected"] == 0
+
+
+@pytest.mark.parametrize(("odd", "normal"), [(3, 22), (40, 200)])
+def test_a_lead_in_auroc_is_claimed_no_more_often_than_stated(odd, normal):
+    """Two scores that are equally good, of the same samples: the interval of their difference leaves out 0 in 5 % at most."""
+    g = torch.Generator().manual_seed(0)
+    truth = torch.arange(odd + normal) < odd
+    shared = torch.randn(300, odd + normal, generator=g, dtype=torch.float64) + truth
+    first, second = (shared + 0.5 * torch.randn(shared.shape, generator=g, dtype=torch.float64) for _ in range(2))
+    ends = [auroc_difference(a, b, truth, 0.95) for a, b in zip(first, second, strict=True)]
+    assert sum(low > 0 or high < 0 for low, high in ends) <= 0.05 * 300 + 2 * (300 * 0.05 * 0.95) ** 0.5
+    a, b = first[0], second[0]
+    found = sum(auroc_difference(a, b, truth, 0.95)) / 2
+    exact = float(binary_auroc(torch.sigmoid(b), truth.long())) - float(binary_auroc(torch.sigmoid(a), truth.long()))
+    assert found == pytest.approx(exact, abs=1e-5)
+
+
+def test_one_anomaly_decides_nothing():
+    truth = torch.arange(30) < 1
+    assert auroc_difference(torch.rand(30), truth.double(), truth, 0.95) == (-1.0, 1.0)
+    both = torch.arange(30) < 4
+    assert auroc_difference(torch.rand(30), both.double(), both, 0.95, overlap=4) == (-1.0, 1.0)
 
 
 def test_neighbour_distance_is_exact_and_a_copy_is_at_none():

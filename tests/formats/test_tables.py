@@ -348,3 +348,12 @@ def test_sound_files_of_the_fuzzer_are_read_and_damaged_ones_refused(tmp_path):
     for name, form in FORMATS.items():
         if form.suffix in (".csv", ".xlsx", ".parquet", ".feather"):
             assert fuzz(name, form, 10, 1, Path(tmp_path)) == 0
+
+
+def test_words_of_cells_without_a_value_are_no_numbers_with_a_point(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("a;b;c\n" + "".join(f"1{i},5;{'k.A.' if i % 3 == 0 else 100 + i};x.y\n" for i in range(9)))
+    frame = read_table("dataset.path", path, Reading("auto", "auto", "utf-8", missing=missing_words(["auto", "k.A."])))
+    assert frame.reading.decimal == ","
+    assert frame.columns["a"].values.tolist() == [10.5 + i for i in range(9)]
+    assert np.isnan(frame.columns["b"].values).sum() == 3

@@ -1,10 +1,12 @@
 """A sweep's end: what failed is told by cause."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from aerun.report import terminal
+from aerun.runs.groups import Group, Run
 from tests.command.test_compare import N, made
 
 
@@ -30,3 +32,23 @@ def test_a_sweep_over_sizes_says_which_to_take(tmp_path, capsys):
     ]
     terminal.sweep(finished, [], tmp_path / "s", "val/mse")
     assert "Which size: 8 numbers, of the least test error" in capsys.readouterr().out
+
+
+def test_what_comes_next_is_of_the_users_own_data(capsys):
+    figures = dict.fromkeys(
+        (f"{who}/{what}" for who in ("test", "pca", "mean") for what in ("se", "mse", "psnr", "se_clamped")), 1.0
+    )
+    figures |= dict.fromkeys(("code_elements", "features", "parameters", "epochs", "samples/train", "samples/val"), 9)
+    figures |= {"samples/test": 9, "best_epoch": 3, "seconds": 1.0, "seconds/fit": 1.0, "seed": 0, "task": "anomaly"}
+    for source, shown in (("my parts", "'my parts'"), (None, "FILE")):
+        terminal.results(figures, "ae", Path("run"), source)
+        assert f"aerun score run {shown} --output scores.csv\n" in capsys.readouterr().out
+    terminal.sweep([([], figures | {"objective": 1.0})], [], Path("outputs/sweeps/my s"), "objective")
+    assert "next  aerun compare 'outputs/sweeps/my s'\n" in capsys.readouterr().out
+
+
+def test_a_figure_without_bounds_has_no_deviation():
+    runs = tuple(Run(Path(), "", {}, {}, {"a": value, "b": 1.0 + value}) for value in (1.0, 2.0))
+    endless = Run(Path(), "", {}, {}, {"a": math.inf, "b": 1.0})
+    assert Group((), runs).deviation("b") > 0
+    assert math.isnan(Group((), (*runs, endless)).deviation("a"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from aerun.runs.figures import of_task
 from aerun.runs.groups import columns, gather, grouped
 from aerun.runs.sizes import front, sizes_of
 from tests.command.test_compare import N, made
@@ -96,3 +97,11 @@ def test_a_front_of_what_is_not_there(tmp_path, words, said):
     told = here(tmp_path, "compare", "s", "--front", words)
     assert told.code == 2
     assert said in told.err
+
+
+def test_sizes_of_a_task_with_anomalies_name_what_finds_them(tmp_path):
+    groups, keys = swept(tmp_path / "s", {2: 3.0, 8: 1.0}, task="anomaly", **{"anomaly/model/auroc": 0.9})
+    assert "their AUROC is 0.900 with 2, 0.900 with 8" in sizes_of(groups, keys).words()
+    assert of_task([run for group in groups for run in group.runs]) == ["anomaly/model/auroc"]
+    plain, _ = swept(tmp_path / "p", {2: 3.0, 8: 1.0})
+    assert of_task([run for group in plain for run in group.runs]) == []
