@@ -42,6 +42,7 @@ from aerun.runs.identity import identity
 from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
+from aerun.settings.auto import as_saved
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
@@ -97,10 +98,10 @@ def _run(
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
     clock = Clock([folder], resume)
-    plan = build(cfg, trusted)
+    plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
     for warning in plan.warnings:
         log.warning(warning)
-    job = open_folder(plan, prepare(plan, cfg, path, trusted), command, resume)
+    job = open_folder(plan, prepare(plan, path, trusted), command, resume)
     begun(plan, job)
     with marked([folder], clock):
         trained, results = _fitted(plan, job, resume)
@@ -117,7 +118,7 @@ def _run(
     return results
 
 
-def prepare(plan: RunPlan, cfg: Config, path: Path, trusted: Sequence[str] | None = None, data: Data | None = None) -> Job:
+def prepare(plan: RunPlan, path: Path, trusted: Sequence[str] | None = None, data: Data | None = None) -> Job:
     """Read the plan's data, unless `data` are there; start the model from them; return what a trainer needs.
 
     Raises AerunError for data that are missing, damaged, or not what the plan was built for.
@@ -125,11 +126,11 @@ def prepare(plan: RunPlan, cfg: Config, path: Path, trusted: Sequence[str] | Non
     if data is None:
         data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
     plan.autoencoder.start_from(data.train.x)
-    return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, cfg, trusted=trusted)
+    return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, plan.config, trusted=trusted)
 
 
 def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
-    """Write down what is about to run, and on which data; return the job with its identity.
+    """Write down what is about to run, how long, and on which data; return the job with its identity.
 
     Raises AerunError where a run would go on with other data than before.
     """
@@ -141,7 +142,8 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
             f"old data back, or begin anew in another folder: {command}"
         )
     remove_leftovers(folder.path)
-    folder.open(job.config, command, now)
+    length = plan.trainer.set_length(job.autoencoder, len(job.data.train), folder.planned_epochs() if resume else None)
+    folder.open(job.config, command, now, length.plain())
     folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
     return replace(job, identity=identity(job.config, now))
 

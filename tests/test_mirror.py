@@ -26,7 +26,7 @@ GIVEN = {
     "activate",
 }
 # read by the builder, not by the class
-ADDED = {"_target_", "epochs", "normal", "contamination", "weight", "warmup", "cycles", "defaults"}
+ADDED = {"_target_", "epochs", "normal", "contamination", "weight", "warmup", "cycles", "defaults", "auto"}
 BUILT = [g for g in ORDER if g not in ("model", "optimizer", "search")]
 OURS = [(g, o) for g in BUILT for o in catalog()[g] if (g, o) != ("regularizer", "none")]
 

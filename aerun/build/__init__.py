@@ -11,6 +11,7 @@ import torch
 
 from aerun import pictures
 from aerun.autoencoder import Autoencoder
+from aerun.build.auto import settled
 from aerun.build.composition import model_of
 from aerun.build.maker import Config, Maker, settings_of
 from aerun.build.optimizer import recipe_of
@@ -39,8 +40,13 @@ _WRITING = {"cache": None, "download": False}  # Settings that write files, as t
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Everything a run needs, built and checked, before any data is read."""
+    """Everything a run needs, built and checked, before any data is read.
 
+    config: the settings that it was built from, every option chosen; auto: the parts that the data chose.
+    """
+
+    config: dict[str, Any]
+    auto: frozenset[str]
     dataset: Dataset
     facts: Facts
     autoencoder: Autoencoder
@@ -64,6 +70,10 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 
     Raises AerunError for unknown keys, values of a wrong type or range, and illegal compositions.
     """
+    if "experiment" in cfg:
+        raise AerunError(
+            "experiment: a preset begins with the line `# @package _global_`, and holds settings of a run below it."
+        )
     reject_unknown_keys("", cfg, (*_TOP, *LABELS, "sweep", "search"), advice=own_words)
     labels_of(cfg)
     reject_unknown_keys("model", cfg["model"], _MODEL, advice=own_words)
@@ -72,13 +82,16 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     seed = integer("seed", cfg["seed"], 0)
     dataset = dataset_of(cfg, trusted)
     facts = dataset.facts()
+    cfg, auto = settled(cfg, facts, make)
     torch.manual_seed(seed)
     autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
-    trainer = make("trainer", cfg["trainer"], {})
+    trainer = _trainer_of(make, cfg)
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
     evaluate, task = _applications(cfg.get("evaluate", []), autoencoder, dataset, brief=bool(trainer.limit_batches))
     return RunPlan(
+        config=cfg,
+        auto=auto,
         dataset=dataset,
         facts=facts,
         autoencoder=autoencoder,
@@ -92,6 +105,15 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         warnings=warnings,
     )
+
+
+def _trainer_of(make: Maker, cfg: Config) -> Trainer:
+    """Return the trainer, which also knows how many epochs the data set says are enough for it, where it does."""
+    enough = cfg["dataset"].get("epochs")
+    node = {"max_steps": None, **table("trainer", cfg)}  # older runs counted epochs alone
+    trainer: Trainer = make("trainer", node, {})
+    trainer.enough = None if enough is None else integer("dataset.epochs", enough, 1)
+    return trainer
 
 
 def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:

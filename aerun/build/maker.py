@@ -77,7 +77,7 @@ class Maker:
 
         Raises AerunError where they do not.
         """
-        cls = self._class(key, node)
+        cls = self.named(key, node)
         parameters = settings_of(cls)
         settings = [k for k in parameters if k not in supplied]
         reject_unknown_keys(key, node, ("_target_", *settings), shown=settings, advice=own_words)
@@ -97,12 +97,13 @@ class Maker:
         """
         if not isinstance(node, Mapping) or str(node.get("_target_")) not in targets(group_of(key)):
             return
-        hints = hints_of(self._class(key, node))
+        hints = hints_of(self.named(key, node))
         for name, value in node.items():
             if name in hints and not matches_type(value, hints[name]):
                 raise AerunError(f"{key}.{name}={value}: must be {format_type(hints[name])}.")
 
-    def _class(self, key: str, node: Any) -> type[Any]:
+    def named(self, key: str, node: Any) -> type[Any]:
+        """Return the class that a node names. Raises AerunError where it names none of its group."""
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise AerunError(
                 f"{key}={node}: an option of the group {key.replace('.', '/')} is chosen with {key.replace('.', '/')}=NAME."

@@ -10,6 +10,8 @@ VERBS = {
     "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
     **{name: verb.line for name, verb in USE.items()},
     "export": "a trained model as one file: ONNX, torch.export, safetensors",
+    "rerun": "a new run with the settings of an old one, changed",
+    "clean": "remove failed, interrupted or old runs, or all but their best checkpoints; it shows first what it would",
     "runs": "past runs and live ones, newest first; their notes and tags",
     "show": "what a run is, in one screen",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",

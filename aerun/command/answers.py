@@ -59,7 +59,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     if line := model.form.line(counted):
         note(line)
     if (path := beside.write()) is not None:
-        note(f"{path}: what is to be said of them")
+        note(f"{path}: what is to be said of them, such as cells that were missing, unseen or out of range")
     _tell_end(word, args, model, done, scoring.unit if scoring else "samples")
     for line in lines:
         (note if args.output == "-" else say)(line)

@@ -13,10 +13,14 @@ from aerun.core.console import Console
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
 from aerun.core.text import say
+from aerun.evaluate.verdict import plain
 from aerun.formats.cells import guarded
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell, higher_is_better, others, ranked, require_figures
+from aerun.runs.fingerprint import change
+from aerun.runs.folder import Folder
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
+from aerun.runs.identity import differences
 from aerun.runs.same_data import data_label, different_data
 from aerun.runs.sizes import front, front_of, sizes_of
 
@@ -40,6 +44,8 @@ def run(argv: list[str]) -> int:
     groups = ranked(groups, sort, name)
     arrow = "↑" if higher_is_better(name) else "↓"
     words = {k: f"objective ({name})" if k == sort == "objective" else k for k in figures}
+    if len(runs) == 2:
+        _lead(runs[0], runs[1])
     _show(groups[: args.top], keys, {k: f"{word} {arrow}" if k == sort else word for k, word in words.items()}, bool(different))
     if different:
         say(f"ranked over different data, as asked: {different}; the column `data` tells them apart")
@@ -80,6 +86,20 @@ def _show(groups: Sequence[Group], keys: Sequence[str], figures: Mapping[str, st
         named = [data_label(group)] if data else []
         table.add_row(*(short(s) for s in group.settings), *(cell(group, k) for k in figures), str(len(group.runs)), *named)
     console.print(table)
+
+
+_LED = 6  # settings that are named
+
+
+def _lead(first: Run, second: Run) -> None:
+    """Say in which settings and data two runs differ, and what became of each."""
+    settings = differences(*(Folder(run.path).config() for run in (first, second)))
+    named = "; ".join(settings[:_LED]).replace(" there, ", " and ").replace(" here", "")
+    more = f"; {len(settings) - _LED} more" if len(settings) > _LED else ""
+    say(f"settings  {named or 'the same'}{more}")
+    say(f"data      {change(first.data, second.data) or 'the same'}")
+    for run in (first, second):
+        say(f"outcome   {run.path}: {run.results.get('verdict') or (plain(run.results) if run.complete else run.unfinished)}")
 
 
 def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], args: argparse.Namespace) -> None:

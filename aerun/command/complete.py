@@ -85,7 +85,7 @@ def flags(verb: str) -> list[str]:
 
         return sorted(flag for action in parser(verb, USE[verb])._actions for flag in action.option_strings if flag[:2] == "--")
     text = Path(__file__).with_name(f"{verb}.py").read_text(encoding="utf-8")
-    if "from aerun.runs.groups import" in text:  # which holds the flags that choose among runs
+    if "    options(parser, " in text:  # of runs/groups.py: the flags that choose among runs
         text += Path(__file__).parents[1].joinpath("runs", "groups.py").read_text(encoding="utf-8")
     return sorted({"--help", *re.findall(r"add_argument\(\s*\"(--[a-z-]+)\"", text)})
 

@@ -11,6 +11,7 @@ from aerun.core.facts import Facts
 from aerun.core.paths import config_dir
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
+from aerun.settings.auto import AUTO
 from aerun.settings.catalog import catalog
 
 
@@ -48,7 +49,7 @@ def fitting(cfg: Config, facts: Facts) -> dict[str, dict[str, str]]:
 
     A loss fits where it does with some arch, an arch where it does with some loss; the rest is as it was chosen.
     """
-    losses, archs = list(catalog()["model/loss"]), list(catalog()["model/arch"])
+    losses, archs = ([name for name in catalog()[f"model/{part}"] if name != AUTO] for part in ("loss", "arch"))
 
     def why(loss: str, arch: str) -> str:
         return refusal({**_with(cfg, loss=loss, arch=arch), "evaluate": []}, facts)[0]

@@ -16,7 +16,7 @@ from aerun.core.facts import Facts
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.dataset.tables.decisions import Decision
 from aerun.evaluate.survey import Dimension, Seen
-from aerun.pictures.canvas.samples import page, wanted
+from aerun.pictures.canvas.samples import own_scales, page, wanted
 from aerun.preparation.feature import Feature
 
 _SPLITS = ("training", "validation", "test")
@@ -42,14 +42,15 @@ class Page:
 
     def splits(self, seen: Sequence[Seen]) -> None:
         """Print one row a split, then what is wrong with them."""
-        table = Table()
+        table, ends = Table(), () if self.features else ("lowest", "highest")  # of a table each column has its own
         table.add_column("split")
-        for column in ("samples", "lowest", "highest", "missing", "infinite", "repeated", "also in training"):
+        for column in ("samples", *ends, "missing", "infinite", "repeated", "also in training"):
             table.add_column(column, justify="right")
         for i, (name, s) in enumerate(zip(_SPLITS, seen, strict=True)):
             figures = (int(s.missing.sum()), s.infinite, s.repeated, s.shared)
             counts = [f"{n:,}" if n else "-" for n in figures]
-            table.add_row(name, f"{s.n:,}", f"{s.low:g}", f"{s.high:g}", *(counts if i else [*counts[:3], ""]))
+            span = (f"{s.low:g}", f"{s.high:g}") if ends else ()
+            table.add_row(name, f"{s.n:,}", *span, *(counts if i else [*counts[:3], ""]))
         self.console.print(table)
         self._range()
         self._lengths(seen)
@@ -187,7 +188,8 @@ class Page:
             Image.fromarray(self._drawn(x)).save(path)
         except OSError as e:
             raise AerunError(f"cannot write {path}: {e.strerror or e}. Choose another place with --output DIR.") from e
-        self._say("picture", str(path))
+        scales = ": each feature on its own scale, from its lowest to its highest value here" if own_scales(self.facts) else ""
+        self._say("picture", f"{path}{scales}")
 
     def _drawn(self, x: Tensor) -> NDArray[np.uint8]:
         if self.facts.kind == "table":

@@ -72,7 +72,7 @@ def _list(trained: "Trained") -> None:
     for room in (applications, pictures):
         say(f"{'--ask' if room is applications else '--pictures'}")
         for name in room.names():
-            why = room.unsupported_reason(name, trained.autoencoder, trained.dataset)
+            why = room.unsupported_reason(name, trained.autoencoder, trained.dataset).rstrip(".")
             say(f"  {name:<16} {room.summary(name)}{f' (not here: {why})' if why else ''}")
 
 

@@ -18,16 +18,18 @@ TRAIN: aerun [GROUP=OPTION]... [KEY=VALUE]...
   aerun data dataset=table dataset.path=FILE                 what a run would read from your file
   aerun dataset=table dataset.path=FILE model=sparse reg.lambda=1e-3      train on it
   aerun model=vae model/arch=conv dataset=images dataset.path=DIR         a recipe, another network, your images
-  resume RUN     go on with an interrupted run     experiment ID    repeat a published figure
+  resume RUN     go on with an interrupted run     rerun RUN        anew, with changed settings
+  experiment ID  repeat a published figure
 
 SWEEP: the same command again goes on with it
   aerun -m sweep=NAME model=ae,vae model.latent_dim=2,8,32   every combination
   aerun -m sweep=NAME search=lambda model=sparse             Optuna draws reg.lambda
 
 LOOK
-  runs           past runs and live ones           board            in TensorBoard
+  runs           past runs and live ones           clean            remove some of them
   show RUN       what a run is, in one screen      evaluate RUN     what it is good for, beside baselines
   compare SWEEP  runs side by side                 report SWEEP     as one page of charts
+  board          in TensorBoard
 
 USE a trained model: aerun VERB RUN FILE --output FILE
   {{use}}
@@ -42,7 +44,7 @@ MORE
 
 def page() -> str:
     """Return the text of `aerun --help`: thirty lines by task."""
-    others = ("resume", "evaluate", "runs", "show", "data", "compare", "report", "board", "experiment")
+    others = ("resume", "clean", "rerun", "evaluate", "runs", "show", "data", "compare", "report", "board", "experiment")
     use = _wrapped([v for v in VERBS if v not in others], 96, "\n  ")
     groups = _wrapped(ORDER, 70, "\n" + " " * 27)
     return with_quotes(_TOP.format(use=use, groups=groups, completion=completion()))

@@ -46,7 +46,8 @@ def _assist(order: Mapping[str, Any], ready: int) -> None:
     folder = Path(order["folder"])
     cfg = Folder(folder).config()
     plan = build(cfg, order["trusted"])
-    job = prepare(plan, cfg, folder, order["trusted"])
+    job = prepare(plan, folder, order["trusted"])
+    plan.trainer.set_length(plan.autoencoder, len(job.data.train), Folder(folder).planned_epochs())
     os.write(ready, b"\n")
     run_rank(job, plan.trainer, order["resume"], Ranks(order["rank"], order["number"]), Path(order["meeting"]))
 

@@ -20,13 +20,12 @@ def run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     folder = Folder(args.run.resolve())
     config = folder.config()
-    if not isinstance(config.get("trainer"), dict) or not isinstance(config["trainer"].get("max_epochs"), int):
-        raise AerunError(f"{folder.path / 'config.yaml'}: damaged: it has no number trainer.max_epochs.")
+    epochs = _epochs(folder, config)
     if args.epochs is None and folder.read().get("status") == "completed":
         say(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
         return 0
     if args.epochs is not None:
-        _lengthen(config, args.epochs)
+        _lengthen(config, epochs, args.epochs)
     _refuse_lost_source(folder, config, args.run)
     if is_left_to_the_first([f"trainer.devices={config['trainer'].get('devices', 1)}"]):
         return 0
@@ -59,8 +58,17 @@ def _refuse_lost_source(folder: Folder, config: dict[str, Any], typed: Path) -> 
         )
 
 
-def _lengthen(config: dict[str, Any], epochs: int) -> None:
-    before = config["trainer"]["max_epochs"]
+def _epochs(folder: Folder, config: dict[str, Any]) -> int:
+    """Return how many epochs the run is set to, which its data decided where its settings do not; 0 where it never got there."""
+    trainer = config.get("trainer")
+    epochs = trainer.get("max_epochs", "none") if isinstance(trainer, dict) else "none"
+    planned = folder.planned_epochs()
+    if not isinstance(epochs, int | None):
+        raise AerunError(f"{folder.path / 'config.yaml'}: damaged: it has no number trainer.max_epochs.")
+    return epochs if epochs is not None else planned or 0
+
+
+def _lengthen(config: dict[str, Any], before: int, epochs: int) -> None:
     if epochs < before:
         raise AerunError(f"--epochs {epochs}: this run is set to {before}; only more can be asked for.")
     config["trainer"]["max_epochs"] = epochs
@@ -81,4 +89,4 @@ def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> 
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
-    terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run)
+    terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run, config["dataset"].get("path"))

@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aerun runs",
         description="Past runs and live ones below a folder, newest first: status, data, model, squared error per test sample "
-        "beside PCA of the same size, tags and notes. With --notes or --tags, FOLDER is one run and they are set.",
+        "beside PCA of the same size, tags and notes. With --notes or --set-tags, FOLDER is one run, and they are set.",
         epilog="example: aerun runs outputs/sweeps --status failed,interrupted --sort test/se",
     )
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: outputs")

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from aerun.command import places
 from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced
 from aerun.core.errors import TIME_LIMIT, AerunError, FolderInUseError, StoppedError, TrainingError, line_of
@@ -29,10 +30,11 @@ from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
-from aerun.settings.naming import new_folder
+from aerun.settings.explain import UNLIKE
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
-from aerun.settings.replaced import replaced
-from aerun.sweep.grid import Grid, name_in, outcomes
+from aerun.settings.replaced import as_typed, replaced
+from aerun.sweep import pace
+from aerun.sweep.grid import Grid, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
@@ -46,12 +48,14 @@ log = logging.getLogger("aerun")
 
 
 _fresh = False  # whether what aerun wrote in the run's folder is removed first
+_typed_in = Path()  # the folder in which the command was typed
 _failures: list[Exception] = []  # of this process; a job's failure never stops the others of a sweep
 
 
 def run() -> int:
     """Hand the command line to Hydra; then say what failed."""
-    global _fresh
+    global _fresh, _typed_in
+    _typed_in = Path.cwd()
     stop_on_signals()
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *(word for word in sys.argv[1:] if word != FRESH_FLAG)])  # also for jobs
     _fresh = FRESH_FLAG in sys.argv
@@ -72,11 +76,13 @@ def run() -> int:
 def _grid(planned: SweepPlan) -> int:
     folder = planned.folder
     os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
+    pace.begin(folder, planned.grid.jobs)
     try:
         if planned.fuse is not None:
             planned.fuse()
         _hydra()
     finally:
+        pace.end()
         finished, failed = outcomes(folder, planned.grid.jobs)
         if finished or failed:
             terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
@@ -107,9 +113,11 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
     about = HydraConfig.get()
-    typed, path = list(about.overrides.task), Path(about.runtime.output_dir)
+    typed, path = as_typed(about.overrides.task), Path(about.runtime.output_dir)
     many = about.mode == RunMode.MULTIRUN
     try:
+        if "dataset" not in about.runtime.choices:
+            raise AerunError(f"dataset: {UNLIKE}")
         for line in replaced(about).values():
             log.log(logging.INFO if many else logging.WARNING, line)  # of a sweep the plan has said it once
         plain = resolved(cfg, about)
@@ -128,6 +136,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
             if not isinstance(e, FolderInUseError):
                 mark_refused(Folder(path), e)
             say(f"\t   failed: {line_of(e)}")
+            _say_pace()
         return math.nan
 
 
@@ -136,7 +145,8 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     from aerun.train import train
 
     metrics = train(plain, path, command(), fresh=_fresh, begun=partial(banner.begin, _shown(path)))
-    terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path))
+    source = plain["dataset"].get("path")
+    terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path), source and str(_shown(Path(source))))
     return float(metrics["objective"])
 
 
@@ -156,10 +166,18 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
         if left == FRESH:
             clear(path)
+        if left == DONE and Folder(path).relabel(plain):
+            say("\t   has the tags and notes that are typed now")
         metrics = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
+    _say_pace()
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
+
+
+def _say_pace() -> None:
+    if words := pace.pace():
+        say(f"\t   {words}")
 
 
 def _how(left: str, metrics: Mapping[str, Any], path: Path) -> str:
@@ -191,22 +209,11 @@ def stop_on_signals() -> None:
 
 
 def _shown(path: Path) -> Path:
-    """Return relative to here where that is shorter to type."""
+    """Return relative to where the command was typed, where that is shorter to type; hydra.job.chdir leads elsewhere."""
     try:
-        return path.relative_to(Path.cwd())
+        return path.relative_to(_typed_in)
     except ValueError:
         return path
 
 
-def _run_folder(parent: str, overrides: Sequence[str]) -> str:
-    """Return a run's folder, made where the command is to run: `--cfg` and `--info` only ask what it would be called."""
-    looks = {"--cfg", "-c", "--info", "-i"}.intersection(word.partition("=")[0] for word in sys.argv[1:])
-    return new_folder(parent, overrides, make=not looks)
-
-
-def _job_folder(overrides: Sequence[str], sweep: str | None = None) -> str:
-    return name_in(Path(sweep or "."), overrides)
-
-
-OmegaConf.register_new_resolver("aerun_new_folder", _run_folder, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("aerun_job_name", _job_folder, replace=True)
+places.register()

@@ -63,13 +63,19 @@ def reject_unknown_keys(
             raise AerunError(f"{path} is not a setting here{nearest(str(name), allowed)} (settings: {names}).")
 
 
+def _is_text(value: Any) -> bool:
+    """Return whether this is a number in letters, as environment variables are."""
+    return isinstance(value, str) and value.strip().lstrip("+-").isdigit()
+
+
 def integer(key: str, value: Any, least: int) -> int:
     """Return `value` if it is an integer of at least `least`.
 
     Raises AerunError otherwise.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise AerunError(f"{key}={value}: must be an integer of at least {least}.")
+        text = " This one is text: ${oc.decode:${oc.env:NAME}} reads a number." if _is_text(value) else ""
+        raise AerunError(f"{key}={value}: must be an integer of at least {least}.{text}")
     return value
 
 

@@ -33,9 +33,10 @@ class StoppedError(BaseException):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ` (nearest: WORD)` for the known word that is nearest to `word`, or an empty string."""
-    hit = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" (nearest: {hit[0]})" if hit else ""
+    """Return ` (nearest: WORD)` for the known word that is nearest to `word` in letters of any case, or an empty string."""
+    spelt = {k.lower(): k for k in known}
+    hit = difflib.get_close_matches(word.lower(), list(spelt), n=1, cutoff=0.5)
+    return f" (nearest: {spelt[hit[0]]})" if hit else ""
 
 
 def line_of(e: BaseException) -> str:

@@ -33,6 +33,12 @@ def note(text: str) -> None:
     print(shown(text), file=sys.stderr, flush=True)
 
 
+def counted(number: int, word: str) -> str:
+    """Return a number with what is counted: `1 step`, `2,000 steps`, `3 batches`."""
+    plural = "es" if word.endswith("tch") else "s"
+    return f"{number:,} {word}{plural if number != 1 else ''}"
+
+
 def span(seconds: float) -> str:
     """Return a duration in words, such as `40 s`, `12 min` or `3.5 h`."""
     if seconds < 90:

@@ -13,6 +13,7 @@ from aerun.dataset.splits import Data, Split
 
 log = logging.getLogger("aerun")
 
+_MANY = 50  # anomalies of a test split that judge a model well enough
 _SEED = 20181  # the draw of anomalies belongs to the data set, not to the run
 
 
@@ -51,7 +52,22 @@ def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: 
     for part, samples in (("training", train), ("validation", val)):
         if not len(samples):
             raise AerunError(f"dataset.normal={list(normal)}: the {part} split holds no sample of these classes.")
+    _tell_left_out(data, replace(data, train=train, val=val), normal)
     return replace(data, train=train, val=val)
+
+
+def _tell_left_out(data: Data, kept: Data, normal: Sequence[int]) -> None:
+    """Warn how many samples of other classes are neither trained on nor tested."""
+    gone = {
+        part: len(all_) - len(rest)
+        for part, all_, rest in (("training", data.train, kept.train), ("validation", data.val, kept.val))
+    }
+    if not any(gone.values()) or data.test.y is None:
+        return
+    tested = int(anomalies(data.test, normal).sum())
+    words = f"{' and '.join(f'{n:,} {part}' for part, n in gone.items() if n)} samples of other classes are left out"
+    more = ", and none of those that are left out: a test split of your own can hold them" if tested < _MANY else ""
+    log.warning("dataset.normal: %s; the test split has %s of them%s.", words, f"{tested:,}", more)
 
 
 def normal_rows(rows: Data, classes: Sequence[str], normal: Sequence[int] | None, contamination: float) -> Data:

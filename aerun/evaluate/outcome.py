@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 class Outcome:
     """figures: who -> metric -> value, "model" first. note: split, counts, draws: what a reader must know to believe them.
 
-    spread: standard deviation over draws, where there are draws, laid out like `figures`.
+    spread: standard deviation over draws, where there are draws, laid out like `figures`. beside: WHO/WHAT -> figures that no
+    table shows, such as the ends of an interval.
     """
 
     figures: Mapping[str, Mapping[str, float]]
     note: str
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    beside: Mapping[str, float] = field(default_factory=dict)
 
     def flat(self, name: str) -> dict[str, float]:
         """Return the figures as {NAME/WHO/METRIC: value}."""
-        return {f"{name}/{who}/{k}": float(v) for who, row in self.figures.items() for k, v in row.items()}
+        figures = {f"{name}/{who}/{k}": float(v) for who, row in self.figures.items() for k, v in row.items()}
+        return figures | {f"{name}/{key}": float(v) for key, v in self.beside.items()}
 
 
 def averaged(draws: Sequence[Mapping[str, Mapping[str, float]]], note: str) -> Outcome:

@@ -81,9 +81,22 @@ def _anomaly(results: Figures) -> str:
     ]
     alarms = _figure(results, "anomaly", "model", "false_alarm")
     told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; false alarms {100 * alarms:.1f} % ({_where(results)})."
-    if math.isfinite(best) and best > own + _CLOSE:
-        return f"{_capital(_NAMES[who])} is better at telling anomalies: AUROC {best:.3f} against {own:.3f}. {told}"
-    return told
+    if not math.isfinite(best) or best <= own + _CLOSE:
+        return told
+    if why := _undecided(results, who):
+        return f"{told} Whether {_NAMES[who]} is better cannot be told: {why}."
+    return f"{_capital(_NAMES[who])} is better at telling anomalies: AUROC {best:.3f} against {own:.3f}. {told}"
+
+
+def _undecided(results: Figures, who: str) -> str:
+    """Return why this baseline may be no better than the model; empty where it is, or where an older run has no interval."""
+    low, high = (_figure(results, "anomaly", who, f"ahead_{end}") for end in ("low", "high"))
+    count = _figure(results, "anomaly", "counts", "anomalies")
+    if math.isnan(low) or low > 0:
+        return ""
+    if low <= -1:
+        return f"{count:.0f} {'anomaly says' if count == 1 else 'anomalies say'} too little"
+    return f"the difference is {low:+.2f} to {high:+.2f}, 95 % over {count:.0f} anomalies"
 
 
 def _restored(task: str, what: str, nothing: str, idle: str, among: tuple[str, ...]) -> Callable[[Figures], str]:

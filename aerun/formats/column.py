@@ -77,9 +77,15 @@ class Cells:
                 return None
             self.whole = _only_digits(cells, joined, self.missing)
         if numbers is not None and self.decimal == "auto" and "." in joined:
-            self.dotted = True
-            self.point = self.point or next((c.strip() for c in cells[:_FIRST] if _shows_point(c)), "")
+            self._look_for_points(cells)
         return numbers
+
+    def _look_for_points(self, cells: Sequence[str]) -> None:
+        """Note whether numbers hold points; words of cells without a value, such as `k.A.`, say nothing of them."""
+        if any("." in word for word in self.missing):
+            cells = [c for c in cells if c.strip().lower() not in self.missing]
+        self.dotted = self.dotted or any("." in c for c in cells)
+        self.point = self.point or next((c.strip() for c in cells[:_FIRST] if _shows_point(c)), "")
 
     def _place(self, key: Any) -> float:
         word = key.strip() if isinstance(key, str) else key

@@ -42,7 +42,7 @@ def _words(cells: Cells) -> list[str]:
 
 
 def _decimal(columns: Sequence[Cells], worded: Sequence[Cells]) -> str:
-    """Return evidence is a cell that is a number by one sign alone, in a column most of whose words are numbers."""
+    """Return the decimal sign of the cells that are numbers by one sign alone, in columns most of whose words are numbers."""
     shown: dict[str, tuple[str, str]] = {}
     for cells in worded:
         signs = {w: decimal_of(undressed(w)[1]) for w in _words(cells)}

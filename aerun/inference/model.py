@@ -46,6 +46,12 @@ class Model(Runner):
         """Return the name of its recipe."""
         return str(self.config["model"].get("name", "model"))
 
+    def __repr__(self) -> str:
+        """Return recipe, sizes, folder and verdict."""
+        sizes = f"{' x '.join(map(str, self.facts.stored))} -> {' x '.join(map(str, self.code_shape))}"
+        said = self.results.get("verdict", self.results.get("status", ""))
+        return f"<aerun.Model {self.name}: {self.facts.kind} of {sizes}, {self.folder.path}. {said}>"
+
     @cached_property
     def results(self) -> dict[str, Any]:
         """Return results.json of its run."""

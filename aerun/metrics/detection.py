@@ -1,7 +1,10 @@
 """How well a score separates anomalies from normal samples; a higher score is more anomalous."""
 
+import math
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.metrics.conformal import alarms, threshold
@@ -29,6 +32,42 @@ def scores(score: Tensor, truth: Tensor, normal: Tensor, alpha: float) -> dict[s
         "false_alarm": float(above[~y].mean()),
         "detected": float(above[y].mean()),
     }
+
+
+def auroc_difference(first: Tensor, second: Tensor, truth: Tensor, level: float, overlap: int = 1) -> tuple[float, float]:
+    """Return the ends of an interval of AUROC(second) - AUROC(first), two scores of the same samples, at confidence `level`.
+
+    The variance is DeLong's: with V_i the share of normal samples below anomaly i, and W_j that of anomalies above normal
+    sample j, it is var(V' - V) / m + var(W' - W) / n. Quantiles are Student's with min(m, n) - 1 degrees of freedom, for a
+    handful of anomalies. overlap: so many samples in a row share steps and count as one. From -1 to 1 where one of m and n is
+    below 2. After DeLong, DeLong & Clarke-Pearson 1988, https://doi.org/10.2307/2531595.
+    """
+    from scipy.stats import t
+
+    odd = truth.cpu().numpy()
+    places = [_placements(s.double().cpu().numpy(), odd) for s in (first, second)]
+    counts = [-(-len(part) // overlap) for part in places[0]]
+    if min(counts) < 2:
+        return -1.0, 1.0
+    changes = [after - before for before, after in zip(*places, strict=True)]
+    difference = float(changes[0].mean())
+    variance = sum(float(change.var(ddof=1)) / count for change, count in zip(changes, counts, strict=True))
+    half = float(t.ppf((1 + level) / 2, min(counts) - 1)) * math.sqrt(variance)
+    return max(-1.0, difference - half), min(1.0, difference + half)
+
+
+def _placements(score: NDArray[np.float64], odd: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return for each anomaly the share of normal samples below it, for each normal sample that of anomalies above it.
+
+    Ties count one half.
+    """
+    score = np.where(np.isnan(score), np.inf, score)
+    above, below = score[odd], score[~odd]
+    shares = []
+    for one, others in ((above, np.sort(below)), (below, np.sort(above))):
+        share = (np.searchsorted(others, one, "left") + np.searchsorted(others, one, "right")) / (2 * len(others))
+        shares.append(share)
+    return shares[0], 1 - shares[1]
 
 
 def ratio(score: Tensor, truth: Tensor) -> float:

@@ -1,9 +1,8 @@
 """What a run says before it trains, in four lines: its data, its model, its plan, its folder."""
 
-import math
 from typing import TYPE_CHECKING
 
-from aerun.core.text import say, shown_line
+from aerun.core.text import counted, say, shown_line
 from aerun.runs.folder import names_of
 
 if TYPE_CHECKING:
@@ -42,13 +41,19 @@ def _model(plan: "RunPlan") -> str:
     from aerun.compose import option
 
     model, facts = plan.autoencoder, plan.facts
-    parts = [f"{option(model.arch)} {_layers(plan)}", option(model.bottleneck), f"loss {option(model.loss)}"]
+    auto = {part: " (auto)" if part in plan.auto else "" for part in ("arch", "loss")}
+    parts = [f"{option(model.arch)}{auto['arch']} {_layers(plan)}", option(model.bottleneck)]
+    parts += [f"loss {option(model.loss)}{auto['loss']}"]
     parts += [option(model.corruption)] if model.corruption.alters else []
     parts += [f"{name} {model.weight(name, None):g}" for name in model.terms]
     weights = sum(p.numel() for p in model.own_parameters())
     ratio = facts.size / model.code_elements
-    size = f"{facts.size:,} -> {model.code_elements:,} numbers" + (f", {ratio:.3g} times fewer" if ratio > 1 else "")
+    size = f"{facts.size:,} -> {model.code_elements:,} numbers" + (f", {_rounded(ratio)} times fewer" if ratio > 1 else "")
     return f"{', '.join(parts)}; {size}; {weights:,} parameters"
+
+
+def _rounded(ratio: float) -> str:
+    return f"{ratio:.3g}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _layers(plan: "RunPlan") -> str:
@@ -60,8 +65,7 @@ def _layers(plan: "RunPlan") -> str:
 
 def _plan(plan: "RunPlan", job: "Job") -> str:
     trainer = plan.trainer
-    batches = math.ceil(len(job.data.train) / trainer.batch_size)
-    batches = min(batches, trainer.limit_batches or batches)
-    epochs = f"{trainer.max_epochs:,} epochs of {batches:,} batches of {min(trainer.batch_size, len(job.data.train)):,}"
+    length, size = trainer.length, min(trainer.batch_size, len(job.data.train))
+    epochs = f"{counted(length.epochs, 'epoch')} of {counted(length.batches, 'batch')} of {size:,} ({length.source})"
     early = f"; less where {trainer.patience} epochs bring nothing better" if trainer.patience is not None else ""
-    return f"{trainer.max_epochs * batches:,} steps: {epochs}{early}"
+    return f"{counted(length.steps, 'step')}: {epochs}{early}"

@@ -16,6 +16,7 @@ _COSTS = {
     "compression/model/fine_bpp": "bits per element",
 }
 _LINES = 8  # series in one chart; of more, the best
+_STEEP = 20  # times that errors differ, from which on they are drawn on a log scale
 
 
 def curves(groups: Sequence[Group], keys: Sequence[str], measures: tuple[str, str] | None = None) -> list[Chart]:
@@ -46,7 +47,9 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str)
     if key == SIZE:
         series.append(_pca(groups, at))
         marks = [*_dimension(groups, at, places), *_recommended(groups, keys)]
-    return Chart(series, Axis(title, log), Axis("test squared error a sample"), f"Test error against {key}", marks)
+    errors = [p.y for s in series for p in s.points if math.isfinite(p.y)]
+    steep = bool(errors) and 0 < _STEEP * min(errors) <= max(errors)
+    return Chart(series, Axis(title, log), Axis("test squared error a sample", steep), f"Test error against {key}", marks)
 
 
 def _point(x: float, group: Group, keys: Sequence[str]) -> Point:
@@ -81,7 +84,8 @@ def _recommended(groups: Sequence[Group], keys: Sequence[str]) -> list[tuple[flo
     sizes = sizes_of(groups, keys)
     if sizes is None or sizes.recommended is sizes.sizes[-1]:
         return []
-    return [(sizes.recommended.size, f"recommended: {sizes.recommended.size:g}")]
+    which = f" ({sizes.others})" if sizes.others else ""
+    return [(sizes.recommended.size, f"recommended: {sizes.recommended.size:g}{which}")]
 
 
 def _trade_off(groups: Sequence[Group], keys: Sequence[str], cost: str, words: str) -> Chart | None:

@@ -16,7 +16,7 @@ from aerun.runs.figures import cell
 from aerun.runs.groups import Group, short
 from aerun.runs.readable import in_words, readable
 
-_WIDTH, _HEIGHT = 3.5, 2.6  # inches: one column of most journals
+_WIDTH, _HEIGHT, _LINE = 3.5, 2.4, 0.15  # inches: one column of most journals; the axes, and a line of the legend below them
 _FORMATS = ("svg", "pdf", "png")
 _FONTS = {"pdf.fonttype": 42, "svg.fonttype": "none", "font.size": 8.0, "axes.titlesize": 8.0, "legend.fontsize": 7.0}
 _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -74,13 +74,13 @@ def _csv(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _drawn(one: Chart, keys: Sequence[str]) -> dict[str, bytes]:
     """Return the chart in every format; its words are letters in svg and pdf, so that they can be searched and restyled."""
-    with chart(width=_WIDTH, height=_HEIGHT, fonts=_FONTS) as (figure, (axes,)):
+    with chart(width=_WIDTH, height=_HEIGHT + _LINE * (len(one.series) + len(one.lines)), fonts=_FONTS) as (figure, (axes,)):
         for i, series in enumerate(one.series):
             _draw(axes, series, i, keys)
         for place, words in one.lines:
-            axes.axvline(place, color="#444444", linestyle=":", linewidth=1.0, label=words)
+            axes.axvline(place, color="#444444", linestyle=":", linewidth=1.0, label=in_words(words, keys))
         _scale(axes, one)
-        axes.legend()
+        figure.legend(loc="outside lower center")
         return {kind: _saved(figure, kind) for kind in _FORMATS}
 
 
@@ -102,6 +102,11 @@ def _scale(axes: Any, one: Chart) -> None:
         axes.set_xticks(one.ticks_across)
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
+    if one.up.log:
+        axes.set_yscale("log")
+        axes.set_yticks(one.ticks_up)
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(re.sub(r" \([\w.]+\)$", "", one.across.title))
     axes.set_ylabel(one.up.title)
 

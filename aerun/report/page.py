@@ -92,7 +92,8 @@ def _applications(groups: Sequence[Group], keys: Sequence[str]) -> list[Mapping[
         mine = [k for k in figures if k.startswith(f"{name}/")]
         baselines = sorted({k.split("/")[1] for k in known if k.startswith(f"{name}/") and k.count("/") == 2} - {"model"})
         columns = [c for k in mine for c in (k, *(k.replace("/model/", f"/{b}/") for b in baselines)) if c in known]
-        parts.append({"name": name, "table": _table(groups, keys, columns)})
+        asked = [g for g in groups if any(not math.isnan(r.figure(k)) for r in g.runs for k in mine)]
+        parts.append({"name": name, "table": _table(asked, keys, columns)})
     return parts
 
 

@@ -11,19 +11,25 @@ from rich.table import Table
 from rich.text import Text
 
 from aerun.core.console import Console, styled
+from aerun.core.errors import AerunError
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
 from aerun.inference.verbs import VERBS
 from aerun.runs.figures import higher_is_better
+from aerun.runs.groups import selected
+from aerun.runs.sizes import SIZE, sizes_of
 
 _NAMED = 5  # jobs that failed for one reason and are named
 
 Job = tuple[list[str], Mapping[str, Any]]
 
 
-def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
-    """Print the model beside PCA of the same size and the training mean, on the test split."""
+def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | None = None) -> None:
+    """Print the model beside PCA of the same size and the training mean, on the test split.
+
+    source: the file or folder of the data, where they are of the user's own.
+    """
     console = Console(wide=100)
     table = Table()
     table.add_column("test split")
@@ -43,7 +49,7 @@ def results(metrics: Mapping[str, Any], title: str, path: Path) -> None:
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
-    for i, line in enumerate(_next(metrics, path)):
+    for i, line in enumerate(_next(metrics, path, source)):
         console.say(f"{'next' if i == 0 else '':<5} {line}")
 
 
@@ -57,11 +63,13 @@ _USES = {
 }
 
 
-def _next(metrics: Mapping[str, Any], path: Path) -> list[str]:
-    """Return commands that make sense now, with this run's own path."""
+def _next(metrics: Mapping[str, Any], path: Path, source: str | None) -> list[str]:
+    """Return commands that make sense now, with this run's own path and that of its data."""
     run = shlex.quote(str(path))
     verb = _USES.get(str(metrics.get("task")), "encode")
-    return [f"aerun evaluate {run}", f"aerun {verb} {run} {VERBS[verb].example}"]
+    first, _, rest = VERBS[verb].example.partition(" ")
+    words = f"{first if first.startswith('--') else shlex.quote(source or 'FILE')} {rest}"
+    return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
 
 
 def application(name: str, outcome: Outcome) -> None:
@@ -117,9 +125,23 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         )
     console.print(f"{len(finished)} of {total} jobs completed", style="bold")
     console.print(table)
+    if words := _which_size(finished, folder):
+        console.say(words)
     for reason, names in _causes(failed, common).items():
         console.say(f"not complete: {names}: {reason}", style="red")
     where(console, folder)
+
+
+def _which_size(finished: Sequence[Job], folder: Path) -> str:
+    """Return which size of code the sweep recommends; empty where no sizes were swept, or nothing can be said of them."""
+    if len({o for typed, _ in finished for o in typed if o.lstrip("+").startswith(f"{SIZE}=")}) < 2:
+        return ""
+    try:
+        _, keys, groups = selected([folder], [])
+    except AerunError:  # of a folder that is damaged
+        return ""
+    sizes = sizes_of(groups, keys)
+    return sizes.words() if sizes else ""
 
 
 def _causes(failed: Sequence[tuple[list[str], str]], common: Collection[str]) -> dict[str, str]:
@@ -143,6 +165,8 @@ def _listed(names: Sequence[str]) -> str:
 def where(console: Console, folder: Path) -> None:
     """Say where a sweep's runs are, and how to look at them."""
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
+    name = shlex.quote(str(folder))
+    console.say(f"next  aerun compare {name}\n      aerun report {name}")
 
 
 def _caption(metrics: Mapping[str, Any]) -> str:

@@ -142,6 +142,12 @@ def size(folder: Path, name: str) -> int:
         return os.fstat(file.fileno()).st_size
 
 
+def weight(folder: Path) -> int:
+    """Return the bytes of all files in and below a folder; links are not followed."""
+    places = ((where, name) for where, _, names in os.walk(folder) for name in names)
+    return sum(os.lstat(os.path.join(where, name)).st_size for where, name in places)
+
+
 def folders(top: Path) -> Iterator[tuple[Path, frozenset[str]]]:
     """Yield `top` and every folder below it, sorted, with the names in it; folders behind links are not entered."""
     for where, below, names in os.walk(top):

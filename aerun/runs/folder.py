@@ -18,12 +18,13 @@ from aerun.core.paths import with_absolute_paths
 from aerun.core.text import say
 from aerun.core.version import __version__
 from aerun.runs import files, git, plain
+from aerun.settings.auto import as_saved
 from aerun.settings.labels import LABELS, labels_of, without_labels
 
 _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorboard", "scikit-learn")
 
 
-_OF_THE_RUN = ("format", "command", "cwd", "data", "names", *LABELS)  # of run.json; the rest is about the machine
+_OF_THE_RUN = ("format", "command", "cwd", "data", "names", "plan", *LABELS)  # of run.json; the rest is about the machine
 FORMAT = 1  # of a run's folder, in its run.json; folders of before it was counted have none
 
 # Targets of saved configs that have another name today: old -> new.
@@ -36,17 +37,44 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, config: Mapping[str, Any], command: str, data: Mapping[str, Any] | None = None) -> None:
-        """Write down what is about to run; data: their fingerprint. AerunError where the folder cannot be written."""
+    def open(
+        self,
+        config: Mapping[str, Any],
+        command: str,
+        data: Mapping[str, Any] | None = None,
+        plan: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write down what is about to run. AerunError where the folder cannot be written.
+
+        data: their fingerprint. plan: how long it trains, where its settings leave that to the data.
+        """
         try:
+            labels = self._labels(config)
             files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
             about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, "names": names_of(config)}
-            files.replace(self.path, "run.json", _json({**about, **labels_of(config), **surroundings()}))
+            about["plan"] = dict(plan or {})
+            files.replace(self.path, "run.json", _json({**about, **labels, **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
             raise AerunError(
                 f"cannot write to {self.path}: {e.strerror or e}. Choose another place with hydra.run.dir=DIR."
             ) from e
+
+    def _labels(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return tags and notes as they are typed, or as they have been changed since in the folder of this very run."""
+        now, about = labels_of(config), self.read("run.json")
+        if not self.has("config.yaml") or not about.keys() >= set(LABELS) or labels_of(self.config()) != now:
+            return now
+        return {k: about[k] for k in LABELS}
+
+    def relabel(self, config: Mapping[str, Any]) -> bool:
+        """Write down tags and notes of a config where others are typed than when its run began; return whether they are."""
+        now, before = labels_of(config), self.config()
+        if labels_of(before) == now:
+            return False
+        files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create({**before, **now})))
+        self.write("run.json", {**self.read("run.json"), **now})
+        return True
 
     def describe(
         self, facts: Mapping[str, Any], preparation: Mapping[str, Any], reading: Mapping[str, Any] | None = None
@@ -83,8 +111,9 @@ class Folder:
         if not self.has("config.yaml"):
             return False
         try:
-            now = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(without_labels(config))))
-            return without_labels(self.config()) == now
+            before = self.config()
+            same = as_saved(config, before)
+            return without_labels(before) == OmegaConf.to_container(OmegaConf.create(with_absolute_paths(without_labels(same))))
         except AerunError:
             return False
 
@@ -122,6 +151,12 @@ class Folder:
     def about(self) -> dict[str, Any]:
         """Return versions, machine, git state and start, as written when the run began."""
         return {k: v for k, v in self.read("run.json").items() if k not in _OF_THE_RUN}
+
+    def planned_epochs(self) -> int | None:
+        """Return how many epochs were planned when the run began; None where nothing was: in older folders."""
+        plan = self.read("run.json").get("plan")
+        epochs = plan.get("epochs") if isinstance(plan, dict) else None
+        return epochs if type(epochs) is int and epochs > 0 else None
 
     def mark(self, status: str, **values: Any) -> None:
         """Change the status in results.json, keeping the rest; a disk that is full must not hide the first error."""

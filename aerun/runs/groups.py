@@ -13,10 +13,10 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.folder import Folder
-from aerun.settings.labels import LABELS
+from aerun.settings.labels import ASKED, LABELS
 
 # These are not what an experiment is about, but where it reads and writes, and what it shows.
-_SHOWN = ("trainer.progress", "pictures", "evaluate", "objective")
+_SHOWN = ("trainer.progress", *ASKED)
 _ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *LABELS, *_SHOWN)
 _DIGITS = 8  # A number of so many digits was drawn and not typed.
 
@@ -89,8 +89,9 @@ class Group:
         return statistics.fmean(run.figure(key) for run in self.runs)
 
     def deviation(self, key: str) -> float:
-        """Return the standard deviation over seeds (n - 1); NaN for one seed."""
-        return statistics.stdev(run.figure(key) for run in self.runs) if self.runs[1:] else math.nan
+        """Return the standard deviation over seeds (n - 1); NaN for one seed, and where a figure is no finite number."""
+        figures = [run.figure(key) for run in self.runs]
+        return statistics.stdev(figures) if figures[1:] and all(map(math.isfinite, figures)) else math.nan
 
 
 def gather(paths: Iterable[Path]) -> list[Run]:

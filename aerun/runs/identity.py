@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
-from aerun.settings.labels import without_labels
+from aerun.settings.auto import as_saved
+from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
@@ -18,12 +19,13 @@ _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a resolved config makes a run what it is, as plain data.
 
-    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), and the progress bar.
+    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), the progress bar, and what
+    is asked of the trained model at the end, see `asked_anew`.
     """
     plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
     assert isinstance(plain, dict)
     places = {key.partition(".")[2] for key in data_paths(config)} | {"cache", "root"}
-    settings = without_labels({str(k): v for k, v in plain.items()})
+    settings = without_labels({str(k): v for k, v in plain.items() if k not in ASKED})
     for key, gone in (("dataset", places), ("trainer", {"progress"})):
         if isinstance(settings.get(key), dict):
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
@@ -32,7 +34,16 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return in words each setting in which two runs differ: `optimizer.lr 0.001 there, 0.01 here`."""
-    there, here = _flat(essence(before)), _flat(essence(now))
+    return _differing(essence(before), essence(as_saved(now, before)))
+
+
+def asked_anew(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words what two runs ask differently of the trained model, at the end: `evaluate [] there, "auto" here`."""
+    return _differing(*({k: config[k] for k in ASKED if k in config} for config in (before, now)))
+
+
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    there, here = _flat(before), _flat(now)
     keys = [k for k in (*here, *(k for k in there if k not in here)) if there.get(k, "none") != here.get(k, "none")]
     return [f"{k} {there.get(k, 'none')} there, {here.get(k, 'none')} here" for k in keys]
 

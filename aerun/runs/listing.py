@@ -98,7 +98,7 @@ def _started(about: Mapping[str, Any], path: Path) -> str:
 def _progress(folder: Folder, about: Mapping[str, Any]) -> tuple[str, float | None]:
     """Return `7/50` and the seconds left at the pace so far."""
     trainer = folder.config().get("trainer")
-    epochs = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
+    epochs = folder.planned_epochs() or (trainer.get("max_epochs") if isinstance(trainer, Mapping) else None)
     done = _last_epoch(folder)
     if not isinstance(epochs, int):
         return str(done), None

@@ -56,5 +56,5 @@ def in_words(text: str, keys: Iterable[str]) -> str:
     """Return a label such as `model=vae model.latent_dim=8` with each of the settings `keys` in words: `vae, code size 8`."""
     for key in sorted(keys, key=len, reverse=True):
         name = "" if key == "model" else f"{readable(key)} "
-        text = re.sub(rf"(^| ){re.escape(key)}=", lambda m, n=name: f"{', ' if m[1] else ''}{n}", text)  # type: ignore[misc]
+        text = re.sub(rf"(^|[ (]){re.escape(key)}=", lambda m, n=name: f"{', ' if m[1] == ' ' else m[1]}{n}", text)  # type: ignore[misc]
     return text

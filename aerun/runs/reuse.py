@@ -10,9 +10,10 @@ from aerun.core.errors import AerunError, FolderInUseError
 from aerun.runs import files
 from aerun.runs.checkpoint import FOLDER
 from aerun.runs.folder import Folder
-from aerun.runs.identity import differences
+from aerun.runs.identity import asked_anew, differences
 from aerun.runs.lock import LOCK
 from aerun.runs.log import LOG
+from aerun.settings.shells import in_shell
 
 _CONFIG, _ABOUT = "config.yaml", "run.json"
 _OWN = (  # what a run writes, in the order in which it is cleared: what says whose it is comes last
@@ -61,9 +62,11 @@ def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
             "--fresh clears this one."
         )
     if status == "completed":
+        shown = in_shell(str(folder))
+        asks = f" `aerun evaluate {shown}` asks more of it." if asked_anew(before, config) else ""
         raise FolderInUseError(
-            f"{folder}: holds this very run, complete. `aerun resume {folder} --epochs N` trains it longer; --fresh clears it "
-            "and trains anew."
+            f"{folder}: holds this very run, complete.{asks} `aerun resume {shown} --epochs N` trains it longer; --fresh "
+            "clears it and trains anew."
         )
     return True
 

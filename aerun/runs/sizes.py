@@ -79,6 +79,7 @@ class Sizes:
     def _unfinished(self) -> str:
         last, before, one = self.sizes[-1], self.sizes[-2], self._enough()
         fall = f"{100 * (1 - last.error / before.error):.2g} % from {before.size:g} to {last.size:g}"
+        fall += "" if before.behind is None or before.behind.significant else " (not told from zero)"
         more = f"larger ones may be better still ({SIZE}={2 * last.size:g})"
         if one is last:
             return f"the test error still falls at the largest tried, {fall}: {more}."
@@ -97,7 +98,8 @@ class Sizes:
         pca = one.group.mean("pca/se")
         reasons = []
         if math.isfinite(pca) and pca > 0:
-            reasons.append(f"PCA of {one.size:g}: test error {pca:.4g} against {one.error:.4g}")
+            better = " is better, so train longer or try other settings" if pca < one.error else ""
+            reasons.append(f"PCA of {one.size:g}{better}: test error {pca:.4g} against {one.error:.4g}")
         if math.isfinite(self.dimension):
             reasons.append(f"the data's intrinsic dimension is about {self.dimension:.1f}")
         text = "; ".join(reasons)

@@ -58,6 +58,11 @@ def settings_in(path: Path, group: str) -> dict[str, Any]:
     return {k: v for k, v in _leaves(package, content(path)) if not isinstance(v, Mapping)}
 
 
+def takes(own: Mapping[str, Any], key: str, value: Any) -> bool:
+    """Return whether an option with these settings has this one, in the form of this value: a list, or none."""
+    return key in own and isinstance(value, list) == isinstance(own[key], list)
+
+
 def setting_names() -> list[str]:
     """Return every dotted key of config.yaml and of each option."""
     root = config_dir()

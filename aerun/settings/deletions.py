@@ -10,6 +10,7 @@ from aerun.core.paths import config_dir
 from aerun.settings.catalog import ORDER
 
 _NONE = {"regularizer": "none", "model/corruption": "none", "schedule": "constant", "experiment": "none"}
+_NONE |= {"hydra/job_logging": "none", "hydra/hydra_logging": "none"}
 _OPTIONAL = ("evaluate", "pictures", "tags", "notes", "search")
 
 
@@ -23,6 +24,8 @@ def deleted(word: str) -> str:
         if sign:
             raise AerunError(f"{word}: type ~{key}, or {key}={_NONE[key]}, whatever was chosen.")
         return f"{key}={_NONE[key]}"
+    if key == "search":
+        raise AerunError(f"{word}: leave it out: nothing is searched without search=NAME.")
     if key in ORDER and key not in _OPTIONAL:
         raise AerunError(f"{word}: every run has one of the group {key}: {key}=NAME chooses another (aerun --help lists them).")
     own = _own()

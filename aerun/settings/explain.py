@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.paths import config_dir
-from aerun.settings.catalog import setting_names
+from aerun.settings.catalog import ORDER, setting_names
 from aerun.settings.plugins import not_found
 from aerun.settings.synonyms import own_words, torch_optimizer
 
@@ -19,6 +19,11 @@ _NO_PLACE = {
     errno.EROFS: "The file system can only be read. Choose another place with hydra.run.dir=DIR or hydra.sweep.dir=DIR.",
     errno.EIO: "The disk or the network behind it fails.",
 }
+UNLIKE = "the config that is read has no such group: one of your own begins with `defaults: [config, _self_]`."
+_PRESET = (
+    "a preset that chooses options of other groups begins with the line `# @package _global_`, "
+    "and its defaults with `override /GROUP: NAME`."
+)
 # The errors of submitit, joblib and Ray for a process that ended without a result.
 _ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", "OutOfMemoryError")
 
@@ -32,8 +37,10 @@ def explain(e: Exception) -> tuple[int, str]:
         return 2, str(e)
     if isinstance(e, TrainingError):
         return 1, str(e)
+    if words := _broken_file(e):
+        return 2, words
     if isinstance(e, HydraException | OmegaConfBaseException):
-        return 2, _hydra(_OURS.sub("", _chain(e)))
+        return 2, _named(e) + _hydra(_OURS.sub("", _chain(e)))
     if isinstance(e, PermissionError | FileNotFoundError | NotADirectoryError) and e.filename:
         return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
     if isinstance(e, OSError) and e.errno in _NO_PLACE and not isinstance(e, ConnectionError):
@@ -52,6 +59,39 @@ def explain(e: Exception) -> tuple[int, str]:
             f"a job was ended from outside (killed, cancelled, out of memory?).{look} The same command again goes on with it.",
         )
     return 1, f"{type(e).__name__}: {e} (HYDRA_FULL_ERROR=1 shows where)"
+
+
+def _broken_file(e: Exception) -> str:
+    """Return what is wrong with a config of the user's own that cannot be read; empty for any other error."""
+    # deferred: only for whoever has such a file
+    from yaml import MarkedYAMLError
+
+    if isinstance(e, MarkedYAMLError) and e.problem_mark is not None:
+        mark = e.problem_mark
+        return f"{mark.name}, line {mark.line + 1}: this is not YAML: {e.problem}."
+    if isinstance(e, UnicodeDecodeError) and (file := _opened(e)):
+        return f"{file}: this is not UTF-8 (byte {e.start}): save it as UTF-8."
+    return ""
+
+
+def _opened(e: Exception) -> str:
+    """Return the config file that Hydra was reading when `e` was raised; empty where it was reading none."""
+    place, file = e.__traceback__, ""
+    while place is not None:
+        if place.tb_frame.f_globals.get("__name__") == "hydra._internal.core_plugins.file_config_source":
+            file = str(place.tb_frame.f_locals.get("full_path", ""))
+        place = place.tb_next
+    return file
+
+
+def _named(e: Exception) -> str:
+    """Return the setting whose interpolation fails, in front of the words about it; empty for any other error."""
+    from omegaconf.errors import InterpolationResolutionError
+
+    if not isinstance(e, InterpolationResolutionError) or _OURS.search(str(e)):
+        return ""
+    key = str(getattr(e, "full_key", None) or "hydra")
+    return "" if key.startswith("hydra") else f"{key}: "  # a run's folder is named after what was typed
 
 
 def _chain(e: BaseException | None) -> str:
@@ -76,17 +116,31 @@ def _hydra(text: str) -> str:
             return words
         if group == "optimizer" and (choice := torch_optimizer(name)):
             return f"optimizer={name}: is one of torch's: {choice}."
+        if group.startswith("experiment/"):
+            return f"{group.removeprefix('experiment/')}={name}: {_PRESET}"
         if group == "experiment":
             return _no_preset(name, there[1].split() if there else ())
+        if group.startswith("hydra/"):
+            options = there[1].split() if there else []
+            return f"{group}={name}: no such option of Hydra's{nearest(name, options)} ({', '.join(sorted(options))})."
         choices = sorted(p.stem for p in (config_dir() / group).glob("*.yaml")) if group else []
         if choices:
             return f"{group}={name}: no such option{nearest(name, choices)} ({group}: {', '.join(choices)})."
-        return (
-            f"{path}: no such config. --config-name takes a file of the folder of --config-dir. --config-path replaces aerun's "
-            "own options; hydra.searchpath=[pkg://aerun.configs] adds them again."
-        )
+        return _no_config(path)
+    if match := re.search(r"Cannot find primary config '([^']+)'", text):
+        return _no_config(match[1])
+    if match := re.search(r"(?:of config groups is not supported: '|^)\+{1,2}(\S+?)=([^'\s]*)'", text):
+        return f"{match[1]} is a group, one option of which is chosen already: {match[1]}={match[2]} takes another."
+    if match := re.search(r"^(\S+) appears more than once in the final defaults list", text):
+        return f"+{match[1]}: an option of the group {match[1]} is chosen already: {match[1]}=NAME takes another."
+    if match := re.search(r"^Multiple values for (\S+?)\. To override a value use 'override \S+ ([^']+)'", text):
+        return f"+{match[1]}={match[2]}: the group {match[1]} has its option already: {match[1]}={match[2]} takes another."
     if match := re.search(r"Could not override '([^']+)'", text):
         key = match[1]
+        if "@" in key and ".yaml" not in key:
+            return f"{key.partition('@')[0]}: {_PRESET}"
+        if key in ORDER:
+            return f"{key}: {UNLIKE}"
         term, absent = re.match(r"reg\.terms\.(\w+)", key), re.search(r"Key '([^']+)' is not in struct", text)
         if term and absent and absent[1] == term[1]:
             regularizers = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml"))
@@ -106,6 +160,13 @@ def _hydra(text: str) -> str:
             return words
         return f"{key}: no such setting or group{nearest(key, [*_groups(), *settings])}. `aerun --cfg job` shows all settings."
     return text.partition("Config search path")[0].strip()
+
+
+def _no_config(name: str) -> str:
+    return (
+        f"{name}: no such config. --config-name takes a file of the folder of --config-dir. --config-path replaces aerun's "
+        "own options; hydra.searchpath=[pkg://aerun.configs] adds them again."
+    )
 
 
 def _no_preset(name: str, there: Iterable[str]) -> str:

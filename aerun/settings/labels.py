@@ -1,4 +1,7 @@
-"""Tags and notes: what a person writes on a run to find it again. They are no part of what the run is."""
+"""Tags and notes: what a person writes on a run to find it again. They are no part of what the run is.
+
+Nor is what is asked of the trained model.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 
 LABELS = ("tags", "notes")
+ASKED = ("evaluate", "pictures", "objective")  # of the trained model, at the end
 
 
 def without_labels(config: Mapping[str, Any]) -> dict[str, Any]:

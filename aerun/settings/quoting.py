@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.settings.catalog import ORDER
 from aerun.settings.labels import LABELS
 from aerun.settings.shells import in_shell
 
@@ -17,6 +18,7 @@ from aerun.settings.shells import in_shell
 _WORDS = ("label", "anomaly", "drop", "categorical", "split", "group", "time", "key", "normal")
 _PATHS = ("path", "test_path", "root", "cache", "labels", "test_labels", "init_from", "dir", "storage")
 _FUNCTION = re.compile(r"(?:range|choice|interval|glob|sort|shuffle|tag|int|float|str|bool|json_str|extend_list)\(")
+_LATER = ("extend_list(", "json_str(")  # functions that came after Hydra 1.3
 SINGLE, DOUBLE = "'", '"'
 _QUERY = re.compile(r"[<>=]|\s(?:in|and|or)\s")
 
@@ -29,9 +31,13 @@ def quoted(word: str, sweep: bool = False) -> str:
     key, sign, value = word.partition("=")
     if sign and value and key.lstrip("+") in LABELS:
         return f"{key}={_label(key.lstrip('+'), value)}"
-    if not sign or not value or key.startswith(("hydra/", "--")) or "${" in value:
+    if not sign or not value or key.startswith(("hydra/", "--")):
         return word
+    if "${" in value:  # Hydra's grammar ends an interpolation at its first bracket, whatever is nested in it
+        return word if _parses(key, value) or value[0] in "[{" else f"{key}={in_quotes(value)}"
     name = key.lstrip("+~")
+    if name in ORDER and value.startswith("[["):
+        raise AerunError(f"{word}: lists of a sweep are typed one after the other, as in -m {name}=[A,B],[C].")
     if name == "dataset.normal" and _QUERY.search(value) and value[:1] not in "\"'[":
         return f"{key}={in_quotes(value, DOUBLE)}"
     last = name.rpartition(".")[2]
@@ -47,7 +53,8 @@ def quoted(word: str, sweep: bool = False) -> str:
 
 def _label(name: str, value: str) -> str:
     """Return notes as one text and tags as a list of words, in quotes, so that no letter of them means anything to Hydra."""
-    whole = value == "null" or value.startswith("choice(")
+    several = len(_parts(value)) > 1 and all(p.strip().startswith("[") for p in _parts(value))
+    whole = value == "null" or value.startswith("choice(") or several  # which is refused, as a choice is
     if whole or (value[0] in "\"'" and value[-1] == value[0] and _parses(name, value) and not _parts(value)[1:]):
         return value
     if name == "notes":
@@ -64,10 +71,19 @@ def _refuse(key: str, word: str, value: str) -> None:
     """Raise AerunError where Hydra's grammar refuses what is typed, with quotes or without."""
     if _parses(key, value) or not _parses(key, "1"):
         return
-    if word.partition("=")[2].startswith("extend_list("):
+    if word.partition("=")[2].startswith(_LATER):
         raise AerunError(f"{word}: Hydra 1.3 has no such function: write the whole list, KEY=[A,B].")
     whole = in_shell(f"{key}={in_quotes(word.partition('=')[2])}")
-    raise AerunError(f"{word}: its brackets or quotes do not close. If it is one word, it is typed in quotes: {whole}")
+    raise AerunError(f"{word}: {_fault(value)}. If it is one word, it is typed in quotes: {whole}")
+
+
+def _fault(value: str) -> str:
+    """Return why Hydra's grammar has no place for a value."""
+    if "" in (part.strip() for part in _parts(value)):
+        return "a value is missing beside a comma (values are typed without blanks between: A,B)"
+    if value[0] == "{" and value[-1] == "}":
+        return "a table is typed {KEY:VALUE}, and a list [A,B]"
+    return "its brackets or quotes do not close, or a function of Hydra's has arguments that it does not take"
 
 
 def _existing(value: str, sweep: bool) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from aerun.settings.catalog import takes
+
 _RECIPES = ("model", "experiment")
 _ASIDE = ("model", "dataset", "search", "experiment")  # groups that no recipe sets an option's settings of
 
@@ -19,7 +21,7 @@ def replaced(about: Any) -> dict[str, str]:
 
     about: Hydra's own node of the composed config, which knows what was typed, chosen and read.
     """
-    typed = [str(o) for o in about.overrides.task]
+    typed = as_typed(about.overrides.task)
     keys = {o.lstrip("+").partition("=")[0] for o in typed}
     lines: dict[str, str] = {}
     for group, option in _chosen(typed, about.runtime.choices).items():
@@ -29,6 +31,12 @@ def replaced(about: Any) -> dict[str, str]:
                 if not any(k == key or k.startswith(f"{key}.") for k in keys):
                     lines[key] = f"{recipe}={name} sets {key}, which {group}={option} does not have: left out"
     return lines
+
+
+def as_typed(overrides: Any) -> list[str]:
+    """Return a list of overrides, of Hydra's too, without the values of the interpolations in it."""
+    words = OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else overrides
+    return [str(word) for word in words or ()]
 
 
 def leave_out(cfg: DictConfig, keys: Iterable[str]) -> None:
@@ -57,15 +65,18 @@ def _foreign(about: Any, recipe: str, group: str, option: str) -> list[str]:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict):
         return []
-    own = set(option.strip("[]").split(",")) if group == "regularizer" else _keys(sources, group, option)
-    return [f"{place}.{key}" for key in node if key not in own]
+    if group == "regularizer":
+        terms = option.strip("[]").split(",")
+        return [f"{place}.{key}" for key in node if key not in terms]
+    own = _settings(sources, group, option)
+    return [f"{place}.{key}" for key, value in node.items() if not takes(own, key, value)]
 
 
-def _keys(sources: Sequence[Any], group: str, option: str) -> set[str]:
+def _settings(sources: Sequence[Any], group: str, option: str) -> dict[str, Any]:
     """Return the settings of an option, those of the options that it is made from included."""
     node = _read(sources, f"{group}/{option}")
     bases = [d for d in node.get("defaults", ()) if isinstance(d, str) and d != "_self_"]
-    return set(node).union(*(_keys(sources, group, base) for base in bases))
+    return {k: v for base in bases for k, v in _settings(sources, group, base).items()} | node
 
 
 def _read(sources: Sequence[Any], name: str) -> dict[str, Any]:

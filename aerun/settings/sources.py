@@ -13,6 +13,7 @@ from omegaconf import DictConfig, open_dict
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
+from aerun.settings.flags import read_flags
 from aerun.settings.replaced import leave_out, replaced
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ class Source:
 
 def source_of(argv: Sequence[str]) -> Source:
     """Return where the configs of a command line are read. Raises AerunError for a folder that is not there."""
-    from hydra._internal.utils import get_args_parser
-
-    typed = get_args_parser().parse_args(list(argv))
+    typed = read_flags(argv)
     if typed.config_dir is not None and not Path(typed.config_dir).is_dir():
         raise AerunError(f"--config-dir {typed.config_dir}: no such folder.")
     return Source(typed.config_dir, typed.config_path, typed.config_name or "config")

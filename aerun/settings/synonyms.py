@@ -15,6 +15,7 @@ _SAME = {
     "optimizer.betas": "betas",
     "optimizer.momentum": "momentum",
     "trainer.max_epochs": "epochs max_epochs n_epochs num_epochs nepochs",
+    "trainer.max_steps": "steps max_steps n_steps num_steps total_steps",
     "trainer.batch_size": "batch_size bs batchsize train_batch_size dataset.batch_size data.batch_size",
     "trainer.gradient_clip": "gradient_clip_val gradient_clip grad_clip clip_grad_norm max_grad_norm clip_norm",
     "trainer.limit_batches": "limit_train_batches limit_val_batches limit_batches",
@@ -69,9 +70,7 @@ _ELSE = {
     "validation.",
     "deterministic": "nothing to switch on: the same seed=N gives the same bits on a CPU.",
     "benchmark": "nothing to switch on: trainer.backend=auto chooses the faster way to multiply on a CPU.",
-    "max_steps min_steps num_steps steps": "training is counted in epochs: trainer.max_epochs=N, of at most "
-    "trainer.limit_batches=N steps each.",
-    "min_epochs": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing better.",
+    "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing better.",
     "max_time": "`timeout 1h aerun ...` ends a run in order, and aerun resume RUN goes on with it.",
     "callbacks callback early_stopping": "early stopping is trainer.patience=N, pictures are pictures=[NAMES], the best and "
     "the last checkpoint are always kept.",
@@ -141,11 +140,18 @@ def own_words(key: str, value: str | None = None) -> str | None:
     if answer := _WORDS.get(word) or _WORDS.get(word.partition(".")[0]):
         return f"{key}: {answer}"
     if (own := _SETTINGS.get(key) or _SETTINGS.get(bare)) and own != key:
-        return f"{key}: aerun calls it {own}, as in {_typed(own, _VALUES.get((own, value), value) or 'VALUE')}."
+        count = own == "trainer.limit_batches"
+        value = None if count and value and not value.isdigit() else own_value(own, value) or value
+        return f"{key}: aerun calls it {own}{', a number of batches' * count}, as in {_typed(own, value or 'VALUE')}."
     if own := _PARTS.get(bare):
         name = value if value and re.fullmatch(r"[a-z]\w*", value) else "NAME"
         return f"{key}: aerun calls it {own}, as in {own}={name}."
     return None
+
+
+def own_value(key: str, value: str | None) -> str | None:
+    """Return what aerun calls a value of one of its settings that others call otherwise; None where they do not."""
+    return _VALUES.get((key, value))
 
 
 def _typed(own: str, value: str) -> str:

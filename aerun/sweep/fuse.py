@@ -128,12 +128,12 @@ def _refusal(group: Sequence[Candidate], steps: int) -> str:
     from aerun.trainer.fused.fit import equivalence_error, unsupported_reason
 
     plans = [build(group[0].config)]
-    jobs = [prepare(plans[0], group[0].config, group[0].path)]
+    jobs = [prepare(plans[0], group[0].path)]
     if reason := unsupported_reason(jobs[0], plans[0].trainer):
         return reason
     for one in group[1:]:
         plans.append(build(one.config))
-        jobs.append(prepare(plans[-1], one.config, one.path, data=jobs[0].data))
+        jobs.append(prepare(plans[-1], one.path, data=jobs[0].data))
     if reason := equivalence_error(jobs, plans[0].trainer):
         return reason
     _train(group, plans, jobs, steps)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from aerun.core.errors import AerunError
 from aerun.runs import reuse
 from aerun.runs.folder import Folder
-from aerun.runs.identity import differences
+from aerun.runs.identity import asked_anew, differences
 from aerun.runs.log import LOG
 
 log = logging.getLogger("aerun")
@@ -27,14 +27,15 @@ class State(NamedTuple):
 def state(path: Path, config: Mapping[str, Any]) -> State:
     """Return what is left to do in the folder of a job with this resolved config.
 
-    done: complete with this very config and these data. resume: stopped with a checkpoint. fresh: never begun, failed, or begun
-    with another config (the command is the same and an option's file has changed) or with other data.
+    done: complete with this very config and these data. resume: stopped with a checkpoint, or complete and asked otherwise
+    (evaluate, pictures, objective), which trains no further. fresh: never begun, failed, or begun with another config (the
+    command is the same and an option's file has changed) or with other data.
     """
     left = _left(path, config)
     if left == FRESH and (why := _other_settings(path, config)):
         return State(left, why)
     if left == FRESH or not Folder(path).read("run.json").get("data"):
-        return State(left)
+        return State(left, _other_questions(path, config) if left == RESUME else "")
     # deferred: a sweep sent elsewhere, and completion, need no torch
     from aerun.train import data_change
 
@@ -42,7 +43,9 @@ def state(path: Path, config: Mapping[str, Any]) -> State:
         changed = data_change(config, path)
     except (AerunError, OSError) as e:
         return State(left, f"its data cannot be read any more ({e})")
-    return State(FRESH, f"its data have changed ({changed})") if changed else State(left)
+    if changed:
+        return State(FRESH, f"its data have changed ({changed})")
+    return State(left, _other_questions(path, config) if left == RESUME else "")
 
 
 def done(path: Path, config: Mapping[str, Any]) -> bool:
@@ -60,12 +63,27 @@ def _other_settings(path: Path, config: Mapping[str, Any]) -> str:
     return f"its settings have changed ({'; '.join(differ[:3])})" if differ else ""
 
 
+def _other_questions(path: Path, config: Mapping[str, Any]) -> str:
+    """Return in words what a complete run is asked that it was not asked before; empty for one that is not complete."""
+    folder = Folder(path)
+    asked = asked_anew(folder.config(), config) if folder.read().get("status") == "completed" else []
+    return f"is asked anew ({'; '.join(asked)})" if asked else ""
+
+
+def _is_this(folder: Folder, config: Mapping[str, Any]) -> bool:
+    """Return whether a folder holds the run with these settings, whatever is asked of it in the end."""
+    try:
+        return folder.has("config.yaml") and not differences(folder.config(), config)
+    except AerunError:
+        return False
+
+
 def _left(path: Path, config: Mapping[str, Any]) -> str:
     folder = Folder(path)
     status = folder.read().get("status")
-    if status is None or status == "failed" or not folder.holds(config):
+    if status is None or status == "failed" or not _is_this(folder, config):
         return FRESH
-    if status == "completed":
+    if status == "completed" and not asked_anew(folder.config(), config):
         return DONE
     return RESUME if folder.has("checkpoints/last.ckpt") or folder.has("phases") else FRESH
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
 from aerun.core.errors import AerunError
+from aerun.settings.flags import read_flags
 from aerun.settings.overrides import spelt_out
 from aerun.settings.sources import Jobs, composer, source_of
 
@@ -18,12 +18,15 @@ def as_multirun(argv: Sequence[str]) -> list[str]:
 
     Raises AerunError for two flags of which Hydra takes one.
     """
-    typed = get_args_parser().parse_args(list(argv))
+    typed = read_flags(argv)
     asks = [flag for flag in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(typed, flag)]
     if len(asks) > 1:
         raise AerunError(f"{' '.join(f'--{flag}' for flag in asks)}: one of them at a time.")
-    if typed.resolve and not (typed.cfg or typed.help):
-        raise AerunError("--resolve: belongs to --cfg, as in aerun --cfg job --resolve.")
+    for flag, example in (("resolve", "--resolve"), ("package", "--package model")):
+        if getattr(typed, flag) and not (typed.cfg or typed.help):
+            raise AerunError(f"--{flag}: belongs to --cfg, as in aerun --cfg job {example}.")
+    if typed.experimental_rerun:
+        raise AerunError("--experimental-rerun: a run's command is in its run.json, and aerun resume RUN goes on with a run.")
     if asks and not typed.multirun:
         return list(argv)
     mode = next((o.partition("=")[2] for o in typed.overrides if o.lstrip("+").startswith(f"{_MODE}=")), None)

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.text import say
+from aerun.settings.flags import read_flags
 from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of
 from aerun.settings.quoting import in_quotes
@@ -64,7 +64,7 @@ def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepP
 
     fresh: first remove what aerun wrote in the sweep's folder. AerunError for a grid that may not be run.
     """
-    typed = get_args_parser().parse_args(list(argv))
+    typed = read_flags(argv)
     if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
         return None
     tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]

@@ -2,7 +2,9 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
@@ -11,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig
 
+from aerun.sweep.duplicates import forget, without_repetition
 from aerun.sweep.space import space_of
 
 _PLACE = "hydra_plugins._aerun"  # Hydra makes plugins of that package only, but a file there would act in every program
@@ -29,6 +32,7 @@ class Search(OptunaSweeper):
         jobs = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
         self.sweeper.launcher = Points(jobs, config.search.seeds)
         self.sweeper.params = None  # they are among the arguments
+        self.sweeper._configure_trials = partial(_configured, self.sweeper._configure_trials)  # type: ignore[method-assign]
 
     def sweep(self, arguments: list[str]) -> None:
         """Draw and launch until the study is complete."""
@@ -37,6 +41,16 @@ class Search(OptunaSweeper):
         except ValueError as e:
             if not str(e).startswith(_NONE_YET):  # the plugin asks for the best of none where all failed
                 raise
+
+
+def _configured(
+    configure: Callable[..., Any], trials: list[Any], distributions: Mapping[str, Any], *more: Any
+) -> Sequence[Sequence[str]]:
+    """Return the overrides of trials; those that would repeat a point are replaced in the list."""
+    for i, trial in enumerate(trials):
+        trials[i] = without_repetition(trial, distributions, partial(forget, trial.study))
+    overrides: Sequence[Sequence[str]] = configure(trials, distributions, *more)
+    return overrides
 
 
 class Points(Launcher):

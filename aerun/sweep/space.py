@@ -55,6 +55,8 @@ def refuse_choices(tasks: Sequence[str]) -> None:
         line = str(one.input_line)
         if one.is_sweep_override() and _key(line).startswith("hydra"):
             raise AerunError(f"{line}: Hydra's own settings are not swept: one value for the whole sweep.")
+        if _key(line).startswith("hydra.sweeper.params"):
+            raise AerunError(f"{line}: is for a config of your own; on the command line type the values: -m seed=0,1.")
         if one.is_sweep_override() and _root(line) in ("sweep", _GROUP, *LABELS) and _key(line) != _GROUP:
             how = (
                 f": type {_key(line).removeprefix('search.space.')}=... itself"

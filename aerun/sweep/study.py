@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from aerun.core.errors import AerunError
+from aerun.core.text import note
 from aerun.runs import files
 from aerun.runs.figures import higher_is_better
 from aerun.runs.lock import alone
+from aerun.sweep.duplicates import UNCOUNTED, forget, points_in
 from aerun.sweep.optuna import DATABASE, closed, distributions_of, opened, refuse_sampler, url_of
 from aerun.sweep.space import Space, whole
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 LOCK = ".lock.study"  # held as long as a process is at work on the search
-_INTERRUPTED, _FOLDER = "interrupted", "folder"  # kept with the study
+_FOLDER = "folder"  # kept with the study
 _OURS = {"n_trials": "search.trials", "n_jobs": "search.at_once", "storage": "search.storage", "direction": "search.direction"}
 
 
@@ -40,10 +42,11 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
 
     Hydra: the overrides of Hydra's own that were typed. Raises AerunError where the study cannot be opened, or is another one.
     """
-    trials = whole("search.trials", cfg.search.trials)
+    distributions = distributions_of(space)
+    trials = _trials(whole("search.trials", cfg.search.trials), points_in(distributions))
     at_once, directions = _at_once(cfg, space), _directions(cfg.search.direction, space.objectives)
     _refuse_typed(hydra)
-    distributions, storage = distributions_of(space), cfg.search.storage
+    storage = cfg.search.storage
     url = url_of(storage, folder)
     for name in DATABASE if storage is None else ():
         if files.exists(folder, name):
@@ -58,6 +61,14 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
             yield Opened(study, trials, _overrides(study, url, trials, at_once, hydra))
         finally:
             closed(study)
+
+
+def _trials(asked: int, points: int | None) -> int:
+    """Return how many trials the study is to have: as asked, but no more than there are points to draw."""
+    if points is None or asked <= points:
+        return asked
+    note(f"search.trials={asked}: there are {points} points to draw, and each is tried once")
+    return points
 
 
 def _at_once(cfg: DictConfig, space: Space) -> int:
@@ -88,7 +99,7 @@ def _overrides(study: "Study", url: str, trials: int, at_once: int, hydra: Seque
 
 def finished(study: "Study") -> list["FrozenTrial"]:
     """Return trials that count: complete or failed, but not those that were interrupted and begun anew."""
-    gone = set(study.user_attrs.get(_INTERRUPTED, ()))
+    gone = set(study.user_attrs.get(UNCOUNTED, ()))
     return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and t.number not in gone]
 
 
@@ -98,11 +109,11 @@ def _take_up(study: "Study") -> None:
 
     begun = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     waiting = [t.system_attrs.get("fixed_params") for t in study.get_trials(deepcopy=False, states=(TrialState.WAITING,))]
-    known = study.user_attrs.get(_INTERRUPTED, [])
-    study.set_user_attr(_INTERRUPTED, sorted({*known, *(t.number for t in begun)}))
+    forget(study, *(t.number for t in begun))
     for trial in begun:
-        if trial.params and trial.params not in waiting:
-            study.enqueue_trial(trial.params)
+        point = trial.params or trial.system_attrs.get("fixed_params")  # the latter before it was given to a job
+        if point and point not in waiting:
+            study.enqueue_trial(point)
         study.tell(trial.number, state=TrialState.FAIL)
 
 

@@ -14,7 +14,10 @@ from aerun.core.checks import at_least, integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
 from aerun.schedule.base import Schedule
+from aerun.settings.synonyms import own_value
 from aerun.trainer.backend import BACKENDS
+from aerun.trainer.batches import steps_of
+from aerun.trainer.length import Length, length_of
 from aerun.trainer.optimizer import Recipe
 
 _PRECISIONS = ("32-true", "64-true", "bf16-mixed")
@@ -56,6 +59,7 @@ class Fitted:
 class Trainer(ABC):
     """Settings that every trainer has.
 
+    `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
     batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train
     one model, each on its share of every batch.
@@ -64,7 +68,8 @@ class Trainer(ABC):
     def __init__(
         self,
         *,
-        max_epochs: int,
+        max_epochs: int | None,
+        max_steps: int | None,
         batch_size: int,
         precision: str | int,
         accelerator: str,
@@ -77,9 +82,15 @@ class Trainer(ABC):
         steps_per_call: int,
         progress: bool,
     ) -> None:
-        self.max_epochs = int(at_least("trainer.max_epochs", max_epochs, 1))
+        self.asked_epochs = None if max_epochs is None else int(at_least("trainer.max_epochs", max_epochs, 1))
+        self.max_steps = None if max_steps is None else int(at_least("trainer.max_steps", max_steps, 1))
+        self.enough: int | None = None  # epochs, as measured for the data set
+        self.length = Length(self.asked_epochs or 0, 0, "not settled")
+        self.max_epochs = self.length.epochs
         self.batch_size = int(at_least("trainer.batch_size", batch_size, 1))
         self.precision = _precision(str(precision))
+        if named := own_value("trainer.accelerator", accelerator):
+            raise AerunError(f"trainer.accelerator={accelerator}: aerun calls it {named}, as in trainer.accelerator={named}.")
         self.accelerator = one_of("trainer.accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
         self.devices = integer("trainer.devices", devices, 1)
         self.backend = one_of("trainer.backend", backend, BACKENDS)
@@ -90,12 +101,25 @@ class Trainer(ABC):
         self.steps_per_call = int(at_least("trainer.steps_per_call", steps_per_call, 1))
         self.progress = progress
 
+    def set_length(self, autoencoder: Autoencoder, rows: int, planned: int | None = None) -> Length:
+        """Settle how many epochs a model is trained on so many rows, and return it; see `length_of`.
+
+        planned: the epochs that a run which goes on was begun with, where its settings do not say.
+        """
+        size = min(self.batch_size, rows)
+        batches = steps_of(rows, size, needs_whole_batches(autoencoder), self.limit_batches)
+        self.length = length_of(self.asked_epochs, self.max_steps, self.enough, batches)
+        if planned is not None and self.asked_epochs is None:
+            self.length = Length(planned, batches, "as when it began")
+        self.max_epochs = self.length.epochs
+        return self.length
+
     def refuse(self, autoencoder: Autoencoder) -> None:
         """Raise AerunError where this schedule cannot train this model."""
         figures = [f"val/{k}" for k in [*autoencoder.keys(training=False), *autoencoder.watch_keys(), "mse"]]
         if self.monitor not in figures:
             raise AerunError(f"trainer.monitor={self.monitor}: not logged; one of {', '.join(figures)}.")
-        if self.batch_size < 2 and (reads_batches(autoencoder) or has_batch_norm(autoencoder)):
+        if self.batch_size < 2 and needs_whole_batches(autoencoder):
             raise AerunError("trainer.batch_size=1: statistics of a batch (a regularizer's or batch norm's) need at least 2.")
         if self.accelerator == "gpu" and not torch.cuda.is_available():
             raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
@@ -147,6 +171,11 @@ def _precision(word: str) -> str:
 def reads_batches(autoencoder: Autoencoder) -> bool:
     """Return whether the objective has a statistic of a whole batch."""
     return any(t.regularizer.batch_statistic for t in autoencoder.terms.values())
+
+
+def needs_whole_batches(autoencoder: Autoencoder) -> bool:
+    """Return whether a smaller last batch of an epoch is left out, since statistics are taken over a batch."""
+    return reads_batches(autoencoder) or has_batch_norm(autoencoder)
 
 
 def batch_readers(autoencoder: Autoencoder) -> list[str]:

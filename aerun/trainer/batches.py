@@ -24,6 +24,12 @@ class Order:
         return torch.randperm(self.n, generator=torch.Generator().manual_seed(mix(self.seed, self.epoch, 1)))
 
 
+def steps_of(rows: int, batch_size: int, drop_last: bool, limit: int | None) -> int:
+    """Return how many batches an epoch of so many rows has; drop_last: a smaller last one is left out."""
+    whole = rows // batch_size if drop_last else math.ceil(rows / batch_size)
+    return whole if limit is None else min(whole, limit)
+
+
 class Batches:
     """Iterates over *calls*, each a list-like of up to `per_call` batches (batch_size, *S) of stored samples.
 
@@ -38,8 +44,7 @@ class Batches:
         self.ranks = ranks
         if seed is not None:
             self.sampler = Order(len(x), seed)  # Lightning sets its epoch.
-        whole = len(x) // batch_size if drop_last else math.ceil(len(x) / batch_size)
-        self.steps = whole if limit is None else min(whole, limit)
+        self.steps = steps_of(len(x), batch_size, drop_last, limit)
 
     def __len__(self) -> int:
         return math.ceil(math.ceil(self.steps / self._stride) / self.per_call)

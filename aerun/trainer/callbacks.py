@@ -27,4 +27,5 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Cal
     record = Record(job.folder, job.config, job.autoencoder)
     pictures = Pictures(record, job.data.val, settings.max_epochs)
     bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
-    return [First(job.folder), Recording(record), pictures, *bar, *every, Best(where, settings.monitor), Last(where)]
+    best = Best(where, settings.monitor)
+    return [First(job.folder), Recording(record), pictures, *bar, *every, best, Last(where, best)]

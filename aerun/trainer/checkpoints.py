@@ -1,5 +1,6 @@
 """Checkpoints that exist from the first moment on and are either whole or not there at all."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from aerun.core.errors import AerunError, StoppedError, line_of
 from aerun.runs import files
 from aerun.runs.checkpoint import LAST, read
 from aerun.runs.identity import KEY
+
+_APART = 10  # steps from one `last` to the next: writing it takes longer than a step on few rows
 
 
 def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
@@ -51,10 +54,22 @@ class Best(ModelCheckpoint):
 
 
 class Last(ModelCheckpoint):
-    """Saves `last` after every epoch. It restores nothing from a checkpoint: its file has one name."""
+    """Saves `last` after every epoch; of epochs of few steps after as many as make up 10, and after each that is the best.
 
-    def __init__(self, where: Path) -> None:
+    So `best` is never of a later epoch. It restores nothing from a checkpoint: its file has one name.
+    """
+
+    def __init__(self, where: Path, best: Best) -> None:
+        self.best = best
+        self.score: Tensor | None = None
         super().__init__(where, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        every = math.ceil(_APART * epochs / int(pl_module.total))  # type: ignore[arg-type]
+        better, self.score = self.best.best_model_score is not self.score, self.best.best_model_score
+        if better or done % every == 0 or done == epochs or trainer.should_stop:
+            super().on_train_epoch_end(trainer, pl_module)
 
     @property
     def state_key(self) -> str:

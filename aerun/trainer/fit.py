@@ -19,7 +19,7 @@ from aerun.runs import files
 from aerun.runs.checkpoint import BEST, FOLDER, LAST
 from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose
-from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm, reads_batches
+from aerun.trainer.base import Fitted, Job, Trainer, needs_whole_batches, reads_batches
 from aerun.trainer.batches import Batches
 from aerun.trainer.launcher import join_ranks, launch_ranks
 from aerun.trainer.ranks import Ranks
@@ -177,13 +177,12 @@ def device_of(settings: Trainer, rank: int = 0) -> torch.device:
 def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _ALONE) -> tuple[Batches, Batches]:
     """Return the batches of training and those of validation."""
     size = min(settings.batch_size, len(job.data.train))
-    full = reads_batches(job.autoencoder) or has_batch_norm(job.autoencoder)
     train = Batches(
         _on(job.data.train, device, settings.precision),
         batch_size=size,
         per_call=settings.steps_per_call,
         seed=job.seed,
-        drop_last=full,
+        drop_last=needs_whole_batches(job.autoencoder),
         limit=settings.limit_batches,
         ranks=ranks,
     )

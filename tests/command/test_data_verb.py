@@ -249,7 +249,8 @@ def test_digits(tmp_path):
     [
         ("dataset=japanese_vowels model=recurrent", 0, ["7 to 29 steps", "12 features", "samples.png", "not mlp"]),
         ("dataset=text model=recurrent model/loss=categorical", 0, ["27", "2 to 13 steps", "sample", "text has none"]),
-        ("dataset=text", 2, ["refused", "model/arch=mlp"]),
+        ("dataset=text", 0, ["recurrent", "categorical"]),
+        ("dataset=text model/arch=mlp", 2, ["refused", "model/arch=mlp"]),
         ("dataset=wine", 0, ["table, 13", "classes", "TwoNN"]),
         ("model/loss=categorical", 2, ["refused", "model/loss=categorical"]),
         ("model.latent_dim=64 --no-dimension", 0, ["IdentityRisk", "not asked for"]),

@@ -85,6 +85,17 @@ def test_anomalies_against_neighbours_pca_and_no_model():
     assert verdict(lost).startswith("kNN on the raw data is better at telling anomalies: AUROC 0.940 against 0.890. Anomalies:")
 
 
+def test_a_baseline_wins_only_where_its_lead_is_more_than_chance():
+    few = results("anomaly", model__auroc=0.77, knn__auroc=0.83, model__false_alarm=0, counts__anomalies=3)
+    ahead = {"anomaly/knn/ahead_high": 0.3}
+    told = verdict({**few, **ahead, "anomaly/knn/ahead_low": -0.2})
+    assert told.startswith("Anomalies: AUROC 0.770; kNN on the raw data 0.830; ")
+    assert told.endswith("is better cannot be told: the difference is -0.20 to +0.30, 95 % over 3 anomalies.")
+    assert verdict({**few, **ahead, "anomaly/knn/ahead_low": 0.01}).startswith("kNN on the raw data is better")
+    one = {**few, "anomaly/counts/anomalies": 1, "anomaly/knn/ahead_low": -1.0}
+    assert verdict(one).endswith("cannot be told: 1 anomaly says too little.")
+
+
 def test_noise_and_holes_in_decibels():
     noise = results("denoising", model__psnr=21.0, identity__psnr=15.0, median__psnr=17.0, lmmse__psnr=20.5)
     assert verdict(noise) == (

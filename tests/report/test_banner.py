@@ -14,8 +14,8 @@ def test_a_run_says_what_it_is_about_to_do(tmp_path):
     lines = told.out.splitlines()
     assert lines[:4] == [
         "data   digits: 1,257 training, 270 validation, 270 test samples, image of 1 x 8 x 8, 0 to 16",
-        "model  mlp 64-8-16, gaussian, loss bce, kl 1; 64 -> 8 numbers, 8 times fewer; 1,312 parameters",
-        "plan   20 steps: 2 epochs of 10 batches of 128",
+        "model  mlp (auto) 64-8-16, gaussian, loss bce (auto), kl 1; 64 -> 8 numbers, 8 times fewer; 1,312 parameters",
+        "plan   20 steps: 2 epochs of 10 batches of 128 (trainer.max_epochs)",
         "run    run",
     ]
     assert told.err == ""
@@ -39,4 +39,4 @@ def test_a_best_epoch_that_is_the_last_is_told(tmp_path):
 def test_a_resumed_run_says_it_too(tmp_path):
     here(tmp_path, *QUICK, "hydra.run.dir=run")
     told = here(tmp_path, "resume", "run", "--epochs", "3")
-    assert "plan   30 steps: 3 epochs of 10 batches of 128\nrun    run\n" in told.out
+    assert "plan   30 steps: 3 epochs of 10 batches of 128 (trainer.max_epochs)\nrun    run\n" in told.out

@@ -12,7 +12,7 @@ from aerun import pictures
 from aerun.core.errors import AerunError, FolderInUseError
 from aerun.runs.checkpoint import BEST, LAST, read
 from aerun.runs.folder import Folder
-from aerun.runs.identity import KEY, differences, essence, identity
+from aerun.runs.identity import KEY, asked_anew, differences, essence, identity
 from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remove_leftovers
 from tests.conftest import composed
@@ -230,3 +230,32 @@ def test_a_run_begins_with_its_own_checkpoint_whatever_lies_there(run, tmp_path)
     config = {**Folder(run).config(), "seed": 5}
     train(config, run, "aerun", resume=False)
     assert read(run)[KEY] == identity(config, json.loads((run / "run.json").read_text())["data"])
+
+
+def test_what_is_asked_at_the_end_is_no_part_of_a_run(run, tmp_path):
+    config = Folder(run).config()
+    asked = {**config, "evaluate": ["probe"], "pictures": "all", "objective": "test/se"}
+    assert identity(config, {}) == identity(asked, {})
+    assert not differences(config, asked)
+    assert asked_anew(config, asked) == [
+        'evaluate "auto" there, ["probe"] here',
+        'pictures [] there, "all" here',
+        'objective "val/mse" there, "test/se" here',
+    ]
+    with pytest.raises(FolderInUseError, match=r"complete\. `aerun evaluate .*run` asks more of it"):
+        goes_on(run, asked)
+    stop(run)
+    assert goes_on(run, {**config, "evaluate": []})  # as runs of before have it
+
+
+def test_tags_that_were_given_later_stay_as_the_run_goes_on(run):
+    folder = Folder(run)
+    config = folder.config()
+    folder.write("run.json", {**folder.read("run.json"), "tags": ["later"], "notes": "n"})
+    folder.open(config, "aerun")
+    assert (folder.read("run.json")["tags"], folder.read("run.json")["notes"]) == (["later"], "n")
+    folder.open({**config, "tags": ["typed"]}, "aerun")
+    assert (folder.read("run.json")["tags"], folder.read("run.json")["notes"]) == (["typed"], "")
+    assert not folder.relabel({**config, "tags": ["typed"]})
+    assert folder.relabel({**config, "notes": "other"})
+    assert (folder.read("run.json")["tags"], folder.config()["notes"]) == ([], "other")

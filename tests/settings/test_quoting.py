@@ -1,5 +1,7 @@
 """What people type reaches the settings letter by letter, as far as Hydra's grammar lets it, and words stay words."""
 
+import re
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
@@ -83,3 +85,24 @@ def test_words_of_python_stay_words(word):
 )
 def test_what_hydra_reads_stays_as_typed(words):
     assert spelt_out(words) == words
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("seed=1,", "a value is missing beside a comma"),
+        ("seed=1,,2", "a value is missing beside a comma"),
+        ("regularizer={l1}", "a list [A,B]"),
+        ("evaluate=[probe", "its brackets or quotes do not close"),
+        ("seed=json_str(1)", "Hydra 1.3 has no such function"),
+        ("regularizer=[[l1,l2],[l1]]", "as in -m regularizer=[A,B],[C]"),
+    ],
+)
+def test_what_the_grammar_refuses_is_told_by_its_fault(typed, words):
+    with pytest.raises(AerunError, match=re.escape(words)):
+        spelt_out(["-m", typed])
+
+
+def test_nested_interpolations_are_read_as_typed():
+    assert values("seed=${oc.decode:${oc.env:SEED,5}}") == ["${oc.decode:${oc.env:SEED,5}}"]
+    assert values("seed=${trainer.max_epochs}") == ["${trainer.max_epochs}"]

@@ -346,3 +346,13 @@ def test_jobs_at_once_search_too(tmp_path):
     assert told.code == 0, told.err
     assert "5 of 5 trials completed" in told.out
     assert len(jobs(tmp_path / "outputs" / "sweeps" / "s")) == 5
+
+
+def test_a_point_that_was_asked_for_and_not_yet_given_to_a_job_is_taken_up(first, tmp_path):
+    before = study(first)
+    before.enqueue_trial({"reg.lambda": 0.125})
+    before.ask()  # and the process is killed here
+    told = here(tmp_path, *LAMBDA, "search.trials=4")
+    assert told.code == 0, told.err
+    assert "4 of 4 trials completed" in told.out
+    assert [t.params for t in study(first).trials if t.state.name == "COMPLETE"][-1] == {"reg.lambda": 0.125}

@@ -162,3 +162,29 @@ def test_killed_ten_times_it_ends_as_if_undisturbed(tmp_path):
     for name, path in ours.items():
         assert timeless(path) == timeless(theirs[name]), name
         assert (path / "test_errors.npy").read_bytes() == (theirs[name] / "test_errors.npy").read_bytes()
+
+
+def test_complete_jobs_that_are_asked_otherwise_are_not_trained_again(first, tmp_path):
+    one, other = jobs(first).values()
+    for job, was, before in ((one, "evaluate: auto", "evaluate: []"), (other, "progress: false", "progress: true")):
+        text = (job / "config.yaml").read_text()
+        assert was in text
+        (job / "config.yaml").write_text(text.replace(was, before))
+    rows = (one / "metrics.csv").read_text()
+    before = stamps(first)
+    told = here(tmp_path, "-m", "sweep=first", "seed=0,1", "tags=[late]", *QUICK)
+    assert told.code == 0, told.err
+    assert 'is asked anew (evaluate [] there, "auto" here)' in told.out
+    assert told.out.count("complete already") == 1
+    assert told.out.count("has the tags and notes that are typed now") == 1
+    assert (one / "metrics.csv").read_text() == rows
+    assert stamps(first)[other.name] == before[other.name]
+    assert all(json.loads((job / "run.json").read_text())["tags"] == ["late"] for job in (one, other))
+
+
+def test_interpolations_name_a_job_as_they_are_typed(tmp_path):
+    told = here(tmp_path, "-m", "sweep=s", "seed=${model.latent_dim}", "model.latent_dim=2,3", *QUICK)
+    assert told.code == 0, told.err
+    assert "2 of 2 jobs completed" in told.out
+    seeds = [json.loads((p / "results.json").read_text())["seed"] for p in jobs(tmp_path / "outputs" / "sweeps" / "s").values()]
+    assert seeds == [2, 3]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from aerun.formats.frame import Column, Frame, Values
 from aerun.formats.reading import Reading
 
 _PARTS = ("training", "validation", "test")
+_FEW = 20  # training samples, too few to learn from
 
 log = logging.getLogger("aerun")
 
@@ -97,7 +99,13 @@ class Sampling:
         features = self.features(recording, label)
         steps = self._steps(recording, tests, features, label)
         x, cut = self._windows(recording, steps, features)
-        return replace(self._samples(x, steps, cut, features), reading=recording.frame.reading)
+        read = self._samples(x, steps, cut, features)
+        if self.window is None and len(read.data.train) < _FEW:
+            words = (
+                "dataset=series: only %d training samples, each a series without a break; dataset.window=STEPS cuts windows."
+            )
+            log.warning(words, len(read.data.train))
+        return replace(read, reading=recording.frame.reading)
 
     def features(self, recording: Recorded, label: str | None) -> tuple[str, ...]:
         """Return the columns that are features: all that no setting names.
@@ -252,10 +260,12 @@ class Sampling:
         if gaps.after.any():
             rule = "samples may span them" if self.keep else "no sample spans one (dataset.gaps=keep lets it)"
             words = (
-                "dataset=series: %d of %d steps come after a gap of more than 1.5 usual steps (%g), the longest %g at %s: %s."
+                "dataset=series: %d of %d steps come after a gap of more than 1.5 usual steps (%s), the longest %s at %s: %s."
             )
             place = recording.where(self.time, int(steps.row[gaps.worst]))
-            log.warning(words, int(gaps.after.sum()), len(change), gaps.usual, gaps.longest, place, rule)
+            dated = recording.frame.columns[self.time].kind == "date"
+            spans = [str(timedelta(seconds=v)) if dated else f"{v:g}" for v in (gaps.usual, gaps.longest)]
+            log.warning(words, int(gaps.after.sum()), len(change), *spans, place, rule)
         return change if self.keep else change | gaps.after
 
     def _present(self, recording: Recorded, steps: Steps, features: Sequence[str], change: Flags) -> Values:

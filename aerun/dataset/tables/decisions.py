@@ -63,5 +63,5 @@ def _spelt(column: Column, value: float) -> str:
     if column.kind == "text":
         return column.words[int(value)]
     if column.kind == "date":
-        return datetime.fromtimestamp(value, UTC).replace(tzinfo=None).isoformat()
+        return datetime.fromtimestamp(value, UTC).replace(tzinfo=None).isoformat().removesuffix("T00:00:00")
     return f"{value:g}"

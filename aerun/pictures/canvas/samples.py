@@ -22,7 +22,12 @@ def wanted(facts: Facts) -> int:
 def page(stored: Tensor, facts: Facts) -> NDArray[np.uint8]:
     """Return samples (n, *stored) as (H, W, 3) bytes: images in a grid, sequences as lines over time, one colour a feature."""
     x = facts.units(stored).float()
-    return _images(x, facts) if facts.kind == "image" else _lines(x, facts.valid(stored))
+    return _images(x, facts) if facts.kind == "image" else _lines(x, facts.valid(stored), own_scales(facts))
+
+
+def own_scales(facts: Facts) -> bool:
+    """Return whether each feature of a sequence is drawn on its own scale: those that are prepared have units of their own."""
+    return facts.kind == "sequence" and facts.prepared_from is not None and facts.stored[-1] > 1
 
 
 def _images(x: Tensor, facts: Facts) -> NDArray[np.uint8]:
@@ -47,10 +52,12 @@ def _cell(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
 
 
-def _lines(x: Tensor, valid: Tensor | None) -> NDArray[np.uint8]:
-    """Return (n, T, F): all on one scale."""
-    low, high = float(x.nan_to_num().min()), float(x.nan_to_num().max())
-    y = (_HEIGHT - 1) * (1 - (x.nan_to_num(nan=low) - low) / max(high - low, 1e-12))
+def _lines(x: Tensor, valid: Tensor | None, own: bool) -> NDArray[np.uint8]:
+    """Return (n, T, F) drawn: all on one scale, or (own) each feature between the lowest and the highest of its own values."""
+    axes = (0, 1) if own else (0, 1, 2)
+    low = x.nan_to_num(nan=torch.inf).amin(axes, keepdim=True)
+    high = x.nan_to_num(nan=-torch.inf).amax(axes, keepdim=True)
+    y = (_HEIGHT - 1) * (1 - (torch.where(x.isnan(), low, x) - low) / (high - low).clamp_min(1e-12)).nan_to_num(nan=0.0)
     steps = [x.shape[1]] * len(x) if valid is None else valid.sum(1).tolist()
     sheet = Image.new("RGB", (_ACROSS * (_WIDTH + _GAP), -(-len(x) // _ACROSS) * (_HEIGHT + _GAP)), "#cccccc")
     for i, (sample, length) in enumerate(zip(y, steps, strict=True)):

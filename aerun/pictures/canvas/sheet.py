@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from aerun.core.facts import Facts
+from aerun.pictures.canvas.letters import font
 
 _CELL, _GAP, _LINE = 64, 4, 16
 _BELOW, _ABOVE = (0, 114, 178), (213, 94, 0)  # blue and vermilion: Okabe & Ito 2008
@@ -50,7 +50,7 @@ def signed(x: Tensor, most: Tensor | float) -> Tensor:
 def sheet(rows: Sequence[Row], title: str = "", heads: Sequence[str] = (), framed: bool = False) -> NDArray[np.uint8]:
     """Return (H, W, 3) bytes. title: above all; heads: above each column; framed: cells stand in a grey frame."""
     cell = _CELL
-    lead = max((round(_font().getlength(r.name)) + 3 * _GAP for r in rows if r.name), default=_GAP)
+    lead = max((round(font().getlength(r.name)) + 3 * _GAP for r in rows if r.name), default=_GAP)
     across = max(len(r.cells) for r in rows)
     width = lead + across * (cell + _GAP)
     words = _wrapped(title, width - 2 * _GAP)
@@ -59,7 +59,7 @@ def sheet(rows: Sequence[Row], title: str = "", heads: Sequence[str] = (), frame
     page = Image.new("RGB", (width, top + sum(heights)), "white")
     draw = ImageDraw.Draw(page)
     for i, line in enumerate(words):
-        draw.text((_GAP, 2 + i * _LINE), line, fill="black", font=_font())
+        draw.text((_GAP, 2 + i * _LINE), line, fill="black", font=font())
     for c, head in enumerate(heads):
         _centred(draw, head, lead + c * (cell + _GAP) + cell / 2, top - _LINE)
     for row, height in zip(rows, heights, strict=True):
@@ -71,7 +71,7 @@ def sheet(rows: Sequence[Row], title: str = "", heads: Sequence[str] = (), frame
 def _lay(page: Image.Image, draw: ImageDraw.ImageDraw, row: Row, top: int, lead: int, cell: int, framed: bool) -> None:
     down = top + (_LINE if row.captions else 0)
     width, height = _side(row.cells, cell)
-    draw.text((_GAP, down + height // 2 - 7), row.name, fill="black", font=_font())
+    draw.text((_GAP, down + height // 2 - 7), row.name, fill="black", font=font())
     for c, image in enumerate(row.cells):
         left = lead + c * (cell + _GAP)
         at = left + (cell - width) // 2
@@ -104,20 +104,15 @@ def _filter(cells: Tensor, width: int) -> Image.Resampling:
 
 
 def _centred(draw: ImageDraw.ImageDraw, word: str, middle: float, top: float) -> None:
-    draw.text((middle - _font().getlength(word) / 2, top), word, fill="black", font=_font())
+    draw.text((middle - font().getlength(word) / 2, top), word, fill="black", font=font())
 
 
 def _wrapped(text: str, width: float) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and _font().getlength(longer) <= width:
+        if lines and font().getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
     return lines
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(11)

@@ -1,0 +1,96 @@
+"""`aerun rerun RUN [KEY=VALUE]...`: a new run with the settings of an old one, changed."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aerun.core.errors import AerunError
+from aerun.core.paths import data_paths, say_data, with_data
+from aerun.core.text import note, say
+from aerun.runs.folder import Folder
+from aerun.runs.groups import flat
+from aerun.settings.labels import LABELS
+
+_ASIDE = ("hydra", "sweep", "search")  # of the old command: where it wrote, and how many jobs there were
+_ACTING = ("${", "_target_")  # what a stranger's command could make this one do
+
+
+def run(argv: list[str]) -> int:
+    """Answer the verb: say the command that is meant, and run it."""
+    args, more = _parser().parse_known_args(argv)
+    flags = [word for word in more if word.startswith("-")]
+    flags += ["--config-dir", args.config_dir] if args.config_dir else []
+    typed = [word for word in [*args.changes, *more] if not word.startswith("-")]
+    folder = Folder(args.run)
+    config = with_data(folder.config(), args.data)
+    words = _settings(folder, config, typed, flags)
+    say_data(config, None)
+    sys.argv[1:] = [*flags, *words]
+    say(shlex.join(["aerun", *sys.argv[1:]]))
+    # Deferred: --help does without Hydra.
+    from aerun.command.train import run as train
+
+    return train()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aerun rerun",
+        description="Train anew with the settings of an old run, some of them changed, in a new folder. Settings whose default "
+        "has changed since are kept as that run had them, and told. -m makes a sweep of it.",
+        epilog="example: aerun rerun outputs/runs/RUN model.latent_dim=16 seed=1",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument("changes", nargs="*", metavar="KEY=VALUE", help="GROUP=OPTION or KEY=VALUE, as aerun takes them")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
+    parser.add_argument("--config-dir", metavar="DIR", help="the folder of your own options that the run was made with")
+    return parser
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
+
+
+def _settings(folder: Folder, config: Mapping[str, Any], typed: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """Return the words of the old command with the new ones, so that what is not changed is as that run had it."""
+    # Deferred: --help does without torch and Hydra.
+    from aerun.api import written
+    from aerun.settings.overrides import config_of, resolved
+    from aerun.settings.sources import source_of
+
+    changed = {_key(word) for word in typed}
+    kept = [word for word in _old_words(folder) if _key(word) not in changed]
+    kept += [word for key, path in data_paths(config).items() if key not in changed for word in written({key: path})]
+    kept = list({_key(word): word for word in kept}.values())
+    now = flat(resolved(config_of(kept, source_of([f for f in flags if f != "-m"]))))
+    pinned = {k: v for k, v in flat(config).items() if k in now and now[k] != v and _is_setting(k, changed)}
+    if pinned:
+        note(f"as that run had it, where the default is another today: {', '.join(pinned)}")
+    return [*kept, *written(pinned), *typed]
+
+
+def _is_setting(key: str, changed: set[str]) -> bool:
+    """Return whether an old value of this key is kept: no label, no class, nothing below a group that is chosen anew."""
+    first = key.partition(".")[0]
+    groups = {word.replace("/", ".") for word in changed}
+    below = any(key == group or key.startswith(f"{group}.") for group in groups)
+    return first not in LABELS and not key.endswith("_target_") and not below
+
+
+def _old_words(folder: Folder) -> list[str]:
+    """Return the settings that the old command typed. Raises AerunError for what would act, as a stranger's could."""
+    command = folder.read("run.json").get("command")
+    try:
+        words = shlex.split(str(command or ""))[1:]
+    except ValueError as e:
+        raise AerunError(f"{folder.path / 'run.json'}: damaged: its command cannot be read: {e}.") from e
+    settings = [
+        w for w in words if "=" in w and not w.startswith("-") and _key(w).partition(".")[0].partition("/")[0] not in _ASIDE
+    ]
+    for word in settings:
+        if any(part in word for part in _ACTING):
+            raise AerunError(f"{folder.path}: its command has {word}, which is not taken over: type what you mean by it anew.")
+    return [w for w in settings if _key(w) not in LABELS]
