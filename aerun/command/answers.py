@@ -60,13 +60,17 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         note(line)
     if (path := beside.write()) is not None:
         note(f"{path}: what is to be said of them, such as cells that were missing, unseen or out of range")
-    unit = scoring.unit if scoring else "samples"
-    if output != "-":
-        say(f"{output}: {done:,} {unit[:-1] if done == 1 else unit}, {word} by {model.name}")
-    if verb.answers == "packed":
-        say(_size(args, model, done))
+    _tell_end(word, args, model, done, scoring.unit if scoring else "samples")
     for line in lines:
         (note if args.output == "-" else say)(line)
+
+
+def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit: str) -> None:
+    """Say how many rows an output has, and how small it is where that was asked for."""
+    if args.output not in ("-", None):
+        say(f"{args.output}: {done:,} {unit[:-1] if done == 1 else unit}, {word} by {model.name}")
+    if "packer" in args:
+        say(_size(args, model, done))
 
 
 @dataclass(frozen=True)

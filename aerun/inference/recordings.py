@@ -16,6 +16,7 @@ from aerun.core.facts import Facts
 from aerun.core.paths import config_dir
 from aerun.dataset.audio import Audio
 from aerun.dataset.sequences.mel import filters
+from aerun.dataset.sequences.sampling import Opened
 from aerun.dataset.sequences.windows import covering
 from aerun.dataset.series import Series
 from aerun.formats import audio as sounds
@@ -37,7 +38,7 @@ def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mappi
     samples, cut, opened = dataset.samples_of(path, features_of(reading), steps, facts.ragged, reading)
     if samples.shape[2] != count:
         raise AerunError(f"{path}: {samples.shape[2]} columns of steps, and this run was trained on {count}.")
-    return samples, beside_windows(opened, cut, dataset.layout.group, columns_beside(settings))
+    return samples, beside_windows(opened, cut, dataset.layout.group, _travelling(opened, settings))
 
 
 def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> StepSeries:
@@ -49,10 +50,16 @@ def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: 
         raise AerunError(f"{path}: {opened.x.shape[1]} columns of steps, and this run was trained on {facts.stored[1]}.")
     starts, tails = covering(opened.first, opened.count, facts.stored[0], dataset.sampling.stride)
     frame = opened.recording.frame
-    beside = {n: w for n in columns_beside(settings) if (w := frame.written(n)) is not None}
+    beside = {n: w for n in _travelling(opened, settings) if (w := frame.written(n)) is not None}
     names = names or [f"f{i + 1}" for i in range(opened.x.shape[1])]
     time, group = dataset.sampling.time, dataset.layout.group
     return StepSeries(str(path), opened, tuple(names), starts, tails, beside, time, group)
+
+
+def _travelling(opened: Opened, settings: Mapping[str, Any]) -> list[str]:
+    """Return the columns that travel, the class that the file's layout names among them."""
+    own = opened.recording.label
+    return list(dict.fromkeys([*columns_beside(settings), *([] if own is None else [own])]))
 
 
 def features_of(reading: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Series step by step: the windows that cover a step judge it, each by its own error there."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class StepSeries:
         bare = covered[:-1].cumsum() == 0
         return int(sum(bare[first : first + window].sum() for first in self.tails))
 
-    @property
+    @cached_property
     def piece(self) -> NDArray[np.int64]:
         """Return the number of the piece without a break that each step is in, (N,), -1 where it is in none."""
         number = np.full(len(self), -1)
@@ -67,14 +68,14 @@ class StepSeries:
             number[first : first + count] = k
         return number
 
-    @property
+    @cached_property
     def step(self) -> NDArray[np.int64]:
         """Return which step of its series each is, (N,), from 1."""
         series = self.opened.series
         start = np.flatnonzero(np.diff(series, prepend=series[:1] - 1))
         return np.arange(len(series)) - np.repeat(start, np.diff([*start, len(series)])) + 1
 
-    @property
+    @cached_property
     def names(self) -> Words:
         """Return the name of the series that each step is of, (N,): its group, or a number from 1."""
         words = self.beside.get(self.group) if self.group is not None else None
@@ -82,7 +83,7 @@ class StepSeries:
             return words[self.opened.row]
         return (np.unique(self.opened.series, return_inverse=True)[1] + 1).astype(np.str_)
 
-    @property
+    @cached_property
     def moments(self) -> Words:
         """Return when each step is, (N,), as the file writes it; without a column of times the number of the step."""
         words = self.beside.get(self.time) if self.time is not None else None

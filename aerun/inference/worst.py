@@ -82,8 +82,8 @@ class Worst:
         assert series.judged is not None
         row = int(series.opened.row[step])
         name = f"{series.names[step]}, " if len(np.unique(series.opened.series)) > 1 else ""
-        unit = "" if series.time in series.beside else "step "
-        where = f"{series.file}: {name}{unit}{series.moments[step]}"
+        unit = series.time if series.time in series.beside else "step"
+        where = f"{series.file}: {name}{unit} {series.moments[step]}"
         return Entry(float(series.judged.score[step]), where, _verdict(answer, row), step_reason(series, step))
 
     def lines(self) -> list[str]:

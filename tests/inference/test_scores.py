@@ -165,7 +165,7 @@ def test_the_worst_steps_are_of_different_stretches(place):
     told = done(place, "score", "series", "s_new.csv", "--top", "3", "--fdr", "0.2")
     worst = [line for line in told.out.splitlines() if ". s_new.csv: " in line]
     assert hours(14)[13] in worst[0]
-    moments = [np.datetime64(line.split(", ")[1].split(":")[0]) for line in worst]
+    moments = [np.datetime64(line.partition("when ")[2].split(":")[0]) for line in worst]
     assert min(abs((a - b).astype(int)) for a in moments for b in moments if a != b) >= 8
 
 

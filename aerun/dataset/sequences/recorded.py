@@ -116,5 +116,5 @@ def refuse_words(where: Callable[[str, int], str], name: str, column: Column) ->
         what = f"'{column.words[int(column.values[row])]}'" if column.kind == "text" and column.words else "a date"
         raise AerunError(
             f"{where(name, row)}: {what} is not a number, and series are of numbers. dataset.drop=[{name}], or say what it is: "
-            f"dataset.time={name}, dataset.group={name} or dataset.label={name}."
+            f"dataset.time={name}, dataset.group={name}, dataset.label={name} or dataset.id={name}."
         )

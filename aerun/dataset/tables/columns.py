@@ -61,9 +61,10 @@ def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bo
     digits = not category and code_among(words) is not None
     keeps_numbers = f", dataset.numeric=[{name}] reads numbers" if digits else ""
     choice = f", dataset.categorical=[{name}] keeps it as classes" if keeps else ""
+    beside = f", dataset.id={name} names rows by it" if len(words) == rows and not category else ""
     message = (
         f"{file}: column '{name}' holds {len(words)} different words in {rows} rows, such as '{words[0]}': not classes. "
-        f"dataset.drop=[{name}] leaves it out{choice}{keeps_numbers}."
+        f"dataset.drop=[{name}] leaves it out{beside}{choice}{keeps_numbers}."
     )
     raise UnclearError([Problem(message, {"drop": [name]})])
 
