@@ -17,7 +17,6 @@ from aerun.runs import files
 from aerun.runs.checkpoint import LAST, read
 from aerun.runs.identity import KEY
 
-
 _APART = 10  # steps from one `last` to the next: writing it takes longer than a step on few rows
 
 
