@@ -98,7 +98,7 @@ def test_a_folder_keeps_the_run(tmp_path):
         ({"prepare": "scaled"}, "dataset.prepare=scaled"),
         ({"shape": (1, 3, 3)}, "does not hold the 5 features"),
         ({"latent_dim": 0}, "model.latent_dim=0"),
-        ({"model": "vae"}, r"needs data in \[0, 1\]"),
+        ({"model": "vae", "overrides": ["model/loss=bce"]}, r"needs data in \[0, 1\]"),
     ],
 )
 def test_mistakes_are_value_errors(settings, words):

@@ -6,7 +6,7 @@ from typing import Any
 from aerun.build.maker import Config, Maker
 from aerun.core.facts import Facts
 from aerun.parts import Bottleneck
-from aerun.settings.auto import chosen, is_open
+from aerun.settings.auto import chosen, is_marked, is_open, without_mark
 
 
 def settled(cfg: Config, facts: Facts, make: Maker) -> tuple[dict[str, Any], frozenset[str]]:
@@ -17,8 +17,9 @@ def settled(cfg: Config, facts: Facts, make: Maker) -> tuple[dict[str, Any], fro
     AerunError for a setting that was given for another option.
     """
     model = cfg["model"]
-    options = {part: pick(model, facts, make) for part, pick in _PICKS.items() if is_open(model.get(part))}
-    nodes = {part: chosen(part, model[part], option) for part, option in options.items()}
+    options = {part: pick(model, facts, make) for part, pick in _PICKS.items() if is_open(part, model.get(part))}
+    nodes = {part: without_mark(model[part]) for part in _PICKS if is_marked(model.get(part))}
+    nodes |= {part: chosen(part, model[part], option) for part, option in options.items()}
     return {**cfg, "model": {**model, **nodes}}, frozenset(options)
 
 

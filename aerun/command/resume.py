@@ -59,13 +59,12 @@ def _refuse_lost_source(folder: Folder, config: dict[str, Any], typed: Path) -> 
 
 
 def _epochs(folder: Folder, config: dict[str, Any]) -> int:
-    """Return how many epochs the run is set to, which its data decided where its settings do not; 0 where it never got there."""
+    """Return how many epochs the run is set to, by its settings or else by its data; 0 where it never got as far as these."""
     trainer = config.get("trainer")
     epochs = trainer.get("max_epochs", "none") if isinstance(trainer, dict) else "none"
-    planned = folder.planned_epochs()
     if not isinstance(epochs, int | None):
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: it has no number trainer.max_epochs.")
-    return epochs if epochs is not None else planned or 0
+    return epochs if epochs is not None else folder.planned_epochs() or 0
 
 
 def _lengthen(config: dict[str, Any], before: int, epochs: int) -> None:

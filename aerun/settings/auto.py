@@ -15,9 +15,20 @@ AUTO = "auto"  # the option of these groups, and the mark in its node
 OUTCOMES = {"loss": ("mse", "bce", "gaussian", "categorical"), "arch": ("mlp", "recurrent")}  # by part; the common one first
 
 
-def is_open(node: Any) -> bool:
-    """Return whether the data are still to choose the option of this node."""
-    return isinstance(node, Mapping) and node.get(AUTO) is True
+def is_marked(node: Any) -> bool:
+    """Return whether this node has the mark, which no option's class takes."""
+    return isinstance(node, Mapping) and AUTO in node
+
+
+def is_open(part: str, node: Any) -> bool:
+    """Return whether the data are still to choose the option of this node: its class is the common one, not one typed."""
+    common = _settings(part, OUTCOMES[part][0])
+    return is_marked(node) and node[AUTO] is True and node.get("_target_") == common["_target_"]
+
+
+def without_mark(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node that was not left open after all as it is built and saved."""
+    return {k: v for k, v in node.items() if k != AUTO}
 
 
 def chosen(part: str, node: Mapping[str, Any], option: str) -> dict[str, Any]:
@@ -45,12 +56,14 @@ def as_saved(config: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, A
     model, before = config.get("model"), saved.get("model")
     if not isinstance(model, Mapping) or not isinstance(before, Mapping):
         return dict(config)
-    nodes = {part: _as_saved(part, model.get(part), before.get(part)) for part in OUTCOMES if is_open(model.get(part))}
+    nodes = {part: _as_saved(part, model[part], before.get(part)) for part in OUTCOMES if is_marked(model.get(part))}
     lengths = {"trainer": _length(config, saved["trainer"])} if isinstance(saved.get("trainer"), Mapping) else {}
     return {**config, "model": {**model, **nodes}, **lengths}
 
 
 def _as_saved(part: str, node: Any, saved: Any) -> Any:
+    if not is_open(part, node):
+        return without_mark(node)
     for option in OUTCOMES[part]:
         try:
             if (outcome := chosen(part, node, option)) == saved:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.core.errors import AerunError
 from aerun.settings.deletions import deleted, emptied
 from aerun.settings.quoting import quoted
-from aerun.settings.replaced import leave_out, replaced
+from aerun.settings.replaced import leave_out
 from aerun.settings.sources import Source, composed_from
 
 _SHORT = re.compile(r"^\+?sweep=")
@@ -54,7 +54,8 @@ def resolved(cfg: DictConfig, about: Any = None) -> dict[str, Any]:
     about: Hydra's own node, where it is not in the config.
     """
     about = cfg.get("hydra") if about is None else about
-    leave_out(cfg, replaced(about) if about is not None else ())
+    if about is not None:
+        leave_out(cfg, about)
     own = OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k not in _ASIDE])
     return {str(k): v for k, v in OmegaConf.to_container(own, resolve=True).items()}  # type: ignore[union-attr]
 

@@ -3,7 +3,7 @@
 `model=stacked trainer=smoke`: the recipe sets trainer.layer_epochs for its own trainer, and smoke has none.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,20 @@ def replaced(about: Any) -> dict[str, str]:
 
     about: Hydra's own node of the composed config, which knows what was typed, chosen and read.
     """
+    return {key: line for key, line, _ in _found(about)}
+
+
+def _found(about: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield each of them with its line, and the value that the option has itself, None where it has no such setting."""
     typed = as_typed(about.overrides.task)
     keys = {o.lstrip("+").partition("=")[0] for o in typed}
-    lines: dict[str, str] = {}
     for group, option in _chosen(typed, about.runtime.choices).items():
         for recipe in _RECIPES:
             name = about.runtime.choices.get(recipe)
-            for key in _foreign(about, f"{recipe}/{name}", group, option) if name else ():
+            for key, own in _foreign(about, f"{recipe}/{name}", group, option).items() if name else ():
                 if not any(k == key or k.startswith(f"{key}.") for k in keys):
-                    lines[key] = f"{recipe}={name} sets {key}, which {group}={option} does not have: left out"
-    return lines
+                    why = "does not have" if own is None else f"has in another form ({own})"
+                    yield key, f"{recipe}={name} sets {key}, which {group}={option} {why}: left out", own
 
 
 def as_typed(overrides: Any) -> list[str]:
@@ -39,14 +43,17 @@ def as_typed(overrides: Any) -> list[str]:
     return [str(word) for word in words or ()]
 
 
-def leave_out(cfg: DictConfig, keys: Iterable[str]) -> None:
-    """Remove these dotted keys from a config."""
-    for key in keys:
+def leave_out(cfg: DictConfig, about: Any) -> None:
+    """Remove what is left out from a config; a setting that the chosen option has in another form gets the option's value."""
+    for key, _, own in _found(about):
         parent, _, last = key.rpartition(".")
         node = OmegaConf.select(cfg, parent)
         if isinstance(node, DictConfig) and last in node:
             OmegaConf.set_struct(node, False)
-            del node[last]
+            if own is None:
+                del node[last]
+            else:
+                node[last] = own
             OmegaConf.set_struct(node, True)
 
 
@@ -56,20 +63,20 @@ def _chosen(typed: Sequence[str], choices: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, _, value in pairs if key in choices and key not in _ASIDE and not key.startswith("hydra/")}
 
 
-def _foreign(about: Any, recipe: str, group: str, option: str) -> list[str]:
-    """Return the settings that a recipe has for a group, and the chosen option has not."""
+def _foreign(about: Any, recipe: str, group: str, option: str) -> dict[str, Any]:
+    """Map the settings that a recipe has for a group, and the chosen option has not in this form, to the option's values."""
     sources = about.runtime.config_sources
     place = "reg.terms" if group == "regularizer" else group.replace("/", ".")
     node: Any = _read(sources, recipe)
     for part in place.split("."):
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict):
-        return []
+        return {}
     if group == "regularizer":
         terms = option.strip("[]").split(",")
-        return [f"{place}.{key}" for key in node if key not in terms]
+        return {f"{place}.{key}": None for key in node if key not in terms}
     own = _settings(sources, group, option)
-    return [f"{place}.{key}" for key, value in node.items() if not takes(own, key, value)]
+    return {f"{place}.{key}": own.get(key) for key, value in node.items() if not takes(own, key, value)}
 
 
 def _settings(sources: Sequence[Any], group: str, option: str) -> dict[str, Any]:

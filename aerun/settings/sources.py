@@ -150,6 +150,6 @@ class Jobs:
             cfg = self._loader.load_configuration(self._source.name, words, RunMode.RUN, False)
             lines = replaced(cfg.hydra)
             self.left_out |= dict.fromkeys(lines.values())
-            leave_out(cfg, lines)
+            leave_out(cfg, cfg.hydra)
             self._chosen[key] = pickle.dumps(cfg)
         return pickle.loads(self._chosen[key])  # a fifth of the time of deepcopy

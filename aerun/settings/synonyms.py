@@ -70,7 +70,8 @@ _ELSE = {
     "validation.",
     "deterministic": "nothing to switch on: the same seed=N gives the same bits on a CPU.",
     "benchmark": "nothing to switch on: trainer.backend=auto chooses the faster way to multiply on a CPU.",
-    "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing better.",
+    "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing "
+    "better.",
     "max_time": "`timeout 1h aerun ...` ends a run in order, and aerun resume RUN goes on with it.",
     "callbacks callback early_stopping": "early stopping is trainer.patience=N, pictures are pictures=[NAMES], the best and "
     "the last checkpoint are always kept.",

@@ -47,9 +47,7 @@ def test_every_recipe_trains_on_every_kind_of_data_or_names_what_does(recipe):
                 one_step({**composed_for(tuple(words)), "dataset": dataset}, stored)
                 break
             except AerunError as e:
-                advice = ADVICE.findall(str(e))
-                assert advice, f"{recipe} on {name}: {e}"
-                words.append(advice[-1])
+                words += ADVICE.findall(str(e))[-1:] or pytest.fail(f"{recipe} on {name}: {e}")
         else:
             pytest.fail(f"{recipe} on {name}: refused with all that was advised: {words}")
 
@@ -86,6 +84,12 @@ def test_an_option_that_is_typed_is_left_alone():
     plan = built("model=vae", "model/loss=mse", "model/arch=mlp")
     assert not plan.auto
     assert plan.config == composed("model=vae", "model/loss=mse", "model/arch=mlp")
+
+
+def test_a_class_of_ones_own_is_no_open_option():
+    plan = built("model=vae", "model.loss._target_=aerun.model.loss.l1.L1")
+    assert plan.auto == {"arch"}
+    assert plan.config["model"]["loss"] == {"_target_": "aerun.model.loss.l1.L1", "activation": "linear", "reduction": "sum"}
 
 
 def test_the_same_seed_is_the_same_model_whether_chosen_by_the_data_or_typed():

@@ -19,7 +19,7 @@ LIGHTNING = """
 accumulate_grad_batches barebones benchmark callbacks check_val_every_n_epoch default_root_dir detect_anomaly deterministic
 enable_checkpointing enable_model_summary enable_progress_bar fast_dev_run gradient_clip_algorithm gradient_clip_val
 inference_mode limit_predict_batches limit_test_batches limit_train_batches limit_val_batches log_every_n_steps logger
-max_steps max_time min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches plugins profiler
+max_time min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches plugins profiler
 reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler val_check_interval
 """.split()  # noqa: SIM905
 ROOT = "lr epochs batch_size max_epochs devices accelerator precision weight_decay latent_dim".split()  # noqa: SIM905
@@ -76,8 +76,8 @@ def test_values_are_taken_along(key, value, words):
 
 
 def test_a_config_is_answered_as_a_command_line_is():
-    with pytest.raises(AerunError, match=r"trainer\.max_steps: training is counted in epochs"):
-        reject_unknown_keys("trainer", {"max_steps": 3}, ("max_epochs",), advice=own_words)
+    with pytest.raises(AerunError, match=r"trainer\.min_steps: training ends after trainer\.max_epochs"):
+        reject_unknown_keys("trainer", {"min_steps": 3}, ("max_epochs",), advice=own_words)
     with pytest.raises(AerunError, match=r"trainer\.max_epoch is not a setting here"):
         reject_unknown_keys("trainer", {"max_epoch": 3}, ("max_epochs",), advice=own_words)
 
