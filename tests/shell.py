@@ -95,6 +95,9 @@ def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     disabled = {log for log in _loggers() if log.disabled}
     logs = [(log, list(log.handlers), list(log.filters), log.level) for log in map(logging.getLogger, _LOGGERS)]
+    for log in _loggers():
+        if log.name.partition(".")[0] == "hydra":  # a process of its own begins with them as they are made
+            log.disabled, log.level = False, logging.NOTSET
     os.chdir(cwd)
     sys.argv = ["aerun", *args]
     train._failures = []

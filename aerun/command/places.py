@@ -12,7 +12,7 @@ from aerun.sweep.grid import name_in
 
 
 def register() -> None:
-    """Hand OmegaConf the two resolvers."""
+    """Let OmegaConf find the two resolvers."""
     OmegaConf.register_new_resolver("aerun_new_folder", _run_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("aerun_job_name", _job_folder, replace=True)
 

@@ -30,7 +30,7 @@ from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
-from aerun.settings.explain import UNLIKE
+from aerun.settings.hydra_words import UNLIKE
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
 from aerun.settings.replaced import as_typed, replaced
 from aerun.sweep import pace
