@@ -111,7 +111,9 @@ def gather(paths: Iterable[Path]) -> list[Run]:
 
 def _read(path: Path) -> Run:
     folder = Folder(path)
-    config = flat(folder.config()) if folder.has("config.yaml") else {}  # Without one, the run was refused before it began.
+    config = (
+        _as_older(flat(folder.config())) if folder.has("config.yaml") else {}
+    )  # Without one, the run was refused before it began.
     about = folder.read("run.json")
     command = str(about.get("command", "")) or path.name.replace(",", " ")
     data = about.get("data")
@@ -130,6 +132,14 @@ def _typed(command: str) -> dict[str, str]:
 
 def _aside(key: str) -> bool:
     return any(key == a or key.startswith((f"{a}.", f"{a}/")) for a in _ASIDE)
+
+
+def _as_older(config: dict[str, Any]) -> dict[str, Any]:
+    """Return flat settings with the data set's epochs as the length, as older runs have them, where nobody typed another."""
+    if config.get("trainer.max_steps", 0) is not None:
+        return config
+    own = {k: v for k, v in config.items() if k != "trainer.max_steps"}
+    return {**own, "trainer.max_epochs": own.get("dataset.epochs")} if own.get("trainer.max_epochs", 0) is None else own
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
