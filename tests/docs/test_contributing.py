@@ -57,7 +57,9 @@ def test_own_regularizer_is_trained_and_logged(written, tmp_path):
 def test_own_regularizer_is_refused_by_name(typed):
     told = typed("model/bottleneck=vector")
     assert told.code == 2
-    assert told.err.startswith(f"aerun: error: regularizer={NAME} needs `rate`, which model/bottleneck=vector does not give")
+    said, refused = told.err.splitlines()[:2]
+    assert said == "model/bottleneck is typed more than once: model/bottleneck=vector counts"
+    assert refused.startswith(f"aerun: error: regularizer={NAME} needs `rate`, which model/bottleneck=vector does not give")
     assert "model/bottleneck=sigmoid" in told.err
 
 

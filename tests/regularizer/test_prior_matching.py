@@ -295,7 +295,7 @@ def linear_gaussian(double):
     mse is the negative log-likelihood of that variance without its constant D / 2 log pi, which is left out here too.
     """
     torch.manual_seed(0)
-    parts = ["model/arch=linear", "model/bottleneck=gaussian", "regularizer=iwae", "model.latent_dim=2"]
+    parts = ["model/arch=linear", "model/bottleneck=gaussian", "model/loss=mse", "regularizer=iwae", "model.latent_dim=2"]
     model = built(*parts).autoencoder.double()
     out, back = model.arch.decoder[-2], model.arch.encoder[-1]
     w = torch.linalg.qr(torch.randn(64, 2))[0] * torch.tensor([1.5, 0.7])
