@@ -1,5 +1,6 @@
 """How far training is: a bar on a terminal; elsewhere, as in the log of a cluster's job, a line every ten seconds."""
 
+import math
 import time
 from typing import Any
 
@@ -79,4 +80,4 @@ class _Lines:
             self.told = now
             left = (now - self.began) / (self.at - self.first) * (self.epochs * self.calls - self.at)
             mse = "" if self.mse is None else f", val/mse {self.mse:.5f}"
-            say(f"{self.title}epoch {self.at / self.calls:.3g} of {self.epochs}{mse}, about {span(left)} left")
+            say(f"{self.title}epoch {math.ceil(self.at / self.calls)} of {self.epochs}{mse}, about {span(left)} left")
