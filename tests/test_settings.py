@@ -72,6 +72,7 @@ ALL = [
     (room, path.stem, key)
     for room in ROOMS
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml"))
+    if path.stem != "auto"  # which is one of the others
     for key in keys(room, path.stem)
 ]
 

@@ -376,8 +376,8 @@ def test_fast_experiments_hold(tmp_path, monkeypatch, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["E05", "E09", "E10", "E11", "E18"])
-def test_slower_experiments_hold(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize("name", ["E05"])
+def test_a_slower_experiment_holds(tmp_path, monkeypatch, name):
     monkeypatch.delenv("AERUN_DATA", raising=False)
     told = here(tmp_path, "experiment", name, "--short")
     assert told.code == 0, told.out
@@ -385,7 +385,7 @@ def test_slower_experiments_hold(tmp_path, monkeypatch, name):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("mnist")
-@pytest.mark.parametrize("name", ["E01", "E03", "E07"])
+@pytest.mark.parametrize("name", ["E01"])
 def test_experiments_on_mnist_hold(tmp_path, name):
     told = here(tmp_path, "experiment", name, "--short")
     assert told.code == 0, told.out

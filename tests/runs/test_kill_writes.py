@@ -10,7 +10,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_writes.py"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("what", "step"), [("run", 23), ("sweep", 67), ("fused", 67), ("stacked", 53)])
+@pytest.mark.parametrize(("what", "step"), [("run", 37), ("sweep", 97), ("fused", 127), ("stacked", 97)])
 def test_a_disturbed_command_typed_again_ends_as_if_nothing_had_happened(what, step):
     command = [sys.executable, SCRIPT, "--what", what, "--how", "kill", "ENOSPC", "--step", str(step), "--first", "7"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=600)

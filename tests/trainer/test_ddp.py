@@ -101,7 +101,7 @@ def test_a_process_that_is_killed_ends_the_run_in_words(tmp_path):
     os.kill(helpers_of(process.pid)[0], signal.SIGKILL)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert err == "aerun: error: process 2 of 2 was killed (signal 9), perhaps for want of memory.\n"
+    assert err.endswith("\naerun: error: process 2 of 2 was killed (signal 9), perhaps for want of memory.\n")
     assert status(tmp_path / "run") == "failed"
 
 
