@@ -82,7 +82,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
     figures = [
         f"{name} {results[key]:.4g}"
         for name, key in (("SE", "test/se"), ("PCA", "pca/se"), ("mean", "mean/se"))
-        if key in results
+        if isinstance(results.get(key), int | float)
     ]
     return [*rows, ("test", f"squared error per sample: {', '.join(figures)}")]
 
