@@ -56,6 +56,16 @@ class Trained:
         return mean_of(lambda: self.valid_batches(self.data.train))
 
     @cached_property
+    def variance(self) -> Tensor:
+        """Return the variance of each element over the real ones of the training samples, (1, *S), in 64 bits."""
+        total = count = torch.zeros_like(self.mean, dtype=torch.float64)
+        for x, valid in self.valid_batches(self.data.train):
+            weight = torch.ones_like(x) * valid_weight(valid, x)
+            total = total + ((x - self.mean).double().square() * weight).sum(0)
+            count = count + weight.sum(0)
+        return total / count.clamp_min(1)
+
+    @cached_property
     def pca(self) -> Pca:
         """Return PCA of the training samples with as many numbers in its code as the model's."""
         return fit(

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 import logging
 import os
 import signal
@@ -119,3 +120,10 @@ def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
                 handler.close()
             log.handlers[:], log.filters[:] = kept, filters
             log.setLevel(level)
+
+
+def figures(folder):
+    """results.json without what depends on the clock and on the place."""
+    found = json.loads((folder / "results.json").read_text())
+    aside = ("seconds", "samples_per_second", "started", "git")
+    return {k: v for k, v in found.items() if not k.startswith(aside) and not k.endswith("/seconds")}

@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import valid_weight
 from aerun.dataset.splits import Split
 from aerun.evaluate.scores import score, settled, weight
 from aerun.evaluate.subset import subsample
@@ -130,12 +129,7 @@ def _scale(trained: Trained) -> Tensor:
     """
     if trained.autoencoder.facts.kind == "image":
         return torch.ones_like(trained.mean)
-    total = count = torch.zeros_like(trained.mean, dtype=torch.float64)
-    for x, valid in trained.valid_batches(trained.data.train):
-        weight = torch.ones_like(x) * valid_weight(valid, x)
-        total = total + ((x - trained.mean).double().square() * weight).sum(0)
-        count = count + weight.sum(0)
-    deviation = (total / count.clamp_min(1)).sqrt()
+    deviation = trained.variance.sqrt()
     return torch.where(deviation > _FEW, deviation, torch.ones_like(deviation)).to(trained.mean.dtype)
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from aerun.core.errors import StoppedError
 from aerun.trainer.checkpoints import Whole
-from tests.shell import here, metrics, outside, start, stopped, timeless
+from tests.shell import figures, here, metrics, outside, start, stopped, timeless
 
 # Noise in the input, a learning rate that depends on the whole length, and long enough to be stopped on the way.
 RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=60", "schedule=cosine", "pictures=[]"]
@@ -40,13 +40,6 @@ def same(a, b):
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b
-
-
-def figures(folder):
-    """results.json without what depends on the clock and on the place."""
-    found = json.loads((folder / "results.json").read_text())
-    aside = ("seconds", "samples_per_second", "started", "git")
-    return {k: v for k, v in found.items() if not k.startswith(aside) and not k.endswith("/seconds")}
 
 
 @pytest.fixture(scope="module")

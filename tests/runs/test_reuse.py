@@ -16,7 +16,7 @@ from aerun.runs.identity import KEY, asked_anew, differences, essence, identity
 from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remove_leftovers
 from tests.conftest import composed
-from tests.shell import here, timeless
+from tests.shell import figures, here, timeless
 
 SHORT = ("model.arch.hidden=[4]", "trainer.max_epochs=2", "trainer.progress=false", "pictures=[]")
 
@@ -24,12 +24,6 @@ SHORT = ("model.arch.hidden=[4]", "trainer.max_epochs=2", "trainer.progress=fals
 def tree(folder):
     """Every file below a folder with its content, and every folder."""
     return {p.relative_to(folder): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
-
-
-def figures(folder):
-    results = json.loads((folder / "results.json").read_text())
-    aside = ("seconds", "samples_per_second", "started", "git")
-    return {k: v for k, v in results.items() if not k.startswith(aside) and not k.endswith("/seconds")}
 
 
 @pytest.fixture(scope="module")

@@ -80,11 +80,7 @@ def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
 
 def _variance(trained: Trained) -> Tensor:
     """Return the variance of each element in training, (1, *S), at least a millionth of their mean."""
-    total = count = torch.zeros_like(trained.mean, dtype=torch.float64)
-    for x, valid in trained.valid_batches(trained.data.train):
-        weight = torch.ones_like(x) * valid_weight(valid, x)
-        total, count = total + ((x - trained.mean).double().square() * weight).sum(0), count + weight.sum(0)
-    variance: Tensor = total / count.clamp_min(1)
+    variance = trained.variance
     return variance.clamp_min(_STILL * float(variance.mean()) + torch.finfo(torch.float64).tiny)
 
 
