@@ -1,5 +1,6 @@
 """What every trainer receives, what it returns and which settings it has."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -135,6 +136,9 @@ class Trainer(ABC):
                 f"{devices}: each process sees its share of a batch only, and {guilty[0]} needs the whole. "
                 "Use trainer.devices=1."
             )
+        cores = os.cpu_count() or 1
+        if kind == "cpu" and self.devices > max(cores, 2):  # a process each, whoever wrote the settings
+            raise AerunError(f"{devices}: this machine has {cores} CPU core{'s' * (cores != 1)}. Use at most {max(cores, 2)}.")
         gpus = torch.cuda.device_count() if kind == "cuda" else 1
         if kind != "cpu" and gpus < self.devices:
             raise AerunError(
