@@ -16,7 +16,7 @@ from aerun.runs.folder import Folder
 from aerun.settings.labels import ASKED, LABELS
 
 # These are not what an experiment is about, but where it reads and writes, and what it shows.
-_SHOWN = ("trainer.progress", *ASKED)
+_SHOWN = ("trainer.progress", "trainer.save_every", *ASKED)
 _ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *LABELS, *_SHOWN)
 _DIGITS = 8  # A number of so many digits was drawn and not typed.
 

@@ -19,14 +19,14 @@ _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a resolved config makes a run what it is, as plain data.
 
-    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), the progress bar, and what
-    is asked of the trained model at the end, see `asked_anew`.
+    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), the progress bar, how
+    often it is saved, and what is asked of the trained model at the end, see `asked_anew`.
     """
     plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
     assert isinstance(plain, dict)
     places = {key.partition(".")[2] for key in data_paths(config)} | {"cache", "root"}
     settings = without_labels({str(k): v for k, v in plain.items() if k not in ASKED})
-    for key, gone in (("dataset", places), ("trainer", {"progress"})):
+    for key, gone in (("dataset", places), ("trainer", {"progress", "save_every"})):
         if isinstance(settings.get(key), dict):
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     return settings

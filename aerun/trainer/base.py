@@ -63,7 +63,7 @@ class Trainer(ABC):
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
     batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train
-    one model, each on its share of every batch.
+    one model, each on its share of every batch. `save_every`: seconds from one written checkpoint to the next.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class Trainer(ABC):
         monitor: str,
         limit_batches: int | None,
         steps_per_call: int,
+        save_every: float,
         progress: bool,
     ) -> None:
         self.asked_epochs = None if max_epochs is None else int(at_least("trainer.max_epochs", max_epochs, 1))
@@ -100,6 +101,7 @@ class Trainer(ABC):
         self.monitor = monitor
         self.limit_batches = None if limit_batches is None else int(at_least("trainer.limit_batches", limit_batches, 1))
         self.steps_per_call = int(at_least("trainer.steps_per_call", steps_per_call, 1))
+        self.save_every = at_least("trainer.save_every", save_every, 0)
         self.progress = progress
 
     def set_length(self, autoencoder: Autoencoder, rows: int, planned: int | None = None) -> Length:

@@ -68,7 +68,9 @@ class Training(pl.LightningModule):
 
     def _seed_noise(self, seed: int) -> None:
         """Seed each rank's noise differently: the samples of one batch must not share it."""
-        torch.manual_seed(mix(seed, self.ranks.rank, 4) if self.ranks.rank else seed)
+        own = mix(seed, self.ranks.rank, 4) if self.ranks.rank else seed
+        # torch.manual_seed keeps a list of calls for devices that are not in use, which grows with every epoch.
+        (torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed)(own)
 
     def _raw_optimizer(self) -> Optimizer:
         optimizers = self.optimizers(use_pl_optimizer=False)

@@ -120,7 +120,7 @@ def _layout(autoencoder: Autoencoder) -> dict[str, Any]:
 
 # TensorBoard sorts columns by name and shows the first five: short names put what is compared most there.
 _SHORT = {"model.name": "model", "reg.lambda": "lambda", "optimizer.lr": "lr"}
-_NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "evaluate", "pictures", *LABELS)
+_NOISE = ("epochs", "root", "download", "progress", "save_every", "latent_dim", "objective", "evaluate", "pictures", *LABELS)
 
 
 def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
