@@ -186,7 +186,8 @@ def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: 
     wrong = len(shown) > 1 or ("%" in shown and "" in signs) or (sign is not None and bool(shown) and shown != {sign})
     wrong = wrong or (sign == "%" and "" in signs and (bool(cells.settled) or any(isinstance(w, str) for w in cells.words)))
     if wrong:
-        words = ", ".join(f"'{next((w for w, n in numbers.items() if n is not None and n[1] == s), s)}'" for s in sorted(shown))
+        known = {**numbers, **({cells.settled.example: (0.0, cells.settled.detail)} if cells.settled else {})}
+        words = ", ".join(f"'{next(w for w, n in known.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
         _refuse_units(cells, words, "" in signs, sign)
     values = finite(cells.file, cells.name, cells.values([n[0] for n in numbers.values() if n is not None]))
     return Column("number", values), f"number {shown.pop()}" if shown else f"number {sign}" if sign else "number"
@@ -266,7 +267,7 @@ def _refuse_two_orders(cells: Cells) -> None:
     orders = {w: [o for o in ORDERS if moment_of(w, o) is not None] for w in cells.words}
     first, other = ([w for w, known in orders.items() if known == [o]] for o in ORDERS)
     if _settled(cells, "date") and cells.settled is not None and cells.settled.detail:
-        (first if cells.settled.detail == "dmy" else other).append(spelt(cells.first(set(), True)[1]))
+        (first if cells.settled.detail == "dmy" else other).append(cells.settled.example)
     if all(orders.values()) and first and other:
         raise unclear(
             f"{cells.file}: column '{cells.name}': '{first[0]}' has its day first and '{other[0]}' its month. Write all in one "

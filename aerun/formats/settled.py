@@ -16,13 +16,14 @@ class Settled:
 
     kind: number or date. detail: percent or currency sign of numbers, order of day and month of dates, or empty. decimal: of
     numbers, their decimal sign; auto: words with a comma are not read, nor those with a point unless `point`, a word that shows
-    that it is a decimal one, says so.
+    that it is a decimal one, says so. example: a word that shows the detail.
     """
 
     kind: str
     detail: str = ""
     decimal: str = "."
     point: str = ""
+    example: str = ""
 
     def read(self, word: Any) -> float | None:
         """Return the number, or seconds since 1970, that a word means; None where it is no such thing."""
@@ -52,12 +53,16 @@ def _dates(words: Iterable[Any], order: str) -> Settled | None:
     fitting = [o for o in ("", *([order] if order else ORDERS)) if all(moment_of(w, o) is not None for w in words)]
     if "" in fitting:
         return Settled("date")
-    return Settled("date", fitting[0]) if len(fitting) == 1 else None
+    if len(fitting) != 1:
+        return None
+    other = ORDERS[1 - ORDERS.index(fitting[0])]
+    return Settled("date", fitting[0], example=next((w for w in words if moment_of(w, other) is None), next(iter(words))))
 
 
 def _numbers(words: Iterable[Any], decimal: str, codes: bool) -> Settled | None:
     if not all(isinstance(w, str) for w in words) or (codes and all(w.lstrip("+").isdecimal() for w in words)):
         return None
     point = "" if decimal != "auto" else next((w for w in words if decimal_of(undressed(w)[1]) == "."), "")
-    found = Settled("number", undressed(next(iter(words)))[0], decimal, point)
+    first = next(iter(words))
+    found = Settled("number", undressed(first)[0], decimal, point, first)
     return found if all(found.read(w) is not None for w in words) else None
