@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aerun.core.text import span
 from aerun.core.version import __version__
 from aerun.report.chart import FILTERS, Chart
 from aerun.report.render import policy, rendered, script, style
@@ -14,6 +15,7 @@ from aerun.report.words import answer, question
 from aerun.runs.figures import cell, higher_is_better
 from aerun.runs.groups import Group, Run, label, short
 from aerun.runs.plain import picture
+from aerun.runs.sizes import Sizes
 
 _PICTURES = 6  # settings whose reconstructions are shown
 
@@ -42,11 +44,12 @@ def page(
     runs: Sequence[Run],
     figures: Sequence[str],
     sort: tuple[str, str],
+    sizes: Sizes | None,
     charts: Sequence[Chart],
 ) -> str:
     """Return HTML of complete groups, best first, and of all runs for what failed and what it cost.
 
-    sort: key and name of the figure that ranks.
+    sort: key and name of the figure that ranks. sizes: those that were swept.
     """
     return rendered(
         "page.html.j2",
@@ -56,7 +59,7 @@ def page(
         style=style(),
         script=script(),
         question=question(groups, keys, runs),
-        answer=answer(groups, keys, *sort),
+        answer=answer(groups, keys, *sort, sizes),
         charts=charts,
         settings=_table(groups, keys, figures, sort),
         applications=_applications(groups, keys),
@@ -115,7 +118,7 @@ def _cost(runs: Sequence[Run]) -> Mapping[str, Any]:
     first = next((r.results for r in runs if r.complete), {})
     return {
         "runs": len(runs),
-        "time": f"{total / 3600:.1f} h" if total > 5400 else f"{total / 60:.1f} min" if total > 90 else f"{total:.0f} s",
+        "time": span(total),
         "machine": str(first.get("machine", "an unknown machine")),
         "versions": ", ".join(f"{k.removeprefix('versions/')} {v}" for k, v in first.items() if k.startswith("versions/")),
         "aerun": __version__,

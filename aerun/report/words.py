@@ -7,7 +7,7 @@ from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group, Run, label, natural, short
-from aerun.runs.sizes import sizes_of
+from aerun.runs.sizes import Sizes
 
 _MOST = 8  # values that are named
 _NOTES = 5  # on the data
@@ -31,10 +31,10 @@ def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) 
     return f"{what}; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. {done} of {len(runs)} runs are complete."
 
 
-def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -> list[str]:
+def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str, sizes: Sizes | None) -> list[str]:
     """Return which size to take, the best setting by a figure, how it stands to PCA, and how sure it is that it is the best.
 
-    name: what the figure is called.
+    name: what the figure is called. sizes: those that were swept.
     """
     best = groups[0]
     n = len(best.runs)
@@ -49,7 +49,6 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -
         )
     if min(len(g.runs) for g in groups) < 3:
         said.append("Some settings have fewer than three seeds: what one run gains, the next may lose.")
-    sizes = sizes_of(groups, keys)
     return [*([sizes.words()] if sizes else []), *said, *_of_the_data(groups)]
 
 

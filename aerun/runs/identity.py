@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
 from aerun.settings.auto import as_saved
+from aerun.settings.flat import flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
@@ -43,15 +44,9 @@ def asked_anew(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    there, here = _flat(before), _flat(now)
+    there, here = ({k: json.dumps(v, default=str) for k, v in flat(config).items()} for config in (before, now))
     keys = [k for k in (*here, *(k for k in there if k not in here)) if there.get(k, "none") != here.get(k, "none")]
     return [f"{k} {there.get(k, 'none')} there, {here.get(k, 'none')} here" for k in keys]
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(node, dict) or not node:
-        return {prefix.removesuffix("."): json.dumps(node, default=str)}
-    return {k: v for key, inner in node.items() for k, v in _flat(inner, f"{prefix}{key}.").items()}
 
 
 def identity(config: Mapping[str, Any], data: Mapping[str, Any]) -> str:

@@ -21,6 +21,8 @@ from aerun.runs.identity import KEY
 
 log = logging.getLogger("aerun")
 
+HELD = 0.5  # seconds from one state that is held in memory to the next: a copy takes as long as a step on few rows
+
 
 def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
     """Return whether training came to its end here: after `total` steps, or as early as `trainer.patience` said."""
@@ -120,33 +122,35 @@ class Begun(Callback):
 
 
 class Held(NamedTuple):
-    """Checkpoints that are not written yet: of the latest epoch, and of the best, where that is newer than its file."""
+    """Checkpoints that are not written yet: of an epoch, and of the best up to it, where that is newer than its file."""
 
     last: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
 
 
 class Delayed(Whole):
-    """Holds a run's checkpoints in memory until `write`. better: what is saved next is the best epoch so far."""
+    """Holds a run's checkpoints in memory until `write`. best: of the best epoch so far, where it is not written."""
 
     def __init__(self, folder: Path, identity: str) -> None:
         super().__init__(identity)
-        self.folder, self.better, self.held = folder, False, Held()
+        self.folder, self.held = folder, Held()
+        self.best: dict[str, Any] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        last = copied(checkpoint)
-        # One assignment: a signal finds both of the epoch before, or both of this one.
-        self.held = Held(last, {**last, **BARE} if self.better else self.held.best)
+        self.held = Held(copied(checkpoint), self.best)  # one assignment: a signal finds the pair of before, or this one
 
     def write(self) -> None:
         """Write what is held, `best` first: `last` may say of no epoch that it is the best which has no file."""
         for name, checkpoint in ((BEST, self.held.best), (LAST, self.held.last)):
             if checkpoint is not None:
                 super().save_checkpoint(checkpoint, self.folder / name)
+        self.best = None if self.best is self.held.best else self.best
         self.held = Held()
 
 
-BARE: dict[str, Any] = {"optimizer_states": [], "callbacks": {}}  # Nobody goes on from the best epoch.
+def best_of(epoch: int, state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the checkpoint of the best epoch, from which nobody goes on: the weights alone."""
+    return {"epoch": epoch, "state_dict": copied(dict(state_dict)), "optimizer_states": [], "callbacks": {}}
 
 
 def copied(node: Any) -> Any:
@@ -159,7 +163,7 @@ def copied(node: Any) -> Any:
 
 
 class Saving(Checkpoint):
-    """Saves the state after every epoch, in memory, and lets it be written at most every `pause` seconds.
+    """Saves the state in memory, the best after every epoch, all at most twice a second, and writes it every `pause` seconds.
 
     It is also written before the first step, so that a run stopped in its first epoch resumes like any other, at the end, and
     where training is interrupted or fails. A `last` that lies there is replaced unless training goes on from it.
@@ -167,7 +171,7 @@ class Saving(Checkpoint):
 
     def __init__(self, files: Delayed, best: Best, pause: float) -> None:
         self.files, self.best, self.pause = files, best, pause
-        self.due = 0.0
+        self.due = self.next = 0.0  # when it is written, and when it is taken into memory
 
     @property
     def state_key(self) -> str:
@@ -186,9 +190,14 @@ class Saving(Checkpoint):
         self.due = time.monotonic() + self.pause
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.files.better = self.best.take(trainer.callback_metrics[str(self.best.monitor)])
-        trainer.save_checkpoint(self.files.folder / LAST)
-        if time.monotonic() >= self.due or trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs:
+        if self.best.take(trainer.callback_metrics[str(self.best.monitor)]):
+            self.files.best = best_of(trainer.current_epoch, pl_module.state_dict())
+        now = time.monotonic()
+        due = now >= self.due or trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if due or now >= self.next:
+            trainer.save_checkpoint(self.files.folder / LAST)
+            self.next = now + HELD
+        if due:
             self.files.write()
             self.due = time.monotonic() + self.pause
 

@@ -45,7 +45,7 @@ def writes(monkeypatch):
     written, write = [], Whole.save_checkpoint
 
     def noted(self, checkpoint, path, storage_options=None):
-        written.append((Path(path).stem, checkpoint["epoch"], checkpoint["steps"] > 0))
+        written.append((Path(path).stem, checkpoint["epoch"], checkpoint.get("steps", 1) > 0))
         write(self, checkpoint, path, storage_options)
 
     monkeypatch.setattr(Whole, "save_checkpoint", noted)
@@ -79,9 +79,23 @@ def test_without_a_pause_every_epoch_is_written(tmp_path, writes, whole):
 def test_whatever_ends_it_it_goes_on_as_if_nothing_had(tmp_path, monkeypatch, whole, killed, pause, kept):
     """An end with words saves the epochs before it; a kill loses what was not yet written, and nothing more."""
     cut_off(monkeypatch, 8, killed)
+    monkeypatch.setattr("aerun.trainer.checkpoints.HELD", 0.0)
     with pytest.raises(Cut):
         fit(tmp_path, *RUN, f"trainer.save_every={pause}")
     assert checkpoint(tmp_path, "last")["epoch"] == kept
+    monkeypatch.undo()
+    model, rows = fit(tmp_path, *RUN, SELDOM, resume=True)
+    assert torch.equal(weights(model), weights(whole[1]))
+    assert timeless(rows) == timeless(whole[2])
+
+
+def test_the_best_that_is_written_is_never_of_a_later_epoch(tmp_path, monkeypatch, whole):
+    """Where the state is held seldom, the best epoch is that of the state that is held."""
+    cut_off(monkeypatch, 8, killed=False)
+    monkeypatch.setattr("aerun.trainer.checkpoints.HELD", 1e6)
+    with pytest.raises(Cut):
+        fit(tmp_path, *RUN, SELDOM)
+    assert (checkpoint(tmp_path, "last")["epoch"], checkpoint(tmp_path, "best")["epoch"]) == (0, 0)
     monkeypatch.undo()
     model, rows = fit(tmp_path, *RUN, SELDOM, resume=True)
     assert torch.equal(weights(model), weights(whole[1]))

@@ -201,6 +201,7 @@ def test_gone_on_with_from_its_checkpoints_it_is_the_same(tmp_path, monkeypatch)
     whole, trainer = jobs(tmp_path / "whole", words, epochs=6)
     assert fit(whole, trainer, resume=False) == [None] * 3
     cut, trainer = jobs(tmp_path / "cut", words, epochs=6)
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
     monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 4))
     with pytest.raises(Pulled):
         fit(cut, trainer, resume=False)
@@ -218,6 +219,7 @@ def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
     words = ["model=vae", *SMALL]
     whole, trainer = jobs(tmp_path / "whole", words, epochs=4)
     fit(whole, trainer, resume=False)
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
     monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 2))
     cut, trainer = jobs(tmp_path / "cut", words, epochs=4)
     with pytest.raises(Pulled):
@@ -290,6 +292,7 @@ def test_what_is_trained_is_not_trained_again(tmp_path):
 
 def test_tables_are_gone_on_with_too(tmp_path, monkeypatch):
     words = ["dataset=wine", *SMALL]
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
     monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 2))
     cut, trainer = jobs(tmp_path, words)
     with pytest.raises(Pulled):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.runs.identity import KEY
-from aerun.trainer.checkpoints import BARE, Whole, copied, write_at_end
+from aerun.trainer.checkpoints import HELD, Whole, best_of, copied, write_at_end
 from aerun.trainer.fused.descent import State, stacked
 from aerun.trainer.fused.member import Member
 from aerun.trainer.fused.training import FusedTraining
@@ -24,6 +24,7 @@ class _Own(NamedTuple):
     number: int
     row: int
     lr: float
+    best: dict[str, Any] | None
     changed: dict[str, Any]
 
 
@@ -49,14 +50,18 @@ class MemberFiles(Whole):
         stacked, state = copied(members.stacked()), copied(descent.state())
         own = []
         for row, (run, number) in enumerate(zip(runs, members.numbers, strict=True)):
-            if run.error is not None:
-                continue
-            changed = {KEY: run.job.identity, "callbacks": run.callbacks(), "seconds": run.seconds, "ended": run.ended}
-            own.append(_Own(run, number, row, descent.lr(row), changed))
-            if run.improved:
-                run.best_weights = run.best_epoch, {k: v[row].clone() for k, v in stacked.items()}
-                run.improved = False
+            if run.error is None:
+                changed = {KEY: run.job.identity, "callbacks": run.callbacks(), "seconds": run.seconds, "ended": run.ended}
+                own.append(_Own(run, number, row, descent.lr(row), run.best_weights, changed))
         self.held = _Held({**checkpoint, "optimizer_states": []}, stacked, state, own)
+
+    def take_best(self) -> None:
+        """Hold the weights of the runs whose best epoch is the one that ends."""
+        members = self.training.members
+        for row, (run, number) in enumerate(zip(self.training.present(), members.numbers, strict=True)):
+            if run.improved:
+                own = members.hand_back(number, {k: v[row] for k, v in members.stacked().items()})
+                run.best_weights, run.improved = best_of(run.best_epoch, weights(own)), False
 
     def write(self, wanted: Callable[[Member], bool] = lambda _: True) -> None:
         """Write the rows and checkpoints of these runs, of each `best` first."""
@@ -68,14 +73,12 @@ class MemberFiles(Whole):
     def _write(self, own: _Own) -> None:
         assert self.held is not None
         run, members, checkpoint = own.run, self.training.members, self.held.checkpoint | own.changed
-        if run.best_weights is not None:
-            epoch, best = run.best_weights
-            bare = {**checkpoint, **BARE, "epoch": epoch, "state_dict": weights(members.hand_back(own.number, best))}
-            super().save_checkpoint(bare, run.best_path)
+        if own.best is not None:
+            super().save_checkpoint({KEY: run.job.identity, **own.best}, run.best_path)
         last = members.hand_back(own.number, {k: v[own.row] for k, v in self.held.stacked.items()})
         states = [alone(run.job.optimizer, last, self.held.state, own.row, own.lr)]
         super().save_checkpoint({**checkpoint, "state_dict": weights(last), "optimizer_states": states}, run.last_path)
-        run.best_weights = None
+        run.best_weights = None if run.best_weights is own.best else run.best_weights
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         checkpoint: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
@@ -95,20 +98,22 @@ class Saving(Callback):
 
     def __init__(self, files: MemberFiles, pause: float) -> None:
         self.files, self.pause = files, pause
-        self.due = time.monotonic() + pause
+        self.due, self.next = time.monotonic() + pause, 0.0  # when all are written, and when they are taken into memory
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.files.write(lambda run: run.error is not None)  # before they are dropped, the state of the epoch before
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.files.write(lambda run: run.error is not None)
-        trainer.save_checkpoint("members")
-        if time.monotonic() >= self.due or trainer.current_epoch + 1 == trainer.max_epochs:
-            self.files.write(lambda run: run.error is None)
-            self.due = time.monotonic() + self.pause
-        else:
-            self.files.write(lambda run: run.error is None and run.ended)
-        self.files.training.drop()
+        files, now = self.files, time.monotonic()
+        files.write(lambda run: run.error is not None)
+        files.take_best()
+        due = now >= self.due or trainer.current_epoch + 1 == trainer.max_epochs
+        if due or now >= self.next or any(run.ended for run in files.training.present()):
+            trainer.save_checkpoint("members")
+            self.next = now + HELD
+            files.write(lambda run: run.error is None and (due or run.ended))
+        self.due = time.monotonic() + self.pause if due else self.due
+        files.training.drop()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for run in self.files.training.present():

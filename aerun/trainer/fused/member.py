@@ -15,7 +15,7 @@ class Member:
 
     best, patience: Lightning's callbacks as the run alone would have them; they are fed the scores and never see a Trainer.
     rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: in the
-    epoch that ends. best_weights: of its best epoch, with its number; None where they are written.
+    epoch that ends. best_weights: the checkpoint of its best epoch; None where it is written.
     """
 
     def __init__(self, job: Job, settings: Trainer) -> None:
@@ -29,7 +29,7 @@ class Member:
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
         self.improved = self.ended = False
-        self.best_weights: tuple[int, dict[str, torch.Tensor]] | None = None
+        self.best_weights: dict[str, Any] | None = None
         self.error: Exception | None = None
 
     def write_rows(self) -> None:
