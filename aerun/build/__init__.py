@@ -15,7 +15,7 @@ from aerun.build.auto import settled
 from aerun.build.composition import model_of
 from aerun.build.maker import Config, Maker, settings_of
 from aerun.build.optimizer import recipe_of
-from aerun.core.checks import integer, matches_type, reject_unknown_keys, table
+from aerun.core.checks import integer, matches_type, reject_unknown_keys, seed_of, table
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
@@ -80,7 +80,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     reject_unknown_keys("model", cfg["model"], _MODEL, advice=own_words)
     make = Maker(trusted)
     make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))
-    seed = integer("seed", cfg["seed"], 0)
+    seed = seed_of(cfg)
     dataset = dataset_of(cfg, trusted)
     facts = dataset.facts()
     cfg, auto = settled(cfg, facts, make)

@@ -21,6 +21,7 @@ from aerun.trainer.batches import steps_of
 from aerun.trainer.length import Length, length_of
 from aerun.trainer.optimizer import Recipe
 
+_PROCESSES = 16  # on a CPU of fewer cores
 _PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 _ALSO = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}  # Lightning's short forms.
 
@@ -138,9 +139,9 @@ class Trainer(ABC):
                 f"{devices}: each process sees its share of a batch only, and {guilty[0]} needs the whole. "
                 "Use trainer.devices=1."
             )
-        cores = os.cpu_count() or 1
-        if kind == "cpu" and self.devices > max(cores, 2):  # a process each, whoever wrote the settings
-            raise AerunError(f"{devices}: this machine has {cores} CPU core{'s' * (cores != 1)}. Use at most {max(cores, 2)}.")
+        most = max(_PROCESSES, os.cpu_count() or 1)
+        if kind == "cpu" and self.devices > most:
+            raise AerunError(f"{devices}: at most {most} processes train one model on this machine's CPU.")
         gpus = torch.cuda.device_count() if kind == "cuda" else 1
         if kind != "cpu" and gpus < self.devices:
             raise AerunError(
