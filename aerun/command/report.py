@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
-from aerun.core.text import say
+from aerun.core.text import counted, say
 from aerun.report.chart import Chart
 from aerun.report.curves import curves
 from aerun.report.page import page
@@ -31,12 +31,12 @@ def run(argv: list[str]) -> int:
     if args.figures:
         return _figures(args.figures, drawn, groups, keys, figures)
     path = args.output or args.paths[0] / "report.html"
-    title = f"Sweep {args.paths[0].resolve().name}"
+    title = f"{'Sweep' if runs[1:] else 'Run'} {args.paths[0].resolve().name}"
     try:
         replace(path, page(title, groups, keys, runs, figures, (sort, name), sizes, drawn))
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
-    say(f"{path}: {len(groups)} settings, {len(runs)} runs")
+    say(f"{path}: {counted(len(groups), 'setting')}, {counted(len(runs), 'run')}")
     return 0
 
 
