@@ -12,7 +12,7 @@ from aerun.dataset.tables.names import names_in
 from aerun.formats.frame import Words
 from aerun.formats.writing.base import flattened
 
-_ROLES = ("id", "group", "time", "label", "anomaly", "split")
+_ROLES = ("id", "group", "time", "label", "anomaly", "weights", "split")
 _HOLDS_WORDS = (".csv", ".tsv", ".parquet", ".npz", ".html")
 
 
