@@ -101,5 +101,6 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     cells = cells_of(trained.dataset, trained.autoencoder.preparation, trained.data)
     counts = {f"data/{k}": n for k, n in trained.dataset.counts.items()}
     folder.evaluation({**kept, **metrics, **cells, **counts, "weights": weights})
-    evaluation(folder.path, metrics, int(folder.read().get("epochs") or 0))
+    epochs = folder.read().get("epochs")
+    evaluation(folder.path, metrics, epochs if type(epochs) is int else 0)
     say(f"written to {folder.path / 'evaluation.json'}")

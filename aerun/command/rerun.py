@@ -11,7 +11,7 @@ from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, say_data, with_data
 from aerun.core.text import note, say
 from aerun.runs.folder import Folder
-from aerun.runs.groups import flat
+from aerun.settings.flat import flat
 from aerun.settings.labels import LABELS
 
 _ASIDE = ("hydra", "sweep", "search")  # of the old command: where it wrote, and how many jobs there were

@@ -9,7 +9,7 @@ from aerun.report.names import named, typed
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group
 from aerun.runs.readable import readable
-from aerun.runs.sizes import SIZE, front, number, sizes_of
+from aerun.runs.sizes import SIZE, Sizes, front, number
 
 LAMBDA = "reg.lambda"
 _COSTS = {
@@ -23,18 +23,23 @@ _WIDE = 8  # times that places across differ, from which on they are on a log sc
 _STEEP = 20  # times that figures differ, from which on they are drawn on a log scale
 
 
-def curves(groups: Sequence[Group], keys: Sequence[str], measures: tuple[str, str] | None = None) -> list[Chart]:
-    """Return the charts that these settings allow. measures: two figures, of which every setting is drawn, too."""
+def curves(
+    groups: Sequence[Group], keys: Sequence[str], sizes: Sizes | None, measures: tuple[str, str] | None = None
+) -> list[Chart]:
+    """Return the charts that these settings allow.
+
+    sizes: those that were swept. measures: two figures, of which every setting is drawn, too.
+    """
     charts: list[Chart | None] = [two_figures(groups, keys, *measures)] if measures else []
     if SIZE in keys:
-        charts.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)"))
+        charts.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)", sizes))
     if LAMBDA in keys:
         charts.append(_against(groups, keys, LAMBDA, "weight of the regularizers, λ (reg.lambda)"))
         charts += [_trade_off(groups, keys, cost, words) for cost, words in _COSTS.items()]
     return [chart for chart in charts if chart]
 
 
-def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str) -> Chart | None:
+def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str, sizes: Sizes | None = None) -> Chart | None:
     """Test error over a numeric setting, one line for each choice of the others, PCA beside it."""
     at = list(keys).index(key)
     lines: dict[str, list[tuple[float, Group]]] = {}
@@ -51,7 +56,7 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str)
     marks: list[tuple[float, str]] = []
     if key == SIZE:
         series.append(_pca(groups, at))
-        marks = [*_dimension(groups, at, places), *_recommended(groups, keys)]
+        marks = [*_dimension(groups, at, places), *_recommended(sizes)]
     zero = log and any(value == 0 for value, _ in known)
     notes = [f"{key}=0 is in the table alone: a log scale has no place for it."] if zero else []
     notes += [f"Of {len(lines)} choices of the other settings, the best {_LINES}."] if len(lines) > _LINES else []
@@ -107,9 +112,8 @@ def _dimension(groups: Sequence[Group], at: int, places: Sequence[float]) -> lis
     return [(middle, f"intrinsic dimension {middle:.1f}")] if places[0] <= middle <= places[-1] else []
 
 
-def _recommended(groups: Sequence[Group], keys: Sequence[str]) -> list[tuple[float, str]]:
+def _recommended(sizes: Sizes | None) -> list[tuple[float, str]]:
     """Return the recommended size, unless it is the largest: then larger ones are worth a try, and there is none yet."""
-    sizes = sizes_of(groups, keys)
     if sizes is None or sizes.recommended is sizes.sizes[-1]:
         return []
     which = f" ({sizes.others})" if sizes.others else ""

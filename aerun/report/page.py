@@ -16,6 +16,7 @@ from aerun.report.table import application_tables, settings_table
 from aerun.report.words import answer, question
 from aerun.runs.groups import Group, Run, label
 from aerun.runs.plain import picture
+from aerun.runs.sizes import Sizes
 
 _PICTURES = 6  # settings whose reconstructions are shown
 
@@ -27,15 +28,16 @@ def page(
     runs: Sequence[Run],
     figures: Sequence[str],
     sort: tuple[str, str],
+    sizes: Sizes | None,
     charts: Sequence[Chart],
 ) -> str:
     """Return HTML of complete groups, best first, and of all runs for what failed and what it cost.
 
-    sort: key and name of the figure that ranks.
+    sort: key and name of the figure that ranks. sizes: those that were swept.
     """
     settings, applications = settings_table(groups, keys, figures, sort), application_tables(groups, keys)
     heads = [head.words for one in (settings, *applications.values()) for head in one.heads]
-    said = answer(groups, keys, *sort)
+    said = answer(groups, keys, *sort, sizes)
     return rendered(
         "page.html.j2",
         FILTERS,

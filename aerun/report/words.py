@@ -8,7 +8,7 @@ from aerun.report.names import typed
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group, Run, natural, short
-from aerun.runs.sizes import sizes_of
+from aerun.runs.sizes import Sizes
 
 _MOST = 8  # values that are named
 _NOTES = 5  # on the data
@@ -38,10 +38,10 @@ def _complete(done: int, runs: int) -> str:
     return f"{done} of {runs} runs {'is' if done == 1 else 'are'} complete."
 
 
-def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -> list[str]:
+def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str, sizes: Sizes | None) -> list[str]:
     """Return which size to take, the best setting by a figure, how it stands to PCA, and how sure it is that it is the best.
 
-    name: what the figure is called.
+    name: what the figure is called. sizes: those that were swept.
     """
     best = groups[0]
     n = len(best.runs)
@@ -60,7 +60,6 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -
     if min(len(g.runs) for g in groups) < 3:
         who = "Some settings have" if groups[1:] else "There are"
         said.append(f"{who} fewer than three seeds: what one run gains, the next may lose.")
-    sizes = sizes_of(groups, keys)
     return [*([sizes.words()] if sizes else []), *said, *_of_the_data(groups)]
 
 

@@ -129,13 +129,13 @@ def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[Non
 def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     # Deferred: the verbs need no Lightning.
     from aerun.trainer.callbacks import callbacks
-    from aerun.trainer.checkpoints import Begun, Whole
+    from aerun.trainer.checkpoints import Begun, Delayed
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    begun = Begun()
-    own_callbacks = [*callbacks(job, settings, len(ready.train), ranks), begun]
-    trainer = lightning(settings, ready.device, own_callbacks, Whole(job.identity), job.folder)
+    begun, kept = Begun(), Delayed(job.folder, job.identity)
+    own_callbacks = [*callbacks(job, settings, len(ready.train), ranks, kept), begun]
+    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder)
     before = job.folder / LAST if resume else None
     with begun.restoring(job.folder / LAST) if resume else nullcontext():
         trainer.fit(ready.module, ready.train, ready.val, ckpt_path=before, weights_only=True)

@@ -30,6 +30,6 @@ class Recipe:
         ]
         try:
             optimizer = self.cls([g for g in groups if g["params"]], **self.settings)
-        except (TypeError, ValueError, RuntimeError) as e:
+        except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as e:
             raise AerunError(f"optimizer ({self.cls.__name__}): {e}") from e
         return optimizer

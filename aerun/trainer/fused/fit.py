@@ -9,7 +9,7 @@ from torch import nn
 from aerun.core.logs import quiet_lightning
 from aerun.dataset.storage.mapped import Mapped
 from aerun.parts import weights
-from aerun.runs.checkpoint import BEST, read
+from aerun.runs.checkpoint import read
 from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Job, Trainer, has_batch_norm
@@ -83,10 +83,6 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
         load(run.job.autoencoder, checkpoint["state_dict"])
         run.restore(checkpoint)
     training, val = _training(runs, settings, device)
-    for row, run in enumerate(runs if checkpoints else []):
-        best = read(run.job.folder, BEST)
-        training.members.remember(row, {k: v.to(device) for k, v in best["state_dict"].items()})
-        run.best_epoch = int(best["epoch"])
     if checkpoints:
         states = [checkpoint["optimizer_states"][0] for checkpoint in checkpoints]
         training.descent.place(together(runs[0].job.optimizer, runs[0].job.autoencoder, states))
@@ -117,5 +113,5 @@ def _run(training: FusedTraining, val: Batches, settings: Trainer, device: torch
         if settings.progress
         else []
     )
-    trainer = lightning(settings, device, [*shown, Saving(files)], files, first.job.folder)
+    trainer = lightning(settings, device, [*shown, Saving(files, settings.save_every)], files, first.job.folder)
     trainer.fit(training, training.batches, val, ckpt_path=first.last_path if resume else None, weights_only=True)
