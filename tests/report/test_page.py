@@ -26,17 +26,21 @@ class Elements(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.all = []
+        self.all, self.inside = [], False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.all.append((tag, dict(attrs), []))
+        self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = False
 
     def handle_endtag(self, tag):
         self.all.append(("", {}, []))
 
     def handle_data(self, data):
-        if self.all:
+        if self.inside:
             self.all[-1][2].append(data)
 
     def such(self, tag, name=None):
@@ -144,9 +148,10 @@ def test_names_leave_out_defaults(folder):
 # -- axes ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "values", [[7.98, 7.99, 8.0, 62.1, 65.9, 66.0], [2, 4, 8, 16, 32], list(range(1, 60)), [1e-5, 1e-4, 1e-3]]
-)
+VALUES = [[7.98, 7.99, 8.0, 62.1, 65.9, 66.0], [2, 4, 8, 16, 32], list(range(1, 60)), [1e-5, 1e-4, 1e-3]]
+
+
+@pytest.mark.parametrize("values", VALUES)
 @pytest.mark.parametrize("log", [False, True])
 def test_words_of_ticks_do_not_touch(values, log):
     chart = Chart([Series("one", [Point(v, v, 0.0, "") for v in values])], Axis("x", log), Axis("y", log), "title")
@@ -191,9 +196,8 @@ def test_everybody_can_read_it(folder):
                 tab.go((folder / name / "report.html").as_uri())
                 assert tab.until(lambda: tab.ask("!!document.querySelector('footer')"))
                 assert tab.ask("document.documentElement.scrollWidth") <= width
-                assert (tab.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)") == (
-                    scheme == "light"
-                )
+                colour = tab.ask("getComputedStyle(document.body).backgroundColor")
+                assert (colour == "rgb(255, 255, 255)") == (scheme == "light")
                 assert tab.violations() == [], (name, width, scheme)
 
 
@@ -203,6 +207,7 @@ def test_marks_are_read_by_keyboard_and_paper_is_light(folder):
     key = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}))"
     with page() as tab:
         tab.shown_as(360, "dark")
+        tab.send("Emulation.setFocusEmulationEnabled", enabled=True)  # as if its window were in front
         tab.go((folder / "s" / "report.html").as_uri())
         assert tab.until(lambda: tab.ask("!!document.querySelector('footer')"))
         tab.ask("document.querySelector('.point[tabindex=\"0\"]').focus()")
