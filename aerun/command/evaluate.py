@@ -79,10 +79,14 @@ def _list(trained: "Trained") -> None:
 def _draw(asked: list[str], trained: "Trained", path: Path) -> None:
     # deferred: keeps --help without torch
     from aerun import pictures
+    from aerun.logger.several import Loggers
     from aerun.pictures.canvas.album import draw_all
 
-    for drawn in draw_all(pictures.select_pictures(asked, trained.autoencoder, trained.dataset), trained, path):
+    names = pictures.select_pictures(asked, trained.autoencoder, trained.dataset)
+    loggers = Loggers.of_folder(path, Folder(path).config())
+    for drawn in draw_all(names, trained, path, loggers):
         say(f"drawn {drawn}")
+    loggers.close()
 
 
 def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> None:
@@ -90,7 +94,8 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all
     from aerun.inference.notes import cells_of
-    from aerun.pictures.canvas.album import evaluation
+    from aerun.logger.several import Loggers
+    from aerun.pictures.canvas.album import last_epoch
 
     names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
     if not names:
@@ -101,5 +106,7 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     cells = cells_of(trained.dataset, trained.autoencoder.preparation, trained.data)
     counts = {f"data/{k}": n for k, n in trained.dataset.counts.items()}
     folder.evaluation({**kept, **metrics, **cells, **counts, "weights": weights})
-    evaluation(folder.path, metrics, int(folder.read().get("epochs") or 0))
+    loggers = Loggers.of_folder(folder.path, folder.config())
+    loggers.figures(metrics, last_epoch(folder.path))
+    loggers.close()
     say(f"written to {folder.path / 'evaluation.json'}")

@@ -9,7 +9,7 @@ from aerun.trainer.checkpoints import Best, First, Last
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
-from aerun.trainer.record import Record, Recording
+from aerun.trainer.record import Recording, loggers_of
 from aerun.trainer.trim_memory import TrimMemoryCallback
 
 
@@ -24,8 +24,16 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Cal
     if ranks.rank:
         return every
     where = job.folder / "checkpoints"
-    record = Record(job.folder, job.config, job.autoencoder)
-    pictures = Pictures(record, job.data.val, settings.max_epochs)
+    loggers = loggers_of(job)
+    pictures = Pictures(loggers, job.data.val, settings.max_epochs)
     bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
     best = Best(where, settings.monitor)
-    return [First(job.folder), Recording(record), pictures, *bar, *every, best, Last(where, best)]
+    return [
+        First(job.folder),
+        Recording(loggers, closes=job.loggers is None or job.config is None),
+        pictures,
+        *bar,
+        *every,
+        best,
+        Last(where, best),
+    ]

@@ -84,11 +84,11 @@ class Saving(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for run in self.files.training.present():
-            run.record.finish()
+            run.loggers.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         for run in self.files.training.present():
-            run.record.close()
+            run.loggers.close()
 
 
 def weights(autoencoder: Autoencoder) -> dict[str, Tensor]:
