@@ -117,12 +117,12 @@ class Saving(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for run in self.files.training.present():
-            run.record.finish()
+            run.loggers.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         write_at_end(lambda: self.files.write(lambda run: run.error is None))
         for run in self.files.training.present():
-            run.record.close()
+            run.loggers.close()
 
 
 def weights(autoencoder: Autoencoder) -> dict[str, Tensor]:
