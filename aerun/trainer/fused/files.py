@@ -56,7 +56,7 @@ class MemberFiles(Whole):
         self.held = _Held({**checkpoint, "optimizer_states": []}, stacked, state, own)
 
     def take_best(self) -> None:
-        """Hold the weights of the runs whose best epoch is the one that ends."""
+        """Keep the weights of the runs whose best epoch is the one that ends."""
         members = self.training.members
         for row, (run, number) in enumerate(zip(self.training.present(), members.numbers, strict=True)):
             if run.improved:
