@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.text import say
@@ -25,7 +26,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun evaluate",
         description="Ask trained runs what they are good for: each application is a table with the baselines that make it "
         "honest. Figures go into the run's evaluation.json and into TensorBoard.",

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
 from aerun.core.text import counted, say
@@ -53,7 +54,7 @@ def _figures(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun report",
         description="One HTML file without anything from elsewhere: what was swept, the best setting and how sure that is, "
         "curves with PCA beside them, every setting, reconstructions, failures, cost, and the command of every run.",

@@ -40,7 +40,7 @@ def say_index(columns: tuple[str, ...]) -> None:
 def _arrow(x: Any) -> Any:
     pa = needed("pyarrow", Path("x"))
     index = getattr(x, "index", None)
-    if index is not None and (index.name is not None or type(index).__name__ != "RangeIndex"):
+    if index is not None and (index.name is not None or getattr(index, "dtype", None) != np.int64):
         say_index(tuple(map(str, x.columns)))
     titles = [str(n) for n in (x.keys() if isinstance(x, Mapping) else getattr(x, "column_names", x.columns))]
     if twice := duplicates(titles):

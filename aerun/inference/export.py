@@ -157,7 +157,7 @@ def _torch(model: Model, alpha: float, part: Path, check: bool) -> dict[str, flo
         return {}
     with _quietly():
         again = torch.export.load(part).module()
-    return _compared(model, limit, lambda x: [v.numpy() for v in again(x)])
+    return _compared(model, limit, lambda x: [v.detach().numpy() for v in again(x)])
 
 
 def _weights(model: Model, alpha: float, part: Path, check: bool) -> dict[str, float]:

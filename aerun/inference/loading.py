@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ _REGISTERED, _NONE = 8, 100_000  # Parameters are registered at most so often fo
 _DAMAGE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
 
-def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> Model:
+def load(run: str | PathLike[str], weights: str = "best", trust: Sequence[str] = ()) -> Model:
     """Return the model that a run left in its folder; for a sweep's folder, that of its best run. No data are read.
 
     weights: `best` or `last`. trust: further modules whose classes may be built, for parts that are not aerun's own. Raises

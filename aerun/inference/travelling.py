@@ -13,7 +13,7 @@ from aerun.dataset.tables.query import Query, is_query
 from aerun.formats.frame import Words
 from aerun.formats.writing.base import flattened
 
-_ROLES = ("id", "group", "time", "label", "anomaly", "split")
+_ROLES = ("id", "group", "time", "label", "anomaly", "weights", "split")
 _HOLDS_WORDS = (".csv", ".tsv", ".parquet", ".npz", ".html")
 
 

@@ -22,6 +22,7 @@ _CONFIG, _ABOUT = "config.yaml", "run.json"
 _OWN = (  # what a run writes, in the order in which it is cleared: what says whose it is comes last
     "results.json",
     "metrics.csv",
+    "frame.json",
     "facts.json",
     "scores.json",
     "codes.npz",

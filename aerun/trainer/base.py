@@ -149,6 +149,20 @@ class Trainer(ABC):
                 "trainer.accelerator=cpu for processes on the CPU."
             )
 
+    def refuse_weights(self, autoencoder: Autoencoder) -> None:
+        """Raise AerunError where weights of samples cannot be kept to.
+
+        Parts that read a batch as a whole do not know whose part of it is whose, and several processes share out a batch by
+        its number of samples.
+        """
+        if guilty := batch_readers(autoencoder):
+            raise AerunError(
+                f"weights of samples: {guilty[0]} reads each batch as a whole, so that no sample in it can count more than "
+                "another. Leave the weights out, or choose another one."
+            )
+        if self.devices > 1:
+            raise AerunError(f"trainer.devices={self.devices}: weights of samples are kept to on one. Use trainer.devices=1.")
+
     def device_type(self) -> str:
         """Return the kind of device that trains."""
         if self.accelerator != "auto":

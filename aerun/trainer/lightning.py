@@ -105,7 +105,7 @@ class Training(pl.LightningModule):
         optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), [share.samples for share in call.shares]
         for left, stored, share in zip(reversed(range(len(call))), call, call.shares, strict=True):
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self._backward_pass(x, valid, self.autoencoder.offered_seen(stored), optimizer)
+            value = self._backward_pass(x, valid, self.autoencoder.offered_seen(stored), optimizer, call.weight(share))
             rows.append(self.ranks.mean(self._descended, torch.stack(value.parts), share.weight))
             if self.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
@@ -121,12 +121,14 @@ class Training(pl.LightningModule):
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
-    def _backward_pass(self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer) -> Value:
+    def _backward_pass(
+        self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer, weight: Tensor | None
+    ) -> Value:
         """Compute the gradients of this rank's rows of one batch, and return their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
-        value = self.autoencoder.objective(x, self.steps / self.total, valid, seen)
+        value = self.autoencoder.objective(x, self.steps / self.total, valid, seen, weight)
         optimizer.zero_grad()
         value.loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
         return value
@@ -157,9 +159,9 @@ class Training(pl.LightningModule):
         self._val_sums = torch.zeros(figures + 3, dtype=torch.float64, device=self.device)  # A rank may have no batch.
 
     def validation_step(self, call: Call, index: int) -> None:
-        for stored in call:
+        for stored, share in zip(call, call.shares, strict=True):
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self.autoencoder.objective(x, None, valid, self.autoencoder.offered_seen(stored))
+            value = self.autoencoder.objective(x, None, valid, self.autoencoder.offered_seen(stored), call.weight(share))
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
             value.names.clear()  # It refers to itself: batches would pile up until Python looks for such cycles.
             error = of_elements(self.autoencoder(x, valid=valid), x, valid_weight(valid, x))

@@ -15,7 +15,8 @@ class Recipe:
 
     def __init__(self, cls: type[Optimizer], node: Mapping[str, Any]) -> None:
         self.cls = cls
-        self.settings = {k: v for k, v in node.items() if k != "_target_"}
+        # Lists become tuples: two groups of older torch's Adam would share a list, which a checkpoint may not.
+        self.settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in node.items() if k != "_target_"}
         for key in ("lr", "weight_decay"):
             if isinstance(self.settings.get(key), int | float):
                 at_least(f"optimizer.{key}", self.settings[key], 0)

@@ -102,7 +102,7 @@ def test_what_a_query_asks_travels_with_the_others_and_interpolation_writes_both
     aerun.train(*QUICK, *settings, """dataset.normal="amount < 70 and note != 't'\"""", folder=run)
     assert [f.name for f in aerun.load(run).form.features] == ["kind", "b"]
     done(place, "score", str(run), "new.csv", "--output", "asked.csv", "--raw")
-    out = rows(place / "asked.csv", "--raw")
+    out = rows(place / "asked.csv")
     assert [(r["id"], r["amount"], r["note"]) for r in out] == [("007", "51", "n"), ("008", "1240", "o"), ("=1", "49", "p")]
     done(place, "interpolate", "table", "new.csv", "new.csv", "--steps", "2", "--output", "between.npz")
     between = np.load(place / "between.npz")

@@ -37,6 +37,8 @@ def unsupported_reason(job: Job, settings: Trainer) -> str:
     work = 2.0 * settings.batch_size * sum(w.numel() for w in weights(modules) if w.ndim == 2)
     if not isinstance(settings, Joint) or job.optimizer.cls not in ELEMENTWISE:
         return "only trainer=joint with optimizer=adam, adamw or sgd"
+    if job.data.train.w is not None:
+        return "not with weights of samples"
     if settings.precision == "bf16-mixed" or isinstance(job.data.train.x, Mapped):
         return "only full precision, and data that fit in memory"
     if model.opposed() or has_batch_norm(model):

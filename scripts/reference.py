@@ -1,0 +1,158 @@
+"""The generated pages of docs/reference: options from their YAML files, verbs from their parsers.
+
+`python scripts/reference.py` writes them, `--check` compares.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+from aerun.command import VERBS
+from aerun.core.paths import config_dir
+from aerun.inference.verbs import VERBS as USE
+from aerun.settings.catalog import catalog
+
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
+_LINE = re.compile(r"(?P<indent> *)(?P<item>- )?(?P<key>[\w /.]+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<comment>.*))?")
+_ELSE = re.compile(r"\$\{oc\.(env|select):([\w.]+),([^}]*)\}")
+_MADE = "<!-- Made by `python scripts/reference.py`; not written by hand. -->"
+_OPTIONS = f"""{_MADE}
+
+# Options
+
+Each group below is chosen with `GROUP=NAME`, and each setting with `KEY=VALUE`, in one command:
+`aerun model=sparse reg.lambda=1e-3 dataset=mnist`. Every option is a file `configs/GROUP/NAME.yaml` of the repository, and this page is made from
+those files. In the terminal, `aerun help GROUP` lists a group, `aerun help model=vae` shows one option, and `aerun --cfg job` shows all settings
+of a command."""
+_VERBS = f"""{_MADE}
+
+# Verbs
+
+`aerun [GROUP=OPTION]... [KEY=VALUE]...` trains; `aerun VERB ...` does everything else. `aerun VERB --help` shows what is below.
+The exit codes are [the same for all](exit-codes.md)."""
+
+
+def main() -> int:
+    """Return exit code 1 where a page differs from what it would be (`--check`)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is behind the code")
+    check = parser.parse_args().check
+    pages = {PAGES / "options.md": options(), PAGES / "verbs.md": verbs()}
+    behind = [path.name for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if check and behind:
+        sys.stderr.write(f"docs/reference: {', '.join(behind)} behind the code: run python scripts/reference.py\n")
+        return 1
+    if not check:
+        for path, text in pages.items():
+            path.write_text(text, encoding="utf-8")
+    return 0
+
+
+def options() -> str:
+    """Return the page of options: a section for each group, and in it one for each option."""
+    return "\n\n".join([_OPTIONS, *(_group(group, names) for group, names in catalog().items())]) + "\n"
+
+
+def _group(group: str, names: dict[str, str]) -> str:
+    prefix = {"model": "", "search": "", "regularizer": "reg.terms.NAME."}.get(group, f"{group.replace('/', '.')}.")
+    typed = f"\n\nSettings are typed as `{prefix}KEY=VALUE`." if prefix else ""
+    return "\n\n".join([f"## {group}=NAME{typed}", *(_option(group, name, line) for name, line in names.items())])
+
+
+def _option(group: str, name: str, line: str) -> str:
+    rows = settings(group, name)
+    head = [f"### {group}={name}", line]
+    if rows:
+        head.append("\n".join(["| setting | default | what it does |", "| --- | --- | --- |", *(f"| {r} |" for r in rows)]))
+    return "\n\n".join(head)
+
+
+def settings(group: str, name: str) -> list[str]:
+    """Return `key | default | comment`, in order; targets, names and what follows another setting are left out."""
+    rows: list[str] = []
+    above: list[tuple[int, str]] = []
+    for line in (config_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
+        match = _LINE.fullmatch(line)
+        if line.startswith("#") or match is None:
+            continue
+        indent, key, value, comment = len(match["indent"]), match["key"], match["value"], match["comment"] or ""
+        above = [(i, k) for i, k in above if i < indent]
+        path = ".".join([*(k for _, k in above), key])
+        if match["item"]:
+            rows.append(f"`{key.removeprefix('override /')}` | `{value}` | {comment}")
+        elif value is None:
+            above.append((indent, key))
+        elif path == "defaults":
+            rows.append(f"all others | | as `{value.strip('[]')}`")
+        elif path not in ("_target_", "model.name") and not value.startswith("${model."):
+            rows.append(f"`{path}` | `{_ELSE.sub(_either, value)}` | {_cell(comment)}")
+    return rows
+
+
+def _either(match: re.Match[str]) -> str:
+    kind, name, other = match.groups()
+    return f"{'$' if kind == 'env' else ''}{name} or {other}"
+
+
+def verbs() -> str:
+    """Return the page of verbs, in the order of `aerun help`."""
+    return "\n\n".join([_VERBS, *(_verb(word, line) for word, line in VERBS.items())]) + "\n"
+
+
+def _verb(word: str, line: str) -> str:
+    found = parser_of(word)
+    rows = ["| argument | what it is |", "| --- | --- |"]
+    for action in found._actions:
+        if action.dest != "help":
+            rows.append(f"| `{_argument(action)}` | {_cell(_said(action))} |")
+    epilog = re.sub(r"^example: (.*?)(?=\.? [A-Z][a-z]|$)", r"Example: `\1`", found.epilog or "")
+    return "\n\n".join([f"## aerun {word}", f"{found.description or line}", "\n".join(rows), epilog]).rstrip()
+
+
+def parser_of(word: str) -> argparse.ArgumentParser:
+    """Return the parser that a verb makes when it is run."""
+
+    class Made(Exception):  # noqa: N818
+        """Carries the parser out of the verb."""
+
+    def carry(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        raise Made(parser)
+
+    # deferred: one module a verb
+    from importlib import import_module
+
+    if word in USE:
+        from aerun.command.use import parser
+
+        return parser(word, USE[word])
+    with patch.object(argparse.ArgumentParser, "parse_known_args", carry):
+        try:
+            import_module(f"aerun.command.{word}").run([])
+        except Made as made:
+            return made.args[0]
+    raise SystemExit(f"aerun {word} makes no parser")
+
+
+def _argument(action: argparse.Action) -> str:
+    name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    choices = f"{{{','.join(map(str, action.choices))}}}" if action.choices else name
+    if not action.option_strings:
+        return {"*": f"[{name} ...]", "+": f"{name} ...", "?": f"[{name}]"}.get(str(action.nargs), name)
+    return action.option_strings[-1] + ("" if action.nargs == 0 else f" {choices}")
+
+
+def _said(action: argparse.Action) -> str:
+    said = (action.help or "").replace("%%", "%")
+    default = "" if action.default in (None, False, [], argparse.SUPPRESS) or "default" in said else str(action.default)
+    return said + (f" (default: {default})" if default and action.option_strings else "")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
