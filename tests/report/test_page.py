@@ -35,9 +35,6 @@ class Elements(HTMLParser):
     def handle_endtag(self, tag):
         self.inside = False
 
-    def handle_endtag(self, tag):
-        self.all.append(("", {}, []))
-
     def handle_data(self, data):
         if self.inside:
             self.all[-1][2].append(data)
