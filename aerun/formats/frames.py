@@ -34,7 +34,7 @@ def _arrow(x: Any) -> Any:
     pa = needed("pyarrow", Path("x"))
     index = getattr(x, "index", None)
     if index is not None and (index.name is not None or getattr(index, "dtype", None) != np.int64):
-        log.warning("x: the index of the frame is no feature; x.reset_index() makes it a column.")
+        log.warning("x: the index of the frame is left out of training; x.reset_index() makes it a column.")
     titles = [str(n) for n in (x.keys() if isinstance(x, Mapping) else getattr(x, "column_names", x.columns))]
     if twice := duplicates(titles):
         raise AerunError(f"x: two columns are named '{twice[0]}'.")
