@@ -2,18 +2,19 @@
 
     python scripts/notebook.py [PATH]
 
-The places of temporary folders are written as /tmp/runs, so that two runs of the same code differ by their figures alone.
+Temporary folders are written as runs, so that two runs of the same code differ by their figures alone.
 """
 
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "notebook.ipynb"
-_PLACES = re.compile(r"/tmp/tmp\w+")
+_PLACES = re.compile(rf"{re.escape(tempfile.gettempdir())}/tmp\w+")
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
@@ -25,4 +26,4 @@ def executed(path: Path) -> nbformat.NotebookNode:
 
 if __name__ == "__main__":
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else NOTEBOOK
-    path.write_text(_PLACES.sub("/tmp/runs", nbformat.writes(executed(path))) + "\n")
+    path.write_text(_PLACES.sub("runs", nbformat.writes(executed(path))) + "\n")

@@ -197,3 +197,8 @@ def test_columns_named_by_numbers_keep_their_names(tmp_path):
     assert list(model.reconstruct(frame).columns) == [0, 1, 2]
     assert list(model.generate(2).columns) == [0, 1, 2]
     assert model.encode(frame).shape == (40, model.code_shape[0])
+
+
+def test_a_keyword_of_another_name_is_told_as_a_keyword():
+    with pytest.raises(AerunError, match=r"aerun calls it model\.latent_dim.* In Python: model__latent_dim="):
+        aerun.train(latent_dim=2)
