@@ -22,6 +22,8 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "missing": "fill",
         "numeric": "all",
         "id": None,
+        "memory": None,
+        "cache": None,
     },
 }
 

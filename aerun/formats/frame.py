@@ -39,13 +39,14 @@ class Frame:
     """Columns by name, and the file or the two files, each with its number of rows, that they were read from.
 
     reading: how, with all that was decided; None of what is no file's table. carried: cells (n,) of columns as they are
-    written, see `Reading`.
+    written, see `Reading`. parts: the same as `files`, where one of these is several.
     """
 
     columns: dict[str, Column]
     files: tuple[tuple[str, int], ...]
     reading: Reading | None = None
     carried: dict[str, Words] = field(default_factory=dict)
+    parts: tuple[tuple[str, int], ...] = ()
 
     def __len__(self) -> int:
         return sum(rows for _, rows in self.files)
@@ -65,9 +66,8 @@ class Frame:
 
     def where(self, name: str, row: int) -> str:
         """Return FILE: column 'NAME', row N, as people count."""
-        ends = list(accumulate(rows for _, rows in self.files))
-        place = next(i for i, end in enumerate(ends) if row < end)
-        return f"{self.files[place][0]}: column '{name}', row {row - ends[place] + self.files[place][1] + 1}"
+        file, number = place_in(self.parts or self.files, row)
+        return f"{file}: column '{name}', row {number}"
 
     def column(self, key: str, name: str) -> Column:
         """Return the column that the setting `key` names, else AerunError."""
@@ -83,6 +83,13 @@ class Frame:
         return column
 
 
+def place_in(files: Sequence[tuple[str, int]], row: int) -> tuple[str, int]:
+    """Return the file that a row (from 0) of several files is in, and its number there, from 1."""
+    ends = list(accumulate(rows for _, rows in files))
+    place = next(i for i, end in enumerate(ends) if row < end)
+    return files[place][0], row - ends[place] + files[place][1] + 1
+
+
 def join_frames(first: Frame, second: Frame) -> Frame:
     """Return the rows of both, by the names of their columns. AerunError where they do not have the same."""
     for here, there in ((first, second), (second, first)):
@@ -92,7 +99,8 @@ def join_frames(first: Frame, second: Frame) -> Frame:
                     f"{there.file}: has no column '{name}', which {here.file} has. Both need the same; see dataset.drop."
                 )
     columns = {name: _appended(name, first, second) for name in first.columns}
-    return Frame(columns, (*first.files, *second.files), first.reading)
+    parts = (*(first.parts or first.files), *(second.parts or second.files)) if first.parts or second.parts else ()
+    return Frame(columns, (*first.files, *second.files), first.reading, parts=parts)
 
 
 def _appended(name: str, first: Frame, second: Frame) -> Column:

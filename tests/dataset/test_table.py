@@ -547,7 +547,8 @@ def test_on_the_command_line_it_is_one_line_and_exit_code_2(tmp_path):
     assert told.err.startswith("aerun: error: t.csv: column 'a', row 31: 'abc' is not a number")
     assert len(told.err.splitlines()) == 1
     assert here(tmp_path, "dataset=table").err.startswith("aerun: error: dataset.path is not set")
-    assert "is a folder" in here(tmp_path, "dataset=table", "dataset.path=.").err
+    (tmp_path / "empty").mkdir()
+    assert "a folder without any file" in here(tmp_path, "dataset=table", "dataset.path=empty").err
 
 
 def test_one_class_is_told_and_trained_on(tmp_path, caplog):

@@ -1,8 +1,11 @@
 """What all tables share: columns, of which the training rows say how they are prepared."""
 
+import logging
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +21,20 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import decided_rows, normal_rows
 from aerun.dataset.splits import Data, Split
-from aerun.dataset.tables.columns import encode, learn, refuse_missing
+from aerun.dataset.storage.array_store import store_rows
+from aerun.dataset.storage.mapped import sample_rows
+from aerun.dataset.tables.columns import blocks, encode, learn, refuse_missing
 from aerun.dataset.tables.decisions import Decision, decisions
 from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
+from aerun.formats.arrays import is_mapped
 from aerun.formats.frame import Column, Frame
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
 from aerun.preparation.statistics import WAYS
+
+log = logging.getLogger("aerun")
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class Tabular(Dataset):
     selects = True
 
     missing = "fill"
+    cache: str | None = None  # folder for samples that do not fit into memory
 
     def __init__(self, *, prepare: str) -> None:
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
@@ -161,9 +170,24 @@ class Tabular(Dataset):
 
     def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
-        data = Data(*(Split(self._stored(frame, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
-        log_warnings(option(self), data, features, self.prepare)
+        parts = (rows.train, rows.val, rows.test)
+        stored = self._on_disk(frame, [part.x for part in parts]) or [self._stored(frame, part.x) for part in parts]
+        data = Data(*(Split(x, part.y) for x, part in zip(stored, parts, strict=True)))
+        looked_at = Data(*(Split(sample_rows(x), None) for x in stored))
+        log_warnings(option(self), looked_at, features, self.prepare)
         return data
+
+    def _on_disk(self, frame: Frame, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return the samples in a file, where the columns themselves did not fit into memory; else nothing."""
+        if not any(is_mapped(column.values) for column in frame.columns.values()):
+            return []
+        if self.prepare == "minmax":
+            raise AerunError("dataset.prepare=minmax: needs all samples in memory; raise dataset.memory, or standardize.")
+        about = [(name, Path(name).stat().st_size, Path(name).stat().st_mtime_ns) for name, _ in frame.parts]
+        words = "%s: %d rows are more than dataset.memory allows: they are read from disk as they are needed."
+        log.warning(words, frame.file, len(frame))
+        make = partial(blocks, frame, self.known.features)
+        return store_rows("table", (about, self.known.features, frame.reading), len(frame), make, parts, self.cache)
 
     def _stored(self, frame: Frame, rows: Tensor) -> Tensor:
         return encode(frame, self.known.features, rows.numpy())
