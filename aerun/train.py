@@ -157,7 +157,17 @@ def prepare(plan: RunPlan, path: Path, trusted: Sequence[str] | None = None, dat
     if data is None:
         data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
     plan.autoencoder.start_from(data.train.x)
-    return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, plan.config, trusted=trusted)
+    return Job(
+        plan.autoencoder,
+        data,
+        plan.optimizer,
+        plan.schedule,
+        plan.seed,
+        path,
+        plan.config,
+        callbacks=plan.callbacks,
+        trusted=trusted,
+    )
 
 
 def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:

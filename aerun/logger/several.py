@@ -68,6 +68,10 @@ class Loggers:
         """Log the rows of epochs."""
         self._all("metrics", rows)
 
+    def extra(self, figures: Mapping[str, float], epoch: int) -> None:
+        """Log figures of callbacks of the user's own, which metrics.csv does not have."""
+        self._all("extra", figures, epoch)
+
     def picture(self, name: str, pixels: NDArray[np.uint8], caption: str, epoch: int) -> None:
         """Log a picture (H, W, 3)."""
         self._reopen()

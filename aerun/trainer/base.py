@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,6 +20,9 @@ from aerun.trainer.backend import BACKENDS
 from aerun.trainer.batches import steps_of
 from aerun.trainer.length import Length, length_of
 from aerun.trainer.optimizer import Recipe
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 _PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 _ALSO = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}  # Lightning's short forms.
@@ -39,6 +42,7 @@ class Job:
     title: str = ""  # It is shown before the bar.
     identity: str = ""  # written into its checkpoints; see `aerun.runs.identity`
     loggers: Loggers | None = None
+    callbacks: "Sequence[Callback]" = ()  # of the user's own
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 

@@ -14,7 +14,7 @@ from aerun.trainer.trim_memory import TrimMemoryCallback
 
 
 def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Callback]:
-    """Return a run's callbacks in their order. Ranks other than 0 have those that end it, and leave all else to rank 0.
+    """Return a run's callbacks in their order. Ranks other than 0 have those that end it and the user's own.
 
     calls: of Lightning, in an epoch.
     """
@@ -22,7 +22,7 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Cal
     if settings.patience is not None:
         every.append(EarlyStopping(settings.monitor, patience=settings.patience))
     if ranks.rank:
-        return every
+        return [*every, *job.callbacks]
     where = job.folder / "checkpoints"
     loggers = loggers_of(job)
     pictures = Pictures(loggers, job.data.val, settings.max_epochs)
@@ -34,6 +34,7 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Cal
         pictures,
         *bar,
         *every,
+        *job.callbacks,
         best,
         Last(where, best),
     ]
