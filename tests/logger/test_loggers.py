@@ -31,7 +31,8 @@ def told(work, *overrides):
 
 @pytest.mark.parametrize(
     ("asked", "names"),
-    [((), ["tensorboard"]), (("logger=csv",), ["csv"]), (("logger=[tensorboard,csv]",), ["tensorboard", "csv"]), (("logger=[]",), [])],
+    [((), ["tensorboard"]), (("logger=csv",), ["csv"]),
+     (("logger=[tensorboard,csv]",), ["tensorboard", "csv"]), (("logger=[]",), [])],
 )  # fmt: skip
 def test_several_can_be_chosen_and_tensorboard_is_the_default(asked, names):
     assert list(composed(*asked)["logger"]) == names
@@ -93,7 +94,7 @@ class Away(Logger):
 
 def test_a_logger_that_fails_does_not_end_a_run(tmp_path, caplog):
     loggers = Loggers([Away(at_once=False)], About(tmp_path))
-    loggers.open(0, 0)
+    loggers.open(0)
     for epoch in range(2):
         loggers.metrics([{"epoch": epoch, "step": epoch, "val/mse": 1.0}])
     assert [r.getMessage() for r in caplog.records if "gone" in r.getMessage()] == [
@@ -104,7 +105,7 @@ def test_a_logger_that_fails_does_not_end_a_run(tmp_path, caplog):
 
 def test_a_logger_that_cannot_begin_is_told_before_training(tmp_path):
     with pytest.raises(AerunError, match="cannot begin: no such host"):
-        Loggers([Away(at_once=True)], About(tmp_path)).open(0, 0)
+        Loggers([Away(at_once=True)], About(tmp_path)).open(0)
 
 
 # -- names and the card -------------------------------------------------------------------------------------------------
