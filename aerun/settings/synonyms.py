@@ -139,6 +139,8 @@ def own_words(key: str, value: str | None = None) -> str | None:
     """
     bare = _TRAINING.sub("", key, count=1)
     word = _LOADING.sub("", bare, count=1)
+    if bare != key and bare in ("callbacks", "logger"):
+        return f"{key}: is no setting of the trainer; it stands at the root: {bare}=[NAMES]."
     if answer := _WORDS.get(word) or _WORDS.get(word.partition(".")[0]):
         return f"{key}: {answer}"
     if (own := _SETTINGS.get(key) or _SETTINGS.get(bare)) and own != key:
