@@ -95,8 +95,8 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all
     from aerun.inference.notes import cells_of
+    from aerun.logger.rows import last_epoch
     from aerun.logger.several import Loggers
-    from aerun.pictures.canvas.album import last_epoch
 
     names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
     if not names:
