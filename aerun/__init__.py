@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from os import PathLike
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -81,14 +82,14 @@ _HOMES = {  # The module of each name; it is imported, and torch with it, when t
 }
 
 
-def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> "Model":
-    """Return the model that a run left in its folder; for a sweep's folder, that of its best run.
+def load(run: str | PathLike[str], weights: str = "best", trust: Sequence[str] = ()) -> "Model":
+    """Return the model that a run left in its folder (`model.folder` too); for a sweep's folder, that of its best run.
 
     Nothing in the folder is executed. weights: `best` or `last`. trust: modules, besides aerun's own, whose classes may be
     built. Raises AerunError, which says what is wrong.
     """
     # Deferred: --help does without torch.
-    from aerun.inference.loading import load
+    from aerun.api import load
 
     return load(run, weights, trust)
 

@@ -5,8 +5,9 @@ import io
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from aerun.core.text import note
 from aerun.formats.arrays import plain as array_of
 from aerun.formats.binary_tables import columns_in
 from aerun.formats.frames import has_columns, write_frame
-from aerun.inference.loading import load
+from aerun.formats.framing import FrameFormat
+from aerun.inference import loading
 from aerun.inference.model import Model
 from aerun.runs import files
 from aerun.runs.folder import Folder
@@ -31,7 +33,7 @@ from aerun.settings.quoting import in_quotes, reads_as
 from aerun.settings.replaced import replaced
 from aerun.train import train as run
 
-_SAMPLES, _TABLE = "samples.npy", "samples.parquet"
+_SAMPLES, _BOTH, _TABLE, _FRAME = "samples.npy", "samples.npz", "samples.parquet", "frame.json"
 _OTHERS = "{}: holds an unfinished run of other samples x. Choose another folder, or fresh=True."
 _ESTIMATOR = "aerun.sklearn"  # the command that runs of its estimators have
 
@@ -56,7 +58,22 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
             with contextlib.suppress(OSError):  # The folder is not empty.
                 path.rmdir()
         raise
-    return load(path, trust=modules_of(cfg))
+    return _remembering(x, path, modules_of(cfg))
+
+
+def _remembering(x: Any, path: Path, trust: Sequence[str]) -> Model:
+    """Return the model of a run that is complete; of a data frame x its folder keeps how answers become one."""
+    if (frame := FrameFormat.of(x)) is not None:
+        Folder(path).write(_FRAME, frame.plain())
+    return load(path, trust=trust)
+
+
+def load(run: str | PathLike[str], weights: str = "best", trust: Sequence[str] = ()) -> Model:
+    """See `aerun.load`."""
+    model = loading.load(run, weights, trust)
+    if Path(str(model.config["dataset"].get("path"))).name == _TABLE:
+        model.form.frame = FrameFormat.stored(model.folder.read(_FRAME))
+    return model
 
 
 def modules_of(cfg: Mapping[str, Any]) -> list[str]:
@@ -69,10 +86,11 @@ def modules_of(cfg: Mapping[str, Any]) -> list[str]:
     return sorted(roots - {"aerun"})
 
 
-def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
+def fitted(x: Any, overrides: Sequence[str], folder: Path, weights: Any = None, like: Any = None) -> Model:
     """Return a model trained on samples x (n, ...) and on nothing else, in a folder that may be removed afterwards.
 
-    Nothing is shown. 15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
+    weights: (n,), of the samples in the objective. like: a data frame, such as answers become; None: none. Nothing is shown.
+    15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
     """
     rows = max(1, len(next(iter(columns_in(x).values()))) if has_columns(x) else len(x))
     share = max(0.15, 1.5 / rows)
@@ -80,16 +98,36 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path) -> Model:
         "trainer.progress=false",
         "pictures=[]",
         f"dataset.val={share}",
-        *written({"dataset__test_path": str(_file(folder, x))}),
     ]
-    cfg = composed([*_read_from(folder, x), *own, *overrides])
+    x, beside = _with_weights(x, weights)
+    read = [*_read_from(folder, x), *written({"dataset__test_path": str(_file(folder, x)), **beside})]
+    cfg = composed([*read, *own, *overrides])
     fresh = Folder(folder).read("run.json").get("command") == _ESTIMATOR  # `fit` begins anew, as scikit-learn wants it
     if not fresh:
         goes_on(folder, cfg)  # what is refused is not touched
     in_memory(x, folder)
     with quiet_aerun(), torch.random.fork_rng():
         run(cfg, folder, _ESTIMATOR, tested=False, fresh=fresh)
-    return load(folder, trust=modules_of(cfg))
+    return _remembering(like, folder, modules_of(cfg))
+
+
+def _with_weights(x: Any, weights: Any) -> tuple[Any, dict[str, Any]]:
+    """Return columns by name with one more, of weights; of an array both by name; and the settings that read them so."""
+    if weights is None:
+        return x, {}
+    if not has_columns(x):
+        return _Arrays(x, weights), {"dataset__key": "x", "dataset__test_key": "x", "dataset__weights": "weights"}
+    name = "sample_weight"
+    while name in x:
+        name = f"{name}_"
+    return {**x, name: weights}, {"dataset__weights": name}
+
+
+class _Arrays(NamedTuple):
+    """Samples that are kept in one file with their weights."""
+
+    x: Any
+    weights: Any
 
 
 def option_for(x: Any) -> str:
@@ -106,6 +144,10 @@ def in_memory(x: Any, path: Path, keep: bool = False) -> list[str]:
     """
     if has_columns(x):
         _keep_table(x, path, keep)
+        return _read_from(path, x)
+    if isinstance(x, _Arrays):
+        with Folder(path).kept(_BOTH) as file:
+            np.savez(file, **x._asdict())
         return _read_from(path, x)
     array = array_of(x)
     if array.dtype.kind not in "biuf":
@@ -125,7 +167,7 @@ def _keep_table(x: Any, path: Path, keep: bool) -> None:
 
 
 def _file(path: Path, x: Any) -> Path:
-    return path / (_TABLE if has_columns(x) else _SAMPLES)
+    return path / (_TABLE if has_columns(x) else _BOTH if isinstance(x, _Arrays) else _SAMPLES)
 
 
 def _read_from(path: Path, x: Any) -> list[str]:

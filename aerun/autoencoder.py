@@ -149,23 +149,34 @@ class Autoencoder(nn.Module):
         """
         return self._weighing if training else list(self.terms)
 
-    def objective(self, x: Tensor, progress: float | None, valid: Tensor | None = None, seen: Tensor | None = None) -> Value:
-        """Return objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights."""
+    def objective(
+        self,
+        x: Tensor,
+        progress: float | None,
+        valid: Tensor | None = None,
+        seen: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> Value:
+        """Return objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights.
+
+        weight (B,): how much each sample counts, 1 on average over all batches; None: all alike. What is one value for the
+        whole batch, such as a penalty on weights, stays as it is.
+        """
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)
         with cached():  # a constrained matrix is computed once a pass, so that whoever reads it reads the same tensor
-            return self._objective(self.objective_pass(x, valid, progress, seen), progress)
+            return self._objective(self.objective_pass(x, valid, progress, seen), progress, weight)
 
-    def _objective(self, names: Pass, progress: float | None) -> Value:
-        loss = reconstruction = names["reconstruction"].mean()
+    def _objective(self, names: Pass, progress: float | None, weight: Tensor | None) -> Value:
+        loss = reconstruction = _mean(names["reconstruction"], weight)
         parts, apart = [], loss.new_zeros(())
         if "penalty" in names:
-            penalty = names["penalty"].mean()
+            penalty = _mean(names["penalty"], weight)
             loss = loss + penalty
             parts.append(penalty.detach())
         for key in self._computed(progress is not None):
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_apart(key)):
-                raw = call(self.terms[key].regularizer, names).mean()
+                raw = _mean(call(self.terms[key].regularizer, names), weight)
             weighted = self.weight(key, progress) * raw
             if self.is_apart(key):
                 apart = apart + weighted
@@ -252,3 +263,8 @@ class Autoencoder(nn.Module):
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
             self.watch(self.objective(x, None, valid).names)
         self.train(was)
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the mean of values of samples (B,), each times its weight; a value of the batch (a scalar) as it is."""
+    return values.mean() if weight is None or values.ndim == 0 else (values * weight).mean()

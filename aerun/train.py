@@ -125,6 +125,8 @@ def prepare(plan: RunPlan, path: Path, trusted: Sequence[str] | None = None, dat
     """
     if data is None:
         data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
+    if data.train.w is not None:
+        plan.trainer.refuse_weights(plan.autoencoder)
     plan.autoencoder.start_from(data.train.x)
     return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, plan.config, trusted=trusted)
 

@@ -44,7 +44,10 @@ from aerun.pictures import curves
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests import quick_hydra
 
-TINY = ["dataset=array", "dataset.path=../x.npy", "model.latent_dim=2", "trainer.max_epochs=2", "trainer.progress=false"]
+TINY = [
+    *("dataset=array", "dataset.path=../x.npy", "model.latent_dim=2"),
+    *("trainer.max_epochs=2", "trainer.save_every=0", "trainer.progress=false"),
+]
 MLP = ["model.arch.hidden=[4]", *TINY]
 COMMANDS = {
     "run": [*MLP, "hydra.run.dir=outputs/run", "pictures=[curves,projector]"],

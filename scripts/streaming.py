@@ -9,7 +9,8 @@ the growth of a training on a tenth of `dataset.memory`, less these data. beyond
 
 `--csv MEGABYTES` reads a table of that size instead, 12 columns of numbers, one of words and one of dates, all of them
 different: rows per second of processor time in user mode, and the growth to the peak, of all that happens before training.
-A table is read in pieces and kept as numbers, 12 bytes a cell while it is read, and some 250 bytes for each different word.
+A table is read in pieces and kept as numbers: of a cell 1 to 8 bytes (4 for up to nine digits) and 4 more as a sample, and
+some 200 bytes for each different word. Dates and numbers with a unit are no words once they are many.
 """
 
 import argparse

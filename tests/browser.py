@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -34,6 +35,12 @@ _ALL = """(function all(node, name) {
 })"""
 
 
+def axe() -> str | None:
+    """The script of axe-core, which judges accessibility; None where no package that ships it is installed."""
+    found = importlib.util.find_spec("axe_core_python")
+    return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8") if found and found.origin else None
+
+
 class Page:
     """One tab. Every call is to its end."""
 
@@ -61,6 +68,18 @@ class Page:
     def ask(self, script: str) -> Any:
         """The value of an expression."""
         return self.send("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+
+    def shown_as(self, width: int, scheme: str = "light", height: int = 900) -> None:
+        """Take the width of a device, and light or dark."""
+        self.send("Emulation.setEmulatedMedia", media="", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+
+    def violations(self) -> list[str]:
+        """What axe-core finds serious or critical, with the first element of each."""
+        self.ask(f"{axe()};0")
+        script = "axe.run().then(r => r.violations.map(v => `${v.impact} ${v.id}: ${v.nodes[0].html}`))"
+        told = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)["result"]["value"]
+        return [v for v in told if v.startswith(("serious", "critical"))]
 
     def words(self) -> str:
         """All text."""

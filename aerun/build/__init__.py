@@ -15,7 +15,7 @@ from aerun.build.auto import settled
 from aerun.build.composition import model_of
 from aerun.build.maker import Config, Maker, settings_of
 from aerun.build.optimizer import recipe_of
-from aerun.core.checks import integer, matches_type, reject_unknown_keys, table
+from aerun.core.checks import integer, matches_type, reject_unknown_keys, seed_of, table
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
@@ -35,6 +35,7 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
+_OLDER = {"max_steps": None, "save_every": 10}  # Settings of a trainer that older runs do not name.
 _WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
 
 
@@ -79,7 +80,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     reject_unknown_keys("model", cfg["model"], _MODEL, advice=own_words)
     make = Maker(trusted)
     make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))
-    seed = integer("seed", cfg["seed"], 0)
+    seed = seed_of(cfg)
     dataset = dataset_of(cfg, trusted)
     facts = dataset.facts()
     cfg, auto = settled(cfg, facts, make)
@@ -110,7 +111,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
 def _trainer_of(make: Maker, cfg: Config) -> Trainer:
     """Return the trainer, which also knows how many epochs the data set says are enough for it, where it does."""
     enough = cfg["dataset"].get("epochs")
-    node = {"max_steps": None, **table("trainer", cfg)}  # older runs counted epochs alone
+    node = {**_OLDER, **table("trainer", cfg)}
     trainer: Trainer = make("trainer", node, {})
     trainer.enough = None if enough is None else integer("dataset.epochs", enough, 1)
     return trainer

@@ -36,6 +36,7 @@ def model_of(
 def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
     from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens")}
     model = cfg["model"]
+    _refuse_other_size(model)
     loss = make("model.loss", model["loss"], from_data)
     corruption = make("model.corruption", model["corruption"], from_data)
     bottleneck = make("model.bottleneck", model["bottleneck"], from_data)
@@ -47,6 +48,15 @@ def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
     terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
     return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]))
+
+
+def _refuse_other_size(model: Config) -> None:
+    """Raise AerunError where arch or bottleneck have another code size than the model."""
+    for part in ("arch", "bottleneck"):
+        node, size = model[part], model["latent_dim"]
+        if isinstance(node, Mapping) and node.get("latent_dim", size) != size:
+            words = f"follows model.latent_dim, which is {size}: set that."
+            raise AerunError(f"model.{part}.latent_dim={node['latent_dim']}: {words}")
 
 
 def _term(make: Maker, name: str, node: Any, from_data: Config) -> Term:

@@ -28,7 +28,7 @@ from aerun.inference.packed_format import Packed
 from aerun.inference.reading import Piece, Reader, join_samples
 from aerun.inference.scoring import Scoring, noted_of
 from aerun.inference.steps import StepSeries
-from aerun.inference.travelling import Travelling
+from aerun.inference.travelling import Travelling, beside_pairs
 from aerun.inference.verb import Verb
 from aerun.inference.verdicts import remarks
 from aerun.report.maps import ImagePage, SeriesPage
@@ -154,8 +154,10 @@ def _unpacked(name: str, model: Model) -> Iterator[Piece]:
 
 
 def _pair(args: argparse.Namespace, reader: Reader) -> Piece:
-    sides = [join_samples([p.x for p in reader.pieces([name])]) for name in args.files]
-    return Piece(tuple(sides), " and ".join(args.files), 1)
+    sides = [list(reader.pieces([name])) for name in args.files]
+    samples = tuple(join_samples([p.x for p in side]) for side in sides)
+    beside = beside_pairs(*([p.beside for p in side] for side in sides))
+    return Piece(samples, " and ".join(args.files), 1, beside=beside)
 
 
 def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:

@@ -1,6 +1,5 @@
 """`aerun board [DIR]`: the runs in TensorBoard."""
 
-import argparse
 import contextlib
 import io
 import logging
@@ -10,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError, TrainingError
 from aerun.core.text import say
 from aerun.pictures import projector
@@ -25,7 +25,7 @@ _OPTIONS = {
 
 def run(argv: list[str]) -> int:
     """Return the verb. It serves until Ctrl-C (130)."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun board",
         description="Start TensorBoard on all runs in a folder: scalars as they come (custom scalars group the terms of the "
         "objective), pictures, codes in the Projector, and HPARAMS, which compares runs by their settings. Ctrl-C ends it.",

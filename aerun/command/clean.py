@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.text import say
 from aerun.runs import files
@@ -39,7 +40,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun clean",
         description="Remove runs below a folder: those that failed, were interrupted, or are old; or with --checkpoints the "
         "last checkpoint of complete runs, so that the best one stays for use and no resume is possible. What would be removed "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from aerun.command.parser import Parser
 from aerun.core.console import Console
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
@@ -56,7 +57,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun compare",
         description="One row for each choice of settings, best first: mean and standard deviation over seeds. Only settings "
         "that differ are shown. The best two are held against each other: a 95 % interval of the difference of their test "

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.settings.overrides import config_of, resolved
@@ -26,7 +27,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun data",
         description="Read what a run with these settings would read, and say what there is to know about it: shape, range, "
         "missing values, classes, duplicates, leaks between splits, constant elements, intrinsic dimension, and which losses "

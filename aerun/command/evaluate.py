@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.text import say
@@ -25,7 +26,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun evaluate",
         description="Ask trained runs what they are good for: each application is a table with the baselines that make it "
         "honest. Figures go into the run's evaluation.json and into TensorBoard.",
@@ -101,5 +102,6 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     cells = cells_of(trained.dataset, trained.autoencoder.preparation, trained.data)
     counts = {f"data/{k}": n for k, n in trained.dataset.counts.items()}
     folder.evaluation({**kept, **metrics, **cells, **counts, "weights": weights})
-    evaluation(folder.path, metrics, int(folder.read().get("epochs") or 0))
+    epochs = folder.read().get("epochs")
+    evaluation(folder.path, metrics, epochs if type(epochs) is int else 0)
     say(f"written to {folder.path / 'evaluation.json'}")

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.text import say
@@ -11,7 +12,7 @@ from aerun.experiment.catalog import catalog, experiment_files
 
 def run(argv: list[str]) -> int:
     """Return the verb. 0: all that was run holds, 1: something does not, 2: a name that is not one."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun experiment",
         description="Run experiments and print what they obtained against what must hold. Without names: list them.",
         epilog="example: aerun experiment E01 E06 --short. Images are read from the folder that AERUN_DATA names; "

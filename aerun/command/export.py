@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from aerun.command.parser import Parser
 from aerun.core.text import say
 
 
@@ -21,7 +22,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun export",
         description="A trained model as one file: ONNX, a program of torch.export, or its weights as safetensors. ONNX and the "
         "program take stored samples in the data's own units and give code, reconstruction, score and anomaly: "

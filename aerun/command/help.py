@@ -1,10 +1,10 @@
 """`aerun --help`, a page that a newcomer can act on, and `aerun help WORD` for a group, an option or a verb."""
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
 from aerun.command import VERBS
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError, nearest
 from aerun.core.text import say
 from aerun.core.version import __version__
@@ -52,7 +52,7 @@ def page() -> str:
 
 def run(argv: list[str]) -> int:
     """Answer `aerun help [WORD]`: a group, GROUP=OPTION, an option's name or a verb."""
-    parser = argparse.ArgumentParser(prog="aerun help", description="What can be chosen, and what it does.")
+    parser = Parser(prog="aerun help", description="What can be chosen, and what it does.")
     parser.add_argument("word", nargs="?", metavar="WORD", help="a group, GROUP=OPTION or a verb; all: every group")
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="list the options of your own in it, too")
     args = parser.parse_args(argv)

@@ -4,15 +4,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
-from aerun.core.text import say
+from aerun.core.text import counted, say
 from aerun.report.chart import Chart
 from aerun.report.curves import curves
 from aerun.report.page import page
 from aerun.runs.figures import of_task, others, ranked, require_figures
 from aerun.runs.groups import Group, objective, options, selected
-from aerun.runs.sizes import front_of
+from aerun.runs.sizes import front_of, sizes_of
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
 
@@ -26,16 +27,17 @@ def run(argv: list[str]) -> int:
     numbers = {k for r in runs for k in r.results}
     figures = [k for k in dict.fromkeys((sort, *_FIGURES[:1], *others(runs), *of_task(runs), *_FIGURES[1:])) if k in numbers]
     groups = ranked(groups, sort, name)
-    drawn = curves(groups, keys, front_of(args.front, runs))
+    sizes = sizes_of(groups, keys)
+    drawn = curves(groups, keys, sizes, front_of(args.front, runs))
     if args.figures:
         return _figures(args.figures, drawn, groups, keys, figures)
     path = args.output or args.paths[0] / "report.html"
-    title = f"Sweep {args.paths[0].resolve().name}"
+    title = f"{'Sweep' if runs[1:] else 'Run'} {args.paths[0].resolve().name}"
     try:
-        replace(path, page(title, groups, keys, runs, figures, (sort, name), drawn))
+        replace(path, page(title, groups, keys, runs, figures, (sort, name), sizes, drawn))
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
-    say(f"{path}: {len(groups)} settings, {len(runs)} runs")
+    say(f"{path}: {counted(len(groups), 'setting')}, {counted(len(runs), 'run')}")
     return 0
 
 
@@ -52,7 +54,7 @@ def _figures(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun report",
         description="One HTML file without anything from elsewhere: what was swept, the best setting and how sure that is, "
         "curves with PCA beside them, every setting, reconstructions, failures, cost, and the command of every run.",

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, say_data, with_data
 from aerun.core.text import note, say
 from aerun.runs.folder import Folder
-from aerun.runs.groups import flat
+from aerun.settings.flat import flat
 from aerun.settings.labels import LABELS
 
 _ASIDE = ("hydra", "sweep", "search")  # of the old command: where it wrote, and how many jobs there were
@@ -37,7 +38,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun rerun",
         description="Train anew with the settings of an old run, some of them changed, in a new folder. Settings whose default "
         "has changed since are kept as that run had them, and told. -m makes a sweep of it.",

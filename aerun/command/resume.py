@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aerun.command.parser import Parser
 from aerun.command.started import is_left_to_the_first
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
@@ -37,7 +38,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun resume",
         description="Continue an interrupted run from its last checkpoint, in its own folder and with its own settings.",
         epilog="example: aerun resume outputs/runs/2026-01-31_12-00-00_model=sparse",

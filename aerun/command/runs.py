@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from aerun.command.parser import Parser
 from aerun.core.console import Console
 from aerun.core.errors import AerunError, nearest
 from aerun.core.text import say, span
@@ -38,7 +39,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun runs",
         description="Past runs and live ones below a folder, newest first: status, data, model, squared error per test sample "
         "beside PCA of the same size, tags and notes. With --notes or --set-tags, FOLDER is one run, and they are set.",

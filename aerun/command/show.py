@@ -1,9 +1,9 @@
 """`aerun show RUN`: what a run is, in one screen."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aerun.command.parser import Parser
 from aerun.core.text import say, shown_line
 from aerun.inference.verbs import VERBS
 from aerun.settings.labels import LABELS
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(argv: list[str]) -> int:
     """Return the verb."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="aerun show",
         description="What a run is, in one screen: its command, its model, its data, its figures, and what can be asked of it.",
         epilog="example: aerun show outputs/runs/RUN",

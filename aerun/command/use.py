@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.inference.verb import Verb
@@ -26,7 +27,7 @@ def run(word: str, argv: list[str]) -> int:
 
 def parser(word: str, verb: Verb) -> argparse.ArgumentParser:
     """Return the parser of a verb's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"aerun {word}",
         description=verb.about,
         epilog=f"example: aerun {word} outputs/runs/RUN {verb.example}",

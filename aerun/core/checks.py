@@ -79,6 +79,14 @@ def integer(key: str, value: Any, least: int) -> int:
     return value
 
 
+def seed_of(cfg: Mapping[str, Any]) -> int:
+    """Return the seed of a config. Raises AerunError where it is no integer from 0 that fits into 63 bits."""
+    seed = integer("seed", cfg["seed"], 0)
+    if seed >= 1 << 63:
+        raise AerunError(f"seed={seed}: must be below 2**63.")
+    return seed
+
+
 def table(key: str, cfg: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `cfg[key]` if it is a table of settings.
 

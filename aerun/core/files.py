@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from aerun.core.errors import AerunError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -18,8 +21,9 @@ def replaced(path: Path, at: int | None = None) -> Iterator[BinaryIO]:
 
     Its name is `.NAME.PID` beside `path`, so that two processes never write to the same file. A file that a killed process left
     under that name is removed first, and nothing is written through a link. at: descriptor of the folder that `path` is
-    relative to.
+    relative to. Raises AerunError where a folder is in the place of the file, before anything is written.
     """
+    refuse_folder(path, at)
     part = os.fspath(path.with_name(f".{path.name}.{os.getpid()}"))
     with suppress(FileNotFoundError):
         os.unlink(part, dir_fd=at)
@@ -31,6 +35,16 @@ def replaced(path: Path, at: int | None = None) -> Iterator[BinaryIO]:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=at)
+
+
+def refuse_folder(path: Path, at: int | None = None, shown: Path | None = None) -> None:
+    """Raise AerunError where `path`, shown as `shown`, is a folder, which no file may take the place of."""
+    try:
+        mode = os.stat(path, dir_fd=at, follow_symlinks=False).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(mode):
+        raise AerunError(f"{shown or path}: is a folder, and a file of this name is to be written there. Move it elsewhere.")
 
 
 @contextmanager

@@ -67,8 +67,8 @@ class Array(Dataset):
     auto: of images of whole numbers by their depth, see `image_unit`, else 1. Where the training samples lie within [0, 1]
     behind it, all must.
     prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values) and `Scale`.
-    Sequences may be of varying length, NaN behind the last step. labels: an array of the same file, or a file. The test
-    split is `test_key` of the same file, or `test_path`, or drawn at random.
+    Sequences may be of varying length, NaN behind the last step. labels: an array of the same file, or a file;
+    weights in the objective likewise. The test split is `test_key` of the same file, or `test_path`, or drawn at random.
     memory: GB that the samples may take, null for half of what is free. More are copied once into a file in `cache` (null:
     ~/.cache/aerun) and read from there; a preparation then learns from 16 MB of random training samples, and minmax, which
     needs all, is refused. Only npy files can be larger than memory.
@@ -83,6 +83,7 @@ class Array(Dataset):
         path: str | None,
         key: str | None,
         labels: str | None,
+        weights: str | None,
         test_path: str | None,
         test_key: str | None,
         test_labels: str | None,
@@ -104,6 +105,7 @@ class Array(Dataset):
             self.sources.append(Source("dataset.test_path", where, name, "dataset.test_labels", test_labels))
         elif test_labels is not None:
             raise AerunError(f"dataset.test_labels={test_labels} needs dataset.test_path or dataset.test_key.")
+        self.weights = weights
         self.kind = one_of("dataset.kind", kind, ("auto", *samples.KINDS))
         self.channels = one_of("dataset.channels", channels, ("auto", "first", "last"))
         self.prepare = one_of("dataset.prepare", prepare, ("auto", *WAYS))
@@ -128,7 +130,8 @@ class Array(Dataset):
         chosen = (rows.train, rows.val, rows.test)
         paths = [s.path for s in self.sources]
         stored = store(arrays, paths, [part.x for part in chosen], self.memory, self.cache)
-        data = Data(*(Split(x, part.y) for x, part in zip(stored, chosen, strict=True)))
+        w = samples.weights(self.sources, self.weights, sizes)
+        data = Data(*(Split(x, p.y, None if w is None else w[p.x]) for x, p in zip(stored, chosen, strict=True)))
         spanned = [samples.spanned(x) for x in stored]
         spans = tuple((low, high) for _, low, high in spanned)
         unit = self.unit or (self._image_unit(arrays[0].dtype, spans) if kind == "image" else 1.0)

@@ -158,6 +158,8 @@ def validate_data(data: Data, facts: Facts, name: str) -> Data:
     for part, samples in (("training", data.train), ("validation", data.val), ("test", data.test)):
         if not len(samples):
             raise AerunError(f"dataset={name}: the {part} split is empty.")
+        if samples.w is not None and part != "test":
+            _refuse_weights(samples.w, f"dataset={name}: the {part} split")
         if tuple(samples.x.shape[1:]) != facts.stored:
             raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.stored}.")
         if facts.prepared_from is not None and (facts.kind == "table" or facts.gaps):
@@ -173,6 +175,16 @@ def validate_data(data: Data, facts: Facts, name: str) -> Data:
                 f"dataset={name}: values of the {part} split span [{low:g}, {high:g}], expected [{facts.low}, {facts.high}]."
             )
     return data
+
+
+def _refuse_weights(w: Tensor, where: str) -> None:
+    """Raise AerunError for weights that are missing, infinite or negative, and where none is above 0."""
+    wrong = ~w.isfinite() | (w < 0)
+    if bool(wrong.any()):
+        value = float(w[int(wrong.int().argmax())])
+        raise AerunError(f"{where} has a sample of weight {value:g}: weights are numbers from 0 on, and none is missing.")
+    if not bool((w > 0).any()):
+        raise AerunError(f"{where}: the weight of every sample is 0, so that none counts.")
 
 
 def _real(stored: Tensor, facts: Facts, name: str) -> Tensor:

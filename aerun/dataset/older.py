@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _SINCE: Mapping[str, Mapping[str, Any]] = {
+    "aerun.dataset.array.Array": {"weights": None},
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},
     "aerun.dataset.series.Series": {
@@ -22,6 +23,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "missing": "fill",
         "numeric": "all",
         "id": None,
+        "weights": None,
     },
 }
 

@@ -184,7 +184,12 @@ class Series(Dataset):
         reading, zone = self.known.reading, self.sampling.zone
         stored = {} if reading is None else {**reading.stored(), "formats": {}}
         times = {"zone": "UTC" if zone is None else zone.key} if self.sampling.time is not None else {}
-        return {"features": list(self.known.features), **stored, **times}
+        return {"features": list(self.known.features), **stored, **times, "ranges": self._ranges()}
+
+    def _ranges(self) -> dict[str, list[float]]:
+        """Return the smallest and largest value of each feature in the training samples."""
+        columns = self.known.data.train.x.flatten(0, 1).numpy().T
+        return {n: [float(np.nanmin(c)), float(np.nanmax(c))] for n, c in zip(self.known.features, columns, strict=True)}
 
     def validation_starts(self) -> NDArray[np.int64] | None:
         first, normal, y = self.known.val_first, self.normal_classes, self.known.data.val.y

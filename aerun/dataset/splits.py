@@ -28,17 +28,19 @@ def split_name(word: str) -> str | None:
 
 @dataclass(frozen=True)
 class Split:
-    """Stored samples (n, *S) and their labels (n,) or None."""
+    """Stored samples (n, *S), their labels (n,) or None, and their weights (n,) in the objective; None: all count alike."""
 
     x: Tensor
     y: Tensor | None
+    w: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, index: Tensor) -> "Split":
         """Return the samples at `index`."""
-        return Split(self.x[index], None if self.y is None else self.y[index])
+        y, w = (None if beside is None else beside[index] for beside in (self.y, self.w))
+        return Split(self.x[index], y, w)
 
 
 @dataclass(frozen=True)

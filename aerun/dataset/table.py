@@ -23,12 +23,12 @@ class Table(Tabular):
 
     Columns are numbers (also 1,200.50 or 1.200,50, 45 %, 9 EUR), dates or categories (text, digits that are codes, such as
     00123, unless `numeric` names them, and those that `categorical` names). What the cells do not say, such as whether
-    05/06/2024 is in May, is asked. `label` and `anomaly` name a column of classes, or of yes and no; with `anomaly` the model
-    is trained on the normal rows alone. The split is that of the column `split`, or `test_path` is the test split, or it is
-    made: at random, by whole groups of `group`, or by `time`. `id` tells rows apart. None of these columns is a feature, and
-    all of them, and those of `drop`, travel into what verbs write of a row. What the model works on,
-    and what happens to words and gaps that training has not seen, see `Columns`. Raises AerunError, which names file, line or
-    row, and column, for a file or a column that cannot be used as it is.
+    05/06/2024 is in May, is asked. `label` and `anomaly` name a column of classes, or of yes and no; with `anomaly` the
+    model is trained on the normal rows alone; `weights` one of weights in the objective. The split is that of the column
+    `split`, or `test_path` is the test split, or it is made: at random, by whole groups of `group`, or by `time`. `id`
+    tells rows apart. None of these columns is a feature, and all of them, and those of `drop`, travel into what verbs write
+    of a row. What the model works on, and what happens to words and gaps that training has not seen, see `Columns`. Raises
+    AerunError, which names file, line or row, and column, for a file or a column that cannot be used as it is.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Table(Tabular):
         missing_words: str | Sequence[Name],
         label: Name | None,
         anomaly: Name | None,
+        weights: Name | None,
         drop: Names,
         categorical: Names,
         numeric: Names,
@@ -63,9 +64,10 @@ class Table(Tabular):
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
         self.path, self.test_path = Path(path).expanduser(), None if test_path is None else Path(test_path).expanduser()
         label, anomaly, split, group, time, key = (_spelt(n) for n in (label, anomaly, split, group, time, id))
+        weights = _spelt(weights)
         self.cut = Cut(split, group, time, val, test)
         chosen = frozenset(names_in("dataset.categorical", categorical) if categorical != "auto" else ())
-        self.roles = Roles(label, anomaly, tuple(n for n in (split, group, time, key) if n is not None), chosen)
+        self.roles = Roles(label, anomaly, weights, tuple(n for n in (split, group, time, key) if n is not None), chosen)
         numbers = None if numeric == "all" else frozenset(names_in("dataset.numeric", numeric))
         if twice := sorted(chosen & (numbers or frozenset())):
             raise AerunError(f"dataset.categorical=[{twice[0]}] dataset.numeric=[{twice[0]}]: a column is one of the two.")
@@ -83,7 +85,7 @@ class Table(Tabular):
             dates=dates,
             missing=words_for_missing(missing_words),
             skip=str(skip),
-            numeric=None if numbers is None else numbers | ({time} if time is not None else set()),
+            numeric=None if numbers is None else numbers | {n for n in (time, weights) if n is not None},
         )
 
     def frame(self) -> Frame:

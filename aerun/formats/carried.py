@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from aerun.formats.column import Moment
 from aerun.formats.frame import Words
+from aerun.formats.plain_cells import Moment
 
 
 def as_words(cells: Any) -> Words:

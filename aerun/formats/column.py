@@ -3,36 +3,61 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.formats.codes import may_be_codes
-from aerun.formats.date_words import seconds
 from aerun.formats.frame import Values
-from aerun.formats.number_words import is_number, value_of
+from aerun.formats.packed import Packed
+from aerun.formats.plain_cells import key_of, only_digits, plain_numbers, shows_point, typed_numbers
+from aerun.formats.settled import Settled, settled
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FIRST = 64  # cells of a piece in which a decimal point is looked for
+MANY = 50_000  # different words, from which on dates and numbers are kept as what they are
+MOST = 500_000  # different words of a column that nothing says is text, from which on they are not kept
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A date that its container calls one, in seconds since 1970 UTC."""
+class _Piece:
+    """Cells in order: plain numbers; or words by their places and, where the column has settled, what they mean."""
 
-    seconds: float
+    numbers: Packed | None = None
+    places: Packed | None = None
+    meant: Packed | None = None
+
+    def __len__(self) -> int:
+        return max(0 if part is None else len(part) for part in (self.numbers, self.places, self.meant))
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in (self.numbers, self.places, self.meant) if part is not None)
+
+    def values(self, table: Values) -> Values:
+        """Return what the cells are, words by `table`, whose last number stands for no value."""
+        if self.numbers is not None:
+            return self.numbers.values()
+        meant = None if self.meant is None else self.meant.values()
+        if self.places is None:
+            assert meant is not None
+            return meant
+        places = self.places.values()
+        values = table[np.where(np.isnan(places), len(table) - 1, places).astype(np.int64)]
+        return values if meant is None else np.where(np.isnan(meant), values, meant)
 
 
 @dataclass
 class Cells:
     """Cells of one column, added piece by piece.
 
-    They are words of a text file, or what a typed container holds (None, numbers, bool, dates, Decimal, words).
+    They are words of a text file, or what a typed container holds (None, numbers, bool, dates, Decimal, words). More than
+    `MANY` different ones that are all dates, or numbers with a unit, are kept as what they mean from then on, see `Settled`,
+    and only words that are none as words. More than `MOST` of a column that nothing calls text are no classes and are given up.
 
     format: what is known of the column (see `Reading`), or empty. decimal: its decimal sign, or auto. missing: words of cells
-    without a value, in lower case.
+    without a value, in lower case. dates: order of day and month, or auto.
     """
 
     file: str
@@ -41,27 +66,44 @@ class Cells:
     decimal: str
     missing: frozenset[str]
     codes: bool = False  # may digits be words, see `aerun.formats.codes`?
+    dates: str = "auto"
     whole: bool = True  # are all plain numbers so far nothing but digits?
     words: dict[Any, int] = field(default_factory=dict)
     point: str = ""  # a cell that shows a decimal point, of those that were read as plain numbers
     dotted: bool = False  # may such a cell hold a point?
-    _seen: dict[Any, float] = field(default_factory=dict)
-    _parts: list[tuple[bool, Values]] = field(default_factory=list)
+    settled: Settled | None = None
+    given_up: bool = False
+    _seen: dict[Any, float] = field(default_factory=dict)  # places, or values of a settled column, of cells that are no words
+    _pieces: list[_Piece] = field(default_factory=list)
+    _next: int = 0  # how many different words there are when it is next seen whether they settle
 
     def add(self, cells: Sequence[Any]) -> None:
         """Take the next cells."""
+        if self.given_up:
+            return
         try:
             joined = "".join(cells)
         except TypeError:
-            joined, keys = None, list(map(_key, cells))
+            joined, keys = None, list(map(key_of, cells))
         else:
             keys = cells  # type: ignore[assignment]
-        numbers = None if self.format == "text" else _typed(cells) if joined is None else self._plain(cells, joined)
-        if numbers is None:
-            seen = self._seen
-            self._parts.append((True, np.array([seen[k] if k in seen else self._place(k) for k in keys])))
-        else:
-            self._parts.append((False, numbers))
+        numbers = None if self.format == "text" else typed_numbers(cells) if joined is None else self._plain(cells, joined)
+        self._pieces.append(self._worded(keys) if numbers is None else _Piece(numbers=Packed(numbers)))
+        if len(self.words) > max(MANY, self._next) and self.format != "text":
+            self._settle()
+
+    def _worded(self, keys: Sequence[Any]) -> _Piece:
+        seen, words = self._seen, self.words
+        if len(seen) > MANY:
+            seen.clear()
+        if self.settled is None:
+            places = [words[k] if k in words else seen[k] if k in seen else self._place(k) for k in keys]
+            return _Piece(places=Packed(np.array(places, dtype=np.float64)))
+        meant = Packed(np.array([seen[k] if k in seen else self._meant(k) for k in keys], dtype=np.float64))
+        if not words:
+            return _Piece(meant=meant)
+        places = [words.get(k.strip() if isinstance(k, str) else k, math.nan) for k in keys]
+        return _Piece(meant=meant, places=Packed(np.array(places, dtype=np.float64)))
 
     def _plain(self, cells: Sequence[str], joined: str) -> Values | None:
         """Return plain numbers, NaN where missing; None where some cell is something else."""
@@ -71,11 +113,11 @@ class Cells:
             if "." in joined:
                 return None
             cells = [c.replace(",", ".") for c in cells]
-        numbers = _numbers(cells, self.missing)
+        numbers = plain_numbers(cells, self.missing)
         if numbers is not None and self.codes and self.whole:
             if may_be_codes(cells, joined, numbers):
                 return None
-            self.whole = _only_digits(cells, joined, self.missing)
+            self.whole = only_digits(cells, joined, self.missing)
         if numbers is not None and self.decimal == "auto" and "." in joined:
             self._look_for_points(cells)
         return numbers
@@ -85,148 +127,113 @@ class Cells:
         if any("." in word for word in self.missing):
             cells = [c for c in cells if c.strip().lower() not in self.missing]
         self.dotted = self.dotted or any("." in c for c in cells)
-        self.point = self.point or next((c.strip() for c in cells[:_FIRST] if _shows_point(c)), "")
+        self.point = self.point or next((c.strip() for c in cells[:_FIRST] if shows_point(c)), "")
 
     def _place(self, key: Any) -> float:
+        """Return the place of a cell's word, a new one where it has none; NaN where the cell has no value."""
+        word = self._word(key)
+        if word is None:
+            self._seen[key] = math.nan
+            return math.nan
+        place = self.words.setdefault(word, len(self.words))
+        if word is not key:
+            self._seen[key] = place
+        return place
+
+    def _word(self, key: Any) -> Any:
+        """Return the word of a cell; None where it has no value."""
         word = key.strip() if isinstance(key, str) else key
         gone = word is None or word != word or (isinstance(word, str) and word.lower() in self.missing)
-        place = math.nan if gone else float(self.words.setdefault(word, len(self.words)))
-        self._seen[key] = place
-        return place
+        return None if gone else word
+
+    def _meant(self, key: Any) -> float:
+        """Return what a cell of a settled column means; NaN where it has no value, or is one more word."""
+        word = self._word(key)
+        assert self.settled is not None
+        value = None if word is None else self.settled.read(word)
+        if word is not None and value is None:
+            self.words.setdefault(word, len(self.words))
+        self._seen[key] = math.nan if value is None else value
+        return self._seen[key]
+
+    def _settle(self) -> None:
+        """Keep what the words mean in place of the words, where all mean dates or numbers; else look again later."""
+        self._next = 2 * len(self.words)
+        found = None if self.settled else settled(self.words, self.format, self.decimal, self.dates, self.codes)
+        if found is not None:
+            if found.point:
+                self.point = self.point or found.point
+            table = np.array([*(found.read(w) for w in self.words), np.nan], dtype=np.float64)
+            pieces = [p if p.places is None else _Piece(meant=Packed(p.values(table))) for p in self._pieces]
+            self.settled, self._pieces, self.words, self._next = found, pieces, {}, 0
+            self._seen.clear()
+        elif len(self.words) > MOST and not self.format:
+            self.given_up, self._pieces = True, []
+            self.words = dict.fromkeys(list(self.words)[:MANY], 0)
+            self._seen.clear()
 
     @property
     def worded(self) -> bool:
         """Return whether there are cells that are no plain numbers."""
-        return any(text for text, _ in self._parts)
+        return self.given_up or any(piece.numbers is None for piece in self._pieces)
 
     def turn_into_words(self) -> None:
         """Make words of cells that were read as plain whole numbers, digit by digit as they stand in the file."""
-        for i, (text, part) in enumerate(self._parts):
-            if not text:
+        for i, piece in enumerate(self._pieces):
+            if piece.numbers is not None:
+                part = piece.numbers.values()
                 numbers, places = np.unique(part[~np.isnan(part)], return_inverse=True)
                 known = np.array([self._place(repr(int(n))) for n in numbers], dtype=np.float64)
                 moved = np.full(len(part), np.nan)
                 moved[~np.isnan(part)] = known[places]
-                self._parts[i] = (True, moved)
+                self._pieces[i] = _Piece(places=Packed(moved))
 
-    @property
-    def parts(self) -> list[tuple[bool, Values]]:
-        """Return pieces: words by their places in `words`, or numbers."""
-        return self._parts
-
-    def values(self) -> Values:
-        """Return all cells: numbers, or places in `words`. The pieces are given up."""
-        values = np.concatenate([part for _, part in self._parts])
-        self._parts = []
+    def values(self, of_words: Sequence[float] = ()) -> Values:
+        """Return all cells: numbers, and for words the numbers that `of_words` has in their order. The pieces are given up."""
+        table, start = np.array([*of_words, np.nan], dtype=np.float64), 0
+        values = np.empty(sum(map(len, self._pieces)))
+        for piece in self._pieces:
+            values[start : start + len(piece)] = piece.values(table)
+            start += len(piece)
+        self._pieces = []
         return values
 
-    def first(self, places: set[int]) -> tuple[int, Any]:
-        """Return row (from 0) and word of the first cell that is one of the words at `places`."""
-        start = 0
-        for text, part in self._parts:
-            hits = np.flatnonzero(np.isin(part, list(places))).tolist() if text else []
-            if hits:
-                return start + hits[0], list(self.words)[int(part[hits[0]])]
-            start += len(part)
+    def first(self, places: set[int], also_settled: bool = False) -> tuple[int, Any]:
+        """Return row (from 0) and word of the first cell that is one of the words at `places`.
+
+        also_settled: or one that is kept as what it means; then a date or a number stands for its word.
+        """
+        start, wanted = 0, list(places)
+        for piece in self._pieces:
+            hits = np.isin(piece.places.values(), wanted) if piece.places is not None else np.zeros(len(piece), dtype=bool)
+            meant = piece.meant.values() if also_settled and piece.meant is not None else np.full(len(piece), np.nan)
+            if len(both := np.flatnonzero(hits | ~np.isnan(meant))):
+                row = int(both[0])
+                if hits[row]:
+                    assert piece.places is not None
+                    return start + row, list(self.words)[int(piece.places.values()[row])]
+                assert self.settled is not None
+                return start + row, self.settled.shown(float(meant[row]))
+            start += len(piece)
         raise AssertionError("a word that no cell holds")
 
     def count(self, places: Iterable[int]) -> int:
         """Return how many cells hold one of these words."""
-        parts = [part for text, part in self._parts if text]
-        return int(np.isin(np.concatenate(parts), list(places)).sum()) if parts else 0
+        wanted = list(places)
+        return sum(int(np.isin(p.places.values(), wanted).sum()) for p in self._pieces if p.places is not None)
+
+    def count_settled(self) -> int:
+        """Return how many cells are kept as what they mean."""
+        return sum(int((~np.isnan(p.meant.values())).sum()) for p in self._pieces if p.meant is not None)
 
     def plain_numbers(self) -> int:
         """Return how many cells are plain numbers, in pieces of nothing else."""
-        return sum(int((~np.isnan(part)).sum()) for text, part in self._parts if not text)
+        return sum(int((~np.isnan(p.numbers.values())).sum()) for p in self._pieces if p.numbers is not None)
 
-
-def _key(cell: Any) -> Any:
-    """Return what tells cells apart in a dictionary, in which 1, 1.0 and True would be one."""
-    if isinstance(cell, str):
-        return cell
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
-        return None
-    if isinstance(cell, bool | np.bool_):
-        return "True" if cell else "False"
-    if isinstance(cell, Moment):
-        return cell
-    if isinstance(cell, datetime):
-        return Moment((cell if cell.tzinfo else cell.replace(tzinfo=UTC)).timestamp())
-    if isinstance(cell, date):
-        return Moment(datetime(cell.year, cell.month, cell.day, tzinfo=UTC).timestamp())
-    if isinstance(cell, np.datetime64):
-        return None if np.isnat(cell) else Moment(int(cell.astype("datetime64[us]").astype(np.int64)) / 1e6)
-    return _number_or_word(cell)
-
-
-def _number_or_word(cell: Any) -> Any:
-    try:
-        number = float(cell)
-    except (TypeError, ValueError, ArithmeticError):
-        try:
-            return None if bool(cell != cell) else str(cell)
-        except (TypeError, ValueError):  # a missing value of a kind of its own, which answers neither yes nor no
-            return None
-    return None if math.isnan(number) else number
-
-
-def _typed(cells: Sequence[Any]) -> Values | None:
-    """Return python's or numpy's numbers, NaN where there is none; None for anything else."""
-    kinds = {type(c) for c in cells}
-    if not all(k is type(None) or (issubclass(k, int | float | np.integer | np.floating) and k is not bool) for k in kinds):
-        return None
-    return np.array([math.nan if c is None else float(c) for c in cells])
-
-
-def _numbers(cells: Sequence[str], missing: frozenset[str]) -> Values | None:
-    try:
-        values = np.array(list(map(float, cells)))
-        if "nan" in missing or not np.isnan(values).any():
-            return values
-    except ValueError:
-        pass
-    try:
-        values = np.array([math.nan if c.strip().lower() in missing else float(c) for c in cells])
-    except ValueError:
-        return None
-    gone = sum(c.strip().lower() in missing for c in cells)
-    return values if int(np.isnan(values).sum()) == gone else None  # a word nan that stands for no missing value
-
-
-def _only_digits(cells: Sequence[str], joined: str, missing: frozenset[str]) -> bool:
-    """Return whether cells that are numbers, or missing, are written in digits alone."""
-    if "." in joined or "-" in joined:
-        return False
-    return joined.isdecimal() or all(c.strip().isdecimal() or c.strip().lower() in missing for c in cells)
-
-
-def _shows_point(cell: str) -> bool:
-    """Return whether the point is a decimal one, and not one between thousands."""
-    whole, point, rest = cell.strip().lstrip("+-").partition(".")
-    return bool(point) and (len(rest) != 3 or whole in ("", "0") or len(whole) > 3)
-
-
-def spelt(word: Any) -> str:
-    """Return a cell as a word: numbers as short as they can be, dates in ISO 8601."""
-    if isinstance(word, Moment):
-        return datetime.fromtimestamp(word.seconds, UTC).replace(tzinfo=None).isoformat()
-    if isinstance(word, float):
-        return repr(int(word)) if word == int(word) else repr(word)
-    return str(word)
-
-
-def number_of(word: Any, decimal: str) -> tuple[float, str] | None:
-    """Return number and percent or currency sign of a cell; None where it is none."""
-    if isinstance(word, str):
-        return value_of(word, decimal)
-    return (word, "") if isinstance(word, float) else None
-
-
-def moment_of(word: Any, order: str) -> float | None:
-    """Return a cell as a date, in seconds since 1970; None where it is none."""
-    if isinstance(word, Moment):
-        return word.seconds
-    return seconds(word, order) if isinstance(word, str) and not is_number(word) else None
+    @property
+    def nbytes(self) -> int:
+        """Return about how many bytes the cells take."""
+        return sum(piece.nbytes for piece in self._pieces) + 200 * len(self.words)
 
 
 def finite(file: str, name: str, values: Values) -> Values:

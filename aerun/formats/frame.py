@@ -9,27 +9,40 @@ from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError, nearest
 from aerun.formats.number_words import matching
+from aerun.formats.packed import Packed
 from aerun.formats.reading import Reading
 
 Values = NDArray[np.float64]
 Words = NDArray[np.str_]
+_MANY = 100_000  # values of a column, from which on they are packed
 
 
-@dataclass(frozen=True)
 class Column:
-    """values (n,), NaN where missing: numbers; seconds since 1970 UTC (kind date); places in `words` (kind text)."""
+    """values (n,), NaN where missing: numbers; seconds since 1970 UTC (kind date); places in `words` (kind text).
 
-    kind: str
-    values: Values
-    words: tuple[str, ...] = ()
+    Many values are kept packed, and made anew where they are asked for.
+    """
+
+    def __init__(self, kind: str, values: Values, words: tuple[str, ...] = ()) -> None:
+        self.kind, self.words = kind, words
+        self._kept: Values | Packed = values if len(values) < _MANY else Packed(values)
+
+    @property
+    def values(self) -> Values:
+        """Return the values (n,), float64."""
+        return self._kept.values() if isinstance(self._kept, Packed) else self._kept
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def as_text(self) -> "Column":
         """Return the same column, its numbers as words."""
         if self.kind == "text":
             return self
-        present = ~np.isnan(self.values)
-        numbers, places = np.unique(self.values[present], return_inverse=True)
-        values = np.full(len(self.values), np.nan)
+        own = self.values
+        present = ~np.isnan(own)
+        numbers, places = np.unique(own[present], return_inverse=True)
+        values = np.full(len(own), np.nan)
         values[present] = places
         return Column("text", values, tuple(repr(int(v)) if v == int(v) else repr(float(v)) for v in numbers))
 
@@ -60,8 +73,8 @@ class Frame:
         if name in self.carried or name not in self.columns:
             return self.carried.get(name)
         column = self.columns[name].as_text()
-        words = np.array([*column.words, ""])
-        return words[np.where(np.isnan(column.values), len(column.words), column.values).astype(np.int64)]
+        words, values = np.array([*column.words, ""]), column.values
+        return words[np.where(np.isnan(values), len(column.words), values).astype(np.int64)]
 
     def where(self, name: str, row: int) -> str:
         """Return FILE: column 'NAME', row N, as people count."""

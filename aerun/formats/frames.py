@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,11 +31,17 @@ def write_frame(x: Any, file: BinaryIO) -> None:
     parquet.write_table(_arrow(x), file)
 
 
+@cache
+def say_index(columns: tuple[str, ...]) -> None:
+    """Say that the index is left out, once for frames of these columns: a grid search fits many parts of one frame."""
+    log.warning("x: the index of the frame is left out; x.reset_index() makes it a column.")
+
+
 def _arrow(x: Any) -> Any:
     pa = needed("pyarrow", Path("x"))
     index = getattr(x, "index", None)
-    if index is not None and (index.name is not None or type(index).__name__ != "RangeIndex"):
-        log.warning("x: the index of the frame is left out; x.reset_index() makes it a column.")
+    if index is not None and (index.name is not None or getattr(index, "dtype", None) != np.int64):
+        say_index(tuple(map(str, x.columns)))
     titles = [str(n) for n in (x.keys() if isinstance(x, Mapping) else getattr(x, "column_names", x.columns))]
     if twice := duplicates(titles):
         raise AerunError(f"x: two columns are named '{twice[0]}'.")

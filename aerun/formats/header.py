@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 
 from aerun.core.errors import AerunError
-from aerun.formats.column import moment_of
+from aerun.formats.cell_words import moment_of
 from aerun.formats.number_words import decimal_of, is_number, undressed
 from aerun.formats.problems import Problem, UnclearError
 

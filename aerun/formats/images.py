@@ -190,7 +190,7 @@ def _words(e: Exception) -> str:
 
 def _upright(image: Image.Image) -> tuple[int, int]:
     """Return (height, width) once EXIF's orientation is applied."""
-    turned = image.getexif().get(274) in _TURNED
+    turned = image.getexif().get(274) in _TURNED and image.format != "TIFF"  # whose size is that of the upright image
     return (image.width, image.height) if turned else (image.height, image.width)
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
+from aerun.formats.cell_words import moment_of, number_of, spelt
 from aerun.formats.codes import code_among, is_literal
-from aerun.formats.column import Cells, Moment, finite, moment_of, number_of, spelt
+from aerun.formats.column import MOST, Cells, finite
 from aerun.formats.date_words import ORDERS, seconds
-from aerun.formats.frame import Column, moved
+from aerun.formats.frame import Column
 from aerun.formats.number_words import decimal_of, is_number, undressed
+from aerun.formats.plain_cells import Moment
 from aerun.formats.problems import Problem, UnclearError, unclear
 
 log = logging.getLogger("aerun")
@@ -32,7 +32,7 @@ class Style:
 
 def style_of(columns: Sequence[Cells], decimal: str, dates: str) -> Style:
     """Return the style of a whole file. UnclearError where its cells show two decimal signs, or none where it matters."""
-    worded = [c for c in columns if c.worded and c.format != "text"]
+    worded = [c for c in columns if c.worded and c.format != "text" and not c.given_up]
     sign = decimal if decimal != "auto" else _decimal(columns, worded)
     return Style(sign, dates if dates != "auto" else _order(worded))
 
@@ -45,6 +45,8 @@ def _decimal(columns: Sequence[Cells], worded: Sequence[Cells]) -> str:
     """Return the decimal sign of the cells that are numbers by one sign alone, in columns most of whose words are numbers."""
     shown: dict[str, tuple[str, str]] = {}
     for cells in worded:
+        if cells.settled and cells.settled.kind == "date":
+            continue
         signs = {w: decimal_of(undressed(w)[1]) for w in _words(cells)}
         known = {w: s for w, s in signs.items() if s is not None}
         if 2 * len(known) < len(signs):
@@ -82,6 +84,8 @@ def _order(worded: Sequence[Cells]) -> str:
     """
     orders = set()
     for cells in worded:
+        if cells.settled and cells.settled.kind == "date" and cells.settled.detail:
+            orders.add(cells.settled.detail)
         for word in _words(cells):
             if is_number(word):
                 continue
@@ -94,6 +98,8 @@ def _order(worded: Sequence[Cells]) -> str:
 def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
     """Return the column and its format. UnclearError for cells that are not what the others are, or what the format says."""
     kind, _, detail = cells.format.partition(" ")
+    if cells.given_up:
+        raise _no_classes(cells)
     if kind == "text":
         return _text(cells), "text"
     if not kind and (code := _code(cells)):
@@ -104,22 +110,24 @@ def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
         return Column("number", finite(cells.file, cells.name, cells.values())), "number"
     if kind != "date":
         numbers = {w: number_of(w, style.decimal) for w in cells.words}
-        if kind == "number" or all(numbers.values()):
+        if kind == "number" or (all(numbers.values()) and not _settled(cells, "date")):
             return _numbers(cells, numbers, style, detail if kind else None)
-    order = detail or style.order
+    order = detail or (cells.settled.detail if cells.settled else "") or style.order
     dates = _dates(cells, order)
     if dates is not None:
         return dates, _date_format(cells, order)
     if kind == "date":
         _refuse(cells, {w for w in cells.words if moment_of(w, order) is None}, "a date")
     _refuse_mixed(cells, {w for w, n in numbers.items() if n is None}, style)
+    if cells.settled:
+        _refuse(cells, set(cells.words), f"a {cells.settled.kind}, as others are")
     _tell_literals(cells)
     return _text(cells), "text"
 
 
 def _code(cells: Cells) -> str | None:
     """Return a cell that shows that the column holds codes in digits; None where it does not, or was said to hold numbers."""
-    if not cells.codes or (not cells.whole and cells.plain_numbers()):
+    if not cells.codes or cells.settled or (not cells.whole and cells.plain_numbers()):
         return None
     return code_among(cells.words)
 
@@ -145,9 +153,23 @@ def _text(cells: Cells) -> Column:
     """Return words as they are; two spellings of typed cells may be one word."""
     words = [spelt(w) for w in cells.words]
     places = {w: i for i, w in enumerate(dict.fromkeys(words))}
-    if not words:
-        return Column("text", cells.values())
-    return Column("text", moved(cells.values(), [places[w] for w in words]), tuple(places))
+    return Column("text", cells.values([places[w] for w in words]), tuple(places))
+
+
+def _settled(cells: Cells, kind: str) -> bool:
+    """Return whether cells of the column are kept as dates, or as numbers."""
+    return cells.settled is not None and cells.settled.kind == kind
+
+
+def _no_classes(cells: Cells) -> UnclearError:
+    name, words = cells.name, list(cells.words)
+    digits = f", dataset.numeric=[{name}] reads numbers" if code_among(words) is not None else ""
+    return unclear(
+        f"{cells.file}: column '{name}' holds more than {MOST} different words, such as '{spelt(words[0])}': not classes. "
+        f"dataset.drop=[{name}] leaves it out, dataset.id={name} names rows by it, dataset.categorical=[{name}] keeps "
+        f"words{digits}.",
+        drop=[name],
+    )
 
 
 def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: Style, sign: str | None) -> tuple[Column, str]:
@@ -159,17 +181,15 @@ def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: 
     signs = {n[1] for w, n in numbers.items() if n is not None and isinstance(w, str)} | (
         {""} if cells.plain_numbers() else set()
     )
+    signs |= {cells.settled.detail} if cells.settled and cells.count_settled() else set()
     shown = signs - {""}
     wrong = len(shown) > 1 or ("%" in shown and "" in signs) or (sign is not None and bool(shown) and shown != {sign})
-    wrong = wrong or (sign == "%" and "" in signs and any(isinstance(w, str) for w in cells.words))
+    wrong = wrong or (sign == "%" and "" in signs and (bool(cells.settled) or any(isinstance(w, str) for w in cells.words)))
     if wrong:
-        words = ", ".join(f"'{next(w for w, n in numbers.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
+        known = {**numbers, **({cells.settled.example: (0.0, cells.settled.detail)} if cells.settled else {})}
+        words = ", ".join(f"'{next(w for w, n in known.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
         _refuse_units(cells, words, "" in signs, sign)
-    table = np.array([*(n[0] for n in numbers.values() if n is not None), np.nan])
-    parts = [
-        table[np.where(np.isnan(part), len(numbers), part).astype(np.int64)] if text else part for text, part in cells.parts
-    ]
-    values = finite(cells.file, cells.name, np.concatenate(parts))
+    values = finite(cells.file, cells.name, cells.values([n[0] for n in numbers.values() if n is not None]))
     return Column("number", values), f"number {shown.pop()}" if shown else f"number {sign}" if sign else "number"
 
 
@@ -196,7 +216,7 @@ def _dates(cells: Cells, order: str) -> Column | None:
 
     Raises UnclearError where day and month could be either.
     """
-    if cells.plain_numbers() or not cells.words:
+    if cells.plain_numbers() or _settled(cells, "number") or not (cells.words or cells.settled):
         return None
     orders = [order] if order else list(ORDERS)
     read = {o: [moment_of(w, o) for w in cells.words] for o in orders}
@@ -211,13 +231,13 @@ def _dates(cells: Cells, order: str) -> Column | None:
             "says which: dataset.dates=dmy or dataset.dates=mdy.",
             dates="dmy",
         )
-    table = np.array([*(s for s in read[whole[0]] if s is not None), np.nan])
-    values = cells.values()
-    return Column("date", table[np.where(np.isnan(values), len(table) - 1, values).astype(np.int64)])
+    return Column("date", cells.values([s for s in read[whole[0]] if s is not None]))
 
 
 def _date_format(cells: Cells, order: str) -> str:
     """Return `date`, with the order where words need one."""
+    if cells.settled and cells.settled.detail:
+        return f"date {cells.settled.detail}"
     words = [w for w in cells.words if isinstance(w, str)]
     if all(seconds(w) is not None for w in words):
         return "date"
@@ -227,14 +247,15 @@ def _date_format(cells: Cells, order: str) -> str:
 def _refuse_mixed(cells: Cells, alien: set[Any], style: Style) -> None:
     """Raise UnclearError where most cells are numbers, or dates, and some are not."""
     places = cells.words
-    words = cells.count(places[w] for w in alien)
-    numbers = cells.plain_numbers() + cells.count(places.values()) - words
+    kept, dated = cells.count_settled(), _settled(cells, "date")
+    words = cells.count(places[w] for w in alien) + kept * dated
+    numbers = cells.plain_numbers() + cells.count(places.values()) + kept - words
     if cells.plain_numbers() or numbers >= words or len(places) - len(alien) > _CODES:
-        _refuse(cells, alien, "a number, as others are")
+        _refuse(cells, alien, "a number, as others are", dated)
     _refuse_two_orders(cells)
     strange = {w for w in cells.words if all(moment_of(w, o) is None for o in ([style.order] if style.order else ORDERS))}
     odd = cells.count(places[w] for w in strange)
-    if cells.count(places.values()) > 2 * odd:
+    if cells.count(places.values()) + kept * dated > 2 * odd:
         _refuse(cells, strange, "a date, as others are")
     typed = {w for w in cells.words if isinstance(w, Moment)}
     if typed and len(typed) < len(places):
@@ -245,6 +266,8 @@ def _refuse_two_orders(cells: Cells) -> None:
     """Raise UnclearError where every word is a date, and one order of day and month does not read them all."""
     orders = {w: [o for o in ORDERS if moment_of(w, o) is not None] for w in cells.words}
     first, other = ([w for w, known in orders.items() if known == [o]] for o in ORDERS)
+    if _settled(cells, "date") and cells.settled is not None and cells.settled.detail:
+        (first if cells.settled.detail == "dmy" else other).append(cells.settled.example)
     if all(orders.values()) and first and other:
         raise unclear(
             f"{cells.file}: column '{cells.name}': '{first[0]}' has its day first and '{other[0]}' its month. Write all in one "
@@ -253,10 +276,11 @@ def _refuse_two_orders(cells: Cells) -> None:
         )
 
 
-def _refuse(cells: Cells, alien: set[Any], what: str) -> Any:
-    row, word = cells.first({cells.words[w] for w in alien})
+def _refuse(cells: Cells, alien: set[Any], what: str, also_settled: bool = False) -> Any:
+    """Raise UnclearError for the first cell that is one of the words; also_settled: or a date in place of its word."""
+    row, word = cells.first({cells.words[w] for w in alien}, also_settled)
     name = cells.name
-    few = [spelt(w) for w in alien] if len(alien) <= _FEW and cells.format == "" else []
+    few = [spelt(w) for w in alien] if len(alien) <= _FEW and cells.format == "" and not also_settled else []
     gone = f"dataset.missing_words=[auto,{','.join(few)}] for no value, " if few else ""
     settings = {} if cells.format else {"missing_words": ["auto", *few]} if few else {"drop": [name]}
     hint = f" Mend it, or {gone}dataset.categorical=[{name}] for classes, or dataset.drop=[{name}]." if not cells.format else ""

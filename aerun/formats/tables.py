@@ -16,6 +16,7 @@ from aerun.formats.compact_dates import are_compact_dates
 from aerun.formats.frame import Column, Frame
 from aerun.formats.header import refuse_nothing
 from aerun.formats.meaning import column_of, style_of
+from aerun.formats.number_words import is_number
 from aerun.formats.opening import Head, opened
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names, without_marks
@@ -155,7 +156,7 @@ def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
 
 def _cells(file: str, name: str, reading: Reading) -> Cells:
     known = "text" if name in reading.text else reading.formats.get(name, "")
-    return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name))
+    return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name), reading.dates)
 
 
 def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
@@ -163,9 +164,7 @@ def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Re
     kept: dict[str, list[Any]] = {n: [] for n in _carried(head.names, reading)}
     count = 0
     for chunk in chunks:
-        words = sum(len(cells.words) for cells in columns.values())
-        # 8 bytes a cell here, 4 as a sample; a different word takes some 250, in two dictionaries
-        refuse_beyond(file, 12.0 * (count + len(chunk)) * len(columns) + 250.0 * words)
+        refuse_beyond(file, sum(c.nbytes for c in columns.values()) + 4.0 * (count + len(chunk)) * len(columns))
         _add(columns, head.names, chunk)
         if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
             reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
@@ -195,7 +194,9 @@ def _shows_comma(columns: Sequence[Cells]) -> bool:
 
 def _unmarked(column: Column, reading: Reading) -> Column:
     """Return a column of numbers without those that stand for no value."""
-    return replace(column, values=without_marks(column.values, reading.missing)) if column.kind == "number" else column
+    if column.kind != "number" or not any(map(is_number, reading.missing)):
+        return column
+    return Column("number", without_marks(column.values, reading.missing))
 
 
 def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from aerun.autoencoder import Autoencoder
 from aerun.build import dataset_of, model_of
-from aerun.build.maker import Maker
+from aerun.build.stored import refuse_settings, whole_settings
+from aerun.core.checks import seed_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts, facts_from
 from aerun.core.memory import memory_limit
@@ -33,10 +35,11 @@ _TIMES, _MORE = (
     1 << 26,
 )  # A checkpoint takes at most so many times its weights (optimizers keep some), and so many bytes more.
 _REGISTERED, _NONE = 8, 100_000  # Parameters are registered at most so often for a tensor that is stored; without any, in all.
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)  # The errors that values of wrong kinds end in.
+# What values of wrong kinds end in.
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
 
-def load(run: str | Path, weights: str = "best", trust: Sequence[str] = ()) -> Model:
+def load(run: str | PathLike[str], weights: str = "best", trust: Sequence[str] = ()) -> Model:
     """Return the model that a run left in its folder; for a sweep's folder, that of its best run. No data are read.
 
     weights: `best` or `last`. trust: further modules whose classes may be built, for parts that are not aerun's own. Raises
@@ -54,7 +57,9 @@ def trained(
     The data are read on first use, from where config.yaml says, or from where `data` says that they are now.
     """
     folder = Folder(run_folder(Path(run).expanduser()))
-    cfg = with_data(folder.config(), data)
+    cfg = folder.config()
+    refuse_settings(cfg, tuple(trust))
+    cfg = with_data(cfg, data)
     try:
         dataset = dataset_of(cfg, tuple(trust))
     except _DAMAGE as e:
@@ -69,13 +74,13 @@ def _model(folder: Folder, cfg: dict[str, Any], weights: str, trusted: Sequence[
     dataset: asked for its facts where the folder does not hold them.
     """
     try:
-        Maker(trusted).refuse_values("dataset", cfg.get("dataset"))
+        refuse_settings(cfg, trusted)
         facts, preparation = _facts_of(folder, dataset)
         size = refuse_sizes(folder, cfg, facts, preparation, trusted, weights)
         state = weights_of(folder.path, weights, 2 * size + _SLACK)
         with torch.random.fork_rng(devices=[]):  # Its first weights are drawn and then replaced.
             autoencoder, _ = model_of(cfg, facts, preparation, trusted)
-        seed = int(cfg["seed"])
+        seed = seed_of(cfg)
     except _DAMAGE as e:
         raise _damaged(folder, e) from e
     _fill(autoencoder, state, folder.path / "checkpoints" / f"{weights}.ckpt")
@@ -90,6 +95,7 @@ def refuse_unlike(folder: Folder, cfg: Mapping[str, Any], trust: Sequence[str] =
     Without a checkpoint the bound is what fits into memory. The facts of a run without facts.json come from its data.
     """
     try:
+        refuse_settings(cfg, tuple(trust))
         stored = bool(folder.read("facts.json").get("preparation"))
         facts, preparation = _facts_of(folder, None if stored else dataset_of(cfg, tuple(trust)))
         size = refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last" if folder.has(LAST) else None)
@@ -161,8 +167,8 @@ def refuse_sizes(
         stored = sizes_of(folder.path, weights)
         name, limit = f"checkpoints/{weights}.ckpt", stored.weights + _SLACK
         tensors = _REGISTERED * (stored.tensors + _REGISTERED)
-    for key, value in [("model.latent_dim", cfg["model"]["latent_dim"]), *_leaves("model.arch", cfg["model"]["arch"])]:
-        if isinstance(value, int) and value > limit:
+    for key, value in whole_settings(cfg):
+        if value > limit:
             raise AerunError(f"config.yaml: {key}={value} cannot be: {name} holds only {limit - _SLACK:,} bytes.")
     size = _size(cfg, facts, preparation, trusted, (tensors, name))
     if size > limit:
@@ -199,14 +205,6 @@ def _at_most(tensors: int, name: str) -> Iterator[None]:
         yield
     finally:
         hook.remove()
-
-
-def _leaves(key: str, node: Any) -> list[tuple[str, Any]]:
-    if isinstance(node, Mapping):
-        return [leaf for k, v in node.items() for leaf in _leaves(f"{key}.{k}", v)]
-    if isinstance(node, list | tuple):
-        return [leaf for i, v in enumerate(node) for leaf in _leaves(f"{key}.{i}", v)]
-    return [(key, node)]
 
 
 def _fill(autoencoder: Autoencoder, state: dict[str, Tensor], path: Path) -> None:

@@ -42,9 +42,9 @@ def _strip(series: StepSeries, at: NDArray[np.int64], name: str, limit: float | 
     assert judged is not None
     title = f"{series.file}: {name}"
     x = series.opened.x[at].astype(np.float64)
-    return Strip(
-        title, _moments(series)[at], series.channels, x, judged.expected[at], judged.errors[at], judged.score[at], limit, spans
-    )
+    across = "step" if series.opened.time is None or series.time is None else "time"
+    figures = (x, judged.expected[at], judged.errors[at], judged.score[at])
+    return Strip(title, _moments(series)[at], series.channels, *figures, limit, spans, across)
 
 
 def _moments(series: StepSeries) -> NDArray[Any]:

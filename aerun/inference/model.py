@@ -1,6 +1,7 @@
 """`aerun.load(RUN)`: a trained model, and everything that can be asked of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
-from aerun.inference import codes, compressed_file, layers
+from aerun.formats.framing import FrameFormat
+from aerun.inference import codes, compressed_file, layers, looks
 from aerun.inference.columns import of_columns
+from aerun.inference.history import History
 from aerun.inference.inpainting import inpaint
 from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
@@ -28,7 +31,8 @@ Samples = Any
 """n samples in the data's own stored units: an array or a tensor (n, *stored); of sequences whose lengths differ a
 list of arrays
 (T, F), or one array with NaN behind their ends; of text a list of strings; of tables also a mapping or a data frame of columns.
-Answers come as the samples did: tensors for tensors, whole numbers for whole numbers, columns for columns."""
+Answers come as the samples did: tensors for tensors, whole numbers for whole numbers, columns for columns, and frames of
+pandas, polars or Arrow for frames, with the index, the names and the types of their columns."""
 Values = NDArray[np.float32]
 
 __all__ = ["Model", "Samples"]
@@ -47,22 +51,49 @@ class Model(Runner):
         return str(self.config["model"].get("name", "model"))
 
     def __repr__(self) -> str:
-        """Return recipe, sizes, folder and verdict."""
-        sizes = f"{' x '.join(map(str, self.facts.stored))} -> {' x '.join(map(str, self.code_shape))}"
-        said = self.results.get("verdict", self.results.get("status", ""))
-        return f"<aerun.Model {self.name}: {self.facts.kind} of {sizes}, {self.folder.path}. {said}>"
+        """Return recipe, data, code size, main figure and folder in one line."""
+        return looks.line(self, self.name, self.results)
+
+    def _repr_html_(self) -> str:
+        return looks.card(self, self.name, self.results, self.history)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other is a model of the same settings, and its weights are the same."""
+        if not isinstance(other, Model):
+            return NotImplemented
+        ours, theirs = self.autoencoder.state_dict(), other.autoencoder.state_dict()
+        same = self.config == other.config and ours.keys() == theirs.keys()
+        return same and all(ours[k].shape == theirs[k].shape and bool((ours[k] == theirs[k]).all()) for k in ours)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.seed, self.code_shape))
 
     @cached_property
     def results(self) -> dict[str, Any]:
         """Return results.json of its run."""
         return self.folder.read()
 
+    @cached_property
+    def history(self) -> History:
+        """Return the figures of its training, epoch by epoch: `history["val/loss"]`, `history.plot()`."""
+        return History.of(self.folder.path, self.results)
+
+    def plot(self, what: str = "history", x: Samples = None, *, labels: Any = None, samples: int = 8, ax: Any = None) -> Any:
+        """Draw and return a matplotlib figure, which a notebook shows where it is a cell's value, into `ax` where given.
+
+        what: history, the losses over the epochs; codes, those of samples x, coloured by `labels` (n,), more than two numbers
+        by PCA; reconstructions, of x: the first `samples` images or series beside what is left of them, of tables the error of
+        each column.
+        """
+        return looks.plot(self, self.history, what, x, labels, samples, ax)
+
     # -- codes -------------------------------------------------------------------------------------------------------
 
     def encode(self, x: Samples) -> Any:
         """Map n samples -> their deterministic codes (n, d, *grid), 32-bit."""
         stored, output_format = self.form.to_stored(x)
-        return _as(output_format, self.codes_of(stored))
+        codes_ = self.codes_of(stored)
+        return output_format.numbers(codes_, [f"z{i + 1}" for i in range(codes_.shape[1])])
 
     def decode(self, z: Any, lengths: Sequence[int] | None = None) -> Any:
         """Map codes (n, d, *grid), also flat, -> samples. lengths: steps of each, where sequences have lengths of their own."""
@@ -72,12 +103,16 @@ class Model(Runner):
         output_format = self.form.way
         if tensor and output_format.kind == "array":
             output_format = OutputFormat("tensor", output_format.dtype)
+        if output_format.kind == "columns" and (rows := FrameFormat.of(z)):
+            own_frame = output_format.frame or FrameFormat(rows.library)
+            output_format = replace(output_format, frame=replace(own_frame, index=rows.index))
         return self.form.to_caller(own, valid, output_format)
 
     def features(self, x: Samples, layer: str) -> Any:
         """Return output (n, ...) of a layer of the encoder; `layers` lists them."""
         stored, output_format = self.form.to_stored(x)
-        return _as(output_format, layers.output(self, stored, layer))
+        output = layers.output(self, stored, layer)
+        return output_format.numbers(output, [f"{layer}.{i}" for i in range(output[0].numel())])
 
     @property
     def layers(self) -> list[str]:
@@ -98,7 +133,8 @@ class Model(Runner):
         Of whole numbers exactly what `reconstruct` says on the same machine. AerunError for another model's bytes and damaged
         ones.
         """
-        return compressed_file.decompress(self, data)
+        samples = compressed_file.decompress(self, data)
+        return samples if self.form.frame is None or not isinstance(samples, Mapping) else self.form.frame.frame(samples)
 
     # -- samples -----------------------------------------------------------------------------------------------------
 
@@ -172,7 +208,7 @@ class Model(Runner):
         `aerun.evaluate.scores`), and a row without any cell scores 0. 64-bit.
         """
         stored, output_format = self.form.to_stored(x)
-        return _as(output_format, self.scores_of(stored))
+        return output_format.numbers(self.scores_of(stored), "score")
 
     def step_scores(self, x: Any, stride: int = 1) -> NDArray[np.float64]:
         """Return the anomaly score (T,) of each step of one series (T, F) that is as long as a sample or longer.
@@ -196,7 +232,7 @@ class Model(Runner):
         Of tables of each column, of text of each step. 0 behind the end of a sequence.
         """
         stored, output_format = self.form.to_stored(x)
-        return _as(output_format, self.errors_of(stored))
+        return output_format.numbers(self.errors_of(stored), [f.name for f in self.form.features])
 
     def errors_of(self, stored: Tensor) -> Tensor:
         """Return `errors` of stored samples."""
@@ -209,9 +245,11 @@ class Model(Runner):
 
         return self.in_batches(each, stored, None)
 
-    def p_values(self, x: Samples) -> NDArray[np.float64]:
+    def p_values(self, x: Samples) -> Any:
         """Return the conformal p-value of each sample, (n,): how likely a normal sample is to score as high, or higher."""
-        return conformal.p_values(self.validation_scores, np.asarray(self.score(x), dtype=np.float64))
+        stored, output_format = self.form.to_stored(x)
+        p = conformal.p_values(self.validation_scores, self.scores_of(stored).numpy())
+        return p if output_format.frame is None else output_format.frame.series(p, "p")
 
     def retrieve(self, index: Samples, queries: Samples, k: int = 10, metric: str = "euclidean") -> tuple[Any, Any]:
         """Return the k samples of `index` whose codes are nearest to that of each query: places (q, k) and distances (q, k).
@@ -227,11 +265,13 @@ class Model(Runner):
     def nearest(self, base: Tensor, asked: Tensor, k: int, metric: str, output_format: OutputFormat) -> tuple[Any, Any]:
         """Return `retrieve` of codes."""
         places, far = nearest(base, asked, k, metric)
-        return _as(output_format, places), _as(output_format, far)
+        if output_format.kind == "tensor":
+            return places.to(output_format.device), far.to(output_format.device)
+        return places.numpy(), far.numpy()
 
     def _rows_of_samples(self, z: Tensor, back: OutputFormat) -> Any:
         n, count = z.shape[:2]
-        samples = self.form.to_caller(self.decoded(z.flatten(0, 1)), None, back)
+        samples = self.form.to_caller(self.decoded(z.flatten(0, 1)), None, replace(back, frame=None))
         if isinstance(samples, Mapping):
             return {k: v.reshape(n, count) for k, v in samples.items()}
         return (
@@ -239,7 +279,3 @@ class Model(Runner):
             if isinstance(samples, list)
             else samples.reshape(n, count, *samples.shape[1:])
         )
-
-
-def _as(output_format: OutputFormat, answer: Tensor) -> Any:
-    return answer.to(output_format.device) if output_format.kind == "tensor" else answer.numpy()

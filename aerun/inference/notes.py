@@ -49,8 +49,8 @@ class Notes:
 class Rule:
     """What a run does with such cells, one rule for all its verbs.
 
-    preparation: of its rows, or of the steps of its series. missing: the setting `dataset.missing`. ranges: smallest and
-    largest value of columns in training, in own units, where the run wrote them down. features: columns.
+    preparation: of its rows, or of the steps of its series. missing: the setting `dataset.missing`; cut: no cell is. ranges:
+    smallest and largest value of columns in training, in own units, where the run wrote them down. features: columns.
     """
 
     preparation: Columns | Scale
@@ -68,7 +68,7 @@ class Rule:
             cells = {kind: c.reshape(*stored.shape).sum(1) for kind, c in steps.cells.items()}
             return Notes(steps.names, cells)
         features = self.features
-        gone = stored.isnan()
+        gone = stored.isnan() if self.missing != "cut" else torch.zeros_like(stored, dtype=torch.bool)
         if self.missing == "refuse" and bool(gone.any()):
             row, column = (int(i) for i in gone.nonzero()[0])
             name = features[column].name
@@ -101,11 +101,13 @@ class Rule:
 
 
 def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, Any]) -> Rule | None:
-    """Return the rule of a run whose samples are rows of columns, or series that may lack values; None for all others.
+    """Return the rule of a run whose samples are rows of columns, or series of known ranges or that may lack values, else None.
 
-    Raises AerunError for damaged ranges.
+    What stands for no value in other series is behind their last step, and no missing cell. Raises AerunError for damaged
+    ranges.
     """
-    series = isinstance(preparation, Scale) and preparation.missing is not None
+    gaps = isinstance(preparation, Columns) or (isinstance(preparation, Scale) and preparation.missing is not None)
+    series = isinstance(preparation, Scale) and (gaps or "ranges" in stored)
     if not series and not isinstance(preparation, Columns):
         return None
     features = preparation.features
@@ -117,7 +119,7 @@ def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, 
         isinstance(r, list) and len(r) == 2 and all(isinstance(v, int | float) for v in r) for r in ranges.values()
     ):
         raise AerunError("facts.json: damaged: what it says of the ranges of columns.")
-    return Rule(preparation, str(settings.get("missing", "fill")), ranges, features)
+    return Rule(preparation, str(settings.get("missing", "fill")) if gaps else "cut", ranges, features)
 
 
 def cells_of(dataset: Dataset, preparation: Preparation, data: Data) -> dict[str, int]:

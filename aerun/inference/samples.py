@@ -16,6 +16,7 @@ from aerun.core.facts import Facts
 from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.formats.arrays import plain
 from aerun.formats.frames import has_columns
+from aerun.formats.framing import FrameFormat
 from aerun.formats.reading import Reading
 from aerun.inference.columns import Rows, frame_of, reading_for, stored_rows, told_columns
 from aerun.inference.notes import Counts, Notes, Rule, rule_of, together
@@ -30,16 +31,34 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """How answers are handed back. kind: array, tensor, list (of arrays), columns or words; dtype: of the samples given."""
+    """How answers are handed back.
+
+    kind: array, tensor, list (of arrays), columns or words; dtype: of the samples given; frame: of columns that came as a data
+    frame, how one is made.
+    """
 
     kind: str
     dtype: np.dtype[Any]
     device: torch.device = torch.device("cpu")  # noqa: RUF009 - immutable
+    frame: FrameFormat | None = None
 
     @property
     def whole(self) -> bool:
         """Return whether own units are whole numbers."""
         return self.dtype.kind in "biu"
+
+    def numbers(self, answer: Tensor, names: Sequence[str] | str) -> Any:
+        """Return numbers about samples as the samples came: tensors, or frames with these names; else arrays.
+
+        A name: of numbers (n,). Several: of the columns of numbers (n, columns).
+        """
+        if self.kind == "tensor":
+            return answer.to(self.device)
+        if self.frame is None or answer.ndim > 2:
+            return answer.numpy()
+        if isinstance(names, str):
+            return self.frame.series(answer.numpy(), names)
+        return self.frame.numbers(answer.numpy(), names)
 
 
 class SampleConverter:
@@ -47,10 +66,12 @@ class SampleConverter:
 
     settings: of the data set, for how words become symbols. reading: what the run wrote down of how its tables were read.
 
-    What is unusual in rows of a table is told in a line of the log, unless `quiet`: see `notes`.
+    What is unusual in rows of a table is told in a line of the log, unless `quiet`: see `notes`. frame: of a run that was
+    trained on a data frame in Python, how answers to no samples become one.
     """
 
     quiet = False
+    frame: FrameFormat | None = None
 
     def __init__(
         self, facts: Facts, preparation: Preparation, settings: Mapping[str, Any], reading: Mapping[str, Any] | None = None
@@ -107,7 +128,7 @@ class SampleConverter:
         if self.facts.tokens:
             return OutputFormat("words", np.dtype(object))
         if self.named:
-            return OutputFormat("columns", np.dtype(np.float32))
+            return OutputFormat("columns", np.dtype(np.float32), frame=self.frame)
         return OutputFormat("array", np.dtype(np.uint8 if self.facts.unit == 255 else np.float32))
 
     def to_stored(self, x: Any) -> tuple[Tensor, OutputFormat]:
@@ -118,7 +139,8 @@ class SampleConverter:
         if self.facts.tokens:
             return self._of_words(x)
         if has_columns(x):
-            return self._told(self._checked(self.rows_of(x))), OutputFormat("columns", np.dtype(np.float32))
+            stored = self._told(self._checked(self.rows_of(x)))
+            return stored, OutputFormat("columns", np.dtype(np.float32), frame=FrameFormat.of(x))
         if isinstance(x, Sequence) and self.facts.ragged:
             return self._of_list(x), OutputFormat("list", np.dtype(np.float32))
         if isinstance(x, Tensor):
@@ -139,7 +161,8 @@ class SampleConverter:
         if self.facts.tokens:
             return self._to_words(own, valid)
         if output_format.kind == "columns":
-            return told_columns(own.cpu().numpy(), self.features)
+            columns = told_columns(own.cpu().numpy(), self.features)
+            return columns if output_format.frame is None else output_format.frame.frame(columns)
         if valid is not None:
             if output_format.kind == "list":
                 return [row[: int(v.sum())].cpu().numpy().astype(np.float32) for row, v in zip(own, valid, strict=True)]

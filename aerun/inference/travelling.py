@@ -9,19 +9,31 @@ from aerun.core.text import note
 from aerun.dataset.sequences.sampling import Opened
 from aerun.dataset.sequences.windows import Windows
 from aerun.dataset.tables.names import names_in
+from aerun.dataset.tables.query import Query, is_query
 from aerun.formats.frame import Words
 from aerun.formats.writing.base import flattened
 
-_ROLES = ("id", "group", "time", "label", "anomaly", "split")
+_ROLES = ("id", "group", "time", "label", "anomaly", "weights", "split")
 _HOLDS_WORDS = (".csv", ".tsv", ".parquet", ".npz", ".html")
 
 
 def columns_beside(settings: Mapping[str, Any]) -> list[str]:
-    """Return the columns that the settings of a data set of columns name for something else than a feature, or drop."""
+    """Return the columns that the settings of a data set of columns name for something else than a feature, ask, or drop."""
     if not {"delimiter", "label", "drop"} <= set(settings):
         return []
     named = [str(settings[role]) for role in _ROLES if settings.get(role) is not None]
-    return list(dict.fromkeys([*named, *names_in("dataset.drop", settings.get("drop") or [])]))
+    normal = settings.get("normal")
+    asked = sorted(Query(normal).columns) if isinstance(normal, str) and is_query(normal) else []
+    return list(dict.fromkeys([*named, *asked, *names_in("dataset.drop", settings.get("drop") or [])]))
+
+
+def beside_pairs(first: Sequence[Mapping[str, Words]], last: Sequence[Mapping[str, Words]]) -> dict[str, Words]:
+    """Return the columns of pairs of samples, of the pieces of either file: NAME_first and NAME_last."""
+    columns: dict[str, Words] = {}
+    for end, pieces in (("first", first), ("last", last)):
+        for name in pieces[0] if pieces else ():
+            columns[f"{name}_{end}"] = np.concatenate([piece[name] for piece in pieces])
+    return columns
 
 
 def beside_windows(opened: Opened, cut: Windows, group: str | None, names: Sequence[str]) -> dict[str, Words]:

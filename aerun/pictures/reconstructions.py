@@ -34,7 +34,9 @@ def draw(trained: Trained, folder: Path) -> Pixels:
 
 @torch.no_grad()
 def page(model: Autoencoder, stored: Tensor) -> Pixels:
-    """Return rows: input, what the encoder saw (noise fixed), its reconstruction, and the error x_hat - x, (H, W, 3) bytes.
+    """Return rows: input, what the encoder saw where that is another (noise fixed), reconstruction, error x_hat - x.
+
+    (H, W, 3) bytes.
 
     Values are shown on the data's own range; the error is vermilion where the model is too bright, blue where it is too
     dark, full at half of that range.
@@ -46,7 +48,7 @@ def page(model: Autoencoder, stored: Tensor) -> Pixels:
     facts = model.facts
     rows = [
         Row("input", shown(x, facts)),
-        Row("encoder saw", shown(corrupted["x_in"], facts, x)),
+        *([Row("encoder saw", shown(corrupted["x_in"], facts, x))] if model.corruption.alters else []),
         Row("reconstruction", shown(x_hat, facts, x)),
         Row("error", signed(x_hat - x, span(x, facts) / 2)),
     ]

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from aerun.pictures.canvas.style import COLOURS
+from aerun.pictures.canvas.style import COLOURS, GREY
+from aerun.report.marks import SHAPES, corners
+from aerun.report.ticks import apart, span, ticks
 
-_CORNERS: dict[str, Sequence[tuple[float, float]]] = {
-    "square": [(-4.5, -4.5), (4.5, -4.5), (4.5, 4.5), (-4.5, 4.5)],
-    "triangle": [(0, -6), (5.5, 4.5), (-5.5, 4.5)],
-    "diamond": [(0, -6), (6, 0), (0, 6), (-6, 0)],
-}
-_SHAPES = ("circle", *_CORNERS)
+BASELINE = GREY  # the colour of what models are held against, the same in all charts
+_INK = "#000000"  # on a dark page it is light
+_ROW = 20  # pixels of a line of words above the axes
 
 
 @dataclass(frozen=True)
@@ -28,17 +27,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """name; points; dashed: a baseline; joined: a line through its points."""
+    """name; points; dashed: a baseline; joined: a line through its points; title: the full name, where name is shortened."""
 
     name: str
     points: Sequence[Point]
     dashed: bool = False
     joined: bool = True
+    title: str = ""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What it measures, and whether on a log scale."""
+    """What it measures, with its unit, and whether on a log scale."""
 
     title: str
     log: bool = False
@@ -53,6 +53,7 @@ class Drawn:
     """A series with its colour, its mark, and the corners of the line through its points (empty: none)."""
 
     name: str
+    title: str
     points: Sequence[Point]
     dashed: bool
     colour: str
@@ -61,18 +62,35 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A vertical line over the axes: its pixels across, those of its words (x, y), on which side of them it is, and they."""
+
+    x: float
+    words_x: float
+    words_y: float
+    anchor: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Chart:
-    """Series over two axes. lines: places across with a vertical line and its words."""
+    """Series over two axes. lines: places across with a vertical line and its words. notes: what a reader must know of it."""
 
     series: Sequence[Series]
     across: Axis
     up: Axis
     title: str
     lines: Sequence[tuple[float, str]] = ()
+    notes: Sequence[str] = ()
 
-    width, height = 640, 360
-    left, right, top, bottom = 64, 624, 16, 314
-    centre = ((left + right) / 2, (top + bottom) / 2)
+    width, height = 520, 350
+    left, right, bottom = 78, 506, 292
+    centre = (left + right) / 2
+
+    @property
+    def top(self) -> float:
+        """Return where the axes begin: below the title of the one that goes up, and the words of vertical lines."""
+        return 34 + _ROW * len(self.lines)
 
     def x(self, value: float) -> float:
         """Return the pixels from the left."""
@@ -86,22 +104,47 @@ class Chart:
 
     @property
     def ticks_across(self) -> Sequence[float]:
-        """Return the values themselves where they are few."""
+        """Return the values themselves where they are few and have room for their words, else round ones."""
         own = sorted({p.x for p in self._points})
-        return own if len(own) <= 10 else _ticks(self._across, self.across.log)
+        if len(own) <= 10 and apart(own, self.x) == own:
+            return own
+        return apart(ticks(self._across, self.across.log), self.x)
 
     @property
     def ticks_up(self) -> Sequence[float]:
-        """Round values."""
-        return _ticks(self._up, self.up.log)
+        """Return round values."""
+        return ticks(self._up, self.up.log)
+
+    @property
+    def marks(self) -> Sequence[Mark]:
+        """Return the vertical lines, the words of each in a line of their own, towards the middle."""
+        found = []
+        for i, (value, words) in enumerate(self.lines):
+            x = self.x(value)
+            side, anchor = (-5, "end") if x > self.centre else (5, "start")
+            found.append(Mark(x, x + side, 34 + _ROW * i + 10, anchor, words))
+        return found
+
+    @property
+    def words(self) -> Sequence[str]:
+        """Return what is written on it."""
+        return [self.across.title, self.up.title, *(words for _, words in self.lines), *(s.name for s in self.series)]
+
+    @property
+    def bars(self) -> bool:
+        """Return whether any point has a bar."""
+        return any(p.bar > 0 for p in self._points)
 
     @property
     def drawn_series(self) -> Sequence[Drawn]:
         """Return the series as they are drawn."""
         return [
-            Drawn(s.name, s.points, s.dashed, COLOURS[i % len(COLOURS)], _SHAPES[i % len(_SHAPES)], self._line(s))
+            Drawn(
+                s.name, s.title or s.name, sorted(s.points, key=lambda p: p.x), s.dashed,
+                "currentColor" if (colour := colour_of(s, i)) == _INK else colour, SHAPES[i % len(SHAPES)], self._line(s),
+            )
             for i, s in enumerate(self.series)
-        ]
+        ]  # fmt: skip
 
     def _line(self, one: Series) -> str:
         if not one.joined or len(one.points) < 2:
@@ -114,17 +157,17 @@ class Chart:
 
     @cached_property
     def _across(self) -> tuple[float, float]:
-        return _span([self.across.place(v) for v in (*(p.x for p in self._points), *(x for x, _ in self.lines))])
+        return span([self.across.place(v) for v in (*(p.x for p in self._points), *(x for x, _ in self.lines))])
 
     @cached_property
     def _up(self) -> tuple[float, float]:
         bars = () if self.up.log else tuple(v for p in self._points for v in (p.y - p.bar, p.y + p.bar))
-        return _span([self.up.place(v) for v in (*(p.y for p in self._points), *bars)])
+        return span([self.up.place(v) for v in (*(p.y for p in self._points), *bars)])
 
 
-def corners(shape: str, x: float, y: float) -> str:
-    """Return the corners of a mark around a place."""
-    return " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in _CORNERS[shape])
+def colour_of(series: Series, i: int) -> str:
+    """Return the colour of the i-th series of a chart, on pages and on paper."""
+    return BASELINE if series.dashed else COLOURS[i % (len(COLOURS) - 1)]  # the last is the baseline's
 
 
 # What templates/chart.html.j2 asks for.
@@ -132,23 +175,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "px": lambda value: f"{value:.1f}",
     "short": lambda value: f"{value:g}",
     "corners": corners,
+    "cut": lambda words, length: words if len(words) <= length else f"{words[: length - 1].rstrip()}…",
 }
-
-
-def _span(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    room = 0.06 * (high - low) or 0.5
-    return low - room, high + room
-
-
-def _ticks(span: tuple[float, float], log: bool) -> list[float]:
-    """Round values inside the span: 1, 2, 5 times powers of ten."""
-    low, high = span
-    if log:
-        decades = range(math.floor(low), math.ceil(high) + 1)
-        steps = (1, 2, 5) if high - low < 2.5 else (1,)
-        return [s * 10.0**d for d in decades for s in steps if low <= math.log10(s * 10.0**d) <= high]
-    raw = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw)
-    return [round(k * step, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]

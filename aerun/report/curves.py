@@ -5,57 +5,90 @@ import statistics
 from collections.abc import Sequence
 
 from aerun.report.chart import Axis, Chart, Point, Series
+from aerun.report.names import named, typed
 from aerun.runs.figures import cell
-from aerun.runs.groups import Group, label
-from aerun.runs.sizes import SIZE, front, number, sizes_of
+from aerun.runs.groups import Group
+from aerun.runs.readable import readable
+from aerun.runs.sizes import SIZE, Sizes, front, number
 
 LAMBDA = "reg.lambda"
 _COSTS = {
-    "codes/l0": "units in use a sample (L0)",
-    "codes/kl": "KL of the posterior, nats",
+    "codes/l0": "units in use per sample (L0)",
+    "codes/kl": "KL of the posterior (nats per sample)",
     "compression/model/fine_bpp": "bits per element",
 }
+_ERROR = "test squared error per sample"
 _LINES = 8  # series in one chart; of more, the best
-_STEEP = 20  # times that errors differ, from which on they are drawn on a log scale
+_WIDE = 8  # times that places across differ, from which on they are on a log scale
+_STEEP = 20  # times that figures differ, from which on they are drawn on a log scale
 
 
-def curves(groups: Sequence[Group], keys: Sequence[str], measures: tuple[str, str] | None = None) -> list[Chart]:
-    """Return the charts that these settings allow. measures: two figures, of which every setting is drawn, too."""
+def curves(
+    groups: Sequence[Group], keys: Sequence[str], sizes: Sizes | None, measures: tuple[str, str] | None = None
+) -> list[Chart]:
+    """Return the charts that these settings allow.
+
+    sizes: those that were swept. measures: two figures, of which every setting is drawn, too.
+    """
     charts: list[Chart | None] = [two_figures(groups, keys, *measures)] if measures else []
     if SIZE in keys:
-        charts.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)"))
+        charts.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)", sizes))
     if LAMBDA in keys:
-        charts.append(_against(groups, keys, LAMBDA, "weight of the regularizers (reg.lambda)"))
+        charts.append(_against(groups, keys, LAMBDA, "weight of the regularizers, λ (reg.lambda)"))
         charts += [_trade_off(groups, keys, cost, words) for cost, words in _COSTS.items()]
     return [chart for chart in charts if chart]
 
 
-def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str) -> Chart | None:
+def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str, sizes: Sizes | None = None) -> Chart | None:
     """Test error over a numeric setting, one line for each choice of the others, PCA beside it."""
     at = list(keys).index(key)
-    lines: dict[str, list[Point]] = {}
-    for group in groups:
-        value = number(group.settings[at])
-        if value is not None and (value > 0 or key != LAMBDA):
-            lines.setdefault(_others(group, keys, at), []).append(_point(value, group, keys))
-    series = [Series(name, points) for name, points in list(lines.items())[:_LINES]]
+    lines: dict[str, list[tuple[float, Group]]] = {}
+    known = [(value, group) for group in groups if (value := number(group.settings[at])) is not None]
+    above = [value for value, _ in known if value > 0]
+    log = bool(above) and max(above) >= _WIDE * min(above) and all(value >= 0 for value, _ in known)
+    for value, group in known:
+        if value or not log:
+            lines.setdefault(_others(group, keys, at), []).append((value, group))
+    series = _series(list(lines.items())[:_LINES], keys, key)
     if not any(len(s.points) > 1 for s in series):
         return None
     places = sorted({p.x for s in series for p in s.points})
-    log = places[0] > 0 and places[-1] >= 8 * places[0]
     marks: list[tuple[float, str]] = []
     if key == SIZE:
         series.append(_pca(groups, at))
-        marks = [*_dimension(groups, at, places), *_recommended(groups, keys)]
-    errors = [p.y for s in series for p in s.points if math.isfinite(p.y)]
-    steep = bool(errors) and 0 < _STEEP * min(errors) <= max(errors)
-    return Chart(series, Axis(title, log), Axis("test squared error a sample", steep), f"Test error against {key}", marks)
+        marks = [*_dimension(groups, at, places), *_recommended(sizes)]
+    zero = log and any(value == 0 for value, _ in known)
+    notes = [f"{key}=0 is in the table alone: a log scale has no place for it."] if zero else []
+    notes += [f"Of {len(lines)} choices of the other settings, the best {_LINES}."] if len(lines) > _LINES else []
+    steep = _steep([p.y for s in series for p in s.points])
+    return Chart(series, Axis(title, log), Axis(_ERROR, steep), f"Test error against {key}", marks, notes)
+
+
+def _series(lines: Sequence[tuple[str, Sequence[tuple[float, Group]]]], keys: Sequence[str], key: str) -> list[Series]:
+    """Return a line for each choice of the other settings, called by those in which the choices differ."""
+    firsts = [some[0][1] for _, some in lines]
+    alike = {k for i, k in enumerate(keys) if k == key or len({g.settings[i] for g in firsts}) == 1}
+    return [
+        Series(named(g, keys, alike) if len(lines) > 1 else "model", [_point(v, one, keys) for v, one in some], title=name)
+        for g, (name, some) in zip(firsts, lines, strict=True)
+    ]
+
+
+def _steep(values: Sequence[float]) -> bool:
+    finite = [v for v in values if math.isfinite(v)]
+    return bool(finite) and 0 < _STEEP * min(finite) <= max(finite)
 
 
 def _point(x: float, group: Group, keys: Sequence[str]) -> Point:
     deviation = group.deviation("test/se")
-    words = f"{' '.join(f'{k}={v}' for k, v in zip(keys, group.settings, strict=True))}: {cell(group, 'test/se')}"
+    words = f"{_run(group, keys)}: test squared error {cell(group, 'test/se')}"
     return Point(x, group.mean("test/se"), 0.0 if math.isnan(deviation) else deviation, words)
+
+
+def _run(group: Group, keys: Sequence[str]) -> str:
+    """Return a setting as it is typed, with the name of its run, or how many there are."""
+    n = len(group.runs)
+    return f"{typed(group, keys)} ({f'{n} seeds' if n > 1 else f'run {group.runs[0].path.name}'})"
 
 
 def _pca(groups: Sequence[Group], at: int) -> Series:
@@ -65,7 +98,7 @@ def _pca(groups: Sequence[Group], at: int) -> Series:
         if value is not None:
             by.setdefault(value, []).append(group.mean("pca/se"))
     points = [
-        Point(x, statistics.median(v), 0.0, f"PCA of {x:g} components: {statistics.median(v):.4g}")
+        Point(x, statistics.median(v), 0.0, f"PCA of {x:g} components: test squared error {statistics.median(v):.4g}")
         for x, v in sorted(by.items())
     ]
     return Series("PCA of the same size", points, dashed=True)
@@ -79,9 +112,8 @@ def _dimension(groups: Sequence[Group], at: int, places: Sequence[float]) -> lis
     return [(middle, f"intrinsic dimension {middle:.1f}")] if places[0] <= middle <= places[-1] else []
 
 
-def _recommended(groups: Sequence[Group], keys: Sequence[str]) -> list[tuple[float, str]]:
+def _recommended(sizes: Sizes | None) -> list[tuple[float, str]]:
     """Return the recommended size, unless it is the largest: then larger ones are worth a try, and there is none yet."""
-    sizes = sizes_of(groups, keys)
     if sizes is None or sizes.recommended is sizes.sizes[-1]:
         return []
     which = f" ({sizes.others})" if sizes.others else ""
@@ -93,7 +125,7 @@ def _trade_off(groups: Sequence[Group], keys: Sequence[str], cost: str, words: s
     paid = [group for group in groups if group.mean(cost) > 0]
     if len({group.mean(cost) for group in paid}) < 3:
         return None
-    return two_figures(paid, keys, cost, "test/se", (words, "test squared error a sample"), f"Error against {words}")
+    return two_figures(paid, keys, cost, "test/se", (words, _ERROR), f"Test error against {words}")
 
 
 def two_figures(
@@ -101,11 +133,13 @@ def two_figures(
 ) -> Chart:
     """Return one figure of every setting over another; the settings that nothing beats in both are joined."""
     best = front(groups, across, up)
-    sides = [("nothing is better in both", best), ("others", [g for g in groups if all(g is not b for b in best)])]
+    others = [g for g in groups if all(g is not b for b in best)]
+    sides = [("best trade-offs: no setting is better in both", best), ("others", others)]
     points = [(name, [_place(g, keys, across, up) for g in side if _known(g, across, up)]) for name, side in sides]
     series = [Series(name, some, joined=name != "others") for name, some in points if some]
-    names = words or (across, up)
-    return Chart(series, Axis(names[0]), Axis(names[1]), title or f"{up} against {across}")
+    names = words or (readable(across), readable(up))
+    side, height = (Axis(n, _steep([g.mean(k) for g in groups])) for n, k in zip(names, (across, up), strict=True))
+    return Chart(series, side, height, title or f"{up} against {across}")
 
 
 def _known(group: Group, *figures: str) -> bool:
@@ -113,7 +147,7 @@ def _known(group: Group, *figures: str) -> bool:
 
 
 def _place(group: Group, keys: Sequence[str], across: str, up: str) -> Point:
-    words = f"{label(group, keys)}: {across} {cell(group, across)}, {up} {cell(group, up)}"
+    words = f"{_run(group, keys)}: {readable(across)} {cell(group, across)}, {readable(up)} {cell(group, up)}"
     return Point(group.mean(across), group.mean(up), 0.0, words)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
 from aerun.formats.cells import guarded
-from aerun.pictures.canvas.style import COLOURS, MARKERS, chart
-from aerun.report.chart import Chart, Series
+from aerun.pictures.canvas.style import MARKERS, chart
+from aerun.report.chart import Chart, Series, colour_of
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group, short
 from aerun.runs.readable import in_words, readable
@@ -86,7 +86,7 @@ def _drawn(one: Chart, keys: Sequence[str]) -> dict[str, bytes]:
 
 def _draw(axes: Any, series: Series, i: int, keys: Sequence[str]) -> None:
     points = sorted(series.points, key=lambda p: p.x)
-    style = {"linestyle": ("--" if series.dashed else "-") if series.joined else "none", "color": COLOURS[i % len(COLOURS)]}
+    style = {"linestyle": ("--" if series.dashed else "-") if series.joined else "none", "color": colour_of(series, i)}
     bars = [p.bar for p in points] if any(p.bar for p in points) else None
     axes.errorbar(
         [p.x for p in points], [p.y for p in points], bars,

@@ -8,14 +8,18 @@ from typing import Any
 from PIL import Image
 
 from aerun.core.errors import AerunError
+from aerun.core.text import counted
 from aerun.formats.pictures import overlay
 from aerun.formats.writing.base import Array, FileWriter
 from aerun.inference.events import COLUMNS
 from aerun.inference.maps import SeriesMap
 from aerun.pictures.canvas.timeline import timeline
 from aerun.report.render import policy, rendered, script, style
+from aerun.report.table import Cell, Table
 
 _IMAGES = 200  # on a page
+_RED = "Below each image its score. Red: the squared error of a place, summed over channels, the redder the larger;"
+_SHADED = "Shaded: the score is above the threshold. Dashed: what the model expects."
 
 
 class SeriesPage(SeriesMap):
@@ -25,7 +29,8 @@ class SeriesPage(SeriesMap):
         picture, left_out = timeline(self.strips)
         pictures = [{"source": _embedded(Image.fromarray(picture)), "words": left_out}]
         rows = [[_cell(event[name]) for name in COLUMNS] for event in self.events]
-        _write(self, pictures, f"{len(rows)} events", COLUMNS, rows, wide=True)
+        heads = [Cell(name, kind="" if all(row[i].kind == "" for row in rows) else "word") for i, name in enumerate(COLUMNS)]
+        _write(self, pictures, f"{counted(len(rows), 'event')}", _SHADED, Table(heads, rows))
 
 
 class ImagePage(FileWriter):
@@ -51,11 +56,13 @@ class ImagePage(FileWriter):
             {"source": _embedded(overlay(x, errors, most, self.about)), "words": f"{name}: {score:.4g}"}
             for score, name, x, errors in self.kept
         ]
-        shown = f"{self.count} images, the highest score first" + (f"; {_IMAGES} are shown" if self.count > _IMAGES else "")
-        _write(self, pictures, shown, (), [], wide=False)
+        shown = f"{counted(self.count, 'image')}, the highest score first" + (
+            f"; {_IMAGES} are shown" if self.count > _IMAGES else ""
+        )
+        _write(self, pictures, shown, f"{_RED} all red is {most:.4g}.")
 
 
-def _write(writer: FileWriter, pictures: Any, answer: str, heads: Any, rows: Any, wide: bool) -> None:
+def _write(writer: FileWriter, pictures: Any, answer: str, legend: str, events: Table | None = None) -> None:
     page = rendered(
         "map.html.j2",
         {},
@@ -65,15 +72,16 @@ def _write(writer: FileWriter, pictures: Any, answer: str, heads: Any, rows: Any
         script=script(),
         answer=answer,
         pictures=pictures,
-        heads=heads,
-        rows=rows,
-        wide=wide,
+        legend=legend,
+        events=events,
     )
     writer.file.write(page.encode())
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _cell(value: Any) -> Cell:
+    number = isinstance(value, int | float)
+    words = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return Cell(words, str(value), "" if number else "word", words)
 
 
 def _embedded(picture: Image.Image) -> str:

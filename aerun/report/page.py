@@ -3,36 +3,22 @@
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aerun.core.text import counted, span
 from aerun.core.version import __version__
 from aerun.report.chart import FILTERS, Chart
+from aerun.report.glossary import terms
+from aerun.report.names import named
 from aerun.report.render import policy, rendered, script, style
+from aerun.report.table import application_tables, settings_table
 from aerun.report.words import answer, question
-from aerun.runs.figures import cell, higher_is_better
-from aerun.runs.groups import Group, Run, label, short
+from aerun.runs.groups import Group, Run, label
 from aerun.runs.plain import picture
+from aerun.runs.sizes import Sizes
 
 _PICTURES = 6  # settings whose reconstructions are shown
-
-
-@dataclass(frozen=True)
-class Cell:
-    """words; value: what it is sorted by; kind: `word`, or empty for a number."""
-
-    words: str
-    value: str = ""
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A row of cells for each setting, below their heads."""
-
-    heads: Sequence[Cell]
-    rows: Sequence[Sequence[Cell]]
 
 
 def page(
@@ -42,12 +28,16 @@ def page(
     runs: Sequence[Run],
     figures: Sequence[str],
     sort: tuple[str, str],
+    sizes: Sizes | None,
     charts: Sequence[Chart],
 ) -> str:
     """Return HTML of complete groups, best first, and of all runs for what failed and what it cost.
 
-    sort: key and name of the figure that ranks.
+    sort: key and name of the figure that ranks. sizes: those that were swept.
     """
+    settings, applications = settings_table(groups, keys, figures, sort), application_tables(groups, keys)
+    heads = [head.words for one in (settings, *applications.values()) for head in one.heads]
+    said = answer(groups, keys, *sort, sizes)
     return rendered(
         "page.html.j2",
         FILTERS,
@@ -56,51 +46,34 @@ def page(
         style=style(),
         script=script(),
         question=question(groups, keys, runs),
-        answer=answer(groups, keys, *sort),
+        answer=said,
         charts=charts,
-        settings=_table(groups, keys, figures, sort),
-        applications=_applications(groups, keys),
+        settings=settings,
+        applications=applications,
         pictures=_pictures(groups, keys),
-        failures=[run for run in runs if not run.complete],
-        commands=[{"label": label(group, keys), "commands": [run.command for run in group.runs]} for group in groups],
+        failures=_failures(runs),
+        commands=[_names(group, keys) | {"commands": [run.command for run in group.runs]} for group in groups],
+        terms=terms([*said, *heads, *settings.same, *(words for chart in charts for words in chart.words)]),
         cost=_cost(runs),
     )
 
 
-def _table(groups: Sequence[Group], keys: Sequence[str], figures: Sequence[str], sort: tuple[str, str] | None = None) -> Table:
-    """Return a row for each setting; the figure that they are sorted by, or of an application any, says which way is better."""
-    rows = []
-    for group in groups:
-        words = [Cell(short(s), s, "word") for s in group.settings]
-        numbers = [Cell(cell(group, k), _number(group.mean(k))) for k in figures]
-        rows.append([*words, *numbers, Cell(str(len(group.runs)), str(len(group.runs)))])
-    arrows = {k: " ↑" if higher_is_better(n) else " ↓" for k, n in ([sort] if sort else zip(figures, figures, strict=True))}
-    heads = [*(Cell(k, kind="word") for k in keys), *(Cell(k + arrows.get(k, "")) for k in figures), Cell("seeds")]
-    return Table(heads, rows)
+def _names(group: Group, keys: Sequence[str]) -> dict[str, Any]:
+    """Return what a setting is called in words, and in full."""
+    return {"label": named(group, keys), "title": label(group, keys)}
 
 
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.8g}"
-
-
-def _applications(groups: Sequence[Group], keys: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Return what `evaluate=` found: APPLICATION/WHO/METRIC, the model beside its baselines."""
-    known = dict.fromkeys(k for g in groups for r in g.runs for k in r.results)
-    figures = [k for k in known if k.count("/") == 2 and "/model/" in k]
-    parts = list[Mapping[str, Any]]()
-    for name in dict.fromkeys(k.split("/")[0] for k in figures):
-        mine = [k for k in figures if k.startswith(f"{name}/")]
-        baselines = sorted({k.split("/")[1] for k in known if k.startswith(f"{name}/") and k.count("/") == 2} - {"model"})
-        columns = [c for k in mine for c in (k, *(k.replace("/model/", f"/{b}/") for b in baselines)) if c in known]
-        asked = [g for g in groups if any(not math.isnan(r.figure(k)) for r in g.runs for k in mine)]
-        parts.append({"name": name, "table": _table(asked, keys, columns)})
-    return parts
+def _failures(runs: Sequence[Run]) -> Mapping[str, list[str]]:
+    """Return the names of the runs that are not complete, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for run in runs:
+        if not run.complete:
+            reasons.setdefault(run.unfinished, []).append(run.path.name)
+    return reasons
 
 
 def _pictures(groups: Sequence[Group], keys: Sequence[str]) -> list[Mapping[str, str]]:
-    pictures: list[Mapping[str, str]] = [
-        {"source": _embedded(group.runs[0].path), "words": label(group, keys)} for group in groups[:_PICTURES]
-    ]
+    pictures = [_names(group, keys) | {"source": _embedded(group.runs[0].path)} for group in groups[:_PICTURES]]
     return [picture for picture in pictures if picture["source"]]
 
 
@@ -114,8 +87,8 @@ def _cost(runs: Sequence[Run]) -> Mapping[str, Any]:
     total = sum(s for s in seconds if not math.isnan(s))
     first = next((r.results for r in runs if r.complete), {})
     return {
-        "runs": len(runs),
-        "time": f"{total / 3600:.1f} h" if total > 5400 else f"{total / 60:.1f} min" if total > 90 else f"{total:.0f} s",
+        "runs": counted(len(runs), "run"),
+        "time": span(total),
         "machine": str(first.get("machine", "an unknown machine")),
         "versions": ", ".join(f"{k.removeprefix('versions/')} {v}" for k, v in first.items() if k.startswith("versions/")),
         "aerun": __version__,

@@ -43,7 +43,7 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | No
     console.say(title, style="bold")
     console.say(verdict(metrics), style="bold")
     console.print(table)
-    console.say(_caption(metrics))
+    console.say(_caption(metrics, path))
     if components < most:
         words = f"{metrics['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
         console.print(f"PCA: {words}")
@@ -169,19 +169,20 @@ def where(console: Console, folder: Path) -> None:
     console.say(f"next  aerun compare {name}\n      aerun report {name}")
 
 
-def _caption(metrics: Mapping[str, Any]) -> str:
+def _caption(metrics: Mapping[str, Any], path: Path) -> str:
     return (
         f"{metrics['samples/train']:,} training, {metrics['samples/val']:,} validation, "
         f"{metrics['samples/test']:,} test samples; {metrics['parameters']:,} parameters; "
-        f"best of {metrics['epochs']} epochs: {_best(metrics)}; "
+        f"best of {metrics['epochs']} epochs: {_best(metrics, path)}; "
         f"{metrics['seconds/fit']:.1f} s of training, {metrics['seconds']:.1f} s in all"
     )
 
 
-def _best(metrics: Mapping[str, Any]) -> str:
-    """Return the number of the best epoch, and where it is the last, that longer training may be better."""
+def _best(metrics: Mapping[str, Any], path: Path) -> str:
+    """Return the number of the best epoch, and where it is the last, the command that trains longer."""
     best, epochs = metrics["best_epoch"] + 1, metrics["epochs"]
-    return f"{best}, the last; longer may be better (trainer.max_epochs={2 * epochs})" if best == epochs else f"{best}"
+    longer = f"aerun resume {shlex.quote(str(path))} --epochs {2 * epochs}"
+    return f"{best}, the last, so longer may be better ({longer})" if best == epochs else f"{best}"
 
 
 def shown_root(path: Path) -> Path:

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 
 from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.report.names import typed
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell
-from aerun.runs.groups import Group, Run, label, natural, short
-from aerun.runs.sizes import sizes_of
+from aerun.runs.groups import Group, Run, natural, short
+from aerun.runs.sizes import Sizes
 
 _MOST = 8  # values that are named
 _NOTES = 5  # on the data
@@ -28,28 +29,37 @@ def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) 
     what = f"What was swept: {', '.join(swept)}" if swept else "Nothing was swept but the seed"
     data = sorted({str(g.runs[0].config.get("dataset._target_", "")).split(".")[-2:][0] for g in groups} - {""})
     what += f"; data: {', '.join(data)}" if data else ""
-    return f"{what}; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. {done} of {len(runs)} runs are complete."
+    return f"{what}; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. {_complete(done, len(runs))}"
 
 
-def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str) -> list[str]:
+def _complete(done: int, runs: int) -> str:
+    if runs == 1:
+        return "One run, complete."
+    return f"{done} of {runs} runs {'is' if done == 1 else 'are'} complete."
+
+
+def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str, sizes: Sizes | None) -> list[str]:
     """Return which size to take, the best setting by a figure, how it stands to PCA, and how sure it is that it is the best.
 
-    name: what the figure is called.
+    name: what the figure is called. sizes: those that were swept.
     """
     best = groups[0]
     n = len(best.runs)
-    said = [f"Best by {name}: {label(best, keys)}, {cell(best, sort)} ({n} seed{'s' * (n > 1)}).", _against_pca(best)]
+    figure = f"{cell(best, sort)} ({n} seed{'s' * (n > 1)})"
+    said = [f"Best by {name}: {typed(best, keys)}, {figure}." if groups[1:] else f"{name}: {figure}.", _against_pca(best)]
+    if len(groups) == n == 1:
+        said = [str(v) for v in [best.runs[0].results.get("verdict")] if v] + said
     if groups[1:]:
         comparison = difference(best, groups[1], len(groups))
-        second = label(groups[1], keys)
+        second = typed(groups[1], keys)
         said.append(
             comparison.words("The best", second)
             if comparison
             else f"Next: {second}; its test errors are not of the same samples."
         )
     if min(len(g.runs) for g in groups) < 3:
-        said.append("Some settings have fewer than three seeds: what one run gains, the next may lose.")
-    sizes = sizes_of(groups, keys)
+        who = "Some settings have" if groups[1:] else "There are"
+        said.append(f"{who} fewer than three seeds: what one run gains, the next may lose.")
     return [*([sizes.words()] if sizes else []), *said, *_of_the_data(groups)]
 
 

@@ -1,9 +1,10 @@
 """Figures of results.json: which ones are wanted, and whether more or less of one is better."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from aerun.core.errors import AerunError, nearest
 from aerun.runs.groups import Group, Run
@@ -52,6 +53,12 @@ def of_task(runs: Sequence[Run]) -> list[str]:
     tasks = {str(run.results.get("task")) for run in done}
     key = _TASKS.get(tasks.pop()) if len(tasks) == 1 else None
     return [key] if key and all(math.isfinite(run.figure(key)) for run in done) else []
+
+
+def main_figure(results: Mapping[str, Any]) -> str | None:
+    """Return the figure that answers what a run was made for, else its error: the first of these that results have."""
+    known = (_TASKS.get(str(results.get("task"))), "test/se", "val/mse", "val/loss")
+    return next((k for k in known if k is not None and isinstance(results.get(k), int | float)), None)
 
 
 def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[Group]:

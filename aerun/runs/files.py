@@ -10,7 +10,7 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -161,8 +161,10 @@ def folders(top: Path) -> Iterator[tuple[Path, frozenset[str]]]:
 @contextmanager
 def replaced(folder: Path, name: str) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `name` when the block ends without an error; see `aerun.core.files.replaced`."""
-    with _parent(folder, name, make=True) as (at, last), files.replaced(Path(last), at) as file:
-        yield file
+    with _parent(folder, name, make=True) as (at, last):
+        files.refuse_folder(Path(last), at, folder / name)
+        with files.replaced(Path(last), at) as file:
+            yield file
 
 
 def replace(folder: Path, name: str, content: str | bytes) -> None:
@@ -190,6 +192,13 @@ def lock_file(folder: Path, name: str, make: bool) -> BinaryIO:
     return io.FileIO(number, "r+")
 
 
+def refuse_folders(folder: Path, names: Iterable[str]) -> None:
+    """Raise AerunError where a folder is in the place of one of these files."""
+    for name in names:
+        with suppress(FileNotFoundError), _parent(folder, name) as (at, last):
+            files.refuse_folder(Path(last), at, folder / name)
+
+
 def make_folder(folder: Path, name: str) -> Path:
     """Make a folder inside of the run's where it is not there, and return it.
 
@@ -200,9 +209,10 @@ def make_folder(folder: Path, name: str) -> Path:
 
 
 def remove(folder: Path, name: str) -> None:
-    """Remove a file, or a link itself, where there is one."""
+    """Remove a file, or a link itself, where there is one. Raises AerunError where it is a folder."""
     try:
         with _parent(folder, name) as (at, last):
+            files.refuse_folder(Path(last), at, folder / name)
             os.unlink(last, dir_fd=at)
     except FileNotFoundError:
         return

@@ -37,6 +37,16 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def __fspath__(self) -> str:
+        """Return the path, so that whatever takes a run's path takes its folder too."""
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"Folder({str(self.path)!r})"
+
     def open(
         self,
         config: Mapping[str, Any],

@@ -13,10 +13,11 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.settings.flat import flat
 from aerun.settings.labels import ASKED, LABELS
 
 # These are not what an experiment is about, but where it reads and writes, and what it shows.
-_SHOWN = ("trainer.progress", *ASKED)
+_SHOWN = ("trainer.progress", "trainer.save_every", *ASKED)
 _ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *LABELS, *_SHOWN)
 _DIGITS = 8  # A number of so many digits was drawn and not typed.
 
@@ -140,14 +141,6 @@ def _as_older(config: dict[str, Any]) -> dict[str, Any]:
         return config
     own = {k: v for k, v in config.items() if k != "trainer.max_steps"}
     return {**own, "trainer.max_epochs": own.get("dataset.epochs")} if own.get("trainer.max_epochs", 0) is None else own
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the config by dotted keys; lists and numbers stay as they are."""
-    settings: dict[str, Any] = {}
-    for key, value in config.items():
-        settings |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return settings
 
 
 def columns(runs: Sequence[Run]) -> list[str]:

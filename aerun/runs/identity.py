@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
 from aerun.settings.auto import as_saved
+from aerun.settings.flat import flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
@@ -19,14 +20,14 @@ _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a resolved config makes a run what it is, as plain data.
 
-    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), the progress bar, and what
-    is asked of the trained model at the end, see `asked_anew`.
+    Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), the progress bar, how
+    often it is saved, and what is asked of the trained model at the end, see `asked_anew`.
     """
     plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
     assert isinstance(plain, dict)
     places = {key.partition(".")[2] for key in data_paths(config)} | {"cache", "root"}
     settings = without_labels({str(k): v for k, v in plain.items() if k not in ASKED})
-    for key, gone in (("dataset", places), ("trainer", {"progress"})):
+    for key, gone in (("dataset", places), ("trainer", {"progress", "save_every"})):
         if isinstance(settings.get(key), dict):
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     return settings
@@ -43,15 +44,9 @@ def asked_anew(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    there, here = _flat(before), _flat(now)
+    there, here = ({k: json.dumps(v, default=str) for k, v in flat(config).items()} for config in (before, now))
     keys = [k for k in (*here, *(k for k in there if k not in here)) if there.get(k, "none") != here.get(k, "none")]
     return [f"{k} {there.get(k, 'none')} there, {here.get(k, 'none')} here" for k in keys]
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(node, dict) or not node:
-        return {prefix.removesuffix("."): json.dumps(node, default=str)}
-    return {k: v for key, inner in node.items() for k, v in _flat(inner, f"{prefix}{key}.").items()}
 
 
 def identity(config: Mapping[str, Any], data: Mapping[str, Any]) -> str:

@@ -42,6 +42,9 @@ class Codes:
     units: NDArray[np.float32]
     drawn: "Codes | None" = None
 
+    def __repr__(self) -> str:
+        return f"<aerun codes of training: {self.mean.size} numbers>"
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -54,6 +57,10 @@ class Calibration:
     scores: NDArray[np.float64]
     approximate: bool = False
     steps: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        middle = f", median {np.median(self.scores):.4g}" if len(self.scores) else ""
+        return f"<aerun calibration: {len(self.scores):,} validation scores{middle}>"
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """A run's folder that is used again: what goes on, what is refused, and what of it is aerun's own to clear."""
 
+import logging
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -15,10 +16,13 @@ from aerun.runs.lock import LOCK
 from aerun.runs.log import LOG
 from aerun.settings.shells import in_shell
 
+log = logging.getLogger("aerun")
+
 _CONFIG, _ABOUT = "config.yaml", "run.json"
 _OWN = (  # what a run writes, in the order in which it is cleared: what says whose it is comes last
     "results.json",
     "metrics.csv",
+    "frame.json",
     "facts.json",
     "scores.json",
     "codes.npz",
@@ -111,8 +115,7 @@ def clear(folder: Path, pictures: Collection[str], keep: Collection[str] = ()) -
     pictures: the names of all pictures. Raises FolderInUseError where the files there are not those of a run of aerun's.
     """
     names = _names(folder)
-    if _CONFIG in names and not Folder(folder).config().keys() >= _KEYS:
-        _refuse_files(folder, names)
+    _refuse_not_ours(folder, names)
     for name in sorted(names):
         if name == _PHASES:
             _clear_phases(folder)
@@ -123,6 +126,25 @@ def clear(folder: Path, pictures: Collection[str], keep: Collection[str] = ()) -
     for name in _OWN:
         if name in names and name not in keep:
             files.remove(folder, name)
+
+
+def _refuse_not_ours(folder: Path, names: Collection[str]) -> None:
+    """Raise FolderInUseError where config.yaml is not that of a run.
+
+    Of one that cannot be read, the names beside it decide, and a line says what is removed for them.
+    """
+    if _CONFIG not in names:
+        return
+    Folder(folder).refuse_newer()
+    try:
+        ours = Folder(folder).config().keys() >= _KEYS
+    except AerunError as e:
+        ours = {_ABOUT, "results.json"}.issubset(names)
+        if ours:
+            own = [n for n in sorted(names) if n in (*_OWN, *_LATER, *_INSIDE, _PICTURES, _PHASES) or _EVENTS.fullmatch(n)]
+            log.warning("%s What aerun writes is removed by its names: %s", e, ", ".join(own))
+    if not ours:
+        _refuse_files(folder, names)
 
 
 def _clear_phases(folder: Path) -> None:
@@ -143,7 +165,11 @@ def _clear_inside(folder: Path, name: str, own: Collection[str]) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the files that killed processes of this run were writing; called by the one process at work there."""
+    """Remove the files that killed processes of this run were writing; called by the one process at work there.
+
+    Raises AerunError where a folder is in the place of a file that the run is to write, before it takes any time.
+    """
+    files.refuse_folders(folder, (*_OWN, *(f"{place}/{name}" for place, own in _INSIDE.items() for name in own)))
     remove_parts(folder, _OWN)
     for place, own in _INSIDE.items():
         remove_parts(folder, own, place)

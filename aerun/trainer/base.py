@@ -1,5 +1,6 @@
 """What every trainer receives, what it returns and which settings it has."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from aerun.trainer.batches import steps_of
 from aerun.trainer.length import Length, length_of
 from aerun.trainer.optimizer import Recipe
 
+_PROCESSES = 16  # on a CPU of fewer cores
 _PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 _ALSO = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}  # Lightning's short forms.
 
@@ -62,7 +64,7 @@ class Trainer(ABC):
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
     batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train
-    one model, each on its share of every batch.
+    one model, each on its share of every batch. `save_every`: seconds from one written checkpoint to the next.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Trainer(ABC):
         monitor: str,
         limit_batches: int | None,
         steps_per_call: int,
+        save_every: float,
         progress: bool,
     ) -> None:
         self.asked_epochs = None if max_epochs is None else int(at_least("trainer.max_epochs", max_epochs, 1))
@@ -99,6 +102,7 @@ class Trainer(ABC):
         self.monitor = monitor
         self.limit_batches = None if limit_batches is None else int(at_least("trainer.limit_batches", limit_batches, 1))
         self.steps_per_call = int(at_least("trainer.steps_per_call", steps_per_call, 1))
+        self.save_every = at_least("trainer.save_every", save_every, 0)
         self.progress = progress
 
     def set_length(self, autoencoder: Autoencoder, rows: int, planned: int | None = None) -> Length:
@@ -135,12 +139,29 @@ class Trainer(ABC):
                 f"{devices}: each process sees its share of a batch only, and {guilty[0]} needs the whole. "
                 "Use trainer.devices=1."
             )
+        most = max(_PROCESSES, os.cpu_count() or 1)
+        if kind == "cpu" and self.devices > most:
+            raise AerunError(f"{devices}: at most {most} processes train one model on this machine's CPU.")
         gpus = torch.cuda.device_count() if kind == "cuda" else 1
         if kind != "cpu" and gpus < self.devices:
             raise AerunError(
                 f"{devices}: torch sees {gpus} GPU{'s' * (gpus != 1)} here. Use trainer.devices={gpus}, or "
                 "trainer.accelerator=cpu for processes on the CPU."
             )
+
+    def refuse_weights(self, autoencoder: Autoencoder) -> None:
+        """Raise AerunError where weights of samples cannot be kept to.
+
+        Parts that read a batch as a whole do not know whose part of it is whose, and several processes share out a batch by
+        its number of samples.
+        """
+        if guilty := batch_readers(autoencoder):
+            raise AerunError(
+                f"weights of samples: {guilty[0]} reads each batch as a whole, so that no sample in it can count more than "
+                "another. Leave the weights out, or choose another one."
+            )
+        if self.devices > 1:
+            raise AerunError(f"trainer.devices={self.devices}: weights of samples are kept to on one. Use trainer.devices=1.")
 
     def device_type(self) -> str:
         """Return the kind of device that trains."""

@@ -34,12 +34,23 @@ class Batches:
     """Iterates over *calls*, each a list-like of up to `per_call` batches (batch_size, *S) of stored samples.
 
     A training step of Lightning takes one call, so its fixed cost is paid once for several optimizer steps. With a seed the
-    order is drawn, and every rank takes its share of each batch; without, batches are dealt to the ranks whole.
+    order is drawn, and every rank takes its share of each batch; without, batches are dealt to the ranks whole. weights: (n,)
+    of the samples, on their device.
     """
 
     def __init__(
-        self, x: Tensor, *, batch_size: int, per_call: int, seed: int | None, drop_last: bool, limit: int | None, ranks: Ranks
+        self,
+        x: Tensor,
+        *,
+        batch_size: int,
+        per_call: int,
+        seed: int | None,
+        drop_last: bool,
+        limit: int | None,
+        ranks: Ranks,
+        weights: Tensor | None = None,
     ) -> None:
+        self.weights = weights
         self.x, self.batch_size, self.per_call, self.shuffled = x, batch_size, per_call, seed is not None
         self.ranks = ranks
         if seed is not None:
@@ -70,11 +81,17 @@ class Call:
     """Some consecutive batches, gathered when they are iterated over."""
 
     def __init__(self, batches: Batches, order: Tensor | None, numbers: range) -> None:
-        self.x, self.order = batches.x, order
+        self.x, self.weights, self.order = batches.x, batches.weights, order
         self.shares = [batches.share(number) for number in numbers]
 
     def __len__(self) -> int:
         return len(self.shares)
+
+    def weight(self, share: Share) -> Tensor | None:
+        """Return the weights (B,) of the samples of one of its batches; None where all count alike."""
+        if self.weights is None:
+            return None
+        return self.weights[share.rows if self.order is None else self.order[share.rows]]
 
     def __iter__(self) -> Iterator[Tensor]:
         for rows, _, _ in self.shares:

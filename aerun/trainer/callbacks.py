@@ -4,8 +4,9 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.dataset.storage.mapped import Mapped
+from aerun.runs.checkpoint import FOLDER
 from aerun.trainer.base import Job, Trainer
-from aerun.trainer.checkpoints import Best, First, Last
+from aerun.trainer.checkpoints import Best, Delayed, Saving
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
@@ -13,19 +14,18 @@ from aerun.trainer.record import Record, Recording
 from aerun.trainer.trim_memory import TrimMemoryCallback
 
 
-def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks) -> list[Callback]:
+def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Delayed) -> list[Callback]:
     """Return a run's callbacks in their order. Ranks other than 0 have those that end it, and leave all else to rank 0.
 
-    calls: of Lightning, in an epoch.
+    calls: of Lightning, in an epoch. files: where checkpoints go.
     """
     every: list[Callback] = [TrimMemoryCallback()] if isinstance(job.data.train.x, Mapped) else []
     if settings.patience is not None:
         every.append(EarlyStopping(settings.monitor, patience=settings.patience))
     if ranks.rank:
         return every
-    where = job.folder / "checkpoints"
     record = Record(job.folder, job.config, job.autoencoder)
     pictures = Pictures(record, job.data.val, settings.max_epochs)
     bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
-    best = Best(where, settings.monitor)
-    return [First(job.folder), Recording(record), pictures, *bar, *every, best, Last(where, best)]
+    saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
+    return [Recording(record), pictures, *bar, *every, saving]

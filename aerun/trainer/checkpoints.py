@@ -1,23 +1,27 @@
 """Checkpoints that exist from the first moment on and are either whole or not there at all."""
 
+import logging
 import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from torch import Tensor
 
 from aerun.core.errors import AerunError, StoppedError, line_of
 from aerun.runs import files
-from aerun.runs.checkpoint import LAST, read
+from aerun.runs.checkpoint import BEST, LAST, read
 from aerun.runs.identity import KEY
 
-_APART = 10  # steps from one `last` to the next: writing it takes longer than a step on few rows
+log = logging.getLogger("aerun")
+
+HELD = 0.5  # seconds from one state that is held in memory to the next: a copy takes as long as a step on few rows
 
 
 def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
@@ -26,7 +30,7 @@ def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
 
 
 class Best(ModelCheckpoint):
-    """Saves `best`, the epoch of the lowest `monitor`. From a checkpoint it restores the score and no path.
+    """The lowest `monitor` so far. From a checkpoint it restores the score and no path.
 
     So a run that was moved goes on with its best epoch, and no path of another machine, or of a stranger's, is ever used.
     """
@@ -42,41 +46,22 @@ class Best(ModelCheckpoint):
         score = state_dict.get("best_model_score")
         if score is None:
             return
-        self.reach(score.detach().reshape(()))
+        self._reach(score.detach().reshape(()))
 
-    def reach(self, score: Tensor) -> None:
-        """Record this score as the best so far."""
+    def take(self, score: Tensor) -> bool:
+        """Return whether an epoch of this score is the best so far, and record it; one that is no number is the worst."""
+        score = torch.nan_to_num(score.detach().clone(), nan=math.inf, posinf=math.inf)
+        if self.best_model_score is not None and not bool(score < self.best_model_score):
+            return False
+        self._reach(score)
+        return True
+
+    def _reach(self, score: Tensor) -> None:
         assert self.dirpath is not None
         path = str(Path(self.dirpath) / "best.ckpt")
         self.best_model_score = self.current_score = self.kth_value = score
         self.best_model_path = self.kth_best_model_path = path
         self.best_k_models = {path: score}
-
-
-class Last(ModelCheckpoint):
-    """Saves `last` after every epoch; of epochs of few steps after as many as make up 10, and after each that is the best.
-
-    So `best` is never of a later epoch. It restores nothing from a checkpoint: its file has one name.
-    """
-
-    def __init__(self, where: Path, best: Best) -> None:
-        self.best = best
-        self.score: Tensor | None = None
-        super().__init__(where, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
-        every = math.ceil(_APART * epochs / int(pl_module.total))  # type: ignore[arg-type]
-        better, self.score = self.best.best_model_score is not self.score, self.best.best_model_score
-        if better or done % every == 0 or done == epochs or trainer.should_stop:
-            super().on_train_epoch_end(trainer, pl_module)
-
-    @property
-    def state_key(self) -> str:
-        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Ignore the state: where an earlier process wrote is not where this one writes."""
 
 
 class Whole(TorchCheckpointIO):
@@ -136,15 +121,93 @@ class Begun(Callback):
             ) from e
 
 
-class First(Callback):
-    """Saves `last` before the first step, so that a run stopped in its first epoch resumes like any other.
+class Held(NamedTuple):
+    """Checkpoints that are not written yet: of an epoch, and of the best up to it, where that is newer than its file."""
 
-    A `last` that lies there is replaced unless training goes on from it.
+    last: dict[str, Any] | None = None
+    best: dict[str, Any] | None = None
+
+
+class Delayed(Whole):
+    """Holds a run's checkpoints in memory until `write`. best: of the best epoch so far, where it is not written."""
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        super().__init__(identity)
+        self.folder, self.held = folder, Held()
+        self.best: dict[str, Any] | None = None
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        self.held = Held(copied(checkpoint), self.best)  # one assignment: a signal finds the pair of before, or this one
+
+    def write(self) -> None:
+        """Write what is held, `best` first: `last` may say of no epoch that it is the best which has no file."""
+        for name, checkpoint in ((BEST, self.held.best), (LAST, self.held.last)):
+            if checkpoint is not None:
+                super().save_checkpoint(checkpoint, self.folder / name)
+        self.best = None if self.best is self.held.best else self.best
+        self.held = Held()
+
+
+def best_of(epoch: int, state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the checkpoint of the best epoch, from which nobody goes on: the weights alone."""
+    return {"epoch": epoch, "state_dict": copied(dict(state_dict)), "optimizer_states": [], "callbacks": {}}
+
+
+def copied(node: Any) -> Any:
+    """Return plain data whose tensors lie in memory of their own, outside of a GPU's."""
+    if isinstance(node, Tensor):
+        return node.detach().to("cpu", copy=True)
+    if isinstance(node, dict):
+        return {k: copied(v) for k, v in node.items()}
+    return type(node)(map(copied, node)) if type(node) in (list, tuple) else node
+
+
+class Saving(Checkpoint):
+    """Saves the state in memory, the best after every epoch, all at most twice a second, and writes it every `pause` seconds.
+
+    It is also written before the first step, so that a run stopped in its first epoch resumes like any other, at the end, and
+    where training is interrupted or fails. A `last` that lies there is replaced unless training goes on from it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, files: Delayed, best: Best, pause: float) -> None:
+        self.files, self.best, self.pause = files, best, pause
+        self.due = self.next = 0.0  # when it is written, and when it is taken into memory
+
+    @property
+    def state_key(self) -> str:
+        return self.best.state_key
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.best.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best.load_state_dict(state_dict)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.ckpt_path:
-            trainer.save_checkpoint(self.folder / LAST)
+            trainer.save_checkpoint(self.files.folder / LAST)
+            self.files.write()
+        self.due = time.monotonic() + self.pause
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.best.take(trainer.callback_metrics[str(self.best.monitor)]):
+            self.files.best = best_of(trainer.current_epoch, pl_module.state_dict())
+        now = time.monotonic()
+        due = now >= self.due or trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if due or now >= self.next:
+            trainer.save_checkpoint(self.files.folder / LAST)
+            self.next = now + HELD
+        if due:
+            self.files.write()
+            self.due = time.monotonic() + self.pause
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        write_at_end(self.files.write)
+
+
+def write_at_end(write: Callable[[], None]) -> None:
+    """Write what is held as training ends by an error, which is the one to be raised: another is only said."""
+    try:
+        write()
+    except (OSError, RuntimeError, AerunError) as e:
+        log.warning("the state of the last seconds could not be saved: %s", line_of(e))

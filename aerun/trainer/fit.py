@@ -129,13 +129,13 @@ def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[Non
 def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     # Deferred: the verbs need no Lightning.
     from aerun.trainer.callbacks import callbacks
-    from aerun.trainer.checkpoints import Begun, Whole
+    from aerun.trainer.checkpoints import Begun, Delayed
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    begun = Begun()
-    own_callbacks = [*callbacks(job, settings, len(ready.train), ranks), begun]
-    trainer = lightning(settings, ready.device, own_callbacks, Whole(job.identity), job.folder)
+    begun, kept = Begun(), Delayed(job.folder, job.identity)
+    own_callbacks = [*callbacks(job, settings, len(ready.train), ranks, kept), begun]
+    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder)
     before = job.folder / LAST if resume else None
     with begun.restoring(job.folder / LAST) if resume else nullcontext():
         trainer.fit(ready.module, ready.train, ready.val, ckpt_path=before, weights_only=True)
@@ -185,6 +185,7 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
         drop_last=needs_whole_batches(job.autoencoder),
         limit=settings.limit_batches,
         ranks=ranks,
+        weights=_weights(job.data.train, device, settings.precision),
     )
     val = Batches(
         _on(job.data.val, device, settings.precision),
@@ -194,8 +195,17 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
         drop_last=False,
         limit=settings.limit_batches,
         ranks=ranks,
+        weights=_weights(job.data.val, device, settings.precision),
     )
     return train, val
+
+
+def _weights(split: Split, device: torch.device, precision: str) -> torch.Tensor | None:
+    """Return the weights of a split's samples, of mean 1: equal ones leave the objective as it is."""
+    if split.w is None:
+        return None
+    w = split.w.double() / split.w.double().mean()
+    return w.to(torch.float64 if precision == "64-true" else torch.float32).to(device)
 
 
 def _val_rows(settings: Trainer, autoencoder: Autoencoder, x: torch.Tensor) -> int:

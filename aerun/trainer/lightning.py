@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from aerun.autoencoder import Autoencoder, Value
+from aerun.core.errors import AerunError
 from aerun.core.facts import valid_weight
 from aerun.metrics.squared_error import of_elements
+from aerun.runs.checkpoint import LAST
 from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
 from aerun.trainer.figures import non_finite, train_row, val_row
@@ -46,6 +48,7 @@ class Training(pl.LightningModule):
         self.seconds = 0.0  # The time in epochs, those before an interruption included.
         self._began: float | None = None
         self._sums: dict[str, Any] = {}
+        self._without: dict[Tensor, Optimizer] = {}  # of a run that goes on: the parameters that have no state
 
     def configure_optimizers(self) -> list[Optimizer]:
         self.turns = [Turn(key, regularizer, self.autoencoder) for key, regularizer in self.autoencoder.opposed().items()]
@@ -56,6 +59,23 @@ class Training(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self._began = time.perf_counter() - self.seconds
+        self._without = self._stateless() if self.steps else {}
+
+    def _stateless(self) -> dict[Tensor, Optimizer]:
+        """Return the parameters of which their optimizer keeps nothing."""
+        every = self.optimizers(use_pl_optimizer=False)
+        optimizers = every if isinstance(every, list) else [every]
+        return {p: o for o in optimizers for group in o.param_groups for p in group["params"] if not o.state.get(p)}
+
+    def _refuse_forgotten(self) -> None:
+        """Raise AerunError where the first step of a run that goes on made an optimizer's state which the steps before had."""
+        without, self._without = self._without, {}
+        forgotten = [p for p, optimizer in without.items() if optimizer.state.get(p)]
+        if forgotten:
+            raise AerunError(
+                f"{LAST}: damaged: after {self.steps - 1} steps it has no state of the optimizer for {len(forgotten)} of the "
+                "model's tensors, so the run would go on as another one. Begin anew with --fresh."
+            )
 
     def on_train_epoch_start(self) -> None:
         self._seed_noise(mix(self.seed, self.current_epoch, 0))
@@ -68,7 +88,9 @@ class Training(pl.LightningModule):
 
     def _seed_noise(self, seed: int) -> None:
         """Seed each rank's noise differently: the samples of one batch must not share it."""
-        torch.manual_seed(mix(seed, self.ranks.rank, 4) if self.ranks.rank else seed)
+        own = mix(seed, self.ranks.rank, 4) if self.ranks.rank else seed
+        # torch.manual_seed keeps a list of calls for devices that are not in use, which grows with every epoch.
+        (torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed)(own)
 
     def _raw_optimizer(self) -> Optimizer:
         optimizers = self.optimizers(use_pl_optimizer=False)
@@ -83,7 +105,7 @@ class Training(pl.LightningModule):
         optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), [share.samples for share in call.shares]
         for left, stored, share in zip(reversed(range(len(call))), call, call.shares, strict=True):
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self._backward_pass(x, valid, self.autoencoder.offered_seen(stored), optimizer)
+            value = self._backward_pass(x, valid, self.autoencoder.offered_seen(stored), optimizer, call.weight(share))
             rows.append(self.ranks.mean(self._descended, torch.stack(value.parts), share.weight))
             if self.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
@@ -92,17 +114,21 @@ class Training(pl.LightningModule):
             self._take_turns(value, x, valid)
             value.names.clear()
             self.steps += 1
+            if self._without:
+                self._refuse_forgotten()
         values = torch.stack(rows)
         self._refuse_non_finite(values, True, self.steps - len(values))
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
-    def _backward_pass(self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer) -> Value:
+    def _backward_pass(
+        self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer, weight: Tensor | None
+    ) -> Value:
         """Compute the gradients of this rank's rows of one batch, and return their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
-        value = self.autoencoder.objective(x, self.steps / self.total, valid, seen)
+        value = self.autoencoder.objective(x, self.steps / self.total, valid, seen, weight)
         optimizer.zero_grad()
         value.loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
         return value
@@ -133,9 +159,9 @@ class Training(pl.LightningModule):
         self._val_sums = torch.zeros(figures + 3, dtype=torch.float64, device=self.device)  # A rank may have no batch.
 
     def validation_step(self, call: Call, index: int) -> None:
-        for stored in call:
+        for stored, share in zip(call, call.shares, strict=True):
             x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self.autoencoder.objective(x, None, valid, self.autoencoder.offered_seen(stored))
+            value = self.autoencoder.objective(x, None, valid, self.autoencoder.offered_seen(stored), call.weight(share))
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
             value.names.clear()  # It refers to itself: batches would pile up until Python looks for such cycles.
             error = of_elements(self.autoencoder(x, valid=valid), x, valid_weight(valid, x))

@@ -16,7 +16,7 @@ class Recipe:
     def __init__(self, cls: type[Optimizer], node: Mapping[str, Any]) -> None:
         self.cls = cls
         # Lists become tuples: two groups of older torch's Adam would share a list, which a checkpoint may not.
-        self.settings = {k: tuple(v) if isinstance(v, list) else v for k, v in node.items() if k != "_target_"}
+        self.settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in node.items() if k != "_target_"}
         for key in ("lr", "weight_decay"):
             if isinstance(self.settings.get(key), int | float):
                 at_least(f"optimizer.{key}", self.settings[key], 0)
@@ -31,6 +31,6 @@ class Recipe:
         ]
         try:
             optimizer = self.cls([g for g in groups if g["params"]], **self.settings)
-        except (TypeError, ValueError, RuntimeError) as e:
+        except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as e:
             raise AerunError(f"optimizer ({self.cls.__name__}): {e}") from e
         return optimizer

@@ -11,7 +11,8 @@ from rich.progress import Progress as Bar
 
 from aerun.core.text import say, span
 
-_PAUSE = 10.0  # seconds between two lines
+_PAUSE = 10.0  # seconds between two lines; training that takes less is not worth an estimate
+_MEASURED = 1.0  # seconds after the first step until the time of the whole is known
 
 
 class Progress(Callback):
@@ -21,9 +22,11 @@ class Progress(Callback):
         self.epochs, self.calls, self.title = epochs, calls, title
         self.bar: Bar | None = None
         self.lines: _Lines | None = None
+        self.estimate: _Estimate | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         console, done = Console(stderr=True), trainer.current_epoch
+        self.estimate = _Estimate(self.title, (self.epochs - done) * self.calls)
         if not console.is_terminal:
             self.lines = _Lines(self.title, self.epochs, self.calls, done)
             return
@@ -38,6 +41,8 @@ class Progress(Callback):
             self.bar.advance(self.task)
         elif self.lines is not None:
             self.lines.step()
+        if self.estimate is not None and self.estimate.step():
+            self.estimate = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         row: dict[str, float] = pl_module.metrics  # type: ignore[assignment]
@@ -58,6 +63,30 @@ class Progress(Callback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+class _Estimate:
+    """How long training takes, told once, a second after its first step, where it is long enough to be told.
+
+    calls: steps of the bar in all.
+    """
+
+    def __init__(self, title: str, calls: int) -> None:
+        self.title, self.calls, self.at = title, calls, 0
+        self.began = 0.0
+
+    def step(self) -> bool:
+        """Count a call, and return whether the time is known; the first call, which warms up, is not measured."""
+        self.at += 1
+        now = time.monotonic()
+        if self.at == 1:
+            self.began = now
+        if self.at == 1 or now - self.began < _MEASURED:
+            return False
+        whole = (now - self.began) / (self.at - 1) * self.calls
+        if whole >= _PAUSE:
+            say(f"time   {self.title}about {span(whole)} of training")
+        return True
 
 
 class _Lines:

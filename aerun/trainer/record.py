@@ -15,6 +15,7 @@ from aerun.core.errors import AerunError
 from aerun.core.text import shown
 from aerun.runs import files, plain
 from aerun.runs.events import Events
+from aerun.settings.flat import flat
 from aerun.settings.labels import LABELS
 
 METRICS = "metrics.csv"
@@ -120,31 +121,30 @@ def _layout(autoencoder: Autoencoder) -> dict[str, Any]:
 
 # TensorBoard sorts columns by name and shows the first five: short names put what is compared most there.
 _SHORT = {"model.name": "model", "reg.lambda": "lambda", "optimizer.lr": "lr"}
-_NOISE = ("epochs", "root", "download", "progress", "latent_dim", "objective", "evaluate", "pictures", *LABELS)
+_NOISE = ("epochs", "root", "download", "progress", "save_every", "latent_dim", "objective", "evaluate", "pictures", *LABELS)
 
 
 def _columns(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
     """Return the settings for the HParams page."""
-    named = {shown(_SHORT.get(k, k)): shown(v) if isinstance(v, str) else v for k, v in _flat(config).items()}
+    named = {shown(_SHORT.get(k, k)): shown(v) if isinstance(v, str) else v for k, v in _shown(config).items()}
     return {"latent_dim": float(config["model"]["latent_dim"]), **named}
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | str | float]:
-    """Return a config by dotted keys.
+def _shown(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
+    """Return the settings that are shown, by dotted keys.
 
     Numbers become floats (one type a column), lists text, and a part its option's name; nulls are left out.
     """
-    flat: dict[str, bool | str | float] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            if "_target_" in value:
-                *_, module, name = str(value["_target_"]).split(".")
-                flat[prefix + key] = name if module == "optim" else module
-            flat.update(_flat(value, f"{prefix}{key}."))
-        elif key == "_target_" or key in _NOISE or value is None:
+    named: dict[str, bool | str | float] = {}
+    for key, value in flat(config).items():
+        place, _, last = key.rpartition(".")
+        if last == "_target_" and place:
+            *_, module, name = str(value).split(".")
+            named[place] = name if module == "optim" else module
+        elif last in ("_target_", *_NOISE) or value is None or value == {}:
             continue
         elif isinstance(value, bool | str):
-            flat[prefix + key] = value
+            named[key] = value
         else:
-            flat[prefix + key] = float(value) if isinstance(value, int | float) else str(value)
-    return flat
+            named[key] = float(value) if isinstance(value, int | float) else str(value)
+    return named

@@ -94,7 +94,7 @@ class Stacked(Trainer):
 
 def _represented(model: Autoencoder, data: Data) -> Data:
     """Return the data that the next layer reads: the clean features of every sample."""
-    return Data(*(Split(_features(model, split.x), split.y) for split in (data.train, data.val, data.test)))
+    return Data(*(Split(_features(model, split.x), split.y, split.w) for split in (data.train, data.val, data.test)))
 
 
 @torch.no_grad()

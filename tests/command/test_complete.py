@@ -75,7 +75,9 @@ def place(tmp_path, monkeypatch):
 
 def test_runs_and_sweeps_are_offered_as_folders(place):
     runs = ["outputs/runs/2026_b", "outputs/runs/2026_model=ae"]
-    assert answer("aerun resume ") == [*runs, "outputs/sweeps/mine/"]
+    for verb in ("resume", "rerun", "runs", "clean"):
+        assert answer(f"aerun {verb} ") == [*runs, "outputs/sweeps/mine/"]
+    assert answer(f"aerun rerun {runs[0]} ") == []
     assert answer("aerun encode outputs/runs/2026_m") == runs[1:]
     assert answer(f"aerun compare {runs[0]} outputs/sweeps/mine/") == ["outputs/sweeps/mine/seed=0"]
     assert answer("aerun show oth") == ["other/"]

@@ -647,6 +647,53 @@ def test_deep_colours_are_composed_on_white_turned_and_made_grey(tmp_path):
     assert header(tmp_path / "a.png").deep
 
 
+def tiff16(path, values, order="<", turned=1):
+    """Write (H, W, C) of 16 bits, uncompressed."""
+    (height, width, channels), data = values.shape, values.astype(f"{order}u2").tobytes()
+    extra = [(338, 3, 1, 2)] if channels == 4 else []
+    count = 10 + len(extra)
+    behind = 8 + 2 + 12 * count + 4
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, behind), (259, 3, 1, 1), (262, 3, 1, 2)]
+    tags += [(273, 4, 1, behind + 2 * channels), (274, 3, 1, turned), (277, 3, 1, channels), (278, 3, 1, height)]
+    tags += [(279, 4, 1, len(data)), *extra]
+    shape = {3: "HHIHH", 4: "HHII"}
+    entries = b"".join(
+        struct.pack(order + shape[k if n == 1 else 4], t, k, n, v, *[0] * (k == 3 and n == 1)) for t, k, n, v in tags
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, count)
+    path.write_bytes(head + entries + bytes(4) + struct.pack(f"{order}{channels}H", *[16] * channels) + data)
+
+
+def deep(path, channels=3, size=(4, 6)):
+    assert header(path).deep
+    return read(path, Shape(channels, *size, resize=False, crop=True, guessed=False, depth=16))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_tiff_files_keep_16_bits_of_colours(tmp_path, order, channels):
+    values = RNG.integers(0, 65536, (4, 6, channels), dtype=np.uint16)
+    if channels == 4:
+        values[0, 0, 3], values[1:, :, 3] = 0, 65535
+    tiff16(tmp_path / "a.tif", values, order)
+    pixels = deep(tmp_path / "a.tif")
+    np.testing.assert_array_equal(pixels[:, 1:], values[1:, :, :3].transpose(2, 0, 1))
+    assert channels == 3 or (pixels[:, 0, 0] == 65535).all()
+    tiff16(tmp_path / "turned.tif", values, order, turned=6)
+    np.testing.assert_array_equal(deep(tmp_path / "turned.tif", size=(6, 4)), np.rot90(pixels, -1, (1, 2)))
+
+
+def test_grey_of_16_bits_with_transparency_stays_deep(tmp_path):
+    values = RNG.integers(0, 65536, (4, 6, 2), dtype=np.uint16)
+    values[0, 0, 1], values[1:, :, 1] = 0, 65535
+    png16(tmp_path / "a.png", values)
+    for channels in (1, 3):
+        pixels = deep(tmp_path / "a.png", channels)
+        assert pixels.shape == (channels, 4, 6)
+        assert (pixels[:, 0, 0] == 65535).all()
+        np.testing.assert_array_equal(pixels[:, 1:], np.repeat(values[None, 1:, :, 0], channels, 0))
+
+
 def test_images_that_lose_bits_are_counted(tmp_path):
     for i in range(9):
         png16(tmp_path / f"{i}.png", RNG.integers(0, 65536, (6, 6, 3), dtype=np.uint16))

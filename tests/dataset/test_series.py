@@ -511,6 +511,24 @@ def test_a_run_with_gaps_is_used_with_gaps(tmp_path):
     assert told.code == 0, told.err
     assert "missing cells: 57 (b 57), read as training means; no part of scores" in told.err
     beside = json.loads((tmp_path / "s.npz.notes.json").read_text())
-    assert beside["cells"] == {"missing": {"b": 57}}
+    assert beside["cells"] == {"missing": {"b": 57}, "outside": {"a": 1}}  # a peak that no training step reaches
     assert sum(beside["rows"]["missing"]) == 57
     assert model.results["cells/test/missing"] > 0
+
+
+def test_values_of_series_out_of_the_training_range_are_counted(tmp_path):
+    path = write(tmp_path / "t.csv", [(i % 7, np.cos(i / 5)) for i in range(400)], ("a", "b"))
+    model = aerun.train(
+        "dataset=series",
+        f"dataset.path={path}",
+        "dataset.window=10",
+        "model=ae",
+        "model.latent_dim=2",
+        "trainer=smoke",
+        folder=tmp_path / "run",
+    )
+    new = write(tmp_path / "new.csv", [(9 if i in (3, 4) else i % 7, 0) for i in range(20)], ("a", "b"))
+    told = here(tmp_path, "encode", "run", str(new), "--output", "z.npz")
+    assert told.code == 0, told.err
+    assert "values outside of the training range: 2 (a 2), used as they are" in told.err
+    assert model.results["cells/test/missing"] == 0

@@ -96,6 +96,20 @@ def test_a_column_with_the_name_of_an_answer_is_renamed_and_told(place):
     assert {r["anomaly"] for r in both} <= {"0", "1"}
 
 
+def test_what_a_query_asks_travels_with_the_others_and_interpolation_writes_both_ends(place):
+    settings = ("dataset=table", f"dataset.path={place / 't.csv'}", "dataset.id=id", "dataset.drop=[anomaly]")
+    run = place / "query"
+    aerun.train(*QUICK, *settings, """dataset.normal="amount < 70 and note != 't'\"""", folder=run)
+    assert [f.name for f in aerun.load(run).form.features] == ["kind", "b"]
+    done(place, "score", str(run), "new.csv", "--output", "asked.csv", "--raw")
+    out = rows(place / "asked.csv")
+    assert [(r["id"], r["amount"], r["note"]) for r in out] == [("007", "51", "n"), ("008", "1240", "o"), ("=1", "49", "p")]
+    done(place, "interpolate", "table", "new.csv", "new.csv", "--steps", "2", "--output", "between.npz")
+    between = np.load(place / "between.npz")
+    assert between["id_first"].tolist() == between["id_last"].tolist() == ["007", "008", "=1"]
+    assert between["amount"].shape == (3, 2)
+
+
 def test_typed_files_travel_too(place):
     pandas = pytest.importorskip("pandas")
     frame = pandas.read_csv(place / "new.csv", dtype={"id": str})

@@ -31,9 +31,12 @@ def test_what_comes_next_has_the_runs_own_path(tmp_path, words, verb):
     assert [shlex.split(line.removeprefix("next"))[1:3] for line in after] == [["evaluate", "my run"], [verb, "my run"]]
 
 
-def test_a_best_epoch_that_is_the_last_is_told(tmp_path):
-    told = here(tmp_path, *QUICK)
-    assert "best of 2 epochs: 2, the last; longer may be better (trainer.max_epochs=4)" in told.out
+def test_a_best_epoch_that_is_the_last_is_told_with_the_command_that_goes_on(tmp_path):
+    told = here(tmp_path, *QUICK, "hydra.run.dir=my run")
+    assert "best of 2 epochs: 2, the last, so longer may be better (aerun resume 'my run' --epochs 4); " in told.out
+    told = here(tmp_path, "resume", "my run", "--epochs", "4")
+    assert told.code == 0, told.err
+    assert "of 4 epochs: " in told.out
 
 
 def test_a_resumed_run_says_it_too(tmp_path):

@@ -37,7 +37,7 @@ def test_charts_have_the_size_of_a_column_and_letters_that_are_letters(figures):
     with Image.open(figures / "test_error_model_latent_dim.png") as image:
         assert image.size[0] == 1050  # 3.5 inches at 300 dots; as high as the lines of the legend below the axes need
     text = " ".join(ElementTree.parse(figures / "test_error_model_latent_dim.svg").getroot().itertext())
-    for words in ("numbers in the code", "PCA of the same size", "test squared error a sample"):
+    for words in ("numbers in the code", "PCA of the same size", "test squared error per sample"):
         assert words in text
     assert "model=" not in text
     assert (figures / "test_error_model_latent_dim.pdf").read_bytes().startswith(b"%PDF")

@@ -3,12 +3,17 @@
 import shutil
 import subprocess
 import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from aerun.core.errors import AerunError
+from aerun.core.files import replace
+from aerun.runs import files
 from tests.bombs import change
 from tests.shell import here
 
@@ -48,6 +53,62 @@ def checkpoint(place, action):
 def test_a_checkpoint_that_cannot_be_gone_on_with(place, action):
     checkpoint(place, action)
     refused(place, "last.ckpt: the run cannot go on from it: damaged", "resume", "run", "--epochs", "3")
+
+
+def test_an_optimizer_that_has_forgotten(place):
+    """Its states are gone: the run would go on as another one, so its checkpoint is left as it was."""
+    for action in (lambda c: c.update(optimizer_states=[]), lambda c: c["optimizer_states"][0]["state"].pop(0)):
+        shutil.copy(OLD / "checkpoints" / "last.ckpt", place / "run" / "checkpoints" / "last.ckpt")
+        checkpoint(place, action)
+        before = (place / "run" / "checkpoints" / "last.ckpt").read_bytes()
+        refused(place, "it has no state of the optimizer for", "resume", "run", "--epochs", "3")
+        assert (place / "run" / "checkpoints" / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["codes.npz", "results.json", "test_errors.npy", "facts.json", "checkpoints/best.ckpt", "metrics.csv"]
+)
+def test_a_folder_in_the_place_of_a_file(place, name):
+    (place / "run" / name).unlink(missing_ok=True)
+    (place / "run" / name).mkdir()
+    words = "is a folder" if name in ("codes.npz", "test_errors.npy") else f"{name}: is "
+    refused(place, words, "resume", "run", "--epochs", "3")
+    with pytest.raises(AerunError, match="is a folder"):
+        files.replace(place / "run", name, "x")
+    with pytest.raises(AerunError, match="is a folder"):
+        files.remove(place / "run", name)
+    with pytest.raises(AerunError, match="is a folder"):
+        replace(place / "run" / name, "x")
+
+
+OTHERS = ({"a": 1}, [[1]], "x", True, -1, 1.5, 10**30)
+WHOLE = ("seed", "model.latent_dim", "model.arch.latent_dim", "model.bottleneck.latent_dim")
+
+
+@pytest.mark.parametrize("key", [*WHOLE, "model", "dataset", "optimizer", "reg.lambda", "trainer.devices"])
+def test_values_of_other_kinds(place, key):
+    """Each is refused in words, or is one that the setting takes."""
+    *above, last = key.split(".")
+    for value in OTHERS:
+        shutil.copy(OLD / "config.yaml", place / "run" / "config.yaml")
+        change(place / "run" / "config.yaml", lambda c, value=value: reduce(getitem, above, c).update({last: value}))
+        told = here(place, "encode", "run", "x.npy", "--output", "z.npy")
+        assert told.code in (0, 2), (value, told)
+        assert told.code == 0 or (told.err.startswith("aerun: error: ") and len(told.err.splitlines()) == 1), (value, told)
+        if key in WHOLE:
+            assert told.code == 2, value
+
+
+def test_processes_without_number(place):
+    change(place / "run" / "config.yaml", lambda c: c["trainer"].update(devices=10**7, accelerator="cpu"))
+    refused(place, "trainer.devices=10000000: at most ", "resume", "run", "--epochs", "3")
+
+
+def test_a_size_is_bounded_before_anything_is_made(tmp_path):
+    shutil.copytree(TOP / "tests" / "data" / "runs" / "compression", tmp_path / "run")
+    np.save(tmp_path / "x.npy", np.ones((2, 1, 8, 8), np.float32))
+    change(tmp_path / "run" / "config.yaml", lambda c: c["model"]["bottleneck"].update(mixture=10**9))
+    refused(tmp_path, "model.bottleneck.mixture=1000000000 cannot be", "encode", "run", "x.npy", "--output", "z.npy")
 
 
 def test_a_setting_of_the_data_of_another_kind(place):

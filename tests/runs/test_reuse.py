@@ -65,6 +65,18 @@ def test_a_used_folder_is_refused_and_not_touched(run, tmp_path, more, words):
     assert tree(run) == before
 
 
+def test_a_damaged_config_is_cleared_by_the_names_beside_it(run, caplog):
+    (run / "config.yaml").write_text("seed: [")
+    (run / "mine.txt").write_text("kept")
+    clear(run, ())
+    assert [p.name for p in run.iterdir() if p.is_file()] == ["mine.txt"]
+    assert "What aerun writes is removed by its names: " in caplog.text
+    (run / "config.yaml").write_text("seed: [")
+    with pytest.raises(FolderInUseError, match="holds files and no run of aerun's"):
+        clear(run, ())
+    assert sorted(p.name for p in run.iterdir() if p.is_file()) == ["config.yaml", "mine.txt"]
+
+
 def test_a_folder_with_files_of_others_is_refused_and_not_touched(tmp_path):
     place = tmp_path / "mine"
     place.mkdir()

@@ -159,6 +159,7 @@ def test_a_sweep_is_refused(tmp_path, words):
         (["model=sigma_vae"], "model/loss=gaussian needs the whole"),
         (["model=conv", "model.arch.norm=batch"], "batch norm needs the whole"),
         (["trainer=stacked"], "trainer=stacked trains on one"),
+        (["trainer.accelerator=cpu", "trainer.devices=1000"], "processes train one model on this machine"),
         (["trainer.devices=0"], "trainer.devices=0: must be an integer of at least 1"),
     ],
     ids=lambda v: v[0] if isinstance(v, list) else "",

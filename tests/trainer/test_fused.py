@@ -201,8 +201,8 @@ def test_gone_on_with_from_its_checkpoints_it_is_the_same(tmp_path, monkeypatch)
     whole, trainer = jobs(tmp_path / "whole", words, epochs=6)
     assert fit(whole, trainer, resume=False) == [None] * 3
     cut, trainer = jobs(tmp_path / "cut", words, epochs=6)
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
     monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 4))
-    monkeypatch.setattr("aerun.trainer.fused.files._SHARE", 1e9)  # writes after every epoch
     with pytest.raises(Pulled):
         fit(cut, trainer, resume=False)
     monkeypatch.undo()
@@ -219,8 +219,8 @@ def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
     words = ["model=vae", *SMALL]
     whole, trainer = jobs(tmp_path / "whole", words, epochs=4)
     fit(whole, trainer, resume=False)
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
     monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 2))
-    monkeypatch.setattr("aerun.trainer.fused.files._SHARE", 1e9)
     cut, trainer = jobs(tmp_path / "cut", words, epochs=4)
     with pytest.raises(Pulled):
         fit(cut, trainer, resume=False)
@@ -233,13 +233,14 @@ def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_and_started_again_it_is_the_same_sweep(tmp_path):
-    words = ["dataset=wine", "seed=0,1,2", *SMALL[:2], "trainer.max_epochs=300", "pictures=[]"]
+    words = ["dataset=wine", "seed=0,1,2", *SMALL[:2], "trainer.max_epochs=300", "trainer.save_every=0", "pictures=[]"]
     first = [
         "dataset=wine",
         "seed=0",
         "model.arch.hidden=[16]",
         "trainer.progress=False",
         "trainer.max_epochs=300",
+        "trainer.save_every=0",
         "pictures=[]",
     ]
     folder = tmp_path / "outputs" / "sweeps" / "k" / job_name(first)
@@ -291,6 +292,7 @@ def test_what_is_trained_is_not_trained_again(tmp_path):
 
 def test_tables_are_gone_on_with_too(tmp_path, monkeypatch):
     words = ["dataset=wine", *SMALL]
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
     monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 2))
     cut, trainer = jobs(tmp_path, words)
     with pytest.raises(Pulled):

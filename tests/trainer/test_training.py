@@ -14,7 +14,7 @@ from aerun.trainer.ranks import Ranks
 from tests.conftest import built, composed
 
 
-def fit(folder, *overrides, labels=None, data=None):
+def fit(folder, *overrides, labels=None, data=None, resume=False):
     """Train in `folder`; the autoencoder and the rows of metrics.csv."""
     cfg = composed("trainer.max_epochs=3", "model.arch.hidden=[16]", "trainer.progress=false", *overrides)
     plan = built("trainer.max_epochs=3", "model.arch.hidden=[16]", "trainer.progress=false", *overrides)
@@ -22,7 +22,7 @@ def fit(folder, *overrides, labels=None, data=None):
     if labels is not None:
         data = Data(Split(data.train.x, labels(data.train.y)), data.val, data.test)
     plan.autoencoder.start_from(data.train.x)
-    plan.trainer.fit(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, cfg), resume=False)
+    plan.trainer.fit(Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, folder, cfg), resume)
     with (folder / "metrics.csv").open(newline="") as f:
         return plan.autoencoder, list(csv.DictReader(f))
 

@@ -167,6 +167,22 @@ def features(path: Path, x: Tensor) -> list[Feature]:
     return [Feature(f"f{i}", "number", missing=bool(gap)) for i, gap in enumerate(spanned(x)[0], 1)]
 
 
+def weights(sources: Sequence[Source], typed: str | None, counts: Sequence[int]) -> Tensor | None:
+    """Return the weights of all samples, 1 for those of a test file; None where none are given.
+
+    AerunError where there are not as many as samples.
+    """
+    if typed is None:
+        return None
+    path = sources[0].path
+    inside = typed in names_of(path)
+    array = read_array("dataset.weights", path if inside else Path(typed).expanduser(), typed if inside else None)
+    if array.size != counts[0] or array.shape[0] != counts[0]:
+        raise AerunError(f"dataset.weights={typed}: weights of shape {array.shape} for {counts[0]} samples.")
+    own = torch.from_numpy(array.reshape(-1).astype(np.float32))
+    return torch.cat([own, torch.ones(sum(counts[1:]))])
+
+
 def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:
     """Return the labels of all samples, from an array of the same file or a file of their own; None where there are none.
 

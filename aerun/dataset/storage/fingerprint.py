@@ -34,7 +34,7 @@ def fingerprint(data: Data) -> dict[str, Any]:
 def _hash(split: Split) -> str:
     """Return the hash of a split as 16 hexadecimal digits."""
     digest = blake2b(digest_size=8)
-    for values in (split.x, split.y):
+    for values in (split.x, split.y, *(() if split.w is None else (split.w,))):
         if values is None:
             digest.update(b"no labels")
             continue

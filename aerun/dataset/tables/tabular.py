@@ -31,10 +31,11 @@ from aerun.preparation.statistics import WAYS
 
 @dataclass(frozen=True)
 class Roles:
-    """Columns that are no features: the label, or the mark of anomalies; `others` have been used otherwise."""
+    """Columns that are no features: the label, the mark of anomalies, the weight; `others` have been used otherwise."""
 
     label: str | None = None
     anomaly: str | None = None
+    weights: str | None = None
     others: tuple[str, ...] = ()
     categorical: frozenset[str] = frozenset()
 
@@ -100,7 +101,8 @@ class Tabular(Dataset):
         classes = () if labels is None else labels.names
         normal = None if self.normal is None else places(self.normal, classes)
         rows = normal_rows(rows, classes, normal, self.contamination)
-        asked = [n for n in (self.roles.label, self.roles.anomaly, *self.roles.others) if n is not None]
+        roles = self.roles
+        asked = [n for n in (roles.label, roles.anomaly, roles.weights, *roles.others) if n is not None]
         used = {*(frame.name("dataset", n) for n in asked), *(self.query.columns if self.query else ())}
         names = [name for name in frame.columns if name not in used]
         if self.cut.split is None and len(frame.files) == 1:
@@ -116,7 +118,7 @@ class Tabular(Dataset):
     def decisions(self) -> list[Decision]:
         """Return what was decided about each column of the file, one after the other."""
         frame, roles = self.known.frame, self.roles
-        named = {"label": roles.label, "anomaly": roles.anomaly}
+        named = {"label": roles.label, "anomaly": roles.anomaly, "weights": roles.weights}
         used = {frame.name("dataset", n): f"dataset.{k}={n}" for k, n in named.items() if n is not None}
         used |= {frame.name("dataset", n): f"splits the rows: {n}" for n in roles.others if n != self.key}
         if self.key is not None:
@@ -161,9 +163,19 @@ class Tabular(Dataset):
 
     def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
-        data = Data(*(Split(self._stored(frame, part.x), part.y) for part in (rows.train, rows.val, rows.test)))
+        w, parts = self._weights(frame), (rows.train, rows.val, rows.test)
+        data = Data(*(Split(self._stored(frame, p.x), p.y, None if w is None else w[p.x]) for p in parts))
         log_warnings(option(self), data, features, self.prepare)
         return data
+
+    def _weights(self, frame: Frame) -> Tensor | None:
+        """Return the weights of all rows, NaN where one is missing; AerunError for a column that holds no numbers."""
+        if self.roles.weights is None:
+            return None
+        column = frame.column("dataset.weights", self.roles.weights)
+        if column.kind != "number":
+            raise AerunError(f"{frame.file}: column '{self.roles.weights}' holds no numbers, which dataset.weights asks for.")
+        return torch.from_numpy(column.values).float()
 
     def _stored(self, frame: Frame, rows: Tensor) -> Tensor:
         return encode(frame, self.known.features, rows.numpy())

@@ -36,8 +36,8 @@ class Quantized(Bottleneck):
         self.rate = at_least("model.bottleneck.rate", rate, 0)
         parts = integer("model.bottleneck.mixture", mixture, 1)
         self.weight = nn.Parameter(torch.zeros(latent_dim, parts))
-        places = [part - (parts - 1) / 2 for part in range(parts)]  # a list: arange on no device would import a compiler
-        self.centre = nn.Parameter(torch.tensor(places).repeat(latent_dim, 1))
+        places = torch.ones(parts).cumsum(0) - (parts + 1) / 2  # arange on no device would import a compiler
+        self.centre = nn.Parameter(places.repeat(latent_dim, 1))
         self.width = nn.Parameter(torch.full((latent_dim, parts), math.log(math.e - 1)))  # softplus of it is 1
 
     @property

@@ -21,7 +21,7 @@ Values = NDArray[np.float64]
 class Strip:
     """One series. at (T,): numbers or moments; x, expected, errors (T, F); score (T,); limit: alarms are above it.
 
-    events: their first and last steps.
+    events: their first and last steps. across: what `at` is.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Strip:
     score: Values
     limit: float | None
     events: Sequence[tuple[int, int]]
+    across: str = "step"
 
     @property
     def shown(self) -> list[int]:
@@ -85,6 +86,7 @@ def _score(ax: "Axes", strip: Strip) -> None:
         ax.legend(loc="upper right")
     _shaded(ax, strip)
     ax.set_ylabel("score")
+    ax.set_xlabel(strip.across)
     if np.issubdtype(strip.at.dtype, np.datetime64):
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # deferred as in `style`
 

@@ -1,8 +1,8 @@
 """Checkpoints of several runs as one: each run's own, as it would have written them alone."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -10,42 +10,75 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.runs.identity import KEY
-from aerun.trainer.checkpoints import Whole
+from aerun.trainer.checkpoints import HELD, Whole, best_of, copied, write_at_end
 from aerun.trainer.fused.descent import State, stacked
+from aerun.trainer.fused.member import Member
 from aerun.trainer.fused.training import FusedTraining
 from aerun.trainer.optimizer import Recipe
 
-_SHARE = 0.05  # This share of the time may go into writing.
+
+class _Own(NamedTuple):
+    """What a run's own checkpoint has of an epoch beside the stacked tensors."""
+
+    run: Member
+    number: int
+    row: int
+    lr: float
+    best: dict[str, Any] | None
+    changed: dict[str, Any]
+
+
+class _Held(NamedTuple):
+    """The end of an epoch: Lightning's checkpoint, what all runs stacked were, and what each had for itself."""
+
+    checkpoint: dict[str, Any]
+    stacked: dict[str, Tensor]
+    state: State
+    own: list[_Own]
 
 
 class MemberFiles(Whole):
-    """Turns one checkpoint of Lightning's into one for each run in `rows`; resuming may start from any one of them."""
+    """Holds one checkpoint of Lightning's, and writes of it one for each run; resuming may start from any one of them."""
 
     def __init__(self, training: FusedTraining) -> None:
         super().__init__()
         self.training = training
-        self.rows: list[int] = []
+        self.held: _Held | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        members, runs, descent = self.training.members, self.training.present(), self.training.descent
-        state = descent.state()
-        for row in self.rows:
-            run = runs[row]
+        members, descent, runs = self.training.members, self.training.descent, self.training.present()
+        stacked, state = copied(members.stacked()), copied(descent.state())
+        own = []
+        for row, (run, number) in enumerate(zip(runs, members.numbers, strict=True)):
+            if run.error is None:
+                changed = {KEY: run.job.identity, "callbacks": run.callbacks(), "seconds": run.seconds, "ended": run.ended}
+                own.append(_Own(run, number, row, descent.lr(row), run.best_weights, changed))
+        self.held = _Held({**checkpoint, "optimizer_states": []}, stacked, state, own)
+
+    def take_best(self) -> None:
+        """Hold the weights of the runs whose best epoch is the one that ends."""
+        members = self.training.members
+        for row, (run, number) in enumerate(zip(self.training.present(), members.numbers, strict=True)):
             if run.improved:
-                best = weights(members.hand_back(row, best=True))
-                bare = {**checkpoint, **_BARE, "epoch": run.best_epoch, "state_dict": best}
-                super().save_checkpoint({KEY: run.job.identity, **bare}, run.best_path)
-                run.improved = False
-            own = members.hand_back(row)
-            changed = {
-                KEY: run.job.identity,
-                "state_dict": weights(own),
-                "optimizer_states": [alone(run.job.optimizer, own, state, row, descent.lr(row))],
-                "callbacks": run.callbacks(),
-                "seconds": run.seconds,
-                "ended": run.ended,
-            }
-            super().save_checkpoint({**checkpoint, **changed}, run.last_path)
+                own = members.hand_back(number, {k: v[row] for k, v in members.stacked().items()})
+                run.best_weights, run.improved = best_of(run.best_epoch, weights(own)), False
+
+    def write(self, wanted: Callable[[Member], bool] = lambda _: True) -> None:
+        """Write the rows and checkpoints of these runs, of each `best` first."""
+        for own in self.held.own if self.held is not None else []:
+            if wanted(own.run):
+                own.run.write_rows()
+                self._write(own)
+
+    def _write(self, own: _Own) -> None:
+        assert self.held is not None
+        run, members, checkpoint = own.run, self.training.members, self.held.checkpoint | own.changed
+        if own.best is not None:
+            super().save_checkpoint({KEY: run.job.identity, **own.best}, run.best_path)
+        last = members.hand_back(own.number, {k: v[own.row] for k, v in self.held.stacked.items()})
+        states = [alone(run.job.optimizer, last, self.held.state, own.row, own.lr)]
+        super().save_checkpoint({**checkpoint, "state_dict": weights(last), "optimizer_states": states}, run.last_path)
+        run.best_weights = None if run.best_weights is own.best else run.best_weights
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         checkpoint: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
@@ -57,36 +90,37 @@ class MemberFiles(Whole):
         }
 
 
-_BARE: dict[str, Any] = {"optimizer_states": [], "callbacks": {}}  # Nobody goes on from the best epoch.
-
-
 class Saving(Callback):
-    """Writes rows and checkpoints: of the runs that ended with this epoch, and of all as often as it costs little time."""
+    """Writes rows and checkpoints of the runs that ended or failed with this epoch, and of all every `pause` seconds.
 
-    def __init__(self, files: MemberFiles) -> None:
-        self.files = files
-        self.next = 0.0
+    All are also written at the end, and where training is interrupted or fails.
+    """
+
+    def __init__(self, files: MemberFiles, pause: float) -> None:
+        self.files, self.pause = files, pause
+        self.due, self.next = time.monotonic() + pause, 0.0  # when all are written, and when they are taken into memory
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.files.write(lambda run: run.error is not None)  # before they are dropped, the state of the epoch before
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        training, started = self.files.training, time.perf_counter()
-        runs = training.present()
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        due = last or started >= self.next
-        self.files.rows = [row for row, run in enumerate(runs) if (due or run.ended) and run.error is None]
-        if self.files.rows:
-            for row in self.files.rows:
-                runs[row].write_rows()
+        files, now = self.files, time.monotonic()
+        files.write(lambda run: run.error is not None)
+        files.take_best()
+        due = now >= self.due or trainer.current_epoch + 1 == trainer.max_epochs
+        if due or now >= self.next or any(run.ended for run in files.training.present()):
             trainer.save_checkpoint("members")
-        if due:
-            now = time.perf_counter()
-            self.next = now + (now - started) / _SHARE
-        training.drop()
+            self.next = now + HELD
+            files.write(lambda run: run.error is None and (due or run.ended))
+        self.due = time.monotonic() + self.pause if due else self.due
+        files.training.drop()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for run in self.files.training.present():
             run.record.finish()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        write_at_end(lambda: self.files.write(lambda run: run.error is None))
         for run in self.files.training.present():
             run.record.close()
 

@@ -9,7 +9,7 @@ from torch import nn
 from aerun.core.logs import quiet_lightning
 from aerun.dataset.storage.mapped import Mapped
 from aerun.parts import weights
-from aerun.runs.checkpoint import BEST, read
+from aerun.runs.checkpoint import read
 from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Job, Trainer, has_batch_norm
@@ -37,6 +37,8 @@ def unsupported_reason(job: Job, settings: Trainer) -> str:
     work = 2.0 * settings.batch_size * sum(w.numel() for w in weights(modules) if w.ndim == 2)
     if not isinstance(settings, Joint) or job.optimizer.cls not in ELEMENTWISE:
         return "only trainer=joint with optimizer=adam, adamw or sgd"
+    if job.data.train.w is not None:
+        return "not with weights of samples"
     if settings.precision == "bf16-mixed" or isinstance(job.data.train.x, Mapped):
         return "only full precision, and data that fit in memory"
     if model.opposed() or has_batch_norm(model):
@@ -83,10 +85,6 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
         load(run.job.autoencoder, checkpoint["state_dict"])
         run.restore(checkpoint)
     training, val = _training(runs, settings, device)
-    for row, run in enumerate(runs if checkpoints else []):
-        best = read(run.job.folder, BEST)
-        training.members.remember(row, {k: v.to(device) for k, v in best["state_dict"].items()})
-        run.best_epoch = int(best["epoch"])
     if checkpoints:
         states = [checkpoint["optimizer_states"][0] for checkpoint in checkpoints]
         training.descent.place(together(runs[0].job.optimizer, runs[0].job.autoencoder, states))
@@ -117,5 +115,5 @@ def _run(training: FusedTraining, val: Batches, settings: Trainer, device: torch
         if settings.progress
         else []
     )
-    trainer = lightning(settings, device, [*shown, Saving(files)], files, first.job.folder)
+    trainer = lightning(settings, device, [*shown, Saving(files, settings.save_every)], files, first.job.folder)
     trainer.fit(training, training.batches, val, ckpt_path=first.last_path if resume else None, weights_only=True)

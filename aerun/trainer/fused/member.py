@@ -14,8 +14,8 @@ class Member:
     """One run: its job, its record, and how far it has come.
 
     best, patience: Lightning's callbacks as the run alone would have them; they are fed the scores and never see a Trainer.
-    rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: its best weights are
-    not yet written.
+    rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: in the
+    epoch that ends. best_weights: the checkpoint of its best epoch; None where it is written.
     """
 
     def __init__(self, job: Job, settings: Trainer) -> None:
@@ -29,6 +29,7 @@ class Member:
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
         self.improved = self.ended = False
+        self.best_weights: dict[str, Any] | None = None
         self.error: Exception | None = None
 
     def write_rows(self) -> None:
@@ -48,16 +49,13 @@ class Member:
                 callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
         self.seconds = float(checkpoint["seconds"])
 
-    def reached(self, row: dict[str, float]) -> bool:
-        """Take in the figures of an epoch, and return whether it is this run's best so far."""
+    def reached(self, row: dict[str, float]) -> None:
+        """Take in the figures of an epoch."""
         self.rows.append(row)
         score = torch.tensor(row[self.monitor])
         self._wait(score, int(row["epoch"]))
-        if self.best.best_model_score is not None and not bool(score < self.best.best_model_score):
-            return False
-        self.best.reach(score)
-        self.best_epoch, self.improved = int(row["epoch"]), True
-        return True
+        if self.best.take(score):
+            self.best_epoch, self.improved = int(row["epoch"]), True
 
     def _wait(self, score: torch.Tensor, epoch: int) -> None:
         """Apply the rule of EarlyStopping: so many epochs without a lower score end a run."""

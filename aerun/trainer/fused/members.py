@@ -39,8 +39,8 @@ class Objective(nn.Module):
 class Members:
     """A runs, numbered as in `autoencoders`; those that have ended are removed by `keep`.
 
-    weights: name -> (A, *shape), what is descended. rest: buffers, and weights that are frozen. best: all of them at each run's
-    best epoch. numbers: which runs these are. Names are those of a checkpoint's state_dict.
+    weights: name -> (A, *shape), what is descended. rest: buffers, and weights that are frozen. numbers: which runs these are.
+    Names are those of a checkpoint's state_dict.
     """
 
     def __init__(self, autoencoders: Sequence[Autoencoder], streams: Streams) -> None:
@@ -53,7 +53,6 @@ class Members:
         self.weights = {k: torch.stack([p[k].detach() for p in own]).requires_grad_() for k in free}
         self.rest = {k: torch.stack([p[k].detach() for p in own]) for k in own[0] if k not in free}
         self.rest |= {k: torch.stack([b[k] for b in buffers]) for k in buffers[0]}
-        self.best = {k: v.detach().clone() for k, v in (self.weights | self.rest).items()}
         like = next(iter(self.weights.values()))
         self.strength = {k: like.new_tensor([a.strength[k] for a in autoencoders]) for k in autoencoders[0].strength}
 
@@ -92,27 +91,20 @@ class Members:
         self.weights = {k: select_rows(v, rows).requires_grad_() for k, v in self.weights.items()}
         self.rest = {k: select_rows(v, rows) for k, v in self.rest.items()}
         self.strength = {k: select_rows(v, rows) for k, v in self.strength.items()}
-        self.best = {k: select_rows(v, rows) for k, v in self.best.items()}
         self.numbers = [self.numbers[i] for i in rows]
         self.streams.states = [self.streams.states[i] for i in rows]
 
-    def hold(self, rows: Sequence[int]) -> None:
-        """Record the present weights of these runs as their best."""
-        for name, tensor in (self.weights | self.rest).items():
-            self.best[name][rows] = tensor.detach()[rows]
-
-    def remember(self, row: int, state_dict: Mapping[str, Tensor]) -> None:
-        """Copy a run's best weights, which are named as in a checkpoint's state_dict."""
-        for name in self.best.keys() & state_dict.keys():  # A buffer that is not saved stays as it was made.
-            self.best[name][row] = state_dict[name]
+    def stacked(self) -> dict[str, Tensor]:
+        """Return all that the present runs consist of, stacked."""
+        return self.weights | self.rest
 
     @torch.no_grad()
-    def hand_back(self, row: int, best: bool = False) -> Autoencoder:
-        """Return the autoencoder of a present run, with its weights as they now are or as they were best."""
-        autoencoder = self.autoencoders[self.numbers[row]]
-        own, source = Objective(autoencoder), self.best if best else self.weights | self.rest
+    def hand_back(self, number: int, source: Mapping[str, Tensor]) -> Autoencoder:
+        """Return the autoencoder of run `number`, with its part of `stacked` as `source`."""
+        autoencoder = self.autoencoders[number]
+        own = Objective(autoencoder)
         for name, tensor in (*own.named_parameters(), *own.named_buffers()):
-            tensor.copy_(source[name][row])
+            tensor.copy_(source[name])
         return autoencoder
 
 

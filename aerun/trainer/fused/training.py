@@ -124,8 +124,9 @@ class FusedTraining(pl.LightningModule):
         share = (time.perf_counter() - self._started) / len(self.members)
         for run in self.present():
             run.seconds += share
-        improved = [row for row, run in enumerate(self.present()) if run.error is None and run.reached(self._figures(row, run))]
-        self.members.hold(improved)
+        for row, run in enumerate(self.present()):
+            if run.error is None:
+                run.reached(self._figures(row, run))
         self.metrics = next((run.rows[-1] for run in self.present() if run.rows), {})
 
     def _figures(self, row: int, run: Member) -> dict[str, float]:

@@ -1,0 +1,103 @@
+"""How a model looks in Python: in one line, as a card of a notebook, and drawn."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from aerun.core.checks import integer, one_of
+from aerun.core.errors import AerunError
+from aerun.evaluate.scores import errors
+from aerun.inference.card import page, svg
+from aerun.inference.columns import of_columns
+from aerun.inference.history import LOSS, History, drawing
+from aerun.inference.runner import Runner
+from aerun.runs.figures import main_figure
+from aerun.runs.folder import names_of
+
+PLOTS = ("history", "codes", "reconstructions")
+
+
+def _sizes(model: Runner) -> str:
+    facts = model.facts
+    if facts.kind == "table":
+        return f"{facts.stored[0]} columns"
+    shape = " x ".join(map(str, facts.stored)) + (" at most" if facts.ragged else "")
+    return f"text of {shape}" if facts.tokens else f"{facts.kind}s of {shape}"
+
+
+def _code(model: Runner) -> str:
+    return " x ".join(map(str, model.code_shape))
+
+
+def _measure(results: dict[str, Any]) -> str:
+    """Return the main figure of a run, beside PCA's where it is the test error; its status where there is none."""
+    key = main_figure(results)
+    if key is None:
+        return str(results.get("status", "no results"))
+    pca = results.get("pca/se")
+    beside = f" (PCA {pca:.4g})" if key == "test/se" and isinstance(pca, int | float) else ""
+    return f"{key} {results[key]:.4g}{beside}"
+
+
+def line(model: Runner, name: str, results: dict[str, Any]) -> str:
+    """Return recipe, data, code size, main figure and folder in one line."""
+    data = f"{names_of(model.config)['data']}, {_sizes(model)}"
+    where = f", {model.folder.path}" if model.folder.path.is_dir() else ""
+    return f"<aerun.Model {name}: {data} -> code of {_code(model)}, {_measure(results)}{where}>"
+
+
+def card(model: Runner, name: str, results: dict[str, Any], history: History) -> str:
+    """Return the card of a model: data, model, verdict and the curves of its loss."""
+    counts = [f"{results[k]:,} {k.partition('/')[2]}" for k in ("samples/train", "samples/val", "samples/test") if k in results]
+    weights = sum(p.numel() for p in model.autoencoder.own_parameters())
+    rows = [
+        ("data", f"{names_of(model.config)['data']}, {_sizes(model)}"),
+        ("samples", ", ".join(counts) or "not recorded"),
+        ("model", f"{name}, code of {_code(model)}, {weights:,} parameters"),
+        ("result", _measure(results)),
+    ]
+    if model.folder.path.is_dir():
+        rows.append(("folder", str(model.folder.path)))
+    curves = {k: history[k] for k in LOSS if k in history}
+    return page(f"aerun {name}", rows, svg(curves, history.best), str(results.get("verdict") or ""))
+
+
+def plot(model: Runner, history: History, what: str, x: Any, labels: Any, samples: int, ax: Any) -> Any:
+    """See `Model.plot`."""
+    if one_of("what", what, PLOTS) == "history":
+        if not history:
+            raise AerunError("plot: this run has no metrics.csv.")
+        return history.plot(ax=ax)
+    if x is None:
+        raise AerunError(f"plot: {what} of which samples? plot('{what}', x).")
+    stored, _ = model.form.to_stored(x)
+    if what == "reconstructions":
+        return _reconstructions(model, stored, integer("samples", samples, 1), ax)
+    if labels is not None and len(labels) != len(stored):
+        raise AerunError(f"plot: {len(labels)} labels for {len(stored)} samples.")
+    return drawing().codes(model.codes_of(stored).flatten(1).double().numpy(), labels, ax)
+
+
+def _reconstructions(model: Runner, stored: Tensor, samples: int, ax: Any) -> Any:
+    facts = model.facts
+    if facts.tokens:
+        raise AerunError("plot: text is not drawn; reconstruct(x) returns it as words.")
+    if facts.kind == "table":
+        names = [f.name for f in model.form.features] or [f"f{i + 1}" for i in range(facts.stored[0])]
+        parts = model.in_batches(lambda part, _: _of_columns(model, part), stored, None)
+        return drawing().columns(parts.double().numpy(), names, ax)
+    if ax is not None:
+        raise AerunError(f"plot: reconstructions of {facts.kind}s are several panels: leave ax out.")
+    few = stored[:samples]
+    x, x_hat = model.units(few), model.over_samples(lambda u, v: model.autoencoder(u, valid=v), few)
+    if facts.kind == "image":
+        return drawing().images(x.cpu(), x_hat, facts)
+    valid = facts.valid(few)
+    lengths = [x.shape[1]] * len(x) if valid is None else valid.sum(1).tolist()
+    return drawing().series(np.asarray(x.double().cpu()), np.asarray(x_hat.double()), lengths)
+
+
+def _of_columns(model: Runner, part: Tensor) -> Tensor:
+    own = errors(model.autoencoder, part)
+    return of_columns(own, model.form.features, model.form.marked) if model.form.features else own

@@ -1,0 +1,123 @@
+"""X and sample weights, as scikit-learn's callers give them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array, validate_data
+
+from aerun.formats.binary_tables import columns_in
+from aerun.formats.frames import has_columns
+
+Array = NDArray[Any]
+
+
+def training(estimator: Any, X: Any, table: bool) -> tuple[Any, list[str] | None]:  # noqa: N803
+    """Return X to train on, and the names of its columns where the model is to read a table, else None.
+
+    A data frame is columns by its names. An array with words, with missing values or, if `table` says so, any is columns x0,
+    x1, ...; else it is an array, and always so where samples have a `shape`.
+    """
+    if _is_frame(X) and estimator.shape is None:
+        columns = _columns(estimator, X, reset=True)
+        return columns, list(columns)
+    array = _array(estimator, X, reset=True)
+    if estimator.shape is None and (table or array.dtype.kind == "O" or np.isnan(array).any()):
+        names = [f"x{i}" for i in range(array.shape[1])]
+        return _named(array, names), names
+    if array.dtype.kind == "O":
+        raise ValueError(f"X holds words, and shape={estimator.shape} asks for numbers.")
+    return array, None
+
+
+def asked(estimator: Any, X: Any, names: list[str] | None) -> Any:  # noqa: N803
+    """Return X as a fitted model reads it: columns by name where `names` are those of its table, else an array."""
+    titled = names is not None and _is_frame(X) and set(names) <= {str(n) for n in _titles(X)}
+    if titled or (_is_frame(X) and names is not None and hasattr(estimator, "feature_names_in_")):
+        return _columns(estimator, X, reset=False)
+    array = _array(estimator, X, reset=False)
+    if names is not None:
+        return _named(array, names)
+    if array.dtype.kind == "O":
+        raise ValueError("X holds words, and this estimator was fitted on numbers.")
+    return array
+
+
+def weights(sample_weight: Any, n: int) -> Array | None:
+    """Return weights (n,) in 64 bits, None for None. Raises ValueError for others, negative ones, and where all are 0."""
+    if sample_weight is None:
+        return None
+    array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, ensure_min_samples=0, input_name="sample_weight")
+    array = np.full(n, float(array)) if array.ndim == 0 else array
+    if array.shape != (n,):
+        raise ValueError(f"sample_weight.shape == {array.shape}, expected {(n,)}!")
+    if (array < 0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`")
+    if (array > 0).sum() < 2:
+        raise ValueError("sample_weight: at least two samples need a weight above 0; where all are zero none would count.")
+    return array
+
+
+def length(x: Any) -> int:
+    """Return the number of samples."""
+    return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
+
+
+def rows(x: Any, kept: NDArray[np.bool_]) -> Any:
+    """Return the samples that are kept (n,), all else as it is."""
+    if kept.all():
+        return x
+    if not isinstance(x, Mapping):
+        return x[kept]
+    return {name: column.filter(kept) if hasattr(column, "filter") and not hasattr(column, "loc") else column[kept]
+            for name, column in x.items()}  # fmt: skip
+
+
+def _is_frame(X: Any) -> bool:  # noqa: N803
+    return has_columns(X) and not isinstance(X, Mapping)  # some sparse matrices are mappings
+
+
+def _titles(X: Any) -> list[Any]:  # noqa: N803
+    return list(X.column_names if hasattr(X, "column_names") else X.columns)
+
+
+def _columns(estimator: Any, X: Any, reset: bool) -> dict[str, Any]:  # noqa: N803
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if len(X) < 1 + reset:
+        raise ValueError(f"Found array with {len(X)} sample(s) while a minimum of {1 + reset} is required.")
+    return columns_in(X)
+
+
+def _array(estimator: Any, X: Any, reset: bool) -> Array:  # noqa: N803
+    """Return X (n, D) as 32- or 64-bit numbers, NaN where missing, or as objects where some are words.
+
+    Raises ValueError for masked elements, whose masks scikit-learn would drop.
+    """
+    if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
+        raise ValueError("X: a masked array contains missing values. Write NaN there (see dataset.missing).")
+    array = validate_data(
+        estimator, X, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=1 + reset, reset=reset
+    )  # fmt: skip
+    if array.dtype in (np.float32, np.float64):
+        return np.asarray(array)
+    try:
+        return np.asarray(array.astype(np.float64))
+    except ValueError:
+        return np.asarray(array.astype(object))
+
+
+def _named(array: Array, names: list[str]) -> dict[str, Any]:
+    """Return the columns of an array by name; of objects each as plain values, which aerun reads as numbers, words or dates."""
+    if array.dtype.kind != "O":
+        return dict(zip(names, array.T, strict=True))
+    return {name: _plain(array[:, i].tolist()) for i, name in enumerate(names)}
+
+
+def _plain(cells: list[Any]) -> Array:
+    """Return numbers, NaN for None, where all cells are some; else words, empty where missing."""
+    gone = [c is None or c != c for c in cells]
+    if all(g or (isinstance(c, int | float) and not isinstance(c, bool)) for c, g in zip(cells, gone, strict=True)):
+        return np.array([np.nan if g else float(c) for c, g in zip(cells, gone, strict=True)])
+    words = ["" if g else c.isoformat() if hasattr(c, "isoformat") else str(c) for c, g in zip(cells, gone, strict=True)]
+    return np.array(words, dtype=object)
