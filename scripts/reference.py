@@ -66,7 +66,9 @@ def _option(group: str, name: str, line: str) -> str:
     rows = settings(group, name)
     head = [f"### {group}={name}", line]
     if rows:
-        head.append("\n".join(["| setting | default | what it does |", "| --- | --- | --- |", *(f"| {r} |" for r in rows)]))
+        columns = 3 if any(row.rpartition("|")[2].strip() for row in rows) else 2
+        cells = [["setting", "default", "what it does"], ["---"] * 3, *(re.split(r" \| ?", row, maxsplit=2) for row in rows)]
+        head.append("\n".join(f"| {' | '.join(line[:columns])} |" for line in cells))
     return "\n\n".join(head)
 
 
