@@ -24,6 +24,7 @@ from tests.shell import start
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 _LARGEST = 200_000  # bytes of a PNG
 PICTURES: dict[str, Callable[[Path], Image.Image]] = {}
+_CLOSE = "document.querySelector('[aria-label=\"Toggle settings side pane\"],.settings-button')?.click()"  # of the settings
 SWEEP = "-m sweep=sizes model=ae,vae model.latent_dim=2,4,8,16 seed=0,1 evaluate=[probe]"
 
 
@@ -35,14 +36,15 @@ def picture(make: Callable[[Path], Image.Image]) -> Callable[[Path], Image.Image
 
 @picture
 def dashboard(work: Path) -> Image.Image:
-    """Return the runs of a sweep in TensorBoard: the curves of every term, side by side."""
+    """Return runs of a sweep in TensorBoard: curves of their errors, and reconstructions as training went."""
     command(work, SWEEP)
     with board(work / "outputs" / "sweeps" / "sizes") as url, page(1500, 900) as tab:
         for _ in range(3):  # the first load of a page may stay blank while the browser is starting
-            tab.go(f"{url}#timeseries")
-            if tab.until(lambda: tab.count("CANVAS", "e.width > 100") >= 3, seconds=30):
+            tab.go(f"{url}?runFilter=16%2Cseed%3D0&tagFilter=%5Eval%2F%7C%5Epictures%2Freconstructions&smoothing=0#timeseries")
+            if tab.until(lambda: tab.count("CANVAS", "e.width > 100") >= 2, seconds=30):
                 break
-        return photograph(tab)
+        tab.ask(_CLOSE)
+        return photograph(tab, 4)
 
 
 @picture
@@ -53,7 +55,7 @@ def report(work: Path) -> Image.Image:
     with page(1200, 1000) as tab:
         tab.go((work / "outputs" / "sweeps" / "sizes" / "report.html").as_uri())
         tab.until(lambda: bool(tab.words()))
-        return photograph(tab)
+        return photograph(tab).crop((0, 0, 1185, 745))
 
 
 def command(work: Path, line: str) -> str:
