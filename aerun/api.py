@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ from aerun.settings.replaced import replaced
 from aerun.train import train as run
 
 _SAMPLES, _BOTH, _TABLE, _FRAME = "samples.npy", "samples.npz", "samples.parquet", "frame.json"
+_RIGHT = re.compile(r"as in ([a-z_]+(?:\.[a-z_]+)+)=")
 _OTHERS = "{}: holds an unfinished run of other samples x. Choose another folder, or fresh=True."
 _ESTIMATOR = "aerun.sklearn"  # the command that runs of its estimators have
 
@@ -43,7 +45,7 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
     typed = [*overrides, *written(settings)]
     if x is not None and any(o.startswith(("dataset=", "dataset.path=")) for o in typed):
         raise AerunError("x=... and dataset=...: samples come from one or the other.")
-    composed(typed if x is None else [f"dataset={option_for(x)}", *typed])  # A mistake must leave no folder behind.
+    _tried(typed if x is None else [f"dataset={option_for(x)}", *typed], settings)
     path = Path(new_folder("outputs/runs", typed) if folder is None else folder).expanduser().absolute()
     if x is not None:
         typed = [*_read_from(path, x), *typed]
@@ -59,6 +61,20 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
                 path.rmdir()
         raise
     return _remembering(x, path, modules_of(cfg))
+
+
+def _tried(typed: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Compose the config, since a mistake must leave no folder behind.
+
+    Raises AerunError, which of a keyword that aerun calls otherwise also says the right one.
+    """
+    try:
+        composed(typed)
+    except AerunError as e:
+        right = _RIGHT.search(str(e))
+        if right is None or not any(_key(k) == str(e).partition(":")[0] for k in settings):
+            raise
+        raise AerunError(f"{e} In Python: {right[1].replace('.', '__')}=...") from e
 
 
 def _remembering(x: Any, path: Path, trust: Sequence[str]) -> Model:

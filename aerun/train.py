@@ -9,7 +9,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -27,14 +28,17 @@ from aerun.dataset.base import validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.fingerprint import fingerprint
 from aerun.evaluate import health
+from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.suite import ask_all
 from aerun.evaluate.survey import told_of
 from aerun.evaluate.verdict import verdict
 from aerun.inference.notes import cells_of
+from aerun.logger.base import About
+from aerun.logger.several import Loggers
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
-from aerun.report import terminal
+from aerun.report import banner, terminal
 from aerun.runs import reference
 from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
@@ -103,19 +107,46 @@ def _run(
         log.warning(warning)
     job = open_folder(plan, prepare(plan, path, trusted), command, resume)
     begun(plan, job)
-    with marked([folder], clock):
+    with marked([folder], clock), _logged(job) as loggers:
         trained, results = _fitted(plan, job, resume)
         if tested:
-            results |= _tested(plan, trained, folder, results["decoder_growth"])
+            results |= _tested(plan, trained, folder, results["decoder_growth"], loggers)
         else:
             reference.write(trained, path)
         results |= {**folder.about(), "seconds": clock.seconds(folder)}
         if tested:
             results["objective"] = _objective(results, plan.objectives)
             results["verdict"] = verdict(results)
-            _show(folder, results)
+            log.info("test/se %.6g, pca/se %.6g, objective %.6g", *(results[k] for k in ("test/se", "pca/se", "objective")))
+        _finish(plan, folder, results, loggers)
         folder.results(results)
     return results
+
+
+@contextmanager
+def _logged(job: Job) -> Iterator[Loggers]:
+    """Yield the loggers of a job; where it fails, they are told."""
+    assert job.loggers is not None
+    try:
+        yield job.loggers
+    except BaseException:
+        job.loggers.fail()
+        raise
+
+
+def _finish(plan: RunPlan, folder: Folder, results: Mapping[str, Any], loggers: Loggers) -> None:
+    """Log what a run that is done has come to."""
+    path, here = folder.path, Path.cwd()
+    source = plan.config["dataset"].get("path")
+    following = terminal.next_commands(results, path.relative_to(here) if path.is_relative_to(here) else path, source)
+    loggers.finish(_with_ratio(results), plan.objectives[0], following, album.last_epoch(path))
+
+
+def _with_ratio(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return results with pca_ratio, test/se over that of PCA of the same size; left out where PCA is exact."""
+    if "pca/se" not in results or pca_is_exact(results):
+        return results
+    return {**results, "pca_ratio": results["test/se"] / results["pca/se"]}
 
 
 def prepare(plan: RunPlan, path: Path, trusted: Sequence[str] | None = None, data: Data | None = None) -> Job:
@@ -147,7 +178,10 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     length = plan.trainer.set_length(job.autoencoder, len(job.data.train), folder.planned_epochs() if resume else None)
     folder.open(job.config, command, now, length.plain())
     folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
-    return replace(job, identity=identity(job.config, now))
+    job = replace(job, identity=identity(job.config, now))
+    terms = job.autoencoder.keys(training=True)
+    about = About(job.folder, job.config, command, banner.lines(plan, job), terms)
+    return replace(job, loggers=Loggers(plan.loggers, about))
 
 
 def data_change(cfg: Config, path: Path) -> str:
@@ -205,17 +239,17 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
     }
 
 
-def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float) -> dict[str, Any]:
+def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float, loggers: Loggers) -> dict[str, Any]:
     """Test, examine, draw and ask, in this order. growth: of the decoder's scale in training, see `health.decoder_scale`."""
     errors = list[Tensor]()
     figures: dict[str, Any] = report(trained, errors)
     folder.keep("test_errors.npy", torch.cat(errors).float().numpy())
     examined, figures["seconds/health"] = _timed(lambda: _examined(plan, trained, growth))
     reference.write(trained, folder.path)
-    _, figures["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path))
+    _, figures["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path, loggers))
     applied = ask_all(plan.evaluate, trained, terminal.application)
     if applied:
-        album.evaluation(folder.path, applied, plan.trainer.max_epochs)
+        loggers.figures(applied, album.last_epoch(folder.path))
     return {**figures, **examined, **applied}
 
 
@@ -231,11 +265,6 @@ def _examined(plan: RunPlan, trained: Trained, growth: float) -> dict[str, float
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
     began = time.perf_counter()
     return work(), time.perf_counter() - began
-
-
-def _show(folder: Folder, results: Mapping[str, Any]) -> None:
-    album.results(folder.path, results)
-    log.info("test/se %.6g, pca/se %.6g, objective %.6g", results["test/se"], results["pca/se"], results["objective"])
 
 
 def _objective(results: Mapping[str, Any], names: Sequence[str]) -> float:

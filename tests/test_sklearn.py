@@ -22,12 +22,16 @@ QUICK = {"latent_dim": 2, "max_epochs": 2}
 SKIPPED = {"check_array_api_input", "check_classifier_data_not_an_array"}  # SCIPY_ARRAY_API is not set; pandas is missing
 
 
+# Mini-batches in another order, and another share for validation: as of all estimators that learn so, nearly equal at most.
+REPEATED = {"check_sample_weight_equivalence_on_dense_data": "batches of repeated samples are other batches"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", [Autoencoder(**QUICK), AnomalyDetector(**QUICK)], ids=lambda e: type(e).__name__)
 def test_scikit_learns_own_checks_pass(estimator):
-    found = check_estimator(estimator, on_skip=None)  # raises where one fails
+    found = check_estimator(estimator, on_skip=None, expected_failed_checks=REPEATED)  # raises where another one fails
     assert len(found) > 40
-    assert {f["check_name"] for f in found if f["status"] != "passed"} <= SKIPPED
+    assert {f["check_name"] for f in found if f["status"] != "passed"} <= SKIPPED | set(REPEATED)
 
 
 @pytest.mark.parametrize(
@@ -174,3 +178,76 @@ def test_train_takes_frames_with_the_settings_of_tables(tmp_path):
     np.testing.assert_array_equal(model.score(frame), aerun.load(tmp_path / "run").score(frame))
     with pytest.raises(AerunError, match="column 'a' is neither"):
         aerun.train(x={"a": [object()]})
+
+
+def test_missing_values_of_arrays_go_the_way_that_is_said():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    x[::7, 1] = np.nan
+    for way, size in (("fill", 4), ("keep", 3)):
+        made = Autoencoder(**QUICK, overrides=[f"dataset.missing={way}"]).fit(x)
+        assert made.model_.facts.shape == (size,)
+        assert np.isfinite(made.transform(x)).all()
+        assert np.isfinite(made.inverse_transform(made.transform(x))).all()
+    with pytest.raises(ValueError, match="column 'x1', row 1: no value"):
+        Autoencoder(**QUICK, overrides=["dataset.missing=refuse"]).fit(x)
+    whole = Autoencoder(**QUICK).fit(np.nan_to_num(x))
+    assert np.isfinite(whole.score_samples(x)).all(), "gaps that training did not have are filled in"
+
+
+def test_arrays_of_words_and_numbers_are_read_as_frames_are():
+    frame = mixed().drop(columns="grade")
+    made = Autoencoder(**QUICK).fit(frame.to_numpy())
+    assert [(f.kind, f.missing) for f in made.model_.form.features] == [
+        ("number", False),
+        ("number", True),
+        ("category", False),
+    ]
+    np.testing.assert_allclose(made.transform(frame.to_numpy()), Autoencoder(**QUICK).fit(frame).transform(frame), atol=1e-6)
+    with pytest.raises(ValueError, match="holds words"):
+        Autoencoder(**QUICK).fit(np.ones((9, 2)) * np.arange(9)[:, None]).transform(np.array([["a", "b"]], dtype=object))
+
+
+def test_weights_count_and_none_is_as_if_it_were_left_out():
+    g = np.random.default_rng(0)
+    x = g.normal(size=(120, 4)) * np.repeat([[2, 0.1, 0.1, 0.1], [0.1, 0.1, 0.1, 2]], 60, axis=0)
+    settings = {"model": "linear", "latent_dim": 1, "max_epochs": 9, "prepare": "none", "overrides": ["optimizer.lr=0.1"]}
+    first, second = (Autoencoder(**settings).fit(x, sample_weight=np.repeat(w, 60)) for w in ([1, 0.01], [0.01, 1]))
+    assert first.score(x[:60]) > second.score(x[:60])
+    assert first.score(x[60:]) < second.score(x[60:])
+    kept = Autoencoder(**settings).fit(x, sample_weight=np.repeat([1, 0], 60))
+    np.testing.assert_array_equal(kept.transform(x), Autoencoder(**settings).fit(x[:60]).transform(x))
+    assert kept.score(x, sample_weight=np.repeat([1, 0], 60)) == pytest.approx(kept.score(x[:60]))
+    images = Autoencoder(model="conv", shape=(1, 8, 8), **QUICK)
+    assert images.fit(load_digits().data[:40], sample_weight=np.arange(40)).n_iter_ == 2
+    with pytest.raises(ValueError, match="reads each batch as a whole"):
+        Autoencoder(**QUICK, overrides=["regularizer=decorrelation"]).fit(x, sample_weight=np.ones(120))
+
+
+def test_fitted_estimators_have_what_scikit_learns_have():
+    frame = mixed()
+    made = pickle.loads(pickle.dumps(Autoencoder(**QUICK).fit(frame)))
+    assert made.n_iter_ == len(made.loss_curve_) == len(made.validation_loss_curve_) == 2
+    np.testing.assert_array_equal(made.loss_curve_, made.model_.history["train/loss"])
+    assert list(made.feature_names_in_) == list(frame.columns)
+    assert list(made.get_feature_names_out()) == ["autoencoder0", "autoencoder1"]
+    codes = made.set_output(transform="pandas").transform(frame.set_axis(range(7, 67)))
+    assert list(codes.columns) == list(made.get_feature_names_out())
+    back = made.inverse_transform(codes)
+    assert list(back.columns) == list(frame.columns)
+    assert list(back.index) == list(codes.index) == list(range(7, 67))
+    html = made._repr_html_()
+    assert "<polyline" in html
+    assert "2 columns" in html or "4 columns" in html
+    assert "latent_dim=2" in repr(made)
+
+
+def test_frames_in_column_transformers_pipelines_and_searches():
+    from sklearn.compose import ColumnTransformer
+    from sklearn.model_selection import cross_val_score
+
+    frame, y = mixed(), np.arange(60) % 2
+    columns = ColumnTransformer([("codes", Autoencoder(**QUICK), ["size", "count", "zip"])], remainder="drop")
+    line = make_pipeline(columns, LogisticRegression())
+    assert cross_val_score(line, frame, y, cv=2).shape == (2,)
+    search = GridSearchCV(Autoencoder(**QUICK), {"latent_dim": [1, 2]}, cv=2).fit(frame, sample_weight=np.ones(60))
+    assert search.best_estimator_.n_iter_ == 2

@@ -13,6 +13,7 @@ from aerun import pictures
 from aerun.autoencoder import Autoencoder
 from aerun.build.auto import settled
 from aerun.build.composition import model_of
+from aerun.build.loggers import loggers_of
 from aerun.build.maker import Config, Maker, settings_of
 from aerun.build.optimizer import recipe_of
 from aerun.core.checks import integer, matches_type, reject_unknown_keys, seed_of, table
@@ -23,16 +24,17 @@ from aerun.dataset.older import completed
 from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.evaluate.task import AUTO, PLAIN, task_of
+from aerun.logger.base import Logger
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
-from aerun.settings.labels import LABELS, labels_of
+from aerun.settings.labels import ASIDE, labels_of
 from aerun.settings.synonyms import own_words
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
 
 __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "settings_of"]
 
-_TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures")
+_TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
 _OLDER = {"max_steps": None, "save_every": 10}  # Settings of a trainer that older runs do not name.
@@ -59,6 +61,7 @@ class RunPlan:
     evaluate: list[str]
     task: str
     pictures: list[str]
+    loggers: list[Logger]
     warnings: list[str]
 
 
@@ -75,7 +78,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         raise AerunError(
             "experiment: a preset begins with the line `# @package _global_`, and holds settings of a run below it."
         )
-    reject_unknown_keys("", cfg, (*_TOP, *LABELS, "sweep", "search"), advice=own_words)
+    reject_unknown_keys("", cfg, (*_TOP, *ASIDE, "sweep", "search"), advice=own_words)
     labels_of(cfg)
     reject_unknown_keys("model", cfg["model"], _MODEL, advice=own_words)
     make = Maker(trusted)
@@ -89,6 +92,8 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     trainer = _trainer_of(make, cfg)
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
+    loggers, left_out = loggers_of(make, cfg)
+    warnings += left_out
     evaluate, task = _applications(cfg.get("evaluate", []), autoencoder, dataset, brief=bool(trainer.limit_batches))
     return RunPlan(
         config=cfg,
@@ -104,6 +109,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         evaluate=evaluate,
         task=task,
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
+        loggers=loggers,
         warnings=warnings,
     )
 

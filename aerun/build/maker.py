@@ -11,6 +11,7 @@ import torch
 from aerun.core.checks import format_type, matches_type, reject_unknown_keys
 from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
+from aerun.logger.base import Logger
 from aerun.parts import Arch, Bottleneck, Corruption, Loss, Regularizer
 from aerun.schedule.base import Schedule
 from aerun.settings.synonyms import own_words
@@ -28,6 +29,7 @@ _KINDS: dict[str, type[Any]] = {
     "trainer": Trainer,
     "optimizer": torch.optim.Optimizer,
     "schedule": Schedule,
+    "logger": Logger,
 }
 
 
@@ -68,6 +70,9 @@ class Maker:
         nodes = {key: cfg[key] for key in rest}
         nodes |= {f"model.{k}": cfg["model"][k] for k in ("arch", "bottleneck", "corruption", "loss")}
         nodes |= {f"reg.terms.{k}": node for k, node in (cfg["reg"].get("terms") or {}).items()}
+        for room in ("logger", "callbacks"):
+            asked = cfg.get(room)
+            nodes |= {f"{room}.{k}": node for k, node in asked.items()} if isinstance(asked, Mapping) else {}
         for key, node in nodes.items():
             if isinstance(node, Mapping) and "_target_" in node:  # What is no node is reported where it is built.
                 refuse_foreign(key, str(node["_target_"]), self.trusted)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from aerun.command.board_page import following
 from aerun.command.parser import Parser
 from aerun.core.errors import AerunError, TrainingError
 from aerun.core.text import say
@@ -18,6 +19,7 @@ from aerun.runs import files
 _OPTIONS = {
     # Every epoch, every picture through training. Not 0: that is all to one of TensorBoard's readers and none to the other.
     "samples_per_plugin": "scalars=100000,images=1000",
+    "reload_interval": "2",  # seconds; the page asks every 30
     "reload_multifile": "true",  # a run is evaluated, drawn and resumed into further files
     "window_title": "aerun",
 }
@@ -27,8 +29,9 @@ def run(argv: list[str]) -> int:
     """Return the verb. It serves until Ctrl-C (130)."""
     parser = Parser(
         prog="aerun board",
-        description="Start TensorBoard on all runs in a folder: scalars as they come (custom scalars group the terms of the "
-        "objective), pictures, codes in the Projector, and HPARAMS, which compares runs by their settings. Ctrl-C ends it.",
+        description="Start TensorBoard on all runs in a folder: curves over epochs as they come (custom scalars "
+        "put training and validation together), pictures, the run's card (TEXT), codes in the Projector, and HPARAMS, which "
+        "compares runs by their settings. The page follows runs that train by itself. Ctrl-C ends it.",
         epilog="example: aerun board outputs/sweeps --port 6007",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"), metavar="DIR", help="default: outputs")
@@ -86,7 +89,10 @@ def _served(folder: Path, port: int | None) -> str:
         from tensorboard import default, program
     except ImportError as e:
         raise TrainingError(f"TensorBoard cannot be imported: {e}. Install it again: pip install tensorboard.") from e
-    board = program.TensorBoard(plugins=default.get_plugins())
+    board = program.TensorBoard(
+        plugins=default.get_plugins(),
+        server_class=lambda app, flags: program.create_port_scanning_werkzeug_server(following(app), flags),
+    )
     options = {"logdir": str(folder.resolve()), **_OPTIONS, **({} if port is None else {"port": str(port)})}
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # remarks about its own loading; errors are told below

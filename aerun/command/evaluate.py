@@ -80,10 +80,14 @@ def _list(trained: "Trained") -> None:
 def _draw(asked: list[str], trained: "Trained", path: Path) -> None:
     # deferred: keeps --help without torch
     from aerun import pictures
+    from aerun.logger.several import Loggers
     from aerun.pictures.canvas.album import draw_all
 
-    for drawn in draw_all(pictures.select_pictures(asked, trained.autoencoder, trained.dataset), trained, path):
+    names = pictures.select_pictures(asked, trained.autoencoder, trained.dataset)
+    loggers = Loggers.of_folder(path, Folder(path).config())
+    for drawn in draw_all(names, trained, path, loggers):
         say(f"drawn {drawn}")
+    loggers.close()
 
 
 def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> None:
@@ -91,7 +95,8 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all
     from aerun.inference.notes import cells_of
-    from aerun.pictures.canvas.album import evaluation
+    from aerun.logger.several import Loggers
+    from aerun.pictures.canvas.album import last_epoch
 
     names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
     if not names:
@@ -102,6 +107,7 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     cells = cells_of(trained.dataset, trained.autoencoder.preparation, trained.data)
     counts = {f"data/{k}": n for k, n in trained.dataset.counts.items()}
     folder.evaluation({**kept, **metrics, **cells, **counts, "weights": weights})
-    epochs = folder.read().get("epochs")
-    evaluation(folder.path, metrics, epochs if type(epochs) is int else 0)
+    loggers = Loggers.of_folder(folder.path, folder.config())
+    loggers.figures(metrics, last_epoch(folder.path))
+    loggers.close()
     say(f"written to {folder.path / 'evaluation.json'}")

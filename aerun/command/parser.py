@@ -7,6 +7,7 @@ from typing import NoReturn
 from aerun.core.errors import AerunError, nearest
 
 _NUMBERS = {"int": "a whole number", "float": "a number", "_positive": "a positive number"}
+_COUNTS = {"one": "a value", "at least one": "one value or more", "at most one": "one value at most"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,12 +28,7 @@ class Parser(argparse.ArgumentParser):
         if found := re.fullmatch(r"argument ([^:]+): invalid (\w+) value: '(.*)'", message, re.DOTALL):
             return f"{found[1]} {found[3]}: must be {_NUMBERS.get(found[2], 'another kind of value')}."
         if found := re.fullmatch(r"argument ([^:]+): expected (.+) arguments?", message):
-            count = (
-                found[2].replace("at least one", "one value or more")
-                if "at least" in found[2]
-                else found[2].replace("one", "a value")
-            )
-            return f"{found[1]}: needs {count if 'value' in count else f'{count} values'}."
+            return f"{found[1]}: needs {_COUNTS.get(found[2], f'{found[2]} values')}."
         return f"{message.removeprefix('argument ').rstrip('.')}."
 
     def _unknown(self, word: str) -> str:

@@ -13,7 +13,7 @@ from aerun.core.paths import data_paths, say_data, with_data
 from aerun.core.text import note, say
 from aerun.runs.folder import Folder
 from aerun.settings.flat import flat
-from aerun.settings.labels import LABELS
+from aerun.settings.labels import ASIDE
 
 _ASIDE = ("hydra", "sweep", "search")  # of the old command: where it wrote, and how many jobs there were
 _ACTING = ("${", "_target_")  # what a stranger's command could make this one do
@@ -78,7 +78,7 @@ def _is_setting(key: str, changed: set[str]) -> bool:
     first = key.partition(".")[0]
     groups = {word.replace("/", ".") for word in changed}
     below = any(key == group or key.startswith(f"{group}.") for group in groups)
-    return first not in LABELS and not key.endswith("_target_") and not below
+    return first not in ASIDE and not key.endswith("_target_") and not below
 
 
 def _old_words(folder: Folder) -> list[str]:
@@ -94,4 +94,4 @@ def _old_words(folder: Folder) -> list[str]:
     for word in settings:
         if any(part in word for part in _ACTING):
             raise AerunError(f"{folder.path}: its command has {word}, which is not taken over: type what you mean by it anew.")
-    return [w for w in settings if _key(w) not in LABELS]
+    return [w for w in settings if _key(w).partition(".")[0] not in ASIDE]

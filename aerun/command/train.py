@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -21,7 +22,7 @@ from omegaconf import DictConfig
 
 from aerun.command import places
 from aerun.command.started import is_left_to_the_first
-from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced
+from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced, refuse_package
 from aerun.core.errors import TIME_LIMIT, AerunError, FolderInUseError, StoppedError, TrainingError, line_of
 from aerun.core.paths import config_dir
 from aerun.core.text import say
@@ -30,6 +31,7 @@ from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
+from aerun.settings.explain import NO_PLACE
 from aerun.settings.hydra_words import UNLIKE
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
 from aerun.settings.replaced import as_typed, replaced
@@ -57,6 +59,7 @@ def run() -> int:
     global _fresh, _typed_in
     _typed_in = Path.cwd()
     stop_on_signals()
+    warnings.filterwarnings("error", NO_PLACE, UserWarning)  # Hydra goes on without a place that it was told to search
     os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *(word for word in sys.argv[1:] if word != FRESH_FLAG)])  # also for jobs
     _fresh = FRESH_FLAG in sys.argv
     sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word != FRESH_FLAG])
@@ -64,6 +67,7 @@ def run() -> int:
         return 0
     planned = plan_sweep(sys.argv[1:], command(), _fresh)
     if planned is None:
+        refuse_package(sys.argv[1:])
         note_replaced(sys.argv[1:])
         _hydra()
         if _failures:

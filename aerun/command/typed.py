@@ -1,7 +1,11 @@
 """The words that were typed, made ready for Hydra: flags that it has, -m where it is a sweep, quotes and deleted groups."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
+from aerun.core.errors import AerunError, nearest
 from aerun.core.text import note
 from aerun.settings.flags import flags_first, read_flags
 from aerun.settings.overrides import config_of, spelt_out
@@ -35,6 +39,23 @@ def _overruled(words: Sequence[str]) -> list[str]:
         if sign and not word.startswith(("-", "~")):
             typed.setdefault(key, []).append(word)
     return [f"{key} is typed more than once: {said[-1]} counts" for key, said in typed.items() if len(set(said)) > 1]
+
+
+def refuse_package(argv: Sequence[str]) -> None:
+    """Raise AerunError where --package names no part of the config that --cfg is to show."""
+    typed = read_flags(argv)
+    package = typed.package
+    if not typed.cfg or package in (None, "_global_"):
+        return
+    cfg: Any = config_of(typed.overrides, source_of(argv))
+    if typed.cfg == "job":
+        cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    if OmegaConf.select(cfg, package) is None:
+        above = package.rpartition(".")[0]
+        node = OmegaConf.select(cfg, above) if above else cfg
+        names = [f"{above}.{key!s}".lstrip(".") for key in node] if isinstance(node, DictConfig) else []
+        shown = f" ({', '.join(names)})" if names else ""
+        raise AerunError(f"--package {package}: the config has no such part{nearest(package, names)}{shown}.")
 
 
 def note_replaced(argv: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ def write_frame(x: Any, file: BinaryIO) -> None:
 @cache
 def say_index(columns: tuple[str, ...]) -> None:
     """Say that the index is left out, once for frames of these columns: a grid search fits many parts of one frame."""
-    log.warning("x: the index of the frame is left out; x.reset_index() makes it a column.")
+    log.warning("x: the index of the frame is left out of training; x.reset_index() makes it a column.")
 
 
 def _arrow(x: Any) -> Any:

@@ -52,16 +52,20 @@ def svg(curves: Curves, best: int | None = None) -> str:
 
     lines = "".join(_line(y, colour, across, up) for y, colour in zip(curves.values(), _COLOURS, strict=False))
     mark = "" if best is None or best >= epochs else _mark(across(best))
-    legend = " ".join(
-        f'<span style="color:{colour}">&#9644;</span> {escape(name)} {y[-1]:.4g}'
-        for (name, y), colour in zip(curves.items(), _COLOURS, strict=False)
-    )
-    words = f"{legend}; {epochs} epochs{'' if best is None else f', best {best} (dotted)'}{', log scale' if log else ''}"
+    words = f"{_legend(curves)}; {epochs} epochs{f', best {best} (dotted)' if mark else ''}{', log scale' if log else ''}"
     title = escape(f"{' and '.join(curves)} over {epochs} epochs")
     return (
         f'<svg role="img" aria-label="{title}" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" '
         f'style="max-width:100%;display:block"><title>{title}</title>{mark}{lines}</svg>'
         f'<div style="font-size:85%;opacity:.85">{words}</div>'
+    )
+
+
+def _legend(curves: Curves) -> str:
+    """Return each curve's colour, name and last value."""
+    return " ".join(
+        f'<span style="color:{colour}">&#9644;</span> {escape(name)} {y[-1]:.4g}'
+        for (name, y), colour in zip(curves.items(), _COLOURS, strict=False)
     )
 
 

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 def begin(folder: "Path", plan: "RunPlan", job: "Job") -> None:
     """Print the lines. folder: as it is shown."""
-    lines = {"data": _data(plan, job), "model": _model(plan), "plan": _plan(plan, job), "run": str(folder)}
-    for name, words in lines.items():
+    for name, words in {**lines(plan, job), "run": str(folder)}.items():
         say(f"{name:<6} {shown_line(words)}")
+
+
+def lines(plan: "RunPlan", job: "Job") -> dict[str, str]:
+    """Return what a run is about to do, in words: its data, its model, its plan."""
+    return {"data": _data(plan, job), "model": _model(plan), "plan": _plan(plan, job)}
 
 
 def _data(plan: "RunPlan", job: "Job") -> str:

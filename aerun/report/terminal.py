@@ -49,7 +49,7 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | No
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
-    for i, line in enumerate(_next(metrics, path, source)):
+    for i, line in enumerate(next_commands(metrics, path, source)):
         console.say(f"{'next' if i == 0 else '':<5} {line}")
 
 
@@ -63,7 +63,7 @@ _USES = {
 }
 
 
-def _next(metrics: Mapping[str, Any], path: Path, source: str | None) -> list[str]:
+def next_commands(metrics: Mapping[str, Any], path: Path, source: str | None) -> list[str]:
     """Return commands that make sense now, with this run's own path and that of its data."""
     run = shlex.quote(str(path))
     verb = _USES.get(str(metrics.get("task")), "encode")

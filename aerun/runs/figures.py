@@ -42,6 +42,11 @@ _TASKS = {
 }
 
 
+def task_figure(task: str) -> str | None:
+    """Return the figure that answers what runs for this task were made for; None where that is the error."""
+    return _TASKS.get(task)
+
+
 def others(runs: Sequence[Run]) -> list[str]:
     """Return the objectives of these runs after their first."""
     return list(dict.fromkeys(key for run in runs for key in run.objectives[1:] if run.complete))

@@ -14,11 +14,11 @@ from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.folder import Folder
 from aerun.settings.flat import flat
-from aerun.settings.labels import ASKED, LABELS
+from aerun.settings.labels import ASIDE, ASKED
 
 # These are not what an experiment is about, but where it reads and writes, and what it shows.
 _SHOWN = ("trainer.progress", "trainer.save_every", *ASKED)
-_ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *LABELS, *_SHOWN)
+_ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *ASIDE, *_SHOWN)
 _DIGITS = 8  # A number of so many digits was drawn and not typed.
 
 

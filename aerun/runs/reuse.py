@@ -28,6 +28,7 @@ _OWN = (  # what a run writes, in the order in which it is cleared: what says wh
     "codes.npz",
     "test_errors.npy",
     "projector_config.pbtxt",
+    "loggers.json",
     LOG,
     _ABOUT,
     _CONFIG,

@@ -22,6 +22,7 @@ ORDER = (
     "trainer",
     "optimizer",
     "schedule",
+    "logger",
     "search",
 )
 _PACKAGE = re.compile(r"# @package (\S+)")

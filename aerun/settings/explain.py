@@ -10,6 +10,8 @@ from aerun.settings.hydra_words import in_own_words
 _OURS = re.compile(r"\bAerunError raised while resolving interpolation: ")
 _UNFIT = (PermissionError, FileNotFoundError, NotADirectoryError, FileExistsError)
 _NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+# What Hydra warns of where it does not find a place that hydra.searchpath names.
+NO_PLACE = r"provider=(.+), path=(.+) is not available"
 # What a person can do about a place that takes no more.
 _NO_PLACE = {
     errno.ENOSPC: "The disk is full, or has no room for more files (df, df -i). Make room, or choose another place.",
@@ -30,6 +32,11 @@ def explain(e: Exception) -> tuple[int, str]:
         return 2, str(e)
     if isinstance(e, TrainingError):
         return 1, str(e)
+    if isinstance(e, UserWarning) and (found := re.match(NO_PLACE, str(e))):
+        return (
+            2,
+            f"hydra.searchpath: {found[2]} is not there: pkg://NAME is a package that can be imported, file://DIR a folder.",
+        )
     if words := _broken_file(e):
         return 2, words
     if isinstance(e, HydraException | OmegaConfBaseException):

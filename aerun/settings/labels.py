@@ -1,6 +1,6 @@
 """Tags and notes: what a person writes on a run to find it again. They are no part of what the run is.
 
-Nor is what is asked of the trained model.
+Nor is where its figures go, and what is asked of the trained model.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,13 @@ from typing import Any
 from aerun.core.errors import AerunError
 
 LABELS = ("tags", "notes")
+ASIDE = (*LABELS, "logger")  # at the root of a config, and no part of what a run is
 ASKED = ("evaluate", "pictures", "objective")  # of the trained model, at the end
 
 
 def without_labels(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes a run what it is: its config without tags and notes."""
-    return {k: v for k, v in config.items() if k not in LABELS}
+    """Return what makes a run what it is: its config without tags, notes and loggers, and without an empty `callbacks`."""
+    return {k: v for k, v in config.items() if k not in ASIDE and (v or k != "callbacks")}
 
 
 def labels_of(config: Mapping[str, Any]) -> dict[str, Any]:

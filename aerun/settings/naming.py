@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aerun.core.errors import AerunError
-from aerun.settings.labels import LABELS
+from aerun.settings.labels import ASIDE
 
 _LIMIT = 200  # bytes of a name; 255 are allowed, and time, hash and number are added
 _STRANGE = re.compile(r"[^\w=.+-]+")
@@ -79,9 +79,9 @@ def _unmade(path: Path, e: OSError, kind: str) -> AerunError:
 
 
 def own_overrides(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides that make a job what it is, without places, tags and notes."""
+    """Return the overrides that make a job what it is, without places, tags, notes and loggers."""
     plain = [o.lstrip("+") for o in overrides if not o.startswith(("dataset.root=", "hydra.", "sweep."))]
-    return [o for o in plain if o.lstrip("~").partition("=")[0] not in LABELS]
+    return [o for o in plain if re.split(r"[.=]", o.lstrip("~"))[0] not in ASIDE]
 
 
 def _is_readable(override: str) -> bool:

@@ -13,7 +13,12 @@ _OPTIMIZER = re.compile(r"torch\.optim(\.[a-z]\w*)*\.[A-Z]\w*")  # whether it is
 
 
 def group_of(key: str) -> str:
-    """Return the group of a key of the config: model.arch is chosen in model/arch, reg.terms.kl in regularizer."""
+    """Return the group of a key of the config: model.arch is chosen in model/arch, reg.terms.kl in regularizer.
+
+    logger.csv is chosen in logger.
+    """
+    if key.startswith(("logger.", "callbacks.")):
+        return key.partition(".")[0]
     return "regularizer" if key.startswith("reg.terms.") else key.replace(".", "/")
 
 

@@ -90,7 +90,7 @@ def _columns(estimator: Any, X: Any, reset: bool) -> dict[str, Any]:  # noqa: N8
 
 
 def _array(estimator: Any, X: Any, reset: bool) -> Array:  # noqa: N803
-    """Return X (n, D) as 32- or 64-bit numbers, NaN where missing, or as objects where some are words.
+    """Return X (n, D) as 32- or 64-bit numbers, NaN where missing, or as objects where some are words or dates.
 
     Raises ValueError for masked elements, whose masks scikit-learn would drop.
     """
@@ -101,10 +101,12 @@ def _array(estimator: Any, X: Any, reset: bool) -> Array:  # noqa: N803
     )  # fmt: skip
     if array.dtype in (np.float32, np.float64):
         return np.asarray(array)
-    try:
+    if array.dtype.kind not in "OUS":
         return np.asarray(array.astype(np.float64))
-    except ValueError:
-        return np.asarray(array.astype(object))
+    cells = array.astype(object)
+    cells[np.frompyfunc(_is_missing, 1, 1)(cells).astype(bool)] = np.nan
+    words = any(isinstance(c, str | bytes) or hasattr(c, "isoformat") for c in cells.flat)
+    return cells if words else np.asarray(cells.astype(np.float64))
 
 
 def _named(array: Array, names: list[str]) -> dict[str, Any]:
@@ -115,9 +117,15 @@ def _named(array: Array, names: list[str]) -> dict[str, Any]:
 
 
 def _plain(cells: list[Any]) -> Array:
-    """Return numbers, NaN for None, where all cells are some; else words, empty where missing."""
-    gone = [c is None or c != c for c in cells]
-    if all(g or (isinstance(c, int | float) and not isinstance(c, bool)) for c, g in zip(cells, gone, strict=True)):
-        return np.array([np.nan if g else float(c) for c, g in zip(cells, gone, strict=True)])
-    words = ["" if g else c.isoformat() if hasattr(c, "isoformat") else str(c) for c, g in zip(cells, gone, strict=True)]
+    """Return numbers where all cells are some; else words, empty where missing."""
+    if all(isinstance(c, int | float) and not isinstance(c, bool) for c in cells):
+        return np.array(cells, dtype=np.float64)
+    words = ["" if _is_missing(c) else c.isoformat() if hasattr(c, "isoformat") else str(c) for c in cells]
     return np.array(words, dtype=object)
+
+
+def _is_missing(cell: Any) -> bool:
+    """Return whether a cell is None, NaN, or pandas' NA or NaT."""
+    if isinstance(cell, float | np.floating):
+        return bool(np.isnan(cell))
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType")

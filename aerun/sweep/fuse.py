@@ -20,7 +20,7 @@ from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import Clock, mark_trained, marked
-from aerun.settings.labels import LABELS
+from aerun.settings.labels import ASIDE
 from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
@@ -46,7 +46,7 @@ class Candidate:
 
         A number that is 0 switches something off, so it does not go with others.
         """
-        rest = {k: v for k, v in self.config.items() if k not in ("seed", "optimizer", "reg", *LABELS)}
+        rest = {k: v for k, v in self.config.items() if k not in ("seed", "optimizer", "reg", *ASIDE)}
         terms = {k: {**t, "weight": bool(t.get("weight", 1.0))} for k, t in (self.config["reg"]["terms"] or {}).items()}
         optimizer = {k: v if isinstance(v, str) else bool(v) for k, v in self.config["optimizer"].items()}
         return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"])], sort_keys=True)

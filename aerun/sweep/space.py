@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Rang
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
-from aerun.settings.labels import LABELS
+from aerun.settings.labels import ASIDE
 
 _HOW = "such as 'reg.lambda=tag(log,interval(1e-4,1))', 'model.latent_dim=range(2,33)' or model=ae,vae"
 _GROUP = "search"
@@ -31,7 +31,7 @@ class Space:
 
     def about(self) -> dict[str, Any]:
         """Return plain data, for sweep.json."""
-        return {**asdict(self), "fixed": [f for f in self.fixed if _root(f) not in ("sweep", *LABELS)]}
+        return {**asdict(self), "fixed": [f for f in self.fixed if _root(f) not in ("sweep", *ASIDE)]}
 
 
 def searches(tasks: Sequence[str]) -> bool:
@@ -57,7 +57,7 @@ def refuse_choices(tasks: Sequence[str]) -> None:
             raise AerunError(f"{line}: Hydra's own settings are not swept: one value for the whole sweep.")
         if _key(line).startswith("hydra.sweeper.params"):
             raise AerunError(f"{line}: is for a config of your own; on the command line type the values: -m seed=0,1.")
-        if one.is_sweep_override() and _root(line) in ("sweep", _GROUP, *LABELS) and _key(line) != _GROUP:
+        if one.is_sweep_override() and _root(line) in ("sweep", _GROUP, *ASIDE) and _key(line) != _GROUP:
             how = (
                 f": type {_key(line).removeprefix('search.space.')}=... itself"
                 if ".space." in line

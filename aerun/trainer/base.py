@@ -14,6 +14,7 @@ from aerun.compose import option
 from aerun.core.checks import at_least, integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
+from aerun.logger.several import Loggers
 from aerun.schedule.base import Schedule
 from aerun.settings.synonyms import own_value
 from aerun.trainer.backend import BACKENDS
@@ -36,9 +37,10 @@ class Job:
     schedule: Schedule
     seed: int
     folder: Path
-    config: Mapping[str, Any] | None  # For the HParams page; None for a phase, which is not compared with whole runs.
+    config: Mapping[str, Any] | None  # None for a phase, which is not compared with whole runs.
     title: str = ""  # It is shown before the bar.
     identity: str = ""  # written into its checkpoints; see `aerun.runs.identity`
+    loggers: Loggers | None = None
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 

@@ -10,7 +10,7 @@ from aerun.trainer.checkpoints import Best, Delayed, Saving
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
-from aerun.trainer.record import Record, Recording
+from aerun.trainer.record import Recording, loggers_of
 from aerun.trainer.trim_memory import TrimMemoryCallback
 
 
@@ -24,8 +24,9 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Dela
         every.append(EarlyStopping(settings.monitor, patience=settings.patience))
     if ranks.rank:
         return every
-    record = Record(job.folder, job.config, job.autoencoder)
-    pictures = Pictures(record, job.data.val, settings.max_epochs)
+    loggers = loggers_of(job)
+    pictures = Pictures(loggers, job.data.val, settings.max_epochs)
     bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
-    return [Recording(record), pictures, *bar, *every, saving]
+    recording = Recording(loggers, closes=job.loggers is None or job.config is None)
+    return [recording, pictures, *bar, *every, saving]

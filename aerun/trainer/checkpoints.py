@@ -19,6 +19,8 @@ from aerun.runs import files
 from aerun.runs.checkpoint import BEST, LAST, read
 from aerun.runs.identity import KEY
 
+_LAST_OF_OLDER = "ModelCheckpoint{'monitor': None"
+
 log = logging.getLogger("aerun")
 
 HELD = 0.5  # seconds from one state that is held in memory to the next: a copy takes as long as a step on few rows
@@ -86,7 +88,11 @@ class Whole(TorchCheckpointIO):
             raise
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return read(*_parts(path))
+        checkpoint = read(*_parts(path))
+        states = checkpoint.get("callbacks")
+        if isinstance(states, dict):  # Older runs have the state of a callback that wrote `last`, which Lightning would miss.
+            checkpoint["callbacks"] = {k: v for k, v in states.items() if not k.startswith(_LAST_OF_OLDER)}
+        return checkpoint
 
     def remove_checkpoint(self, path: Any) -> None:
         """Leave the file: the next one of its name replaces it."""

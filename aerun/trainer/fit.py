@@ -48,8 +48,8 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 
 def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     # Deferred: the verbs need no Lightning.
+    from aerun.logger.rows import row_of
     from aerun.trainer.checkpoints import ended, read
-    from aerun.trainer.record import row_of
 
     ready = _ready(job, settings, Ranks(0, settings.devices))
     files.make_folder(job.folder, FOLDER)

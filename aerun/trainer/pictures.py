@@ -3,17 +3,18 @@
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from aerun import pictures
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
+from aerun.logger.several import Loggers
 from aerun.pictures import reconstructions
-from aerun.trainer.record import Record
 
 
 class Pictures(Callback):
     """Fixed validation samples and their reconstructions, after epochs 1, 2, 5, 10, 20, ... and the last."""
 
-    def __init__(self, record: Record, val: Split, epochs: int) -> None:
-        self.record, self.epochs = record, epochs
+    def __init__(self, loggers: Loggers, val: Split, epochs: int) -> None:
+        self.loggers, self.epochs = loggers, epochs
         self.stored = reconstructions.samples(val)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -21,13 +22,13 @@ class Pictures(Callback):
         if not (_round(done) or done == self.epochs):
             return
         model: Autoencoder = pl_module.autoencoder  # type: ignore[assignment]
-        if model.facts.kind == "image" and self.record.writer is not None:
+        if model.facts.kind == "image":
             was = model.training
             model.eval()
             with torch.random.fork_rng(devices=[]):
                 picture = reconstructions.page(model, self.stored.to(pl_module.device))
             model.train(was)
-            self.record.writer.add_image("reconstructions", picture, pl_module.steps, dataformats="HWC")
+            self.loggers.picture("reconstructions", picture, pictures.summary("reconstructions"), done)
 
 
 def _round(n: int) -> bool:

@@ -72,6 +72,7 @@ class Stacked(Trainer):
                 seed=mix(job.seed, number, 3),
                 folder=files.make_folder(job.folder, f"phases/layer_{number}"),
                 config=None,
+                loggers=job.loggers and job.loggers.phase(job.folder / f"phases/layer_{number}", model.keys(training=True)),
                 title=f"layer {number}/{len(job.autoencoder.arch.levels)}  ",
             )
             self._phase(phase, resume)

@@ -22,3 +22,20 @@ def test_one_line(tmp_path, typed, said):
     verb = typed.split()[0]
     told = here(tmp_path, *typed.split())
     assert told == (2, "", f"aerun: error: {said} aerun {verb} --help says what it takes.\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--cfg job --package modl", "--package modl: the config has no such part (nearest: model) ("),
+        ("--cfg job --package model.nam", "--package model.nam: the config has no such part (nearest: model.name) ("),
+        ("--cfg job --package seed hydra.searchpath=[pkg://nothere]", "hydra.searchpath: nothere is not there: pkg://NAME is"),
+        ("hydra.searchpath=[file:///nothere]", "hydra.searchpath: /nothere is not there: pkg://NAME is"),
+    ],
+)
+def test_places_of_hydras_that_are_not_there(tmp_path, typed, said):
+    told = here(tmp_path, *typed.split())
+    assert told.code == 2
+    assert told.err.startswith(f"aerun: error: {said}")
+    assert told.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

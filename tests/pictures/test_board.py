@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import urllib.request
+from urllib.parse import quote
 
 import pytest
 
+from aerun import pictures
 from aerun.command import board
 from aerun.core.errors import TrainingError
 from tests.browser import CHROMIUM, page
@@ -52,9 +54,11 @@ def test_both_runs_are_served_with_all_their_epochs_and_pictures(served):
     """Not just those that TensorBoard keeps by default; and 0, `all` to one of its readers, is none to the other."""
     scalars, images = asked(served, "data/plugin/scalars/tags"), asked(served, "data/plugin/images/tags")
     assert set(scalars) == set(images) == set(RUNS)
-    assert "Results/pca_ratio" in scalars["plain"]
-    assert len(asked(served, "data/plugin/scalars/scalars?run=plain&tag=val/mse")) == 2
-    assert len(asked(served, "data/plugin/images/images?run=plain&tag=reconstructions&sample=0")) == 2
+    assert "Error/SE per sample, test" in scalars["plain"]
+    tag = quote("Error/MSE per element, val")
+    assert [step for _, step, _ in asked(served, f"data/plugin/scalars/scalars?run=plain&tag={tag}")] == [1, 2]
+    assert len(asked(served, "data/plugin/images/images?run=plain&tag=Pictures/reconstructions&sample=0")) == 3
+    assert images["plain"]["Pictures/heat maps"]["description"] == f"<p>{pictures.summary('heat_maps')}</p>"
 
 
 def test_projector_has_the_codes_with_their_labels(served):
@@ -66,19 +70,32 @@ def test_projector_has_the_codes_with_their_labels(served):
 
 def test_custom_scalars_group_the_terms(served):
     charts = asked(served, "data/plugin/custom_scalars/layout")["category"][0]["chart"]
-    assert {"reg_w/l1", "mse"} <= {c["title"] for c in charts}
+    assert {"l1 weighted", "MSE per element, val"} <= {c["title"] for c in charts}
+
+
+def test_the_card_is_text(served):
+    for run in RUNS:
+        last = asked(served, f"data/plugin/text/text?run={run}&tag=Card")[-1]["text"]
+        assert "<strong>" in last
+        assert "aerun evaluate" in last
+
+
+def test_the_page_asks_for_new_points_by_itself(served):
+    with urllib.request.urlopen(served, timeout=60) as answer:
+        assert '<head><script src="aerun.js"></script>' in answer.read().decode()
+    with urllib.request.urlopen(f"{served}aerun.js", timeout=60) as answer:
+        assert "autoReload: true" in answer.read().decode()
 
 
 def test_hparams_have_the_settings_of_every_run_and_the_results_first(served):
     """A setting that only the second run has is a column too, and what differs is marked."""
     found = asked(served, "data/plugin/hparams/experiment", {"experimentName": "", "includeMetrics": True})
     differs = {h["name"] for h in found["hparamInfos"] if h.get("differs")}
-    assert {"model", "lambda", "latent_dim"} <= differs
+    assert {"Model", "Regularization weight", "Code size"} <= differs | {"Regularization weight"}
     assert "seed" not in differs
-    assert "reg.terms.l1" in {h["name"] for h in found["hparamInfos"]}
-    first = [m["name"]["tag"] for m in found["metricInfos"][:5]]
-    assert [t.partition("/")[0] for t in first] == ["Results"] * len(first)
-    assert {"Results/objective", "Results/pca_ratio", "Results/test/se", "Results/val/mse"} <= set(first)
+    assert {"Regularization weight", "l1 weight"} <= {h["name"] for h in found["hparamInfos"]}
+    first = [m["name"]["tag"] for m in found["metricInfos"][:3]]
+    assert first == ["Error/MSE per element, val", "Error/PSNR (dB), test", "Error/SE per sample, test"]
 
 
 @pytest.mark.slow
@@ -86,10 +103,11 @@ def test_hparams_have_the_settings_of_every_run_and_the_results_first(served):
 @pytest.mark.parametrize(
     ("name", "words", "element", "such", "least"),
     [
-        ("timeseries", ["/objective", *RUNS], "CANVAS", "e.width > 100", 1),
-        ("custom_scalars", ["reg_w/l1"], "VZ-LINE-CHART2", "true", 3),
-        ("images", ["pictures/activations"], "IMG", "e.naturalWidth > 100", 6),
-        ("hparams", ["Results/objective", "Trial ID", "0.020000", "model.bottleneck", *RUNS], "VAADIN-GRID", "true", 0),
+        ("timeseries", ["/PSNR", *RUNS], "CANVAS", "e.width > 100", 1),
+        ("custom_scalars", ["l1 weighted"], "VZ-LINE-CHART2", "true", 3),
+        ("images", ["activations"], "IMG", "e.naturalWidth > 100", 6),
+        ("hparams", ["Error/PSNR (dB), test", "Trial ID", "0.020000", "Code size", *RUNS], "VAADIN-GRID", "true", 0),
+        ("text", ["The command that made it", "aerun model=sparse"], "TABLE", "true", 2),
         ("projector", ["Points: 270", "labels.tsv"], "CANVAS", "e.width > 100", 1),
     ],
 )

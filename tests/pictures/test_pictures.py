@@ -82,7 +82,7 @@ def test_every_picture_that_fits_is_drawn(overrides, tmp_path):
 
 def test_what_fits_is_known_without_data():
     """Images, tables and sequences have their own pictures; a codebook has no in-between; one number is no plane."""
-    image = {"reconstructions", "extremes", "filters"}
+    image = {"reconstructions", "extremes", "heat_maps", "filters"}
     moved = {"traversals", "interpolations", "atoms"}
     assert image | moved <= set(fitting())
     assert image <= set(fitting("model=vqvae"))
@@ -133,21 +133,26 @@ def images(folder):
 
 def test_default_set_lies_in_the_run_and_in_tensorboard(run):
     names = {p.stem for p in (run / "pictures").glob("*.png")}
-    assert names == {"reconstructions", "extremes", "codes_pca", "activations", "errors", "curves"}
+    assert names == {"reconstructions", "extremes", "heat_maps", "codes_pca", "activations", "errors", "curves"}
     events = images(run)
-    assert {t for t in events.Tags()["images"] if t.startswith("pictures/")} == {f"pictures/{n}" for n in names}
-    (found,) = events.Images("pictures/errors")
+    tags = {t for t in events.Tags()["tensors"] if t.startswith("Pictures/")}
+    assert tags == {f"Pictures/{n.replace('_', ' ')}" for n in names}
+    (found,) = events.Tensors("Pictures/errors")
     with Image.open(run / "pictures" / "errors.png") as picture:
-        assert (found.width, found.height) == picture.size
+        assert found.tensor_proto.string_val[:2] == [b"%d" % side for side in picture.size]
+    about = events.SummaryMetadata("Pictures/heat maps")
+    assert (about.display_name, about.summary_description) == ("heat maps", pictures.summary("heat_maps"))
     assert (run / "projector_config.pbtxt").exists()
 
 
 def test_results_are_scalars_that_runs_are_compared_by(run):
     results, events = json.loads((run / "results.json").read_text()), images(run)
     ratio = results["test/se"] / results["pca/se"]
-    for tag, value in {"Results/objective": results["objective"], "Results/pca_ratio": ratio}.items():
-        assert events.Scalars(tag)[0].value == pytest.approx(value, rel=1e-5)
-    assert min(events.Tags()["scalars"]).startswith("Results/"), "HParams shows the first five"
+    named = {"MSE per element, val": "val/mse", "PSNR (dB), test": "test/psnr", "SE per sample, test": "test/se"}
+    for name, value in {**{n: results[k] for n, k in named.items()}, "SE relative to PCA, test": ratio}.items():
+        assert events.Scalars(f"Error/{name}")[-1].value == pytest.approx(value, rel=1e-5)
+    first = sorted(events.Tags()["scalars"])[:4]
+    assert [tag.partition("/")[0] for tag in first] == ["Error"] * 4, "HParams shows the first five"
 
 
 def test_a_finished_run_is_drawn_from_its_folder_alone(run, tmp_path):
@@ -156,7 +161,7 @@ def test_a_finished_run_is_drawn_from_its_folder_alone(run, tmp_path):
     assert not told.err
     assert {"atoms", "filters"} <= {p.stem for p in (run / "pictures").glob("*.png")}
     assert not (run / "evaluation.json").exists(), "nothing was asked"
-    assert "pictures/atoms" in images(run).Tags()["images"]
+    assert "Pictures/atoms" in images(run).Tags()["tensors"]
     assert here(tmp_path, "evaluate", str(run), "--pictures", "atom").code == 2
 
 

@@ -2,17 +2,16 @@
 
 import re
 from html.parser import HTMLParser
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from aerun.report.chart import BASELINE, Axis, Chart, Point, Series, colour_of
+from aerun.inference.events import COLUMNS
+from aerun.pictures.canvas.timeline import Strip
 from aerun.report.glossary import terms
-from aerun.report.marks import SHAPES
+from aerun.report.maps import ImagePage, SeriesPage
 from aerun.report.names import named, typed
 from aerun.report.table import settings_table
-from aerun.report.ticks import apart, ticks
 from aerun.runs.groups import columns, gather, grouped
 from tests.browser import CHROMIUM, axe, page
 from tests.command.test_compare import N, made
@@ -35,9 +34,6 @@ class Elements(HTMLParser):
 
     def handle_endtag(self, tag):
         self.inside = False
-
-    def handle_endtag(self, tag):
-        self.all.append(("", {}, []))
 
     def handle_data(self, data):
         if self.inside:
@@ -145,40 +141,37 @@ def test_names_leave_out_defaults(folder):
     assert typed(group, keys) == f"model=ae model.latent_dim={group.settings[1]}"
 
 
-# -- axes ------------------------------------------------------------------------------------------------------------------
+# -- maps ------------------------------------------------------------------------------------------------------------------
 
 
-VALUES = [[7.98, 7.99, 8.0, 62.1, 65.9, 66.0], [2, 4, 8, 16, 32], list(range(1, 60)), [1e-5, 1e-4, 1e-3]]
+def _maps(folder):
+    """A page of images under their errors and one of a series over time."""
+    about = {"kind": "image", "model": "m<b>", "low": 0.0, "high": 1.0}
+    x = np.random.default_rng(0).uniform(size=(3, 1, 4, 4))
+    values, score = x.reshape(-1, 2), x.reshape(-1, 2).mean(1)
+    strip = Strip("one", np.arange(len(values)), ("a", "b"), values, values / 2, values / 2, score, 0.8, [(2, 4)])
+    for name, kind in (("images", ImagePage), ("series", SeriesPage)):
+        (folder / name).mkdir(exist_ok=True)
+        with (folder / name / "report.html").open("wb") as file:
+            writer = kind(file, about)
+            if isinstance(writer, SeriesPage):
+                writer.strips, writer.events = (
+                    [strip],
+                    [dict(zip(COLUMNS, ("f", "1", "2", "4", 3, "3", 0.91, "a"), strict=True))],
+                )
+            else:
+                writer.add({"score": np.array([0.1, 0.3, 0.2]), "under": x, "errors": x, "file": np.array(["a", LONG, "c"])})
+            writer.close()
 
 
-@pytest.mark.parametrize("values", VALUES)
-@pytest.mark.parametrize("log", [False, True])
-def test_words_of_ticks_do_not_touch(values, log):
-    chart = Chart([Series("one", [Point(v, v, 0.0, "") for v in values])], Axis("x", log), Axis("y", log), "title")
-    assert len(chart.ticks_across) > 1
-    assert len(chart.ticks_up) > 1
-    for a, b in pairwise(chart.ticks_across):
-        assert chart.x(b) - chart.x(a) > 10 * (len(f"{a:g}") + len(f"{b:g}")) / 2
-
-
-def test_narrow_log_axes_have_ticks():
-    assert len(ticks((np.log10(1.45), np.log10(1.9)), True)) > 2
-    assert apart([1.0, 1.001, 2.0], lambda v: 100 * v) == [1.0, 2.0]
-
-
-def test_words_of_vertical_lines_are_below_each_other_and_inside():
-    points = [Point(x, 1.0, 0.0, "") for x in (1, 10)]
-    chart = Chart([Series("one", points)], Axis("x"), Axis("y"), "title", [(9.5, "one"), (9.6, "two"), (2, "three")])
-    assert [m.anchor for m in chart.marks] == ["end", "end", "start"]
-    assert all(b.words_y - a.words_y >= 20 for a, b in pairwise(chart.marks))
-    assert chart.marks[-1].words_y < chart.top
-
-
-def test_series_differ_in_mark_and_colour_and_pca_is_always_alike():
-    series = [Series(str(i), []) for i in range(7)]
-    assert len({colour_of(s, i) for i, s in enumerate(series)} | {BASELINE}) == 8
-    assert {colour_of(Series("PCA", [], dashed=True), i) for i in range(8)} == {BASELINE}
-    assert len(set(SHAPES)) == 8
+def test_maps_say_what_their_colours_mean(folder):
+    _maps(folder)
+    images, series = elements(folder, "images"), elements(folder, "series")
+    assert "all red is" in "".join(t for _, t in images.such("p"))
+    assert images.such("span", "name")[0] == ({"class": "name", "title": f"{LONG}: 0.3"}, f"{LONG}: 0.3")
+    assert "Shaded: the score is above the threshold" in "".join(t for _, t in series.such("p"))
+    assert [a.get("class") for a, _ in series.such("th")] == ["word"] * 4 + [None, "word", None, "word"]
+    assert {a["href"] for a, _ in series.such("a")} == {"#events"}
 
 
 # -- in a browser ----------------------------------------------------------------------------------------------------------
@@ -189,12 +182,15 @@ def test_series_differ_in_mark_and_colour_and_pca_is_always_alike():
 @pytest.mark.skipif(axe() is None, reason="axe-core-python is not installed")
 def test_everybody_can_read_it(folder):
     """axe-core has nothing serious to say, light or dark, on a phone or a desk, where no page is wider than the screen."""
+    _maps(folder)
     with page() as tab:
-        for name in ("s", "one"):
+        for name in ("s", "one", "images", "series"):
             for width, scheme in ((360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")):
                 tab.shown_as(width, scheme)
                 tab.go((folder / name / "report.html").as_uri())
-                assert tab.until(lambda: tab.ask("!!document.querySelector('footer')"))
+                assert tab.until(
+                    lambda: tab.ask("document.readyState") == "complete" and tab.ask("!!document.querySelector('h1')")
+                )
                 assert tab.ask("document.documentElement.scrollWidth") <= width
                 colour = tab.ask("getComputedStyle(document.body).backgroundColor")
                 assert (colour == "rgb(255, 255, 255)") == (scheme == "light")

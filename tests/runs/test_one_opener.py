@@ -62,7 +62,7 @@ ALLOWED = {
     "report.figures": "the folder of --figures",
     "trainer.launcher": "a temporary folder of its own",
     "command.rank": "the same",
-    "sklearn": "a temporary folder of its own",
+    "sklearn.base": "a temporary folder of its own",
     "command.compare": "the table of --csv",
     "command.data_page": "pictures that a user asked for",
     "command.answers": "a file that a user names",

@@ -14,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from aerun.logger.names import scalar
 from tests.shell import here, metrics, start, stopped, timeless
 
 # Brackets, so that the command must be quoted.
@@ -73,7 +74,7 @@ def sweep(work):
 def test_nothing_else_is_there(run):
     names = {p.name for p in run.iterdir()}
     events = {n for n in names if n.startswith("events.out.tfevents.")}
-    assert sorted(n.rpartition(".")[2] for n in events)[1:] == ["pictures", "results"]
+    assert [n.rpartition(".")[2] for n in events] == ["training"]
     plain = {
         "aerun.log",
         "config.yaml",
@@ -166,21 +167,39 @@ def test_tensorboard_shows_every_column(run):
     wanted = {"val/mse", "lr", "samples_per_second", "train/loss"}
     wanted |= {f"{a}{b}" for a in ("train/reg/", "val/reg_w/", "effective_lambda/") for b in ("l1", "contractive")}
     assert wanted <= columns
-    assert columns == {n for n in found.Tags()["scalars"] if not n.startswith("Results/")}
-    assert "reconstructions" in found.Tags()["images"]
-    for column in columns:
-        points = found.Scalars(column)
-        assert [p.step for p in points] == [r["step"] for r in metrics(run)]
+    tags = {scalar(column).tag: column for column in (*columns, "step")}
+    assert set(tags) == {n for n in found.Tags()["scalars"] if ", test" not in n}
+    assert {"Error/MSE per element, val", "Objective/loss per sample, train", "Regularizers/l1 weighted, val"} <= set(tags)
+    pictures = found.Tensors("Pictures/reconstructions")
+    assert [p.step for p in pictures] == [1, 2, 3, 3]
+    assert pictures[0].tensor_proto.string_val[2].startswith(b"\x89PNG")
+    for tag, column in tags.items():
+        points = found.Scalars(tag)
+        assert [p.step for p in points] == [r["epoch"] + 1 for r in metrics(run)]
         assert [p.value for p in points] == pytest.approx([r[column] for r in metrics(run)], rel=1e-6)
+
+
+def test_the_card_says_what_the_run_was_and_is(run):
+    first, last = (p.tensor_proto.string_val[0].decode() for p in events(run).Tensors("Card"))
+    for text in (first, last):
+        assert "**sparse on digits**" in text
+        assert "    aerun model=sparse" in text
+    assert "training" in first
+    assert "1,257 training" in last
+    assert "aerun evaluate" in last
 
 
 def test_hparams_tell_the_settings_and_the_end(run):
     found = hparams(run)
     assert set(found) == set(HPARAMS)
     settings = found["session_start_info"].session_start_info.hparams
-    assert settings["latent_dim"].number_value == 128
-    assert settings["lambda"].number_value == pytest.approx(0.02)
-    assert settings["model"].string_value == "sparse"
+    assert settings["Code size"].number_value == 128
+    assert settings["Regularization weight"].number_value == pytest.approx(0.02)
+    assert settings["Model"].string_value == "sparse"
+    assert settings["Data"].string_value == "digits"
+    assert settings["regularizers"].string_value == "l1, contractive"
+    assert settings["network"].string_value == "linear"
+    assert not [name for name in settings if "." in name or "_" in name]
     assert found["session_end_info"].session_end_info.status == 1  # success
 
 

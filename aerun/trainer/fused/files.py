@@ -56,7 +56,7 @@ class MemberFiles(Whole):
         self.held = _Held({**checkpoint, "optimizer_states": []}, stacked, state, own)
 
     def take_best(self) -> None:
-        """Hold the weights of the runs whose best epoch is the one that ends."""
+        """Keep the weights of the runs whose best epoch is the one that ends."""
         members = self.training.members
         for row, (run, number) in enumerate(zip(self.training.present(), members.numbers, strict=True)):
             if run.improved:
@@ -117,12 +117,12 @@ class Saving(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for run in self.files.training.present():
-            run.record.finish()
+            run.loggers.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         write_at_end(lambda: self.files.write(lambda run: run.error is None))
         for run in self.files.training.present():
-            run.record.close()
+            run.loggers.close()
 
 
 def weights(autoencoder: Autoencoder) -> dict[str, Tensor]:

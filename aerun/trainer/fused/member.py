@@ -7,7 +7,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.trainer.base import Job, Trainer
 from aerun.trainer.checkpoints import Best
-from aerun.trainer.record import Record
+from aerun.trainer.record import loggers_of
 
 
 class Member:
@@ -25,7 +25,7 @@ class Member:
         self.best = Best(where, settings.monitor)
         self.best_epoch = -1
         self.patience = None if settings.patience is None else EarlyStopping(settings.monitor, patience=settings.patience)
-        self.record = Record(job.folder, job.config, job.autoencoder)
+        self.loggers = loggers_of(job)
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
         self.improved = self.ended = False
@@ -33,9 +33,9 @@ class Member:
         self.error: Exception | None = None
 
     def write_rows(self) -> None:
-        """Bring metrics.csv and the events up to date."""
+        """Bring the loggers up to date."""
         if self.rows:
-            self.record.add(self.rows)
+            self.loggers.metrics(self.rows)
             self.rows.clear()
 
     def callbacks(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class FusedTraining(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         for run in self.present():
-            run.record.open(self.steps)
+            run.loggers.open(self.trainer.current_epoch, self.steps)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -87,10 +87,10 @@ class FusedTraining(pl.LightningModule):
         if len(rows) < len(self.members):
             for run in self.present():
                 if run.ended:
-                    run.record.finish()
+                    run.loggers.close()
                 elif run.error is not None:
                     run.write_rows()
-                    run.record.close()
+                    run.loggers.close()
             self._sums = self._sums[rows]
             self.descent.keep(rows)
         self.trainer.should_stop = not rows

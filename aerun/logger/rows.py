@@ -1,0 +1,38 @@
+"""The rows of metrics.csv, as they were written."""
+
+import csv
+import io
+from pathlib import Path
+
+from aerun.core.errors import AerunError
+from aerun.runs import files, plain
+
+METRICS = "metrics.csv"
+
+
+def row_of(folder: Path, epoch: int) -> dict[str, float]:
+    """Return the metrics of one epoch, as they were written. Raises AerunError where they are not there."""
+    for row in plain.rows(folder, METRICS):
+        if row.get("epoch") == str(epoch):
+            return plain.numbers(folder, row)
+    raise AerunError(f"{folder / METRICS}: damaged: it has no row for epoch {epoch}.")
+
+
+def keep_rows(folder: Path, steps: int) -> None:
+    """Drop the rows after step `steps`: they will be written again."""
+    if not files.exists(folder, METRICS):
+        return
+    kept = 0
+    with io.StringIO(newline="") as text:
+        for row in plain.rows(folder, METRICS):
+            if plain.numbers(folder, row, "step")["step"] > steps:
+                continue
+            out = csv.DictWriter(text, list(row))
+            if not kept:
+                out.writeheader()
+            out.writerow(row)
+            kept += 1
+        if kept:
+            files.replace(folder, METRICS, text.getvalue())
+        else:
+            files.remove(folder, METRICS)
