@@ -24,9 +24,9 @@ _OPTIONS = f"""{_MADE}
 # Options
 
 Each group below is chosen with `GROUP=NAME`, and each setting with `KEY=VALUE`, in one command:
-`aerun model=sparse reg.lambda=1e-3 dataset=mnist`. Every option is a file `configs/GROUP/NAME.yaml` of the repository, and this page is made from
-those files. In the terminal, `aerun help GROUP` lists a group, `aerun help model=vae` shows one option, and `aerun --cfg job` shows all settings
-of a command."""
+`aerun model=sparse reg.lambda=1e-3 dataset=mnist`. Every option is a file `configs/GROUP/NAME.yaml` of the repository,
+and this page is made from those files. In the terminal, `aerun help GROUP` lists a group, `aerun help model=vae` shows
+one option, and `aerun --cfg job` shows all settings of a command."""
 _VERBS = f"""{_MADE}
 
 # Verbs
@@ -66,7 +66,9 @@ def _option(group: str, name: str, line: str) -> str:
     rows = settings(group, name)
     head = [f"### {group}={name}", line]
     if rows:
-        head.append("\n".join(["| setting | default | what it does |", "| --- | --- | --- |", *(f"| {r} |" for r in rows)]))
+        columns = 3 if any(row.rpartition("|")[2].strip() for row in rows) else 2
+        cells = [["setting", "default", "what it does"], ["---"] * 3, *(re.split(r" \| ?", row, maxsplit=2) for row in rows)]
+        head.append("\n".join(f"| {' | '.join(line[:columns])} |" for line in cells))
     return "\n\n".join(head)
 
 
@@ -115,7 +117,7 @@ def _verb(word: str, line: str) -> str:
 def parser_of(word: str) -> argparse.ArgumentParser:
     """Return the parser that a verb makes when it is run."""
 
-    class Made(Exception):  # noqa: N818
+    class Made(Exception):
         """Carries the parser out of the verb."""
 
     def carry(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:

@@ -28,4 +28,5 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def _among_pages(text: str) -> str:
     """Turn links between pages of the root into links between pages of the site."""
-    return re.sub(r"\]\((%s)" % "|".join(map(re.escape, PAGES)), lambda m: f"]({PAGES[m[1]]}", text)
+    names = "|".join(map(re.escape, PAGES))
+    return re.sub(rf"\]\(({names})", lambda m: f"]({PAGES[m[1]]}", text)

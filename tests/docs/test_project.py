@@ -16,7 +16,9 @@ EXTRAS = PROJECT["optional-dependencies"]
 SHIPPED_WITH = {
     "lightning_fabric": "pytorch-lightning",
     "hydra_plugins": "hydra-core",
-}  # modules of a distribution of another name
+    "griffe": "mkdocstrings",
+    "nbformat": "nbclient",
+}  # modules that come with a distribution of another name
 ASKED_FOR = {"umap", "pythae", "benchmark"}  # named in a message where they are missing; scripts import each other
 TYPES_ONLY = {"typing_extensions"}
 

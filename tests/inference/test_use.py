@@ -15,7 +15,7 @@ import aerun
 from aerun.core.errors import AerunError
 from tests.shell import here
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "use.md").read_text(encoding="utf-8")
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
 
 
@@ -473,12 +473,12 @@ def test_the_function_survives_its_module():
 
 
 def examples():
-    """The lines of the README's section, without their comments."""
-    block = README.partition("<!-- use:begin -->")[2].partition("<!-- use:end -->")[0]
+    """The lines of the guide's section, without their comments."""
+    block = GUIDE.partition("<!-- use:begin -->")[2].partition("<!-- use:end -->")[0]
     return [line for line in block.splitlines() if line.startswith(("aerun ", "python "))]
 
 
-def test_the_readme_shows_every_verb():
+def test_the_guide_shows_every_verb():
     from aerun.inference.verbs import VERBS
 
     shown = {shlex.split(line)[1] for line in examples() if line.startswith("aerun ")}
@@ -489,7 +489,7 @@ LONG = ("export", "cleaner", "filler", "wider", "held")  # words of lines that t
 
 
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_the_readmes_lines_work_as_written(tmp_path, whole):
+def test_the_guides_lines_work_as_written(tmp_path, whole):
     """In their order, in one folder; only training is cut short."""
     for line in (line for line in examples() if whole or not any(word in line for word in LONG)):
         words = shlex.split(line, comments=True)

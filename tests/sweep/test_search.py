@@ -262,12 +262,14 @@ def test_the_pinned_version_is_the_one_that_is_asked_for():
     assert f"{PLUGIN}=={VERSION}" in project["optional-dependencies"]["search"]
 
 
-def test_the_readmes_searches_are_legal(tmp_path, monkeypatch):
+def test_the_guides_searches_are_legal(tmp_path, monkeypatch):
     from aerun.sweep.plan import plan_sweep
 
     monkeypatch.chdir(tmp_path)
     lines = [
-        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("aerun -m") and "search=" in line
+        line
+        for line in (ROOT / "docs/guides/searches.md").read_text().splitlines()
+        if line.startswith("aerun -m") and "search=" in line
     ]
     assert len(lines) >= 2
     for line in lines:

@@ -1,0 +1,75 @@
+"""The generated pages of docs/reference are those of configs and parsers; the written ones are true."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from aerun.command import VERBS
+from aerun.core.paths import config_dir
+from aerun.settings.catalog import catalog
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+@pytest.fixture(scope="module")
+def made():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def leaves(node, prefix=""):
+    """Dotted keys of a YAML file that hold a setting of their own."""
+    for key, value in node.items_ex(resolve=False):
+        if isinstance(value, DictConfig):
+            yield from leaves(value, f"{prefix}{key}.")
+        elif key not in ("_target_", "name", "defaults") and "${model." not in str(value):
+            yield f"{prefix}{key}"
+
+
+def test_the_pages_are_not_behind(made):
+    advice = "run python scripts/reference.py"
+    assert (REFERENCE / "options.md").read_text(encoding="utf-8") == made.options(), advice
+    assert (REFERENCE / "verbs.md").read_text(encoding="utf-8") == made.verbs(), advice
+
+
+@pytest.mark.parametrize("group", catalog())
+def test_the_options_leave_nothing_out(made, group):
+    for name in catalog()[group]:
+        rows = "\n".join(made.settings(group, name))
+        assert [key for key in leaves(OmegaConf.load(config_dir() / group / f"{name}.yaml")) if f"`{key}` |" not in rows] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_examples_of_verbs_are_understood_by_their_parsers(made, verb):
+    section = made.verbs().partition(f"## aerun {verb}\n")[2].partition("\n## ")[0]
+    (example,) = re.findall(r"^Example: `aerun (.*?)`", section, re.MULTILINE)
+    word, *rest = shlex.split(example)
+    assert word == verb
+    _, strange = made.parser_of(verb).parse_known_intermixed_args(rest)
+    assert all("=" in s for s in strange)
+
+
+def test_a_run_has_the_files_that_the_page_names():
+    """One of before and one of now; the page may name files that a run of before does not have."""
+    page = (REFERENCE / "run-folder.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([\w.*]+)/?` ", page, re.MULTILINE))
+    assert {"config.yaml", "run.json", "results.json", "metrics.csv", "checkpoints", "pictures", "aerun.log"} <= named
+    folder = next(p for p in sorted((ROOT / "tests" / "data" / "runs").iterdir()) if p.is_dir())
+    there = {"events.*" if p.name.startswith("events.") else p.name for p in folder.iterdir()}
+    assert there <= named, sorted(there - named)
+
+
+def test_exit_codes_are_the_ones_of_the_code():
+    """Each code of the page is one that the command can end with."""
+    page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    sources = "\n".join(p.read_text() for p in (ROOT / "aerun").rglob("*.py"))
+    assert codes == {0, 1, 2, 141} | {128 + n for n in (1, 2, 15)}
+    assert all(name in sources for name in ("SIGHUP", "SIGINT", "SIGTERM"))
