@@ -64,4 +64,4 @@ def _nodes(cfg: Config) -> list[tuple[str, Any]]:
 
 def _refuse_no_table(key: str, node: Any) -> None:
     if not isinstance(node, Mapping):
-        raise AerunError(f"config.yaml: {key}={node}: must be a table of settings.")
+        raise AerunError(f"config.yaml: damaged: {key}={node}: must be a table of settings.")

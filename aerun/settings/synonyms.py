@@ -87,8 +87,8 @@ _ELSE = {
     "gpus gpu cuda tpu_cores": "a GPU is used where torch sees one; trainer.accelerator=gpu insists on it, trainer.devices=N "
     "takes several.",
     "num_workers workers pin_memory persistent_workers": "nothing to set: samples lie in memory, and batches are drawn there.",
-    "enable_checkpointing checkpoint checkpoint_every save_top_k save_every": "the best and the last checkpoint are always "
-    "kept.",
+    "enable_checkpointing checkpoint save_top_k": "the best and the last checkpoint are always kept.",
+    "checkpoint_every checkpoint_interval": "trainer.save_every=SECONDS is the time between two checkpoints on disk.",
     "ckpt_path resume resume_from_checkpoint resume_from": "aerun resume RUN goes on with a run; model.init_from=RUN begins a "
     "new one with its weights.",
     "enable_model_summary": "aerun show RUN prints the model.",

@@ -14,6 +14,7 @@ from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
 
 FILE = "sweep.json"
+HYDRAS = "multirun.yaml"  # the settings of the sweep, as Hydra keeps them
 _LOCK = ".lock.sweep"  # held while sweep.json is read and written
 _OTHER = {
     "drawn": "draws from another space",
@@ -85,7 +86,7 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
     settle(folder, planned, extend)  # what is refused leaves nothing behind, not even a lock
     try:
         with alone(folder, _LOCK, wait=True):
-            remove_parts(folder, (FILE,))
+            remove_parts(folder, (FILE, HYDRAS))
             grid = settle(folder, planned, extend)
             grid.save(folder)
     except OSError as e:

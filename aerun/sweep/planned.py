@@ -12,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.runs import files
+from aerun.sweep.grid import HYDRAS
 
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _PLACE = "hydra_plugins._aerun_grid"  # Hydra makes plugins of that package only, but a file there would act in every program
@@ -36,7 +37,7 @@ class Planned(Sweeper):
         """Do the planned jobs; a launcher's error ends the sweep."""
         assert self.launcher is not None
         assert self.config is not None
-        files.replace(Path(self.config.hydra.sweep.dir), "multirun.yaml", OmegaConf.to_yaml(self.config))
+        files.replace(Path(self.config.hydra.sweep.dir), HYDRAS, OmegaConf.to_yaml(self.config))
         returns, size = [], self.max_batch_size or len(self.jobs)
         for first in range(0, len(self.jobs), size):
             returns.append(self.launcher.launch(self.jobs[first : first + size], first))

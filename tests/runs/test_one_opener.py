@@ -47,6 +47,7 @@ METHODS |= {"symlink_to", "hardlink_to"}
 ALLOWED = {
     "runs.files": "the one",
     "core.files": "what its callers name: runs.files, or files that a user asked for",
+    "core.cache": "what can be made again, in the user's cache folder",
     "core.memory": "/proc and /sys",
     "core.streams": "the null device",
     "report.render": "the templates of the package",

@@ -107,6 +107,7 @@ def test_classes_inside_settings_and_regularizers_are_refused(run):
         lambda c: c["model"]["arch"].update({"activation": {"_target_": "os.system", "command": "touch pwned"}}),
     )
     refused(run, "activation")
+    changed(run / "config.yaml", lambda c: c["model"]["arch"].update({"activation": "relu"}))
     changed(
         run / "config.yaml", lambda c: c["reg"].update({"terms": {"x": {"_target_": "os.system", "command": "touch pwned"}}})
     )
