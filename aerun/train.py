@@ -35,6 +35,7 @@ from aerun.evaluate.survey import told_of
 from aerun.evaluate.verdict import verdict
 from aerun.inference.notes import cells_of
 from aerun.logger.base import About
+from aerun.logger.rows import last_epoch
 from aerun.logger.several import Loggers
 from aerun.pictures.canvas import album
 from aerun.preparation.stored import plain
@@ -139,7 +140,7 @@ def _finish(plan: RunPlan, folder: Folder, results: Mapping[str, Any], loggers: 
     path, here = folder.path, Path.cwd()
     source = plan.config["dataset"].get("path")
     following = terminal.next_commands(results, path.relative_to(here) if path.is_relative_to(here) else path, source)
-    loggers.finish(_with_ratio(results), plan.objectives[0], following, album.last_epoch(path))
+    loggers.finish(_with_ratio(results), plan.objectives[0], following, last_epoch(path))
 
 
 def _with_ratio(results: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -159,7 +160,17 @@ def prepare(plan: RunPlan, path: Path, trusted: Sequence[str] | None = None, dat
     if data.train.w is not None:
         plan.trainer.refuse_weights(plan.autoencoder)
     plan.autoencoder.start_from(data.train.x)
-    return Job(plan.autoencoder, data, plan.optimizer, plan.schedule, plan.seed, path, plan.config, trusted=trusted)
+    return Job(
+        plan.autoencoder,
+        data,
+        plan.optimizer,
+        plan.schedule,
+        plan.seed,
+        path,
+        plan.config,
+        callbacks=plan.callbacks,
+        trusted=trusted,
+    )
 
 
 def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
@@ -249,7 +260,7 @@ def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float, logg
     _, figures["seconds/pictures"] = _timed(lambda: album.draw_all(plan.pictures, trained, folder.path, loggers))
     applied = ask_all(plan.evaluate, trained, terminal.application)
     if applied:
-        loggers.figures(applied, album.last_epoch(folder.path))
+        loggers.figures(applied, last_epoch(folder.path))
     return {**figures, **examined, **applied}
 
 

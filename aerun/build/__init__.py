@@ -5,13 +5,14 @@ Whatever a user may have got wrong is reported here, in words.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from aerun import pictures
 from aerun.autoencoder import Autoencoder
 from aerun.build.auto import settled
+from aerun.build.callbacks import callbacks_of
 from aerun.build.composition import model_of
 from aerun.build.loggers import loggers_of
 from aerun.build.maker import Config, Maker, settings_of
@@ -31,6 +32,9 @@ from aerun.settings.labels import ASIDE, labels_of
 from aerun.settings.synonyms import own_words
 from aerun.trainer.base import Trainer
 from aerun.trainer.optimizer import Recipe
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "settings_of"]
 
@@ -62,6 +66,7 @@ class RunPlan:
     task: str
     pictures: list[str]
     loggers: list[Logger]
+    callbacks: "list[Callback]"
     warnings: list[str]
 
 
@@ -110,6 +115,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         task=task,
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         loggers=loggers,
+        callbacks=callbacks_of(make, cfg),
         warnings=warnings,
     )
 

@@ -1,5 +1,6 @@
 """What `aerun data` reads and says: the data set, its splits and columns, and whether a run would take them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from aerun.command.data_page import Page, problems_page
 from aerun.command.data_problems import command, readable
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.paths import path_words
 from aerun.dataset.base import Dataset, validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.mapped import sample_rows
@@ -17,6 +19,8 @@ from aerun.evaluate import survey as ask
 from aerun.evaluate.near import near_words, nearly_equal
 from aerun.formats.reading import spoken
 from aerun.preparation.feature import Feature
+
+_NO_NAME = re.compile(r"[^\w.()=-]+")  # what a folder's name does without, such as the signs of patterns
 
 
 def look(cfg: Mapping[str, Any], option: str, typed: Sequence[str], output: Path, dimension: bool) -> int:
@@ -58,7 +62,7 @@ def _describe(page: Page, dataset: Dataset, data: Data, facts: Facts, columns: S
 def _folder(option: str, cfg: Mapping[str, Any]) -> str:
     """Return the data set's name, and that of the file or folder it is read from."""
     path = cfg["dataset"].get("path")
-    return option if path is None else f"{option}-{Path(path).name}"
+    return option if path is None else f"{option}-{_NO_NAME.sub('_', Path(path_words(path)).name)}"
 
 
 def _refused(data: Data, facts: Facts, option: str) -> str:

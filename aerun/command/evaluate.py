@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         help="draw these (default, all, or names with commas between); asks nothing without --ask",
     )
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
-    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
+    parser.add_argument("--data", metavar="PATH", help="where the data are now: the file, a folder that holds it, or a URL")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     parser.add_argument(
         "--list", action="store_true", help="say what each application asks and each picture shows, and why not of a run"
@@ -95,8 +95,8 @@ def _ask(asked: list[str], trained: "Trained", folder: Folder, weights: str) -> 
     from aerun.evaluate import applications
     from aerun.evaluate.suite import ask_all
     from aerun.inference.notes import cells_of
+    from aerun.logger.rows import last_epoch
     from aerun.logger.several import Loggers
-    from aerun.pictures.canvas.album import last_epoch
 
     names = applications.select_applications(asked, trained.autoencoder, trained.dataset)
     if not names:

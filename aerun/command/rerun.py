@@ -28,7 +28,7 @@ def run(argv: list[str]) -> int:
     folder = Folder(args.run)
     config = with_data(folder.config(), args.data)
     words = _settings(folder, config, typed, flags)
-    say_data(config, None)
+    say_data(folder.config(), args.data)
     sys.argv[1:] = [*flags, *words]
     say(shlex.join(["aerun", *sys.argv[1:]]))
     # Deferred: --help does without Hydra.
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE", help="GROUP=OPTION or KEY=VALUE, as aerun takes them")
-    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
+    parser.add_argument("--data", metavar="PATH", help="where the data are now: the file, a folder that holds it, or a URL")
     parser.add_argument("--config-dir", metavar="DIR", help="the folder of your own options that the run was made with")
     return parser
 

@@ -9,7 +9,7 @@ from aerun.command.parser import Parser
 from aerun.command.started import is_left_to_the_first
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
-from aerun.core.paths import say_data, with_data
+from aerun.core.paths import path_words, say_data, with_data
 from aerun.core.text import say
 from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--epochs", type=int, help="train up to this many epochs in all instead of the run's own number")
-    parser.add_argument("--data", type=Path, metavar="PATH", help="where the data are now: the file, or a folder that holds it")
+    parser.add_argument("--data", metavar="PATH", help="where the data are now: the file, a folder that holds it, or a URL")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     return parser
 
@@ -89,4 +89,6 @@ def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> 
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
-    terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run, config["dataset"].get("path"))
+    terminal.results(
+        metrics, f"{config['model']['name']} (resumed)", args.run, path_words(config["dataset"].get("path")) or None
+    )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.command.parser import Parser
+from aerun.core.paths import path_words
 from aerun.core.text import say, shown_line
 from aerun.inference.verbs import VERBS
 from aerun.settings.labels import LABELS
@@ -67,7 +68,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
 def _data(model: "Model") -> str:
     settings = model.config.get("dataset") or {}
     name = str(settings.get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
-    return f"{name} {settings['path']}" if settings.get("path") else name
+    return f"{name} {path_words(settings['path'])}" if settings.get("path") else name
 
 
 def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:

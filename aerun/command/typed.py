@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError, nearest
 from aerun.core.text import note
+from aerun.settings.callbacks import offer
 from aerun.settings.flags import flags_first, read_flags
 from aerun.settings.overrides import config_of, spelt_out
 from aerun.settings.replaced import replaced
@@ -21,7 +22,9 @@ def made_ready(argv: Sequence[str]) -> list[str]:
 
     Raises AerunError for flags that there are not, and for words that Hydra could not read.
     """
-    typed = as_multirun(with_whole_path(flags_first(argv, [FRESH_FLAG])))
+    words = with_whole_path(flags_first(argv, [FRESH_FLAG]))
+    offer(words, source_of(words).own)
+    typed = as_multirun(words)
     words = spelt_out(typed)
     for line in _overruled(words):
         note(line)

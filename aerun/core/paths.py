@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,26 @@ _FOLDERS = ("path", "test_path", "root", "cache")  # settings that name files or
 _OR_ARRAYS = ("labels", "test_labels", "test")  # settings that may also name an array inside of a file
 _FILES = (*_FOLDERS, *_OR_ARRAYS, "init_from", "storage")
 _LOCAL = re.compile(r"~|[/\\]|[A-Za-z]:[/\\]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def is_url(path: object) -> bool:
+    """Return whether a path is the address of a file elsewhere, such as https://host/x.csv."""
+    return isinstance(path, str) and _URL.match(path) is not None
+
+
+def all_paths(value: object) -> list[str]:
+    """Return the paths in a setting: none, one, or those of a list."""
+    if value is None:
+        return []
+    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def path_words(value: object) -> str:
+    """Return the paths of a setting in words: the first, and how many more."""
+    paths = all_paths(value)
+    return paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "") if paths else ""
 
 
 def config_dir() -> Path:
@@ -33,13 +53,25 @@ def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "dataset": settings}
 
 
-def data_paths(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a config's data set that name files or folders, with their paths."""
+def data_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a config's data set that name files or folders, with their paths: one, or a list."""
     dataset = config.get("dataset")
     if not isinstance(dataset, Mapping):
         return {}
     packed = str(dataset.get("path")).endswith(".npz")
-    return {f"dataset.{k}": str(v) for k, v in dataset.items() if k != "cache" and _is_file(k, v, packed)}
+    return {f"dataset.{k}": v for k, v in dataset.items() if k != "cache" and _is_file(k, v, packed)}
+
+
+def refuse_urls(config: Mapping[str, Any]) -> None:
+    """Raise AerunError where a folder's config names data behind a URL: a folder, which may be a stranger's, opens none."""
+    dataset = config.get("dataset")
+    for key, value in dataset.items() if isinstance(dataset, Mapping) else ():
+        for one in all_paths(value):
+            if is_url(one):
+                raise AerunError(
+                    f"dataset.{key}={one}: a run's folder opens no URL by itself. If you trust it, say so with "
+                    f"--data '{one}', or --data PATH for a copy of your own."
+                )
 
 
 def names_alone(settings: Any) -> Any:
@@ -51,7 +83,14 @@ def names_alone(settings: Any) -> Any:
         return [names_alone(v) for v in settings]
     if not isinstance(settings, Mapping):
         return _name(settings) if isinstance(settings, str) and _LOCAL.match(settings) else settings
-    return {k: _name(v) if k in _FILES and isinstance(v, str) else names_alone(v) for k, v in settings.items()}
+    return {k: _named(v) if k in _FILES else names_alone(v) for k, v in settings.items()}
+
+
+def _named(value: Any) -> Any:
+    """Return the last name of a path, or of each of a list."""
+    if isinstance(value, list | tuple):
+        return [_named(v) for v in value]
+    return _name(value) if isinstance(value, str) else names_alone(value)
 
 
 def _name(path: str) -> str:
@@ -65,13 +104,17 @@ def with_data(config: Mapping[str, Any], data: str | Path | None) -> dict[str, A
     they are not there.
     """
     if data is None:
+        refuse_urls(config)
         return dict(config)
-    place, paths = Path(data).expanduser().absolute(), data_paths(config)
+    paths = data_paths(config)
     if not paths:
         raise AerunError(f"--data {data}: this run's data are not read from files. Leave it out.")
+    if is_url(str(data)):
+        return {**config, "dataset": {**config["dataset"], **_at_url(str(data), paths)}}
+    place = Path(data).expanduser().absolute()
     if not place.exists():
         raise AerunError(f"--data {data}: there is no such file or folder.")
-    moved = {key.partition(".")[2]: str(_moved(key, Path(old), place, len(paths) == 1)) for key, old in paths.items()}
+    moved = {key.partition(".")[2]: _all_moved(key, old, place, len(paths) == 1) for key, old in paths.items()}
     return {**config, "dataset": {**config["dataset"], **moved}}
 
 
@@ -81,7 +124,27 @@ def say_data(config: Mapping[str, Any], data: str | Path | None) -> None:
     Raises AerunError as `with_data` does.
     """
     for key, path in data_paths(with_data(config, data)).items():
-        say(f"reads {key}={path}")
+        say(f"reads {key}={', '.join(all_paths(path))}")
+
+
+def _at_url(url: str, paths: Mapping[str, Any]) -> dict[str, str]:
+    """Return the one setting that names data, with a URL in place of its path."""
+    others = {key: old for key, old in paths.items() if old != url and is_url(old)}
+    if len(paths) > 1:
+        raise AerunError(f"--data {url}: this run reads {len(paths)} files ({', '.join(others or paths)}): give a folder.")
+    return {key.partition(".")[2]: url for key in paths}
+
+
+def _all_moved(key: str, old: Any, place: Path, alone: bool) -> str | list[str]:
+    """Return where a path, or each of a list, is now; a pattern is the same in its new folder."""
+    if isinstance(old, str):
+        pattern = place / Path(old).name
+        if has_magic(Path(old).name) and place.is_dir() and any(place.glob(pattern.name)):
+            return str(pattern)
+        return str(_moved(key, Path(old), place, alone))
+    if alone and not place.is_dir():
+        return str(place)
+    return [str(_moved(key, Path(one), place, False)) for one in old]
 
 
 def _moved(key: str, old: Path, place: Path, alone: bool) -> Path:
@@ -98,6 +161,8 @@ def _is_file(key: str, value: Any, packed: bool) -> bool:
 
     Labels may also be an array of a packed file, given by its name.
     """
+    if isinstance(value, list | tuple):
+        return key in _FOLDERS and bool(value) and all(isinstance(one, str) for one in value)
     if not isinstance(value, str) or key not in (*_FOLDERS, *_OR_ARRAYS):
         return False
     if key in _FOLDERS:
@@ -105,5 +170,7 @@ def _is_file(key: str, value: Any, packed: bool) -> bool:
     return not (packed and Path(value).name == value and not Path(value).suffix)
 
 
-def _absolute(value: str) -> str:
-    return str(Path(value).expanduser().absolute())
+def _absolute(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_absolute(one) for one in value]
+    return value if is_url(value) else str(Path(value).expanduser().absolute())

@@ -24,6 +24,8 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "numeric": "all",
         "id": None,
         "weights": None,
+        "memory": None,
+        "cache": None,
     },
 }
 

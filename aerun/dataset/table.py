@@ -1,25 +1,34 @@
-"""A table in a file of the user's own."""
+"""A table in a file of the user's own, or in several."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
+from aerun.dataset.storage.image_store import gigabytes
+from aerun.dataset.tables.given import SPLIT, splits_by_name
 from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.tabular import Roles, Tabular
-from aerun.formats.frame import Frame, join_frames
+from aerun.formats.frame import Column, Frame, join_frames
 from aerun.formats.reading import Reading, missing_words
-from aerun.formats.tables import read_table
+from aerun.formats.several import files_of, limits, read_tables
 from aerun.preparation.columns import MISSING
+
+log = logging.getLogger("aerun")
 
 
 class Table(Tabular):
-    """The rows of a csv, tsv (either also as .gz), parquet, feather or xlsx file as samples.
+    """The rows of a table as samples: csv, tsv, jsonl (also packed as gz, bz2, xz, zst), parquet, feather, xlsx or h5ad.
+
+    The table is in one file, or in several with the same columns: those of a list, of a pattern, of a folder (folders called
+    NAME=VALUE are columns, and names such as train and test say the splits), behind a URL, or saved by HuggingFace's
+    `save_to_disk`.
 
     Columns are numbers (also 1,200.50 or 1.200,50, 45 %, 9 EUR), dates or categories (text, digits that are codes, such as
     00123, unless `numeric` names them, and those that `categorical` names). What the cells do not say, such as whether
@@ -29,13 +38,17 @@ class Table(Tabular):
     tells rows apart. None of these columns is a feature, and all of them, and those of `drop`, travel into what verbs write
     of a row. What the model works on, and what happens to words and gaps that training has not seen, see `Columns`. Raises
     AerunError, which names file, line or row, and column, for a file or a column that cannot be used as it is.
+
+    memory: GB that a table in parquet, feather or arrow files may take, null for half of what is free. The columns of a larger
+    one and then its samples are in files in `cache` (null: ~/.cache/aerun), and a preparation learns from 16 MB of random
+    training samples.
     """
 
     def __init__(
         self,
         *,
-        path: str | None,
-        test_path: str | None,
+        path: str | Sequence[str] | None,
+        test_path: str | Sequence[str] | None,
         delimiter: str,
         header: str | bool,
         encoding: str,
@@ -57,12 +70,15 @@ class Table(Tabular):
         test: float,
         missing: str,
         prepare: str,
+        memory: float | None,
+        cache: str | None,
     ) -> None:
         super().__init__(prepare=prepare)
         self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
         if path is None:
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
-        self.path, self.test_path = Path(path).expanduser(), None if test_path is None else Path(test_path).expanduser()
+        self.path, self.test_path = path, test_path
+        self.memory, self.cache = gigabytes(memory), cache
         label, anomaly, split, group, time, key = (_spelt(n) for n in (label, anomaly, split, group, time, id))
         weights = _spelt(weights)
         self.cut = Cut(split, group, time, val, test)
@@ -89,13 +105,13 @@ class Table(Tabular):
         )
 
     def frame(self) -> Frame:
-        frame = read_table("dataset.path", self.path, self.reading)
+        frame = read_tables("dataset.path", self.path, self.reading, limits(self.memory, self.cache))
         for name in self.roles.categorical:
             frame.column("dataset.categorical", name)
         for name in self.numeric:
             frame.column("dataset.numeric", name)
         if self.test_path is None:
-            return frame
+            return self._with_splits(frame)
         assert frame.reading is not None
         kept = {n: f for n, f in frame.reading.formats.items() if f != "text" or n in frame.reading.text}
         text = frame.reading.text | {n for n, c in frame.columns.items() if c.kind == "text"}
@@ -103,7 +119,23 @@ class Table(Tabular):
         known = replace(self.reading, loose=True, decimal=frame.reading.decimal, text=text)
         if known.numeric is not None:
             known = replace(known, numeric=known.numeric | numbers)
-        return join_frames(frame, read_table("dataset.test_path", self.test_path, replace(known, dates=_order(kept, known))))
+        known = replace(known, dates=_order(kept, known))
+        return join_frames(frame, read_tables("dataset.test_path", self.test_path, known, limits(self.memory, self.cache)))
+
+    def _with_splits(self, frame: Frame) -> Frame:
+        """Return the table with the splits that the names of its files give, where they do and nothing else says it."""
+        if self.cut.split is not None or not frame.parts or not isinstance(self.path, str):
+            return frame
+        names = files_of("dataset.path", self.path).names
+        splits = splits_by_name(f"dataset.path={self.path}", names)
+        if splits is None:
+            return frame
+        words = tuple(dict.fromkeys(splits))
+        log.warning("dataset.path=%s: the names of its files say which rows are for %s.", self.path, ", ".join(words))
+        places = np.repeat([float(words.index(s)) for s in splits], [rows for _, rows in frame.parts])
+        self.cut = replace(self.cut, split=SPLIT)
+        self.roles = replace(self.roles, others=(*self.roles.others, SPLIT))
+        return replace(frame, columns={**frame.columns, SPLIT: Column("text", places, words)})
 
     def samples(self, path: str) -> Tensor:
         """Return the rows of another file with the same features as stored samples (n, columns), in this table's categories."""
@@ -111,7 +143,7 @@ class Table(Tabular):
         assert reading is not None
         formats = {f.name: reading.formats[f.name] for f in self.known.features}
         known = replace(self.reading, header=reading.header, decimal=reading.decimal, usual=reading.delimiter)
-        frame = read_table("path", Path(path), replace(known, loose=True, formats=formats))
+        frame = read_tables("path", path, replace(known, loose=True, formats=formats), limits(self.memory, self.cache))
         for feature in self.known.features:
             if feature.name not in frame.columns:
                 raise AerunError(f"{path}: has no column '{feature.name}', which {self.path} has.")

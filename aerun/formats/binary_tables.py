@@ -1,55 +1,16 @@
-"""Tables in parquet and feather files, where what reads them is installed, and in memory."""
+"""Columns that their container types: of Arrow's tables, of pandas and polars, and arrays."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aerun.core.errors import AerunError
-from aerun.core.memory import refuse_beyond
 from aerun.formats.codes import EXACT
 from aerun.formats.column import finite
 from aerun.formats.frame import Column, Values
-
-
-def needed(module: str, path: Path) -> Any:
-    """Return an optional module, else AerunError that says how to get it."""
-    try:
-        return import_module(module)
-    except ImportError as e:
-        package = module.partition(".")[0]
-        raise AerunError(f"{path}: reading it needs {package}, which is not installed: pip install 'aerun[data]'") from e
-
-
-def arrow(path: Path, suffix: str) -> Any:
-    """Return the table of a parquet or feather file, of Arrow's kind."""
-    pa = needed("pyarrow", path)
-    try:
-        return _parquet(path) if suffix in (".parquet", ".pq") else _feather(path)
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as e:
-        words = (str(e) or type(e).__name__).splitlines()[0]
-        raise AerunError(f"{path}: not a {suffix.removeprefix('.')} file, or damaged: {words}") from e
-
-
-def _parquet(path: Path) -> Any:
-    file = needed("pyarrow.parquet", path).ParquetFile(path, page_checksum_verification=True)
-    refuse_beyond(str(path), 20.0 * file.metadata.num_rows * file.metadata.num_columns)
-    return file.read()
-
-
-def _feather(path: Path) -> Any:
-    pa = needed("pyarrow", path)
-    with pa.memory_map(str(path)) as source:
-        file = pa.ipc.open_file(source)
-        batches = []
-        for i in range(file.num_record_batches):
-            batches.append(file.get_batch(i))
-            refuse_beyond(str(path), 20.0 * sum(b.num_rows for b in batches) * len(file.schema))
-        table = pa.Table.from_batches(batches, file.schema)
-        table.validate(full=True)
-        return table
+from aerun.formats.optional import needed
 
 
 def is_categorical(values: Any) -> bool:

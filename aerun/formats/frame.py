@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError, nearest
+from aerun.formats.arrays import forget, is_mapped
 from aerun.formats.number_words import matching
 from aerun.formats.packed import Packed
 from aerun.formats.reading import Reading
@@ -20,12 +21,12 @@ _MANY = 100_000  # values of a column, from which on they are packed
 class Column:
     """values (n,), NaN where missing: numbers; seconds since 1970 UTC (kind date); places in `words` (kind text).
 
-    Many values are kept packed, and made anew where they are asked for.
+    Many values are kept packed, and made anew where they are asked for, unless they are mapped from a file.
     """
 
     def __init__(self, kind: str, values: Values, words: tuple[str, ...] = ()) -> None:
         self.kind, self.words = kind, words
-        self._kept: Values | Packed = values if len(values) < _MANY else Packed(values)
+        self._kept: Values | Packed = values if len(values) < _MANY or is_mapped(values) else Packed(values)
 
     @property
     def values(self) -> Values:
@@ -34,6 +35,21 @@ class Column:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def part(self, rows: slice) -> "Column":
+        """Return the same column of these rows alone."""
+        kept = self._kept
+        return Column(self.kind, kept.values(rows) if isinstance(kept, Packed) else kept[rows], self.words)
+
+    @property
+    def mapped(self) -> bool:
+        """Return whether the values are in a file, and read where they are needed."""
+        return not isinstance(self._kept, Packed) and is_mapped(self._kept)
+
+    def forget(self) -> None:
+        """Release the memory of what was read of mapped values."""
+        if not isinstance(self._kept, Packed):
+            forget(self._kept)
 
     def as_text(self) -> "Column":
         """Return the same column, its numbers as words."""
@@ -52,13 +68,14 @@ class Frame:
     """Columns by name, and the file or the two files, each with its number of rows, that they were read from.
 
     reading: how, with all that was decided; None of what is no file's table. carried: cells (n,) of columns as they are
-    written, see `Reading`.
+    written, see `Reading`. parts: the same as `files`, where one of these is several.
     """
 
     columns: dict[str, Column]
     files: tuple[tuple[str, int], ...]
     reading: Reading | None = None
     carried: dict[str, Words] = field(default_factory=dict)
+    parts: tuple[tuple[str, int], ...] = ()
 
     def __len__(self) -> int:
         return sum(rows for _, rows in self.files)
@@ -78,9 +95,8 @@ class Frame:
 
     def where(self, name: str, row: int) -> str:
         """Return FILE: column 'NAME', row N, as people count."""
-        ends = list(accumulate(rows for _, rows in self.files))
-        place = next(i for i, end in enumerate(ends) if row < end)
-        return f"{self.files[place][0]}: column '{name}', row {row - ends[place] + self.files[place][1] + 1}"
+        file, number = place_in(self.parts or self.files, row)
+        return f"{file}: column '{name}', row {number}"
 
     def column(self, key: str, name: str) -> Column:
         """Return the column that the setting `key` names, else AerunError."""
@@ -96,6 +112,13 @@ class Frame:
         return column
 
 
+def place_in(files: Sequence[tuple[str, int]], row: int) -> tuple[str, int]:
+    """Return the file that a row (from 0) of several files is in, and its number there, from 1."""
+    ends = list(accumulate(rows for _, rows in files))
+    place = next(i for i, end in enumerate(ends) if row < end)
+    return files[place][0], row - ends[place] + files[place][1] + 1
+
+
 def join_frames(first: Frame, second: Frame) -> Frame:
     """Return the rows of both, by the names of their columns. AerunError where they do not have the same."""
     for here, there in ((first, second), (second, first)):
@@ -105,7 +128,8 @@ def join_frames(first: Frame, second: Frame) -> Frame:
                     f"{there.file}: has no column '{name}', which {here.file} has. Both need the same; see dataset.drop."
                 )
     columns = {name: _appended(name, first, second) for name in first.columns}
-    return Frame(columns, (*first.files, *second.files), first.reading)
+    parts = (*(first.parts or first.files), *(second.parts or second.files)) if first.parts or second.parts else ()
+    return Frame(columns, (*first.files, *second.files), first.reading, parts=parts)
 
 
 def _appended(name: str, first: Frame, second: Frame) -> Column:

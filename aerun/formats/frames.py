@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from aerun.core.errors import AerunError
-from aerun.formats.binary_tables import columns_in, needed
+from aerun.formats.binary_tables import columns_in
+from aerun.formats.optional import needed
 from aerun.formats.reading import duplicates
 
 log = logging.getLogger("aerun")

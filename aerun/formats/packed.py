@@ -30,12 +30,13 @@ class Packed:
         """Return the number of bytes that they take."""
         return self._kept.nbytes
 
-    def values(self) -> NDArray[np.float64]:
-        """Return the numbers (n,) as they were."""
-        if self._kept.dtype.kind == "f":
-            return self._kept.astype(np.float64)
-        values = self._kept.astype(np.float64)
-        gone = self._kept == np.iinfo(self._kept.dtype).min
+    def values(self, rows: slice = slice(None)) -> NDArray[np.float64]:
+        """Return the numbers (n,) as they were, of all rows or of these."""
+        kept = self._kept[rows]
+        values = kept.astype(np.float64)
+        if kept.dtype.kind == "f":
+            return values
+        gone = kept == np.iinfo(kept.dtype).min
         if self._size != 1:
             values /= self._size
         values[gone] = np.nan

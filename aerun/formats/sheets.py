@@ -10,8 +10,8 @@ from typing import IO, Any
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
-from aerun.formats.binary_tables import needed
 from aerun.formats.blank_cells import tell_blank_rows
+from aerun.formats.optional import needed
 
 _BLOCK = 1 << 20  # bytes of a sheet that are looked at at a time
 _HIDDEN = {what: re.compile(rb"<" + what.encode() + rb"\b[^>]*\bhidden=\"(?:1|true)\"") for what in ("row", "col")}

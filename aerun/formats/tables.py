@@ -1,7 +1,8 @@
 """Tables in files: which reader a file needs, and from rows of cells to columns."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
-from aerun.formats import binary_tables
+from aerun.formats import arrow_files, binary_tables
 from aerun.formats.carried import as_words
 from aerun.formats.column import Cells
 from aerun.formats.compact_dates import are_compact_dates
+from aerun.formats.compressed import PACKED, bare_suffix, packing
 from aerun.formats.frame import Column, Frame
 from aerun.formats.header import refuse_nothing
+from aerun.formats.json_rows import SUFFIXES as JSON
+from aerun.formats.json_rows import json_rows
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.number_words import is_number
 from aerun.formats.opening import Head, opened
@@ -24,8 +28,8 @@ from aerun.formats.sheets import sheet
 from aerun.formats.text_rows import Row, text_table
 
 _CHUNK = 65_536  # rows read at a time
-TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
-BINARY = (".parquet", ".pq", ".feather", ".arrow", ".xlsx")
+TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", *JSON)
+BINARY = (*arrow_files.SUFFIXES, ".xlsx")
 
 log = logging.getLogger("aerun")
 
@@ -40,11 +44,12 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
 
     Errors as for `read_table`; a text file may also be standard input.
     """
-    if path.name != "stdin" and _suffix(path) not in (*TEXT, ".xlsx"):
+    piped = is_stream(path)
+    if not piped and bare_suffix(path) not in (*TEXT, ".xlsx"):
         yield read_table(key, path, reading)
         return
-    typed = _suffix(path) == ".xlsx"
-    head, body, reading = _of_file(key, path, reading, _begun, path.name == "stdin")
+    typed = is_typed(path)
+    head, body, reading = _of_file(key, path, reading, begun, piped)
     first = 1
     try:
         while part := list(islice(body, rows)):
@@ -60,21 +65,30 @@ def _of_file(key: str, path: Path, reading: Reading, read: Callable[[Path, str, 
     """Return `read` of a file of a kind that is known. AerunError for others, and where the system refuses it."""
     if not path.is_file() and not piped:
         raise AerunError(f"{key}={path}: {'is a folder; a table is one file' if path.is_dir() else 'no such file'}.")
-    suffix = _suffix(path)
+    suffix = bare_suffix(path)
     if suffix in (".npy", ".npz", ".safetensors"):
         raise AerunError(f"{key}={path}: holds arrays. Use dataset=array dataset.path={path}.")
-    if not piped and (suffix not in TEXT + BINARY or (suffix in BINARY and path.name.endswith(".gz"))):
-        raise AerunError(
-            f"{key}={path}: a table's name ends in {', '.join(TEXT)}, one of these and .gz, or {', '.join(BINARY)}."
-        )
+    if not piped and (suffix not in TEXT + BINARY or (suffix in BINARY and packing(path))):
+        packed = f"one of these and {', '.join(PACKED)}"
+        raise AerunError(f"{key}={path}: a table's name ends in {', '.join(TEXT)}, {packed}, or {', '.join(BINARY)}.")
     try:
         return read(path, suffix, reading)
     except OSError as e:
         raise AerunError(f"{key}={path}: cannot be read: {e.strerror or e}.") from e
 
 
-def _suffix(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).suffix.lower()
+def is_stream(path: Path) -> bool:
+    """Return whether a path is no file but what another program writes: standard input, a pipe, <(...) of a shell."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return path.name == "stdin" or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def is_typed(path: Path) -> bool:
+    """Return whether the cells of a file that is read row by row say themselves whether they are numbers."""
+    return bare_suffix(path) in (".xlsx", *JSON)
 
 
 def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Reading]:
@@ -88,14 +102,16 @@ def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Rea
 
 def _read(path: Path, suffix: str, reading: Reading) -> Frame:
     if suffix in TEXT or suffix == ".xlsx":
-        rows, reading = _rows(path, suffix, reading)
-        return table_of(rows, str(path), reading, typed=suffix == ".xlsx")
-    return from_arrow(binary_tables.arrow(path, suffix), str(path), reading)
+        head, body, reading = begun(path, suffix, reading)
+        return columns_of(str(path), head, body, reading, is_typed(path))
+    return from_arrow(arrow_files.whole(path), str(path), reading)
 
 
-def table_of(rows: Iterable[Row], file: str, reading: Reading, typed: bool = False) -> Frame:
-    """Return rows of cells as columns. typed: numbers are numbers, and no words in which a decimal sign is to be told."""
-    head, body, reading = opened(rows, file, reading)
+def columns_of(file: str, head: Head, body: Iterator[list[Any]], reading: Reading, typed: bool) -> Frame:
+    """Return rows of cells below their head as columns.
+
+    typed: numbers are numbers, and no words in which a decimal sign is to be told.
+    """
     return _frame(file, head, _chunks(body), reading, typed)
 
 
@@ -126,12 +142,12 @@ def _decided(file: str, rows: int, reading: Reading, names: Sequence[str], get: 
         if isinstance(column, Column):
             plain[name] = column
         else:
-            cells = _cells(file, name, reading)
+            cells = cells_for(file, name, reading)
             if not cells.format and binary_tables.is_categorical(values):
                 cells.format = "text"
             cells.add(column)
             worded[name] = cells
-    columns, reading = _meant(file, worded, reading)
+    columns, reading = by_meaning(file, worded, reading)
     formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
     plain = {n: _unmarked(c, reading) for n, c in plain.items()}
     together = {n: plain[n] if n in plain else columns[n] for n in wanted}
@@ -144,7 +160,11 @@ def _carried(names: Sequence[str], reading: Reading) -> list[str]:
     return [n for n in names if n in reading.carried]
 
 
-def _begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
+def begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
+    """Return the names and the rows of a file of cells, and the reading with what its first lines decide."""
+    if suffix in JSON:
+        names, records, reading = json_rows(path, replace(reading, header="true"))
+        return Head(names), records, reading
     rows, reading = _rows(path, suffix, reading)
     return opened(rows, str(path), reading)
 
@@ -154,13 +174,14 @@ def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
         yield chunk
 
 
-def _cells(file: str, name: str, reading: Reading) -> Cells:
+def cells_for(file: str, name: str, reading: Reading) -> Cells:
+    """Return a column to which cells are added, with what is known of it."""
     known = "text" if name in reading.text else reading.formats.get(name, "")
     return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name), reading.dates)
 
 
 def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
-    columns = {n: _cells(file, n, reading) for n in head.names if reading.wants(n)}
+    columns = {n: cells_for(file, n, reading) for n in head.names if reading.wants(n)}
     kept: dict[str, list[Any]] = {n: [] for n in _carried(head.names, reading)}
     count = 0
     for chunk in chunks:
@@ -168,14 +189,14 @@ def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Re
         _add(columns, head.names, chunk)
         if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
             reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
-            columns = {n: _cells(file, n, reading) for n in columns}
+            columns = {n: cells_for(file, n, reading) for n in columns}
             _add(columns, head.names, chunk)
         for name, cells_read in kept.items():
             place = head.names.index(name)
             cells_read.extend(row[place] for row in chunk)
         count += len(chunk)
     refuse_nothing(file, count)
-    converted, reading = _meant(file, columns, reading)
+    converted, reading = by_meaning(file, columns, reading)
     return Frame(converted, ((file, count),), reading, {n: as_words(cells_read) for n, cells_read in kept.items()})
 
 
@@ -199,7 +220,7 @@ def _unmarked(column: Column, reading: Reading) -> Column:
     return Column("number", without_marks(column.values, reading.missing))
 
 
-def _meant(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:
+def by_meaning(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[dict[str, Column], Reading]:
     """Return columns by what all their cells mean, and the reading with that.
 
     Raises UnclearError, which names every column that is unclear.

@@ -1,15 +1,14 @@
 """Lines of text files in any encoding, with or without a mark of their byte order, packed or not."""
 
 import codecs
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from aerun.core.errors import AerunError
+from aerun.formats.compressed import DAMAGED, open_unpacked, packing
 
 _LINE = 16 << 20  # bytes of a line at most
 _MARKS = (
@@ -30,11 +29,10 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
     the text. AerunError names the line.
     """
     name = _known(encoding)
-    opened: Callable[..., Any] = gzip.open if path.name.endswith(".gz") else open
     number, wide = 0, False
-    with opened(path, "rb") as file:
+    with open_unpacked(path) as file:
         try:
-            name = _marked(path, file.peek(4)[:4], name, encoding)
+            name = _marked(path, file.peek(4)[:4], name, encoding)  # type: ignore[attr-defined]
             if decoded is not None:
                 decoded(name)
             wide = name.startswith(("utf-16", "utf-32"))
@@ -55,7 +53,9 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
             raise AerunError(
                 f"{path}, line {number + wide}: not {encoding} text ({why}). Save it as UTF-8, or try dataset.encoding=cp1252."
             ) from e
-        except (gzip.BadGzipFile, EOFError, zlib.error) as e:
+        except (*DAMAGED, OSError) as e:
+            if not packing(path):
+                raise
             raise AerunError(f"{path}: truncated or damaged after line {number}: {str(e).rstrip('.')}.") from e
 
 

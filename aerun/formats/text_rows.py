@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.formats.cells import unguarded
+from aerun.formats.compressed import bare_suffix
 from aerun.formats.text_lines import lines_of
 
 __all__ = ["Row", "TextTable", "lines_of", "rows_of", "sniffed", "spelt", "text_table"]
@@ -38,7 +39,7 @@ def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterato
 
 
 def text_table(path: Path, encoding: str, delimiter: str, skip: int = 0, usual: str = "") -> TextTable:
-    """Return the rows of a text file (unpacked where its name ends in .gz) behind its first `skip` lines.
+    """Return the rows of a text file (unpacked where its name says that it is packed) behind its first `skip` lines.
 
     usual: the delimiter of the run's own files; where `delimiter` is auto and this one cuts the lines evenly, it is taken, and
     where it does not, it is told which one is. AerunError names the line.
@@ -58,7 +59,7 @@ def text_table(path: Path, encoding: str, delimiter: str, skip: int = 0, usual: 
 
 def _delimiter(path: Path, head: list[str], usual: str) -> str:
     """Return the delimiter of a file whose first lines are `head`."""
-    if path.name.removesuffix(".gz").lower().endswith(".tsv"):
+    if bare_suffix(path) == ".tsv":
         return "\t"
     if usual and _even(_widths(head[:-1] if len(head) == _PEEK else head, usual)):
         return usual

@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 
 from aerun.core.errors import AerunError
+from aerun.core.paths import is_url
 from aerun.dataset.storage import listing
 from aerun.dataset.storage.array_samples import source_array
 from aerun.dataset.storage.scale import depth_of
 from aerun.dataset.storage.skipped_files import SkippedFiles
-from aerun.formats import images
+from aerun.formats import h5ad, images, several
 from aerun.formats.arrays import forget, names_of, read_array
 from aerun.formats.audio import SUFFIXES as SOUNDS
 from aerun.formats.carried import as_words
+from aerun.formats.compressed import bare_suffix
+from aerun.formats.found import Found, found, is_pattern
 from aerun.formats.frame import Frame, Words
 from aerun.formats.idx import opened, values_of
-from aerun.formats.tables import BINARY, TEXT, table_pieces
+from aerun.formats.tables import BINARY, TEXT, is_stream
 from aerun.formats.text_lines import lines_of
 from aerun.inference import recordings
 from aerun.inference.columns import Rows, stored_rows
@@ -70,12 +73,12 @@ class Reader:
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
         """Yield all files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
-        paths = [p for name in files for p in self._files(name)]
+        paths = [p for name in files if not self._is_table_in_parts(name) for p in self._files(name)]
         images = [p for p in paths if self._is_image(p)]
         if images and len(images) < len(paths):
             raise AerunError(f"{next(p for p in paths if p not in images)}: is no image, and others are.")
         lenient = any(Path(name).expanduser().is_dir() for name in files if name != STDIN)
-        pieces = self._images(images, lenient) if images else (piece for path in paths for piece in self._one(path))
+        pieces = self._images(images, lenient) if images else (piece for name in files for piece in self._named(name))
         empty = True
         for piece in pieces:
             empty = empty and not len(piece)
@@ -84,11 +87,26 @@ class Reader:
         if empty:
             raise AerunError(f"{', '.join(files)}: there are no samples (the input is empty).")
 
+    def _named(self, name: str) -> Iterator[Piece]:
+        """Yield the samples of one argument: a file, standard input, or what stands for several files."""
+        if self._is_table_in_parts(name):
+            return self._table(several.files_of("FILE", name))
+        return (piece for path in self._files(name) for piece in self._one(path))
+
+    def _is_table_in_parts(self, name: str) -> bool:
+        """Return whether an argument stands for the files of one table: a pattern, a URL, or a folder that holds tables."""
+        if self.form.facts.kind != "table" or "delimiter" not in self.settings or name == STDIN:
+            return False
+        path = Path(name).expanduser()
+        return is_url(name) or is_pattern(name) or (path.is_dir() and bool(listing.scan(path, frozenset((*TEXT, *BINARY)))[0]))
+
     def _files(self, name: str) -> list[Path]:
         if name == STDIN:
             if not self.form.facts.tokens and self.form.facts.kind != "table":
                 raise AerunError("-: only text and tables are read from standard input.")
             return [Path("/dev/stdin")]
+        if is_url(name) or is_pattern(name):
+            return list(found("FILE", name, self._suffixes()).files)
         path = Path(name).expanduser()
         if not path.exists():
             raise AerunError(f"{name}: there is no such file or folder.")
@@ -114,21 +132,23 @@ class Reader:
         return self.form.facts.kind == "image" and path.suffix.lower() in images.suffixes()
 
     def _one(self, path: Path) -> Iterator[Piece]:
-        facts, suffix = self.form.facts, Path(path.name.removesuffix(".gz")).suffix.lower()
+        facts, suffix = self.form.facts, bare_suffix(path)
+        if is_stream(path) and facts.kind == "table":
+            return self._table(Found(str(path), (path,), (path.name,)))
         if facts.tokens:
             return self._lines(path)
         if recordings.is_archive(path, self.settings):
             return self._archive(path)
         if suffix in _ARRAYS and not self._is_recording(path):
             return self._array(path)
-        if path.name != "stdin" and _is_idx(path):
+        if not is_stream(path) and _is_idx(path):
             return self._cut(str(path), values_of(path))
         if suffix in SOUNDS:
             return self._cut(str(path), recordings.sound(path, self.form.facts, self.settings, self.reading))
         if facts.kind == "sequence":
             return self._series(path)
         if facts.kind == "table":
-            return self._table(path)
+            return self._table(Found(str(path), (path,), (path.name,)))
         raise AerunError(f"{path}: this run reads images: png, jpg, ..., npy, npz, or idx.")
 
     def _series(self, path: Path) -> Iterator[Piece]:
@@ -187,13 +207,20 @@ class Reader:
         while part := list(islice(numbered, self.rows)):
             yield Piece([line for _, line in part], str(path), part[0][0])
 
-    def _table(self, path: Path) -> Iterator[Piece]:
-        first = 1
-        for frame in table_pieces("FILE", path, self.form.reading, self.rows):
-            beside = {n: w for n in columns_beside(self.settings) if (w := frame.carried.get(n)) is not None}
-            for piece in self._cut(str(path), self._stored(frame), beside):
+    def _table(self, files: Found) -> Iterator[Piece]:
+        first, last = 1, ""
+        for file, frame in several.pieces("FILE", files, self.form.reading, self.rows):
+            first = 1 if file != last else first
+            last = file
+            for piece in self._cut(file, self._stored(frame), self._beside(frame)):
                 yield self._columns(replace(piece, first=first))
                 first += len(piece)
+
+    def _beside(self, frame: Frame) -> dict[str, Words]:
+        """Return the columns of a table that travel: those that settings name, and of h5ad files all of obs."""
+        named = columns_beside(self.settings)
+        names = [*named, *(n for n in frame.carried if n not in named)]
+        return {n: w for n in names if (w := frame.carried.get(n)) is not None}
 
     def _stored(self, frame: Frame) -> Any:
         if self.form.features:
@@ -271,7 +298,7 @@ def _pixels(path: Path, shape: images.Shape, left_out: SkippedFiles | None) -> A
 
 
 def _is_idx(path: Path) -> bool:
-    if Path(path.name.removesuffix(".gz")).suffix.lower() in (*TEXT, *BINARY, ".ts"):
+    if bare_suffix(path) in (*TEXT, *BINARY, ".ts", h5ad.SUFFIX):
         return False
     try:
         with opened(path) as file:

@@ -49,6 +49,9 @@ class Logger(ABC):
     def metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Log the rows of epochs, as metrics.csv has them: `epoch` (from 0), `step` and others, the same in each."""
 
+    def extra(self, figures: Mapping[str, float], epoch: int) -> None:  # noqa: B027
+        """Log figures of callbacks of the user's own, which metrics.csv does not have."""
+
     def picture(self, name: str, pixels: NDArray[np.uint8], caption: str, epoch: int) -> None:  # noqa: B027
         """Log a picture (H, W, 3)."""
 

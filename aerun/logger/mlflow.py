@@ -74,6 +74,9 @@ class Mlflow(Logger):
         for start in range(0, len(points), _AT_ONCE):
             self.client.log_batch(self.run, metrics=points[start : start + _AT_ONCE])
 
+    def extra(self, figures: Mapping[str, float], epoch: int) -> None:
+        self._log(figures, epoch)
+
     def picture(self, name: str, pixels: NDArray[np.uint8], caption: str, epoch: int) -> None:
         self.client.log_image(self.run, pixels, f"pictures/{name}.png")
 

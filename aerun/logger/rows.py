@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 
 from aerun.core.errors import AerunError
@@ -16,6 +17,13 @@ def row_of(folder: Path, epoch: int) -> dict[str, float]:
         if row.get("epoch") == str(epoch):
             return plain.numbers(folder, row)
     raise AerunError(f"{folder / METRICS}: damaged: it has no row for epoch {epoch}.")
+
+
+def last_epoch(folder: Path, steps: float = math.inf) -> int:
+    """Return the epochs that were trained within so many optimizer steps, as metrics.csv counts them; 0 without it."""
+    rows = (plain.numbers(folder, row) for row in plain.rows(folder, METRICS))
+    epochs = [row["epoch"] for row in rows if row.get("step", 0.0) <= steps and math.isfinite(row.get("epoch", math.nan))]
+    return int(max(epochs, default=-1.0)) + 1
 
 
 def keep_rows(folder: Path, steps: int) -> None:

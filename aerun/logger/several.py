@@ -15,6 +15,7 @@ from aerun.core.errors import AerunError, line_of
 from aerun.logger.base import About, Logger
 from aerun.logger.card import card
 from aerun.logger.csv import Csv
+from aerun.logger.rows import last_epoch
 from aerun.logger.tensorboard import Tensorboard
 
 log = logging.getLogger("aerun")
@@ -43,8 +44,9 @@ class Loggers:
         about = replace(self.about, folder=folder, config=None, lines={}, terms=terms)
         return Loggers([logger for logger in self.each if logger.inside], about)
 
-    def open(self, epoch: int, steps: int) -> None:
-        """Begin to log a run that trains, or goes on after so many epochs and optimizer steps."""
+    def open(self, steps: int) -> None:
+        """Begin to log a run that trains, or goes on after so many optimizer steps."""
+        epoch = last_epoch(self.about.folder, steps) if steps else 0
         self._begin("open", epoch, steps)
         if self.about.config is not None:
             self._all("card", card(self.about, None), epoch)
@@ -67,6 +69,10 @@ class Loggers:
     def metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Log the rows of epochs."""
         self._all("metrics", rows)
+
+    def extra(self, figures: Mapping[str, float], epoch: int) -> None:
+        """Log figures of callbacks of the user's own, which metrics.csv does not have."""
+        self._all("extra", figures, epoch)
 
     def picture(self, name: str, pixels: NDArray[np.uint8], caption: str, epoch: int) -> None:
         """Log a picture (H, W, 3)."""

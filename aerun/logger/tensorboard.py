@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aerun.core.text import shown_line
 from aerun.logger import names
 from aerun.logger.base import About, Logger
 from aerun.logger.rows import METRICS
@@ -89,6 +90,9 @@ class Tensorboard(Logger):
             return None
         self.named.add(named.tag)
         return SummaryMetadata(display_name=named.tag.partition("/")[2], summary_description=named.words)
+
+    def extra(self, figures: Mapping[str, float], epoch: int) -> None:
+        self._add({names.Named(f"Training/{shown_line(k)}"): v for k, v in figures.items()}, epoch)
 
     def picture(self, name: str, pixels: NDArray[np.uint8], caption: str, epoch: int) -> None:
         # deferred: TensorBoard is imported where something is written for it

@@ -56,6 +56,9 @@ class Wandb(Logger):
         for row in rows:
             self.run.log(dict(row), step=int(row["epoch"]) + 1)
 
+    def extra(self, figures: Mapping[str, float], epoch: int) -> None:
+        self.run.log(dict(figures), step=epoch)
+
     def picture(self, name: str, pixels: NDArray[np.uint8], caption: str, epoch: int) -> None:
         # deferred: only where it is chosen
         import wandb

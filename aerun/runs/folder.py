@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
-from aerun.core.paths import with_absolute_paths
+from aerun.core.paths import all_paths, path_words, with_absolute_paths
 from aerun.core.text import say
 from aerun.core.version import __version__
 from aerun.runs import files, git, plain
@@ -181,7 +181,7 @@ def names_of(config: Mapping[str, Any]) -> dict[str, str]:
     data, model = config.get("dataset"), config.get("model")
     data, model = (part if isinstance(part, Mapping) else {} for part in (data, model))
     room = str(data.get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
-    where = Path(str(data["path"])).name if data.get("path") else ""
+    where = path_words([Path(p).name for p in all_paths(data.get("path"))])
     return {"data": f"{room} {where}".strip(), "model": str(model.get("name", "?"))}
 
 

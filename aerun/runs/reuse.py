@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError, FolderInUseError
+from aerun.core.paths import all_paths
 from aerun.runs import files
 from aerun.runs.checkpoint import FOLDER
 from aerun.runs.folder import Folder
@@ -48,8 +49,8 @@ def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
 
     Nothing is written. Raises FolderInUseError where the folder holds another run, this one complete, or files of others.
     """
-    samples = config["dataset"].get("path") if isinstance(config.get("dataset"), Mapping) else None
-    names = {n for n in _names(folder) if not _is_before_a_run(folder, n) and str(folder / n) != samples}
+    samples = all_paths(config["dataset"].get("path")) if isinstance(config.get("dataset"), Mapping) else []
+    names = {n for n in _names(folder) if not _is_before_a_run(folder, n) and str(folder / n) not in samples}
     if not names:
         return False
     if _CONFIG not in names:

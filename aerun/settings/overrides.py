@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
+from aerun.settings.callbacks import offer
 from aerun.settings.deletions import deleted, emptied
 from aerun.settings.quoting import quoted
 from aerun.settings.replaced import leave_out
@@ -45,7 +46,9 @@ def config_of(overrides: Sequence[str], source: Source | None = None) -> DictCon
 
     The process's Hydra state is left as it was.
     """
-    return composed_from(source or Source(), spelt_out(overrides))
+    source = source or Source()
+    offer(overrides, source.own)
+    return composed_from(source, spelt_out(overrides))
 
 
 def resolved(cfg: DictConfig, about: Any = None) -> dict[str, Any]:

@@ -73,10 +73,11 @@ _ELSE = {
     "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing "
     "better.",
     "max_time": "`timeout 1h aerun ...` ends a run in order, and aerun resume RUN goes on with it.",
-    "callbacks callback early_stopping": "early stopping is trainer.patience=N, pictures are pictures=[NAMES], the best and "
+    "callback early_stopping": "callbacks of your own are callbacks=[module.Class]; early stopping "
+    "is trainer.patience=N, pictures are pictures=[NAMES], the best and "
     "the last checkpoint are always kept.",
-    "logger loggers wandb tensorboard mlflow": "every run writes TensorBoard events, metrics.csv and results.json; aerun board "
-    "shows them.",
+    "loggers wandb tensorboard mlflow": "loggers are chosen with logger=[NAMES]: tensorboard, csv, mlflow, wandb; metrics.csv "
+    "and results.json are always written.",
     "log_every_n_steps log_interval": "figures are written after every epoch, as means over its steps.",
     "val_check_interval check_val_every_n_epoch eval_every": "each epoch ends with a validation; trainer.limit_batches=N makes "
     "epochs shorter.",
@@ -138,6 +139,8 @@ def own_words(key: str, value: str | None = None) -> str | None:
     """
     bare = _TRAINING.sub("", key, count=1)
     word = _LOADING.sub("", bare, count=1)
+    if bare != key and bare in ("callbacks", "logger"):
+        return f"{key}: is no setting of the trainer; it stands at the root: {bare}=[NAMES]."
     if answer := _WORDS.get(word) or _WORDS.get(word.partition(".")[0]):
         return f"{key}: {answer}"
     if (own := _SETTINGS.get(key) or _SETTINGS.get(bare)) and own != key:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,6 +21,9 @@ from aerun.trainer.backend import BACKENDS
 from aerun.trainer.batches import steps_of
 from aerun.trainer.length import Length, length_of
 from aerun.trainer.optimizer import Recipe
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 _PROCESSES = 16  # on a CPU of fewer cores
 _PRECISIONS = ("32-true", "64-true", "bf16-mixed")
@@ -41,6 +44,7 @@ class Job:
     title: str = ""  # It is shown before the bar.
     identity: str = ""  # written into its checkpoints; see `aerun.runs.identity`
     loggers: Loggers | None = None
+    callbacks: "Sequence[Callback]" = ()  # of the user's own
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 

@@ -15,7 +15,7 @@ from aerun.trainer.trim_memory import TrimMemoryCallback
 
 
 def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Delayed) -> list[Callback]:
-    """Return a run's callbacks in their order. Ranks other than 0 have those that end it, and leave all else to rank 0.
+    """Return a run's callbacks in their order. Ranks other than 0 have those that end it and the user's own.
 
     calls: of Lightning, in an epoch. files: where checkpoints go.
     """
@@ -23,10 +23,10 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Dela
     if settings.patience is not None:
         every.append(EarlyStopping(settings.monitor, patience=settings.patience))
     if ranks.rank:
-        return every
+        return [*every, *job.callbacks]
     loggers = loggers_of(job)
     pictures = Pictures(loggers, job.data.val, settings.max_epochs)
     bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
     recording = Recording(loggers, closes=job.loggers is None or job.config is None)
-    return [recording, pictures, *bar, *every, saving]
+    return [recording, pictures, *bar, *every, *job.callbacks, saving]

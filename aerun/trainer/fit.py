@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -135,14 +135,41 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     ranks.level(job.autoencoder)
     begun, kept = Begun(), Delayed(job.folder, job.identity)
     own_callbacks = [*callbacks(job, settings, len(ready.train), ranks, kept), begun]
-    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder)
+    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank)
+    if job.callbacks and not ranks.rank:
+        _give_logger(trainer, job)
     before = job.folder / LAST if resume else None
     with begun.restoring(job.folder / LAST) if resume else nullcontext():
         trainer.fit(ready.module, ready.train, ready.val, ckpt_path=before, weights_only=True)
 
 
+def _give_logger(trainer: "Lightning", job: Job) -> None:
+    """Let callbacks of the user's own log where the run does."""
+    # deferred: only where there are such callbacks
+    from aerun.trainer.own_callbacks import OwnFigures
+    from aerun.trainer.record import loggers_of
+
+    trainer.logger = OwnFigures(loggers_of(job), trainer)
+
+
+def _strategy(device: torch.device, rank: int) -> Any:
+    """Return Lightning's strategy: a further rank is not the first process, which callbacks may ask."""
+    if not rank:
+        return "auto"
+    # deferred: only in a further rank
+    from aerun.trainer.own_callbacks import OfRank, be_rank
+
+    be_rank(rank)
+    return OfRank(device=device)
+
+
 def lightning(
-    settings: Trainer, device: torch.device, callbacks: Sequence["Callback"], files: "TorchCheckpointIO", folder: Path
+    settings: Trainer,
+    device: torch.device,
+    callbacks: Sequence["Callback"],
+    files: "TorchCheckpointIO",
+    folder: Path,
+    rank: int = 0,
 ) -> "Lightning":
     """Return Lightning's trainer with our callbacks and checkpoint files, and nothing of its own."""
     from pytorch_lightning import Trainer
@@ -155,6 +182,7 @@ def lightning(
         devices=1 if device.index is None else [device.index],
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=list(callbacks),
+        strategy=_strategy(device, rank),
         plugins=[files, LightningEnvironment()],  # In a job of Slurm's the launcher requeues it, not Lightning.
         logger=False,
         enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),

@@ -14,7 +14,7 @@ class Recording(Callback):
         self.loggers, self.closes = loggers, closes
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.loggers.open(trainer.current_epoch, int(pl_module.steps))  # type: ignore[arg-type]
+        self.loggers.open(int(pl_module.steps))  # type: ignore[arg-type]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.loggers.metrics([pl_module.metrics])  # type: ignore[list-item]

@@ -63,6 +63,8 @@ class Stacked(Trainer):
 
     def fit(self, job: Job, resume: bool) -> Fitted:
         data = job.data
+        if job.callbacks:
+            log.warning("callbacks: called in fine-tuning, when all layers train together, not while each trains alone")
         for number in range(1, len(job.autoencoder.arch.levels) + 1):
             model = layer(job.autoencoder, number)
             phase = replace(
@@ -72,6 +74,7 @@ class Stacked(Trainer):
                 seed=mix(job.seed, number, 3),
                 folder=files.make_folder(job.folder, f"phases/layer_{number}"),
                 config=None,
+                callbacks=(),
                 loggers=job.loggers and job.loggers.phase(job.folder / f"phases/layer_{number}", model.keys(training=True)),
                 title=f"layer {number}/{len(job.autoencoder.arch.levels)}  ",
             )

@@ -534,7 +534,7 @@ def test_bad_files_are_refused(tmp_path, name, content, words):
 
 
 def test_what_unpacks_to_more_than_memory_is_refused_on_the_way(tmp_path, monkeypatch):
-    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 1_000_000)
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 100_000)
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 100_000))
     with pytest.raises(AerunError, match=r"t\.csv\.gz: takes .* GB or more in memory"):
         table(tmp_path / "t.csv.gz")
@@ -547,7 +547,8 @@ def test_on_the_command_line_it_is_one_line_and_exit_code_2(tmp_path):
     assert told.err.startswith("aerun: error: t.csv: column 'a', row 31: 'abc' is not a number")
     assert len(told.err.splitlines()) == 1
     assert here(tmp_path, "dataset=table").err.startswith("aerun: error: dataset.path is not set")
-    assert "is a folder" in here(tmp_path, "dataset=table", "dataset.path=.").err
+    (tmp_path / "empty").mkdir()
+    assert "a folder without any file" in here(tmp_path, "dataset=table", "dataset.path=empty").err
 
 
 def test_one_class_is_told_and_trained_on(tmp_path, caplog):

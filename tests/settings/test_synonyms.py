@@ -27,7 +27,8 @@ ROOT = "lr epochs batch_size max_epochs devices accelerator precision weight_dec
 
 @pytest.mark.parametrize("word", LIGHTNING)
 def test_every_key_of_lightnings_trainer_is_answered(word):
-    for key in (word, f"trainer.{word}"):
+    own = word in ("callbacks", "logger")  # at the root, aerun's as well
+    for key in (f"trainer.{word}", *([] if own else [word])):
         assert own_words(key, "1").startswith(f"{key}: ")
 
 

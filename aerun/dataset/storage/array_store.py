@@ -4,7 +4,8 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aerun.core.cache import cache_folder
 from aerun.core.errors import AerunError
 from aerun.core.files import replaced
 from aerun.core.memory import available_memory
 from aerun.dataset.storage import array_samples as samples
-from aerun.dataset.storage.image_store import place
 from aerun.dataset.storage.mapped import mapped
 from aerun.formats.arrays import Array, forget
 
@@ -39,43 +40,66 @@ def store(
     size = each * sum(map(len, parts))
     if size <= limit:
         return [samples.gathered(arrays, rows) for rows in parts]
-    path = place(cache) / f"{paths[0].stem}-{_key(paths, parts)}.samples"
+    path = cache_folder(cache) / f"{paths[0].stem}-{_key(paths, parts)}.samples"
     words = "%s: %d samples take %.2g GB and dataset.memory allows %.2g: they are read from %s as they are needed."
     log.warning(words, paths[0], size // each, size / 1e9, limit / 1e9, path)
     if not path.is_file() or path.stat().st_size != size:
-        _write(path, arrays, parts, each)
+        _write(path, sum(map(len, arrays)), partial(_pieces, arrays, each), parts, each)
     return mapped(path, shape, tuple(map(len, parts)), dtype)
+
+
+def store_rows(
+    name: str, about: object, total: int, blocks: Callable[[], Iterator[Any]], parts: Sequence[Tensor], cache: str | None
+) -> list[Tensor]:
+    """Return the numbered rows of a table, one mapped tensor for each part, once they are in a file in `cache`.
+
+    blocks: all `total` rows (rows, columns) as 32-bit numbers, from the first to the last. about: changes whenever the rows do.
+    """
+    width = next(blocks()).shape[1]
+    each = 4 * width
+    path = cache_folder(cache) / f"{name}-{_digest(about, parts)}.samples"
+    if not path.is_file() or path.stat().st_size != each * sum(map(len, parts)):
+        _write(path, total, blocks, parts, each)
+    return mapped(path, (width,), tuple(map(len, parts)), torch.float32)
 
 
 def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
     """Return a key that changes with the files and with the rows taken from them."""
-    about = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    return _digest([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths], parts)
+
+
+def _digest(about: object, parts: Sequence[Tensor]) -> str:
     digest = hashlib.sha256(repr(about).encode())
     for rows in parts:
         digest.update(rows.numpy().tobytes() + b"|")
     return digest.hexdigest()[:16]
 
 
-def _scatter(file: int, arrays: Sequence[Array], rows: Tensor, each: int) -> None:
-    """Write the numbered rows, `each` bytes long, one behind the other.
+def _pieces(arrays: Sequence[Array], each: int) -> Iterator[Any]:
+    """Yield all samples from front to back, in pieces.
 
-    The arrays are read from front to back: the system maps up to megabytes around a row of a mapped file, so that rows in
-    random order would bring all of it into memory.
+    The system maps up to megabytes around a row of a mapped file, so that rows in random order would bring all of it into
+    memory.
     """
-    place = torch.full((sum(map(len, arrays)),), -1).index_copy_(0, rows, torch.arange(len(rows))).tolist()
-    start = 0
     for array in arrays:
         for some in torch.arange(len(array)).split(max(1, _CHUNK // each)):
-            whole: Any = samples.tensor(array, some).numpy()
-            bytes_of = memoryview(whole).cast("B")
-            for i, row in enumerate(some.tolist()):
-                if (at := place[start + row]) >= 0:
-                    os.pwrite(file, bytes_of[i * each : (i + 1) * each], at * each)
+            yield samples.tensor(array, some).numpy()
             forget(array)
-        start += len(array)
 
 
-def _write(path: Path, arrays: Sequence[Array], parts: Sequence[Tensor], each: int) -> None:
+def _scatter(file: int, blocks: Iterator[Any], total: int, rows: Tensor, each: int) -> None:
+    """Write the numbered rows of `total`, `each` bytes long, one behind the other, as the blocks of all rows come."""
+    place = torch.full((total,), -1).index_copy_(0, rows, torch.arange(len(rows))).numpy()
+    start = 0
+    for block in blocks:
+        bytes_of = memoryview(block).cast("B")
+        for i, at in enumerate(place[start : start + len(block)].tolist()):
+            if at >= 0:
+                os.pwrite(file, bytes_of[i * each : (i + 1) * each], at * each)
+        start += len(block)
+
+
+def _write(path: Path, total: int, blocks: Callable[[], Iterator[Any]], parts: Sequence[Tensor], each: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         size, free = each * sum(map(len, parts)), shutil.disk_usage(path.parent).free
@@ -86,6 +110,6 @@ def _write(path: Path, arrays: Sequence[Array], parts: Sequence[Tensor], each: i
             )
         with replaced(path) as file:
             file.truncate(size)
-            _scatter(file.fileno(), arrays, torch.cat(list(parts)), each)
+            _scatter(file.fileno(), blocks(), total, torch.cat(list(parts)), each)
     except OSError as e:
         raise AerunError(f"cannot keep samples in {path.parent} (dataset.cache): {e.strerror or e}.") from e

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aerun.core.cache import cache_folder
 from aerun.core.errors import AerunError
 from aerun.core.files import replace, replaced
 from aerun.core.memory import available_memory
@@ -37,7 +37,7 @@ def load(images: Images, memory: float | None, cache: str | None) -> Data:
         x = torch.empty(len(images.order), *images.row, dtype=images.dtype)
         left_out = decode(images, _Rows(x))
         return _data(images, left_out, lambda rows: list(x[: sum(rows)].split(list(rows))))
-    path = place(cache) / f"{images.root.resolve().name}-{images.key()}.bytes"
+    path = cache_folder(cache) / f"{images.root.resolve().name}-{images.key()}.bytes"
     left_out = _kept(images, path)
     if fits:
         return _data(images, left_out, lambda rows: list(_read(path, images).split(list(rows))))
@@ -100,13 +100,6 @@ def _refuse_full(images: Images, folder: Path) -> None:
 
 def _read(path: Path, images: Images) -> Tensor:
     return torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(images.dtype).view(-1, *images.row)
-
-
-def place(cache: str | None) -> Path:
-    """Return the folder in which decoded images are kept."""
-    if cache is not None:
-        return Path(cache).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aerun"
 
 
 def gigabytes(memory: float | None) -> float | None:

@@ -1,6 +1,7 @@
 """What the training rows say about the columns of a table, and all rows as samples."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from aerun.formats.number_words import canonical
 from aerun.formats.problems import Problem, UnclearError
 from aerun.preparation.feature import Feature
 
+_PIECE = 16_384  # rows that are encoded at a time
 MOST_WORDS = 1000  # of one column: each becomes an element of x
 Rows = NDArray[np.int64]
 
@@ -32,6 +34,7 @@ def learn(frame: Frame, names: Sequence[str], categorical: Collection[str], rows
             features.append(_feature(frame, name, frame.columns[name], name in categorical, rows))
         except UnclearError as e:
             problems += e.problems
+        frame.columns[name].forget()
     if problems:
         raise UnclearError(problems)
     return tuple(features)
@@ -87,6 +90,17 @@ def encode(frame: Frame, features: Sequence[Feature], rows: Rows) -> Tensor:
     for i, feature in enumerate(features):
         samples[:, i] = own_values(frame, feature)[rows]
     return torch.from_numpy(samples)
+
+
+def blocks(frame: Frame, features: Sequence[Feature]) -> Iterator[NDArray[np.float32]]:
+    """Yield all rows as `encode` gives them, from the first on, in pieces; mapped columns do not stay in memory."""
+    for first in range(0, len(frame), _PIECE):
+        part = slice(first, first + _PIECE)
+        columns = {f.name: frame.columns[f.name].part(part) for f in features}
+        rows = len(next(iter(columns.values())))
+        yield encode(replace(frame, columns=columns), features, np.arange(rows)).numpy()
+        for feature in features:
+            frame.columns[feature.name].forget()
 
 
 def own_values(frame: Frame, feature: Feature) -> Values:

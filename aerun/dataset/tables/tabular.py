@@ -1,8 +1,11 @@
 """What all tables share: columns, of which the training rows say how they are prepared."""
 
+import logging
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,9 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.labels import Labels, by_class, by_flag, by_mark, places
 from aerun.dataset.normal import decided_rows, normal_rows
 from aerun.dataset.splits import Data, Split
-from aerun.dataset.tables.columns import encode, learn, refuse_missing
+from aerun.dataset.storage.array_store import store_rows
+from aerun.dataset.storage.mapped import sample_rows
+from aerun.dataset.tables.columns import blocks, encode, learn, refuse_missing
 from aerun.dataset.tables.decisions import Decision, decisions
 from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
@@ -27,6 +32,8 @@ from aerun.formats.frame import Column, Frame
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
 from aerun.preparation.statistics import WAYS
+
+log = logging.getLogger("aerun")
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Tabular(Dataset):
     selects = True
 
     missing = "fill"
+    cache: str | None = None  # folder for samples that do not fit into memory
 
     def __init__(self, *, prepare: str) -> None:
         self.prepare = one_of("dataset.prepare", prepare, WAYS)
@@ -164,9 +172,23 @@ class Tabular(Dataset):
     def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
         w, parts = self._weights(frame), (rows.train, rows.val, rows.test)
-        data = Data(*(Split(self._stored(frame, p.x), p.y, None if w is None else w[p.x]) for p in parts))
-        log_warnings(option(self), data, features, self.prepare)
+        stored = self._on_disk(frame, [part.x for part in parts]) or [self._stored(frame, part.x) for part in parts]
+        data = Data(*(Split(x, p.y, None if w is None else w[p.x]) for x, p in zip(stored, parts, strict=True)))
+        looked_at = Data(*(Split(sample_rows(x), None) for x in stored))
+        log_warnings(option(self), looked_at, features, self.prepare)
         return data
+
+    def _on_disk(self, frame: Frame, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return the samples in a file, where the columns themselves did not fit into memory; else nothing."""
+        if not any(column.mapped for column in frame.columns.values()):
+            return []
+        if self.prepare == "minmax":
+            raise AerunError("dataset.prepare=minmax: needs all samples in memory; raise dataset.memory, or standardize.")
+        about = [(name, Path(name).stat().st_size, Path(name).stat().st_mtime_ns) for name, _ in frame.parts]
+        words = "%s: %d rows are more than dataset.memory allows: they are read from disk as they are needed."
+        log.warning(words, frame.file, len(frame))
+        make = partial(blocks, frame, self.known.features)
+        return store_rows("table", (about, self.known.features, frame.reading), len(frame), make, parts, self.cache)
 
     def _weights(self, frame: Frame) -> Tensor | None:
         """Return the weights of all rows, NaN where one is missing; AerunError for a column that holds no numbers."""

@@ -1,7 +1,6 @@
 """Pictures drawn, and kept in the run: RUN/pictures/NAME.png, and in its loggers."""
 
 import logging
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from PIL import Image
 
 from aerun import pictures
 from aerun.core.errors import AerunError
+from aerun.logger.rows import last_epoch
 from aerun.logger.several import Loggers
-from aerun.runs import files, plain
+from aerun.runs import files
 from aerun.trained import Trained
 
 log = logging.getLogger("aerun")
@@ -39,9 +39,3 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path, loggers: Logg
         if loggers is not None:
             loggers.picture(name, picture, pictures.summary(name), epoch)
     return [folder / "pictures" / f"{name}.png" for name in drawn]
-
-
-def last_epoch(folder: Path) -> int:
-    """Return the epochs that were trained, as metrics.csv counts them; 0 without it."""
-    epochs = (plain.numbers(folder, row).get("epoch", math.nan) for row in plain.rows(folder))
-    return max((int(epoch) + 1 for epoch in epochs if math.isfinite(epoch)), default=0)

@@ -33,6 +33,8 @@ _WORTH = 26e6  # multiply-adds x 2 of all layers and a batch; beyond, little is 
 
 def unsupported_reason(job: Job, settings: Trainer) -> str:
     """Return why runs like this one gain nothing from being trained as one, or cannot be; empty where they can."""
+    if job.callbacks:
+        return "callbacks are called for one model at a time"
     model, modules = job.autoencoder, list(job.autoencoder.modules())
     work = 2.0 * settings.batch_size * sum(w.numel() for w in weights(modules) if w.ndim == 2)
     if not isinstance(settings, Joint) or job.optimizer.cls not in ELEMENTWISE:

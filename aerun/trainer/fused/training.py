@@ -45,7 +45,7 @@ class FusedTraining(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         for run in self.present():
-            run.loggers.open(self.trainer.current_epoch, self.steps)
+            run.loggers.open(self.steps)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
