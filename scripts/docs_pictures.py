@@ -38,9 +38,11 @@ def picture(make: Callable[[Path], Image.Image]) -> Callable[[Path], Image.Image
 def dashboard(work: Path) -> Image.Image:
     """Return runs of a sweep in TensorBoard: curves of their errors, and reconstructions as training went."""
     command(work, SWEEP)
-    with board(work / "outputs" / "sweeps" / "sizes") as url, page(1500, 900) as tab:
+    with board(work / "outputs" / "sweeps" / "sizes") as url, page(1500, 760) as tab:
         for _ in range(3):  # the first load of a page may stay blank while the browser is starting
-            tab.go(f"{url}?runFilter=16%2Cseed%3D0&tagFilter=%5Eval%2F%7C%5Epictures%2Freconstructions&smoothing=0#timeseries")
+            tab.go(
+                f"{url}?runFilter=16%2Cseed%3D0&tagFilter=%5EError%2FMSE%7Creconstructions&smoothing=0#timeseries"
+            )
             if tab.until(lambda: tab.count("CANVAS", "e.width > 100") >= 2, seconds=30):
                 break
         tab.ask(_CLOSE)
