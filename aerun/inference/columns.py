@@ -108,3 +108,10 @@ def of_columns(x: Tensor, features: Sequence[Feature], marked: bool = True) -> T
     owner += [i for i, f in enumerate(features) for _ in f.words]
     owner += [i for i, f in enumerate(features) if f.missing and marked]
     return x.new_zeros(len(x), len(features)).index_add_(1, torch.tensor(owner, device=x.device), x)
+
+
+def marks_of(x: Tensor, features: Sequence[Feature]) -> Tensor:
+    """Return what `of_columns` sums of marks alone, (n, columns): 0 for columns in which training misses no cell."""
+    owner = [i for i, f in enumerate(features) if f.missing]
+    marks = x[:, x.shape[1] - len(owner) :]
+    return x.new_zeros(len(x), len(features)).index_add_(1, torch.tensor(owner, device=x.device, dtype=torch.long), marks)

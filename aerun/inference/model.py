@@ -17,7 +17,7 @@ from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
 from aerun.formats.framing import FrameFormat
 from aerun.inference import codes, compressed_file, layers, looks
-from aerun.inference.columns import of_columns
+from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
 from aerun.inference.inpainting import inpaint
 from aerun.inference.neighbours import nearest
@@ -243,6 +243,13 @@ class Model(Runner):
                 return of_columns(element_errors, self.form.features, self.form.marked)
             return element_errors.sum(-1) if self.facts.tokens else element_errors
 
+        return self.in_batches(each, stored, None)
+
+    def mark_errors_of(self, stored: Tensor) -> Tensor:
+        """Return the part of `errors_of` a table's rows that is of whether a cell is missing, (n, columns)."""
+        if not self.form.marked:
+            return torch.zeros(len(stored), len(self.form.features))
+        each = lambda part, _: marks_of(scores.errors(self.autoencoder, part), self.form.features)  # noqa: E731
         return self.in_batches(each, stored, None)
 
     def p_values(self, x: Samples) -> Any:

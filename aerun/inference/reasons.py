@@ -27,7 +27,7 @@ def reasons(model: Model, stored: Tensor) -> list[str]:
     if errors.ndim == 3:
         return [_channels(_names(model, x.shape[-1]), *one) for one in zip(x, expected, errors, strict=True)]
     if model.form.features:
-        return _columns(model, x, expected, errors)
+        return _columns(model, x, expected, errors, model.mark_errors_of(stored).double().numpy())
     names = [f"f{i + 1}" for i in range(errors.shape[1])]
     told, wanted = ([[_number(v) for v in row] for row in side] for side in (x, expected))
     return [_listed(names, *one) for one in zip(told, wanted, errors, strict=True)]
@@ -41,14 +41,17 @@ def step_reason(series: StepSeries, step: int) -> str:
     return _listed(series.channels, told, expected, series.judged.errors[step])
 
 
-def _columns(model: Model, x: Array, expected: Array, errors: Array) -> list[str]:
+def _columns(model: Model, x: Array, expected: Array, errors: Array, marks: Array) -> list[str]:
+    """Return the columns that err most. marks: what of their errors is of a cell that is there and was expected to be missing."""
     features = model.form.features
     told, wanted = (told_columns(values, features) for values in (x, expected))
     names = [f.name for f in features]
     lines = []
     for row, error in enumerate(errors):
         cells = [_cell(told[n][row]) or "an unknown word" for n in names]
-        lines.append(_listed(names, cells, [_cell(wanted[n][row]) for n in names], error))
+        gone = marks[row] > error / 2
+        hoped = ["a missing cell" if gone[i] else _cell(wanted[n][row]) for i, n in enumerate(names)]
+        lines.append(_listed(names, cells, hoped, error))
     return lines
 
 
