@@ -8,6 +8,7 @@ A format is a function from a random generator to a sound file's bytes, with its
 """
 
 import argparse
+import faulthandler
 import io
 import logging
 import resource
@@ -345,6 +346,7 @@ def fuzz(name: str, form: Format, count: int, seed: int, folder: Path) -> int:
         path = _put(folder / f"{name}{form.suffix}", damaged(good[i % len(good)], g))
         start = time.perf_counter()
         signal.alarm(SECONDS)
+        faulthandler.dump_traceback_later(3 * SECONDS, exit=True)  # a library in C that hangs hears no alarm; its file stays
         try:
             form.read(path)
             read += 1
@@ -360,6 +362,7 @@ def fuzz(name: str, form: Format, count: int, seed: int, folder: Path) -> int:
             print(f"{name}, file {i} (seed {seed}), kept as {kept}:\n{traceback.format_exc(limit=-4)}", file=sys.stderr)
         finally:
             signal.alarm(0)
+            faulthandler.cancel_dump_traceback_later()
         longest = max(longest, time.perf_counter() - start)
     grown = peak() - before
     print(f"{name:<10} {count:,} files: {read:,} read, {refused:,} refused, {failed} failed; longest {longest:.2f} s, "
