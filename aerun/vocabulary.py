@@ -21,7 +21,10 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "x_in": ("(B, *S)", "what the encoder saw"),
     "mask": ("(B, *S) bool", "True where x was hidden or replaced"),
     "valid": ("(B, T) bool", "True where a sequence of varying length really has a step"),
-    "seen": ("(B, *S) bool", "True where x was really recorded, and is not what stands for a missing cell of a table"),
+    "seen": (
+        "(B, *S) bool",
+        "True where x was really recorded, and is not what stands for a missing cell; `valid` says where an end is",
+    ),
     "h": ("(B, F) or (B, F, *grid)", "encoder features before the bottleneck"),
     "z": ("(B, d) or (B, d, *grid)", "code handed to the decoder"),
     "slope": ("as z", "dz_j / dh_j of a bottleneck that works unit by unit"),

@@ -8,6 +8,7 @@ A format is a function from a random generator to a sound file's bytes, with its
 """
 
 import argparse
+import faulthandler
 import io
 import logging
 import resource
@@ -46,6 +47,14 @@ def read_as_table(path: Path) -> Any:
     return read_table("dataset.path", path, Reading("auto", "auto", "utf-8"))
 
 
+def read_as_tables(path: Path) -> Any:
+    """As `dataset=table` reads what is more than one reader's."""
+    from aerun.formats.reading import Reading
+    from aerun.formats.several import limits, read_tables
+
+    return read_tables("dataset.path", str(path), Reading("auto", "auto", "utf-8"), limits(None, None))
+
+
 def columns(g: Generator, n: int = 30) -> dict[str, list[Any]]:
     """Return numbers with gaps, words, dates and truth values."""
     from datetime import datetime, timedelta
@@ -67,6 +76,48 @@ def csv_file(g: Generator) -> bytes:
         number = "" if a is None else f"{a:.3f}".replace(".", decimal)
         lines.append(delimiter.join([number, f"{int(g.integers(100))}%", f'"{kind}"', f"{day:%Y-%m-%d}", str(ok)]))
     return ("\n".join(lines) + "\n").encode(["utf-8", "utf-8-sig", "utf-16"][int(g.integers(3))])
+
+
+def packed_csv_file(how: str) -> Callable[[Generator], bytes]:
+    """Return a function to a csv that is packed as a whole."""
+
+    def packed(g: Generator) -> bytes:
+        import gzip
+
+        import pyarrow as pa
+
+        plain = csv_file(g)
+        return gzip.compress(plain) if how == "gzip" else bytes(pa.Codec("zstd").compress(plain))
+
+    return packed
+
+
+def jsonl_file(g: Generator) -> bytes:
+    """Return a record a line, some without a cell."""
+    import json
+
+    table, lines = columns(g), []
+    for i, (a, kind, day, ok) in enumerate(zip(*table.values(), strict=True)):
+        record: dict[str, Any] = {"a": a, "kind": kind, "day": f"{day:%Y-%m-%d}", "ok": ok}
+        lines.append(json.dumps({k: v for k, v in record.items() if i % 5 or v is not None}))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def h5ad_file(g: Generator) -> bytes:
+    """Return a matrix with names of its columns and one word a row, its numbers dense or not."""
+    import anndata
+    import pandas as pd
+    from scipy import sparse
+
+    x = g.poisson(1.0, (20, 5)).astype(np.float32)
+    rows = pd.DataFrame(
+        {"kind": pd.Categorical([["red", "green"][k] for k in g.integers(0, 2, 20)])}, index=[f"r{i}" for i in range(20)]
+    )
+    names = pd.DataFrame(index=[f"g{i}" for i in range(5)])
+    matrix = anndata.AnnData(sparse.csr_matrix(x) if g.integers(2) else x, obs=rows, var=names)
+    with tempfile.TemporaryDirectory() as folder:
+        matrix.write_h5ad(Path(folder) / "x.h5ad")
+        return (Path(folder) / "x.h5ad").read_bytes()
 
 
 def xlsx_file(g: Generator) -> bytes:
@@ -227,9 +278,13 @@ def ts_file(g: Generator) -> bytes:
 
 FORMATS: dict[str, Format] = {
     "csv": Format(csv_file, ".csv", read_as_table),
+    "csv.gz": Format(packed_csv_file("gzip"), ".csv.gz", read_as_table),
+    "csv.zst": Format(packed_csv_file("zstd"), ".csv.zst", read_as_table),
+    "jsonl": Format(jsonl_file, ".jsonl", read_as_table),
     "xlsx": Format(xlsx_file, ".xlsx", read_as_table),
     "parquet": Format(parquet_file, ".parquet", read_as_table),
     "feather": Format(feather_file, ".feather", read_as_table),
+    "h5ad": Format(h5ad_file, ".h5ad", read_as_tables),
     "npy": Format(npy_file, ".npy", read_as_array),
     "npz": Format(npz_file, ".npz", read_as_array),
     "safetensors": Format(safetensors_file, ".safetensors", read_as_array),
@@ -291,6 +346,7 @@ def fuzz(name: str, form: Format, count: int, seed: int, folder: Path) -> int:
         path = _put(folder / f"{name}{form.suffix}", damaged(good[i % len(good)], g))
         start = time.perf_counter()
         signal.alarm(SECONDS)
+        faulthandler.dump_traceback_later(3 * SECONDS, exit=True)  # a library in C that hangs hears no alarm; its file stays
         try:
             form.read(path)
             read += 1
@@ -306,6 +362,7 @@ def fuzz(name: str, form: Format, count: int, seed: int, folder: Path) -> int:
             print(f"{name}, file {i} (seed {seed}), kept as {kept}:\n{traceback.format_exc(limit=-4)}", file=sys.stderr)
         finally:
             signal.alarm(0)
+            faulthandler.cancel_dump_traceback_later()
         longest = max(longest, time.perf_counter() - start)
     grown = peak() - before
     print(f"{name:<10} {count:,} files: {read:,} read, {refused:,} refused, {failed} failed; longest {longest:.2f} s, "

@@ -18,7 +18,7 @@ class Facts:
     lengths of their own, up to T; missing steps are stored as NaN (text: -1) behind the last one. tokens: the V symbols of
     text, which is stored as their numbers (n, T). binarize: grey values are probabilities, drawn anew for every training batch.
     prepared_from: shape of one stored sample where a preparation stands between it and the model; low and high then hold
-    behind the preparation. gaps: samples of one length may lack values (NaN), which the preparation deals with.
+    behind the preparation. gaps: samples may lack values (NaN), which the preparation deals with; see `real_steps`.
     """
 
     shape: tuple[int, ...]
@@ -62,6 +62,8 @@ class Facts:
         """Return (B, T), True where a sequence really has a step; None where all samples are whole."""
         if not self.ragged:
             return None
+        if self.gaps:
+            return real_steps(stored)
         return stored >= 0 if self.tokens else ~stored[..., 0].isnan()
 
 
@@ -69,6 +71,16 @@ def facts_from(plain: Mapping[str, Any]) -> Facts:
     """Return the facts that were written as plain data, in which tuples have become lists."""
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
     return Facts(**values)
+
+
+def real_steps(stored: Tensor) -> Tensor:
+    """Return (B, T), True for the steps of sequences (B, T, F) that lack values (NaN) up to the last one that holds any.
+
+    What lacks before it is a missing cell; what stands behind it is no step.
+    """
+    number = torch.arange(1, stored.shape[1] + 1, device=stored.device)
+    last = ((~stored.isnan()).any(-1) * number).amax(1, keepdim=True)
+    return number <= last
 
 
 def valid_weight(valid: Tensor | None, x: Tensor) -> Tensor | float:

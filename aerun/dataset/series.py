@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError, nearest
-from aerun.core.facts import Facts
+from aerun.core.facts import Facts, real_steps
 from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
@@ -49,8 +48,9 @@ class Series(Dataset):
     The split is that of the column `split`, of folders, or `test_path` is the test split; else it is made: whole series at
     random (by=series), or each part of the time in its turn, the latest for the test (by=time; auto: where there is one
     series). Windows never reach from one split into another. missing: values that are missing within a series: filled in from
-    their neighbours, see `filled`, or fill and keep, as for tables, see `Scale`. prepare: each feature scaled by the training
-    samples, see `Scale`. Raises AerunError that names file, column and row.
+    their neighbours, see `filled`, or fill and keep, as for tables, see `Scale`; a series of its own length ends with the last
+    step that holds any value. prepare: each feature scaled by the training samples, see `Scale`. Raises AerunError that names
+    file, column and row.
     """
 
     def __init__(
@@ -153,8 +153,10 @@ class Series(Dataset):
         )
 
     def preparation(self) -> Preparation:
-        shape = tuple(self.known.data.train.x.shape[1:])
-        return Scale(shape=shape, channels=1, way=self.prepare, missing=self._gaps) if self._prepared else Unchanged()
+        if not self._prepared:
+            return Unchanged()
+        shape, ragged = tuple(self.known.data.train.x.shape[1:]), self._gaps is not None and self.known.ragged
+        return Scale(shape=shape, channels=1, way=self.prepare, missing=self._gaps, ragged=ragged)
 
     @property
     def _prepared(self) -> bool:
@@ -163,12 +165,13 @@ class Series(Dataset):
     @property
     def _gaps(self) -> str | None:
         """Return what is done with samples that lack values; None where none may."""
-        return self.sampling.missing if self.sampling.missing in GAPS and not self.known.ragged else None
+        return self.sampling.missing if self.sampling.missing in GAPS else None
 
     def read(self) -> Data:
-        gone = self.known.data.train.x.isnan().flatten(0, 1).any(0).tolist()
+        rows = _rows(self.known.data)
+        gone = rows.train.x.isnan().any(0).tolist()
         features = [Feature(n, "number", missing=g) for n, g in zip(self.known.features, gone, strict=True)]
-        log_warnings("series", _rows(self.known.data), features, self.prepare)
+        log_warnings("series", rows, features, self.prepare)
         return self.known.data
 
     @cached_property
@@ -177,7 +180,7 @@ class Series(Dataset):
         with kept_warnings(self.notes):
             read = self.sampling(*self._recorded())
         if self.sampling.missing in GAPS:
-            _refuse_gaps(read, f"dataset.missing={self.sampling.missing}", str(self.path))
+            _refuse_empty(read, str(self.path))
         return read
 
     def stored_reading(self) -> dict[str, Any]:
@@ -257,12 +260,8 @@ class Series(Dataset):
         return together([first, second]), len(second.frame)
 
 
-def _refuse_gaps(read: SeriesFacts, setting: str, where: str) -> None:
-    """Raise AerunError for gaps in samples of different lengths, and for a feature without any value in training."""
-    for part in (read.data.train, read.data.val, read.data.test):
-        gone = part.x.isnan()
-        if read.ragged and bool((gone.any(2) & ~gone.all(2)).any()):
-            raise AerunError(f"{setting}: needs samples of one length: set dataset.window, or fill in by previous or linear.")
+def _refuse_empty(read: SeriesFacts, where: str) -> None:
+    """Raise AerunError for a feature without any value in training."""
     empty = read.data.train.x.isnan().all(0).all(0).tolist()
     if any(empty):
         name = read.features[empty.index(True)]
@@ -271,9 +270,4 @@ def _refuse_gaps(read: SeriesFacts, setting: str, where: str) -> None:
 
 def _rows(data: Data) -> Data:
     """Return the real steps of all samples, as rows."""
-
-    def real(x: Tensor) -> Tensor:
-        flat = x.flatten(0, 1)
-        return flat[~flat.isnan().all(1)]
-
-    return Data(*(Split(real(part.x), None) for part in (data.train, data.val, data.test)))
+    return Data(*(Split(part.x[real_steps(part.x)], None) for part in (data.train, data.val, data.test)))

@@ -42,7 +42,8 @@ def score_of(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> Te
 def weight(model: Autoencoder, stored: Tensor, like: Tensor) -> Tensor | float:
     """Return 1 for elements (B, *S) that are real and seen, else 0; plainly 1 where all are."""
     seen = model.seen(stored)
-    return valid_weight(model.facts.valid(stored), like) if seen is None else seen.to(like.dtype)
+    real = valid_weight(model.facts.valid(stored), like)
+    return real if seen is None else seen.to(like.dtype) * real
 
 
 def _units(model: Autoencoder, stored: Tensor) -> Tensor:

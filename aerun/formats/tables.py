@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
-from aerun.core.memory import refuse_beyond
+from aerun.core.memory import refuse_beyond, trim_heap
 from aerun.formats import arrow_files, binary_tables
 from aerun.formats.carried import as_words
 from aerun.formats.column import Cells
@@ -28,6 +28,7 @@ from aerun.formats.sheets import sheet
 from aerun.formats.text_rows import Row, text_table
 
 _CHUNK = 65_536  # rows read at a time
+_KEPT = 16_000_000  # freed bytes that may wait for their next use
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", *JSON)
 BINARY = (*arrow_files.SUFFIXES, ".xlsx")
 
@@ -229,11 +230,16 @@ def by_meaning(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[
     converted: dict[str, Column] = {}
     formats: dict[str, str] = {}
     problems: list[Problem] = []
+    freed = 0
     for name in list(columns):
+        freed += columns[name].nbytes
         try:
             converted[name], formats[name] = column_of(columns.pop(name), style)
         except UnclearError as e:
             problems += e.problems
+        if freed > _KEPT:  # the pieces of which columns were made are small, and stay with the process otherwise
+            trim_heap()
+            freed = 0
     if problems:
         raise UnclearError(problems)
     for name, column in converted.items():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.facts import Facts, real_steps
 from aerun.inference.samples import SampleConverter
 
 
@@ -36,15 +37,22 @@ def mask_of(x: Any, mask: Any, form: SampleConverter) -> Hidden:
     else:
         array = form.shaped(x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x))
     gone = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
-    own_gaps = gone & (not form.facts.ragged)  # what stands behind the end of a sequence is no gap
+    own_gaps = gone & _steps(array, form.facts)  # what stands behind the end of a sequence is no gap
     hidden = own_gaps if mask is None else _spread(mask, array.shape) | own_gaps
     if not hidden.any():
         raise AerunError("inpaint: nothing is hidden: give a mask, True where something is to be filled in, or NaN there.")
     low = form.facts.low
-    readable = array if not own_gaps.any() else np.where(gone, 0.0 if low is None else low * form.facts.unit, array)
+    readable = array if not own_gaps.any() else np.where(own_gaps, 0.0 if low is None else low * form.facts.unit, array)
     readable = readable.astype(array.dtype)
     back: Any = torch.from_numpy(readable).to(x.device) if isinstance(x, Tensor) else readable
     return Hidden(back, torch.from_numpy(np.ascontiguousarray(hidden)), lambda m: _elements(m, form))
+
+
+def _steps(array: np.ndarray[Any, np.dtype[Any]], facts: Facts) -> Any:
+    """Return where samples (n, *stored) may have gaps, as what can be broadcast to them."""
+    if facts.ragged and facts.gaps and array.dtype.kind == "f":
+        return real_steps(torch.from_numpy(array)).numpy()[..., None]
+    return np.asarray(not facts.ragged)
 
 
 def _spread(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:

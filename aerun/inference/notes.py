@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.facts import real_steps
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.mapped import sample_rows
@@ -65,8 +66,10 @@ class Rule:
         """
         if stored.ndim == 3:
             steps = self.notes(stored.flatten(0, 1))
-            cells = {kind: c.reshape(*stored.shape).sum(1) for kind, c in steps.cells.items()}
-            return Notes(steps.names, cells)
+            cells = {kind: c.reshape(*stored.shape) for kind, c in steps.cells.items()}
+            if isinstance(self.preparation, Scale) and self.preparation.ragged:  # nothing is missing behind the last step
+                cells["missing"] = cells["missing"] * real_steps(stored).numpy()[..., None]
+            return Notes(steps.names, {kind: c.sum(1) for kind, c in cells.items()})
         features = self.features
         gone = stored.isnan() if self.missing != "cut" else torch.zeros_like(stored, dtype=torch.bool)
         if self.missing == "refuse" and bool(gone.any()):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.core.facts import Facts
+from aerun.core.facts import Facts, real_steps
 from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.formats.arrays import plain
 from aerun.formats.frames import has_columns
@@ -236,11 +236,12 @@ class SampleConverter:
         return x
 
     def _refuse_gaps(self, x: Tensor) -> None:
-        real = ~x.flatten(2).isnan().any(2)
+        real = real_steps(x) if self.facts.gaps else ~x.flatten(2).isnan().any(2)
         steps = torch.arange(x.shape[1])
         wrong = (real.sum(1) == 0) | (real != (steps < real.sum(1)[:, None])).any(1)
         if bool(wrong.any()):
-            raise AerunError(f"sequence {int(wrong.int().argmax()) + 1} has no steps, or missing values between real ones.")
+            what = "no value" if self.facts.gaps else "no steps, or missing values between real ones"
+            raise AerunError(f"sequence {int(wrong.int().argmax()) + 1} has {what}.")
 
     def rows_of(self, x: Any) -> Tensor:
         """Map columns by name -> stored rows (n, columns)."""
@@ -262,6 +263,8 @@ class SampleConverter:
                 raise AerunError(
                     f"sequence {i + 1} is of shape {series.shape}; this run was trained on (1 to {stored[0]}, {stored[1]})."
                 )
+            if self.facts.gaps and len(series) > 1 and np.isnan(series[-1]).all():
+                raise AerunError(f"sequence {i + 1} ends in steps without any value: leave these out.")
             padded[i, : len(series)] = torch.from_numpy(series)
         return self._checked(padded)
 

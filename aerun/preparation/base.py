@@ -39,7 +39,7 @@ class Preparation(nn.Module, ABC):
         return mapped
 
     def seen(self, x: Tensor) -> Tensor | None:
-        """Return which elements of `forward` were really recorded, (B, *S) bool; None: all."""
+        """Return which elements of `forward` are of no missing cell, (B, *S) bool; None: all."""
         return None
 
     @abstractmethod

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aerun.core.facts import real_steps
 from aerun.preparation.base import Preparation
 from aerun.preparation.statistics import centre_and_spread, factor, quantiles
 
@@ -18,6 +19,8 @@ class Scale(Preparation):
 
     missing: where samples may lack values, as rows of tables do (`Columns`), what stands for NaN: of each channel the median of
     training (fill), or its mean (keep), where losses are told which values are there (`seen`). None: samples are whole.
+    ragged: such samples are sequences of their own lengths. What stands behind their last step becomes 0 and is no missing
+    cell, see `real_steps`.
     """
 
     fill: Tensor  # in own units, where missing says so
@@ -26,9 +29,11 @@ class Scale(Preparation):
     spread: Tensor
     rate: Tensor  # 1 / spread, and 0 for a constant
 
-    def __init__(self, *, shape: tuple[int, ...], channels: int, way: str, missing: str | None = None) -> None:
+    def __init__(
+        self, *, shape: tuple[int, ...], channels: int, way: str, missing: str | None = None, ragged: bool = False
+    ) -> None:
         super().__init__()
-        self.missing, self.keeps_gaps = missing, missing == "keep"
+        self.missing, self.keeps_gaps, self.ragged = missing, missing == "keep", ragged
         self.shape, self.way, self.axis = tuple(shape), way, channels + 1
         broadcast = [n if axis == channels else 1 for axis, n in enumerate(shape)]
         self.register_buffer("centre", torch.zeros(broadcast))
@@ -40,7 +45,8 @@ class Scale(Preparation):
     @property
     def settings(self) -> dict[str, Any]:
         kept = {"missing": self.missing} if self.missing is not None else {}
-        return {"shape": self.shape, "channels": self.axis - 1, "way": self.way, **kept}
+        ragged = {"ragged": True} if self.ragged else {}
+        return {"shape": self.shape, "channels": self.axis - 1, "way": self.way, **kept, **ragged}
 
     def fit(self, x: Tensor) -> None:
         there = [part[~part.isnan()] for part in x.unbind(self.axis)]
@@ -59,12 +65,16 @@ class Scale(Preparation):
 
     def exact(self, x: Tensor) -> Tensor:
         if self.missing is not None:
-            x = torch.where(x.isnan(), self.fill.to(x.dtype), x)
+            x = torch.where(self._lacking(x), self.fill.to(x.dtype), x)
         scaled = (x - self.centre) * self.rate
         return scaled.masked_fill(scaled.isnan(), 0)
 
     def seen(self, x: Tensor) -> Tensor | None:
-        return None if self.missing is None else ~x.isnan()
+        return None if self.missing is None else ~self._lacking(x)
+
+    def _lacking(self, x: Tensor) -> Tensor:
+        """Return which values (B, *S) are missing cells."""
+        return x.isnan() & real_steps(x)[..., None] if self.ragged else x.isnan()
 
     def inverse(self, x: Tensor) -> Tensor:
         return self.centre + x * self.spread

@@ -12,6 +12,7 @@ import aerun
 from aerun.build import dataset_of
 from aerun.core.errors import AerunError
 from aerun.dataset.base import validate_data
+from aerun.evaluate.scores import score
 from tests.conftest import built, composed
 from tests.shell import here
 
@@ -488,11 +489,99 @@ def test_missing_values_go_the_way_of_tables(tmp_path, caplog, way, prepare):
     assert f"values are missing, read as the {'median' if way == 'fill' else 'mean'} of training" in caplog.text
 
 
-def test_gaps_in_series_of_different_lengths_are_refused_by_a_setting_that_would_do(tmp_path):
-    rows = [(f"s{i % 9}", i, "" if i % 17 == 3 else 2 * i) for i in range(150)]
-    path = write(tmp_path / "t.csv", rows, ("s", "a", "b"))
-    with pytest.raises(AerunError, match="needs samples of one length"):
-        loaded(path, "group=s", "missing=keep")
+def uneven(path, seed=0, holes=0.1):
+    """Nine series of 12 to 20 steps of two features with missing cells, one whole step and the last step of a series too."""
+    g = np.random.default_rng(seed)
+    rows, series = [], {}
+    for k, length in enumerate(range(12, 21)):
+        x = np.stack([np.sin(np.arange(length) / 3 + k), np.cos(np.arange(length) / 3)], 1)
+        x[g.random(x.shape) < holes] = np.nan
+        x[-1], x[0] = 0.5, 0.25
+        if holes and k in (2, 5, 8):
+            x[4], x[6, 0] = np.nan, np.nan
+        series[f"s{k}"] = x
+        rows += [(f"s{k}", *("" if np.isnan(v) else v for v in step)) for step in x]
+        rows += [(f"s{k}", "", "")] * 2 * (k == 3 and holes > 0)
+    return write(path, rows, ("s", "a", "b")), series
+
+
+@pytest.mark.parametrize("way", ["fill", "keep"])
+@pytest.mark.parametrize("prepare", ["standardize", "none"])
+def test_gaps_in_series_of_different_lengths_are_no_ends(tmp_path, caplog, way, prepare):
+    path, series = uneven(tmp_path / "t.csv")
+    settings = (f"dataset.path={path}", "dataset.group=s", f"dataset.missing={way}", f"dataset.prepare={prepare}")
+    plan = built("dataset=series", *settings)
+    data = validate_data(plan.dataset.load(), plan.facts, "series")
+    assert plan.facts.ragged
+    assert plan.facts.stored == (20, 2)
+    assert "2 steps without any value at the ends of series are left out." in caplog.text
+    wanted = {len(x): x.astype(np.float32) for x in series.values()}
+    for stored in whole(data):
+        real = plan.facts.valid(stored[None])[0]
+        np.testing.assert_array_equal(stored[real], wanted[int(real.sum())])
+        assert stored[~real].isnan().all()
+    train, model = data.train.x, plan.autoencoder
+    model.start_from(train)
+    valid = plan.facts.valid(train)
+    gone = train.isnan() & valid[..., None]
+    assert torch.equal(model.seen(train), ~gone)
+    x = model.units(train)
+    assert not x[~valid].any(), "behind the end x is 0"
+    known = [train[..., i][valid & ~gone[..., i]] for i in range(2)]
+    middle = torch.stack([v.quantile(0.5) if way == "fill" else v.mean() for v in known])
+    own = model.preparation.inverse(x)
+    torch.testing.assert_close(own[gone], middle.expand_as(own)[gone], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(own[valid[..., None] & ~gone], train[valid[..., None] & ~gone], rtol=1e-4, atol=1e-5)
+    assert (model.offered_seen(train) is not None) == (way == "keep")
+
+
+def test_a_run_on_uneven_series_with_gaps_is_used_on_new_ones(tmp_path, caplog):
+    path, _ = uneven(tmp_path / "t.csv")
+    settings = ("dataset=series", f"dataset.path={path}", "dataset.group=s", "dataset.missing=keep", "trainer=smoke")
+    model = aerun.train(*settings, "model=ae", "model.latent_dim=2", folder=tmp_path / "run")
+    assert model.results["cells/test/missing"] > 0
+    new, series = uneven(tmp_path / "new.csv", seed=1)
+    told = here(tmp_path, "score", "run", str(new), "--output", "s.npz")
+    assert told.code == 0, told.err
+    missing = [int(np.isnan(x[:, i]).sum()) for x in series.values() for i in range(2)]
+    line = f"missing cells: {sum(missing)} (a {sum(missing[::2])}, b {sum(missing[1::2])}), read as training means"
+    assert line in told.err
+    samples = [x.astype(np.float32) for x in series.values()]
+    scores = model.score(samples)
+    np.testing.assert_array_equal(scores, np.load(tmp_path / "s.npz")["score"])
+    for x, own, errors in zip(samples, scores, model.errors(samples), strict=True):
+        seen = ~np.isnan(x)
+        assert own == pytest.approx(errors[: len(x)][seen].mean(), rel=1e-5)
+        assert not errors[: len(x)][~seen].any()
+        assert not errors[len(x) :].any()
+        np.testing.assert_allclose(model.score([x]), own, rtol=1e-5)
+    assert [len(x) for x in model.reconstruct(samples)] == [len(x) for x in samples]
+    assert all(np.isfinite(x).all() for x in model.reconstruct(samples))
+    for verb in ("encode", "reconstruct"):
+        told = here(tmp_path, verb, "run", str(new), "--output", "out.npz")
+        assert told.code == 0, told.err
+    with pytest.raises(AerunError, match=r"sequence 1 ends in steps without any value"):
+        model.score([np.array([[1, 2], [np.nan, np.nan]])])
+    with pytest.raises(AerunError, match=r"sequence 2 has no value"):
+        model.score(np.stack([np.ones((20, 2)), np.full((20, 2), np.nan)]))
+
+
+@pytest.mark.parametrize("way", ["fill", "keep"])
+def test_uneven_series_without_gaps_score_as_with_any_way_of_gaps(tmp_path, way):
+    path, _ = uneven(tmp_path / "t.csv", holes=0)
+    settings = ("dataset=series", f"dataset.path={path}", "dataset.group=s")
+    scores = []
+    for missing in ("refuse", way):
+        plan = built(*settings, f"dataset.missing={missing}")
+        data = plan.dataset.load()
+        plan.autoencoder.start_from(data.train.x)
+        plan.autoencoder.eval()
+        torch.manual_seed(0)
+        for p in plan.autoencoder.parameters():
+            torch.nn.init.normal_(p, std=0.3)
+        with torch.no_grad():
+            scores.append(score(plan.autoencoder, data.test.x))
+    assert torch.equal(*scores)
 
 
 def test_a_run_with_gaps_is_used_with_gaps(tmp_path):

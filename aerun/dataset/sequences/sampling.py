@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -131,6 +132,9 @@ class Sampling:
         enough.
         """
         read = self.opened(recording, features, window)
+        if window is None:
+            first, count = self._ended(read.x, read.first, read.count)
+            read = replace(read, first=first, count=count)
         cut = windows.cut(read.first, read.count, window, self.stride)
         self._tell_short(cut, len(read.first))
         if len(cut.count) and cut.count.max() > longest:
@@ -154,9 +158,20 @@ class Sampling:
 
     def _windows(self, recording: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
         x, first, count = self._pieces(recording, steps, features)
+        if self.window is None and len(np.unique(count)) > 1:
+            first, count = self._ended(x, first, count)
         cut = windows.cut(first, count, self.window, self.stride)
         self._tell_short(cut, len(first))
         return x, cut
+
+    def _ended(self, x: NDArray[np.floating[Any]], first: Numbers, count: Numbers) -> tuple[Numbers, Numbers]:
+        """Return the pieces up to their last steps that hold any value: what stands behind them is no step, which is told."""
+        ended = windows.ends(x, first, count)
+        if lost := int((count - ended).sum()):
+            empty = int((ended == 0).sum())
+            words = "dataset=series: %d steps without any value at the ends of series are left out%s."
+            log.warning(words, lost, f", {empty} series without any value with them" if empty else "")
+        return first[ended > 0], ended[ended > 0]
 
     def _tell_short(self, cut: Windows, pieces: int) -> None:
         if cut.short:

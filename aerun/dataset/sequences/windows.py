@@ -1,6 +1,7 @@
 """From steps to samples: pieces without a break, and windows within them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,13 @@ def pieces(change: Flags, usable: Flags) -> tuple[Numbers, Numbers]:
     new[1:] = (np.diff(at) > 1) | change[at[1:]]
     starts = np.flatnonzero(new)
     return at[starts], np.diff([*starts, len(at)])
+
+
+def ends(x: NDArray[np.floating[Any]], first: Numbers, count: Numbers) -> Numbers:
+    """Return the lengths of pieces of x (N, F) up to the last step that holds any value, 0 where none does."""
+    there = ~np.isnan(x).all(axis=1)
+    last = np.maximum.accumulate(np.where(there, np.arange(len(x)), -1))[first + count - 1] if len(first) else first
+    return np.clip(last - first + 1, 0, None)
 
 
 def cut(first: Numbers, count: Numbers, window: int | None, stride: int) -> Windows:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from aerun.dataset.splits import Data
@@ -13,6 +14,7 @@ from aerun.preparation.feature import Feature
 log = logging.getLogger("aerun")
 
 _SHOWN = 5  # names in one line
+_PIECE = 16_384  # rows that are looked at at a time
 
 
 def log_warnings(option: str, data: Data, features: Sequence[Feature], prepare: str) -> None:
@@ -88,7 +90,8 @@ def _shortened(names: Sequence[str]) -> str:
 
 def _extreme(x: Tensor, sign: int) -> list[float]:
     """Return the smallest (sign -1) or largest (1) value of each column."""
-    return [sign * float(v) for v in (sign * x.float()).nan_to_num(nan=-float("inf")).amax(0)]
+    parts = [(sign * part.float()).nan_to_num(nan=-float("inf")).amax(0) for part in x.split(_PIECE)]
+    return [sign * float(v) for v in torch.stack(parts).amax(0)]
 
 
 def _coarse(values: Tensor) -> bool:
