@@ -237,3 +237,16 @@ def test_a_folder_opens_no_url_by_itself():
     with pytest.raises(AerunError, match="opens no URL by itself"):
         with_data(config, None)
     assert with_data(config, "https://h/x.csv") == config
+
+
+def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path):
+    anndata, pd, sparse = (pytest.importorskip(n) for n in ("anndata", "pandas", "scipy.sparse"))
+    obs = pd.DataFrame({"t": pd.Categorical(["a", "b", "a"]), "q": [1, 2, 3]}, index=list("xyz"))
+    whole = anndata.AnnData(X=sparse.csr_matrix(np.eye(3)), obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
+    whole.write_h5ad(tmp_path / "x.h5ad")
+    frame = read(str(tmp_path / "x.h5ad"), Reading("auto", "auto", "utf-8", text=frozenset({"t"})))
+    assert told(frame) == {"g1": [1, 0, 0], "g2": [0, 1, 0], "g3": [0, 0, 1], "t": ["a", "b", "a"]}
+    assert {n: w.tolist() for n, w in frame.carried.items()} == {"obs_names": ["x", "y", "z"], "q": ["1", "2", "3"]}
+    (tmp_path / "x.h5ad").write_bytes((tmp_path / "x.h5ad").read_bytes()[:3000])
+    with pytest.raises(AerunError, match="not an h5ad file, or damaged"):
+        read(str(tmp_path / "x.h5ad"))
