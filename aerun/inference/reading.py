@@ -16,12 +16,13 @@ from aerun.dataset.storage.array_samples import source_array
 from aerun.dataset.storage.scale import depth_of
 from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats import h5ad, images, several
-from aerun.formats.arrays import forget, names_of, read_array
+from aerun.formats.arrays import SUFFIXES, forget, is_array, names_of, read_array
 from aerun.formats.audio import SUFFIXES as SOUNDS
 from aerun.formats.carried import as_words
-from aerun.formats.compressed import bare_suffix
+from aerun.formats.compressed import PACKED, bare_suffix
 from aerun.formats.found import Found, found, is_pattern
 from aerun.formats.frame import Frame, Words
+from aerun.formats.hierarchies import is_zarr
 from aerun.formats.idx import opened, values_of
 from aerun.formats.tables import BINARY, TEXT, is_stream
 from aerun.formats.text_lines import lines_of
@@ -32,7 +33,7 @@ from aerun.inference.travelling import columns_beside
 
 log = logging.getLogger("aerun")
 
-_ARRAYS = (".npy", ".npz", ".safetensors")
+_ARRAYS = (*SUFFIXES, *(f".npy{p}" for p in PACKED))
 STDIN = "-"
 
 
@@ -110,7 +111,7 @@ class Reader:
         path = Path(name).expanduser()
         if not path.exists():
             raise AerunError(f"{name}: there is no such file or folder.")
-        if not path.is_dir():
+        if not path.is_dir() or is_zarr(path):
             return [path]
         files, others = listing.scan(path, self._suffixes())
         if not files and self._suffixes() == images.suffixes():
@@ -139,7 +140,7 @@ class Reader:
             return self._lines(path)
         if recordings.is_archive(path, self.settings):
             return self._archive(path)
-        if suffix in _ARRAYS and not self._is_recording(path):
+        if is_array(path) and not self._is_recording(path):
             return self._array(path)
         if not is_stream(path) and _is_idx(path):
             return self._cut(str(path), values_of(path))
