@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError, nearest
 from aerun.core.memory import refuse_beyond
+from aerun.formats.compressed import bare_suffix, open_unpacked, packing
 from aerun.formats.copied import Pieces, gathered, identity
 from aerun.formats.hierarchies import H5, ZARR, is_zarr, names_in
 from aerun.formats.hierarchies import read as read_inside
 from aerun.formats.optional import needed
-from aerun.formats.compressed import bare_suffix, open_unpacked, packing
 
 Array = NDArray[Any]
 SUFFIXES = (".npy", ".npz", ".safetensors", *H5, ZARR)
