@@ -45,7 +45,9 @@ def parser(word: str, verb: Verb) -> argparse.ArgumentParser:
     any_name = "npz, npy, csv, tsv, parquet, txt, png or wav; DIR/; - is csv"
     where = "by any name" if verb.answers == "packed" else any_name
     printed = any(flag == "--top" for flag, _ in verb.flags)
-    parser.add_argument("--output", required=not printed, metavar="FILE", help=f"{where}; html of --map" if printed else where)
+    parser.add_argument(
+        "-o", "--output", required=not printed, metavar="FILE", help=f"{where}; html of --map" if printed else where
+    )
     for flag, settings in verb.flags:
         parser.add_argument(flag, **settings)
     if verb.reads not in ("nothing", "packed"):

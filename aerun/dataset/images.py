@@ -1,10 +1,9 @@
-"""The user's own pictures, from a folder."""
+"""The user's own pictures, from folders, archives and HuggingFace's files."""
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 from aerun.core.checks import one_of
@@ -14,8 +13,9 @@ from aerun.core.kept import kept_warnings
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
 from aerun.dataset.storage import decoded, image_store, listing
+from aerun.dataset.storage.image_files import ImageFiles, image_files, named, refuse_none
 from aerun.dataset.storage.scale import depth_of
-from aerun.formats.images import Header, Shape, UnreadableError, header, highest, strict, suffixes
+from aerun.formats.images import Header, Shape, UnreadableError, header, highest, strict
 
 _PEEKED = 32  # headers that are looked at before anything is built
 _SIDE = 64  # pixels: side of images whose sizes differ, where `dataset.size` is null
@@ -29,6 +29,8 @@ log = logging.getLogger("aerun")
 class Images(Dataset):
     """Images (C, H, W) as bytes, from every file below the folder `path` that Pillow reads.
 
+    `path` is also a list or a pattern of files and folders, a zip or tar file, which is never unpacked onto the disk (or a URL
+    of one), or a folder of HuggingFace's `save_to_disk` with a column of images, whose classes and splits are used as folders.
     Folders below `path` are classes; where they are train, val and test they are the splits, with the classes below. Splits
     without a folder are drawn: the shares `val` and `test`, the same ones in every run.
     size: null (as they are, where all are alike; else 64 x 64, which is logged), N or [height, width]. crop: center (scaled to
@@ -47,7 +49,7 @@ class Images(Dataset):
     def __init__(
         self,
         *,
-        path: str | None,
+        path: str | Sequence[str] | None,
         size: int | Sequence[int] | None,
         crop: str,
         channels: str | int,
@@ -57,10 +59,8 @@ class Images(Dataset):
         memory: float | None,
         cache: str | None,
     ) -> None:
-        self.root = listing.folder("dataset.path", path, "your images")
-        self.where = f"dataset.path={path}"
-        if not self.root.is_dir():
-            raise AerunError(f"{self.where}: is a file; give the folder that holds the images.")
+        self.path, self.where = path, named(path)
+        refuse_none("dataset.path", path, self.where)
         self.size = size_of(size)
         self.crop = one_of("dataset.crop", crop, ("center", "none")) == "center"
         self.channels = one_of("dataset.channels", str(channels), ("auto", "1", "3"))
@@ -90,22 +90,24 @@ class Images(Dataset):
             return self._scanned()
 
     def _scanned(self) -> decoded.Images:
-        files, others = listing.scan(self.root, suffixes())
+        found = image_files("dataset.path", self.path, self.where)
+        files, others = found.files, found.others
         if not files:
             raise AerunError(f"{self.where}: no images are there ({others} other files).")
         if others:
             log.info("%s: %d files that are no images are passed over.", self.where, others)
-        kept, truths = listing.without_truths([f.name for f in files])
+        kept, truths = ([], ()) if found.typed else listing.without_truths([f.name for f in files])
         if truths:
             words = "%s: %d files in folders of masks or ground truth (%s) are left out."
             log.warning(words, self.where, len(files) - len(kept), ", ".join(truths))
             files = [files[i] for i in kept]
         arranged = listing.arrange([f.name for f in files], self.where, *self.shares)
-        return decoded.Images(self.root, files, arranged, self._peeked([f.name for f in files]), self.where)
+        shape = self._peeked([f.name for f in files], found)
+        return decoded.Images(found.root, files, arranged, shape, self.where, found.sources)
 
-    def _peeked(self, names: list[str]) -> Shape:
+    def _peeked(self, names: list[str], found: ImageFiles) -> Shape:
         """Return the shape that every image is brought to, judged by the headers of a few files."""
-        seen = _headers(self.root, names, self.where)
+        seen = _headers(found, names, self.where)
         sizes = sorted({(h.height, h.width) for h in seen.values()})
         coloured = any(h.coloured for h in seen.values())
         channels = int(self.channels) if self.channels != "auto" else 3 if coloured else 1
@@ -119,9 +121,9 @@ class Images(Dataset):
         if max(height, width) > _LARGEST:
             raise AerunError(f"{self.where}: images of {height} x {width} are too large to work on: lower dataset.size.")
         resize, guessed = self.size is not None or len(sizes) > 1, self.channels == "auto" and channels == 1
-        return Shape(channels, height, width, resize, self.crop, guessed, self._bits(seen))
+        return Shape(channels, height, width, resize, self.crop, guessed, self._bits(seen, found))
 
-    def _bits(self, seen: dict[str, Header]) -> int:
+    def _bits(self, seen: dict[str, Header], found: ImageFiles) -> int:
         """Return `depth`, or for auto the number of bits that the deep files among these need."""
         if lost := [name for name, h in seen.items() if h.lost]:
             log.warning("%s: colours of 16 bits, as in %s, become 8.", self.where, lost[0])
@@ -133,7 +135,7 @@ class Images(Dataset):
             return int(self.depth)
         if not deep:
             return 8
-        most = max(_tried(lambda name: highest(self.root / name), deep, self.where).values())
+        most = max(_tried(lambda name: highest(found.source(name)), deep, self.where).values())
         bits = max(8, depth_of(most) or 16)
         words = "%s: pixels of 16 bits with values up to %d, as in %s, taken for %d bits: divided by %d (dataset.depth=BITS)."
         log.warning(words, self.where, most, deep[0], bits, (1 << bits) - 1)
@@ -153,9 +155,9 @@ def _tell_changes(seen: dict[str, Header], where: str, channels: int, told: bool
         log.warning(words, where, several[0], seen[several[0]].frames)
 
 
-def _headers(root: Path, names: list[str], where: str) -> dict[str, Header]:
+def _headers(found: ImageFiles, names: list[str], where: str) -> dict[str, Header]:
     """Return the headers of some files, chosen evenly from all over the folder."""
-    return _tried(lambda name: header(root / name), names[:: max(1, len(names) // _PEEKED)], where)
+    return _tried(lambda name: header(found.source(name)), names[:: max(1, len(names) // _PEEKED)], where)
 
 
 def _tried(look: Callable[[str], T], names: list[str], where: str) -> dict[str, T]:

@@ -1,4 +1,4 @@
-"""Arrays in npy, npz and safetensors files. Pickled objects are never loaded."""
+"""Arrays in npy (also packed), npz, safetensors, h5 and zarr. Pickled objects are never loaded."""
 
 import lzma
 import math
@@ -7,7 +7,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,14 @@ from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError, nearest
 from aerun.core.memory import refuse_beyond
+from aerun.formats.compressed import bare_suffix, open_unpacked, packing
+from aerun.formats.copied import Pieces, gathered, identity
+from aerun.formats.hierarchies import H5, ZARR, is_zarr, names_in
+from aerun.formats.hierarchies import read as read_inside
+from aerun.formats.optional import needed
 
 Array = NDArray[Any]
+SUFFIXES = (".npy", ".npz", ".safetensors", *H5, ZARR)
 _DAMAGED = (  # what numpy, which parses headers as Python, and zipfile say of damaged bytes
     ValueError,
     OSError,
@@ -59,23 +65,31 @@ def plain(x: Any) -> Array:
 def read_array(key: str, path: Path, name: str | None, words: bool = False) -> Array:
     """Return the array in the file that the setting `key` names: the one called `name`, or the only one.
 
-    npy files are mapped into memory, not read. Raises AerunError for a damaged file, and for an array that is not of numbers
+    npy files are mapped into memory, not read; packed ones are unpacked once, where they do not fit into memory onto disk.
+    Raises AerunError for a damaged file, and for an array that is not of numbers
     (or, with `words`, of words), is not there or does not fit into memory.
     """
-    if not path.is_file():
+    if not path.is_file() and not is_zarr(path):
         raise AerunError(f"{key}={path}: {'is a folder; an array is one file' if path.is_dir() else 'no such file'}.")
-    readers = {".npy": _npy, ".npz": _npz, ".safetensors": _safetensors}
     suffix = path.suffix.lower()
-    if suffix not in readers:
+    if not is_array(path) and not is_zarr(path):
         other = " Tables are read by dataset=table." if suffix in (".csv", ".tsv", ".parquet", ".feather", ".xlsx") else ""
-        raise AerunError(f"{key}={path}: an array's file name ends in {', '.join(readers)}.{other}")
+        raise AerunError(f"{key}={path}: an array's file name ends in {', '.join(SUFFIXES)}.{other}")
     try:
-        array = readers[suffix](path, name)
+        if is_zarr(path) or suffix in H5:
+            array = read_inside(path, select_array(path, name, names_in(path)), words)
+        else:
+            array = _READERS.get(suffix, _packed)(path, name)
     except _DAMAGED as e:
         raise AerunError(f"{path}: cannot be read: {_words(e)}") from e
     if array.dtype.kind not in ("biufU" if words else "biuf"):
         raise AerunError(f"{path}: holds {array.dtype}, not numbers.")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def is_array(path: Path) -> bool:
+    """Return whether a file, or a folder, holds arrays by its name."""
+    return path.suffix.lower() in SUFFIXES or (packing(path) != "" and bare_suffix(path) == ".npy")
 
 
 def _words(e: Exception) -> str:
@@ -94,11 +108,16 @@ def names_of(path: Path) -> list[str]:
         except _DAMAGED:
             return []
     if path.suffix.lower() == ".safetensors" and path.is_file():
-        safetensors = _module(path)
+        safetensors = needed("safetensors", path)
         try:
             with safetensors.safe_open(str(path), framework="numpy") as file:
                 return list(file.keys())
         except (safetensors.SafetensorError, OSError):
+            return []
+    if is_zarr(path) or (path.suffix.lower() in H5 and path.is_file()):
+        try:
+            return [n for n in names_in(path) if n]
+        except AerunError:
             return []
     return []
 
@@ -108,6 +127,37 @@ def _npy(path: Path, name: str | None) -> Array:
         raise AerunError(f"{path}: an npy file holds one array and no names; leave out {name}.")
     array: Array = np.lib.format.open_memmap(path, mode="c")  # copy on write: torch wants to be allowed to write
     return array
+
+
+def _packed(path: Path, name: str | None) -> Array:
+    """Return the array of a packed npy file. Its header says how much is unpacked at most."""
+    if name is not None:
+        raise AerunError(f"{path}: an npy file holds one array and no names; leave out {name}.")
+    with open_unpacked(path) as file:
+        shape, fortran, dtype = _header(file)
+        if dtype.hasobject:
+            raise ValueError("Object arrays")
+        stored = shape[::-1] if fortran else shape
+        width = math.prod(stored[1:]) * dtype.itemsize
+
+        def rows(first: int, last: int) -> Array:
+            data = file.read((last - first) * width)
+            if len(data) < (last - first) * width:
+                raise EOFError(f"its header promises an array of shape {shape}")
+            return np.frombuffer(data, dtype).reshape(last - first, *stored[1:])
+
+        if not stored:
+            raise AerunError(f"{path}: a single number; samples are (n, ...).")
+        array = gathered(Pieces(str(path), stored, dtype, rows, identity(path)))
+        if file.read(1):
+            raise ValueError("there are bytes behind the array")
+    return array.T if fortran else array
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, Any]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
 
 
 def _npz(path: Path, name: str | None) -> Array:
@@ -124,9 +174,7 @@ def _npz(path: Path, name: str | None) -> Array:
 
 def _refuse_shape(path: Path, f: Any, size: int) -> None:
     """Raise AerunError where a header promises more than the file holds, before so much memory is reserved."""
-    version = np.lib.format.read_magic(f)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(f)
+    shape, _, dtype = _header(f)
     if dtype.hasobject:
         raise ValueError("Object arrays")
     if math.prod(shape) * dtype.itemsize > size:
@@ -153,7 +201,7 @@ def is_mapped(array: Array) -> bool:
 
 
 def _safetensors(path: Path, name: str | None) -> Array:
-    safetensors = _module(path)
+    safetensors = needed("safetensors", path)
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
             name = select_array(path, name, list(file.keys()))
@@ -166,11 +214,7 @@ def _safetensors(path: Path, name: str | None) -> Array:
         raise ValueError(str(e)) from e
 
 
-def _module(path: Path) -> Any:
-    try:
-        return import_module("safetensors")
-    except ImportError as e:
-        raise AerunError(f"{path}: reading it needs safetensors, which is not installed: pip install 'aerun[data]'") from e
+_READERS: dict[str, Callable[[Path, str | None], Array]] = {".npy": _npy, ".npz": _npz, ".safetensors": _safetensors}
 
 
 def select_array(path: Path, name: str | None, names: list[str]) -> str:

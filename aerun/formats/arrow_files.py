@@ -114,6 +114,12 @@ def _file(path: Path) -> Any:
         return pa.ipc.open_file(source) if whole else pa.ipc.open_stream(source)
 
 
+def class_columns(path: Path) -> list[str]:
+    """Return the columns of a file whose numbers HuggingFace's notes name as classes."""
+    with _file(path) as file:
+        return list(_class_names(file.schema_arrow if is_parquet(path) else file.schema))
+
+
 def named_classes(table: Any) -> Any:
     """Return a table in which HuggingFace's numbers of classes are the names that the file's own notes give them."""
     for name, words in _class_names(table.schema).items():

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from aerun.formats.archives import Member
+
 Planes = NDArray[np.float32]
 _WHITE = 65535.0
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601-2, as Pillow converts colours to grey
@@ -44,7 +46,7 @@ def _raw_mode(args: Any) -> str:
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
-def planes_of(path: Path, image: Image.Image, channels: int | None, white: float) -> Planes:
+def planes_of(path: Path | Member, image: Image.Image, channels: int | None, white: float) -> Planes:
     """Return (C, H, W) upright, transparent places `white`; grey or colour as `channels` says, None: as they are."""
     values = _channels(path).transpose(2, 0, 1)
     if len(values) in (2, 4):
@@ -59,9 +61,14 @@ def planes_of(path: Path, image: Image.Image, channels: int | None, white: float
     return np.stack([_upright(plane, image) for plane in values])
 
 
-def _channels(path: Path) -> NDArray[np.float32]:
+def stream(path: Path | Member) -> Path | io.BytesIO:
+    """Return what Pillow opens: a file by its path, a member of an archive as its bytes."""
+    return path if isinstance(path, Path) else io.BytesIO(path.read_bytes())
+
+
+def _channels(path: Path | Member) -> NDArray[np.float32]:
     """Return all channels (H, W, C)."""
-    with Image.open(path, formats=["PNG", "TIFF"]) as unread:
+    with Image.open(stream(path), formats=["PNG", "TIFF"]) as unread:
         grey = _raw_modes(unread) == {_GREY}
     if grey:
         with Image.open(io.BytesIO(_as_colours(path.read_bytes())), formats=["PNG"]) as image:
@@ -76,9 +83,9 @@ def _as_colours(file: bytes) -> bytes:
     return file[:12] + head + zlib.crc32(head).to_bytes(4, "big") + file[33:]
 
 
-def _bytes(path: Path, lower: bool) -> NDArray[np.uint8]:
+def _bytes(path: Path | Member, lower: bool) -> NDArray[np.uint8]:
     """Return the upper or the lower bytes (H, W, C) of all pixels."""
-    with Image.open(path, formats=["PNG", "TIFF"]) as image:
+    with Image.open(stream(path), formats=["PNG", "TIFF"]) as image:
         if lower:
             image.tile = [tile._replace(args=_swapped(tile.args)) for tile in image.tile]
         return np.asarray(image)

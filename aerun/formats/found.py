@@ -65,6 +65,8 @@ def _files(key: str, value: str, suffixes: Collection[str]) -> list[Path]:
     if is_pattern(value):
         matches = sorted((Path(m) for m in glob(str(path), recursive=True)), key=lambda p: natural(str(p)))
         files = [p for p in matches if not p.is_dir()]
+        if not files and matches:
+            return [file for folder in matches for file in _inside(key, str(folder), folder, suffixes)]
         if not files:
             raise AerunError(f"{key}={value}: no file matches this pattern.")
         return files

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from aerun.core.errors import AerunError
-from aerun.formats.deep_colours import has_wide_channels, is_deep, planes_of
+from aerun.formats.archives import Member, MemberError
+from aerun.formats.deep_colours import has_wide_channels, is_deep, planes_of, stream
 
 _UNFIT = frozenset({"EPS", "PS", "PDF", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})  # run other programs, or hold no pixels
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
@@ -21,6 +22,7 @@ _TURNED = frozenset({5, 6, 7, 8})  # values of EXIF's orientation (tag 274) that
 _DEEP = frozenset({"I", "I;16", "I;16B", "I;16L"})  # modes of grey of more than 8 bits
 Bytes = NDArray[np.uint8]
 Pixels = Bytes | NDArray[np.float32]
+Source = Path | Member
 
 
 class UnreadableError(Exception):
@@ -88,7 +90,7 @@ def strict() -> Iterator[None]:
         yield
 
 
-def header(path: Path) -> Header:
+def header(path: Source) -> Header:
     """Return what the file says of itself, without decoding it. Raise UnreadableError where it cannot be read."""
     with _opened(path) as image:
         wide, deep = has_wide_channels(image), image.mode in _DEEP or is_deep(image)
@@ -97,13 +99,13 @@ def header(path: Path) -> Header:
         return Header(height, width, image.mode not in _GREY, deep, wide and not deep, clear, frames)
 
 
-def highest(path: Path) -> int:
+def highest(path: Source) -> int:
     """Return the largest value of a deep image. Raise UnreadableError where it cannot be read."""
     with _opened(path) as image:
         return int((planes_of(path, image, None, 0.0) if is_deep(image) else _whole(image)).max())
 
 
-def read(path: Path, shape: Shape) -> Pixels:
+def read(path: Source, shape: Shape) -> Pixels:
     """Return the pixels (C, H, W) of the first frame, upright, with transparent places white.
 
     Raises UnreadableError where the file is damaged, and AerunError where its size, its colours or its depth are not those of
@@ -131,7 +133,7 @@ def _resized(image: Image.Image, shape: Shape) -> Image.Image:
     return ImageOps.fit(image, size, Image.Resampling.BICUBIC) if shape.crop else image.resize(size, Image.Resampling.BICUBIC)
 
 
-def _deep(path: Path, image: Image.Image, shape: Shape, colours: bool) -> Pixels:
+def _deep(path: Source, image: Image.Image, shape: Shape, colours: bool) -> Pixels:
     """Return (C, H, W) at full depth; grey is the same in every channel."""
     if colours:
         planes = planes_of(path, image, shape.channels, shape.unit)
@@ -155,7 +157,7 @@ def _whole(image: Image.Image) -> NDArray[np.int64]:
     return values
 
 
-def _refuse_other(path: Path, image: Image.Image, shape: Shape) -> None:
+def _refuse_other(path: Source, image: Image.Image, shape: Shape) -> None:
     height, width = _upright(image)
     if not shape.resize and (height, width) != (shape.height, shape.width):
         raise AerunError(
@@ -167,13 +169,15 @@ def _refuse_other(path: Path, image: Image.Image, shape: Shape) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Source) -> Iterator[Image.Image]:
     """Open an image. Raise UnreadableError for whatever Pillow stumbles over."""
     try:
-        with Image.open(path, formats=formats()) as image:
+        with Image.open(stream(path), formats=formats()) as image:
             yield image
     except (UnreadableError, AerunError):
         raise
+    except MemberError as e:
+        raise UnreadableError(str(e)) from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise UnreadableError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels, as a decompression bomb has") from e
     except Exception as e:  # each of Pillow's readers fails in its own way on damaged bytes

@@ -69,11 +69,19 @@ def _in_words(key: str, url: str) -> Iterator[None]:
         yield
     except AerunError:
         raise
-    except FileNotFoundError as e:
-        raise AerunError(f"{key}={shown(url)}: there is no such file (the other side answers 404).") from e
     except Exception as e:  # aiohttp, botocore and others have errors of their own
-        words = (str(e).strip() or type(e).__name__).splitlines()[0].replace(url, shown(url))
+        if _is_gone(e):
+            raise AerunError(f"{key}={shown(url)}: there is no such file (the other side answers 404).") from e
+        cause = e.__cause__ or e
+        words = (str(cause).strip() or type(cause).__name__).splitlines()[0].replace(url, shown(url))
         raise AerunError(f"{key}={shown(url)}: cannot be fetched: {words}.") from e
+
+
+def _is_gone(e: BaseException) -> bool:
+    """Return whether the other side says that there is no such file; fsspec says so too where a server does not answer."""
+    cause = e.__cause__
+    answered = getattr(cause, "status", None) in (404, 410)
+    return isinstance(e, FileNotFoundError) and (answered or not type(cause).__module__.startswith("aiohttp"))
 
 
 def _kept(key: str, url: str, system: Any, path: str) -> Path:
@@ -83,10 +91,8 @@ def _kept(key: str, url: str, system: Any, path: str) -> Path:
     before = _about(about, copy)
     try:
         now = _marks(system.info(path))
-    except FileNotFoundError:
-        raise
     except Exception as e:
-        if before is None:
+        if before is None or _is_gone(e):
             raise
         log.warning("%s: cannot be asked for (%s): the copy of before is used: %s", shown(url), type(e).__name__, copy)
         return copy

@@ -89,10 +89,16 @@ def _with_constants(frame: Frame, constants: Mapping[str, str], reading: Reading
 
 def files_of(key: str, value: Paths, suffixes: Collection[str] = _SUFFIXES) -> Found:
     """Return the files that a setting names; of a folder that HuggingFace's library saved, those that it lists."""
-    if isinstance(value, str | Path) and (files := _saved(key, Path(value).expanduser())):
-        names = tuple(p.relative_to(Path(value).expanduser()).as_posix() for p in files)
-        return Found(str(value), tuple(files), names)
+    if isinstance(value, str | Path) and (saved := saved_files(key, value)):
+        return saved
     return found(key, value, suffixes)
+
+
+def saved_files(key: str, value: str | Path) -> Found | None:
+    """Return the files that a folder of HuggingFace's `save_to_disk` lists; None of other folders and files."""
+    folder = Path(value).expanduser()
+    files = _saved(key, folder)
+    return Found(str(value), tuple(files), tuple(p.relative_to(folder).as_posix() for p in files)) if files else None
 
 
 def _saved(key: str, folder: Path) -> list[Path]:

@@ -67,7 +67,7 @@ def _of_file(key: str, path: Path, reading: Reading, read: Callable[[Path, str, 
     if not path.is_file() and not piped:
         raise AerunError(f"{key}={path}: {'is a folder; a table is one file' if path.is_dir() else 'no such file'}.")
     suffix = bare_suffix(path)
-    if suffix in (".npy", ".npz", ".safetensors"):
+    if suffix in (".npy", ".npz", ".safetensors", ".h5", ".hdf5"):
         raise AerunError(f"{key}={path}: holds arrays. Use dataset=array dataset.path={path}.")
     if not piped and (suffix not in TEXT + BINARY or (suffix in BINARY and packing(path))):
         packed = f"one of these and {', '.join(PACKED)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aerun.core.errors import AerunError
-from aerun.formats.arrays import names_of, read_array
+from aerun.formats.arrays import is_array, names_of, read_array
 from aerun.formats.reading import Reading
 from aerun.formats.tables import read_table
 from aerun.inference.reading import Piece
@@ -14,7 +14,7 @@ from aerun.inference.reading import Piece
 
 def codes_of(path: Path, key: str | None, rows: int) -> Iterator[Piece]:
     """Yield array `key` (z) of npz, npy or safetensors; columns z1, z2, ... of a table."""
-    if path.suffix.lower() in (".npy", ".npz", ".safetensors"):
+    if is_array(path):
         name = "z" if key is None and "z" in names_of(path) else key
         array = read_array("CODES", path, name)
     else:

@@ -7,7 +7,7 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.formats import images
-from aerun.formats.arrays import names_of, read_array
+from aerun.formats.arrays import is_array, names_of, read_array
 from aerun.inference.samples import SampleConverter
 
 
@@ -31,7 +31,7 @@ class Masks:
 
 
 def _read(path: Path, stored: tuple[int, ...]) -> Any:
-    if path.suffix.lower() in (".npy", ".npz", ".safetensors"):
+    if is_array(path):
         names = names_of(path)
         return read_array("--mask", path, "mask" if "mask" in names else None) != 0
     try:

@@ -13,16 +13,20 @@ from aerun.core.errors import AerunError
 from aerun.core.paths import is_url
 from aerun.dataset.storage import listing
 from aerun.dataset.storage.array_samples import source_array
+from aerun.dataset.storage.image_files import image_files
 from aerun.dataset.storage.scale import depth_of
 from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.formats import h5ad, images, several
-from aerun.formats.arrays import forget, names_of, read_array
+from aerun.formats.archives import Member, is_archive
+from aerun.formats.arrays import SUFFIXES, forget, is_array, names_of, read_array
 from aerun.formats.audio import SUFFIXES as SOUNDS
 from aerun.formats.carried import as_words
-from aerun.formats.compressed import bare_suffix
+from aerun.formats.compressed import PACKED, bare_suffix
 from aerun.formats.found import Found, found, is_pattern
 from aerun.formats.frame import Frame, Words
+from aerun.formats.hierarchies import is_zarr
 from aerun.formats.idx import opened, values_of
+from aerun.formats.images import Source
 from aerun.formats.tables import BINARY, TEXT, is_stream
 from aerun.formats.text_lines import lines_of
 from aerun.inference import recordings
@@ -32,7 +36,7 @@ from aerun.inference.travelling import columns_beside
 
 log = logging.getLogger("aerun")
 
-_ARRAYS = (".npy", ".npz", ".safetensors")
+_ARRAYS = (*SUFFIXES, *(f".npy{p}" for p in PACKED))
 STDIN = "-"
 
 
@@ -77,7 +81,7 @@ class Reader:
         images = [p for p in paths if self._is_image(p)]
         if images and len(images) < len(paths):
             raise AerunError(f"{next(p for p in paths if p not in images)}: is no image, and others are.")
-        lenient = any(Path(name).expanduser().is_dir() for name in files if name != STDIN)
+        lenient = any(Path(name).expanduser().is_dir() or is_archive(Path(name)) for name in files if name != STDIN)
         pieces = self._images(images, lenient) if images else (piece for name in files for piece in self._named(name))
         empty = True
         for piece in pieces:
@@ -100,7 +104,7 @@ class Reader:
         path = Path(name).expanduser()
         return is_url(name) or is_pattern(name) or (path.is_dir() and bool(listing.scan(path, frozenset((*TEXT, *BINARY)))[0]))
 
-    def _files(self, name: str) -> list[Path]:
+    def _files(self, name: str) -> list[Any]:
         if name == STDIN:
             if not self.form.facts.tokens and self.form.facts.kind != "table":
                 raise AerunError("-: only text and tables are read from standard input.")
@@ -110,7 +114,12 @@ class Reader:
         path = Path(name).expanduser()
         if not path.exists():
             raise AerunError(f"{name}: there is no such file or folder.")
-        if not path.is_dir():
+        if self.form.facts.kind == "image" and (is_archive(path) or several.saved_files("FILE", path)):
+            inside = image_files("FILE", name, name)
+            if not inside.files:
+                raise AerunError(f"{name}: no images are there ({inside.others} other files).")
+            return [inside.source(f.name) for f in inside.files]
+        if not path.is_dir() or is_zarr(path):
             return [path]
         files, others = listing.scan(path, self._suffixes())
         if not files and self._suffixes() == images.suffixes():
@@ -128,8 +137,8 @@ class Reader:
             return images.suffixes()
         return frozenset({*_ARRAYS, *TEXT, *BINARY, ".ts", *SOUNDS})
 
-    def _is_image(self, path: Path) -> bool:
-        return self.form.facts.kind == "image" and path.suffix.lower() in images.suffixes()
+    def _is_image(self, path: Source) -> bool:
+        return isinstance(path, Member) or (self.form.facts.kind == "image" and path.suffix.lower() in images.suffixes())
 
     def _one(self, path: Path) -> Iterator[Piece]:
         facts, suffix = self.form.facts, bare_suffix(path)
@@ -139,7 +148,7 @@ class Reader:
             return self._lines(path)
         if recordings.is_archive(path, self.settings):
             return self._archive(path)
-        if suffix in _ARRAYS and not self._is_recording(path):
+        if is_array(path) and not self._is_recording(path):
             return self._array(path)
         if not is_stream(path) and _is_idx(path):
             return self._cut(str(path), values_of(path))
@@ -236,7 +245,7 @@ class Reader:
             return piece
         return replace(piece, x=Rows(piece.x, self.form.features))
 
-    def _images(self, paths: Sequence[Path], lenient: bool) -> Iterator[Piece]:
+    def _images(self, paths: Sequence[Source], lenient: bool) -> Iterator[Piece]:
         """Yield samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""
         facts = self.form.facts
         channels, height, width = facts.stored
@@ -255,7 +264,7 @@ class Reader:
             guessed=False,
             depth=depth,
         )
-        left_out = SkippedFiles(str(Path(paths[0]).parent), "images", len(paths)) if lenient else None
+        left_out = SkippedFiles(_place(paths[0]), "images", len(paths)) if lenient else None
         reduced = 0
         for first in range(0, len(paths), self.rows):
             part = paths[first : first + self.rows]
@@ -270,7 +279,11 @@ class Reader:
             left_out.tell()
 
 
-def _is_reduced(path: Path, depth: int) -> bool:
+def _place(path: Source) -> str:
+    return str(path.parent) if isinstance(path, Path) else path.label.partition(": ")[0]
+
+
+def _is_reduced(path: Source, depth: int) -> bool:
     """Return whether an image has more bits than the run reads; of damaged ones False."""
     try:
         with images.strict():
@@ -280,7 +293,7 @@ def _is_reduced(path: Path, depth: int) -> bool:
     return header.lost or (header.deep and depth == 8)
 
 
-def _pixels(path: Path, shape: images.Shape, left_out: SkippedFiles | None) -> Any:
+def _pixels(path: Source, shape: images.Shape, left_out: SkippedFiles | None) -> Any:
     """Return the pixels; None of a damaged file that may be left out."""
     try:
         with images.strict():

@@ -19,7 +19,8 @@ from tests.conftest import built
 from tests.docs.pages import PAGES, ROOT, Shown, blocks, differs, pasted, shown
 from tests.shell import here
 
-ELSEWHERE = ("docs/hydra.md", "docs/experiments.md", "docs/clusters.md")  # have tests of their own, or need a cluster
+# have tests of their own, or need a cluster
+ELSEWHERE = ("docs/guides/data.md", "docs/hydra.md", "docs/experiments.md", "docs/clusters.md")
 GENERATED = ("docs/reference/options.md", "docs/reference/verbs.md")
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 TYPED = sorted(

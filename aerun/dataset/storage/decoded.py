@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,7 @@ import torch
 
 from aerun.dataset.storage.listing import File, Listing
 from aerun.dataset.storage.skipped_files import SkippedFiles
-from aerun.formats.images import Pixels, Shape, UnreadableError, read, strict
+from aerun.formats.images import Pixels, Shape, Source, UnreadableError, read, strict
 
 _VERSION = 2  # changes whenever decoding yields other samples
 _AHEAD = 256  # images that are decoded and not yet stored
@@ -22,13 +22,14 @@ _AHEAD = 256  # images that are decoded and not yet stored
 
 @dataclass(frozen=True)
 class Images:
-    """Files below `root`, what each of them becomes, and how messages name them."""
+    """Files below `root`, what each of them becomes, and how messages name them. sources: where they are instead, by name."""
 
     root: Path
     files: Sequence[File]
     listing: Listing
     shape: Shape
     where: str
+    sources: Mapping[str, Source] | None = None
 
     @property
     def row(self) -> tuple[int, int, int]:
@@ -80,7 +81,7 @@ def _pixels(images: Images) -> Generator[tuple[str, Pixels | UnreadableError], N
     def one(number: int) -> tuple[str, Pixels | UnreadableError]:
         name = images.files[number].name
         try:
-            return name, read(images.root / name, images.shape)
+            return name, read(images.root / name if images.sources is None else images.sources[name], images.shape)
         except UnreadableError as e:
             return name, e
 

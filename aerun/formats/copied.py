@@ -1,0 +1,79 @@
+"""Arrays that come in pieces: held in memory where they fit, else written once into the cache and mapped from there."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aerun.core.cache import cache_folder, refuse_full
+from aerun.core.errors import AerunError
+from aerun.core.files import replaced
+from aerun.core.memory import available_memory
+
+Array = NDArray[Any]
+_PIECE = 16_000_000  # bytes of a piece, about
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """An array of this shape and type, of which `read(first, last)` gives the rows from `first` on, before `last`.
+
+    where: how messages name it. about: changes whenever its content does.
+    """
+
+    where: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[int, int], Array]
+    about: object
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that it takes."""
+        return int(np.prod(self.shape, dtype=np.float64)) * self.dtype.itemsize
+
+    def __iter__(self) -> Iterator[Array]:
+        rows = max(1, _PIECE // max(1, self.size // max(1, self.shape[0])))
+        for first in range(0, self.shape[0], rows):
+            yield np.asarray(self.read(first, min(first + rows, self.shape[0])), dtype=self.dtype)
+
+
+def gathered(pieces: Pieces, limit: float | None = None) -> Array:
+    """Return the array: in memory where it takes at most `limit` bytes (None: half of what is free), else mapped."""
+    if pieces.size <= (available_memory() // 2 if limit is None else limit):
+        whole, at = np.empty(pieces.shape, pieces.dtype), 0
+        for part in pieces:
+            whole[at : at + len(part)] = part
+            at += len(part)
+        return whole
+    path = kept(f"{blake2b(repr(pieces.about).encode(), digest_size=10).hexdigest()}.npy", pieces.where, pieces.size, pieces)
+    mapped: Array = np.lib.format.open_memmap(path, mode="c")
+    return mapped
+
+
+def kept(name: str, where: str, size: int, pieces: Pieces) -> Path:
+    """Return the file of the cache that holds the array, once it is there. AerunError where the disk is full."""
+    path = cache_folder() / "arrays" / name
+    if path.is_file():
+        return path
+    refuse_full(path.parent, size, f"{where}: its values", "Set AERUN_CACHE=DIR.")
+    try:
+        with replaced(path) as file:
+            np.lib.format.write_array_header_2_0(
+                file, {"descr": np.lib.format.dtype_to_descr(pieces.dtype), "fortran_order": False, "shape": pieces.shape}
+            )
+            for part in pieces:
+                file.write(np.ascontiguousarray(part).data)
+    except OSError as e:
+        raise AerunError(f"cannot keep the values of {where} in {path.parent} (AERUN_CACHE): {e.strerror or e}.") from e
+    return path
+
+
+def identity(path: Path, *more: object) -> tuple[object, ...]:
+    """Return what changes with a file or folder, and with what else says which array is meant."""
+    state = path.stat()
+    return str(path.resolve()), state.st_size, state.st_mtime_ns, *more

@@ -1,0 +1,252 @@
+"""Tables in several files and arrays in containers: read as one plain file is, or refused in words that name the part."""
+
+import bz2
+import functools
+import gzip
+import json
+import lzma
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from aerun.core.errors import AerunError
+from aerun.core.paths import with_absolute_paths, with_data
+from aerun.dataset.tables.given import splits_by_name
+from aerun.formats.arrays import read_array
+from aerun.formats.reading import Reading
+from aerun.formats.several import limits, read_tables
+
+pa = pytest.importorskip("pyarrow")
+G = np.random.default_rng(0)
+READING = Reading("auto", "auto", "utf-8")
+N = 30
+COLUMNS = {
+    "x": [None if i % 7 == 0 else round(float(v), 4) for i, v in enumerate(G.normal(size=N))],
+    "k": [None if i % 11 == 0 else ["red", "green"][i % 2] for i in range(N)],
+    "ok": [bool(i % 3) for i in range(N)],
+    "n": list(range(N)),
+}
+
+
+def lines(rows):
+    return "".join(",".join("" if COLUMNS[c][i] is None else str(COLUMNS[c][i]) for c in COLUMNS) + "\n" for i in rows)
+
+
+def records(rows):
+    return "".join(json.dumps({c: COLUMNS[c][i] for c in COLUMNS if COLUMNS[c][i] is not None}) + "\n" for i in rows)
+
+
+def written(folder, name, pack=lambda data: data):
+    """The table in three parts of one kind; returns what names them."""
+    for part in range(3):
+        rows = range(10 * part, 10 * part + 10)
+        path = folder / f"p{part + 8}{name}"  # p8, p9, p10
+        if name == ".parquet":
+            from pyarrow import parquet
+
+            parquet.write_table(pa.table({c: COLUMNS[c][10 * part : 10 * part + 10] for c in COLUMNS}), path, row_group_size=4)
+        else:
+            text = records(rows) if "json" in name else ",".join(COLUMNS) + "\n" + lines(rows)
+            path.write_bytes(pack(text.encode()))
+    return str(folder / f"*{name}")
+
+
+def read(value, reading=READING, memory=None, cache=None):
+    return read_tables("dataset.path", value, reading, limits(memory, cache))
+
+
+def told(frame):
+    return {
+        n: [None if v != v else c.words[int(v)] if c.kind == "text" else v for v in c.values] for n, c in frame.columns.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "t.csv"
+    path.write_text(",".join(COLUMNS) + "\n" + lines(range(N)))
+    return told(read(str(path)))
+
+
+def zst(data):
+    return pa.compress(data, codec="zstd", asbytes=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        (".csv", bytes),
+        (".jsonl", bytes),
+        (".parquet", bytes),
+        (".csv.gz", gzip.compress),
+        (".csv.bz2", bz2.compress),
+        (".csv.xz", lzma.compress),
+        (".ndjson.zst", zst),
+    ],
+)
+def test_parts_of_every_kind_are_the_whole_table(tmp_path, whole, name, pack):
+    pattern = written(tmp_path, name, pack)
+    assert told(read(pattern)) == whole
+    assert told(read(str(tmp_path))) == whole
+    named = read(pattern, Reading("auto", "auto", "utf-8", text=frozenset({"file"}))).columns["file"]
+    assert named.words == tuple(f"p{i}{name}" for i in (8, 9, 10))
+
+
+def test_parquet_larger_than_memory_is_on_disk_and_the_same(tmp_path, whole):
+    frame = read(written(tmp_path, ".parquet"), memory=1e-9, cache=str(tmp_path / "cache"))
+    assert not isinstance(frame.columns["x"].values.base, np.ndarray)
+    assert told(frame) == whole
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_part_that_is_wrong_is_named(tmp_path):
+    pattern = written(tmp_path, ".csv")
+    (tmp_path / "p9.csv").write_text("x,k,ok,n\n1,red,True,1\ninf,red,True,2\n")
+    with pytest.raises(AerunError, match=r"p9\.csv: column 'x', row 2: inf is infinite"):
+        read(pattern)
+    (tmp_path / "p9.csv").write_text("x,k,ok\n1,red,True\n2,red,True\n")
+    with pytest.raises(AerunError, match=r"p9\.csv: has no column 'n', which .*p8\.csv has"):
+        read(pattern)
+    with pytest.raises(AerunError, match="no file matches"):
+        read(str(tmp_path / "q*.csv"))
+    with pytest.raises(AerunError, match="twice"):
+        read([str(tmp_path / "p8.csv"), str(tmp_path / "*8.csv")])
+    (tmp_path / "a-00000-of-00002.csv").write_text("x\n1\n")
+    with pytest.raises(AerunError, match=r"part 1 of 2 of .* is missing"):
+        read(str(tmp_path))
+
+
+def test_a_damaged_row_group_is_named(tmp_path):
+    pattern = written(tmp_path, ".parquet")
+    path = tmp_path / "p9.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:60] = b"\xff" * 56
+    path.write_bytes(data)
+    with pytest.raises(AerunError, match=r"p9\.parquet, row group 1: damaged"):
+        read(pattern)
+
+
+def test_records_that_are_none_are_named(tmp_path):
+    path = tmp_path / "t.jsonl"
+    for text, words in (
+        ('{"a": 1}\n{"a": 2', "line 2: not JSON, or cut short"),
+        ('{"a": 1}\n{"a": [1]}', r"line 2: 'a' holds a list.*drop=\[a\]"),
+        ("[1, 2]", "record 1: is a number"),
+        ('{"a": 1, "a": 2}', "the key 'a' stands there twice"),
+    ):
+        path.write_text(text)
+        with pytest.raises(AerunError, match=words):
+            read(str(path))
+
+
+def test_folders_of_hive_are_columns_and_names_are_splits(tmp_path):
+    for year in (2023, 2024):
+        (tmp_path / f"year={year}").mkdir()
+        (tmp_path / f"year={year}" / "p.csv").write_text("x,y\n1,2\n3,5\n")
+    assert read(str(tmp_path)).columns["year"].values.tolist() == [2023, 2023, 2024, 2024]
+    assert splits_by_name("w", ["train-00000-of-00002.parquet", "Validation-00000-of-00001.parquet"]) == ["train", "val"]
+    assert splits_by_name("w", ["a/train/1.csv", "a/test/1.csv"]) == ["train", "test"]
+    assert splits_by_name("w", ["a.csv", "b.csv"]) is None
+    with pytest.raises(AerunError, match=r"c\.csv is of none"):
+        splits_by_name("w", ["train.csv", "test.csv", "c.csv"])
+
+
+def test_what_huggingface_saves_is_read_with_names_of_classes(tmp_path):
+    notes = {"info": {"features": {"y": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
+    table = pa.table({"x": [1.0, 2.0], "y": [1, 0]}).replace_schema_metadata({"huggingface": json.dumps(notes)})
+    with pa.OSFile(str(tmp_path / "data-00000-of-00001.arrow"), "wb") as out, pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
+    (tmp_path / "dataset_info.json").write_text("{}")
+    state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    assert told(read(str(tmp_path))) == {"x": [1, 2], "y": ["dog", "cat"]}
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [*state["_data_files"], {"filename": "b.arrow"}]}))
+    with pytest.raises(AerunError, match=r"b\.arrow, which state\.json lists, is missing"):
+        read(str(tmp_path))
+
+
+# -- arrays --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("name", ["x.npy.gz", "x.npy.zst", "x.h5", "x.zarr"])
+def test_arrays_are_the_same_in_every_container(tmp_path, monkeypatch, name, limited):
+    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
+    if limited:
+        monkeypatch.setattr("aerun.formats.copied.available_memory", lambda: 8)
+    x, path, key = G.normal(size=(20, 3)), tmp_path / name, "a/x"
+    if ".npy" in name:
+        np.save(tmp_path / "x.npy", x)
+        data, key = (tmp_path / "x.npy").read_bytes(), None
+        path.write_bytes(gzip.compress(data) if name.endswith("gz") else zst(data))
+    elif name == "x.h5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file.create_dataset(key, data=x, chunks=(7, 3), compression="gzip")
+            file["other"] = np.arange(4)
+    else:
+        group = pytest.importorskip("zarr").open_group(str(path), mode="w", zarr_format=2)
+        group.create_array(key, data=x, chunks=(7, 3))
+        group.create_array("other", data=np.arange(4))
+    np.testing.assert_array_equal(read_array("dataset.path", path, key), x)
+    if key is not None:
+        with pytest.raises(AerunError, match="holds 2 arrays"):
+            read_array("dataset.path", path, None)
+    elif not limited:
+        path.write_bytes(path.read_bytes()[:-20])
+        with pytest.raises(AerunError, match="truncated or damaged"):
+            read_array("dataset.path", path, None)
+
+
+# -- URLs ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_url_is_fetched_once_and_again_where_it_changed(tmp_path, monkeypatch, caplog):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "site").mkdir()
+    source = tmp_path / "site" / "t.csv"
+    source.write_text("x,y\n1,2\n3,4\n")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/t.csv"
+    try:
+        assert told(read(url))["x"] == [1, 3]
+        assert "fetched once" in caplog.text
+        caplog.clear()
+        assert told(read(url))["x"] == [1, 3]
+        assert not caplog.text
+        source.write_text("x,y\n1,2\n3,4\n5,6\n")
+        assert told(read(url))["x"] == [1, 3, 5]
+        assert "has changed" in caplog.text
+        with pytest.raises(AerunError, match="there is no such file"):
+            read(url.replace("t.csv", "u.csv"))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert told(read(url))["x"] == [1, 3, 5]
+    assert "the copy of before is used" in caplog.text
+
+
+def test_a_folder_opens_no_url_by_itself():
+    config = with_absolute_paths({"dataset": {"path": "https://h/x.csv"}})
+    assert config["dataset"]["path"] == "https://h/x.csv"
+    with pytest.raises(AerunError, match="opens no URL by itself"):
+        with_data(config, None)
+    assert with_data(config, "https://h/x.csv") == config
+
+
+def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path):
+    anndata, pd, sparse = (pytest.importorskip(n) for n in ("anndata", "pandas", "scipy.sparse"))
+    obs = pd.DataFrame({"t": pd.Categorical(["a", "b", "a"]), "q": [1, 2, 3]}, index=list("xyz"))
+    whole = anndata.AnnData(X=sparse.csr_matrix(np.eye(3)), obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
+    whole.write_h5ad(tmp_path / "x.h5ad")
+    frame = read(str(tmp_path / "x.h5ad"), Reading("auto", "auto", "utf-8", text=frozenset({"t"})))
+    assert told(frame) == {"g1": [1, 0, 0], "g2": [0, 1, 0], "g3": [0, 0, 1], "t": ["a", "b", "a"]}
+    assert {n: w.tolist() for n, w in frame.carried.items()} == {"obs_names": ["x", "y", "z"], "q": ["1", "2", "3"]}
+    (tmp_path / "x.h5ad").write_bytes((tmp_path / "x.h5ad").read_bytes()[:3000])
+    with pytest.raises(AerunError, match="not an h5ad file, or damaged"):
+        read(str(tmp_path / "x.h5ad"))
