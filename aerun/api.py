@@ -87,7 +87,7 @@ def _remembering(x: Any, path: Path, trust: Sequence[str]) -> Model:
 def load(run: str | PathLike[str], weights: str = "best", trust: Sequence[str] = ()) -> Model:
     """See `aerun.load`."""
     model = loading.load(run, weights, trust)
-    if Path(str(model.config["dataset"].get("path"))).name == _TABLE:
+    if Path(str((model.config.get("dataset") or {}).get("path"))).name == _TABLE:
         model.form.frame = FrameFormat.stored(model.folder.read(_FRAME))
     return model
 

@@ -139,11 +139,13 @@ def _flat(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
     named: dict[str, bool | str | float] = {}
     for key, value in flat(config).items():
         place, _, last = key.rpartition(".")
+        if not _NOISE.isdisjoint(key.split(".")) or value is None or value == {}:
+            continue
         if last == "_target_":
             *_, module, name = str(value).split(".")
             if place not in ("", "dataset", "trainer") and not place.startswith("reg."):
                 named[place] = name if module == "optim" else module
-        elif _NOISE.isdisjoint(key.split(".")) and value is not None and value != {}:
+        else:
             plain = isinstance(value, bool | str)
             named[key] = value if plain else float(value) if isinstance(value, int | float) else str(value)
     return named
