@@ -127,9 +127,11 @@ def check(jobs: Sequence[GridJob], here: bool) -> None:
     seen, mistakes = dict[str, str](), list[tuple[GridJob, str]]()
     for job in jobs if len(jobs) <= _ALL else _covering(jobs):
         key = json.dumps({k: v for k, v in job.config.items() if k != "seed"}, sort_keys=True, default=str)
-        if key not in seen:
-            seen[key] = _mistake(job.config, here)
-        if words := seen[key] or _bad_seed(job.config):
+        if not (words := _bad_seed(job.config)):
+            if key not in seen:
+                seen[key] = _mistake(job.config, here)
+            words = seen[key]
+        if words:
             mistakes.append((job, words))
     refuse_mistakes(mistakes, len(jobs))
 
