@@ -27,7 +27,8 @@ TYPED = sorted(
     | {s.command for text in TEXTS.values() for s in shown(text) if s.command.startswith("aerun ")}
     | {re.split(r"\s{3,}", line.strip())[0] for line in page().splitlines() if line.startswith("  aerun ")}
 )
-RUNS = [t for t in TYPED if "=" in t and shlex.split(t)[1] not in (*VERBS, "help")]
+ON_FILES = {s.command for text in TEXTS.values() if files(text) for s in shown(text)}  # of the page's scripts: run with them
+RUNS = [t for t in TYPED if "=" in t and shlex.split(t)[1] not in (*VERBS, "help") and t not in ON_FILES]
 ASKED = [t for t in TYPED if shlex.split(t)[1:2] and shlex.split(t)[1] in VERBS]
 REFUSED = {s.command: s.lines for text in TEXTS.values() for s in shown(text) if s.lines[:1] and "error" in s.lines[0]}
 
