@@ -19,10 +19,11 @@ from pathlib import Path
 from PIL import Image
 
 from tests.browser import CHROMIUM, Page, page
+from tests.docs.pages import files, shown
 from tests.shell import start
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-_LARGEST = 200_000  # bytes of a PNG
+_LARGEST = 150_000  # bytes of a PNG
 PICTURES: dict[str, Callable[[Path], Image.Image]] = {}
 _CLOSE = "document.querySelector('[aria-label=\"Toggle settings side pane\"],.settings-button')?.click()"  # of the settings
 SWEEP = "-m sweep=sizes model=ae,vae model.latent_dim=2,4,8,16 seed=0,1 evaluate=[probe]"
@@ -60,6 +61,54 @@ def report(work: Path) -> Image.Image:
         return photograph(tab).crop((0, 0, 1185, 745))
 
 
+@picture
+def table_errors(work: Path) -> Image.Image:
+    """Return the errors of the tutorial's table, normal and anomalous, with the threshold."""
+    return drawn(tutorial(work, "table") / "cells" / "pictures" / "errors.png")
+
+
+@picture
+def images_map(work: Path) -> Image.Image:
+    """Return the tutorial's scratched images under their errors."""
+    return drawn(tutorial(work, "images") / "map.png")
+
+
+@picture
+def series_timeline(work: Path) -> Image.Image:
+    """Return the tutorial's sensors over time, with what is expected of them and the score."""
+    return drawn(tutorial(work, "series") / "time.png")
+
+
+@picture
+def sweep_figure(work: Path) -> Image.Image:
+    """Return the tutorial's figure for a paper."""
+    return drawn(tutorial(work, "sweep") / "figures" / "test_error_model_latent_dim.png")
+
+
+def tutorial(work: Path, name: str) -> Path:
+    """Return the folder in which every command of a tutorial was typed, in its order."""
+    text = (IMAGES.parent / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+    folder = work / name
+    if folder.exists():
+        return folder
+    folder.mkdir()
+    for file, script in files(text).items():
+        (folder / file).write_text(script)
+    for one in shown(text):
+        program, _, rest = one.command.partition(" ")
+        if program == "aerun":
+            command(folder, rest)
+        else:
+            subprocess.run([sys.executable, *shlex.split(rest)], cwd=folder, check=True)
+    return folder
+
+
+def drawn(path: Path) -> Image.Image:
+    """Return a picture that aerun has drawn, on white."""
+    image = Image.open(path).convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
 def command(work: Path, line: str) -> str:
     """Type `aerun LINE` in the folder, and return what it printed. Stop where it fails."""
     process = start(work, *shlex.split(line))
@@ -93,7 +142,7 @@ def photograph(tab: Page, seconds: float = 2) -> Image.Image:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG of at most 200 kB: with fewer colours, and smaller, as far as needed."""
+    """Write a PNG of at most 150 kB: with fewer colours, and smaller, as far as needed."""
     for scale in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5):
         small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
         small.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
