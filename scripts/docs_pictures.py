@@ -41,9 +41,7 @@ def dashboard(work: Path) -> Image.Image:
     command(work, SWEEP)
     with board(work / "outputs" / "sweeps" / "sizes") as url, page(1500, 760) as tab:
         for _ in range(3):  # the first load of a page may stay blank while the browser is starting
-            tab.go(
-                f"{url}?runFilter=16%2Cseed%3D0&tagFilter=%5EError%2FMSE%7Creconstructions&smoothing=0#timeseries"
-            )
+            tab.go(f"{url}?runFilter=16%2Cseed%3D0&tagFilter=%5EError%2FMSE%7Creconstructions&smoothing=0#timeseries")
             if tab.until(lambda: tab.count("CANVAS", "e.width > 100") >= 2, seconds=30):
                 break
         tab.ask(_CLOSE)
