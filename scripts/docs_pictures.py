@@ -19,10 +19,11 @@ from pathlib import Path
 from PIL import Image
 
 from tests.browser import CHROMIUM, Page, page
+from tests.docs.pages import files, shown
 from tests.shell import start
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-_LARGEST = 200_000  # bytes of a PNG
+_LARGEST = 150_000  # bytes of a PNG
 PICTURES: dict[str, Callable[[Path], Image.Image]] = {}
 _CLOSE = "document.querySelector('[aria-label=\"Toggle settings side pane\"],.settings-button')?.click()"  # of the settings
 SWEEP = "-m sweep=sizes model=ae,vae model.latent_dim=2,4,8,16 seed=0,1 evaluate=[probe]"
@@ -40,9 +41,7 @@ def dashboard(work: Path) -> Image.Image:
     command(work, SWEEP)
     with board(work / "outputs" / "sweeps" / "sizes") as url, page(1500, 760) as tab:
         for _ in range(3):  # the first load of a page may stay blank while the browser is starting
-            tab.go(
-                f"{url}?runFilter=16%2Cseed%3D0&tagFilter=%5EError%2FMSE%7Creconstructions&smoothing=0#timeseries"
-            )
+            tab.go(f"{url}?runFilter=16%2Cseed%3D0&tagFilter=%5EError%2FMSE%7Creconstructions&smoothing=0#timeseries")
             if tab.until(lambda: tab.count("CANVAS", "e.width > 100") >= 2, seconds=30):
                 break
         tab.ask(_CLOSE)
@@ -58,6 +57,54 @@ def report(work: Path) -> Image.Image:
         tab.go((work / "outputs" / "sweeps" / "sizes" / "report.html").as_uri())
         tab.until(lambda: bool(tab.words()))
         return photograph(tab).crop((0, 0, 1185, 745))
+
+
+@picture
+def table_errors(work: Path) -> Image.Image:
+    """Return the errors of the tutorial's table, normal and anomalous, with the threshold."""
+    return drawn(tutorial(work, "table") / "cells" / "pictures" / "errors.png")
+
+
+@picture
+def images_map(work: Path) -> Image.Image:
+    """Return the tutorial's scratched images under their errors."""
+    return drawn(tutorial(work, "images") / "map.png")
+
+
+@picture
+def series_timeline(work: Path) -> Image.Image:
+    """Return the tutorial's sensors over time, with what is expected of them and the score."""
+    return drawn(tutorial(work, "series") / "time.png")
+
+
+@picture
+def sweep_figure(work: Path) -> Image.Image:
+    """Return the tutorial's figure for a paper."""
+    return drawn(tutorial(work, "sweep") / "figures" / "test_error_model_latent_dim.png")
+
+
+def tutorial(work: Path, name: str) -> Path:
+    """Return the folder in which every command of a tutorial was typed, in its order."""
+    text = (IMAGES.parent / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+    folder = work / name
+    if folder.exists():
+        return folder
+    folder.mkdir()
+    for file, script in files(text).items():
+        (folder / file).write_text(script)
+    for one in shown(text):
+        program, _, rest = one.command.partition(" ")
+        if program == "aerun":
+            command(folder, rest)
+        else:
+            subprocess.run([sys.executable, *shlex.split(rest)], cwd=folder, check=True)
+    return folder
+
+
+def drawn(path: Path) -> Image.Image:
+    """Return a picture that aerun has drawn, on white."""
+    image = Image.open(path).convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def command(work: Path, line: str) -> str:
@@ -93,7 +140,7 @@ def photograph(tab: Page, seconds: float = 2) -> Image.Image:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG of at most 200 kB: with fewer colours, and smaller, as far as needed."""
+    """Write a PNG of at most 150 kB: with fewer colours, and smaller, as far as needed."""
     for scale in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5):
         small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
         small.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)

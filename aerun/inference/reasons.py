@@ -42,7 +42,7 @@ def step_reason(series: StepSeries, step: int) -> str:
 
 
 def _columns(model: Model, x: Array, expected: Array, errors: Array, marks: Array) -> list[str]:
-    """Return the columns that err most. marks: what of their errors is of a cell that is there and was expected to be missing."""
+    """Return the columns that err most. marks: what of their errors is of cells that are there, and were expected to miss."""
     features = model.form.features
     told, wanted = (told_columns(values, features) for values in (x, expected))
     names = [f.name for f in features]

@@ -56,7 +56,7 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str,
     marks: list[tuple[float, str]] = []
     if key == SIZE:
         series.append(_pca(groups, at))
-        marks = [*_dimension(groups, at, places), *_recommended(sizes)]
+        marks = [*_dimension(groups, at, places, sizes), *_recommended(sizes)]
     zero = log and any(value == 0 for value, _ in known)
     notes = [f"{key}=0 is in the table alone: a log scale has no place for it."] if zero else []
     notes += [f"Of {len(lines)} choices of the other settings, the best {_LINES}."] if len(lines) > _LINES else []
@@ -104,11 +104,14 @@ def _pca(groups: Sequence[Group], at: int) -> Series:
     return Series("PCA of the same size", points, dashed=True)
 
 
-def _dimension(groups: Sequence[Group], at: int, places: Sequence[float]) -> list[tuple[float, str]]:
-    """Return the data's own dimension, as the codes of the largest size show it, if that is on the chart."""
+def _dimension(groups: Sequence[Group], at: int, places: Sequence[float], sizes: Sizes | None) -> list[tuple[float, str]]:
+    """Return the data's own dimension, as the codes of the largest size show it, if that is on the chart.
+
+    It is that of the recommendation, where there is one.
+    """
     largest = [g for g in groups if number(g.settings[at]) == places[-1]]
     values = [v for g in largest if not math.isnan(v := g.mean("codes/dimension_mle"))]
-    middle = statistics.median(values) if values else math.nan
+    middle = sizes.dimension if sizes else statistics.median(values) if values else math.nan
     return [(middle, f"intrinsic dimension {middle:.1f}")] if places[0] <= middle <= places[-1] else []
 
 

@@ -8,7 +8,7 @@ from tests.shell import here
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("encode", "encode: --output is missing."),
+        ("encode", "encode: -o/--output is missing."),
         ("show", "show: RUN is missing."),
         ("show run --weights lst", "show: --weights lst: no such choice (nearest: last); one of best, last."),
         ("show run --waights best", "show: --waights: no such flag (nearest: --weights)."),

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {str(p.relative_to(ROOT)): p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
 _BLOCK = re.compile(r"^( *)```([\w-]*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _CELL = re.compile(r"`(aerun \S+ [^`]+)`")  # a lone verb is a mention
+_FILE = re.compile(r"^`(\S+\.py)`:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 
 
@@ -21,6 +22,11 @@ class Shown(NamedTuple):
 def blocks(text: str, kind: str) -> list[str]:
     """Return the content of each fenced block of a kind, without its indent."""
     return [re.sub(rf"^{indent}", "", body, flags=re.MULTILINE) for indent, k, body in _BLOCK.findall(text) if k == kind]
+
+
+def files(text: str) -> dict[str, str]:
+    """Return the scripts that a page says to write: name and content."""
+    return dict(_FILE.findall(text))
 
 
 def shown(text: str) -> list[Shown]:
