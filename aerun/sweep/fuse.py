@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aerun.build import RunPlan, build
 from aerun.core.errors import StoppedError, line_of
@@ -51,17 +51,27 @@ class Candidate:
         optimizer = {k: v if isinstance(v, str) else bool(v) for k, v in self.config["optimizer"].items()}
         return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"])], sort_keys=True)
 
-    def steps(self) -> int | None:
-        """Return how many steps its last checkpoint has seen; None where it is trained already."""
+    def level(self) -> "Level | None":
+        """Return how far its training has come; None where it is trained already."""
         left = state(self.path, self.config).left
         if left != RESUME:
-            return 0 if left == FRESH else None
+            return Level(0) if left == FRESH else None
         # deferred: a sweep of which nothing is left to train needs no Lightning
         from aerun.runs.checkpoint import read
         from aerun.trainer.checkpoints import ended
+        from aerun.trainer.fused.files import remembered
 
         checkpoint = read(self.path, device="meta")
-        return None if ended(checkpoint, checkpoint["total"]) else int(checkpoint["steps"])
+        if ended(checkpoint, checkpoint["total"]):
+            return None
+        return Level(int(checkpoint["steps"]), remembered(checkpoint))
+
+
+class Level(NamedTuple):
+    """How many steps a run's last checkpoint has seen, and for which weights its optimizer has what; None: damaged."""
+
+    steps: int
+    remembered: str | None = ""
 
 
 @dataclass
@@ -96,16 +106,18 @@ def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
 
 
 def _claimed(group: Sequence[Candidate], tally: Tally) -> None:
-    """Train jobs of one kind, those with equally many steps left together; no other process works on them meanwhile."""
+    """Train jobs of one kind, those that have come equally far together; no other process works on them meanwhile."""
     with ExitStack() as locks:
-        levels: dict[int, list[Candidate]] = {}
+        levels: dict[Level, list[Candidate]] = {}
         for one in group:
             if not locks.enter_context(alone(one.path)):
                 tally.left["another process is at work on it"] += 1
-            elif (steps := one.steps()) is not None:
-                levels.setdefault(steps, []).append(one)
-        for steps, level in levels.items():
-            _together(level, steps, tally)
+            elif (level := one.level()) is not None and level.remembered is None:
+                tally.left["its last checkpoint is damaged"] += 1
+            elif level is not None:
+                levels.setdefault(level, []).append(one)
+        for level, same in levels.items():
+            _together(same, level.steps, tally)
 
 
 def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:

@@ -9,14 +9,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from aerun.autoencoder import Autoencoder, Value
-from aerun.core.errors import AerunError
 from aerun.core.facts import valid_weight
 from aerun.metrics.squared_error import of_elements
-from aerun.runs.checkpoint import LAST
 from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
 from aerun.trainer.figures import non_finite, train_row, val_row
-from aerun.trainer.optimizer import Recipe
+from aerun.trainer.optimizer import Recipe, forgotten_state
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.turns import Turn
 
@@ -72,10 +70,7 @@ class Training(pl.LightningModule):
         without, self._without = self._without, {}
         forgotten = [p for p, optimizer in without.items() if optimizer.state.get(p)]
         if forgotten:
-            raise AerunError(
-                f"{LAST}: damaged: after {self.steps - 1} steps it has no state of the optimizer for {len(forgotten)} of the "
-                "model's tensors, so the run would go on as another one. Begin anew with --fresh."
-            )
+            raise forgotten_state(self.steps - 1, len(forgotten))
 
     def on_train_epoch_start(self) -> None:
         self._seed_noise(mix(self.seed, self.current_epoch, 0))

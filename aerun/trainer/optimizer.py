@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
+from aerun.runs.checkpoint import LAST
 
 
 class Recipe:
@@ -34,3 +35,11 @@ class Recipe:
         except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as e:
             raise AerunError(f"optimizer ({self.cls.__name__}): {e}") from e
         return optimizer
+
+
+def forgotten_state(steps: int, tensors: int) -> AerunError:
+    """Return the error for a checkpoint after `steps` that lacks the optimizer's state of as many of the model's tensors."""
+    return AerunError(
+        f"{LAST}: damaged: after {steps} steps it has no state of the optimizer for {tensors} of the "
+        "model's tensors, so the run would go on as another one. Begin anew with --fresh."
+    )

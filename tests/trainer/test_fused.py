@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aerun import Loss
-from aerun.core.errors import TrainingError
+from aerun.core.errors import AerunError, TrainingError
 from aerun.settings.naming import job_name
 from aerun.trainer.base import Job
 from aerun.trainer.fused.fit import equivalence_error, fit, unsupported_reason
@@ -185,12 +185,12 @@ class Pulled(Exception):
     """The plug."""
 
 
-def pulled(begin, epoch):
+def pulled(begin, epoch, error=Pulled):
     """`begin` of an epoch, cut off at one."""
 
     def beginning(training):
         if training.current_epoch == epoch:
-            raise Pulled
+            raise error
         begin(training)
 
     return beginning
@@ -229,6 +229,43 @@ def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
     for one, other in zip(whole, again, strict=True):
         trainer.fit(other, resume=True)
         same(one.folder, other.folder)
+
+
+def emptied(folder, action):
+    path = folder / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    action(checkpoint)
+    torch.save(checkpoint, path)
+
+
+def test_one_whose_optimizer_has_forgotten_is_told_and_the_others_go_on(tmp_path, monkeypatch):
+    words = ["seed=0,1,2,3", *SMALL[:2], "model.latent_dim=2", "trainer.max_epochs=2", "pictures=[]", "evaluate=[]"]
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
+    monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 1, KeyboardInterrupt))
+    _, folders = sweep(tmp_path, "f", "sweep.fuse=true", *words)
+    monkeypatch.undo()
+    by_seed = {name.partition(",")[0]: folder for name, folder in folders.items()}
+    emptied(by_seed["seed=1"], lambda c: c.update(optimizer_states=[]))
+    emptied(by_seed["seed=2"], lambda c: c["optimizer_states"][0]["state"].pop(0))
+    told, _ = sweep(tmp_path, "f", "sweep.fuse=true", *words)
+    assert told.code == 1
+    assert "sweep.fuse: 2 of 4 jobs trained as 1 model; 2 one by one (its last checkpoint is damaged; " in told.out
+    assert "not complete: 2 jobs (seed=1; seed=2): checkpoints/last.ckpt: damaged: after" in told.out
+    assert "2 of 4 jobs completed" in told.out
+
+
+def test_runs_that_have_all_forgotten_do_not_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("aerun.trainer.fused.files.HELD", 0.0)
+    monkeypatch.setattr(FusedTraining, "on_train_epoch_start", pulled(FusedTraining.on_train_epoch_start, 1))
+    cut, trainer = jobs(tmp_path, ["model=ae", *SMALL], epochs=2)
+    with pytest.raises(Pulled):
+        fit(cut, trainer, resume=False)
+    monkeypatch.undo()
+    for job in cut:
+        emptied(job.folder, lambda c: c["optimizer_states"][0]["state"].clear())
+    again, trainer = jobs(tmp_path, ["model=ae", *SMALL], epochs=2)
+    with pytest.raises(AerunError, match="it has no state of the optimizer for"):
+        fit(again, trainer, resume=True)
 
 
 @pytest.mark.slow

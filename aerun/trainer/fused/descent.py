@@ -70,6 +70,10 @@ class Descent:
             for name, states in parts.items()
         }
 
+    def stateless(self) -> list[Tensor]:
+        """Return the present weights of which the optimizer keeps nothing."""
+        return [p for group in self.optimizer.param_groups for p in group["params"] if not self.optimizer.state.get(p)]
+
     def keep(self, rows: Sequence[int]) -> None:
         """Keep only these of the present runs."""
         state = {

@@ -158,6 +158,18 @@ def together(recipe: Recipe, autoencoder: Autoencoder, states: Sequence[dict[str
     return state
 
 
+def remembered(checkpoint: Mapping[str, Any]) -> str | None:
+    """Return in words which state the optimizer of a run's checkpoint has of which weights; None for what aerun never writes.
+
+    Runs of which this is equal can go on together.
+    """
+    try:
+        (only,) = checkpoint["optimizer_states"]
+        return repr(sorted((index, sorted(state)) for index, state in only["state"].items()))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
+
+
 def _names(optimizer: torch.optim.Optimizer, autoencoder: Autoencoder) -> list[str]:
     """Return the names of the weights in the order in which a state_dict of the optimizer numbers them."""
     names = {id(p): f"autoencoder.{k}" for k, p in autoencoder.named_parameters()}

@@ -90,6 +90,7 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
     if checkpoints:
         states = [checkpoint["optimizer_states"][0] for checkpoint in checkpoints]
         training.descent.place(together(runs[0].job.optimizer, runs[0].job.autoencoder, states))
+        training.without = training.descent.stateless()
     _run(training, val, settings, device, resume)
     errors = {id(run.job): run.error for run in runs}
     return [errors[id(job)] for job in jobs]

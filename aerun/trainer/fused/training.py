@@ -14,6 +14,7 @@ from aerun.trainer.figures import non_finite, train_row, val_row
 from aerun.trainer.fused.batches import Together
 from aerun.trainer.fused.descent import Descent
 from aerun.trainer.fused.member import Member
+from aerun.trainer.optimizer import forgotten_state
 
 
 class FusedTraining(pl.LightningModule):
@@ -30,6 +31,7 @@ class FusedTraining(pl.LightningModule):
         self.schedule = runs[0].job.schedule
         self.steps = 0
         self.metrics: dict[str, float] = {}
+        self.without: list[Tensor] = []  # of runs that go on: the weights that have no state of the optimizer
 
     @property
     def template(self) -> Autoencoder:
@@ -69,10 +71,18 @@ class FusedTraining(pl.LightningModule):
             rows.append(parts.detach())
             sizes.append(drawn.shape[1])
             self.steps += 1
+            if self.without:
+                self._refuse_forgotten()
         values = torch.stack(rows, 1)  # (A, steps, K)
         self._refuse_non_finite(values, self.template.keys(training=True), self.steps - len(rows))
         self._sums = self._sums + (values * values.new_tensor(sizes)[:, None]).sum(1, dtype=torch.float64)
         self._samples += sum(sizes)
+
+    def _refuse_forgotten(self) -> None:
+        """Raise AerunError where the first step of runs that go on made an optimizer's state which the steps before had."""
+        without, self.without = self.without, []
+        if forgotten := [p for p in without if self.descent.optimizer.state.get(p)]:
+            raise forgotten_state(self.steps - 1, len(forgotten))
 
     def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
         """Mark the members of (A, steps, K) with a value that is not finite, before a checkpoint is written."""
