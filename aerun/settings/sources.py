@@ -102,6 +102,7 @@ class Jobs:
         self._repo = self._loader._parse_overrides_and_create_caching_repo(source.name, self._fixed)[1]
         self._parser = OverridesParser.create(config_loader=self._loader)
         self._parsed: dict[str, Override] = {}  # most words of a grid are in many of its jobs
+        self._groups: dict[str, bool] = {}  # whether there is such a group
         self._chosen: dict[tuple[str, ...], bytes] = {}
         self.left_out: dict[str, None] = {}  # what was said by `replaced`, each line once
 
@@ -119,7 +120,7 @@ class Jobs:
         from hydra.errors import HydraException
 
         parsed = self.parsed(overrides)
-        chosen = [o for o in parsed if self._is_choice(o)]
+        chosen = [o for o in parsed if self.is_choice(o)]
         cfg, idle = self._base([str(o.input_line) for o in chosen]), list[str]()
         for one in parsed:
             if one in chosen:
@@ -134,9 +135,12 @@ class Jobs:
             cfg.hydra.overrides.task = [str(o.input_line) for o in parsed]
         return cfg, idle
 
-    def _is_choice(self, override: "Override") -> bool:
+    def is_choice(self, override: "Override") -> bool:
         """Return whether it chooses an option, as Hydra tells this from a setting's value."""
-        return not isinstance(override.value(), dict) and self._repo.group_exists(str(override.key_or_group))
+        key = str(override.key_or_group)
+        if key not in self._groups:
+            self._groups[key] = self._repo.group_exists(key)
+        return self._groups[key] and not isinstance(override.value(), dict)
 
     def _base(self, chosen: Sequence[str]) -> DictConfig:
         # deferred: only sweeps need them

@@ -15,12 +15,13 @@ from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.logs import quiet_aerun
 from aerun.core.text import say
 from aerun.settings.explain import explain
-from aerun.settings.overrides import refuse_idle_lambda, resolved
+from aerun.settings.overrides import refuse_idle_lambda
 from aerun.settings.sources import Jobs
 from aerun.sweep import idle
+from aerun.sweep.derived import Derived
 from aerun.sweep.idle import GridJob, key_of
 
-_ALL = 100  # jobs that are all built; of more, as many as have every value of every setting with every choice of options
+_ALL = 100  # jobs that are all built; of more, as many as have every shape, and every value with every choice of options
 _SHOWN = 10  # mistakes
 _LAMBDA = "reg.lambda"
 
@@ -39,7 +40,8 @@ def jobs_of(jobs: Jobs, cfg: DictConfig, tasks: Sequence[str]) -> list[GridJob]:
     policy = str(cfg.sweep.idle)
     if policy not in idle.POLICIES:
         raise AerunError(f"sweep.idle={policy}: must be one of {', '.join(idle.POLICIES)}{nearest(policy, idle.POLICIES)}.")
-    found = [_composed(jobs, typed) for typed in lists]
+    settings = Derived(jobs)
+    found = [_composed(jobs, settings, typed) for typed in lists]
     useless = idle.unused(found)
     found = [_with_errors(job, useless) for job in found]
     refuse_mistakes([(job, job.error) for job in found if job.error], len(found))
@@ -47,7 +49,7 @@ def jobs_of(jobs: Jobs, cfg: DictConfig, tasks: Sequence[str]) -> list[GridJob]:
         idle.refuse(found)
     for line in (*jobs.left_out, *idle.table(found, policy)):
         say(line)
-    return [_without_lambda(jobs, job) for job in found]
+    return [_without_lambda(settings, job) for job in found]
 
 
 def _refuse_intervals(parsed: Iterable[Override]) -> None:
@@ -60,26 +62,24 @@ def _refuse_intervals(parsed: Iterable[Override]) -> None:
             )
 
 
-def _composed(jobs: Jobs, typed: Sequence[str]) -> GridJob:
+def _composed(jobs: Jobs, settings: Derived, typed: Sequence[str]) -> GridJob:
     parsed = [str(o.input_line) for o in jobs.parsed(typed)]
     try:
-        cfg, absent = jobs.composed(typed)
-        plain = resolved(cfg)
+        job = settings(typed)
     except (AerunError, HydraException, OmegaConfBaseException) as e:
         return GridJob(tuple(typed), {}, error=explain(e)[1])
-    chosen = tuple(o for o in parsed if "." not in key_of(o) and key_of(o) in cfg.hydra.runtime.choices)
-    reg = plain.get("reg")
+    chosen = tuple(o for o in parsed if "." not in key_of(o) and key_of(o) in job.choices)
+    absent, reg = list(job.idle), job.plain.get("reg")
     if isinstance(reg, dict) and not reg.get("terms"):
         absent += [o for o in parsed if key_of(o) == _LAMBDA and o not in absent]
-    return GridJob(tuple(typed), plain, tuple(absent), chosen)
+    return GridJob(tuple(typed), job.plain, tuple(absent), chosen)
 
 
-def _without_lambda(jobs: Jobs, job: GridJob) -> GridJob:
+def _without_lambda(settings: Derived, job: GridJob) -> GridJob:
     """Return a job whose config is that of its run, where reg.lambda is left out; other idle settings never were in it."""
     if not any(key_of(o) == _LAMBDA for o in job.idle):
         return job
-    cfg, _ = jobs.composed([o for o in job.typed if o not in job.idle])
-    return replace(job, config=resolved(cfg))
+    return replace(job, config=settings([o for o in job.typed if o not in job.idle]).plain)
 
 
 def _with_errors(job: GridJob, useless: set[str]) -> GridJob:
@@ -127,22 +127,48 @@ def check(jobs: Sequence[GridJob], here: bool) -> None:
     seen, mistakes = dict[str, str](), list[tuple[GridJob, str]]()
     for job in jobs if len(jobs) <= _ALL else _covering(jobs):
         key = json.dumps({k: v for k, v in job.config.items() if k != "seed"}, sort_keys=True, default=str)
-        if key not in seen:
-            seen[key] = _mistake(job.config, here)
-        if seen[key]:
-            mistakes.append((job, seen[key]))
+        if not (words := _bad_seed(job.config)):
+            if key not in seen:
+                seen[key] = _mistake(job.config, here)
+            words = seen[key]
+        if words:
+            mistakes.append((job, words))
     refuse_mistakes(mistakes, len(jobs))
 
 
+def _bad_seed(config: Mapping[str, Any]) -> str:
+    """Return what is wrong with a job's seed, empty where nothing is: what else is the same is built once."""
+    # deferred: completion needs no torch
+    from aerun.core.checks import seed_of
+
+    try:
+        seed_of(config)
+    except AerunError as e:
+        return str(e)
+    return ""
+
+
 def _covering(jobs: Sequence[GridJob]) -> list[GridJob]:
-    """Return jobs among which every choice of options has every value of every setting."""
-    seen, chosen = set[tuple[Any, ...]](), list[GridJob]()
+    """Return jobs among which are all shapes of models, and every choice of options has every value of every setting."""
+    seen, chosen = set[Any](), list[GridJob]()
     for job in jobs:
-        new = {(job.chosen, o) for o in job.typed} - seen
+        new = {_shape(job.config), *((job.chosen, o) for o in job.typed)} - seen
         if new:
             chosen.append(job)
             seen |= new
     return chosen
+
+
+def _shape(config: Mapping[str, Any]) -> str:
+    """Return the settings that a model's shapes may follow: those of model, data and regularizers, fractions left out."""
+    nodes = {k: _without_fractions(config.get(k)) for k in ("model", "dataset", "reg")}
+    return json.dumps(nodes, sort_keys=True, default=str)
+
+
+def _without_fractions(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(k): _without_fractions(v) for k, v in node.items()}
+    return None if isinstance(node, float) else node
 
 
 def _mistake(config: Mapping[str, Any], here: bool) -> str:

@@ -116,6 +116,27 @@ def test_a_large_grid_is_planned_by_its_values(tmp_path, trained):
     assert "optimizer.lr=-1" in told.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("seed=5,-1", "1 of 2 jobs cannot be run, so none is begun.\n  seed=-1: seed=-1"),
+        ("seed=range(-1,110)", "seed=-1: seed=-1"),
+        ("seed=range(0,60) model=ae,typo", "model=typo: no such option"),
+        ("seed=range(0,60) model=ae,vae regularizer=kl", "model=ae regularizer=kl"),
+        (
+            "seed=range(0,30) model.bottleneck.k=1,4 model.latent_dim=2,8 model=topk",
+            "seed=0 model.bottleneck.k=4 model.latent_dim=2 model=topk",
+        ),
+    ],
+)
+def test_one_bad_job_of_many_is_found(tmp_path, trained, typed, said):
+    """Of the last, each value goes with some other: only as a shape they do not go together."""
+    told = here(tmp_path, "-m", *typed.split())
+    assert told.code == 2
+    assert said in told.err
+    assert not trained
+
+
 def test_folders_of_ones_own(tmp_path, trained):
     line = ["-m", "sweep=s", "hydra.sweep.subdir=${hydra:job.num}"]
     here(tmp_path, *line, "seed=0,1")
