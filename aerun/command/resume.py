@@ -9,7 +9,7 @@ from aerun.command.parser import Parser
 from aerun.command.started import is_left_to_the_first
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
-from aerun.core.paths import path_words, say_data, with_data
+from aerun.core.paths import say_data, with_data
 from aerun.core.text import say
 from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
@@ -89,6 +89,4 @@ def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> 
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise AerunError(f"{folder.path / 'config.yaml'}: damaged: {e} is missing.") from e
-    terminal.results(
-        metrics, f"{config['model']['name']} (resumed)", args.run, path_words(config["dataset"].get("path")) or None
-    )
+    terminal.results(metrics, f"{config['model']['name']} (resumed)", args.run, config["dataset"].get("path"))

@@ -24,7 +24,7 @@ from aerun.command import places
 from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced, refuse_package
 from aerun.core.errors import TIME_LIMIT, AerunError, FolderInUseError, StoppedError, TrainingError, line_of
-from aerun.core.paths import config_dir, is_url, path_words
+from aerun.core.paths import all_paths, config_dir, is_url
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
 from aerun.report import banner, terminal
@@ -149,9 +149,8 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
     from aerun.train import train
 
     metrics = train(plain, path, command(), fresh=_fresh, begun=partial(banner.begin, _shown(path)))
-    source = path_words(plain["dataset"].get("path"))
-    source = source if is_url(source) or not source else str(_shown(Path(source)))
-    terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path), source or None)
+    source = [one if is_url(one) else str(_shown(Path(one))) for one in all_paths(plain["dataset"].get("path"))]
+    terminal.results(metrics, f"{plain['model']['name']} on {dataset}", _shown(path), source)
     return float(metrics["objective"])
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from aerun.core.console import Console, styled
 from aerun.core.errors import AerunError
+from aerun.core.paths import all_paths
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
@@ -21,14 +22,15 @@ from aerun.runs.groups import selected
 from aerun.runs.sizes import SIZE, sizes_of
 
 _NAMED = 5  # jobs that failed for one reason and are named
+_FEW = 3  # files of data that are named
 
 Job = tuple[list[str], Mapping[str, Any]]
 
 
-def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | None = None) -> None:
+def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Sequence[str] | None = None) -> None:
     """Print the model beside PCA of the same size and the training mean, on the test split.
 
-    source: the file or folder of the data, where they are of the user's own.
+    source: the file, the folder or the files of the data, where they are of the user's own.
     """
     console = Console(wide=100)
     table = Table()
@@ -63,12 +65,14 @@ _USES = {
 }
 
 
-def next_commands(metrics: Mapping[str, Any], path: Path, source: str | None) -> list[str]:
-    """Return commands that make sense now, with this run's own path and that of its data."""
+def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence[str] | None) -> list[str]:
+    """Return commands that make sense now, with this run's own path and those of its data, where they are few."""
     run = shlex.quote(str(path))
     verb = _USES.get(str(metrics.get("task")), "encode")
     first, _, rest = VERBS[verb].example.partition(" ")
-    words = f"{first if first.startswith('--') else shlex.quote(source or 'FILE')} {rest}"
+    sources = all_paths(source)
+    files = shlex.join(sources) if 0 < len(sources) <= _FEW else "FILE"
+    words = f"{first if first.startswith('--') else files} {rest}"
     return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
 
 

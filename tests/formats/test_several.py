@@ -17,6 +17,7 @@ from aerun.dataset.tables.given import splits_by_name
 from aerun.formats.arrays import read_array
 from aerun.formats.reading import Reading
 from aerun.formats.several import limits, read_tables
+from tests.shell import here
 
 pa = pytest.importorskip("pyarrow")
 G = np.random.default_rng(0)
@@ -250,3 +251,13 @@ def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path):
     (tmp_path / "x.h5ad").write_bytes((tmp_path / "x.h5ad").read_bytes()[:3000])
     with pytest.raises(AerunError, match="not an h5ad file, or damaged"):
         read(str(tmp_path / "x.h5ad"))
+
+
+def test_a_run_of_several_files_ends_and_goes_on(tmp_path):
+    written(tmp_path, ".csv")
+    quick = ["trainer=smoke", "trainer.progress=false", "pictures=[]", "hydra.run.dir=run"]
+    told_ = here(tmp_path, "dataset=table", "dataset.path=[p8.csv,p9.csv]", *quick)
+    assert told_.code == 0, told_
+    assert "aerun encode run p8.csv p9.csv --output codes.npz\n" in told_.out
+    assert here(tmp_path, "resume", "run", "--epochs", "2").code == 0
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "completed"

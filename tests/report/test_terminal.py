@@ -40,7 +40,8 @@ def test_what_comes_next_is_of_the_users_own_data(capsys):
     )
     figures |= dict.fromkeys(("code_elements", "features", "parameters", "epochs", "samples/train", "samples/val"), 9)
     figures |= {"samples/test": 9, "best_epoch": 3, "seconds": 1.0, "seconds/fit": 1.0, "seed": 0, "task": "anomaly"}
-    for source, shown in (("my parts", "'my parts'"), (None, "FILE")):
+    few, many = ["a.csv", "my b.csv"], list("abcd")
+    for source, shown in (("my parts", "'my parts'"), (None, "FILE"), (few, "a.csv 'my b.csv'"), (many, "FILE")):
         terminal.results(figures, "ae", Path("run"), source)
         assert f"aerun score run {shown} --output scores.csv\n" in capsys.readouterr().out
     terminal.results(figures | {"best_epoch": 8}, "ae", Path("my run"))
