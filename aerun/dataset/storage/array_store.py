@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aerun.core.cache import cache_folder
+from aerun.core.cache import cache_folder, refuse_full
 from aerun.core.errors import AerunError
 from aerun.core.files import replaced
 from aerun.core.memory import available_memory
 from aerun.dataset.storage import array_samples as samples
 from aerun.dataset.storage.mapped import mapped
 from aerun.formats.arrays import Array, forget
+from aerun.formats.copied import identity
 
 _CHUNK = 4_000_000  # bytes of samples copied in one piece
 
@@ -65,7 +65,7 @@ def store_rows(
 
 def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
     """Return a key that changes with the files and with the rows taken from them."""
-    return _digest([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths], parts)
+    return _digest([identity(p) for p in paths], parts)
 
 
 def _digest(about: object, parts: Sequence[Tensor]) -> str:
@@ -101,13 +101,8 @@ def _scatter(file: int, blocks: Iterator[Any], total: int, rows: Tensor, each: i
 
 def _write(path: Path, total: int, blocks: Callable[[], Iterator[Any]], parts: Sequence[Tensor], each: int) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        size, free = each * sum(map(len, parts)), shutil.disk_usage(path.parent).free
-        if size > 0.9 * free:
-            raise AerunError(
-                f"{path.parent}: samples of {size / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free there. Name another place "
-                "with dataset.cache=DIR, or raise dataset.memory."
-            )
+        size = each * sum(map(len, parts))
+        refuse_full(path.parent, size, "samples", "Name another place with dataset.cache=DIR, or raise dataset.memory.")
         with replaced(path) as file:
             file.truncate(size)
             _scatter(file.fileno(), blocks(), total, torch.cat(list(parts)), each)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aerun.core.cache import cache_folder
+from aerun.core.cache import cache_folder, refuse_full
 from aerun.core.errors import AerunError
 from aerun.core.files import replace, replaced
 from aerun.core.memory import available_memory
@@ -76,8 +75,9 @@ def _kept(images: Images, path: Path) -> SkippedFiles:
         pass
     log.warning("%s: decoding %d images, once, into %s", images.where, len(images.order), path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_full(images, path.parent)
+        c, h, w = images.row
+        what = f"{images.where}: {len(images.order)} images of {c} x {h} x {w}"
+        refuse_full(path.parent, images.size, what, "Lower dataset.size, or name another place with dataset.cache=DIR.")
         with replaced(path) as file:
             left_out = decode(images, lambda row: file.write(np.ascontiguousarray(row).data))
         replace(about, json.dumps({"source": str(images.root.resolve()), "left_out": left_out.reasons}))
@@ -86,16 +86,6 @@ def _kept(images: Images, path: Path) -> SkippedFiles:
             f"{images.where}: cannot keep the decoded images in {path.parent} (dataset.cache): {e.strerror}."
         ) from e
     return left_out
-
-
-def _refuse_full(images: Images, folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if images.size > 0.9 * free:
-        c, h, w = images.row
-        raise AerunError(
-            f"{images.where}: {len(images.order)} images of {c} x {h} x {w} take {images.size / 1e9:.3g} GB, and {folder} has "
-            f"{free / 1e9:.3g} GB free. Lower dataset.size, or name another place with dataset.cache=DIR."
-        )
 
 
 def _read(path: Path, images: Images) -> Tensor:

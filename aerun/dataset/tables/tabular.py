@@ -28,6 +28,7 @@ from aerun.dataset.tables.decisions import Decision, decisions
 from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
+from aerun.formats.copied import identity
 from aerun.formats.frame import Column, Frame
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
@@ -184,7 +185,7 @@ class Tabular(Dataset):
             return []
         if self.prepare == "minmax":
             raise AerunError("dataset.prepare=minmax: needs all samples in memory; raise dataset.memory, or standardize.")
-        about = [(name, Path(name).stat().st_size, Path(name).stat().st_mtime_ns) for name, _ in frame.parts]
+        about = [identity(Path(name)) for name, _ in frame.parts]
         words = "%s: %d rows are more than dataset.memory allows: they are read from disk as they are needed."
         log.warning(words, frame.file, len(frame))
         make = partial(blocks, frame, self.known.features)
