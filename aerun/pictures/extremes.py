@@ -7,7 +7,7 @@ import torch
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.pictures.canvas.rows import errors
-from aerun.pictures.canvas.sheet import Row, sheet, shown, signed, span
+from aerun.pictures.canvas.sheet import Row, images_only, sheet, shown, signed, span
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
@@ -17,7 +17,7 @@ _SAMPLES = 8
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why it cannot be drawn, or nothing: it needs images."""
-    return "" if dataset.facts().kind == "image" else "draws images only."
+    return images_only(dataset)
 
 
 @torch.no_grad()

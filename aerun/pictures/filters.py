@@ -7,7 +7,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.pictures.canvas.sheet import Row, sheet, signed
+from aerun.pictures.canvas.sheet import Row, images_only, sheet, signed
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
@@ -17,8 +17,8 @@ _ACROSS, _MOST = 12, 96
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why it cannot be drawn, or nothing: it needs images and an encoder whose first layer is an affine map of them."""
-    if dataset.facts().kind != "image":
-        return "draws images only."
+    if reason := images_only(dataset):
+        return reason
     return "" if model.arch.encoder_weights() else "needs an encoder that starts with weights on the input."
 
 

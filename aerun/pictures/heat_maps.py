@@ -12,7 +12,7 @@ from aerun.dataset.normal import anomalies
 from aerun.formats.pictures import overlay
 from aerun.metrics.squared_error import of_elements
 from aerun.pictures.canvas.rows import errors
-from aerun.pictures.canvas.sheet import Row, sheet, shown
+from aerun.pictures.canvas.sheet import Row, images_only, sheet, shown
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
@@ -22,7 +22,7 @@ _SAMPLES = 8
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why it cannot be drawn, or nothing: it needs images."""
-    return "" if dataset.facts().kind == "image" else "draws images only."
+    return images_only(dataset)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
 from aerun.pictures.canvas.rows import stride_sample
-from aerun.pictures.canvas.sheet import Row, sheet, shown
+from aerun.pictures.canvas.sheet import Row, images_only, sheet, shown
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
@@ -19,8 +19,8 @@ _ROWS, _ACROSS, _MOST = 4, 10, 10_000
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why it cannot be drawn, or nothing: it needs images, and codes that were trained to follow a prior."""
-    if dataset.facts().kind != "image":
-        return "draws images only."
+    if reason := images_only(dataset):
+        return reason
     if not model.follows_prior:
         return "needs a model whose codes are trained to follow a prior, such as model=vae or regularizer=mmd."
     return ""

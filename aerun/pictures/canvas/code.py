@@ -9,6 +9,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.evaluate.subset import refuse_few
 from aerun.pictures.canvas.rows import grids, stride_sample
+from aerun.pictures.canvas.sheet import images_only
 from aerun.trained import Trained
 
 _MOST = 1000
@@ -16,8 +17,8 @@ _MOST = 1000
 
 def continuous_image(model: Autoencoder, dataset: Dataset) -> str:
     """Return why codes of this model cannot be moved and looked at, or nothing."""
-    if dataset.facts().kind != "image":
-        return "draws images only."
+    if reason := images_only(dataset):
+        return reason
     if model.bottleneck.levels:
         return "needs a code that can be moved a little; entries of a codebook cannot."
     return ""

@@ -10,10 +10,16 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from aerun.core.facts import Facts
+from aerun.dataset.base import Dataset
 from aerun.pictures.canvas.letters import font
 
 _CELL, _GAP, _LINE = 64, 4, 16
 _BELOW, _ABOVE = (0, 114, 178), (213, 94, 0)  # blue and vermilion: Okabe & Ito 2008
+
+
+def images_only(dataset: Dataset) -> str:
+    """Return why a sheet of samples cannot be drawn, or nothing."""
+    return "" if dataset.facts().kind == "image" else "draws images only."
 
 
 @dataclass(frozen=True)
