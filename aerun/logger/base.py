@@ -71,6 +71,11 @@ class Logger(ABC):
         """Write what is buffered, and let go of files."""
 
 
+def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the values that are numbers."""
+    return {k: float(v) for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+
+
 def require(package: str, option: str) -> None:
     """Raise AerunError where a logger's package is not installed."""
     if find_spec(package) is None:

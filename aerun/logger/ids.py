@@ -16,8 +16,3 @@ def known(folder: Path, logger: str) -> str | None:
 def keep(folder: Path, logger: str, name: str) -> None:
     """Write down the run's name at a logger's."""
     Folder(folder).write(IDS, {**Folder(folder).read(IDS), logger: name})
-
-
-def numbers(values: dict[str, object]) -> dict[str, float]:
-    """Return the values that are numbers."""
-    return {k: float(v) for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}

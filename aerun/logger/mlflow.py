@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.logger import ids
-from aerun.logger.base import About, Logger, require
+from aerun.logger.base import About, Logger, numbers, require
 from aerun.settings.flat import flat
 from aerun.settings.labels import labels_of
 
@@ -81,7 +81,7 @@ class Mlflow(Logger):
         self.client.log_image(self.run, pixels, f"pictures/{name}.png")
 
     def results(self, results: Mapping[str, Any], objective: str, epoch: int) -> None:
-        known = ids.numbers(dict(results))
+        known = numbers(results)
         self._log(
             {f"best/{k}" if k in self.curves or k.startswith(("train/", "val/")) else k: v for k, v in known.items()}, epoch
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from aerun.core.text import shown_line
+from aerun.logger.base import numbers
 from aerun.runs.figures import task_figure
 from aerun.runs.folder import names_of
 from aerun.runs.readable import readable
@@ -73,14 +74,10 @@ def final(key: str) -> Named:
 
 def answers(results: Mapping[str, Any], objective: str) -> dict[Named, float]:
     """Return the figures by which runs are compared: of the task, of the objective, of the error."""
-    task = task_figure(str(results.get("task")))
-    keys = [key for key in dict.fromkeys((task, objective)) if key and key not in _OWN and _number(results.get(key))]
-    named = {Named(f"Answer/{readable(key)}"): float(results[key]) for key in keys}
-    return named | {_OWN[key]: float(results[key]) for key in _FINAL if _number(results.get(key))}
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    known, task = numbers(results), task_figure(str(results.get("task")))
+    keys = [key for key in dict.fromkeys((task, objective)) if key in known and key not in _OWN]
+    named = {Named(f"Answer/{readable(key)}"): known[key] for key in keys if key}
+    return named | {_OWN[key]: known[key] for key in _FINAL if key in known}
 
 
 def _plain(words: str) -> str:

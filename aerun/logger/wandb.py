@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aerun.core.checks import one_of
 from aerun.logger import ids
-from aerun.logger.base import About, Logger, require
+from aerun.logger.base import About, Logger, numbers, require
 from aerun.settings.labels import labels_of
 
 _MODES = ("online", "offline", "disabled")
@@ -67,7 +67,7 @@ class Wandb(Logger):
 
     def results(self, results: Mapping[str, Any], objective: str, epoch: int) -> None:
         words = {"objective_name": objective, "verdict": str(results.get("verdict", ""))}
-        self.run.summary.update({**ids.numbers(dict(results)), **words})
+        self.run.summary.update({**numbers(results), **words})
 
     def card(self, text: str, epoch: int) -> None:
         self.run.notes = text

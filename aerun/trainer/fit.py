@@ -15,6 +15,7 @@ from aerun.core.logs import quiet_lightning
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.splits import Split
 from aerun.dataset.storage.mapped import Mapped
+from aerun.logger.rows import row_of
 from aerun.runs import files
 from aerun.runs.checkpoint import BEST, FOLDER, LAST
 from aerun.runs.identity import refuse_foreign
@@ -48,7 +49,6 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 
 def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     # Deferred: the verbs need no Lightning.
-    from aerun.logger.rows import row_of
     from aerun.trainer.checkpoints import ended, read
 
     ready = _ready(job, settings, Ranks(0, settings.devices))
