@@ -75,6 +75,13 @@ def test_without_a_pause_every_epoch_is_written(tmp_path, writes, whole):
         assert all(torch.equal(one["state_dict"][k], v) for k, v in other["state_dict"].items())
 
 
+def ends_as(whole, folder):
+    """Going on in `folder`, where training was cut off, ends as the run that nothing disturbed."""
+    model, rows = fit(folder, *RUN, SELDOM, resume=True)
+    assert torch.equal(weights(model), weights(whole[1]))
+    assert timeless(rows) == timeless(whole[2])
+
+
 @pytest.mark.parametrize(("killed", "pause", "kept"), [(False, "1e6", 7), (True, "1e6", 0), (True, "0", 7)])
 def test_whatever_ends_it_it_goes_on_as_if_nothing_had(tmp_path, monkeypatch, whole, killed, pause, kept):
     """An end with words saves the epochs before it; a kill loses what was not yet written, and nothing more."""
@@ -84,9 +91,7 @@ def test_whatever_ends_it_it_goes_on_as_if_nothing_had(tmp_path, monkeypatch, wh
         fit(tmp_path, *RUN, f"trainer.save_every={pause}")
     assert checkpoint(tmp_path, "last")["epoch"] == kept
     monkeypatch.undo()
-    model, rows = fit(tmp_path, *RUN, SELDOM, resume=True)
-    assert torch.equal(weights(model), weights(whole[1]))
-    assert timeless(rows) == timeless(whole[2])
+    ends_as(whole, tmp_path)
 
 
 def test_the_best_that_is_written_is_never_of_a_later_epoch(tmp_path, monkeypatch, whole):
@@ -97,9 +102,7 @@ def test_the_best_that_is_written_is_never_of_a_later_epoch(tmp_path, monkeypatc
         fit(tmp_path, *RUN, SELDOM)
     assert (checkpoint(tmp_path, "last")["epoch"], checkpoint(tmp_path, "best")["epoch"]) == (0, 0)
     monkeypatch.undo()
-    model, rows = fit(tmp_path, *RUN, SELDOM, resume=True)
-    assert torch.equal(weights(model), weights(whole[1]))
-    assert timeless(rows) == timeless(whole[2])
+    ends_as(whole, tmp_path)
 
 
 def test_what_cannot_be_saved_at_the_end_does_not_hide_why_it_ended(tmp_path, monkeypatch, caplog):
