@@ -71,7 +71,7 @@ def short(finished, tmp_path):
 def test_stopped_and_resumed_is_the_same_run(whole, tmp_path, signum):
     code, word = SIGNALS[signum]
     folder = tmp_path / "run"
-    often = ["trainer.save_every=0"] if signum == signal.SIGKILL else []  # the others save as they end
+    often = ["trainer.save_every=0"]  # else an end may lose half a second, which is more than five epochs here
     told = stopped(start(tmp_path, *RUN, *often, "hydra.run.dir=run"), signum, folder, epochs=5)
     assert told.code == code, told
     assert "Traceback" not in told.err
