@@ -110,9 +110,12 @@ _NOISE = {  # settings of which nothing is compared
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
-    """Return the settings of a run that are compared, by short names. Numbers are floats (one type a column), lists text."""
+    """Return the settings of a run that are compared, by short names. Numbers are floats (one type a column), lists text.
+
+    Without a regularizer the weight is 0, so that it is compared with that of runs that have one.
+    """
     names, terms = names_of(config), config["reg"].get("terms") or {}
-    short = {_setting(k): v for k, v in _flat(config).items() if terms or k != "reg.lambda"}
+    short = {_setting(k): v if terms or k != "reg.lambda" else 0.0 for k, v in _flat(config).items()}
     named = {shown_line(k): shown_line(v) if isinstance(v, str) else v for k, v in short.items()}
     first: dict[str, bool | str | float] = {
         "Code size": float(config["model"]["latent_dim"]),
