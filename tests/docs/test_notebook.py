@@ -29,6 +29,7 @@ def test_it_runs_to_its_end(monkeypatch, tmp_path):
     client, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(NOTEBOOK.parents[1]), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as the other tests, which share the cores with it
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client.NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     last = notebook.cells[-1].outputs[-1]["data"]["text/plain"]

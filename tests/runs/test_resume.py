@@ -14,7 +14,7 @@ from aerun.trainer.checkpoints import Whole
 from tests.shell import figures, here, metrics, outside, start, stopped, timeless
 
 # Noise in the input, a learning rate that depends on the whole length, and long enough to be stopped on the way.
-RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=60", "schedule=cosine", "pictures=[]"]
+RUN = ["model=denoising", "model.arch.hidden=[32]", "trainer.max_epochs=150", "schedule=cosine", "pictures=[]"]
 SIGNALS = {
     signal.SIGTERM: (143, "terminated"),
     signal.SIGINT: (130, "interrupted"),
