@@ -76,6 +76,9 @@ def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence
     return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
 
 
+_ARROWS = {"max": "↑", "min": "↓", "": ""}
+
+
 def application(name: str, outcome: Outcome) -> None:
     """Print one application's figures: a row for the model and each baseline, the best of every column in bold."""
     # deferred: completion needs no torch
@@ -87,7 +90,7 @@ def application(name: str, outcome: Outcome) -> None:
     table = Table()
     table.add_column(name)
     for metric in columns:
-        table.add_column(f"{metric} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
+        table.add_column(f"{metric} {_ARROWS[metrics[metric]]}".rstrip(), justify="right")
     for who in outcome.figures:
         table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
     console.print(f"{name}: {applications.summary(name)}", style="bold")
@@ -100,7 +103,7 @@ def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
     if value is None:
         return "-"
     others = [row[metric] for row in outcome.figures.values() if row.get(metric, math.nan) == row.get(metric)]
-    best = others and value == (max if better == "max" else min)(others)
+    best = better and others and value == (max if better == "max" else min)(others)
     deviation = outcome.spread.get(who, {}).get(metric)
     words = f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
     return styled(words, "bold") if best else words

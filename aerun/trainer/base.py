@@ -211,7 +211,9 @@ def batch_readers(autoencoder: Autoencoder) -> list[str]:
     These are statistics of the batch, figures that follow it, and opponents that learn from it.
     """
     terms = [
-        f"regularizer={k}" for k, t in autoencoder.terms.items() if t.regularizer.batch_statistic or k in autoencoder.opposed()
+        f"regularizer={k}"
+        for k, t in autoencoder.terms.items()
+        if t.regularizer.batch_statistic or t.regularizer.follows_batches or k in autoencoder.opposed()
     ]
     parts = {"model/bottleneck": autoencoder.bottleneck, "model/loss": autoencoder.loss}
     following = [f"{room}={option(part)}" for room, part in parts.items() if part.follows_batches]
