@@ -46,7 +46,6 @@ def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
     if not isinstance(reg, Mapping):
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
-    from_data["latent_dim"] = model["latent_dim"]
     terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
     return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]))
 
