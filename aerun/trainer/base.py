@@ -70,8 +70,9 @@ class Trainer(ABC):
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
     batches an epoch (null: all); `same_batches`: the same ones in each. `accumulate`: parts of a batch whose gradients are
-    computed one after another and added before the step. `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train
-    one model, each on its share of every batch. `save_every`: seconds from one written checkpoint to the next.
+    computed one after another and added before the step. `steps_per_call`: optimizer steps in one call of Lightning.
+    `devices`: processes that train one model, each on its share of every batch. `save_every`: seconds from one written
+    checkpoint to the next.
     """
 
     def __init__(
@@ -142,8 +143,8 @@ class Trainer(ABC):
             self._refuse_devices(autoencoder)
         if self.accumulate > 1 and (guilty := batch_readers(autoencoder)):
             raise AerunError(
-                f"trainer.accumulate={self.accumulate}: each pass sees a part of a batch only, and {guilty[0]} needs the whole. "
-                "Use trainer.accumulate=1."
+                f"trainer.accumulate={self.accumulate}: each pass sees a part of a batch only, and {guilty[0]} needs the "
+                "whole. Use trainer.accumulate=1."
             )
 
     def _refuse_devices(self, autoencoder: Autoencoder) -> None:
