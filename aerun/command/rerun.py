@@ -16,25 +16,42 @@ from aerun.settings.flat import flat
 from aerun.settings.labels import ASIDE
 
 _ASIDE = ("hydra", "sweep", "search")  # of the old command: where it wrote, and how many jobs there were
+_OWN = ("-h", "--help", "--config-dir")  # flags of Hydra's that are this verb's, too
+_HOW = ("-m", "--multirun", "--fresh")  # flags that change no setting
+_SHOWING = frozenset(("--cfg", "-c", "--info", "-i", "--hydra-help"))
 _ACTING = ("${", "_target_")  # what a stranger's command could make this one do
 
 
 def run(argv: list[str]) -> int:
     """Answer the verb: say the command that is meant, and run it."""
-    args, more = _parser().parse_known_args(argv)
-    flags = [word for word in more if word.startswith("-")]
+    flags, words = _flags(argv)
+    args, more = _parser().parse_known_args(words)
+    flags += [word for word in more if word.startswith("-")]
     flags += ["--config-dir", args.config_dir] if args.config_dir else []
     typed = [word for word in [*args.changes, *more] if not word.startswith("-")]
     folder = Folder(args.run)
     config = with_data(folder.config(), args.data)
     words = _settings(folder, config, typed, flags)
-    say_data(folder.config(), args.data)
     sys.argv[1:] = [*flags, *words]
-    say(shlex.join(["aerun", *sys.argv[1:]]))
+    if _SHOWING.isdisjoint(flag.partition("=")[0] for flag in flags):
+        say_data(folder.config(), args.data)
+        say(shlex.join(["aerun", *sys.argv[1:]]))
+    else:  # what goes to stdout is a config
+        note(shlex.join(["aerun", *sys.argv[1:]]))
     # Deferred: --help does without Hydra.
     from aerun.command.train import run as train
 
     return train()
+
+
+def _flags(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return Hydra's flags of the line, and its other words."""
+    if not any(word.startswith("-") and word not in _OWN for word in argv):
+        return [], list(argv)
+    # Deferred: --help does without Hydra.
+    from aerun.settings.flags import hydra_flags
+
+    return hydra_flags(argv, _OWN)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +83,7 @@ def _settings(folder: Folder, config: Mapping[str, Any], typed: Sequence[str], f
     kept = [word for word in _old_words(folder) if _key(word) not in changed]
     kept += [word for key, path in data_paths(config).items() if key not in changed for word in written({key: path})]
     kept = list({_key(word): word for word in kept}.values())
-    now = flat(resolved(config_of(kept, source_of([f for f in flags if f != "-m"]))))
+    now = flat(resolved(config_of(kept, source_of([f for f in flags if f not in _HOW]))))
     pinned = {k: v for k, v in flat(config).items() if k in now and now[k] != v and _is_setting(k, changed)}
     if pinned:
         note(f"as that run had it, where the default is another today: {', '.join(pinned)}")

@@ -72,6 +72,25 @@ def test_a_strangers_command_does_nothing(first, tmp_path, word):
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg=job"], ["-c", "job", "--resolve"]], ids=" ".join)
+def test_flags_of_hydras_stand_anywhere(first, tmp_path, flags):
+    """Each with its value; and what goes to stdout is the config alone."""
+    run = str(first / "old run")
+    for words in ([run, "seed=4", *flags], [*flags, run, "seed=4"], [run, *flags, "seed=4", "-p", "seed"]):
+        told = here(tmp_path, "rerun", *words)
+        assert told.code == 0, told.err
+        shown = yaml.safe_load(told.out)
+        assert (shown if "-p" in words else shown["seed"]) == 4
+        assert told.err.splitlines()[0].startswith("aerun ")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_folder_is_cleared_when_it_is_asked_for(first, tmp_path):
+    for flags, code in (([], 0), ([], 2), (["--fresh"], 0)):
+        told = here(tmp_path, "rerun", str(first / "old run"), "hydra.run.dir=x", *flags, f"seed={code + len(flags)}")
+        assert told.code == code, told.err
+
+
 @pytest.mark.parametrize("name", ["ae", "vae"])
 def test_runs_of_before_are_run_again(tmp_path, name):
     told = here(tmp_path, "rerun", str(OLD / name), "trainer=smoke", "pictures=[]", "hydra.run.dir=new")
