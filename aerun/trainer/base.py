@@ -69,8 +69,10 @@ class Trainer(ABC):
 
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
-    batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train
-    one model, each on its share of every batch. `save_every`: seconds from one written checkpoint to the next.
+    batches an epoch (null: all); `same_batches`: the same ones in each. `accumulate`: parts of a batch whose gradients are
+    computed one after another and added before the step. `steps_per_call`: optimizer steps in one call of Lightning.
+    `devices`: processes that train one model, each on its share of every batch. `save_every`: seconds from one written
+    checkpoint to the next.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class Trainer(ABC):
         patience: int | None,
         monitor: str,
         limit_batches: int | None,
+        same_batches: bool,
+        accumulate: int,
         steps_per_call: int,
         save_every: float,
         progress: bool,
@@ -107,6 +111,8 @@ class Trainer(ABC):
         self.patience = None if patience is None else int(at_least("trainer.patience", patience, 1))
         self.monitor = monitor
         self.limit_batches = None if limit_batches is None else int(at_least("trainer.limit_batches", limit_batches, 1))
+        self.same_batches = same_batches
+        self.accumulate = integer("trainer.accumulate", accumulate, 1)
         self.steps_per_call = int(at_least("trainer.steps_per_call", steps_per_call, 1))
         self.save_every = at_least("trainer.save_every", save_every, 0)
         self.progress = progress
@@ -135,6 +141,11 @@ class Trainer(ABC):
             raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
         if self.devices > 1:
             self._refuse_devices(autoencoder)
+        if self.accumulate > 1 and (guilty := batch_readers(autoencoder)):
+            raise AerunError(
+                f"trainer.accumulate={self.accumulate}: each pass sees a part of a batch only, and {guilty[0]} needs the "
+                "whole. Use trainer.accumulate=1."
+            )
 
     def _refuse_devices(self, autoencoder: Autoencoder) -> None:
         """Raise AerunError where several processes would not train the same model as one, or do not have a device each."""

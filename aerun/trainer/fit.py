@@ -114,6 +114,7 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
         seed=job.seed,
         total=train.steps * settings.max_epochs,
         clip=settings.gradient_clip,
+        accumulate=settings.accumulate,
         ranks=ranks,
     )
     return _Ready(device, backend, train, val, module)
@@ -214,6 +215,7 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
         limit=settings.limit_batches,
         ranks=ranks,
         weights=_weights(job.data.train, device, settings.precision),
+        same=settings.same_batches,
     )
     val = Batches(
         _on(job.data.val, device, settings.precision),

@@ -43,6 +43,8 @@ def unsupported_reason(job: Job, settings: Trainer) -> str:
         return "not with weights of samples"
     if settings.precision == "bf16-mixed" or isinstance(job.data.train.x, Mapped):
         return "only full precision, and data that fit in memory"
+    if settings.accumulate > 1:
+        return "not with trainer.accumulate"
     if model.opposed() or has_batch_norm(model):
         return "not with an opponent or batch norm"
     if any(isinstance(m, nn.RNNBase | nn.modules.conv._ConvNd) for m in modules) or model.facts.ragged:
