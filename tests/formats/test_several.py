@@ -259,5 +259,8 @@ def test_a_run_of_several_files_ends_and_goes_on(tmp_path):
     told_ = here(tmp_path, "dataset=table", "dataset.path=[p8.csv,p9.csv]", *quick)
     assert told_.code == 0, told_
     assert "aerun encode run p8.csv p9.csv --output codes.npz\n" in told_.out
+    sizes = [{"name": n, "bytes": (tmp_path / n).stat().st_size} for n in ("p8.csv", "p9.csv")]
+    files = {"count": 2, "bytes": sum(s["bytes"] for s in sizes), "first": sizes}
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["files"] == files
     assert here(tmp_path, "resume", "run", "--epochs", "2").code == 0
     assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "completed"
