@@ -130,12 +130,14 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     # Deferred: the verbs need no Lightning.
     from aerun.trainer.callbacks import callbacks
     from aerun.trainer.checkpoints import Begun, Delayed
+    from aerun.trainer.validation import by_itself
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
     begun, kept = Begun(), Delayed(job.folder, job.identity)
-    own_callbacks = [*callbacks(job, settings, len(ready.train), ranks, kept), begun]
-    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank)
+    own_callbacks = [*callbacks(job, settings, len(ready.train), ready.val, ranks, kept), begun]
+    validates = not by_itself(job, ranks)
+    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank, validates)
     if job.callbacks and not ranks.rank:
         _give_logger(trainer, job)
     before = job.folder / LAST if resume else None
@@ -170,8 +172,9 @@ def lightning(
     files: "TorchCheckpointIO",
     folder: Path,
     rank: int = 0,
+    validates: bool = True,
 ) -> "Lightning":
-    """Return Lightning's trainer with our callbacks and checkpoint files, and nothing of its own."""
+    """Return Lightning's trainer with our callbacks and checkpoint files, and nothing of its own; validates: whether it validates."""
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
     from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -188,6 +191,7 @@ def lightning(
         enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
         default_root_dir=folder,
         num_sanity_val_steps=0,
+        limit_val_batches=None if validates else 0,
         inference_mode=False,  # Penalties on the Jacobian differentiate in validation too.
         enable_progress_bar=False,
         enable_model_summary=False,
