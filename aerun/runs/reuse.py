@@ -10,8 +10,7 @@ from typing import Any
 from aerun.core.errors import AerunError, FolderInUseError
 from aerun.core.paths import all_paths
 from aerun.runs import files
-from aerun.runs.checkpoint import FOLDER
-from aerun.runs.folder import Folder
+from aerun.runs.folder import CHECKPOINTS, Folder
 from aerun.runs.identity import asked_anew, differences
 from aerun.runs.lock import LOCK
 from aerun.runs.log import LOG
@@ -36,7 +35,7 @@ _OWN = (  # what a run writes, in the order in which it is cleared: what says wh
 )
 _LATER = ("evaluation.json", "figures.json", "report.html")  # what verbs and experiments add to it
 _EVENTS = re.compile(r"events\.out\.tfevents\.\S+")
-_INSIDE = {FOLDER: ("best.ckpt", "last.ckpt"), "projector": ("codes.tsv", "labels.tsv", "thumbnails.png")}
+_INSIDE = {CHECKPOINTS: ("best.ckpt", "last.ckpt"), "projector": ("codes.tsv", "labels.tsv", "thumbnails.png")}
 _PICTURES, _PHASES, _LAYER = "pictures", "phases", re.compile(r"layer_\d+")
 _PART = re.compile(r"\.(.+)\.\d+")  # a file that a killed process was writing
 _KEYS = {"seed", "model", "dataset", "trainer"}
