@@ -19,7 +19,7 @@ from aerun.logger.rows import row_of
 from aerun.runs import files
 from aerun.runs.checkpoint import BEST, FOLDER, LAST
 from aerun.runs.identity import refuse_foreign
-from aerun.trainer.backend import choose
+from aerun.trainer.backend import choose, few_threads
 from aerun.trainer.base import Fitted, Job, Trainer, needs_whole_batches, reads_batches
 from aerun.trainer.batches import Batches
 from aerun.trainer.launcher import join_ranks, launch_ranks
@@ -58,16 +58,17 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     if resume:
         refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
-    if not (resume and ended(before, ready.module.total)):
-        with _others(job, ready, resume):
-            _descend(job, settings, ready, resume)
+    with few_threads(job.autoencoder, settings.batch_size, ready.device) as words:
+        if not (resume and ended(before, ready.module.total)):
+            with _others(job, ready, resume):
+                _descend(job, settings, ready, resume)
     end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
     refuse_foreign(best, job.identity, job.folder / BEST)
     ready.module.load_state_dict(best["state_dict"])
     job.autoencoder.to(ready.device).eval()
     epoch = int(best["epoch"])
     row = row_of(job.folder, epoch)
-    return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
+    return Fitted(ready.backend + words, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
 
 
 def _refuse_other(state_dict: Mapping[str, torch.Tensor], module: "Training", where: Path) -> None:
@@ -174,7 +175,7 @@ def lightning(
     rank: int = 0,
     validates: bool = True,
 ) -> "Lightning":
-    """Return Lightning's trainer with our callbacks and checkpoint files, and nothing of its own; validates: whether it validates."""
+    """Return Lightning's trainer with our callbacks and checkpoint files, nothing of its own. validates: whether it does."""
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
     from pytorch_lightning.plugins.environments import LightningEnvironment
