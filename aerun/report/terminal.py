@@ -174,6 +174,7 @@ def where(console: Console, folder: Path) -> None:
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
     name = shlex.quote(str(folder))
     console.say(f"next  aerun compare {name}\n      aerun report {name}")
+    console.say(f"      aerun evaluate {name}/*/ --pictures default   (curves, codes, errors; drawn are reconstructions)")
 
 
 def _caption(metrics: Mapping[str, Any], path: Path) -> str:

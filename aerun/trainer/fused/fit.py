@@ -61,6 +61,8 @@ def equivalence_error(jobs: Sequence[Job], settings: Trainer) -> str:
     """
     device = device_of(settings)
     _ready(jobs, settings, device)
+    if len({tuple(p.ndim for p in job.autoencoder.parameters()) for job in jobs}) > 1:
+        return "their weights have other dimensions"
     members = Members([job.autoencoder for job in jobs], Streams(device))
     calls = Together(batches(jobs[0], settings, device)[0], lambda: [job.seed for job in jobs])
     first, template = next(iter(calls))[0], jobs[0].autoencoder
