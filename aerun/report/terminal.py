@@ -17,6 +17,7 @@ from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
 from aerun.inference.verbs import VERBS
+from aerun.runs.epochs import ended_early, epochs_in_words
 from aerun.runs.figures import higher_is_better
 from aerun.runs.groups import selected
 from aerun.runs.sizes import SIZE, sizes_of
@@ -177,16 +178,18 @@ def _caption(metrics: Mapping[str, Any], path: Path) -> str:
     return (
         f"{metrics['samples/train']:,} training, {metrics['samples/val']:,} validation, "
         f"{metrics['samples/test']:,} test samples; {metrics['parameters']:,} parameters; "
-        f"best of {metrics['epochs']} epochs: {_best(metrics, path)}; "
+        f"{_epochs(metrics, path)}; "
         f"{metrics['seconds/fit']:.1f} s of training, {metrics['seconds']:.1f} s in all"
     )
 
 
-def _best(metrics: Mapping[str, Any], path: Path) -> str:
-    """Return the number of the best epoch, and where it is the last, the command that trains longer."""
-    best, epochs = metrics["best_epoch"] + 1, metrics["epochs"]
-    longer = f"aerun resume {shlex.quote(str(path))} --epochs {2 * epochs}"
-    return f"{best}, the last, so longer may be better ({longer})" if best == epochs else f"{best}"
+def _epochs(metrics: Mapping[str, Any], path: Path) -> str:
+    """Return how long it trained, and where the best epoch is the last, or epochs are left, the command that trains longer."""
+    words, best, epochs = epochs_in_words(metrics), metrics["best_epoch"] + 1, metrics["epochs"]
+    longer = f"aerun resume {shlex.quote(str(path))} --epochs"
+    if ended_early(metrics):
+        return f"{words} (all: {longer} {metrics['planned_epochs']})"
+    return f"{words}, the last, so longer may be better ({longer} {2 * epochs})" if best == epochs else words
 
 
 def shown_root(path: Path) -> Path:

@@ -1,12 +1,12 @@
 """The callbacks of a run: what is shown of it, when it ends, and what is kept."""
 
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.dataset.storage.mapped import Mapped
 from aerun.runs.checkpoint import FOLDER
 from aerun.trainer.base import Job, Trainer
 from aerun.trainer.checkpoints import Best, Delayed, Saving
+from aerun.trainer.patience import Patience
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
@@ -21,7 +21,7 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Dela
     """
     every: list[Callback] = [TrimMemoryCallback()] if isinstance(job.data.train.x, Mapped) else []
     if settings.patience is not None:
-        every.append(EarlyStopping(settings.monitor, patience=settings.patience))
+        every.append(Patience(settings.monitor, settings.patience))
     if ranks.rank:
         return [*every, *job.callbacks]
     loggers = loggers_of(job)

@@ -58,7 +58,8 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     if resume:
         refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
-    if not (resume and ended(before, ready.module.total)):
+    lifted = settings.patience is None and not job.callbacks
+    if not (resume and ended(before, ready.module.total, lifted)):
         with _others(job, ready, resume):
             _descend(job, settings, ready, resume)
     end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
@@ -133,7 +134,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    begun, kept = Begun(), Delayed(job.folder, job.identity)
+    begun, kept = Begun(), Delayed(job.folder, job.identity, settings.patience is not None or bool(job.callbacks))
     own_callbacks = [*callbacks(job, settings, len(ready.train), ranks, kept), begun]
     trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank)
     if job.callbacks and not ranks.rank:
