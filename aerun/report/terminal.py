@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,7 @@ from aerun.runs.groups import selected
 from aerun.runs.sizes import SIZE, sizes_of
 
 _NAMED = 5  # jobs that failed for one reason and are named
+_ANY_WIDTH = 1000  # columns of a table that is not to be folded
 _FEW = 3  # files of data that are named
 
 Job = tuple[list[str], Mapping[str, Any]]
@@ -84,16 +86,24 @@ def application(name: str, outcome: Outcome) -> None:
 
     console = Console(wide=100)
     metrics = applications.metrics(name)
-    columns = [m for m in metrics if any(m in row for row in outcome.figures.values())]
-    table = Table()
-    table.add_column(name)
-    for metric in columns:
-        table.add_column(f"{metric} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
-    for who in outcome.figures:
-        table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
+    table = _of_application(name, outcome, metrics)
+    if Measurement.get(console, console.options.update(width=_ANY_WIDTH), table).maximum > console.width:
+        table = _of_application(name, outcome, metrics, "_\n")  # headings in several lines are not cut
     console.print(f"{name}: {applications.summary(name)}", style="bold")
     console.print(table)
     console.say(outcome.note)
+
+
+def _of_application(name: str, outcome: Outcome, metrics: Mapping[str, str], joint: str = "_") -> Table:
+    """Return the table. joint: what stands in headings for an underscore."""
+    columns = [m for m in metrics if any(m in row for row in outcome.figures.values())]
+    table = Table()
+    table.add_column(name, no_wrap=True)
+    for metric in columns:
+        table.add_column(f"{re.sub('_(?=[a-z])', joint, metric)} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
+    for who in outcome.figures:
+        table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
+    return table
 
 
 def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:

@@ -26,7 +26,7 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Dela
         return [*every, *job.callbacks]
     loggers = loggers_of(job)
     pictures = Pictures(loggers, job.data.val, settings.max_epochs)
-    bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
+    bar = [Progress(settings.max_epochs, calls, job.title, settings.patience is not None)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
     recording = Recording(loggers, closes=job.loggers is None or job.config is None)
     return [recording, pictures, *bar, *every, *job.callbacks, saving]
