@@ -249,6 +249,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "parameters": sum(p.numel() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
+        "planned_epochs": plan.trainer.max_epochs,
         "fused": fitted.fused,
         "samples/train": len(data.train),
         "samples/val": len(data.val),

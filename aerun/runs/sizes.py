@@ -81,11 +81,20 @@ class Sizes:
         last, before, one = self.sizes[-1], self.sizes[-2], self._enough()
         fall = f"{100 * (1 - last.error / before.error):.2g} % from {before.size:g} to {last.size:g}"
         fall += "" if before.behind is None or before.behind.significant else " (not told from zero)"
-        more = f"larger ones may be better still ({SIZE}={2 * last.size:g})"
+        more = f"larger ones may be better still{self._larger(last)}"
+        pca = last.group.mean("pca/se")
+        if pca < _CLEARLY * last.error:  # a code that PCA uses better lacks training, not numbers
+            more = f"{more}, but PCA of {last.size:g} is better ({pca:.4g} against {last.error:.4g}): train longer first"
         if one is last:
             return f"the test error still falls at the largest tried, {fall}: {more}."
         share = f"{one.size:g} numbers keep {100 * self._share(one):.3g} % of the variance that {last.size:g} keep"
         return f"{share}. The test error still falls at the largest tried, {fall}: {more}."
+
+    def _larger(self, last: Sized) -> str:
+        """Return the next size to try in brackets, below the number of the data's own features; empty where there is none."""
+        features = last.group.mean("features")
+        size = 2 * last.size if math.isnan(features) else min(2 * last.size, features - 1)
+        return f" ({SIZE}={size:g})" if size > last.size else ""
 
     def _enough(self) -> Sized:
         """Return the smallest size that keeps 95 % of the variance that the best keeps."""

@@ -58,8 +58,9 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     if resume:
         refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
+    lifted = settings.patience is None and not job.callbacks
     with few_threads(job.autoencoder, settings.batch_size, ready.device) as words:
-        if not (resume and ended(before, ready.module.total)):
+        if not (resume and ended(before, ready.module.total, lifted)):
             with _others(job, ready, resume):
                 _descend(job, settings, ready, resume)
     end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
@@ -136,7 +137,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    begun, kept = Begun(), Delayed(job.folder, job.identity)
+    begun, kept = Begun(), Delayed(job.folder, job.identity, settings.patience is not None or bool(job.callbacks))
     own_callbacks = [*callbacks(job, settings, len(ready.train), ready.val, ranks, kept), begun]
     validates = not by_itself(job, ranks)
     trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank, validates)
