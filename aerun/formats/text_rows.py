@@ -85,6 +85,8 @@ def _delimiter(path: Path, head: list[str], usual: str) -> str:
 
 def _may_be_one_column(head: list[str]) -> bool:
     """Return whether a name stands above numbers with a decimal comma, or a title above two columns of whole numbers."""
+    if not head:
+        return False
     body = [line for line in head[1:] if line.strip()]
     named = head[0].strip() and "," not in head[0] and not head[0].startswith("#")
     return bool(named and len(body) > 1 and all(map(_DECIMAL.fullmatch, body)))
