@@ -79,6 +79,9 @@ def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence
     return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
 
 
+_ARROWS = {"max": "↑", "min": "↓", "": ""}
+
+
 def application(name: str, outcome: Outcome) -> None:
     """Print one application's figures: a row for the model and each baseline, the best of every column in bold."""
     # deferred: completion needs no torch
@@ -100,7 +103,7 @@ def _of_application(name: str, outcome: Outcome, metrics: Mapping[str, str], joi
     table = Table()
     table.add_column(name, no_wrap=True)
     for metric in columns:
-        table.add_column(f"{re.sub('_(?=[a-z])', joint, metric)} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
+        table.add_column(f"{re.sub('_(?=[a-z])', joint, metric)} {_ARROWS[metrics[metric]]}".rstrip(), justify="right")
     for who in outcome.figures:
         table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
     return table
@@ -111,7 +114,7 @@ def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
     if value is None:
         return "-"
     others = [row[metric] for row in outcome.figures.values() if row.get(metric, math.nan) == row.get(metric)]
-    best = others and value == (max if better == "max" else min)(others)
+    best = better and others and value == (max if better == "max" else min)(others)
     deviation = outcome.spread.get(who, {}).get(metric)
     words = f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
     return styled(words, "bold") if best else words
@@ -182,6 +185,7 @@ def where(console: Console, folder: Path) -> None:
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
     name = shlex.quote(str(folder))
     console.say(f"next  aerun compare {name}\n      aerun report {name}")
+    console.say(f"      aerun evaluate {name}/*/ --pictures default   (curves, codes, errors; drawn are reconstructions)")
 
 
 def _caption(metrics: Mapping[str, Any], path: Path) -> str:

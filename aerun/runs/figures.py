@@ -25,11 +25,13 @@ def arrow(key: str) -> str:
     """Return ↑ or ↓, where this figure is better; empty for one of an application that ranks nothing, such as a p-value."""
     first, _, rest = key.partition("/")
     metrics = _metrics(first) if rest else {}
-    return "" if metrics and rest.rpartition("/")[2] not in metrics else "↑" if higher_is_better(key) else "↓"
+    if metrics:
+        return {"max": "↑", "min": "↓"}.get(metrics.get(rest.rpartition("/")[2], ""), "")
+    return "↑" if higher_is_better(key) else "↓"
 
 
 def _metrics(name: str) -> Mapping[str, str]:
-    """Return the figures of an application by which it ranks, `max` or `min` each; empty for what is no application."""
+    """Return the figures of an application by which it ranks, `max`, `min` or nothing each; else empty."""
     if not (name.isidentifier() and (_APPLICATIONS / f"{name}.py").is_file()):  # asked of the file: no torch for test/se
         return {}
     metrics: Mapping[str, str] = import_module(f"aerun.evaluate.applications.{name}").METRICS

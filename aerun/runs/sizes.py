@@ -154,6 +154,21 @@ def number(word: str) -> float | None:
     return first[1] if not more and first[0] == 0 and math.isfinite(first[1]) else None
 
 
+def prefixes_of(group: Group) -> dict[int, tuple[float, float]]:
+    """Return size -> (test error of the prefixes of that size, that of PCA), means over seeds, of nested codes; else empty."""
+    keys = {k for run in group.runs for k in run.results if k.startswith("size/") and k.endswith("/se")}
+    found = {int(k.split("/")[1]): (group.mean(k), group.mean(k.replace("/se", "/pca_se"))) for k in keys}
+    return {size: pair for size, pair in sorted(found.items()) if math.isfinite(pair[0])}
+
+
+def prefix_words(group: Group) -> str:
+    """Return the error of each size of nested codes in one line; empty for others."""
+    if not (found := prefixes_of(group)):
+        return ""
+    each = ", ".join(f"{size}: {se:.4g} (PCA {pca:.4g})" for size, (se, pca) in found.items())
+    return f"test error of each size of its nested code: {each}; an upper bound on a model of that size alone"
+
+
 def front(groups: Sequence[Group], first: str, second: str) -> list[Group]:
     """Return the groups that no other beats in both figures, by being as good in one and better in the other, best first."""
     signs = [-1 if higher_is_better(key) else 1 for key in (first, second)]

@@ -43,14 +43,21 @@ class Candidate:
 
     @property
     def kind(self) -> str:
-        """Return what must be equal for runs to be trained as one: all but seed, numbers of the optimizer and strengths.
+        """Return what must be equal for runs to be trained as one.
 
-        A number that is 0 switches something off, so it does not go with others.
+        That is all but seed, size of the code, rate of dropout, numbers of the optimizer and strengths. A number that is 0
+        switches something off, so it does not go with others.
         """
         rest = {k: v for k, v in self.config.items() if k not in ("seed", "optimizer", "reg", *ASIDE)}
+        rest["model"] = _without_sizes(rest["model"])
         terms = {k: {**t, "weight": bool(t.get("weight", 1.0))} for k, t in (self.config["reg"]["terms"] or {}).items()}
         optimizer = {k: v if isinstance(v, str) else bool(v) for k, v in self.config["optimizer"].items()}
         return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"])], sort_keys=True)
+
+    @property
+    def size(self) -> int:
+        """Return the size of its code."""
+        return int(self.config["model"]["latent_dim"])
 
     def level(self) -> "Level | None":
         """Return how far its training has come; None where it is trained already."""
@@ -135,10 +142,20 @@ def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:
     except Exception as e:  # whatever it is, each job alone will say it of itself
         log.info("%s: %s", type(e).__name__, e, exc_info=True)
         reason = f"{type(e).__name__}: {line_of(e)}"
-    if reason:
+    if reason and len(sizes := sorted({one.size for one in group})) > 1:  # codes of one size may go together all the same
+        for size in sizes:
+            _together([one for one in group if one.size == size], steps, tally)
+    elif reason:
         tally.left[reason] += len(group)
     else:
         tally.fused, tally.models = tally.fused + len(group), tally.models + 1
+
+
+def _without_sizes(node: Any) -> Any:
+    """Return a model's settings without sizes of codes, and of dropout only whether there is any."""
+    if isinstance(node, Mapping):
+        return {k: bool(v) if k == "dropout" else _without_sizes(v) for k, v in node.items() if k != "latent_dim"}
+    return node
 
 
 def _refusal(group: Sequence[Candidate], steps: int) -> str:

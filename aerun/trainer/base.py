@@ -70,9 +70,10 @@ class Trainer(ABC):
 
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: end after so many epochs without a better `monitor` (null: never; auto: see `patience_of` where the length is
-    of the data's choosing, else never). `limit_batches`: at most so many batches an epoch (null: all). `steps_per_call`:
-    optimizer steps in one call of Lightning. `devices`: processes that train one model, each on its share of every batch.
-    `save_every`: seconds from one written checkpoint to the next.
+    of the data's choosing, else never). `limit_batches`: at most so many batches an epoch (null: all); `same_batches`: the
+    same ones in each. `accumulate`: parts of a batch whose gradients are computed one after another and added before the
+    step. `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train one model, each on its
+    share of every batch. `save_every`: seconds from one written checkpoint to the next.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class Trainer(ABC):
         patience: int | str | None,
         monitor: str,
         limit_batches: int | None,
+        same_batches: bool,
+        accumulate: int,
         steps_per_call: int,
         save_every: float,
         progress: bool,
@@ -110,6 +113,8 @@ class Trainer(ABC):
         self.gradient_clip = None if gradient_clip is None else at_least("trainer.gradient_clip", gradient_clip, 1e-12)
         self.monitor = monitor
         self.limit_batches = None if limit_batches is None else int(at_least("trainer.limit_batches", limit_batches, 1))
+        self.same_batches = same_batches
+        self.accumulate = integer("trainer.accumulate", accumulate, 1)
         self.steps_per_call = int(at_least("trainer.steps_per_call", steps_per_call, 1))
         self.save_every = at_least("trainer.save_every", save_every, 0)
         self.progress = progress
@@ -149,6 +154,11 @@ class Trainer(ABC):
             raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
         if self.devices > 1:
             self._refuse_devices(autoencoder)
+        if self.accumulate > 1 and (guilty := batch_readers(autoencoder)):
+            raise AerunError(
+                f"trainer.accumulate={self.accumulate}: each pass sees a part of a batch only, and {guilty[0]} needs the "
+                "whole. Use trainer.accumulate=1."
+            )
 
     def _refuse_devices(self, autoencoder: Autoencoder) -> None:
         """Raise AerunError where several processes would not train the same model as one, or do not have a device each."""
@@ -234,7 +244,9 @@ def batch_readers(autoencoder: Autoencoder) -> list[str]:
     These are statistics of the batch, figures that follow it, and opponents that learn from it.
     """
     terms = [
-        f"regularizer={k}" for k, t in autoencoder.terms.items() if t.regularizer.batch_statistic or k in autoencoder.opposed()
+        f"regularizer={k}"
+        for k, t in autoencoder.terms.items()
+        if t.regularizer.batch_statistic or t.regularizer.follows_batches or k in autoencoder.opposed()
     ]
     parts = {"model/bottleneck": autoencoder.bottleneck, "model/loss": autoencoder.loss}
     following = [f"{room}={option(part)}" for room, part in parts.items() if part.follows_batches]

@@ -5,6 +5,7 @@ from pytorch_lightning import Callback
 from aerun.dataset.storage.mapped import Mapped
 from aerun.runs.checkpoint import FOLDER
 from aerun.trainer.base import Job, Trainer
+from aerun.trainer.batches import Batches
 from aerun.trainer.checkpoints import Best, Delayed, Saving
 from aerun.trainer.patience import Patience
 from aerun.trainer.pictures import Pictures
@@ -12,12 +13,13 @@ from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.record import Recording, loggers_of
 from aerun.trainer.trim_memory import TrimMemoryCallback
+from aerun.trainer.validation import Validation, by_itself
 
 
-def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Delayed) -> list[Callback]:
+def callbacks(job: Job, settings: Trainer, calls: int, val: Batches, ranks: Ranks, files: Delayed) -> list[Callback]:
     """Return a run's callbacks in their order. Ranks other than 0 have those that end it and the user's own.
 
-    calls: of Lightning, in an epoch. files: where checkpoints go.
+    calls: of Lightning, in an epoch. val: the batches of validation. files: where checkpoints go.
     """
     every: list[Callback] = [TrimMemoryCallback()] if isinstance(job.data.train.x, Mapped) else []
     if settings.patience is not None:
@@ -29,4 +31,5 @@ def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Dela
     bar = [Progress(settings.max_epochs, calls, job.title, settings.patience is not None)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
     recording = Recording(loggers, closes=job.loggers is None or job.config is None)
-    return [recording, pictures, *bar, *every, *job.callbacks, saving]
+    validation = [Validation(val)] if by_itself(job, ranks) else []
+    return [*validation, recording, pictures, *bar, *every, *job.callbacks, saving]
