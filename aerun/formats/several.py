@@ -159,7 +159,9 @@ def _row_parts(key: str, label: str, parts: list[Part], reading: Reading, bounds
     try:
         frame = columns_of(label, Head([*names, *constants]), rows, first, typed == {True}, bounds)
     except UnclearError as e:
-        raise UnclearError([Problem(_placed(p.words, label, parts, counts), p.settings) for p in e.problems]) from e
+        raise UnclearError(
+            [Problem(_placed(p.words, label, parts, counts), p.settings, p.otherwise) for p in e.problems]
+        ) from e
     except AerunError as e:
         raise AerunError(_placed(str(e), label, parts, counts)) from e
     of_parts = tuple((str(p.path), n) for p, n in zip(parts, counts, strict=True))

@@ -110,7 +110,8 @@ def _listed(
         share = known[i] / total
         if parts and share < _LEAST:
             break
-        parts.append(f"{names[i]} {told[i]} where {expected[i]} is expected{behind[i] if behind else ''} ({share:.0%})")
+        wanted = "nearly as expected" if told[i] == expected[i] else f"where {expected[i]} is expected"
+        parts.append(f"{names[i]} {told[i]} {wanted}{behind[i] if behind else ''} ({share:.0%})")
     return "; ".join(parts)
 
 
