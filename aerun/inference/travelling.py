@@ -14,7 +14,7 @@ from aerun.formats.frame import Words
 from aerun.formats.writing.base import flattened
 
 _ROLES = ("id", "group", "time", "label", "anomaly", "weights", "split")
-_HOLDS_WORDS = (".csv", ".tsv", ".parquet", ".npz", ".html")
+_HOLDS_WORDS = (".csv", ".tsv", ".xlsx", ".parquet", ".npz", ".html")
 
 
 def columns_beside(settings: Mapping[str, Any]) -> list[str]:
@@ -82,6 +82,7 @@ class Travelling:
         if self.output.endswith((".png", "/")):
             return False  # a picture has no rows that a column could stand beside
         note(
-            f"{self.output}: holds no words, so that {', '.join(beside)} of the file stay behind (csv, parquet, npz hold them)."
+            f"{self.output}: holds no words, so that {', '.join(beside)} of the file stay behind (csv, xlsx, parquet, npz hold "
+            "them)."
         )
         return False

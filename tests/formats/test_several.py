@@ -258,6 +258,6 @@ def test_a_run_of_several_files_ends_and_goes_on(tmp_path):
     quick = ["trainer=smoke", "trainer.progress=false", "pictures=[]", "hydra.run.dir=run"]
     told_ = here(tmp_path, "dataset=table", "dataset.path=[p8.csv,p9.csv]", *quick)
     assert told_.code == 0, told_
-    assert "aerun encode run p8.csv p9.csv --output codes.npz\n" in told_.out
+    assert "aerun score run p8.csv p9.csv --top 10\n" in told_.out
     assert here(tmp_path, "resume", "run", "--epochs", "2").code == 0
     assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "completed"

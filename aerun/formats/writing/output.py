@@ -15,11 +15,13 @@ from aerun.formats.writing.parquet import Parquet
 from aerun.formats.writing.png import Pngs, Sheet
 from aerun.formats.writing.txt import Txt
 from aerun.formats.writing.wav import Wav
+from aerun.formats.writing.xlsx import Xlsx
 
 Kind = Callable[[BinaryIO, Mapping[str, Any]], Writer]
 
 _KINDS: dict[str, Kind] = {
-    ".npz": Npz, ".npy": Npy, ".csv": Delimited, ".tsv": Delimited, ".parquet": Parquet, ".txt": Txt, ".png": Sheet, ".wav": Wav
+    ".npz": Npz, ".npy": Npy, ".csv": Delimited, ".tsv": Delimited, ".xlsx": Xlsx, ".parquet": Parquet,
+    ".txt": Txt, ".png": Sheet, ".wav": Wav,
 }  # fmt: skip
 
 
