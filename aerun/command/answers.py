@@ -21,7 +21,7 @@ from aerun.inference.beside import Beside, has_columns_beside
 from aerun.inference.code_files import codes_of
 from aerun.inference.compressed_file import Packer, pieces
 from aerun.inference.loading import load
-from aerun.inference.maps import TimelinePng
+from aerun.inference.maps import ImagePng, TimelinePng
 from aerun.inference.mask_files import Masks
 from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
@@ -32,6 +32,11 @@ from aerun.inference.travelling import Travelling, beside_pairs
 from aerun.inference.verb import Verb
 from aerun.inference.verdicts import remarks
 from aerun.report.maps import ImagePage, SeriesPage
+
+_MAPS: dict[str, dict[str, Kind]] = {
+    ".html": {"steps": SeriesPage, "samples": ImagePage},
+    ".png": {"steps": TimelinePng, "samples": ImagePng},
+}
 
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
@@ -91,7 +96,7 @@ def _scoring(word: str, args: argparse.Namespace, model: Model) -> Scoring | Non
     """Return what a call of `aerun score` does beside its rows; None for other verbs. Say first what verdicts go by."""
     if word != "score":
         return None
-    kinds = {"steps": SeriesPage, "samples": ImagePage} if str(args.output).endswith(".html") else {"steps": TimelinePng}
+    kinds = _MAPS.get(Path(str(args.output)).suffix.lower(), {})
     scoring = Scoring(model, args, kinds)
     for line in remarks(model, args):
         note(line)

@@ -82,6 +82,7 @@ class Travelling:
         if self.output.endswith((".png", "/")):
             return False  # a picture has no rows that a column could stand beside
         note(
-            f"{self.output}: holds no words, so that {', '.join(beside)} of the file stay behind (csv, parquet, npz hold them)."
+            f"{self.output}: holds no words, so that {', '.join(beside)} of the file stay behind (csv, xlsx, parquet, npz hold "
+            "them)."
         )
         return False

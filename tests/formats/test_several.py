@@ -303,7 +303,7 @@ def test_a_run_of_several_files_ends_and_goes_on(tmp_path):
     quick = ["trainer=smoke", "trainer.progress=false", "pictures=[]", "hydra.run.dir=run"]
     told_ = here(tmp_path, "dataset=table", "dataset.path=[p8.csv,p9.csv]", *quick)
     assert told_.code == 0, told_
-    assert "aerun encode run p8.csv p9.csv --output codes.npz\n" in told_.out
+    assert "aerun score run p8.csv p9.csv --top 10\n" in told_.out
     sizes = [{"name": n, "bytes": (tmp_path / n).stat().st_size} for n in ("p8.csv", "p9.csv")]
     files = {"count": 2, "bytes": sum(s["bytes"] for s in sizes), "first": sizes}
     assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["files"] == files

@@ -18,6 +18,7 @@ from aerun.preparation.feature import Feature
 
 _PIECE = 16_384  # rows that are encoded at a time
 _LONGEST_NAME = 40  # letters of a word that may name a row
+_DAY = 86_400  # seconds
 MOST_WORDS = 1000  # of one column: each becomes an element of x
 Rows = NDArray[np.int64]
 
@@ -52,8 +53,10 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
         words = sorted({column.words[int(v)] for v in column.values[rows][~missing]})
         _refuse_many(frame.file, name, words, int((~missing).sum()), category)
         return Feature(name, "category", tuple(words), missing=bool(missing.any()))
-    origin = float(values[~missing].min()) if column.kind == "date" else 0.0
-    return Feature(name, column.kind, origin=origin, missing=bool(missing.any()))
+    if column.kind != "date":
+        return Feature(name, column.kind, missing=bool(missing.any()))
+    known = values[~missing]
+    return Feature(name, "date", (), float(known.min()), bool(missing.any()), days=not (known % _DAY).any())
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:
