@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from aerun.core.streams import is_stdout
 from aerun.core.text import note
 from aerun.dataset.sequences.sampling import Opened
 from aerun.dataset.sequences.windows import Windows
@@ -14,7 +15,7 @@ from aerun.formats.frame import Words
 from aerun.formats.writing.base import flattened
 
 _ROLES = ("id", "group", "time", "label", "anomaly", "weights", "split")
-_HOLDS_WORDS = (".csv", ".tsv", ".parquet", ".npz", ".html")
+_HOLDS_WORDS = (".csv", ".tsv", ".jsonl", ".parquet", ".npz", ".html")
 
 
 def columns_beside(settings: Mapping[str, Any]) -> list[str]:
@@ -77,7 +78,7 @@ class Travelling:
         return {**columns, **arrays}
 
     def _holds(self, beside: Mapping[str, Words]) -> bool:
-        if not beside or self.output == "-" or self.output.endswith(_HOLDS_WORDS):
+        if not beside or is_stdout(self.output) or self.output.endswith(_HOLDS_WORDS):
             return True
         if self.output.endswith((".png", "/")):
             return False  # a picture has no rows that a column could stand beside
