@@ -57,7 +57,7 @@ def reader_is_gone() -> bool:
 
 
 def refuse_no_reader() -> None:
-    """Pass on what was written to standard output. BrokenPipeError where nobody reads it any more."""
+    """Write out what standard output holds. BrokenPipeError where nobody reads it any more."""
     sys.stdout.flush()
     if reader_is_gone():
         raise BrokenPipeError
