@@ -264,7 +264,8 @@ def test_a_registered_file_system_is_read_and_its_patterns_too(tmp_path, monkeyp
 def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path, dense):
     anndata, pd, sparse = (pytest.importorskip(n) for n in ("anndata", "pandas", "scipy.sparse"))
     obs = pd.DataFrame({"t": pd.Categorical(["a", "b", "a"]), "q": [1, 2, 3]}, index=list("xyz"))
-    whole = anndata.AnnData(X=np.eye(3) if dense else sparse.csr_matrix(np.eye(3)), obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
+    x = np.eye(3) if dense else sparse.csr_matrix(np.eye(3))
+    whole = anndata.AnnData(X=x, obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
     whole.write_h5ad(tmp_path / "x.h5ad")
     frame = read(str(tmp_path / "x.h5ad"), Reading("auto", "auto", "utf-8", text=frozenset({"t"})))
     assert told(frame) == {"g1": [1, 0, 0], "g2": [0, 1, 0], "g3": [0, 0, 1], "t": ["a", "b", "a"]}
