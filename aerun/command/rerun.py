@@ -63,10 +63,11 @@ def _settings(folder: Folder, config: Mapping[str, Any], typed: Sequence[str], f
     from aerun.settings.sources import source_of
 
     changed = {_key(word) for word in typed}
-    kept = [word for word in _old_words(folder) if _key(word) not in changed]
-    kept += [word for key, path in data_paths(config).items() if key not in changed for word in written({key: path})]
-    kept = list({_key(word): word for word in kept}.values())
-    now = flat(resolved(config_of(kept, source_of([f for f in flags if f != "-m"]))))
+    old = [*_old_words(folder), *(word for key, path in data_paths(config).items() for word in written({key: path}))]
+    old = list({_key(word): word for word in old}.values())
+    kept = [word for word in old if _key(word) not in changed]
+    # What the old command means today. The new words are no part of it: what follows them, as layers follow a size, is not old.
+    now = flat(resolved(config_of(old, source_of([f for f in flags if f != "-m"]))))
     pinned = {k: v for k, v in flat(config).items() if k in now and now[k] != v and _is_setting(k, changed)}
     if pinned:
         note(f"as that run had it, where the default is another today: {', '.join(pinned)}")
