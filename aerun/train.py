@@ -26,7 +26,7 @@ from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
 from aerun.dataset.splits import Data
-from aerun.dataset.storage.fingerprint import fingerprint
+from aerun.dataset.storage.fingerprint import fingerprint, listed
 from aerun.evaluate import health
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.reconstruction import report
@@ -66,13 +66,15 @@ def train(
     tested: bool = True,
     fresh: bool = False,
     begun: Begun | None = None,
+    in_sweep: bool = False,
 ) -> dict[str, Any]:
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
     resume: go on from the last checkpoint there; None: where this config's own unfinished run is in the folder, and any other
     folder that was used before is refused, see `goes_on`. fresh: first remove what aerun wrote there. tested: judge the model
     on the test split, draw and ask what the config wants; else it is trained and nothing more. begun: called with the plan and
-    the job before training. Raises AerunError for a mistake of the user's (nothing but the log is then written), and where
+    the job before training. in_sweep: one of many runs; of the default pictures only those of `pictures.of_sweep` are drawn.
+    Raises AerunError for a mistake of the user's (nothing but the log is then written), and where
     another process is at work there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
     """
     if resume is None and not fresh:
@@ -82,7 +84,7 @@ def train(
             clear(path, pictures.names())
         by_itself = resume is None and not fresh and goes_on(path, cfg)
         said = remark(path) if by_itself else ""
-        return _run(cfg, path, command, bool(resume or by_itself), trusted, tested, _told(said, begun))
+        return _run(cfg, path, command, bool(resume or by_itself), trusted, tested, _told(said, begun), in_sweep)
 
 
 def _told(said: str, begun: Begun | None) -> Begun:
@@ -98,12 +100,21 @@ def _told(said: str, begun: Begun | None) -> Begun:
 
 
 def _run(
-    cfg: Config, path: Path, command: str, resume: bool, trusted: Sequence[str] | None, tested: bool, begun: Begun
+    cfg: Config,
+    path: Path,
+    command: str,
+    resume: bool,
+    trusted: Sequence[str] | None,
+    tested: bool,
+    begun: Begun,
+    in_sweep: bool,
 ) -> dict[str, Any]:
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
+    if in_sweep and cfg.get("pictures") in ("default", ["default"]):
+        plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
     for warning in plan.warnings:
         log.warning(warning)
     job = open_folder(plan, prepare(plan, path, trusted), command, resume)
@@ -187,7 +198,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
         )
     remove_leftovers(folder.path)
     length = plan.trainer.set_length(job.autoencoder, len(job.data.train), folder.planned_epochs() if resume else None)
-    folder.open(job.config, command, now, length.plain())
+    folder.open(job.config, command, {**now, **listed(plan.dataset.files_read())}, length.plain())
     folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
     job = replace(job, identity=identity(job.config, now))
     terms = job.autoencoder.keys(training=True)
@@ -238,6 +249,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "parameters": sum(p.numel() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
+        "planned_epochs": plan.trainer.max_epochs,
         "fused": fitted.fused,
         "samples/train": len(data.train),
         "samples/val": len(data.val),

@@ -13,6 +13,7 @@ VERBS = {
     "rerun": "a new run with the settings of an old one, changed",
     "clean": "remove failed, interrupted or old runs, or all but their best checkpoints; it shows first what it would",
     "runs": "past runs and live ones, newest first; their notes and tags",
+    "status": "how far a sweep is: done, running, waiting and failed jobs; --watch looks again until it is over",
     "show": "what a run is, in one screen",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
     "compare": "runs side by side: only what differs, mean and deviation over seeds, the best two held against each other",

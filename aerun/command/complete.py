@@ -13,7 +13,7 @@ from aerun.settings.completion import overrides
 
 SHELLS = ("bash", "zsh", "fish")
 _FOLDERS = ("outputs/runs", "outputs/sweeps")  # where runs are unless hydra.run.dir says otherwise
-_ONE = (*USE, "export", "resume", "rerun", "runs", "clean")  # the verbs of one folder, which comes first
+_ONE = (*USE, "export", "resume", "rerun", "runs", "clean", "status")  # the verbs of one folder, which comes first
 _SEVERAL = ("evaluate", "show", "compare", "report")
 _ASKED = re.compile(r"(install|uninstall|query)=(\w+)")
 # What a shell would read as something else is not offered; zsh and fish quote it themselves, bash does not.

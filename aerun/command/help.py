@@ -29,7 +29,7 @@ LOOK
   runs           past runs and live ones           clean            remove some of them
   show RUN       what a run is, in one screen      evaluate RUN     what it is good for, beside baselines
   compare SWEEP  runs side by side                 report SWEEP     as one page of charts
-  board          in TensorBoard
+  board          in TensorBoard                    status SWEEP     how far it is, also from elsewhere
 
 USE a trained model: aerun VERB RUN FILE --output FILE
   {{use}}
@@ -44,7 +44,20 @@ MORE
 
 def page() -> str:
     """Return the text of `aerun --help`: thirty lines by task."""
-    others = ("resume", "clean", "rerun", "evaluate", "runs", "show", "data", "compare", "report", "board", "experiment")
+    others = (
+        "resume",
+        "clean",
+        "rerun",
+        "evaluate",
+        "runs",
+        "show",
+        "data",
+        "compare",
+        "report",
+        "board",
+        "experiment",
+        "status",
+    )
     use = _wrapped([v for v in VERBS if v not in others], 96, "\n  ")
     groups = _wrapped(ORDER, 70, "\n" + " " * 27)
     return with_quotes(_TOP.format(use=use, groups=groups, completion=completion()))

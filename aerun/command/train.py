@@ -173,7 +173,8 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             clear(path)
         if left == DONE and Folder(path).relabel(plain):
             say("\t   has the tags and notes that are typed now")
-        metrics = Folder(path).read() if left == DONE else train(plain, path, job_command(typed), resume=left == RESUME)
+        done = Folder(path).read() if left == DONE else None
+        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True)
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
     _say_pace()
     several = plain["objective"]

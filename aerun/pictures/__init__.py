@@ -12,6 +12,7 @@ from aerun.core.registry import Registry
 from aerun.dataset.base import Dataset
 
 _registry = Registry(__name__, __path__, "pictures", "picture")
+_SHOWING_RECONSTRUCTIONS = ("reconstructions", "columns", "sequences")  # of images, tables and sequences
 names, module, summary = _registry.names, _registry.module, _registry.summary
 
 
@@ -28,3 +29,11 @@ def select_pictures(asked: Iterable[str], model: Autoencoder, dataset: Dataset) 
     """
     sets = {"all": lambda module: True, "default": lambda module: bool(module.CHEAP)}
     return _registry.select(asked, lambda name: unsupported_reason(name, model, dataset), sets)
+
+
+def of_sweep(names: Iterable[str]) -> list[str]:
+    """Return those of the default pictures that every run of a sweep has: its reconstructions.
+
+    The others take longer than the training of a small model, and are drawn when they are asked for.
+    """
+    return [name for name in names if name in _SHOWING_RECONSTRUCTIONS]

@@ -11,11 +11,11 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.figures import higher_is_better
-from aerun.runs.folder import Folder
+from aerun.runs.folder import CHECKPOINTS, Folder
 from aerun.runs.plain import line_of
 from aerun.runs.tree import Archive, Stored
 
-FOLDER = "checkpoints"
+FOLDER = CHECKPOINTS
 LAST, BEST = f"{FOLDER}/last.ckpt", f"{FOLDER}/best.ckpt"
 _NONE = "there are no such weights: the run was stopped before it wrote any"
 _WHOLE = ("state_dict", "epoch")

@@ -2,7 +2,7 @@
 
 import re
 
-from aerun.runs.checkpoint import FOLDER
+from aerun.runs.folder import CHECKPOINTS
 from aerun.runs.log import LOG
 
 CONFIG, ABOUT, RESULTS = "config.yaml", "run.json", "results.json"
@@ -29,11 +29,11 @@ OF_THE_RUN = {
 }
 # Folders that a run writes, with the files in them.
 FOLDERS = {
-    FOLDER: ("best.ckpt", "last.ckpt"),
+    CHECKPOINTS: ("best.ckpt", "last.ckpt"),
     "projector": ("codes.tsv", "labels.tsv", "thumbnails.png"),
 }
 IN_FOLDERS = {
-    FOLDER: "`best.ckpt` and `last.ckpt`: weights and plain data only (`torch.load(..., weights_only=True)`)",
+    CHECKPOINTS: "`best.ckpt` and `last.ckpt`: weights and plain data only (`torch.load(..., weights_only=True)`)",
     PICTURES: "input, what the encoder saw, reconstruction and error of validation samples, and whatever `pictures=` names",
     "projector": "codes of validation samples for TensorBoard's Projector",
     PHASES: "of `trainer=stacked`: a folder `layer_N` for each layer that was trained by itself",

@@ -142,6 +142,12 @@ def size(folder: Path, name: str) -> int:
         return os.fstat(file.fileno()).st_size
 
 
+def changed(folder: Path, name: str) -> float:
+    """Return when a file was last written to, in seconds since 1970."""
+    with opened(folder, name, None) as file:
+        return os.fstat(file.fileno()).st_mtime
+
+
 def weight(folder: Path) -> int:
     """Return the bytes of all files in and below a folder; links are not followed."""
     places = ((where, name) for where, _, names in os.walk(folder) for name in names)

@@ -25,6 +25,7 @@ _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorb
 
 
 _OF_THE_RUN = ("format", "command", "cwd", "data", "names", "plan", *LABELS)  # of run.json; the rest is about the machine
+CHECKPOINTS = "checkpoints"  # the folder in it that holds them
 FORMAT = 1  # of a run's folder, in its run.json; folders of before it was counted have none
 
 # Targets of saved configs that have another name today: old -> new.

@@ -51,7 +51,7 @@ def listed(path: Path) -> Listed:
         about, results = folder.read("run.json"), folder.read()
         names = about.get("names") or names_of(folder.config())  # older runs did not keep them
         status, why = _status(path, results)
-        epoch, left = _progress(folder, about) if status == "running" else ("", None)
+        epoch, left = progress(folder, about) if status == "running" else ("", None)
         tags = about.get("tags")
         words = tuple(map(str, tags)) if isinstance(tags, list) else ()
         notes = str(about.get("notes") or "")
@@ -95,10 +95,12 @@ def _started(about: Mapping[str, Any], path: Path) -> str:
     return when.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
-def _progress(folder: Folder, about: Mapping[str, Any]) -> tuple[str, float | None]:
+def progress(folder: Folder, about: Mapping[str, Any]) -> tuple[str, float | None]:
     """Return `7/50` and the seconds left at the pace so far."""
-    trainer = folder.config().get("trainer")
-    epochs = folder.planned_epochs() or (trainer.get("max_epochs") if isinstance(trainer, Mapping) else None)
+    epochs: object = folder.planned_epochs()
+    if epochs is None:  # older runs did not keep it
+        trainer = folder.config().get("trainer")
+        epochs = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
     done = _last_epoch(folder)
     if not isinstance(epochs, int):
         return str(done), None
@@ -110,11 +112,17 @@ def _progress(folder: Folder, about: Mapping[str, Any]) -> tuple[str, float | No
 
 def _last_epoch(folder: Folder) -> int:
     """Return how many epochs are in metrics.csv."""
+    first = last_row(folder).get("epoch", "")
+    return int(first) + 1 if first.isdigit() else 0
+
+
+def last_row(folder: Folder) -> dict[str, str]:
+    """Return the last row of metrics.csv, of which only head and end are read; empty where there is none."""
     try:
         with files.opened(folder.path, "metrics.csv", None) as file:
+            head = file.read(_TAIL).partition(b"\n")[0].decode(errors="replace").strip()
             file.seek(max(0, file.seek(0, 2) - _TAIL))
-            last = file.read(_TAIL).decode(errors="replace").rstrip("\n").rpartition("\n")[2]
+            last = file.read(_TAIL).decode(errors="replace").rstrip("\n").rpartition("\n")[2].strip()
     except FileNotFoundError:
-        return 0
-    first = last.partition(",")[0]
-    return int(first) + 1 if first.isdigit() else 0
+        return {}
+    return dict(zip(head.split(","), last.split(","), strict=False))

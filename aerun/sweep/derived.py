@@ -6,9 +6,9 @@ that is there, that has no type of its own, and that no interpolation refers to.
 
 import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.override_parser.types import Override, OverrideType, Sweep
 from hydra.errors import HydraException
@@ -37,38 +37,54 @@ class Settings:
     choices: frozenset[str]
 
 
+class Base(NamedTuple):
+    """What some overrides come to, pickled, and those of its settings that may be set to values."""
+
+    content: bytes
+    free: frozenset[str]
+
+
+def split(
+    parsed: Sequence[Override], is_choice: Callable[[Override], bool], base_of: Callable[[Sequence[Override]], Base | None]
+) -> tuple[Base, list[Override]] | None:
+    """Return the base of a job's overrides and those that set values in it; None where that base is no config by itself."""
+    values = [o for o in parsed if _is_value(o) and not is_choice(o)]
+    while True:
+        rest = [o for o in parsed if o not in values]
+        base = base_of(rest)
+        if base is None:
+            return None
+        others = [key_of(o) for o in rest if not is_choice(o)]
+        kept = [o for o in values if key_of(o) in base.free and not any(_related(key_of(o), key) for key in others)]
+        if len(kept) == len(values):
+            return base, values
+        values = kept
+
+
 class Derived:
     """The settings of many jobs: what cannot be set as a value is composed, each combination of it once."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._bases: dict[tuple[str, ...], tuple[bytes, frozenset[str]] | None] = {}
+        self._bases: dict[tuple[str, ...], Base | None] = {}
 
     def __call__(self, typed: Sequence[str]) -> Settings:
         """Return the settings of a job, as Hydra composes them. Raises what Hydra raises."""
-        parsed = self._jobs.parsed(typed)
-        values = [o for o in parsed if _is_value(o) and not self._jobs.is_choice(o)]
-        while True:
-            rest = [o for o in parsed if o not in values]
-            base = self._base(tuple(str(o.input_line) for o in rest))
-            if base is None:
-                return self._composed(typed)[0]
-            others = [_key(o) for o in rest if not self._jobs.is_choice(o)]
-            kept = [o for o in values if _key(o) in base[1] and not any(_related(_key(o), key) for key in others)]
-            if len(kept) == len(values):
-                break
-            values = kept
-        settings: Settings = pickle.loads(base[0])
+        found = split(self._jobs.parsed(typed), self._jobs.is_choice, self._base)
+        if found is None:
+            return self._composed(typed)[0]
+        base, values = found
+        settings: Settings = pickle.loads(base.content)
         for one in values:
-            _put(settings.plain, _key(one), one.value())
+            _put(settings.plain, key_of(one), one.value())
         return settings
 
-    def _base(self, words: tuple[str, ...]) -> tuple[bytes, frozenset[str]] | None:
-        """Return the settings of these overrides, pickled, and those that may be set; None where they are no config."""
+    def _base(self, rest: Sequence[Override]) -> Base | None:
+        words = tuple(str(o.input_line) for o in rest)
         if words not in self._bases:
             try:
                 settings, cfg = self._composed(words)
-                self._bases[words] = pickle.dumps(settings), _free_settings(cfg, settings.plain)
+                self._bases[words] = Base(pickle.dumps(settings), free_settings(cfg, settings.plain))
             except (AerunError, HydraException, OmegaConfBaseException):  # the values may be what is missing
                 self._bases[words] = None
         return self._bases[words]
@@ -78,7 +94,8 @@ class Derived:
         return Settings(resolved(cfg), tuple(idle), frozenset(map(str, cfg.hydra.runtime.choices))), cfg
 
 
-def _key(override: Override) -> str:
+def key_of(override: Override) -> str:
+    """Return the setting or the group that an override is of."""
     return str(override.key_or_group)
 
 
@@ -108,7 +125,7 @@ def _related(one: str, other: str) -> bool:
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
-def _free_settings(cfg: DictConfig, plain: Mapping[str, Any]) -> frozenset[str]:
+def free_settings(cfg: DictConfig, plain: Mapping[str, Any]) -> frozenset[str]:
     """Return the settings that can be set to plain values in `plain`, which is `cfg` resolved, as in `cfg` itself."""
     found = _references(cfg)
     if found is None:

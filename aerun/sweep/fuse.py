@@ -20,6 +20,7 @@ from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import Clock, mark_trained, marked
+from aerun.settings.auto import as_saved
 from aerun.settings.labels import ASIDE
 from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
@@ -42,14 +43,21 @@ class Candidate:
 
     @property
     def kind(self) -> str:
-        """Return what must be equal for runs to be trained as one: all but seed, numbers of the optimizer and strengths.
+        """Return what must be equal for runs to be trained as one.
 
-        A number that is 0 switches something off, so it does not go with others.
+        That is all but seed, size of the code, rate of dropout, numbers of the optimizer and strengths. A number that is 0
+        switches something off, so it does not go with others.
         """
         rest = {k: v for k, v in self.config.items() if k not in ("seed", "optimizer", "reg", *ASIDE)}
+        rest["model"] = _without_sizes(rest["model"])
         terms = {k: {**t, "weight": bool(t.get("weight", 1.0))} for k, t in (self.config["reg"]["terms"] or {}).items()}
         optimizer = {k: v if isinstance(v, str) else bool(v) for k, v in self.config["optimizer"].items()}
         return json.dumps([rest, optimizer, terms, bool(self.config["reg"]["lambda"])], sort_keys=True)
+
+    @property
+    def size(self) -> int:
+        """Return the size of its code."""
+        return int(self.config["model"]["latent_dim"])
 
     def level(self) -> "Level | None":
         """Return how far its training has come; None where it is trained already."""
@@ -95,7 +103,8 @@ def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
     """Train what can be trained as one among these jobs (by the names of their folders), and say so in one line."""
     groups: dict[str, list[Candidate]] = {}
     for name, job in jobs.items():
-        one = Candidate(job.typed, folder.resolve() / name, dict(job.config))
+        path = folder.resolve() / name
+        one = Candidate(job.typed, path, _as_begun(path, dict(job.config)))
         groups.setdefault(one.kind, []).append(one)
     tally = Tally()
     for group in groups.values():
@@ -103,6 +112,11 @@ def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
             _claimed(group[number::parts], tally)
     if words := tally.words():
         say(f"sweep.fuse: {words}")
+
+
+def _as_begun(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a job, with what it leaves open as it was when the job began, where it goes on."""
+    return as_saved(config, Folder(path).config()) if state(path, config).left == RESUME else config
 
 
 def _claimed(group: Sequence[Candidate], tally: Tally) -> None:
@@ -128,10 +142,20 @@ def _together(group: Sequence[Candidate], steps: int, tally: Tally) -> None:
     except Exception as e:  # whatever it is, each job alone will say it of itself
         log.info("%s: %s", type(e).__name__, e, exc_info=True)
         reason = f"{type(e).__name__}: {line_of(e)}"
-    if reason:
+    if reason and len(sizes := sorted({one.size for one in group})) > 1:  # codes of one size may go together all the same
+        for size in sizes:
+            _together([one for one in group if one.size == size], steps, tally)
+    elif reason:
         tally.left[reason] += len(group)
     else:
         tally.fused, tally.models = tally.fused + len(group), tally.models + 1
+
+
+def _without_sizes(node: Any) -> Any:
+    """Return a model's settings without sizes of codes, and of dropout only whether there is any."""
+    if isinstance(node, Mapping):
+        return {k: bool(v) if k == "dropout" else _without_sizes(v) for k, v in node.items() if k != "latent_dim"}
+    return node
 
 
 def _refusal(group: Sequence[Candidate], steps: int) -> str:

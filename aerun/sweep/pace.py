@@ -6,18 +6,20 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from aerun.core.text import span
 from aerun.runs.folder import Folder
 from aerun.sweep.grid import read
+from aerun.sweep.standing import DONE, FAILED, Standing, line, standings
 
 _BEGUN = "AERUN_SWEEP"  # the sweep's folder, when this command began, and how many jobs were done then; also for its workers
 _MOST = 1_000  # jobs: beyond, to look into every folder after every job would take long
 _ENDED = ("completed", "failed")
+_known: dict[str, Standing] = {}  # jobs that are done
 
 
 def begin(folder: Path, jobs: Iterable[str]) -> None:
     """Keep how far the grid is as the command begins."""
-    done = _done(folder, jobs)
+    _known.clear()
+    done = sum(Folder(folder / name).read().get("status") in _ENDED for name in jobs)
     os.environ[_BEGUN] = json.dumps([str(folder.resolve()), time.time(), done])
 
 
@@ -27,19 +29,18 @@ def end() -> None:
 
 
 def pace() -> str:
-    """Return `3 of 24 jobs done, about 5 min left`; empty outside of a grid, at its end, and where it has very many jobs."""
+    """Return `3 of 24 jobs done, 21 waiting, about 5 min left`, the line of `aerun status`.
+
+    Empty outside of a grid, at its end, and where it has very many jobs.
+    """
     if _BEGUN not in os.environ:
         return ""
     where, began, before = json.loads(os.environ[_BEGUN])
     grid = read(Path(where))
     if grid is None or len(grid.jobs) > _MOST:
         return ""
-    done, total = _done(Path(where), grid.jobs), len(grid.jobs)
-    if done <= before or done >= total:
+    found = standings(Path(where), grid, _known)
+    ended, total = sum(one.state in (DONE, FAILED) for one in found), len(found)
+    if ended <= before or ended >= total:
         return ""
-    left = (time.time() - began) / (done - before) * (total - done)
-    return f"{done} of {total} jobs done, about {span(left)} left"
-
-
-def _done(folder: Path, jobs: Iterable[str]) -> int:
-    return sum(Folder(folder / name).read().get("status") in _ENDED for name in jobs)
+    return line(found, (time.time() - began) / (ended - before) * (total - ended))

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -13,6 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.runs import files
 from aerun.sweep.grid import HYDRAS
+from aerun.sweep.launchers import ONE_BY_ONE
+from aerun.sweep.reused import Reusing
 
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _PLACE = "hydra_plugins._aerun_grid"  # Hydra makes plugins of that package only, but a file there would act in every program
@@ -31,6 +34,8 @@ class Planned(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Set up as every sweeper is."""
         self.config = config
+        if str(config.hydra.launcher._target_) == ONE_BY_ONE:  # others send what they are given to other processes
+            hydra_context = HydraContext(cast(ConfigLoader, Reusing(hydra_context.config_loader)), hydra_context.callbacks)
         self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:

@@ -6,7 +6,10 @@ where that error is above fp32's.
 """
 
 import ctypes
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +18,7 @@ from aerun.parts import weights
 
 BACKENDS = ("auto", "mkl", "onednn")
 _WORTH = 8e6  # From so many multiply-adds x 2 of the largest layer and batch oneDNN pays (measured).
+_SMALL = 1e6  # Up to so many one thread is faster than two (0.5e6: 6.6 s against 9.0 s of 1,000 steps); not tried in between.
 _PRECISE = 1e-6  # The largest error of a product relative to its largest entry, against float64.
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
@@ -25,7 +29,7 @@ def choose(backend: str, model: nn.Module, batch_size: int, device: torch.device
     if device.type != "cpu":
         return f"matmul on {device.type}, fp32"
     keep_freed_memory()
-    work = 2.0 * batch_size * max((w.numel() for w in weights(model.modules()) if w.ndim == 2), default=0)
+    work = _largest(model, batch_size)
     if backend == "mkl" or (backend == "auto" and work < _WORTH):
         return f"torch's default fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch)"
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -36,6 +40,30 @@ def choose(backend: str, model: nn.Module, batch_size: int, device: torch.device
         _route("none")
         return f"torch's default fp32 matmul (oneDNN would lose precision on this CPU: error {error:.1e})"
     return f"oneDNN fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch; error against float64 {error:.1e})"
+
+
+def _largest(model: nn.Module, batch_size: int) -> float:
+    """Return the multiply-adds x 2 of the largest fully connected layer and a batch."""
+    return 2.0 * batch_size * max((w.numel() for w in weights(model.modules()) if w.ndim == 2), default=0)
+
+
+@contextmanager
+def few_threads(model: nn.Module, batch_size: int, device: torch.device) -> Iterator[str]:
+    """Have a small fully connected model trained by one thread until the block ends; yield that in words, or nothing.
+
+    More would wait for each other. Whoever sets OMP_NUM_THREADS is not contradicted.
+    """
+    before = torch.get_num_threads()
+    others = any(isinstance(m, nn.RNNBase | nn.modules.conv._ConvNd) for m in model.modules())
+    small = device.type == "cpu" and not others and _largest(model, batch_size) <= _SMALL
+    if before == 1 or not small or os.environ.get("OMP_NUM_THREADS"):
+        yield ""
+        return
+    torch.set_num_threads(1)
+    try:
+        yield f"; 1 of {before} threads, which is faster for so small a model"
+    finally:
+        torch.set_num_threads(before)
 
 
 def _route(precision: str) -> None:

@@ -1,32 +1,35 @@
 """The callbacks of a run: what is shown of it, when it ends, and what is kept."""
 
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.dataset.storage.mapped import Mapped
 from aerun.runs.checkpoint import FOLDER
 from aerun.trainer.base import Job, Trainer
+from aerun.trainer.batches import Batches
 from aerun.trainer.checkpoints import Best, Delayed, Saving
+from aerun.trainer.patience import Patience
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.record import Recording, loggers_of
 from aerun.trainer.trim_memory import TrimMemoryCallback
+from aerun.trainer.validation import Validation, by_itself
 
 
-def callbacks(job: Job, settings: Trainer, calls: int, ranks: Ranks, files: Delayed) -> list[Callback]:
+def callbacks(job: Job, settings: Trainer, calls: int, val: Batches, ranks: Ranks, files: Delayed) -> list[Callback]:
     """Return a run's callbacks in their order. Ranks other than 0 have those that end it and the user's own.
 
-    calls: of Lightning, in an epoch. files: where checkpoints go.
+    calls: of Lightning, in an epoch. val: the batches of validation. files: where checkpoints go.
     """
     every: list[Callback] = [TrimMemoryCallback()] if isinstance(job.data.train.x, Mapped) else []
     if settings.patience is not None:
-        every.append(EarlyStopping(settings.monitor, patience=settings.patience))
+        every.append(Patience(settings.monitor, settings.patience))
     if ranks.rank:
         return [*every, *job.callbacks]
     loggers = loggers_of(job)
     pictures = Pictures(loggers, job.data.val, settings.max_epochs)
-    bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
+    bar = [Progress(settings.max_epochs, calls, job.title, settings.patience is not None)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
     recording = Recording(loggers, closes=job.loggers is None or job.config is None)
-    return [recording, pictures, *bar, *every, *job.callbacks, saving]
+    validation = [Validation(val)] if by_itself(job, ranks) else []
+    return [*validation, recording, pictures, *bar, *every, *job.callbacks, saving]

@@ -19,7 +19,7 @@ from aerun.logger.rows import row_of
 from aerun.runs import files
 from aerun.runs.checkpoint import BEST, FOLDER, LAST
 from aerun.runs.identity import refuse_foreign
-from aerun.trainer.backend import choose
+from aerun.trainer.backend import choose, few_threads
 from aerun.trainer.base import Fitted, Job, Trainer, needs_whole_batches, reads_batches
 from aerun.trainer.batches import Batches
 from aerun.trainer.launcher import join_ranks, launch_ranks
@@ -58,16 +58,18 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     if resume:
         refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
-    if not (resume and ended(before, ready.module.total)):
-        with _others(job, ready, resume):
-            _descend(job, settings, ready, resume)
+    lifted = settings.patience is None and not job.callbacks
+    with few_threads(job.autoencoder, settings.batch_size, ready.device) as words:
+        if not (resume and ended(before, ready.module.total, lifted)):
+            with _others(job, ready, resume):
+                _descend(job, settings, ready, resume)
     end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
     refuse_foreign(best, job.identity, job.folder / BEST)
     ready.module.load_state_dict(best["state_dict"])
     job.autoencoder.to(ready.device).eval()
     epoch = int(best["epoch"])
     row = row_of(job.folder, epoch)
-    return Fitted(ready.backend, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
+    return Fitted(ready.backend + words, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
 
 
 def _refuse_other(state_dict: Mapping[str, torch.Tensor], module: "Training", where: Path) -> None:
@@ -114,6 +116,7 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
         seed=job.seed,
         total=train.steps * settings.max_epochs,
         clip=settings.gradient_clip,
+        accumulate=settings.accumulate,
         ranks=ranks,
     )
     return _Ready(device, backend, train, val, module)
@@ -130,12 +133,14 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     # Deferred: the verbs need no Lightning.
     from aerun.trainer.callbacks import callbacks
     from aerun.trainer.checkpoints import Begun, Delayed
+    from aerun.trainer.validation import by_itself
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    begun, kept = Begun(), Delayed(job.folder, job.identity)
-    own_callbacks = [*callbacks(job, settings, len(ready.train), ranks, kept), begun]
-    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank)
+    begun, kept = Begun(), Delayed(job.folder, job.identity, settings.patience is not None or bool(job.callbacks))
+    own_callbacks = [*callbacks(job, settings, len(ready.train), ready.val, ranks, kept), begun]
+    validates = not by_itself(job, ranks)
+    trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank, validates)
     if job.callbacks and not ranks.rank:
         _give_logger(trainer, job)
     before = job.folder / LAST if resume else None
@@ -170,8 +175,9 @@ def lightning(
     files: "TorchCheckpointIO",
     folder: Path,
     rank: int = 0,
+    validates: bool = True,
 ) -> "Lightning":
-    """Return Lightning's trainer with our callbacks and checkpoint files, and nothing of its own."""
+    """Return Lightning's trainer with our callbacks and checkpoint files, nothing of its own. validates: whether it does."""
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
     from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -188,6 +194,7 @@ def lightning(
         enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
         default_root_dir=folder,
         num_sanity_val_steps=0,
+        limit_val_batches=None if validates else 0,
         inference_mode=False,  # Penalties on the Jacobian differentiate in validation too.
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -214,6 +221,7 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
         limit=settings.limit_batches,
         ranks=ranks,
         weights=_weights(job.data.train, device, settings.precision),
+        same=settings.same_batches,
     )
     val = Batches(
         _on(job.data.val, device, settings.precision),

@@ -1,6 +1,7 @@
 """The one LightningModule: its methods are called by Lightning alone."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -34,13 +35,14 @@ class Training(pl.LightningModule):
         seed: int,
         total: int,
         clip: float | None,
+        accumulate: int,
         ranks: Ranks,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.autoencoder = autoencoder
         self.recipe, self.schedule, self.seed, self.total, self.clip = optimizer, schedule, seed, total, clip
-        self.ranks = ranks
+        self.accumulate, self.ranks = accumulate, ranks
         self.steps = 0
         self.metrics: dict[str, float] = {}
         self.seconds = 0.0  # The time in epochs, those before an interruption included.
@@ -119,13 +121,26 @@ class Training(pl.LightningModule):
     def _backward_pass(
         self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer, weight: Tensor | None
     ) -> Value:
-        """Compute the gradients of this rank's rows of one batch, and return their values."""
+        """Compute the gradients of this rank's rows of one batch, in `accumulate` parts, and return their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
-        value = self.autoencoder.objective(x, self.steps / self.total, valid, seen, weight)
         optimizer.zero_grad()
-        value.loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
+        if self.accumulate == 1:
+            return self._add_gradients(1.0, x, valid, seen, weight)
+        means = list[Tensor]()
+        for part in _parts(self.accumulate, x, valid, seen, weight):
+            share = len(part[0]) / len(x)
+            value = self._add_gradients(share, *part)
+            value.names.clear()  # It refers to itself: its tensors would outlast the next part.
+            means.append(share * torch.stack(value.parts))
+        return Value(value.loss, list(torch.stack(means).sum(0)), value.names)
+
+    def _add_gradients(self, share: float, x: Tensor, *about: Tensor | None) -> Value:
+        """Add to the gradients those of some rows, which are this share of a batch. about: valid, seen and weight of them."""
+        value = self.autoencoder.objective(x, self.steps / self.total, *about)
+        loss = value.loss if share == 1 else share * value.loss
+        loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
         return value
 
     def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None) -> None:
@@ -146,6 +161,19 @@ class Training(pl.LightningModule):
         return train_row(self.autoencoder, means, lr, samples / self._train_seconds, max(0, self.steps - 1) / self.total)
 
     # -- validation --------------------------------------------------------------------------------------------------
+
+    def validate(self, calls: Iterable[Call]) -> None:
+        """Validate as Lightning does, without its loop and hooks, which take longer than a small model."""
+        before = [(module, module.training) for module in self.modules()]
+        self.eval()
+        with torch.no_grad():
+            self.on_validation_epoch_start()
+            for number, call in enumerate(calls):
+                with self.trainer.precision_plugin.val_step_context():
+                    self.validation_step(call, number)
+            self.on_validation_epoch_end()
+        for module, training in before:
+            module.training = training
 
     def on_validation_epoch_start(self) -> None:
         self._train_seconds = time.perf_counter() - self._started
@@ -172,7 +200,10 @@ class Training(pl.LightningModule):
         val = val_row(self.autoencoder, means, error / elements)
         # Here and not in on_train_epoch_end, which Lightning calls after the callbacks that read it.
         self.metrics = {"epoch": self.current_epoch, "step": self.steps, **self._train_row(), **val}
-        self.log_dict(val)
+        if self.trainer.enable_validation:  # Lightning validates
+            self.log_dict(val)
+        else:
+            self.trainer.callback_metrics.update({k: torch.tensor(v, device=self.device) for k, v in val.items()})
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -183,3 +214,9 @@ class Training(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps, self.seconds = int(checkpoint["steps"]), float(checkpoint["seconds"])
+
+
+def _parts(number: int, x: Tensor, *about: Tensor | None) -> list[tuple[Any, ...]]:
+    """Return a batch, and what is known of its samples, cut into at most so many parts; None stays None."""
+    count = min(number, len(x))
+    return list(zip(*([None] * count if t is None else t.tensor_split(count) for t in (x, *about)), strict=True))

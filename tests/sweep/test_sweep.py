@@ -188,3 +188,23 @@ def test_interpolations_name_a_job_as_they_are_typed(tmp_path):
     assert "2 of 2 jobs completed" in told.out
     seeds = [json.loads((p / "results.json").read_text())["seed"] for p in jobs(tmp_path / "outputs" / "sweeps" / "s").values()]
     assert seeds == [2, 3]
+
+
+def test_a_job_has_its_reconstructions_and_the_rest_is_drawn_when_asked_for(tmp_path):
+    told = here(tmp_path, "-m", "sweep=drawn", "seed=0,1", "model.arch.hidden=[4]", *QUICK[:2])
+    assert told.code == 0, told.err
+    assert "aerun evaluate outputs/sweeps/drawn/*/ --pictures default" in told.out
+    both = list(jobs(tmp_path / "outputs" / "sweeps" / "drawn").values())
+    for job in both:
+        assert [p.name for p in (job / "pictures").iterdir()] == ["reconstructions.png"]
+        assert not (job / "projector").exists()
+    assert here(tmp_path, "evaluate", *map(str, both), "--pictures", "default").code == 0
+    for job in both:
+        assert {"reconstructions.png", "curves.png", "errors.png"} <= {p.name for p in (job / "pictures").iterdir()}
+
+
+def test_pictures_that_are_asked_for_are_drawn_for_every_job(tmp_path):
+    told = here(tmp_path, "-m", "sweep=drawn", "seed=0,1", "model.arch.hidden=[4]", *QUICK[:2], "pictures=[filters]")
+    assert told.code == 0, told.err
+    for job in jobs(tmp_path / "outputs" / "sweeps" / "drawn").values():
+        assert [p.name for p in (job / "pictures").iterdir()] == ["filters.png"]

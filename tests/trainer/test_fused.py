@@ -85,6 +85,30 @@ def test_each_is_what_it_would_be_alone(tmp_path, name):
     compared(tmp_path, MODELS[name], [[*n, *s] for n, s in zip(NUMBERS, strengths, strict=True)])
 
 
+SIZES = [[f"seed={n}", f"model.latent_dim={n}", f"optimizer.lr=0.00{min(n, 5)}"] for n in (5, 3, 8)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=ae", *SMALL],
+        ["model=denoising", *SMALL, "optimizer=adamw", "trainer.gradient_clip=0.5"],
+        ["model=ae", *SMALL, "model/bottleneck=sigmoid"],
+    ],
+)
+def test_codes_of_several_sizes_are_trained_as_one(tmp_path, words):
+    compared(tmp_path, words, SIZES)
+
+
+def test_rates_of_dropout_may_differ(tmp_path):
+    compared(tmp_path, ["model=ae", *SMALL], [["seed=0", "model.arch.dropout=0.1"], ["seed=1", "model.arch.dropout=0.5"]])
+
+
+def test_noise_of_other_sizes_is_noticed(tmp_path):
+    found, trainer = jobs(tmp_path, ["model=vae", *SMALL], SIZES)
+    assert equivalence_error(found, trainer) == "as one, their figures are not those of each alone"
+
+
 @pytest.mark.slow
 def test_each_draws_its_own_binary_pictures(tmp_path, mnist):
     root = f"dataset.root={os.environ['AERUN_DATA']}"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.trainer.fused.members import Members, Objective
+from aerun.trainer.fused.members import Members, Objective, part_of
 
 _AGREES = 1e-3  # The largest difference of a value or a gradient, relative to its largest entry.
 
@@ -33,15 +33,13 @@ def disagreement(members: Members, x: Tensor, seeds: Sequence[int], seen: Tensor
         )
         pairs = [(parts[row], figures)]
         for name, as_one, own in zip(weights, together, gradients, strict=True):
-            pairs.append((_whole(as_one, weights[name])[row], _whole(own, weights[name][row])))
+            pairs.append((part_of(_whole(as_one, weights[name])[row], own.shape), own))
         if any(bool((a - b).abs().max() > _AGREES * b.abs().max().clamp_min(1e-6)) for a, b in pairs):
             return "as one, their figures are not those of each alone"
     return ""
 
 
-def _alone(
-    autoencoder: Autoencoder, x: Tensor, names: Sequence[str], seen: Tensor | None
-) -> tuple[Tensor, Sequence[Tensor | None]]:
+def _alone(autoencoder: Autoencoder, x: Tensor, names: Sequence[str], seen: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
     """Return the parts (K,) and the gradients of one run."""
     before = [b.clone() for b in autoencoder.buffers()]
     value = autoencoder.objective(x, 0.0, seen=seen)
@@ -50,7 +48,7 @@ def _alone(
     value.names.clear()
     for buffer, was in zip(autoencoder.buffers(), before, strict=True):
         buffer.copy_(was)
-    return torch.stack(value.parts), gradients
+    return torch.stack(value.parts), [_whole(g, own[k]) for k, g in zip(names, gradients, strict=True)]
 
 
 def _whole(gradient: Tensor | None, weight: Tensor) -> Tensor:

@@ -90,6 +90,8 @@ class Descent:
             w.grad = None
         losses.sum().backward(inputs=list(weights.values()))
         gradients = {k: w.grad for k, w in weights.items() if w.grad is not None}
+        for name in gradients.keys() & self.members.masks.keys():
+            gradients[name].mul_(self.members.masks[name])
         if clip is not None:
             _clip(list(gradients.values()), clip)
         for (names, rows), group in zip(self._slots, self.optimizer.param_groups, strict=True):

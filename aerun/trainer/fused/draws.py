@@ -41,12 +41,13 @@ class Streams:
 class Apart(TorchFunctionMode):
     """Within `vmap` over the runs: whatever torch would draw is drawn for each from its own stream.
 
-    member: the number of a run in `streams`, mapped over. Inplace functions return what they drew and leave their tensor alone.
+    member: the number of a run in `streams`; rate: of its dropout; both are mapped over. Inplace functions return what they
+    drew and leave their tensor alone.
     """
 
-    def __init__(self, streams: Streams, member: Tensor) -> None:
+    def __init__(self, streams: Streams, member: Tensor, rate: Tensor) -> None:
         super().__init__()
-        self.streams, self.member = streams, member
+        self.streams, self.member, self.rate = streams, member, rate
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -60,14 +61,14 @@ class Apart(TorchFunctionMode):
     def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training:
             return x
-        leaves, spec = tree_flatten(((x.detach(), 1 - p), {}))
+        leaves, spec = tree_flatten(((x.detach(), 1 - self.rate), {}))
         kept: Tensor = _Draw.apply(self.streams, _kept, spec, self.member, *leaves)
         return x * kept
 
 
-def _kept(like: Tensor, p: float) -> Tensor:
+def _kept(like: Tensor, p: Tensor) -> Tensor:
     """Return 1 / p with probability p, else 0: as torch's dropout draws it."""
-    return torch.empty_like(like).bernoulli_(p).div_(p)
+    return torch.empty_like(like).bernoulli_(float(p)).div_(float(p))
 
 
 class _Draw(torch.autograd.Function):

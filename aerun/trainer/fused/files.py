@@ -13,6 +13,7 @@ from aerun.runs.identity import KEY
 from aerun.trainer.checkpoints import HELD, Whole, best_of, copied, write_at_end
 from aerun.trainer.fused.descent import State, stacked
 from aerun.trainer.fused.member import Member
+from aerun.trainer.fused.members import padded, part_of
 from aerun.trainer.fused.training import FusedTraining
 from aerun.trainer.optimizer import Recipe
 
@@ -141,9 +142,11 @@ def alone(recipe: Recipe, autoencoder: Autoencoder, state: State, row: int, lr: 
     for group in optimizer.param_groups:
         group["initial_lr"], group["lr"] = group["lr"], lr
     state_dict: dict[str, Any] = optimizer.state_dict()
+    shapes = {f"autoencoder.{k}": p.shape for k, p in autoencoder.named_parameters()}
     for index, name in enumerate(_names(optimizer, autoencoder)):
         if name in state:
-            state_dict["state"][index] = {k: v[row].clone() if stacked(v) else v for k, v in state[name].items()}
+            values = {k: part_of(v[row], shapes[name]).clone() if stacked(v) else v for k, v in state[name].items()}
+            state_dict["state"][index] = values
     return state_dict
 
 
@@ -154,7 +157,7 @@ def together(recipe: Recipe, autoencoder: Autoencoder, states: Sequence[dict[str
     for index, name in enumerate(names):
         if index in first:
             values = {k: [f["state"][index][k] for f in states] for k in first[index]}
-            state[name] = {k: v[0] if k == "step" or v[0] is None else torch.stack(v) for k, v in values.items()}
+            state[name] = {k: v[0] if k == "step" or v[0] is None else padded(v) for k, v in values.items()}
     return state
 
 

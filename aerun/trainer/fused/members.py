@@ -39,20 +39,24 @@ class Objective(nn.Module):
 class Members:
     """A runs, numbered as in `autoencoders`; those that have ended are removed by `keep`.
 
-    weights: name -> (A, *shape), what is descended. rest: buffers, and weights that are frozen. numbers: which runs these are.
+    weights: name -> (A, *shape), what is descended; smaller codes are filled up with zeros, which masks keep: name -> 1 where a
+    weight is the run's own. rest: buffers, and weights that are frozen. rates: of dropout. numbers: which runs these are.
     Names are those of a checkpoint's state_dict.
     """
 
     def __init__(self, autoencoders: Sequence[Autoencoder], streams: Streams) -> None:
         self.autoencoders, self.streams = autoencoders, streams
         self.numbers = list(range(len(autoencoders)))
-        self._objective = Objective(autoencoders[0])
+        self.template = max(autoencoders, key=lambda a: a.code_elements)  # its mode, training or not, is that of all
+        self._objective = Objective(self.template)
         own = [dict(Objective(a).named_parameters()) for a in autoencoders]
         buffers = [dict(Objective(a).named_buffers()) for a in autoencoders]
         free = [k for k, p in own[0].items() if p.requires_grad]
-        self.weights = {k: torch.stack([p[k].detach() for p in own]).requires_grad_() for k in free}
-        self.rest = {k: torch.stack([p[k].detach() for p in own]) for k in own[0] if k not in free}
-        self.rest |= {k: torch.stack([b[k] for b in buffers]) for k in buffers[0]}
+        self.weights = {k: padded([p[k].detach() for p in own]).requires_grad_() for k in free}
+        self.masks = {k: padded([torch.ones_like(p[k]) for p in own]) for k in free if len({p[k].shape for p in own}) > 1}
+        self.rest = {k: padded([p[k].detach() for p in own]) for k in own[0] if k not in free}
+        self.rest |= {k: padded([b[k] for b in buffers]) for k in buffers[0]}
+        self.rates = torch.tensor([_dropout(a) for a in autoencoders], dtype=torch.float64)
         like = next(iter(self.weights.values()))
         self.strength = {k: like.new_tensor([a.strength[k] for a in autoencoders]) for k in autoencoders[0].strength}
 
@@ -72,24 +76,26 @@ class Members:
             weights: dict[str, Tensor],
             rest: dict[str, Tensor],
             strength: dict[str, Tensor],
-            member: Tensor,
+            member: tuple[Tensor, Tensor],
             batch: tuple[Tensor, Tensor | None],
         ) -> tuple[Tensor, Tensor]:
             x, seen = batch
-            with Apart(self.streams, member):
+            with Apart(self.streams, *member):
                 values: tuple[Tensor, Tensor] = functional_call(self._objective, (weights, rest), (x, progress, strength, seen))
             return values
 
         batched = None if progress is None else 0
         dims = (0, 0, 0, 0, (batched, None if seen is None else batched))
-        stacked = (self.weights, self.rest, self.strength, torch.arange(len(self)))
+        stacked = (self.weights, self.rest, self.strength, (torch.arange(len(self)), self.rates))
         losses, parts = vmap(one, in_dims=dims)(*stacked, (x, seen))
         return losses, parts
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep only these of the present runs."""
         self.weights = {k: select_rows(v, rows).requires_grad_() for k, v in self.weights.items()}
+        self.masks = {k: select_rows(v, rows) for k, v in self.masks.items()}
         self.rest = {k: select_rows(v, rows) for k, v in self.rest.items()}
+        self.rates = select_rows(self.rates, rows)
         self.strength = {k: select_rows(v, rows) for k, v in self.strength.items()}
         self.numbers = [self.numbers[i] for i in rows]
         self.streams.states = [self.streams.states[i] for i in rows]
@@ -104,8 +110,27 @@ class Members:
         autoencoder = self.autoencoders[number]
         own = Objective(autoencoder)
         for name, tensor in (*own.named_parameters(), *own.named_buffers()):
-            tensor.copy_(source[name])
+            tensor.copy_(part_of(source[name], tensor.shape))
         return autoencoder
+
+
+def padded(tensors: Sequence[Tensor]) -> Tensor:
+    """Return tensors stacked, (A, *shape); the end of smaller ones is zeros."""
+    shape = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
+    stack = tensors[0].new_zeros(len(tensors), *shape)
+    for row, tensor in zip(stack, tensors, strict=True):
+        part_of(row, tensor.shape).copy_(tensor)
+    return stack
+
+
+def part_of(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the first entries along every dimension, of this shape: what `padded` has not added."""
+    return tensor[tuple(slice(n) for n in shape)]
+
+
+def _dropout(autoencoder: Autoencoder) -> float:
+    """Return the rate of dropout, which all layers of a model share; 0 without it."""
+    return next((m.p for m in autoencoder.modules() if isinstance(m, nn.Dropout)), 0.0)
 
 
 def select_rows(tensor: Tensor, rows: Sequence[int]) -> Tensor:

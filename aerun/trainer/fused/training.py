@@ -35,8 +35,8 @@ class FusedTraining(pl.LightningModule):
 
     @property
     def template(self) -> Autoencoder:
-        """Return the autoencoder of any member, for what they share: units and names."""
-        return self.runs[0].job.autoencoder
+        """Return the autoencoder that stands for all members: their units, names and mode."""
+        return self.members.template
 
     def present(self) -> list[Member]:
         """Return the runs that go on, in the order of the stacked weights."""

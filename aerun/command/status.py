@@ -1,0 +1,102 @@
+"""`aerun status SWEEP`: how far a sweep is, read from its folders, from any terminal."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from aerun.command.parser import Parser
+from aerun.core.console import Console, styled
+from aerun.core.text import say, span
+from aerun.sweep.standing import FAILED, RUNNING, STOPPED, WAITING, Standing, grid_of, left_of, line, standings
+
+_SHOWN = 20  # jobs of a kind that are listed
+_PAUSE = 2.0  # seconds between two looks
+
+
+def run(argv: list[str]) -> int:
+    """Say how far a sweep is; with --watch until it is over."""
+    args = _parser().parse_args(argv)
+    known: dict[str, Standing] = {}
+    grid = grid_of(args.sweep)
+    found = standings(args.sweep, grid, known)
+    if not args.watch:
+        console = Console(wide=140)
+        console.say(line(found, left_of(found)), style="bold")
+        if any(one.state in (RUNNING, FAILED, STOPPED) for one in found):
+            console.print(_table(found))
+        if words := _next(found, grid.command):
+            console.say(words)
+        return 0
+    return _watch(args.sweep, known)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="aerun status",
+        description="How far a sweep is: jobs that are done, running, waiting, stopped and failed; of each that runs, its "
+        "epoch, samples a second and time left. It is read from the sweep's folder alone: so another terminal can ask, and "
+        "another machine that sees the folder.",
+        epilog="example: aerun status outputs/sweeps/NAME --watch",
+    )
+    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="folder of a sweep")
+    parser.add_argument("--watch", action="store_true", help="look again every two seconds until nothing is left to do")
+    return parser
+
+
+def _watch(folder: Path, known: dict[str, Standing]) -> int:
+    console, before = Console(wide=140), ""
+    with Live(console=console, auto_refresh=False) if console.is_terminal else _Quiet() as live:
+        while True:
+            found = standings(folder, grid_of(folder), known)
+            words = line(found, left_of(found))
+            if isinstance(live, Live):
+                table = _table(found)
+                table.title = styled(words, "bold")
+                live.update(table, refresh=True)
+            elif words != before:
+                say(words)
+            before = words
+            if not any(one.state in (RUNNING, WAITING) for one in found):
+                return 0
+            time.sleep(_PAUSE)
+
+
+class _Quiet:
+    """Stands in for a live table where the output is no terminal."""
+
+    def __enter__(self) -> "_Quiet":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        return None
+
+
+def _table(found: Sequence[Standing]) -> Table:
+    """Return a row for each job that runs, failed or was stopped."""
+    common = {o for o in found[0].typed if all(o in one.typed for one in found)} if len(found) > 1 else set()
+    table = Table()
+    table.add_column("job")
+    table.add_column("")
+    for head in ("epoch", "samples/s", "left"):
+        table.add_column(head, justify="right")
+    for state in (RUNNING, FAILED, STOPPED):
+        some = [one for one in found if one.state == state]
+        for one in some[:_SHOWN]:
+            left = "" if one.left is None or state != RUNNING else span(one.left)
+            words = Text(f"{one.state}{': ' * bool(one.why)}{one.why.splitlines()[0][:80] if one.why else ''}")
+            rate = "" if one.rate is None else f"{one.rate:,.0f}"
+            table.add_row(" ".join(o for o in one.typed if o not in common) or one.name, words, one.epoch, rate, left)
+        if len(some) > _SHOWN:
+            table.add_row(f"and {len(some) - _SHOWN:,} more", state, "", "", "")
+    return table
+
+
+def _next(found: Sequence[Standing], command: str) -> str:
+    """Return what goes on with a sweep of which something is left and at which nobody is at work."""
+    over = not any(one.state == RUNNING for one in found)
+    return f"next  {command}" if over and command and any(one.state in (WAITING, STOPPED, FAILED) for one in found) else ""
