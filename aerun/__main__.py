@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aerun.command import VERBS
 from aerun.core.errors import StoppedError, nearest
+from aerun.core.exits import INTERRUPTED, NO_READER, SUCCEEDED, WRONG
 from aerun.core.logs import show_escaped
 from aerun.core.streams import outlive_readers
 from aerun.core.text import say, shown
@@ -33,7 +34,7 @@ def _run(argv: list[str]) -> int:
     word = argv[0] if argv else ""
     if word in ("--version", "-V", "version"):
         say(f"aerun {__version__}")
-        return 0
+        return SUCCEEDED
     if word == "help" or (any(a in ("--help", "-h") for a in argv) and word not in VERBS):
         # deferred: no other verb needs it
         from aerun.command.help import run as answer
@@ -43,7 +44,7 @@ def _run(argv: list[str]) -> int:
         return _told(lambda: _verb(word, argv[1:]))
     if word and "=" not in word and word[0] not in "-+~":
         _complain(_no_verb(word))
-        return 2
+        return WRONG
     return _told(_hydra)
 
 
@@ -93,9 +94,9 @@ def _told(action: Callable[[], int]) -> int:
         sys.stderr.write(shown(f"aerun: {e}.{kept}\n"))
         return e.code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
-        return 141
+        return NO_READER
     except Exception as e:
         if full:
             raise

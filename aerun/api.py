@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from aerun.formats.frames import has_columns, write_frame
 from aerun.formats.framing import FrameFormat
 from aerun.inference import loading
 from aerun.inference.model import Model
+from aerun.report import banner
 from aerun.runs import files
 from aerun.runs.folder import Folder
 from aerun.runs.plain import array as stored
@@ -54,13 +56,18 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
         goes = not fresh and goes_on(path, cfg)
         if x is not None:
             in_memory(x, path, keep=goes)
-        run(cfg, path, shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"]), fresh=fresh)
+        command = shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"])
+        run(cfg, path, command, fresh=fresh, begun=partial(banner.begin, _shown(path)) if cfg["trainer"]["progress"] else None)
     except AerunError:
         if folder is None:
             with contextlib.suppress(OSError):  # The folder is not empty.
                 path.rmdir()
         raise
     return _remembering(x, path, modules_of(cfg))
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _tried(typed: Sequence[str], settings: Mapping[str, Any]) -> None:

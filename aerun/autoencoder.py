@@ -81,9 +81,18 @@ class Autoencoder(nn.Module):
         """Map code (B, d, *grid) -> reconstruction (B, *S)."""
         return self.loss.activate(self.arch.decode(z, valid))
 
+    def prefix(self, z: Tensor, size: int) -> Tensor:
+        """Return codes (B, d, *grid) with all units after the first `size` set to 0."""
+        return torch.cat([z[:, :size], torch.zeros_like(z[:, size:])], 1)
+
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Return the clean, deterministic reconstruction of (B, *S)."""
         return self.decode(self.encode(x, mask, valid), valid)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut."""
+        return tuple(sorted({k for key in self._weighing for k in self.terms[key].regularizer.cuts}))
 
     @property
     def code_elements(self) -> int:
@@ -100,7 +109,10 @@ class Autoencoder(nn.Module):
         if torch.is_grad_enabled() and any(t.regularizer.differentiates_input for t in self.terms.values()):
             names["x_in"] = names["x_in"].detach().requires_grad_()
         names["h"] = self.arch.encode(names["x_in"], names.get("mask"), valid)
-        return {**names, **self.bottleneck(names["h"])}
+        names |= self.bottleneck(names["h"])
+        for key in self._weighing:
+            names |= call(self.terms[key].regularizer.fill, names)
+        return names
 
     def objective_pass(
         self, x: Tensor, valid: Tensor | None = None, progress: float | None = None, seen: Tensor | None = None

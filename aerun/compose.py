@@ -61,6 +61,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         )
     for name, term in c.terms.items():
         _satisfied(f"regularizer={name}", term.regularizer, c)
+        _cut(name, term.regularizer, c.bottleneck)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers  # a code of few bits pays for copies
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
@@ -84,6 +85,16 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
             fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers]
             words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."
         raise AerunError(words)
+
+
+def _cut(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
+    """Raise AerunError where codes are to be cut whose units have no order."""
+    if regularizer.cuts and not bottleneck.can_be_cut:
+        fit = [o for o, cls in options("bottleneck").items() if cls.can_be_cut]  # type: ignore[attr-defined]
+        raise AerunError(
+            f"regularizer={name} sets the last units of a code to 0, and such a code does not exist for "
+            f"model/bottleneck={option(bottleneck)}. It works with {', '.join(fit)}."
+        )
 
 
 def _who_withholds(name: str, c: Composition) -> tuple[str, Part]:

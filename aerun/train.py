@@ -26,7 +26,7 @@ from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
 from aerun.dataset.splits import Data
-from aerun.dataset.storage.fingerprint import fingerprint
+from aerun.dataset.storage.fingerprint import fingerprint, listed
 from aerun.evaluate import health
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.reconstruction import report
@@ -199,7 +199,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
         )
     remove_leftovers(folder.path)
     length = plan.trainer.set_length(job.autoencoder, len(job.data.train), folder.planned_epochs() if resume else None)
-    folder.open(job.config, command, now, length.plain())
+    folder.open(job.config, command, {**now, **listed(plan.dataset.files_read())}, length.plain())
     folder.describe(asdict(plan.facts), plain(plan.autoencoder.preparation), plan.dataset.stored_reading())
     job = replace(job, identity=identity(job.config, now))
     terms = job.autoencoder.keys(training=True)
@@ -250,6 +250,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "parameters": sum(p.numel() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
+        "planned_epochs": plan.trainer.max_epochs,
         "fused": fitted.fused,
         "samples/train": len(data.train),
         "samples/val": len(data.val),

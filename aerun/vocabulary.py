@@ -32,6 +32,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "spare": ("as z", "code of units that have long been silent, for their revival"),
     "posterior": ("Distribution, batch as z", "q(z given x)"),
     "prior": ("Distribution, batch as z", "the reference on this code space"),
+    "kept": ("as z, or (1, d, *1), in [0, 1]", "share of the passes that a unit is part of, where codes are cut"),
     "penalty": ("(B,)", "what a bottleneck asks for itself, added to the loss as it is"),
     "encode": ("function", "x to z, deterministic, differentiable, sample by sample"),
     "decode": ("function", "z to x_hat"),
@@ -43,7 +44,19 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "encoder_weights": ("list of tensors", "encoder weights in order, first axis = outputs"),
     "decoder_weights": ("list of tensors", "decoder weights in order, first axis = outputs"),
 }
-ALWAYS = frozenset(VOCABULARY) - {"mask", "valid", "seen", "slope", "rate", "spare", "posterior", "prior", "penalty", "encode"}
+ALWAYS = frozenset(VOCABULARY) - {
+    "mask",
+    "valid",
+    "seen",
+    "slope",
+    "rate",
+    "spare",
+    "posterior",
+    "prior",
+    "penalty",
+    "kept",
+    "encode",
+}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The generated pages of docs/reference: options from their YAML files, verbs from their parsers.
+"""The generated pages of docs/reference: options from their YAML files, verbs from their parsers, two from tables of the code.
 
 `python scripts/reference.py` writes them, `--check` compares.
 """
@@ -11,8 +11,10 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 from aerun.command import VERBS
+from aerun.core.exits import MEANINGS
 from aerun.core.paths import config_dir
 from aerun.inference.verbs import VERBS as USE
+from aerun.runs import contents
 from aerun.settings.catalog import catalog
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -34,13 +36,30 @@ _VERBS = f"""{_MADE}
 `aerun [GROUP=OPTION]... [KEY=VALUE]...` trains; `aerun VERB ...` does everything else. `aerun VERB --help` shows what is below.
 The exit codes are [the same for all](exit-codes.md)."""
 
+_RUN_FOLDER = f"""{_MADE}
+
+# A run's folder
+
+A run is one folder, `outputs/runs/DATE_TIME_OVERRIDES/`; a job of a sweep is `outputs/sweeps/NAME/OVERRIDES/`. It is all that a
+verb needs: copy it anywhere, and it still works."""
+_SWEEP = """The folder of a sweep also holds its plan, `sweep.json`, and a search's `study.db`.
+
+What aerun promises about a folder that somebody else made is in [SECURITY.md](../../SECURITY.md)."""
+_EXIT_CODES = f"""{_MADE}
+
+# Exit codes"""
+_AFTER = """After 129, 130 and 143 the last checkpoint is kept, and `aerun resume RUN` continues from it. Closing the pipe
+behind a training run (`aerun ... | head`) does not end it. `HYDRA_FULL_ERROR=1 aerun ...` shows the traceback behind an error
+message."""
+
 
 def main() -> int:
     """Return exit code 1 where a page differs from what it would be (`--check`)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is behind the code")
     check = parser.parse_args().check
-    pages = {PAGES / "options.md": options(), PAGES / "verbs.md": verbs()}
+    made = {"options.md": options, "verbs.md": verbs, "run-folder.md": run_folder, "exit-codes.md": exit_codes}
+    pages = {PAGES / name: page() for name, page in made.items()}
     behind = [path.name for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check and behind:
         sys.stderr.write(f"docs/reference: {', '.join(behind)} behind the code: run python scripts/reference.py\n")
@@ -112,6 +131,24 @@ def _verb(word: str, line: str) -> str:
             rows.append(f"| `{_argument(action)}` | {_cell(_said(action))} |")
     epilog = re.sub(r"^example: (.*?)(?=\.? [A-Z][a-z]|$)", r"Example: `\1`", found.epilog or "")
     return "\n\n".join([f"## aerun {word}", f"{found.description or line}", "\n".join(rows), epilog]).rstrip()
+
+
+def run_folder() -> str:
+    """Return the page of what a run's folder holds."""
+    places = {f"{name}/": what for name, what in contents.IN_FOLDERS.items()}
+    first = _table("name", "what it holds", {**contents.OF_THE_RUN, **contents.EVENT_FILES, **places})
+    later = _table("name", "what it holds", {**contents.ADDED, **contents.GIVEN})
+    return "\n\n".join([_RUN_FOLDER, first, "Added where it is asked for:", later, _SWEEP]) + "\n"
+
+
+def exit_codes() -> str:
+    """Return the page of exit codes."""
+    codes = {str(int(code)): what for code, what in sorted(MEANINGS.items())}
+    return "\n\n".join([_EXIT_CODES, _table("code", "what happened", codes), _AFTER]) + "\n"
+
+
+def _table(first: str, second: str, rows: dict[str, str]) -> str:
+    return "\n".join([f"| {first} | {second} |", "|---|---|", *(f"| `{name}` | {what} |" for name, what in rows.items())])
 
 
 def parser_of(word: str) -> argparse.ArgumentParser:

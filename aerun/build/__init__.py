@@ -41,7 +41,12 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
-_OLDER = {"max_steps": None, "save_every": 10}  # Settings of a trainer that older runs do not name.
+_OLDER = {
+    "max_steps": None,
+    "save_every": 10,
+    "same_batches": False,
+    "accumulate": 1,
+}  # Settings of a trainer that older runs do not name.
 _WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
 
 
@@ -153,14 +158,14 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
 def _applications(names: Any, autoencoder: Autoencoder, dataset: Dataset, brief: bool) -> tuple[list[str], str]:
     """Return the applications that are asked at the end, and the task that the run is for.
 
-    auto: the task's own; none where the training is so brief that it proves nothing.
+    auto: the task's own, and the sizes of a nested code; none where the training is so brief that it proves nothing.
     """
     names = [names] if isinstance(names, str) else names
     if not matches_type(names, list[str]):
         words = "must be auto, all, or a list of applications, such as evaluate=[probe,anomaly]"
         raise AerunError(f"evaluate={names}: {words}.")
     own = task_of(autoencoder, dataset)
-    of_task = [own] if own != PLAIN and not brief else []
+    of_task = [*([own] if own != PLAIN else []), *(["sizes"] if autoencoder.sizes else [])] if not brief else []
     chosen = [n for name in names for n in (of_task if name == AUTO else [name])]
     chosen = applications.select_applications(dict.fromkeys(chosen), autoencoder, dataset) if chosen else []
     return chosen, task_of(autoencoder, dataset, [name for name in chosen if name in names])
@@ -187,6 +192,7 @@ def _objectives(requested: Any, autoencoder: Autoencoder, evaluate: list[str]) -
     figures += [f"val/{k}" for k in autoencoder.watch_keys()]
     if evaluate:
         figures += applications.figures(evaluate)
+    figures += [f"size/{k}/se" for k in autoencoder.sizes]
     figures += ["latent_dim", "code_elements", "parameters", "seconds"]
     for name in names:
         if name not in figures:

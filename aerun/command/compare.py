@@ -23,7 +23,7 @@ from aerun.runs.folder import Folder
 from aerun.runs.groups import Group, Run, label, objective, options, selected, short
 from aerun.runs.identity import differences
 from aerun.runs.same_data import data_label, different_data
-from aerun.runs.sizes import front, front_of, sizes_of
+from aerun.runs.sizes import front, front_of, prefix_words, sizes_of
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -113,6 +113,9 @@ def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], arg
         say(f"{args.top} of {len(groups)} settings shown")
     if sizes := sizes_of(groups, keys):
         say(sizes.words())
+    for group in groups:
+        if words := prefix_words(group):
+            say(f"{label(group, keys) or 'this run'}: {words}")
     if measures := front_of(args.front, runs):
         first, second = measures
         best = front(groups, first, second)

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +16,43 @@ from aerun.settings.flat import flat
 from aerun.settings.labels import ASIDE
 
 _ASIDE = ("hydra", "sweep", "search")  # of the old command: where it wrote, and how many jobs there were
+_OWN = ("-h", "--help", "--config-dir")  # flags of Hydra's that are this verb's, too
+_HOW = ("-m", "--multirun", "--fresh")  # flags that change no setting
+_SHOWING = frozenset(("--cfg", "-c", "--info", "-i", "--hydra-help"))
 _ACTING = ("${", "_target_")  # what a stranger's command could make this one do
+_IMPORTING, _CACHE, _FETCH = "callbacks", "dataset.cache", "dataset.download"
 
 
 def run(argv: list[str]) -> int:
     """Answer the verb: say the command that is meant, and run it."""
-    args, more = _parser().parse_known_args(argv)
-    flags = [word for word in more if word.startswith("-")]
+    flags, words = _flags(argv)
+    args, more = _parser().parse_known_args(words)
+    flags += [word for word in more if word.startswith("-")]
     flags += ["--config-dir", args.config_dir] if args.config_dir else []
     typed = [word for word in [*args.changes, *more] if not word.startswith("-")]
     folder = Folder(args.run)
     config = with_data(folder.config(), args.data)
     words = _settings(folder, config, typed, flags)
-    say_data(folder.config(), args.data)
     sys.argv[1:] = [*flags, *words]
-    say(shlex.join(["aerun", *sys.argv[1:]]))
+    if _SHOWING.isdisjoint(flag.partition("=")[0] for flag in flags):
+        say_data(folder.config(), args.data)
+        say(shlex.join(["aerun", *sys.argv[1:]]))
+    else:  # what goes to stdout is a config
+        note(shlex.join(["aerun", *sys.argv[1:]]))
     # Deferred: --help does without Hydra.
     from aerun.command.train import run as train
 
     return train()
+
+
+def _flags(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return Hydra's flags of the line, and its other words."""
+    if not any(word.startswith("-") and word not in _OWN for word in argv):
+        return [], list(argv)
+    # Deferred: --help does without Hydra.
+    from aerun.settings.flags import hydra_flags
+
+    return hydra_flags(argv, _OWN)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,10 +81,13 @@ def _settings(folder: Folder, config: Mapping[str, Any], typed: Sequence[str], f
     from aerun.settings.sources import source_of
 
     changed = {_key(word) for word in typed}
-    kept = [word for word in _old_words(folder) if _key(word) not in changed]
+    kept = _old_words(folder, changed)
     kept += [word for key, path in data_paths(config).items() if key not in changed for word in written({key: path})]
     kept = list({_key(word): word for word in kept}.values())
-    now = flat(resolved(config_of(kept, source_of([f for f in flags if f != "-m"]))))
+    kept += _without_fetching(config, changed)
+    now = flat(resolved(config_of(kept, source_of([f for f in flags if f not in _HOW]))))
+    if "dataset" not in changed and now["dataset._target_"] != config["dataset"]["_target_"]:
+        raise AerunError(f"{folder.path}: its run.json and its config.yaml are of different data: choose with dataset=NAME.")
     pinned = {k: v for k, v in flat(config).items() if k in now and now[k] != v and _is_setting(k, changed)}
     if pinned:
         note(f"as that run had it, where the default is another today: {', '.join(pinned)}")
@@ -78,20 +99,34 @@ def _is_setting(key: str, changed: set[str]) -> bool:
     first = key.partition(".")[0]
     groups = {word.replace("/", ".") for word in changed}
     below = any(key == group or key.startswith(f"{group}.") for group in groups)
-    return first not in ASIDE and not key.endswith("_target_") and not below
+    return first not in (*ASIDE, _IMPORTING) and key not in (_CACHE, _FETCH) and not key.endswith("_target_") and not below
 
 
-def _old_words(folder: Folder) -> list[str]:
-    """Return the settings that the old command typed. Raises AerunError for what would act, as a stranger's could."""
+def _without_fetching(config: Mapping[str, Any], changed: Collection[str]) -> list[str]:
+    """Return the word by which nothing is written where the old run's data lie, unless where they lie is typed anew."""
+    typed = not {"dataset", "dataset.root", _FETCH}.isdisjoint(changed)
+    return [] if typed or "download" not in config["dataset"] else [f"{_FETCH}=false"]
+
+
+def _old_words(folder: Folder, changed: Collection[str]) -> list[str]:
+    """Return the settings that the old command typed, but for those that are changed.
+
+    Raises AerunError for what would act, as a stranger's could.
+    """
     command = folder.read("run.json").get("command")
     try:
         words = shlex.split(str(command or ""))[1:]
     except ValueError as e:
         raise AerunError(f"{folder.path / 'run.json'}: damaged: its command cannot be read: {e}.") from e
     settings = [
-        w for w in words if "=" in w and not w.startswith("-") and _key(w).partition(".")[0].partition("/")[0] not in _ASIDE
+        w
+        for w in words
+        if ("=" in w or w.startswith("~")) and not w.startswith("-") and _key(w) not in changed
+        if _key(w).partition(".")[0].partition("/")[0] not in _ASIDE
     ]
     for word in settings:
-        if any(part in word for part in _ACTING):
+        if any(part in word for part in _ACTING) or _key(word).partition(".")[0].partition("@")[0] == _IMPORTING:
             raise AerunError(f"{folder.path}: its command has {word}, which is not taken over: type what you mean by it anew.")
-    return [w for w in settings if _key(w).partition(".")[0] not in ASIDE]
+    if any(_key(word) == _CACHE for word in settings):
+        note(f"{_CACHE}: is not taken over: that run's folder does not say where this one writes")
+    return [w for w in settings if _key(w).partition(".")[0] not in ASIDE and _key(w) != _CACHE]

@@ -39,7 +39,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
     # deferred: keeps --help without torch
     from aerun.compose import option
     from aerun.formats.reading import spoken
-    from aerun.runs.fingerprint import words
+    from aerun.runs.fingerprint import files_in_words, words
 
     ae, facts, about = model.autoencoder, model.facts, model.folder.read("run.json")
     span = "unbounded" if facts.low is None else f"{facts.low * facts.unit:g} to {(facts.high or 0) * facts.unit:g}"
@@ -59,6 +59,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
         ("code", f"{' x '.join(map(str, model.code_shape))} numbers; {weights:,} parameters"),
         ("data", f"{facts.kind} {shape}, {span} ({_data(model)})"),
         ("content", words(about["data"]) if about.get("data") else "not recorded: made by an older aerun"),
+        *([("files", files)] if (files := files_in_words(about.get("data") or {})) else []),
         *([("reading", words_read)] if (words_read := spoken(model.reading)) else []),
         *_figures(model.results),
         ("asks", f"aerun {', '.join(_fitting(model))} {model.folder.path} ..."),

@@ -23,7 +23,8 @@ from omegaconf import DictConfig
 from aerun.command import places
 from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced, refuse_package
-from aerun.core.errors import TIME_LIMIT, AerunError, FolderInUseError, StoppedError, TrainingError, line_of
+from aerun.core.errors import AerunError, FolderInUseError, StoppedError, TrainingError, line_of
+from aerun.core.exits import FAILED, SUCCEEDED, TIME_LIMIT
 from aerun.core.paths import all_paths, config_dir, is_url
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
@@ -90,7 +91,7 @@ def _grid(planned: SweepPlan) -> int:
         finished, failed = outcomes(folder, planned.grid.jobs)
         if finished or failed:
             terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
-    return 1 if failed else 0
+    return FAILED if failed else SUCCEEDED
 
 
 def _search(folder: Path, grid: Grid, study: "AbstractContextManager[Opened]") -> int:
@@ -101,7 +102,7 @@ def _search(folder: Path, grid: Grid, study: "AbstractContextManager[Opened]") -
             _hydra()
         finally:
             failed = tell(opened, folder, grid, _shown(folder.resolve()))
-    return 1 if failed else 0
+    return FAILED if failed else SUCCEEDED
 
 
 def _hydra() -> None:

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+from aerun.core.exits import STOPPED
+
 
 class AerunError(Exception):
     """A mistake that the user can correct: shown as one or two lines, exit code 2."""
@@ -16,9 +18,6 @@ class TrainingError(Exception):
     """Training could not go on (loss not finite, disk full): shown in words, exit code 1; the run's folder is kept."""
 
 
-TIME_LIMIT = 124  # the exit code of timeout(1)
-
-
 class StoppedError(BaseException):
     """The run was stopped from outside: Ctrl-C (exit code 130), SIGTERM (143), SIGHUP (129), a cluster's time limit (124).
 
@@ -26,8 +25,7 @@ class StoppedError(BaseException):
     """
 
     def __init__(self, code: int) -> None:
-        words = {129: "terminal closed", 130: "interrupted", TIME_LIMIT: "stopped at its time limit"}
-        super().__init__(words.get(code, "terminated"))
+        super().__init__(STOPPED.get(code, "terminated"))
         self.code = code
         self.folder: str | None = None
 

@@ -12,6 +12,7 @@ from aerun.core.text import say
 _FOLDERS = ("path", "test_path", "root", "cache")  # settings that name files or folders
 _OR_ARRAYS = ("labels", "test_labels", "test")  # settings that may also name an array inside of a file
 _FILES = (*_FOLDERS, *_OR_ARRAYS, "init_from", "storage")
+_NAMED = (".npz", ".safetensors", ".h5", ".hdf5", ".he5", ".zarr")
 _LOCAL = re.compile(r"~|[/\\]|[A-Za-z]:[/\\]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -48,7 +49,7 @@ def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     dataset = config["dataset"]
     if not isinstance(dataset, Mapping):
         return dict(config)
-    packed = str(dataset.get("path")).endswith(".npz")
+    packed = _holds_names(dataset.get("path"))
     settings = {k: _absolute(v) if _is_file(k, v, packed) else v for k, v in dataset.items()}
     return {**config, "dataset": settings}
 
@@ -58,7 +59,7 @@ def data_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     dataset = config.get("dataset")
     if not isinstance(dataset, Mapping):
         return {}
-    packed = str(dataset.get("path")).endswith(".npz")
+    packed = _holds_names(dataset.get("path"))
     return {f"dataset.{k}": v for k, v in dataset.items() if k != "cache" and _is_file(k, v, packed)}
 
 
@@ -156,13 +157,20 @@ def _moved(key: str, old: Path, place: Path, alone: bool) -> Path:
     return path
 
 
+def _holds_names(path: object) -> bool:
+    """Return whether files hold several arrays by name, so that a word without an ending is one of them."""
+    return next(iter(all_paths(path)), "").lower().rstrip("/").endswith(_NAMED)
+
+
 def _is_file(key: str, value: Any, packed: bool) -> bool:
     """Return whether a setting of a data set names a file or a folder.
 
     Labels may also be an array of a packed file, given by its name.
     """
     if isinstance(value, list | tuple):
-        return key in _FOLDERS and bool(value) and all(isinstance(one, str) for one in value)
+        return key in (*_FOLDERS, *_OR_ARRAYS) and bool(value) and all(isinstance(one, str) for one in value)
+    if isinstance(value, str) and key == "weights":  # else a column of a table
+        return value.lower().endswith((*_NAMED, ".npy"))
     if not isinstance(value, str) or key not in (*_FOLDERS, *_OR_ARRAYS):
         return False
     if key in _FOLDERS:

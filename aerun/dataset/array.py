@@ -1,8 +1,8 @@
 """An array in a file of the user's own."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.kept import kept_warnings
 from aerun.core.memory import trim_heap
+from aerun.core.paths import path_words
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import places
 from aerun.dataset.normal import normal_rows
@@ -22,8 +23,10 @@ from aerun.dataset.storage.array_store import store
 from aerun.dataset.storage.image_store import gigabytes
 from aerun.dataset.storage.mapped import Mapped, sample_rows
 from aerun.dataset.storage.scale import image_unit, unit_asked
-from aerun.dataset.tables.partition import Cut
+from aerun.dataset.tables.given import SPLIT, split_column
+from aerun.dataset.tables.partition import Cut, Parts
 from aerun.dataset.tables.remarks import log_warnings
+from aerun.formats.found import sized
 from aerun.formats.frame import Frame
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns
@@ -59,7 +62,10 @@ class ArrayFacts:
 
 
 class Array(Dataset):
-    """Samples (n, D), (n, H, W), (n, C, H, W) or (n, T, F) of an npy, npz or safetensors file; pickles are never loaded.
+    """Samples (n, D), (n, H, W), (n, C, H, W) or (n, T, F) of an npy, npz, safetensors, h5 or zarr file; never of pickles.
+
+    The samples may be in several files, one behind the other: those of a list, of a pattern or of a folder (names such as train
+    and test say the splits), or behind a URL. Labels and weights are then in each of them, or in files of their own.
 
     kind auto: two axes are a table, four are images, three where their lengths say so, see `kind_of`; channels auto: see
     `channels_last`. Where lengths and names decide nothing, it is an error. Bytes stay bytes, other numbers become 32-bit. A
@@ -71,7 +77,7 @@ class Array(Dataset):
     weights in the objective likewise. The test split is `test_key` of the same file, or `test_path`, or drawn at random.
     memory: GB that the samples may take, null for half of what is free. More are copied once into a file in `cache` (null:
     ~/.cache/aerun) and read from there; a preparation then learns from 16 MB of random training samples, and minmax, which
-    needs all, is refused. Only npy files can be larger than memory.
+    needs all, is refused. Npy, h5 and zarr files can be larger than memory, and so can several files together.
     Raises AerunError for files, shapes and values that cannot be used as they are.
     """
 
@@ -80,13 +86,13 @@ class Array(Dataset):
     def __init__(
         self,
         *,
-        path: str | None,
+        path: str | Sequence[str] | None,
         key: str | None,
-        labels: str | None,
-        weights: str | None,
-        test_path: str | None,
+        labels: str | Sequence[str] | None,
+        weights: str | Sequence[str] | None,
+        test_path: str | Sequence[str] | None,
         test_key: str | None,
-        test_labels: str | None,
+        test_labels: str | Sequence[str] | None,
         kind: str,
         channels: str,
         unit: float | str,
@@ -98,13 +104,10 @@ class Array(Dataset):
     ) -> None:
         if path is None:
             raise AerunError("dataset.path is not set: dataset=array dataset.path=FILE.")
-        self.sources = [Source("dataset.path", Path(path).expanduser(), key, "dataset.labels", labels)]
-        if test_path is not None or test_key is not None:
-            where = self.sources[0].path if test_path is None else Path(test_path).expanduser()
-            name = key if test_key is None and where.suffix != ".npy" else test_key
-            self.sources.append(Source("dataset.test_path", where, name, "dataset.test_labels", test_labels))
-        elif test_labels is not None:
-            raise AerunError(f"dataset.test_labels={test_labels} needs dataset.test_path or dataset.test_key.")
+        self.path, self.key, self.labels = path, key, labels
+        self.test_path, self.test_key, self.test_labels = test_path, test_key, test_labels
+        if test_labels is not None and test_path is None and test_key is None:
+            raise AerunError(f"dataset.test_labels={path_words(test_labels)} needs dataset.test_path or dataset.test_key.")
         self.weights = weights
         self.kind = one_of("dataset.kind", kind, ("auto", *samples.KINDS))
         self.channels = one_of("dataset.channels", channels, ("auto", "first", "last"))
@@ -114,21 +117,33 @@ class Array(Dataset):
         self.cut = Cut(None, None, None, val, test)
 
     @cached_property
+    def sources(self) -> list[Source]:
+        """Return the files of training, and those of the test split where there are some."""
+        assert self.path is not None
+        own = samples.files_in("dataset.path", self.path)
+        first = Source("dataset.path", own, self.key, "dataset.labels", self.labels)
+        if self.test_path is None and self.test_key is None:
+            return [first]
+        tested = own if self.test_path is None else samples.files_in("dataset.test_path", self.test_path)
+        name = self.key if self.test_key is None and tested.files[0].suffix != ".npy" else self.test_key
+        return [first, Source("dataset.test_path", tested, name, "dataset.test_labels", self.test_labels)]
+
+    @cached_property
     def known(self) -> ArrayFacts:
         """Return the array, read and split."""
         with kept_warnings(self.notes):
             return self._read()
 
     def _read(self) -> ArrayFacts:
-        arrays, kind = samples.read(self.sources, self.kind, self.channels)
+        arrays, counts, kind = samples.read(self.sources, self.kind, self.channels)
         sizes = [len(a) for a in arrays]
-        parts = self.cut(Frame({}, tuple((str(s.path), n) for s, n in zip(self.sources, sizes, strict=True))))
+        parts = self._parts(counts)
         labels = samples.labels(self.sources, sizes)
         rows = Data(*(Split(torch.from_numpy(r), None if labels is None else labels.codes[r]) for r in parts))
         names = () if labels is None else labels.names
         rows = normal_rows(rows, names, None if self.normal is None else places(self.normal, names), self.contamination)
         chosen = (rows.train, rows.val, rows.test)
-        paths = [s.path for s in self.sources]
+        paths = [path for s in self.sources for path in s.files.files]
         stored = store(arrays, paths, [part.x for part in chosen], self.memory, self.cache)
         w = samples.weights(self.sources, self.weights, sizes)
         data = Data(*(Split(x, p.y, None if w is None else w[p.x]) for x, p in zip(stored, chosen, strict=True)))
@@ -136,6 +151,14 @@ class Array(Dataset):
         spans = tuple((low, high) for _, low, high in spanned)
         unit = self.unit or (self._image_unit(arrays[0].dtype, spans) if kind == "image" else 1.0)
         return ArrayFacts(data, kind, unit, any(bool(gone.any()) for gone, _, _ in spanned), names, spans)
+
+    def _parts(self, counts: Sequence[Sequence[int]]) -> Parts:
+        """Return the rows of the three splits: by the names of the files where these say it, else as they are cut."""
+        whole = Frame({}, tuple((str(s.path), sum(n)) for s, n in zip(self.sources, counts, strict=True)))
+        if len(self.sources) > 1 or not isinstance(self.path, str):
+            return self.cut(whole)
+        column = split_column(self.sources[0].files, counts[0])
+        return self.cut(whole) if column is None else replace(self.cut, split=SPLIT)(replace(whole, columns={SPLIT: column}))
 
     def _image_unit(self, dtype: np.dtype[np.generic], spans: tuple[tuple[float, float], ...]) -> float:
         if self.prepare not in ("auto", "none"):
@@ -186,6 +209,9 @@ class Array(Dataset):
     @cached_property
     def _features(self) -> list[Feature]:
         return samples.features(self.sources[0].path, self.known.data.train.x)
+
+    def files_read(self) -> list[tuple[str, int]]:
+        return sized([path for s in self.sources for path in s.files.files if s.key != "dataset.test_path" or self.test_path])
 
     def read(self) -> Data:
         array = self.known

@@ -106,6 +106,10 @@ class Dataset(ABC):
         """Return how its files were read, as plain data that a run keeps, so that its model reads others alike; else empty."""
         return {}
 
+    def files_read(self) -> list[tuple[str, int]]:
+        """Return the names and the bytes of the files that were read, where a setting may name several; else nothing."""
+        return []
+
     def load(self) -> Data:
         """Return the samples to train, validate and test on. AerunError names what is missing or damaged."""
         with kept_warnings(self.notes):

@@ -77,6 +77,9 @@ class Images(Dataset):
         kept = self._files.listing.only(self.normal_classes, self.contamination)
         return image_store.load(replace(self._files, listing=kept), self.memory, self.cache)
 
+    def files_read(self) -> list[tuple[str, int]]:
+        return [(listing.printable(f.name), f.size) for f in self._files.files]
+
     def stored_reading(self) -> dict[str, Any]:
         return {"resize": self._files.shape.resize}
 

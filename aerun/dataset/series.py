@@ -13,13 +13,14 @@ from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts, real_steps
 from aerun.core.kept import kept_warnings
+from aerun.core.paths import path_words
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
 from aerun.dataset.sequences import windows
 from aerun.dataset.sequences.clock import zone_of
 from aerun.dataset.sequences.recorded import Recorded, together
 from aerun.dataset.sequences.sampling import GAPS, Opened, Sampling, SeriesFacts
-from aerun.dataset.sequences.series_files import Layout, columns_named
+from aerun.dataset.sequences.series_files import SUFFIXES, Layout, columns_named
 from aerun.dataset.sequences.windows import Windows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.listing import folder
@@ -27,6 +28,8 @@ from aerun.dataset.table import words_for_missing
 from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
+from aerun.formats.found import Paths, found, is_several, sized
+from aerun.formats.hierarchies import is_zarr
 from aerun.formats.reading import Reading, reading_from
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.feature import Feature
@@ -37,10 +40,11 @@ from aerun.preparation.statistics import WAYS
 class Series(Dataset):
     """Windows of time series, or whole series of any length, as samples (T, F): numbers over time.
 
-    path: a csv, tsv, parquet, feather, xlsx, .ts, npz or npy file, or a folder of them, whose sub-folders are classes or the
-    splits train, val and test. layout long: a row is a step, columns are features; `group` names the column that tells series
-    apart. wide: a row is a whole series, its columns the steps, and `group` says which rows stay in one split. npz: the array
-    `key` is (T, F), (n, T) in the layout wide, or (n, T, F); columns are its other arrays, by name.
+    path: a csv, tsv, jsonl, parquet, feather, xlsx, .ts, npz, npy, h5 or zarr file, or several, whose series are further ones:
+    those of a list, a pattern, a URL, or a folder, whose sub-folders are classes or the splits train, val and test.
+    layout long: a row is a step, columns are features; `group` names the column that tells series apart. wide: a row is a
+    whole series, its columns the steps, and `group` says which rows stay in one split. npz: the array `key` is (T, F), (n, T)
+    in the layout wide, or (n, T, F); columns are its other arrays, by name.
     time: rows are sorted by this column; a step that comes later than 1.5 usual steps stands behind a gap, which no sample
     spans (gaps=cut). zone: the time zone of times without an offset, which tells the two hours apart where clocks are set back;
     without it they are taken as UTC. window, stride: in steps; window null: what lies between two breaks as a whole.
@@ -56,8 +60,8 @@ class Series(Dataset):
     def __init__(
         self,
         *,
-        path: str | None,
-        test_path: str | None,
+        path: str | Sequence[str] | None,
+        test_path: str | Sequence[str] | None,
         layout: str,
         key: str | None,
         delimiter: str,
@@ -84,8 +88,8 @@ class Series(Dataset):
         test: float,
         prepare: str,
     ) -> None:
-        self.path = folder("dataset.path", path, "your series")
-        self.test_path = None if test_path is None else folder("dataset.test_path", test_path, "your series")
+        self.path = _place("dataset.path", path)
+        self.test_path = None if test_path is None else _place("dataset.test_path", test_path)
         if stride is not None and window is None:
             raise AerunError(f"dataset.stride={stride} needs dataset.window.")
         if zone is not None and time is None:
@@ -110,8 +114,8 @@ class Series(Dataset):
         )
         self.layout = Layout(reading, one_of("dataset.layout", layout, ("long", "wide")) == "wide", group, roles, key)
         self.sampling = Sampling(
-            path=self.path,
-            test_path=self.test_path,
+            path=path_words(self.path),
+            test_path=path_words(self.test_path),
             time=time,
             label=label,
             anomaly=anomaly,
@@ -180,7 +184,7 @@ class Series(Dataset):
         with kept_warnings(self.notes):
             read = self.sampling(*self._recorded())
         if self.sampling.missing in GAPS:
-            _refuse_empty(read, str(self.path))
+            _refuse_empty(read, path_words(self.path))
         return read
 
     def stored_reading(self) -> dict[str, Any]:
@@ -193,6 +197,9 @@ class Series(Dataset):
         """Return the smallest and largest value of each feature in the training samples."""
         columns = self.known.data.train.x.flatten(0, 1).numpy().T
         return {n: [float(np.nanmin(c)), float(np.nanmax(c))] for n, c in zip(self.known.features, columns, strict=True)}
+
+    def files_read(self) -> list[tuple[str, int]]:
+        return sized(self.known.files)
 
     def validation_starts(self) -> NDArray[np.int64] | None:
         first, normal, y = self.known.val_first, self.normal_classes, self.known.data.val.y
@@ -232,7 +239,7 @@ class Series(Dataset):
         loose = replace(self.layout, reading=own)
         recording = loose.read_others("FILE", file)
         time = self.sampling.time if self.sampling.time in recording.frame.columns else None
-        return recording, self._named(recording, features, file), replace(self.sampling, path=file, time=time)
+        return recording, self._named(recording, features, file), replace(self.sampling, path=str(file), time=time)
 
     def _named(self, recording: Recorded, features: Sequence[str], file: Path) -> Sequence[str]:
         missing = [n for n in features if n not in recording.frame.columns]
@@ -245,19 +252,35 @@ class Series(Dataset):
         return features or self.sampling.features(recording, recording.label)
 
     def _recorded(self) -> tuple[Recorded, int]:
-        """Return all files as one recording, and how many rows at its end are of the test file."""
-        if self.path.is_dir():
+        """Return all files as one recording, and how many rows at its end are of the test files."""
+        s, where = self.sampling, f"dataset.path={path_words(self.path)}"
+        shares = None if s.by == "time" or s.split is not None or self.test_path is not None else (s.cut.val, s.cut.test)
+        if isinstance(self.path, Path) and self.path.is_dir() and not is_zarr(self.path):
             if self.test_path is not None:
-                raise AerunError(f"dataset.test_path={self.test_path}: in a folder the sub-folder test is the test split.")
-            s = self.sampling
-            shares = None if s.by == "time" or s.split is not None else (s.cut.val, s.cut.test)
-            return self.layout.folder(self.path, f"dataset.path={self.path}", shares), 0
-        first = self.layout.read("dataset.path", self.path)
+                raise AerunError(
+                    f"dataset.test_path={path_words(self.test_path)}: in a folder the sub-folder test is the test split."
+                )
+            return self.layout.folder(self.path, where, shares), 0
+        first = self._read(self.layout, "dataset.path", self.path, shares)
         if self.test_path is None:
             return first, 0
         loose = replace(self.layout, reading=replace(self.layout.reading, loose=True))
-        second = loose.read("dataset.test_path", self.test_path)
+        second = self._read(loose, "dataset.test_path", self.test_path, None)
         return together([first, second]), len(second.frame)
+
+    def _read(self, layout: Layout, key: str, value: Paths, shares: tuple[float, float] | None) -> Recorded:
+        """Return the series of a file, or of all that a list, a pattern or a URL names."""
+        files = found(key, value, SUFFIXES)
+        if files.alone:
+            return layout.read(key, files.files[0])
+        return layout.several(files.files, files.names, f"{key}={files.label}", shares)
+
+
+def _place(key: str, value: Paths | None) -> Paths:
+    """Return a list, a pattern or a URL as it is, and else the file or folder. AerunError where there is none."""
+    if value is not None and is_several(value):
+        return value
+    return folder(key, None if value is None else str(value), "your series")
 
 
 def _refuse_empty(read: SeriesFacts, where: str) -> None:

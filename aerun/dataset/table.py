@@ -1,26 +1,22 @@
 """A table in a file of the user's own, or in several."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.storage.image_store import gigabytes
-from aerun.dataset.tables.given import SPLIT, splits_by_name
+from aerun.dataset.tables.given import SPLIT, split_column
 from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.tabular import Roles, Tabular
-from aerun.formats.frame import Column, Frame, join_frames
+from aerun.formats.frame import Frame, join_frames
 from aerun.formats.reading import Reading, missing_words
 from aerun.formats.several import files_of, limits, read_tables
 from aerun.preparation.columns import MISSING
-
-log = logging.getLogger("aerun")
 
 
 class Table(Tabular):
@@ -126,16 +122,12 @@ class Table(Tabular):
         """Return the table with the splits that the names of its files give, where they do and nothing else says it."""
         if self.cut.split is not None or not frame.parts or not isinstance(self.path, str):
             return frame
-        names = files_of("dataset.path", self.path).names
-        splits = splits_by_name(f"dataset.path={self.path}", names)
-        if splits is None:
+        column = split_column(files_of("dataset.path", self.path), [rows for _, rows in frame.parts])
+        if column is None:
             return frame
-        words = tuple(dict.fromkeys(splits))
-        log.warning("dataset.path=%s: the names of its files say which rows are for %s.", self.path, ", ".join(words))
-        places = np.repeat([float(words.index(s)) for s in splits], [rows for _, rows in frame.parts])
         self.cut = replace(self.cut, split=SPLIT)
         self.roles = replace(self.roles, others=(*self.roles.others, SPLIT))
-        return replace(frame, columns={**frame.columns, SPLIT: Column("text", places, words)})
+        return replace(frame, columns={**frame.columns, SPLIT: column})
 
     def samples(self, path: str) -> Tensor:
         """Return the rows of another file with the same features as stored samples (n, columns), in this table's categories."""

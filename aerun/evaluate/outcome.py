@@ -10,16 +10,18 @@ class Outcome:
     """figures: who -> metric -> value, "model" first. note: split, counts, draws: what a reader must know to believe them.
 
     spread: standard deviation over draws, where there are draws, laid out like `figures`. beside: WHO/WHAT -> figures that no
-    table shows, such as the ends of an interval.
+    table shows, such as the ends of an interval. prefix: of its keys in results.json, where that is not the application's name.
     """
 
     figures: Mapping[str, Mapping[str, float]]
     note: str
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     beside: Mapping[str, float] = field(default_factory=dict)
+    prefix: str = ""
 
     def flat(self, name: str) -> dict[str, float]:
         """Return the figures as {NAME/WHO/METRIC: value}."""
+        name = self.prefix or name
         figures = {f"{name}/{who}/{k}": float(v) for who, row in self.figures.items() for k, v in row.items()}
         return figures | {f"{name}/{key}": float(v) for key, v in self.beside.items()}
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import is_url
+from aerun.formats.hierarchies import ZARR, is_zarr
 from aerun.formats.remote import local_files
 
 Paths = str | Path | Sequence[str]
@@ -32,13 +33,19 @@ class Found:
         """Return whether it is one file."""
         return len(self.files) == 1
 
+    @property
+    def shown(self) -> str:
+        """Return how messages name what was read: the only file, or what stands for all."""
+        return str(self.files[0]) if self.alone else self.label
+
 
 def found(key: str, value: Paths, suffixes: Collection[str]) -> Found:
     """Return the files that a path, a list of paths, a pattern (parts/*.csv), a folder or a URL names, without repeats.
 
     Those of a pattern and of a folder are in natural order: part2 comes before part10. suffixes: of the files of a folder that
-    are read; hidden ones and those that begin with an underscore are passed over. AerunError for what names no file, for a file
-    that is named twice, and for a folder that lacks one of the parts that their names count (x-00001-of-00003).
+    are read; hidden ones and those that begin with an underscore are passed over. A zarr folder counts as a file.
+    AerunError for what names no file, for a file that is named twice, and for a folder that lacks one of the parts that their
+    names count (x-00001-of-00003).
     """
     values = [os.fspath(value)] if isinstance(value, str | Path) else list(value)
     if not values:
@@ -58,28 +65,52 @@ def is_pattern(value: str) -> bool:
     return has_magic(value) and not os.path.lexists(Path(value).expanduser())
 
 
+def sized(paths: Sequence[Path]) -> list[tuple[str, int]]:
+    """Return the names of files below the folder that they share, and their bytes; a zarr folder counts as a file."""
+    if not paths:
+        return []
+    names = _names([str(p) for p in paths], paths)
+    return [(name, sum(p.stat().st_size for p in _all(path))) for name, path in zip(names, paths, strict=True)]
+
+
+def _all(path: Path) -> list[Path]:
+    return [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+
+
+def is_several(value: Paths | None) -> bool:
+    """Return whether a setting is a list, a pattern or a URL, which is looked up where its files are read."""
+    return value is not None and (not isinstance(value, str | Path) or is_url(value) or is_pattern(str(value)))
+
+
 def _files(key: str, value: str, suffixes: Collection[str]) -> list[Path]:
     if is_url(value):
         return local_files(key, value)
     path = Path(value).expanduser()
     if is_pattern(value):
         matches = sorted((Path(m) for m in glob(str(path), recursive=True)), key=lambda p: natural(str(p)))
-        files = [p for p in matches if not p.is_dir()]
+        files = [p for p in matches if not p.is_dir() or _is_whole(p, suffixes)]
         if not files and matches:
             return [file for folder in matches for file in _inside(key, str(folder), folder, suffixes)]
         if not files:
             raise AerunError(f"{key}={value}: no file matches this pattern.")
         return files
-    if path.is_dir():
+    if path.is_dir() and not _is_whole(path, suffixes):
         return _inside(key, value, path, suffixes)
     return [path]
+
+
+def _is_whole(path: Path, suffixes: Collection[str]) -> bool:
+    """Return whether a folder is read as one file is."""
+    return ZARR in suffixes and is_zarr(path)
 
 
 def _inside(key: str, value: str, folder: Path, suffixes: Collection[str]) -> list[Path]:
     """Return the files of a folder and of those in it that have one of the suffixes, in natural order."""
     files, others = [], 0
     for here, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith((".", "_"))]
+        whole = [Path(here, f) for f in folders if _is_whole(Path(here, f), suffixes)]
+        files.extend(whole)
+        folders[:] = [f for f in folders if not f.startswith((".", "_")) and Path(here, f) not in whole]
         for name in names:
             if name.startswith((".", "_")):
                 continue
@@ -113,7 +144,9 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def _names(values: Sequence[str], files: Sequence[Path]) -> tuple[str, ...]:
-    """Return the files' names below the folder that all of them share."""
+    """Return the files' names below the folder that all of them share; where some are from URLs, their last names alone."""
+    if any(is_url(v) for v in values):
+        return tuple(p.name for p in files)
     if len(values) == 1 and Path(values[0]).expanduser().is_dir():
         top = Path(values[0]).expanduser()
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.build import dataset_of
@@ -22,17 +23,29 @@ log = logging.getLogger("aerun")
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
 
-def to_code_tensor(z: Any, shape: tuple[int, ...]) -> tuple[Tensor, bool]:
+def to_code_tensor(z: Any, shape: tuple[int, ...], nested: bool = False) -> tuple[Tensor, bool]:
     """Return codes (n, d, *grid), which may come flat, and whether they came as a tensor.
 
-    Raises AerunError for anything that is no code.
+    nested: they may also be the first units of codes, whose others are then 0. Raises AerunError for anything that is no code.
     """
     array = z.detach().cpu().numpy() if isinstance(z, Tensor) else np.asarray(z)
+    if nested and array.dtype.kind in "biuf" and array.ndim >= 2:
+        array = _with_all_units(array, shape)
     if array.dtype.kind not in "biuf" or array.ndim < 2 or (array.shape[1:] != shape and array[0:1].size != np.prod(shape)):
         raise AerunError(f"codes of shape {array.shape}: this run's are (n, {', '.join(map(str, shape))}).")
     if not len(array) or not np.isfinite(array).all():
         raise AerunError("there are no codes (the input is empty)." if not len(array) else "codes hold NaN or infinite values.")
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).reshape(-1, *shape), isinstance(z, Tensor)
+
+
+def _with_all_units(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return codes (n, d, *grid) of those that hold their first units alone, also flat; others as they are."""
+    places = int(np.prod(shape[1:]))
+    units, rest = divmod(int(np.prod(array.shape[1:])), places)
+    if rest or not 1 <= units < shape[0] or array.shape[2:] not in ((), shape[1:]):
+        return array
+    given = array.reshape(len(array), units, *shape[1:])
+    return np.concatenate([given, np.zeros((len(array), shape[0] - units, *shape[1:]), array.dtype)], axis=1)
 
 
 def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None) -> Tensor:

@@ -1,5 +1,6 @@
 """`aerun.load(RUN)`: a trained model, and everything that can be asked of it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -36,6 +37,8 @@ pandas, polars or Arrow for frames, with the index, the names and the types of t
 Values = NDArray[np.float32]
 
 __all__ = ["Model", "Samples"]
+
+log = logging.getLogger("aerun")
 
 
 class Model(Runner):
@@ -89,15 +92,24 @@ class Model(Runner):
 
     # -- codes -------------------------------------------------------------------------------------------------------
 
-    def encode(self, x: Samples) -> Any:
-        """Map n samples -> their deterministic codes (n, d, *grid), 32-bit."""
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Return the code sizes that one nested run serves, its own last; empty where codes have one size."""
+        return self.autoencoder.sizes
+
+    def encode(self, x: Samples, size: int | None = None) -> Any:
+        """Map n samples -> their deterministic codes (n, d, *grid), 32-bit; size: of nested codes the first so many units."""
+        self._require_size(size)
         stored, output_format = self.form.to_stored(x)
-        codes_ = self.codes_of(stored)
+        codes_ = self.codes_of(stored)[:, :size]
         return output_format.numbers(codes_, [f"z{i + 1}" for i in range(codes_.shape[1])])
 
     def decode(self, z: Any, lengths: Sequence[int] | None = None) -> Any:
-        """Map codes (n, d, *grid), also flat, -> samples. lengths: steps of each, where sequences have lengths of their own."""
-        codes_, tensor = codes.to_code_tensor(z, self.code_shape)
+        """Map codes (n, d, *grid), also flat, -> samples; of nested codes also the first units alone.
+
+        lengths: steps of each, where sequences have lengths of their own.
+        """
+        codes_, tensor = codes.to_code_tensor(z, self.code_shape, bool(self.sizes))
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid)
         output_format = self.form.way
@@ -138,10 +150,27 @@ class Model(Runner):
 
     # -- samples -----------------------------------------------------------------------------------------------------
 
-    def reconstruct(self, x: Samples) -> Any:
-        """Map n samples -> what is left of them after the code, within the data's range."""
+    def reconstruct(self, x: Samples, size: int | None = None) -> Any:
+        """Map n samples -> what is left of them after the code, within the data's range.
+
+        size: of nested codes the first so many units alone.
+        """
+        self._require_size(size)
         stored, output_format = self.form.to_stored(x)
-        return self.form.to_caller(self.rebuilt(stored), self.facts.valid(stored), output_format)
+        return self.form.to_caller(self.rebuilt(stored, size), self.facts.valid(stored), output_format)
+
+    def _require_size(self, size: int | None) -> None:
+        """Raise AerunError for a size that these codes do not have; log a warning for one that was not trained."""
+        if size is None:
+            return
+        if not self.sizes:
+            raise AerunError(
+                f"size={size}: this run's codes have one size, {self.code_shape[0]}. regularizer=nested gives others."
+            )
+        if not 1 <= integer("size", size, 1) <= self.code_shape[0]:
+            raise AerunError(f"size={size}: this run's codes have {self.code_shape[0]} units; use 1 to {self.code_shape[0]}.")
+        if size not in self.sizes:
+            log.warning("size=%d: was not trained; %s were.", size, ", ".join(map(str, self.sizes)))
 
     def denoise(self, x: Samples) -> Any:
         """Map noisy samples -> clean ones. AerunError of a run that was not trained to remove noise."""

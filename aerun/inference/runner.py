@@ -99,9 +99,16 @@ class Runner:
         model = self.autoencoder
         return self.over_samples(lambda u, v: model.bottleneck.indices(model.arch.encode(u, None, v)), stored)
 
-    def rebuilt(self, stored: Tensor) -> Tensor:
-        """Return the reconstructions (n, *stored) of stored samples, in own units."""
-        return self.over_samples(lambda u, v: self.form.own(self.autoencoder(u, valid=v), v), stored)
+    def rebuilt(self, stored: Tensor, size: int | None = None) -> Tensor:
+        """Return the reconstructions (n, *stored) of stored samples, in own units; size: from so many units of the code."""
+        model = self.autoencoder
+
+        def again(u: Tensor, v: Tensor | None) -> Tensor:
+            if size is None:
+                return self.form.own(model(u, valid=v), v)
+            return self.form.own(model.decode(model.prefix(model.encode(u, valid=v), size), v), v)
+
+        return self.over_samples(again, stored)
 
     def scores_of(self, stored: Tensor) -> Tensor:
         """Return their anomaly scores (n,); computed in 64 bits, see `in_64_bits`."""

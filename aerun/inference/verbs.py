@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from aerun.core.errors import AerunError
 from aerun.inference.verb import Answer, Flag, Verb
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
-    return {"z": model.encode(x) if args.layer is None else model.features(x, args.layer)}
+    if args.layer is not None and args.size is not None:
+        raise AerunError(f"--size {args.size}: is of the code; --layer {args.layer} is another output.")
+    return {"z": model.encode(x, args.size) if args.layer is None else model.features(x, args.layer)}
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
@@ -42,6 +45,7 @@ def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
     return _samples(model.traverse(x, args.unit, args.values))
 
 
+_SIZE: Flag = ("--size", {"type": int, "metavar": "K", "help": "of a nested code (regularizer=nested) its first K units alone"})
 _SEED: Flag = ("--seed", {"type": int, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
 
 VERBS: dict[str, Verb] = {
@@ -57,6 +61,7 @@ VERBS: dict[str, Verb] = {
                 "--layer",
                 {"metavar": "NAME", "help": "the output of this layer of the encoder instead, such as encoder.1"},
             ),
+            _SIZE,
         ),
     ),
     "decode": Verb(
@@ -73,7 +78,8 @@ VERBS: dict[str, Verb] = {
         "samples.npy --output again.npz",
         "samples",
         "samples",
-        lambda model, x, args: _samples(model.reconstruct(x)),
+        lambda model, x, args: _samples(model.reconstruct(x, args.size)),
+        (_SIZE,),
     ),
     "denoise": Verb(
         "noisy samples to clean ones",

@@ -7,6 +7,7 @@ from typing import Any
 from aerun.core.text import shown_line
 from aerun.evaluate.verdict import verdict
 from aerun.logger.base import About
+from aerun.runs.epochs import epochs_in_words
 from aerun.runs.folder import names_of
 from aerun.settings.labels import labels_of
 
@@ -37,8 +38,7 @@ def _end(results: Mapping[str, Any]) -> dict[str, str]:
         "test/psnr": "PSNR {:.2f} dB",
     }
     told = "; ".join(words.format(results[key]) for key, words in figures.items() if isinstance(results.get(key), float))
-    epochs = f"{results['best_epoch'] + 1} of {results['epochs']}" if {"best_epoch", "epochs"} <= results.keys() else ""
-    return {"test split": told, "best epoch": epochs, "time": _seconds(results.get("seconds"))}
+    return {"test split": told, "training": epochs_in_words(results), "time": _seconds(results.get("seconds"))}
 
 
 def _seconds(value: Any) -> str:

@@ -104,7 +104,7 @@ _PARTS = {
 _CAPITAL = {"optimizer.lr": "Learning rate", "reg.lambda": "Regularization weight"}
 _NOISE = {  # settings of which nothing is compared
     *("epochs", "root", "download", "cache", "memory", "name", "latent_dim"),
-    *("progress", "save_every", "backend", "accelerator", "steps_per_call"),
+    *("progress", "save_every", "backend", "accelerator", "steps_per_call", "accumulate"),
     *("objective", "evaluate", "pictures", "callbacks", *ASIDE),
 }
 

@@ -39,6 +39,11 @@ class Loggers:
         asked = config.get("logger", {"tensorboard": {}})
         return cls(default() if isinstance(asked, Mapping) and "tensorboard" in asked else [], About(folder))
 
+    @property
+    def wants_pictures(self) -> bool:
+        """Return whether one of them takes pictures, so that drawing them is of use."""
+        return any(type(logger).picture is not Logger.picture for logger in self.each)
+
     def phase(self, folder: Path, terms: Sequence[str]) -> "Loggers":
         """Return the loggers of a phase of this run, which has a folder of its own."""
         about = replace(self.about, folder=folder, config=None, lines={}, terms=terms)

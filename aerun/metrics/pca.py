@@ -23,6 +23,10 @@ class Pca:
         """Map x (B, *S) to codes V^T (x - m), (B, k)."""
         return (x.flatten(1) - self.mean) @ self.components
 
+    def first(self, k: int) -> "Pca":
+        """Return the PCA of its first k components."""
+        return Pca(self.mean, self.components[:, :k])
+
     def __call__(self, x: Tensor) -> Tensor:
         """Return the reconstructions of x (B, *S)."""
         return (self.mean + self.codes(x) @ self.components.t()).reshape(x.shape)

@@ -18,11 +18,12 @@ class Bottleneck(Part):
     numbers they are the code itself, which has to be rounded.
 
     whole: the numbers are whole ones, so that nothing is lost by storing them. levels: the i-th number is one of
-    0 ... levels[i] - 1; empty where there is no bound.
+    0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code whose last units are set to 0 is still a code.
     """
 
     latent_dim: int
     whole: bool = False
+    can_be_cut: bool = True
     levels: tuple[int, ...] = ()
 
     @property
@@ -78,6 +79,7 @@ class Discrete(Bottleneck):
     """
 
     whole = True
+    can_be_cut = False
 
     @abstractmethod
     def indices(self, h: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ class Regularizer(Part):
     `shrinks_code` marks penalties that can be fooled by a small code and a large decoder. `differentiates_input`: needs
     the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the target share of
     samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
-    which it leaves units alive, or with which it cannot be fooled.
+    which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
+    their own, in order; empty where it cuts no code.
     """
 
     batch_statistic: bool = False
@@ -26,9 +27,14 @@ class Regularizer(Part):
     asked_rate: float | None = None
     gentler: str = ""
     not_fooled: str = ""
+    cuts: tuple[int, ...] = ()
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
+
+    def fill(self, *_: Any, **names: Any) -> dict[str, Tensor]:
+        """Return names of a pass that it fills for others, from those that its signature takes; by default none."""
+        return {}
 
 
 class Opposed(Regularizer):

@@ -71,5 +71,5 @@ def _plan(plan: "RunPlan", job: "Job") -> str:
     trainer = plan.trainer
     length, size = trainer.length, min(trainer.batch_size, len(job.data.train))
     epochs = f"{counted(length.epochs, 'epoch')} of {counted(length.batches, 'batch')} of {size:,} ({length.source})"
-    early = f"; less where {trainer.patience} epochs bring nothing better" if trainer.patience is not None else ""
+    early = f"; fewer where {trainer.patience} in a row bring nothing better" if trainer.patience is not None else ""
     return f"{counted(length.steps, 'step')}: {epochs}{early}"

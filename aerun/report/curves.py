@@ -9,7 +9,7 @@ from aerun.report.names import named, typed
 from aerun.runs.figures import cell
 from aerun.runs.groups import Group
 from aerun.runs.readable import readable
-from aerun.runs.sizes import SIZE, Sizes, front, number
+from aerun.runs.sizes import SIZE, Sizes, front, number, prefixes_of
 
 LAMBDA = "reg.lambda"
 _COSTS = {
@@ -18,6 +18,8 @@ _COSTS = {
     "compression/model/fine_bpp": "bits per element",
 }
 _ERROR = "test squared error per sample"
+_SIZES = "numbers in the code (model.latent_dim)"
+_BOUND = "Prefixes of a nested code share one decoder: their error is an upper bound on that of a model of the size alone."
 _LINES = 8  # series in one chart; of more, the best
 _WIDE = 8  # times that places across differ, from which on they are on a log scale
 _STEEP = 20  # times that figures differ, from which on they are drawn on a log scale
@@ -32,7 +34,9 @@ def curves(
     """
     charts: list[Chart | None] = [two_figures(groups, keys, *measures)] if measures else []
     if SIZE in keys:
-        charts.append(_against(groups, keys, SIZE, "numbers in the code (model.latent_dim)", sizes))
+        charts.append(_against(groups, keys, SIZE, _SIZES, sizes))
+    elif nested := _prefixes(groups, keys):
+        charts.append(_chart_of_prefixes(groups, nested))
     if LAMBDA in keys:
         charts.append(_against(groups, keys, LAMBDA, "weight of the regularizers, λ (reg.lambda)"))
         charts += [_trade_off(groups, keys, cost, words) for cost, words in _COSTS.items()]
@@ -50,6 +54,8 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str,
         if value or not log:
             lines.setdefault(_others(group, keys, at), []).append((value, group))
     series = _series(list(lines.items())[:_LINES], keys, key)
+    nested = _prefixes(groups, keys) if key == SIZE else []
+    series += nested
     if not any(len(s.points) > 1 for s in series):
         return None
     places = sorted({p.x for s in series for p in s.points})
@@ -60,6 +66,7 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str,
     zero = log and any(value == 0 for value, _ in known)
     notes = [f"{key}=0 is in the table alone: a log scale has no place for it."] if zero else []
     notes += [f"Of {len(lines)} choices of the other settings, the best {_LINES}."] if len(lines) > _LINES else []
+    notes += [_BOUND] if nested else []
     steep = _steep([p.y for s in series for p in s.points])
     return Chart(series, Axis(title, log), Axis(_ERROR, steep), f"Test error against {key}", marks, notes)
 
@@ -72,6 +79,33 @@ def _series(lines: Sequence[tuple[str, Sequence[tuple[float, Group]]]], keys: Se
         Series(named(g, keys, alike) if len(lines) > 1 else "model", [_point(v, one, keys) for v, one in some], title=name)
         for g, (name, some) in zip(firsts, lines, strict=True)
     ]
+
+
+def _prefixes(groups: Sequence[Group], keys: Sequence[str]) -> list[Series]:
+    """Return the error of each size of nested codes, a line for each setting that has them."""
+    nested = [(group, found) for group in groups if (found := prefixes_of(group))][:_LINES]
+    return [
+        Series(
+            "prefixes of one nested run" if len(nested) == 1 else f"prefixes: {named(group, keys, set())}",
+            [
+                Point(size, se, 0.0, f"first {size} of {max(found)} units, {_run(group, keys)}: test squared error {se:.4g}")
+                for size, (se, _) in found.items()
+            ],
+            title=f"prefixes of {typed(group, keys)}",
+        )
+        for group, found in nested
+    ]
+
+
+def _chart_of_prefixes(groups: Sequence[Group], series: Sequence[Series]) -> Chart:
+    """Return the chart of nested codes where no other sizes were swept, with PCA of as many numbers."""
+    pca = {size: error for group in groups for size, (_, error) in prefixes_of(group).items() if math.isfinite(error)}
+    points = [Point(x, y, 0.0, f"PCA of {x:g} numbers: test squared error {y:.4g}") for x, y in sorted(pca.items())]
+    places = sorted({p.x for s in series for p in s.points})
+    log = places[-1] >= _WIDE * places[0]
+    steep = _steep([p.y for s in series for p in s.points])
+    both = [*series, Series("PCA of the same size", points, dashed=True)]
+    return Chart(both, Axis(_SIZES, log), Axis(_ERROR, steep), "Test error against code size", [], [_BOUND])
 
 
 def _steep(values: Sequence[float]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -17,11 +18,13 @@ from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
 from aerun.inference.verbs import VERBS
+from aerun.runs.epochs import ended_early, epochs_in_words
 from aerun.runs.figures import higher_is_better
 from aerun.runs.groups import selected
 from aerun.runs.sizes import SIZE, sizes_of
 
 _NAMED = 5  # jobs that failed for one reason and are named
+_ANY_WIDTH = 1000  # columns of a table that is not to be folded
 _FEW = 3  # files of data that are named
 
 Job = tuple[list[str], Mapping[str, Any]]
@@ -76,6 +79,9 @@ def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence
     return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
 
 
+_ARROWS = {"max": "↑", "min": "↓", "": ""}
+
+
 def application(name: str, outcome: Outcome) -> None:
     """Print one application's figures: a row for the model and each baseline, the best of every column in bold."""
     # deferred: completion needs no torch
@@ -83,16 +89,24 @@ def application(name: str, outcome: Outcome) -> None:
 
     console = Console(wide=100)
     metrics = applications.metrics(name)
-    columns = [m for m in metrics if any(m in row for row in outcome.figures.values())]
-    table = Table()
-    table.add_column(name)
-    for metric in columns:
-        table.add_column(f"{metric} {'↑' if metrics[metric] == 'max' else '↓'}", justify="right")
-    for who in outcome.figures:
-        table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
+    table = _of_application(name, outcome, metrics)
+    if Measurement.get(console, console.options.update(width=_ANY_WIDTH), table).maximum > console.width:
+        table = _of_application(name, outcome, metrics, "_\n")  # headings in several lines are not cut
     console.print(f"{name}: {applications.summary(name)}", style="bold")
     console.print(table)
     console.say(outcome.note)
+
+
+def _of_application(name: str, outcome: Outcome, metrics: Mapping[str, str], joint: str = "_") -> Table:
+    """Return the table. joint: what stands in headings for an underscore."""
+    columns = [m for m in metrics if any(m in row for row in outcome.figures.values())]
+    table = Table()
+    table.add_column(name, no_wrap=True)
+    for metric in columns:
+        table.add_column(f"{re.sub('_(?=[a-z])', joint, metric)} {_ARROWS[metrics[metric]]}".rstrip(), justify="right")
+    for who in outcome.figures:
+        table.add_row(who, *(_cell(outcome, who, metric, metrics[metric]) for metric in columns))
+    return table
 
 
 def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
@@ -100,7 +114,7 @@ def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
     if value is None:
         return "-"
     others = [row[metric] for row in outcome.figures.values() if row.get(metric, math.nan) == row.get(metric)]
-    best = others and value == (max if better == "max" else min)(others)
+    best = better and others and value == (max if better == "max" else min)(others)
     deviation = outcome.spread.get(who, {}).get(metric)
     words = f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
     return styled(words, "bold") if best else words
@@ -178,16 +192,18 @@ def _caption(metrics: Mapping[str, Any], path: Path) -> str:
     return (
         f"{metrics['samples/train']:,} training, {metrics['samples/val']:,} validation, "
         f"{metrics['samples/test']:,} test samples; {metrics['parameters']:,} parameters; "
-        f"best of {metrics['epochs']} epochs: {_best(metrics, path)}; "
+        f"{_epochs(metrics, path)}; "
         f"{metrics['seconds/fit']:.1f} s of training, {metrics['seconds']:.1f} s in all"
     )
 
 
-def _best(metrics: Mapping[str, Any], path: Path) -> str:
-    """Return the number of the best epoch, and where it is the last, the command that trains longer."""
-    best, epochs = metrics["best_epoch"] + 1, metrics["epochs"]
-    longer = f"aerun resume {shlex.quote(str(path))} --epochs {2 * epochs}"
-    return f"{best}, the last, so longer may be better ({longer})" if best == epochs else f"{best}"
+def _epochs(metrics: Mapping[str, Any], path: Path) -> str:
+    """Return how long it trained, and where the best epoch is the last, or epochs are left, the command that trains longer."""
+    words, best, epochs = epochs_in_words(metrics), metrics["best_epoch"] + 1, metrics["epochs"]
+    longer = f"aerun resume {shlex.quote(str(path))} --epochs"
+    if ended_early(metrics):
+        return f"{words} (all: {longer} {metrics['planned_epochs']})"
+    return f"{words}, the last, so longer may be better ({longer} {2 * epochs})" if best == epochs else words
 
 
 def shown_root(path: Path) -> Path:

@@ -5,6 +5,7 @@ from hashlib import blake2b
 from typing import Any
 
 SPLITS = ("train", "val", "test")
+_SHOWN = 5  # files that are named
 
 
 def change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -20,6 +21,21 @@ def change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def words(fingerprint: Mapping[str, Any]) -> str:
     """Return a fingerprint in one line: `1,257 + 270 + 270 rows of 64, train 1f2e..., val ..., test ...`."""
     return f"{_size(fingerprint)}; content {' '.join(f'{name} {_of(fingerprint, name)}' for name in SPLITS)}"
+
+
+def files_in_words(fingerprint: Mapping[str, Any]) -> str:
+    """Return which files a run read, in one line: `3 files, 1,240 bytes: a.csv (400), ...`; empty where it was one."""
+    files = fingerprint.get("files")
+    if not isinstance(files, Mapping):
+        return ""
+    first = [f for f in files.get("first") or () if isinstance(f, Mapping)][:_SHOWN]
+    names = ", ".join(f"{f.get('name')} ({_count(f.get('bytes'))})" for f in first)
+    more = ", ..." if files.get("count") != len(first) else ""
+    return f"{_count(files.get('count'))} files, {_count(files.get('bytes'))} bytes: {names}{more}"
+
+
+def _count(n: object) -> str:
+    return f"{n:,}" if isinstance(n, int) else "?"
 
 
 def _size(fingerprint: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from aerun.settings.flat import flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
+_LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 
 
@@ -21,7 +22,8 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a resolved config makes a run what it is, as plain data.
 
     Left out are tags and notes, where data lie and are kept (their content counts, see `identity`), the progress bar, how
-    often it is saved, and what is asked of the trained model at the end, see `asked_anew`.
+    often it is saved, later settings at the value by which older runs were trained, and what is asked of the trained model at
+    the end, see `asked_anew`.
     """
     plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
     assert isinstance(plain, dict)
@@ -30,6 +32,8 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, gone in (("dataset", places), ("trainer", {"progress", "save_every"})):
         if isinstance(settings.get(key), dict):
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
+    if isinstance(trainer := settings.get("trainer"), dict):
+        settings["trainer"] = {k: v for k, v in trainer.items() if k not in _LATER or v != _LATER[k]}
     return settings
 
 

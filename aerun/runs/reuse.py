@@ -10,7 +10,8 @@ from typing import Any
 from aerun.core.errors import AerunError, FolderInUseError
 from aerun.core.paths import all_paths
 from aerun.runs import files
-from aerun.runs.folder import CHECKPOINTS, Folder
+from aerun.runs.contents import ABOUT, ADDED, CLEARED, CONFIG, EVENTS, FOLDERS, LAYER, PHASES, PICTURES, RESULTS
+from aerun.runs.folder import Folder
 from aerun.runs.identity import asked_anew, differences
 from aerun.runs.lock import LOCK
 from aerun.runs.log import LOG
@@ -18,25 +19,6 @@ from aerun.settings.shells import in_shell
 
 log = logging.getLogger("aerun")
 
-_CONFIG, _ABOUT = "config.yaml", "run.json"
-_OWN = (  # what a run writes, in the order in which it is cleared: what says whose it is comes last
-    "results.json",
-    "metrics.csv",
-    "frame.json",
-    "facts.json",
-    "scores.json",
-    "codes.npz",
-    "test_errors.npy",
-    "projector_config.pbtxt",
-    "loggers.json",
-    LOG,
-    _ABOUT,
-    _CONFIG,
-)
-_LATER = ("evaluation.json", "figures.json", "report.html")  # what verbs and experiments add to it
-_EVENTS = re.compile(r"events\.out\.tfevents\.\S+")
-_INSIDE = {CHECKPOINTS: ("best.ckpt", "last.ckpt"), "projector": ("codes.tsv", "labels.tsv", "thumbnails.png")}
-_PICTURES, _PHASES, _LAYER = "pictures", "phases", re.compile(r"layer_\d+")
 _PART = re.compile(r"\.(.+)\.\d+")  # a file that a killed process was writing
 _KEYS = {"seed", "model", "dataset", "trainer"}
 _HYDRAS = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # in a folder that hydra.output_subdir names
@@ -52,7 +34,7 @@ def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
     names = {n for n in _names(folder) if not _is_before_a_run(folder, n) and str(folder / n) not in samples}
     if not names:
         return False
-    if _CONFIG not in names:
+    if CONFIG not in names:
         _refuse_files(folder, names)
     try:
         before, status = Folder(folder).config(), Folder(folder).read().get("status")
@@ -78,7 +60,7 @@ def goes_on(folder: Path, config: Mapping[str, Any]) -> bool:
 
 def _is_before_a_run(folder: Path, name: str) -> bool:
     """Return whether this may lie in a folder in which nothing was begun: what Hydra and a lock make, a log, a torn file."""
-    if name in (LOCK, LOG) or _written(name) in _OWN:
+    if name in (LOCK, LOG) or _written(name) in CLEARED:
         return True
     path = folder / name
     if path.is_symlink():
@@ -118,13 +100,13 @@ def clear(folder: Path, pictures: Collection[str], keep: Collection[str] = ()) -
     names = _names(folder)
     _refuse_not_ours(folder, names)
     for name in sorted(names):
-        if name == _PHASES:
+        if name == PHASES:
             _clear_phases(folder)
-        elif name in (*_INSIDE, _PICTURES):
-            _clear_inside(folder, name, [f"{p}.png" for p in pictures] if name == _PICTURES else _INSIDE[name])
-        elif _EVENTS.fullmatch(name) or name in _LATER or _written(name) in (*_OWN, *_LATER):
+        elif name in (*FOLDERS, PICTURES):
+            _clear_inside(folder, name, [f"{p}.png" for p in pictures] if name == PICTURES else FOLDERS[name])
+        elif EVENTS.fullmatch(name) or name in ADDED or _written(name) in (*CLEARED, *ADDED):
             files.remove(folder, name)
-    for name in _OWN:
+    for name in CLEARED:
         if name in names and name not in keep:
             files.remove(folder, name)
 
@@ -134,27 +116,27 @@ def _refuse_not_ours(folder: Path, names: Collection[str]) -> None:
 
     Of one that cannot be read, the names beside it decide, and a line says what is removed for them.
     """
-    if _CONFIG not in names:
+    if CONFIG not in names:
         return
     Folder(folder).refuse_newer()
     try:
         ours = Folder(folder).config().keys() >= _KEYS
     except AerunError as e:
-        ours = {_ABOUT, "results.json"}.issubset(names)
+        ours = {ABOUT, RESULTS}.issubset(names)
         if ours:
-            own = [n for n in sorted(names) if n in (*_OWN, *_LATER, *_INSIDE, _PICTURES, _PHASES) or _EVENTS.fullmatch(n)]
+            own = [n for n in sorted(names) if n in (*CLEARED, *ADDED, *FOLDERS, PICTURES, PHASES) or EVENTS.fullmatch(n)]
             log.warning("%s What aerun writes is removed by its names: %s", e, ", ".join(own))
     if not ours:
         _refuse_files(folder, names)
 
 
 def _clear_phases(folder: Path) -> None:
-    files.exists(folder, f"{_PHASES}/_")  # which refuses a link
-    for name in filter(_LAYER.fullmatch, sorted(_names(folder / _PHASES))):
-        files.exists(folder, f"{_PHASES}/{name}/_")
-        clear(folder / _PHASES / name, ())
-        files.remove_empty(folder, f"{_PHASES}/{name}")
-    files.remove_empty(folder, _PHASES)
+    files.exists(folder, f"{PHASES}/_")  # which refuses a link
+    for name in filter(LAYER.fullmatch, sorted(_names(folder / PHASES))):
+        files.exists(folder, f"{PHASES}/{name}/_")
+        clear(folder / PHASES / name, ())
+        files.remove_empty(folder, f"{PHASES}/{name}")
+    files.remove_empty(folder, PHASES)
 
 
 def _clear_inside(folder: Path, name: str, own: Collection[str]) -> None:
@@ -170,11 +152,11 @@ def remove_leftovers(folder: Path) -> None:
 
     Raises AerunError where a folder is in the place of a file that the run is to write, before it takes any time.
     """
-    files.refuse_folders(folder, (*_OWN, *(f"{place}/{name}" for place, own in _INSIDE.items() for name in own)))
-    remove_parts(folder, _OWN)
-    for place, own in _INSIDE.items():
+    files.refuse_folders(folder, (*CLEARED, *(f"{place}/{name}" for place, own in FOLDERS.items() for name in own)))
+    remove_parts(folder, CLEARED)
+    for place, own in FOLDERS.items():
         remove_parts(folder, own, place)
-    remove_parts(folder, (), _PICTURES, ".png")
+    remove_parts(folder, (), PICTURES, ".png")
 
 
 def remove_parts(folder: Path, names: Collection[str], place: str = "", ending: str | None = None) -> None:

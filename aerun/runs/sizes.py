@@ -81,11 +81,20 @@ class Sizes:
         last, before, one = self.sizes[-1], self.sizes[-2], self._enough()
         fall = f"{100 * (1 - last.error / before.error):.2g} % from {before.size:g} to {last.size:g}"
         fall += "" if before.behind is None or before.behind.significant else " (not told from zero)"
-        more = f"larger ones may be better still ({SIZE}={2 * last.size:g})"
+        more = f"larger ones may be better still{self._larger(last)}"
+        pca = last.group.mean("pca/se")
+        if pca < _CLEARLY * last.error:  # a code that PCA uses better lacks training, not numbers
+            more = f"{more}, but PCA of {last.size:g} is better ({pca:.4g} against {last.error:.4g}): train longer first"
         if one is last:
             return f"the test error still falls at the largest tried, {fall}: {more}."
         share = f"{one.size:g} numbers keep {100 * self._share(one):.3g} % of the variance that {last.size:g} keep"
         return f"{share}. The test error still falls at the largest tried, {fall}: {more}."
+
+    def _larger(self, last: Sized) -> str:
+        """Return the next size to try in brackets, below the number of the data's own features; empty where there is none."""
+        features = last.group.mean("features")
+        size = 2 * last.size if math.isnan(features) else min(2 * last.size, features - 1)
+        return f" ({SIZE}={size:g})" if size > last.size else ""
 
     def _enough(self) -> Sized:
         """Return the smallest size that keeps 95 % of the variance that the best keeps."""
@@ -143,6 +152,21 @@ def number(word: str) -> float | None:
     """Return the number that a setting's value is; None where it is none."""
     (first, *more) = natural(word) or ((1, 0.0, ""),)
     return first[1] if not more and first[0] == 0 and math.isfinite(first[1]) else None
+
+
+def prefixes_of(group: Group) -> dict[int, tuple[float, float]]:
+    """Return size -> (test error of the prefixes of that size, that of PCA), means over seeds, of nested codes; else empty."""
+    keys = {k for run in group.runs for k in run.results if k.startswith("size/") and k.endswith("/se")}
+    found = {int(k.split("/")[1]): (group.mean(k), group.mean(k.replace("/se", "/pca_se"))) for k in keys}
+    return {size: pair for size, pair in sorted(found.items()) if math.isfinite(pair[0])}
+
+
+def prefix_words(group: Group) -> str:
+    """Return the error of each size of nested codes in one line; empty for others."""
+    if not (found := prefixes_of(group)):
+        return ""
+    each = ", ".join(f"{size}: {se:.4g} (PCA {pca:.4g})" for size, (se, pca) in found.items())
+    return f"test error of each size of its nested code: {each}; an upper bound on a model of that size alone"
 
 
 def front(groups: Sequence[Group], first: str, second: str) -> list[Group]:

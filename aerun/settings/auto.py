@@ -51,7 +51,7 @@ def as_saved(config: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, A
     """Return a composed config with what it leaves open as a saved config has it, where that is one of the possible outcomes.
 
     So a command is recognized as the one that a run was started with, without a look at the data. It is the same with
-    the length of training, which older runs saved in epochs.
+    the length of training, which older runs saved in epochs, and never ended before.
     """
     model, before = config.get("model"), saved.get("model")
     if not isinstance(model, Mapping) or not isinstance(before, Mapping):
@@ -74,11 +74,12 @@ def _as_saved(part: str, node: Any, saved: Any) -> Any:
 
 
 def _length(config: Mapping[str, Any], saved: Mapping[str, Any]) -> Any:
-    """Return the trainer's settings, the length as an older run has it where its epochs are those of the data set."""
+    """Return the trainer's settings, the length as an older run has it where its epochs are those of the data set, or all."""
     trainer, dataset = config.get("trainer"), config.get("dataset")
     if not isinstance(trainer, Mapping) or "max_steps" in saved or trainer.get("max_steps") is not None:
         return trainer
     older = {k: v for k, v in trainer.items() if k != "max_steps"}
+    older |= {"patience": None} if older.get("patience") == AUTO and saved.get("patience", 0) is None else {}
     measured = dataset.get("epochs") if isinstance(dataset, Mapping) else None
     return {**older, "max_epochs": measured} if older.get("max_epochs") is None and measured is not None else older
 

@@ -4,6 +4,7 @@ import errno
 import re
 
 from aerun.core.errors import AerunError, TrainingError
+from aerun.core.exits import FAILED, WRONG
 from aerun.settings.hydra_words import in_own_words
 
 # What OmegaConf puts before the words of an error that is raised while a value such as a folder's name is made.
@@ -24,31 +25,34 @@ _ENDED = ("UncompletedJobError", "TerminatedWorkerError", "WorkerCrashedError", 
 
 
 def explain(e: Exception) -> tuple[int, str]:
-    """Return (exit code, message) of an error. 2: the command is wrong; 1: the run failed."""
+    """Return (exit code, message) of an error."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(e, AerunError):
-        return 2, str(e)
+        return WRONG, str(e)
     if isinstance(e, TrainingError):
-        return 1, str(e)
+        return FAILED, str(e)
     if isinstance(e, UserWarning) and (found := re.match(NO_PLACE, str(e))):
         return (
-            2,
+            WRONG,
             f"hydra.searchpath: {found[2]} is not there: pkg://NAME is a package that can be imported, file://DIR a folder.",
         )
     if words := _broken_file(e):
-        return 2, words
+        return WRONG, words
     if isinstance(e, HydraException | OmegaConfBaseException):
-        return 2, _named(e) + in_own_words(_OURS.sub("", _chain(e)))
+        return WRONG, _named(e) + in_own_words(_OURS.sub("", _chain(e)))
     if isinstance(e, OSError) and e.filename and (isinstance(e, _UNFIT) or e.errno in _NO_NAME):
-        return 2, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
+        return WRONG, f"cannot write or read {e.filename}: {e.strerror}. Choose another place with hydra.run.dir=DIR."
     if isinstance(e, OSError) and e.errno in _NO_PLACE and not isinstance(e, ConnectionError):
         target = f" to {e.filename}" if e.filename else ""
-        return 1, f"cannot write{target}: {e.strerror}. {_NO_PLACE[e.errno]} The same command again goes on with what is there."
+        return (
+            FAILED,
+            f"cannot write{target}: {e.strerror}. {_NO_PLACE[e.errno]} The same command again goes on with what is there.",
+        )
     if isinstance(e, ConnectionError) and "Ray instance" in str(e):
         return (
-            2,
+            WRONG,
             "no Ray cluster runs there. Without an address one is started for the sweep; `ray start --head` starts one.",
         )
     if type(e).__name__ in _ENDED:
@@ -58,7 +62,7 @@ def explain(e: Exception) -> tuple[int, str]:
             1,
             f"a job was ended from outside (killed, cancelled, out of memory?).{look} The same command again goes on with it.",
         )
-    return 1, f"{type(e).__name__}: {e} (HYDRA_FULL_ERROR=1 shows where)"
+    return FAILED, f"{type(e).__name__}: {e} (HYDRA_FULL_ERROR=1 shows where)"
 
 
 def _broken_file(e: Exception) -> str:

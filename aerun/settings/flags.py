@@ -22,6 +22,23 @@ def flags_first(argv: Sequence[str], more: Sequence[str] = ()) -> list[str]:
     return [*flags, *settings]
 
 
+def hydra_flags(argv: Sequence[str], but: Sequence[str] = ()) -> tuple[list[str], list[str]]:
+    """Return Hydra's flags of a command line, each with its value, and the other words in their order.
+
+    but: flags that are left among the others.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    known = {k: v for k, v in get_args_parser()._option_string_actions.items() if k not in but}
+    flags, others, words = list[str](), list[str](), list(argv)
+    while words:
+        word = words.pop(0)
+        (flags if word.partition("=")[0] in known else others).append(word)
+        if word in known and _takes(known[word], words):
+            flags.append(words.pop(0))
+    return flags, others
+
+
 def read_flags(argv: Sequence[str]) -> argparse.Namespace:
     """Return Hydra's flags, and the settings as `overrides`. Raises AerunError for values that a flag does not take."""
     from hydra._internal.utils import get_args_parser

@@ -110,13 +110,24 @@ def _there(path: str) -> bool:
 def _mended(value: str, sweep: bool) -> str:
     """Return a value that Hydra's grammar refuses, in quotes, as one value or as several.
 
-    A list or function of Hydra's is left to Hydra.
+    A list or function of Hydra's is left to Hydra; a word may begin and end with brackets of its own, as `[a] to [b]` does.
     """
-    if value[0] == "[" and value[-1] == "]":
+    closes = _closes(value) if value[0] == "[" else 0
+    if closes == len(value) - 1 > 0:
         return f"[{','.join(map(_item, _parts(value[1:-1])))}]"
-    if value[0] in '[{"' or _FUNCTION.match(value):
+    if (value[0] in '[{"' and not closes) or _FUNCTION.match(value):
         return value
     return ",".join(map(_item, _parts(value))) if sweep else in_quotes(value)
+
+
+def _closes(value: str) -> int:
+    """Return where the bracket closes that a value begins with; 0 where it does not."""
+    depth = 0
+    for place, letter in enumerate(value):
+        depth += (letter == "[") - (letter == "]")
+        if not depth:
+            return place
+    return 0
 
 
 def _spelt(value: str, numbers: bool) -> str:

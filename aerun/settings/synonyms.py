@@ -60,15 +60,15 @@ _VALUES: dict[tuple[str, str | None], str] = {
 }
 # Words without a setting of the same values, at the root or under `trainer.`, and what aerun has or does.
 _ELSE = {
-    "accumulate_grad_batches gradient_accumulation_steps grad_accum": "no gradients are accumulated: a batch as many times "
-    "larger takes the same step (trainer.batch_size=N).",
+    "accumulate_grad_batches gradient_accumulation_steps grad_accum": "trainer.batch_size=N is the whole batch of a step: "
+    "make it as many times larger; trainer.accumulate=PARTS computes it in parts where memory is small.",
     "gradient_clip_algorithm": "gradients are clipped by their norm (trainer.gradient_clip=NORM).",
     "fast_dev_run debug dry_run": "one epoch of three batches is trainer=smoke.",
-    "overfit_batches": "trainer.limit_batches=N takes at most N batches an epoch, drawn anew in each; for the same few samples "
-    "again and again give a file that holds no others (dataset=array dataset.path=FILE).",
+    "overfit_batches": "trainer.limit_batches=N trainer.same_batches=true trains on the same N batches in every epoch.",
     "limit_test_batches limit_predict_batches": "the test reads its whole split; trainer.limit_batches=N limits training and "
     "validation.",
-    "deterministic": "nothing to switch on: the same seed=N gives the same bits on a CPU.",
+    "deterministic": "nothing to switch on: on one machine's CPU the same command gives the same bits, of training and of a "
+    "run that goes on; another seed=N gives others.",
     "benchmark": "nothing to switch on: trainer.backend=auto chooses the faster way to multiply on a CPU.",
     "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing "
     "better.",

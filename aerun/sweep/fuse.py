@@ -20,6 +20,7 @@ from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import Clock, mark_trained, marked
+from aerun.settings.auto import as_saved
 from aerun.settings.labels import ASIDE
 from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
@@ -102,7 +103,8 @@ def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
     """Train what can be trained as one among these jobs (by the names of their folders), and say so in one line."""
     groups: dict[str, list[Candidate]] = {}
     for name, job in jobs.items():
-        one = Candidate(job.typed, folder.resolve() / name, dict(job.config))
+        path = folder.resolve() / name
+        one = Candidate(job.typed, path, _as_begun(path, dict(job.config)))
         groups.setdefault(one.kind, []).append(one)
     tally = Tally()
     for group in groups.values():
@@ -110,6 +112,11 @@ def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
             _claimed(group[number::parts], tally)
     if words := tally.words():
         say(f"sweep.fuse: {words}")
+
+
+def _as_begun(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a job, with what it leaves open as it was when the job began, where it goes on."""
+    return as_saved(config, Folder(path).config()) if state(path, config).left == RESUME else config
 
 
 def _claimed(group: Sequence[Candidate], tally: Tally) -> None:

@@ -7,7 +7,8 @@ from types import FrameType
 
 from hydra.conf import HydraConf
 
-from aerun.core.errors import TIME_LIMIT, AerunError, StoppedError
+from aerun.core.errors import AerunError, StoppedError
+from aerun.core.exits import TIME_LIMIT
 from aerun.core.logs import show_escaped
 from aerun.core.streams import outlive_readers
 

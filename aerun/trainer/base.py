@@ -3,9 +3,9 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -16,10 +16,11 @@ from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
 from aerun.logger.several import Loggers
 from aerun.schedule.base import Schedule
+from aerun.settings.auto import AUTO
 from aerun.settings.synonyms import own_value
 from aerun.trainer.backend import BACKENDS
 from aerun.trainer.batches import steps_of
-from aerun.trainer.length import Length, length_of
+from aerun.trainer.length import Length, length_of, patience_of
 from aerun.trainer.optimizer import Recipe
 
 if TYPE_CHECKING:
@@ -69,9 +70,11 @@ class Trainer(ABC):
     """Settings that every trainer has.
 
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
-    `patience`: stop after so many epochs without a better `monitor` (null: never). `limit_batches`: at most so many
-    batches an epoch (null: all). `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train
-    one model, each on its share of every batch. `save_every`: seconds from one written checkpoint to the next.
+    `patience`: end after so many epochs without a better `monitor` (null: never; auto: see `patience_of` where the length is
+    of the data's choosing, else never). `limit_batches`: at most so many batches an epoch (null: all); `same_batches`: the
+    same ones in each. `accumulate`: parts of a batch whose gradients are computed one after another and added before the
+    step. `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train one model, each on its
+    share of every batch. `save_every`: seconds from one written checkpoint to the next.
     """
 
     def __init__(
@@ -85,17 +88,21 @@ class Trainer(ABC):
         devices: int,
         backend: str,
         gradient_clip: float | None,
-        patience: int | None,
+        patience: int | str | None,
         monitor: str,
         limit_batches: int | None,
+        same_batches: bool,
+        accumulate: int,
         steps_per_call: int,
         save_every: float,
         progress: bool,
     ) -> None:
         self.asked_epochs = None if max_epochs is None else int(at_least("trainer.max_epochs", max_epochs, 1))
         self.max_steps = None if max_steps is None else int(at_least("trainer.max_steps", max_steps, 1))
+        self.asked_patience = _patience(patience)
         self.enough: int | None = None  # epochs, as measured for the data set
-        self.length = Length(self.asked_epochs or 0, 0, "not settled")
+        epochs = self.asked_epochs or 0
+        self.length = Length(epochs, 0, "not settled", self._patience_of(epochs))
         self.max_epochs = self.length.epochs
         self.batch_size = int(at_least("trainer.batch_size", batch_size, 1))
         self.precision = _precision(str(precision))
@@ -105,9 +112,10 @@ class Trainer(ABC):
         self.devices = integer("trainer.devices", devices, 1)
         self.backend = one_of("trainer.backend", backend, BACKENDS)
         self.gradient_clip = None if gradient_clip is None else at_least("trainer.gradient_clip", gradient_clip, 1e-12)
-        self.patience = None if patience is None else int(at_least("trainer.patience", patience, 1))
         self.monitor = monitor
         self.limit_batches = None if limit_batches is None else int(at_least("trainer.limit_batches", limit_batches, 1))
+        self.same_batches = same_batches
+        self.accumulate = integer("trainer.accumulate", accumulate, 1)
         self.steps_per_call = int(at_least("trainer.steps_per_call", steps_per_call, 1))
         self.save_every = at_least("trainer.save_every", save_every, 0)
         self.progress = progress
@@ -122,8 +130,19 @@ class Trainer(ABC):
         self.length = length_of(self.asked_epochs, self.max_steps, self.enough, batches)
         if planned is not None and self.asked_epochs is None:
             self.length = Length(planned, batches, "as when it began")
+        self.length = replace(self.length, patience=self._patience_of(self.length.epochs))
         self.max_epochs = self.length.epochs
         return self.length
+
+    @property
+    def patience(self) -> int | None:
+        """Return after how many epochs without a better `monitor` training ends; None: never."""
+        return self.length.patience
+
+    def _patience_of(self, epochs: int) -> int | None:
+        if not isinstance(self.asked_patience, str):
+            return self.asked_patience
+        return patience_of(epochs) if self.asked_epochs is None and self.max_steps is None else None
 
     def refuse(self, autoencoder: Autoencoder) -> None:
         """Raise AerunError where this schedule cannot train this model."""
@@ -136,6 +155,11 @@ class Trainer(ABC):
             raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
         if self.devices > 1:
             self._refuse_devices(autoencoder)
+        if self.accumulate > 1 and (guilty := batch_readers(autoencoder)):
+            raise AerunError(
+                f"trainer.accumulate={self.accumulate}: each pass sees a part of a batch only, and {guilty[0]} needs the "
+                "whole. Use trainer.accumulate=1."
+            )
 
     def _refuse_devices(self, autoencoder: Autoencoder) -> None:
         """Raise AerunError where several processes would not train the same model as one, or do not have a device each."""
@@ -186,6 +210,15 @@ class Trainer(ABC):
         """
 
 
+def _patience(value: int | str | None) -> int | Literal["auto"] | None:
+    """Return the patience as typed. Raises AerunError for a word other than auto."""
+    if value == AUTO:
+        return "auto"
+    if isinstance(value, str):
+        raise AerunError(f"trainer.patience={value}: must be auto, a number of epochs, or null (never).")
+    return None if value is None else int(at_least("trainer.patience", value, 1))
+
+
 def _precision(word: str) -> str:
     """Return the precision by its long name. Raises AerunError for one that is not supported."""
     if word.startswith(("16", "fp16")):
@@ -212,7 +245,9 @@ def batch_readers(autoencoder: Autoencoder) -> list[str]:
     These are statistics of the batch, figures that follow it, and opponents that learn from it.
     """
     terms = [
-        f"regularizer={k}" for k, t in autoencoder.terms.items() if t.regularizer.batch_statistic or k in autoencoder.opposed()
+        f"regularizer={k}"
+        for k, t in autoencoder.terms.items()
+        if t.regularizer.batch_statistic or t.regularizer.follows_batches or k in autoencoder.opposed()
     ]
     parts = {"model/bottleneck": autoencoder.bottleneck, "model/loss": autoencoder.loss}
     following = [f"{room}={option(part)}" for room, part in parts.items() if part.follows_batches]

@@ -10,10 +10,13 @@ from aerun.trainer.ranks import Ranks, Share
 
 
 class Order:
-    """The order of samples in an epoch: a pure function of (seed, epoch), so that a resumed run draws the same batches."""
+    """The order of samples in an epoch: a pure function of (seed, epoch), so that a resumed run draws the same batches.
 
-    def __init__(self, n: int, seed: int) -> None:
-        self.n, self.seed, self.epoch = n, seed, 0
+    same: every epoch has the order of the first.
+    """
+
+    def __init__(self, n: int, seed: int, same: bool = False) -> None:
+        self.n, self.seed, self.same, self.epoch = n, seed, same, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose order is drawn; Lightning calls this at the start of every epoch."""
@@ -21,7 +24,8 @@ class Order:
 
     def draw(self) -> Tensor:
         """Return the indices (n,) of this epoch."""
-        return torch.randperm(self.n, generator=torch.Generator().manual_seed(mix(self.seed, self.epoch, 1)))
+        epoch = 0 if self.same else self.epoch
+        return torch.randperm(self.n, generator=torch.Generator().manual_seed(mix(self.seed, epoch, 1)))
 
 
 def steps_of(rows: int, batch_size: int, drop_last: bool, limit: int | None) -> int:
@@ -35,7 +39,7 @@ class Batches:
 
     A training step of Lightning takes one call, so its fixed cost is paid once for several optimizer steps. With a seed the
     order is drawn, and every rank takes its share of each batch; without, batches are dealt to the ranks whole. weights: (n,)
-    of the samples, on their device.
+    of the samples, on their device. same: the order of the first epoch in all.
     """
 
     def __init__(
@@ -49,12 +53,13 @@ class Batches:
         limit: int | None,
         ranks: Ranks,
         weights: Tensor | None = None,
+        same: bool = False,
     ) -> None:
         self.weights = weights
         self.x, self.batch_size, self.per_call, self.shuffled = x, batch_size, per_call, seed is not None
         self.ranks = ranks
         if seed is not None:
-            self.sampler = Order(len(x), seed)  # Lightning sets its epoch.
+            self.sampler = Order(len(x), seed, same)  # Lightning sets its epoch.
         self.steps = steps_of(len(x), batch_size, drop_last, limit)
 
     def __len__(self) -> int:

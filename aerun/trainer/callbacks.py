@@ -1,13 +1,13 @@
 """The callbacks of a run: what is shown of it, when it ends, and what is kept."""
 
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.dataset.storage.mapped import Mapped
 from aerun.runs.checkpoint import FOLDER
 from aerun.trainer.base import Job, Trainer
 from aerun.trainer.batches import Batches
 from aerun.trainer.checkpoints import Best, Delayed, Saving
+from aerun.trainer.patience import Patience
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
@@ -23,12 +23,12 @@ def callbacks(job: Job, settings: Trainer, calls: int, val: Batches, ranks: Rank
     """
     every: list[Callback] = [TrimMemoryCallback()] if isinstance(job.data.train.x, Mapped) else []
     if settings.patience is not None:
-        every.append(EarlyStopping(settings.monitor, patience=settings.patience))
+        every.append(Patience(settings.monitor, settings.patience))
     if ranks.rank:
         return [*every, *job.callbacks]
     loggers = loggers_of(job)
     pictures = [Pictures(loggers, job.data.val, settings.max_epochs)] if job.drawn else []
-    bar = [Progress(settings.max_epochs, calls, job.title)] if settings.progress else []
+    bar = [Progress(settings.max_epochs, calls, job.title, settings.patience is not None)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
     recording = Recording(loggers, closes=job.loggers is None or job.config is None)
     validation = [Validation(val)] if by_itself(job, ranks) else []

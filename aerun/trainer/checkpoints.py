@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
 from aerun.core.errors import AerunError, StoppedError, line_of
@@ -26,9 +26,13 @@ log = logging.getLogger("aerun")
 HELD = 0.5  # seconds from one state that is held in memory to the next: a copy takes as long as a step on few rows
 
 
-def ended(checkpoint: Mapping[str, Any], total: int) -> bool:
-    """Return whether training came to its end here: after `total` steps, or as early as `trainer.patience` said."""
-    return bool(checkpoint["steps"] >= total or (checkpoint.get("ended") and checkpoint["total"] == total))
+def ended(checkpoint: Mapping[str, Any], total: int, lifted: bool = False) -> bool:
+    """Return whether training came to its end here: after `total` steps, or as early as `trainer.patience` said.
+
+    lifted: no patience ends it any more, so that what one ended goes on.
+    """
+    early = checkpoint.get("ended") and checkpoint["total"] == total and not lifted
+    return bool(checkpoint["steps"] >= total or early)
 
 
 class Best(ModelCheckpoint):
@@ -135,15 +139,25 @@ class Held(NamedTuple):
 
 
 class Delayed(Whole):
-    """Holds a run's checkpoints in memory until `write`. best: of the best epoch so far, where it is not written."""
+    """Holds a run's checkpoints in memory until `write`. best: of the best epoch so far, where it is not written.
 
-    def __init__(self, folder: Path, identity: str) -> None:
+    patient: whether training may end early; a count that an earlier part of it kept is left out where it may not.
+    """
+
+    def __init__(self, folder: Path, identity: str, patient: bool = True) -> None:
         super().__init__(identity)
+        self.patient = patient
         self.folder, self.held = folder, Held()
         self.best: dict[str, Any] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         self.held = Held(copied(checkpoint), self.best)  # one assignment: a signal finds the pair of before, or this one
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        checkpoint = super().load_checkpoint(path, map_location, weights_only)
+        if not self.patient and isinstance(states := checkpoint.get("callbacks"), dict):
+            checkpoint["callbacks"] = {k: v for k, v in states.items() if not k.startswith(EarlyStopping.__qualname__)}
+        return checkpoint
 
     def write(self) -> None:
         """Write what is held, `best` first: `last` may say of no epoch that it is the best which has no file."""

@@ -58,8 +58,9 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     if resume:
         refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
+    lifted = settings.patience is None and not job.callbacks
     with few_threads(job.autoencoder, settings.batch_size, ready.device) as words:
-        if not (resume and ended(before, ready.module.total)):
+        if not (resume and ended(before, ready.module.total, lifted)):
             with _others(job, ready, resume):
                 _descend(job, settings, ready, resume)
     end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
@@ -115,6 +116,7 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
         seed=job.seed,
         total=train.steps * settings.max_epochs,
         clip=settings.gradient_clip,
+        accumulate=settings.accumulate,
         ranks=ranks,
     )
     return _Ready(device, backend, train, val, module)
@@ -135,7 +137,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
 
     ranks = ready.module.ranks
     ranks.level(job.autoencoder)
-    begun, kept = Begun(), Delayed(job.folder, job.identity)
+    begun, kept = Begun(), Delayed(job.folder, job.identity, settings.patience is not None or bool(job.callbacks))
     own_callbacks = [*callbacks(job, settings, len(ready.train), ready.val, ranks, kept), begun]
     validates = not by_itself(job, ranks)
     trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank, validates)
@@ -219,6 +221,7 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
         limit=settings.limit_batches,
         ranks=ranks,
         weights=_weights(job.data.train, device, settings.precision),
+        same=settings.same_batches,
     )
     val = Batches(
         _on(job.data.val, device, settings.precision),

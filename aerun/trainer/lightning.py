@@ -35,13 +35,14 @@ class Training(pl.LightningModule):
         seed: int,
         total: int,
         clip: float | None,
+        accumulate: int,
         ranks: Ranks,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.autoencoder = autoencoder
         self.recipe, self.schedule, self.seed, self.total, self.clip = optimizer, schedule, seed, total, clip
-        self.ranks = ranks
+        self.accumulate, self.ranks = accumulate, ranks
         self.steps = 0
         self.metrics: dict[str, float] = {}
         self.seconds = 0.0  # The time in epochs, those before an interruption included.
@@ -120,15 +121,28 @@ class Training(pl.LightningModule):
     def _backward_pass(
         self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer, weight: Tensor | None
     ) -> Value:
-        """Compute the gradients of this rank's rows of one batch, and return their values."""
+        """Compute the gradients of this rank's rows of one batch, in `accumulate` parts, and return their values."""
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
-        value = self.autoencoder.objective(x, self.steps / self.total, valid, seen, weight)
         for group in optimizer.param_groups:  # as zero_grad does, whose wrappers take longer than this
             for p in group["params"]:
                 p.grad = None
-        value.loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
+        if self.accumulate == 1:
+            return self._add_gradients(1.0, x, valid, seen, weight)
+        means = list[Tensor]()
+        for part in _parts(self.accumulate, x, valid, seen, weight):
+            share = len(part[0]) / len(x)
+            value = self._add_gradients(share, *part)
+            value.names.clear()  # It refers to itself: its tensors would outlast the next part.
+            means.append(share * torch.stack(value.parts))
+        return Value(value.loss, list(torch.stack(means).sum(0)), value.names)
+
+    def _add_gradients(self, share: float, x: Tensor, *about: Tensor | None) -> Value:
+        """Add to the gradients those of some rows, which are this share of a batch. about: valid, seen and weight of them."""
+        value = self.autoencoder.objective(x, self.steps / self.total, *about)
+        loss = value.loss if share == 1 else share * value.loss
+        loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
         return value
 
     def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None) -> None:
@@ -202,3 +216,9 @@ class Training(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps, self.seconds = int(checkpoint["steps"]), float(checkpoint["seconds"])
+
+
+def _parts(number: int, x: Tensor, *about: Tensor | None) -> list[tuple[Any, ...]]:
+    """Return a batch, and what is known of its samples, cut into at most so many parts; None stays None."""
+    count = min(number, len(x))
+    return list(zip(*([None] * count if t is None else t.tensor_split(count) for t in (x, *about)), strict=True))

@@ -11,7 +11,10 @@ from aerun.pictures import reconstructions
 
 
 class Pictures(Callback):
-    """Fixed validation samples and their reconstructions, after epochs 1, 2, 5, 10, 20, ... and the last."""
+    """Fixed validation samples and their reconstructions, after epochs 1, 2, 5, 10, 20, ... and the last.
+
+    Nothing is drawn where no logger takes pictures.
+    """
 
     def __init__(self, loggers: Loggers, val: Split, epochs: int) -> None:
         self.loggers, self.epochs = loggers, epochs
@@ -19,7 +22,7 @@ class Pictures(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
-        if not (_round(done) or done == self.epochs):
+        if not (_round(done) or done == self.epochs) or not self.loggers.wants_pictures:
             return
         model: Autoencoder = pl_module.autoencoder  # type: ignore[assignment]
         if model.facts.kind == "image":

@@ -16,19 +16,23 @@ _MEASURED = 1.0  # seconds after the first step until the time of the whole is k
 
 
 class Progress(Callback):
-    """One line that vanishes when training ends, drawn by rich at most ten times a second; without a terminal, `_Lines`."""
+    """One line that vanishes when training ends, drawn by rich at most ten times a second; without a terminal, `_Lines`.
 
-    def __init__(self, epochs: int, calls: int, title: str) -> None:
+    early: whether training may end before its last epoch, so that an estimate is the most that it can take.
+    """
+
+    def __init__(self, epochs: int, calls: int, title: str, early: bool = False) -> None:
         self.epochs, self.calls, self.title = epochs, calls, title
+        self.about = "at most about" if early else "about"
         self.bar: Bar | None = None
         self.lines: _Lines | None = None
         self.estimate: _Estimate | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         console, done = Console(stderr=True), trainer.current_epoch
-        self.estimate = _Estimate(self.title, (self.epochs - done) * self.calls)
+        self.estimate = _Estimate(self.title, (self.epochs - done) * self.calls, self.about)
         if not console.is_terminal:
-            self.lines = _Lines(self.title, self.epochs, self.calls, done)
+            self.lines = _Lines(self.title, self.epochs, self.calls, done, self.about)
             return
         text = self.title + "epoch {task.fields[epoch]}/{task.fields[epochs]}  {task.fields[rate]}  val/mse {task.fields[mse]}"
         self.bar = Bar(BarColumn(30), TextColumn(text), TimeRemainingColumn(), console=console, transient=True)
@@ -68,11 +72,11 @@ class Progress(Callback):
 class _Estimate:
     """How long training takes, told once, a second after its first step, where it is long enough to be told.
 
-    calls: steps of the bar in all.
+    calls: steps of the bar in all. about: the words before the time.
     """
 
-    def __init__(self, title: str, calls: int) -> None:
-        self.title, self.calls, self.at = title, calls, 0
+    def __init__(self, title: str, calls: int, about: str = "about") -> None:
+        self.title, self.about, self.calls, self.at = title, about, calls, 0
         self.began = 0.0
 
     def step(self) -> bool:
@@ -85,18 +89,18 @@ class _Estimate:
             return False
         whole = (now - self.began) / (self.at - 1) * self.calls
         if whole >= _PAUSE:
-            say(f"time   {self.title}about {span(whole)} of training")
+            say(f"time   {self.title}{self.about} {span(whole)} of training")
         return True
 
 
 class _Lines:
     """A line every ten seconds: epoch, val/mse of the last whole epoch, time left at the pace so far.
 
-    epochs: in all. calls: steps of the bar in each. done: epochs that were trained before.
+    epochs: in all. calls: steps of the bar in each. done: epochs that were trained before. about: the words before the time.
     """
 
-    def __init__(self, title: str, epochs: int, calls: int, done: int) -> None:
-        self.title, self.epochs, self.calls = title, epochs, calls
+    def __init__(self, title: str, epochs: int, calls: int, done: int, about: str = "about") -> None:
+        self.title, self.about, self.epochs, self.calls = title, about, epochs, calls
         self.first = self.at = done * calls
         self.began = self.told = time.monotonic()
         self.mse: float | None = None
@@ -109,4 +113,4 @@ class _Lines:
             self.told = now
             left = (now - self.began) / (self.at - self.first) * (self.epochs * self.calls - self.at)
             mse = "" if self.mse is None else f", val/mse {self.mse:.5f}"
-            say(f"{self.title}epoch {math.ceil(self.at / self.calls)} of {self.epochs}{mse}, about {span(left)} left")
+            say(f"{self.title}epoch {math.ceil(self.at / self.calls)} of {self.epochs}{mse}, {self.about} {span(left)} left")

@@ -19,6 +19,7 @@ from aerun.runs import files
 from aerun.runs.checkpoint import BEST, read, weights_of
 from aerun.runs.folder import Folder
 from aerun.runs.identity import refuse_foreign
+from aerun.settings.auto import AUTO
 from aerun.trainer.base import Fitted, Job, Trainer
 from aerun.trainer.batches import mix
 from aerun.trainer.fit import fit
@@ -91,6 +92,8 @@ class Stacked(Trainer):
             return
         settings = copy(self)
         settings.max_epochs, settings.monitor = self.layer_epochs, "val/loss"
+        if self.asked_patience == AUTO:  # the layers' epochs were typed
+            settings.length = replace(self.length, patience=None)
         fitted = fit(job, settings, resume)
         log.info("%s%d epochs, val/loss %.6g", job.title, fitted.epochs, fitted.metrics["val/loss"])
         folder.results({"status": "completed", **fitted.metrics})

@@ -61,7 +61,10 @@ def test_a_group_that_is_chosen_anew_takes_its_own_settings(first, tmp_path):
     assert config(tmp_path / "new")["optimizer"]["_target_"] == "torch.optim.SGD"
 
 
-@pytest.mark.parametrize("word", ["model.name=${oc.env:HOME}", "+dataset._target_=os.system", "trainer.callbacks._target_=x.Y"])
+@pytest.mark.parametrize(
+    "word",
+    ["model.name=${oc.env:HOME}", "+dataset._target_=os.system", "trainer.callbacks._target_=x.Y", "callbacks=[antigravity.x]"],
+)
 def test_a_strangers_command_does_nothing(first, tmp_path, word):
     shutil.copytree(first / "old run", tmp_path / "old")
     about = json.loads((tmp_path / "old" / "run.json").read_text())
@@ -70,6 +73,63 @@ def test_a_strangers_command_does_nothing(first, tmp_path, word):
     assert told.code == 2
     assert "is not taken over" in told.err
     assert not (tmp_path / "outputs").exists()
+
+
+def commanded(old, place, command, **dataset):
+    """A copy of a run's folder, with another command and other settings of its data set."""
+    shutil.copytree(old, place)
+    about, saved = json.loads((place / "run.json").read_text()), config(place)
+    (place / "run.json").write_text(json.dumps({**about, "command": command}))
+    saved["dataset"].update(dataset)
+    (place / "config.yaml").write_text(yaml.safe_dump(saved))
+
+
+def test_a_strangers_folder_says_not_where_files_are_written(first, tmp_path):
+    outside = tmp_path / "outside"
+    typed = f"aerun trainer=smoke pictures=[] dataset=table dataset.cache={outside}"
+    commanded(first / "old run", tmp_path / "old", typed, cache=str(outside))
+    told = here(tmp_path, "rerun", "old", "hydra.run.dir=new")
+    assert told.code == 0, told.err
+    assert "dataset.cache: is not taken over" in told.err
+    assert config(tmp_path / "new")["dataset"]["cache"] is None
+    mnist = {"_target_": "aerun.dataset.mnist.Mnist", "root": str(outside), "download": True, "val": 5, "binarize": "none"}
+    commanded(OLD / "ae", tmp_path / "fetched", f"aerun trainer=smoke dataset=mnist dataset.root={outside}", **mnist)
+    told = here(tmp_path, "rerun", "fetched", "hydra.run.dir=new2")
+    assert (told.code, "dataset.download=true" in told.err) == (2, True)
+    assert not outside.exists()
+
+
+def test_a_command_that_is_not_the_configs_is_refused(tmp_path):
+    commanded(OLD / "ae", tmp_path / "old", "aerun trainer=smoke dataset=table dataset.path=http://127.0.0.1:9/x.csv")
+    told = here(tmp_path, "rerun", "old", "hydra.run.dir=new")
+    assert (told.code, "its run.json and its config.yaml are of different data" in told.err) == (2, True)
+
+
+def test_a_deleted_group_stays_deleted(tmp_path):
+    typed = ["~regularizer", "model=sparse", *QUICK[:3]]
+    assert here(tmp_path, *typed, "hydra.run.dir=old").code == 0
+    assert here(tmp_path, "rerun", "old", "hydra.run.dir=new").code == 0
+    assert config(tmp_path / "new")["reg"] == config(tmp_path / "old")["reg"]
+    assert not config(tmp_path / "new")["reg"]["terms"]
+
+
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg=job"], ["-c", "job", "--resolve"]], ids=" ".join)
+def test_flags_of_hydras_stand_anywhere(first, tmp_path, flags):
+    """Each with its value; and what goes to stdout is the config alone."""
+    run = str(first / "old run")
+    for words in ([run, "seed=4", *flags], [*flags, run, "seed=4"], [run, *flags, "seed=4", "-p", "seed"]):
+        told = here(tmp_path, "rerun", *words)
+        assert told.code == 0, told.err
+        shown = yaml.safe_load(told.out)
+        assert (shown if "-p" in words else shown["seed"]) == 4
+        assert told.err.splitlines()[0].startswith("aerun ")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_folder_is_cleared_when_it_is_asked_for(first, tmp_path):
+    for flags, code in (([], 0), ([], 2), (["--fresh"], 0)):
+        told = here(tmp_path, "rerun", str(first / "old run"), "hydra.run.dir=x", *flags, f"seed={code + len(flags)}")
+        assert told.code == code, told.err
 
 
 @pytest.mark.parametrize("name", ["ae", "vae"])

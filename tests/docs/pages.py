@@ -7,7 +7,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {str(p.relative_to(ROOT)): p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
 _BLOCK = re.compile(r"^( *)```([\w-]*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-_CELL = re.compile(r"`(aerun \S+ [^`]+)`")  # a lone verb is a mention
+_SPOKEN = re.compile(r"`(aerun \S+ [^`\n]+)`(?=[\s.,;:)])")  # a lone verb is a mention
 _FILE = re.compile(r"^`(\S+\.py)`:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 
@@ -41,10 +41,12 @@ def shown(text: str) -> list[Shown]:
 
 
 def pasted(text: str) -> list[str]:
-    """Return the commands of aerun that blocks of kind `sh` and none hold, a line each, and those in cells of tables."""
-    lines = [line for kind in ("sh", "") for block in blocks(text, kind) for line in block.replace("\\\n", " ").splitlines()]
-    cells = [c for line in text.splitlines() if line.startswith("|") for c in _CELL.findall(line)]
-    return [re.split(r"\s{2,}#|\s{4,}", line)[0].strip() for line in [*lines, *cells] if line.startswith("aerun ")]
+    """Return the commands of aerun that blocks of kind `sh` and none hold, a line each, and those between backticks."""
+    lines = [
+        line for kind in ("sh", "") for block in blocks(text, kind) for line in re.sub(r"\s*\\\n\s*", " ", block).splitlines()
+    ]
+    spoken = [c for c in _SPOKEN.findall(_BLOCK.sub("", text)) if "..." not in c and "OVERRIDES" not in c]
+    return [re.split(r"\s{2,}#|\s{4,}", line)[0].strip() for line in [*lines, *spoken] if line.startswith("aerun ")]
 
 
 def differs(expected: list[str], printed: str) -> str:

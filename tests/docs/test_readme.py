@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.test_reference import strangers
 from tests.shell import here
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -23,6 +24,8 @@ def test_the_main_job_says_what_the_readme_shows(tmp_path):
     ):
         assert words in told.out
         assert words in README
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert strangers(folder) == [], "docs/reference/run-folder.md does not have them"
 
 
 @pytest.mark.parametrize("light", [["--help"], ["--version"]])

@@ -1,12 +1,9 @@
 """Tables in several files and arrays in containers: read as one plain file is, or refused in words that name the part."""
 
 import bz2
-import functools
 import gzip
 import json
 import lzma
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -17,6 +14,7 @@ from aerun.dataset.tables.given import splits_by_name
 from aerun.formats.arrays import read_array
 from aerun.formats.reading import Reading
 from aerun.formats.several import limits, read_tables
+from tests.served import served
 from tests.shell import here
 
 pa = pytest.importorskip("pyarrow")
@@ -209,12 +207,8 @@ def test_a_url_is_fetched_once_and_again_where_it_changed(tmp_path, monkeypatch,
     (tmp_path / "site").mkdir()
     source = tmp_path / "site" / "t.csv"
     source.write_text("x,y\n1,2\n3,4\n")
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
-    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/t.csv"
-    try:
+    with served(tmp_path / "site") as host:
+        url = f"{host}/t.csv"
         assert told(read(url))["x"] == [1, 3]
         assert "fetched once" in caplog.text
         caplog.clear()
@@ -225,11 +219,20 @@ def test_a_url_is_fetched_once_and_again_where_it_changed(tmp_path, monkeypatch,
         assert "has changed" in caplog.text
         with pytest.raises(AerunError, match="there is no such file"):
             read(url.replace("t.csv", "u.csv"))
-    finally:
-        server.shutdown()
-        server.server_close()
     assert told(read(url))["x"] == [1, 3, 5]
     assert "the copy of before is used" in caplog.text
+
+
+def test_a_download_that_is_cut_is_refused_and_not_kept(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "t.csv").write_text("x,y\n" + "1,2\n" * 1000)
+    with served(tmp_path / "site", missing=500) as host, pytest.raises(AerunError) as e:
+        read(f"{host}/t.csv")
+    assert str(e.value).startswith(f"dataset.path={host}/t.csv: c")
+    assert "\n" not in str(e.value)
+    assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 
 
 def test_a_folder_opens_no_url_by_itself():
@@ -259,5 +262,8 @@ def test_a_run_of_several_files_ends_and_goes_on(tmp_path):
     told_ = here(tmp_path, "dataset=table", "dataset.path=[p8.csv,p9.csv]", *quick)
     assert told_.code == 0, told_
     assert "aerun encode run p8.csv p9.csv --output codes.npz\n" in told_.out
+    sizes = [{"name": n, "bytes": (tmp_path / n).stat().st_size} for n in ("p8.csv", "p9.csv")]
+    files = {"count": 2, "bytes": sum(s["bytes"] for s in sizes), "first": sizes}
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["files"] == files
     assert here(tmp_path, "resume", "run", "--epochs", "2").code == 0
     assert json.loads((tmp_path / "run" / "results.json").read_text())["status"] == "completed"

@@ -13,6 +13,7 @@ from aerun.logger.base import About, Logger
 from aerun.logger.card import card, escaped
 from aerun.logger.names import final, scalar, settings
 from aerun.logger.several import Loggers
+from aerun.pictures import reconstructions
 from aerun.runs.identity import identity
 from tests.conftest import built, composed
 from tests.shell import here, metrics
@@ -43,6 +44,15 @@ def test_csv_alone_writes_no_events(tmp_path):
     run = told(tmp_path, "logger=csv")
     assert len(metrics(run)) == 2
     assert not list(run.glob("events.*"))
+
+
+def test_pictures_are_drawn_while_training_only_for_those_who_take_them(tmp_path, monkeypatch):
+    drawn, page = [], reconstructions.page
+    monkeypatch.setattr(reconstructions, "page", lambda *args, **named: drawn.append(1) or page(*args, **named))
+    for asked, count in (("csv", 0), ("tensorboard", 2)):
+        drawn.clear()
+        assert here(tmp_path, *QUICK, "pictures=[]", f"logger={asked}", f"hydra.run.dir={asked}").code == 0
+        assert len(drawn) == count
 
 
 def test_runs_of_before_there_was_a_choice_have_tensorboard():

@@ -32,6 +32,9 @@ def test_paths_are_read_as_typed(path):
     [
         ("dataset.drop=[Length (cm)]", ["Length (cm)"]),
         ("dataset.drop=[Length (cm),b,'c, d',3]", ["Length (cm)", "b", "c, d", "3"]),
+        ("dataset.label=[bold]x[/bold]", "[bold]x[/bold]"),
+        ("dataset.label=[kg] weight", "[kg] weight"),
+        ("dataset.drop=[[a] to [b],c]", ["[a] to [b]", "c"]),
         ("dataset.delimiter=;", ";"),
         ("dataset.label=3", "3"),
         ("dataset.label=null", None),

@@ -70,6 +70,13 @@ def test_what_is_proposed_exists_and_what_is_foreign_does_not():
         ("noise", "0.1", "model/corruption=NAME."),
         ("trainer.early_stopping.patience", "3", "trainer.patience=N"),
         ("dataset.num_workers", "4", "nothing to set"),
+        ("accumulate_grad_batches", "4", "trainer.accumulate=PARTS"),
+        ("trainer.deterministic", "true", "nothing to switch on: on one machine's CPU the same command gives the same bits"),
+        ("trainer.benchmark", "true", "trainer.backend=auto"),
+        ("overfit_batches", "2", "trainer.limit_batches=N trainer.same_batches=true"),
+        ("trainer.limit_train_batches", "10", "trainer.limit_batches=10."),
+        ("gradient_clip_val", "0.5", "trainer.gradient_clip=0.5."),
+        ("trainer.fast_dev_run", "true", "trainer=smoke."),
     ],
 )
 def test_values_are_taken_along(key, value, words):

@@ -10,6 +10,7 @@ from aerun.trainer.lightning import Training
 from tests.trainer.test_training import fit, weights
 
 RUN = ["model=denoising", "dataset=wine", "trainer.max_epochs=12", "trainer.batch_size=32", "trainer.patience=50"]
+RUN += ["trainer.accumulate=2"]
 SELDOM = "trainer.save_every=1e6"
 
 

@@ -6,6 +6,8 @@ import math
 import pytest
 import torch
 
+from aerun.autoencoder import Autoencoder
+from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data, Split
 from aerun.trainer.base import Job
 from aerun.trainer.batches import Batches
@@ -50,6 +52,58 @@ def test_steps_per_call_change_nothing_but_speed(tmp_path):
     """Sixteen optimizer steps in one call of Lightning are the same steps as one in each."""
     one, many = (fit(tmp_path / str(k), f"trainer.steps_per_call={k}", "model.arch.dropout=0.1")[0] for k in (1, 16))
     assert torch.equal(weights(one), weights(many))
+
+
+@pytest.mark.parametrize("words", [[], ["regularizer=[l1,l2]", "reg.lambda=0.1"], ["trainer.batch_size=7"]], ids=str)
+def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path, words):
+    """Parts are weighted by their samples: 128 in three parts, and a last batch of one sample."""
+    given = ["trainer.precision=64-true", "trainer.limit_batches=4", "trainer.gradient_clip=1", *words]
+    (one, a), (parts, b) = (fit(tmp_path / str(k), f"trainer.accumulate={k}", *given) for k in (1, 3))
+    assert torch.allclose(weights(one), weights(parts), rtol=0, atol=1e-9)
+    assert not torch.equal(weights(one), weights(built(*given, "model.arch.hidden=[16]").autoencoder))
+    assert [float(row["train/loss"]) for row in a] == pytest.approx([float(row["train/loss"]) for row in b], rel=1e-9)
+
+
+def test_accumulated_parts_keep_less_in_memory(tmp_path, monkeypatch):
+    seen, objective = [], Autoencoder.objective
+
+    def watched(self, x, progress, *more):
+        seen.append((len(x), progress is None))
+        return objective(self, x, progress, *more)
+
+    monkeypatch.setattr(Autoencoder, "objective", watched)
+    fit(tmp_path, "trainer.accumulate=3", "trainer.limit_batches=1", "trainer.max_epochs=1")
+    assert [n for n, validation in seen if not validation] == [43, 43, 42]
+
+
+@pytest.mark.parametrize("words", ["model=sparse_kl", "regularizer=mmd model=vae", "model.arch.norm=batch", "model=vqvae"])
+def test_what_reads_a_batch_as_a_whole_is_not_accumulated(words):
+    with pytest.raises(AerunError, match=r"trainer\.accumulate=2: each pass sees a part .* Use trainer\.accumulate=1\."):
+        built(*words.split(), "trainer.accumulate=2")
+
+
+def test_the_same_batches_in_every_epoch(tmp_path):
+    """A model learns by heart what it sees again and again, and not what is drawn anew."""
+    x = torch.arange(103).float()
+    same, anew = (
+        Batches(x, batch_size=10, per_call=4, seed=7, drop_last=False, limit=2, ranks=Ranks(), same=same)
+        for same in (True, False)
+    )
+    for found, expected in ((same, 1), (anew, 3)):
+        epochs = set()
+        for epoch in range(3):
+            found.sampler.set_epoch(epoch)
+            epochs.add(tuple(torch.cat([b for call in found for b in call]).tolist()))
+        assert len(epochs) == expected
+    given = [
+        "trainer.batch_size=8",
+        "trainer.limit_batches=1",
+        "trainer.max_epochs=150",
+        "schedule=constant",
+        "optimizer.lr=0.01",
+    ]
+    heart, drawn = (fit(tmp_path / str(k), *given, f"trainer.same_batches={k}")[1][-1] for k in ("true", "false"))
+    assert float(heart["train/loss"]) < 0.2 * float(drawn["train/loss"])
 
 
 CLOSED = {

@@ -38,6 +38,7 @@ class SeriesFacts:
     classes: tuple[str, ...]
     ragged: bool
     reading: Reading | None = None  # how their (first) file was read, where it was a table
+    files: tuple[Path, ...] = ()
     val_first: Numbers | None = None  # the first step of each validation sample, counted through all steps
 
 
@@ -79,8 +80,8 @@ class Sampling:
     keep: gaps in time are no breaks. path, test_path: for messages. zone: of times without an offset.
     """
 
-    path: Path
-    test_path: Path | None
+    path: str
+    test_path: str
     time: str | None
     label: str | None
     anomaly: str | None
@@ -106,7 +107,7 @@ class Sampling:
                 "dataset=series: only %d training samples, each a series without a break; dataset.window=STEPS cuts windows."
             )
             log.warning(words, len(read.data.train))
-        return replace(read, reading=recording.frame.reading)
+        return replace(read, reading=recording.frame.reading, files=tuple(Path(p) for p, _ in recording.frame.files))
 
     def features(self, recording: Recorded, label: str | None) -> tuple[str, ...]:
         """Return the columns that are features: all that no setting names.
@@ -141,7 +142,7 @@ class Sampling:
             raise AerunError(f"{self.path}: a series of {cut.count.max()} steps, and the longest of training had {longest}.")
         if not len(cut.first):
             raise AerunError(f"{self.path}: no series is as long as the {longest} steps of a sample.")
-        return windows.gathered(str(self.path), read.x, cut, longest), cut, read
+        return windows.gathered(self.path, read.x, cut, longest), cut, read
 
     def opened(self, recording: Recorded, features: Sequence[str], window: int | None) -> Opened:
         """Return the steps of another recording, and the pieces of it that samples may be cut from.
@@ -254,8 +255,8 @@ class Sampling:
         columns = {name: recording.frame.columns[name] for name in (split,) if name in recording.frame.columns}
         if split is not None and split not in columns:
             recording.frame.column("dataset.split", split)
-        title = str(self.path)
-        files = ((title, rows - tests), (str(self.test_path), tests)) if tests else ((title, rows),)
+        title = self.path
+        files = ((title, rows - tests), (self.test_path, tests)) if tests else ((title, rows),)
         if by_time:
             columns["time"] = Column("number", _shares(recording.series) if time is None else time)
             return replace(self.cut, split=split, time="time")(Frame(columns, files))
@@ -313,7 +314,7 @@ class Sampling:
                 raise AerunError(f"{self.path}: the {name} split, {here} steps, holds no sample of {size}.")
             chosen = Windows(cut.first[rows], cut.count[rows], 0)
             val = chosen.first if name == "validation" else val
-            samples = windows.gathered(str(self.path), x.astype(np.float32), chosen, longest)
+            samples = windows.gathered(self.path, x.astype(np.float32), chosen, longest)
             parts.append(Split(torch.from_numpy(samples), None if y is None else torch.from_numpy(y[rows])))
         classes = () if steps.labels is None else steps.labels.names
         return SeriesFacts(Data(*parts), features, classes, bool((cut.count < longest).any()), val_first=val)

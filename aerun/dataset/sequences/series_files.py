@@ -1,6 +1,6 @@
 """Which files a data set of series is in, and how each is read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from aerun.core.errors import AerunError
 from aerun.dataset.sequences import recorded
 from aerun.dataset.sequences.recorded import Recorded
 from aerun.dataset.storage import listing
-from aerun.formats.arrays import Array, names_of, read_array
+from aerun.formats.arrays import SUFFIXES as ARRAYS
+from aerun.formats.arrays import Array, is_array, names_of, read_array
+from aerun.formats.compressed import PACKED
 from aerun.formats.frame import Column, Frame
 from aerun.formats.reading import Reading, duplicates
 from aerun.formats.tables import BINARY, TEXT, read_table
 from aerun.formats.ts import series_of
 
 CLASS, SPLIT = "class", "split by folder"  # columns that files of series and folders give themselves
-_SUFFIXES = frozenset({*TEXT, *BINARY, ".ts", ".npz", ".npy"})
+SUFFIXES = frozenset({*TEXT, *BINARY, ".ts", *ARRAYS, *(f"{t}{p}" for t in (*TEXT, ".npy") for p in PACKED)})
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Layout:
         suffix = path.suffix.lower()
         if path.is_file() and suffix == ".ts":
             return self._kept(self._ts(path))
-        if suffix in (".npz", ".npy", ".safetensors"):
+        if is_array(path):
             return self._kept(self._array(setting, path))
         frame = read_table(setting, path, self.reading)
         for setting, name in self.roles.items():
@@ -48,7 +50,7 @@ class Layout:
     def read_others(self, setting: str, path: Path) -> Recorded:
         """Return a further file, in which columns that settings name may be missing."""
         roles = dict(self.roles)
-        if path.suffix.lower() in (".npz", ".npy", ".safetensors"):
+        if is_array(path):
             there = set(names_of(path))
             roles = {k: n for k, n in roles.items() if n in there}
         elif path.suffix.lower() == ".ts":
@@ -104,14 +106,18 @@ class Layout:
 
     def folder(self, root: Path, where: str, shares: tuple[float, float] | None) -> Recorded:
         """Return a file a series, or more. Folders are classes or splits, as for images; shares None: they are no splits."""
-        files, others = listing.scan(root, _SUFFIXES)
+        files, others = listing.scan(root, SUFFIXES)
         if not files:
             raise AerunError(f"{where}: no series are there ({others} other files).")
         names = [f.name for f in files]
-        parts = [self.read("dataset.path", root / name) for name in names]
+        return self.several([root / n for n in names], names, where, shares)
+
+    def several(self, paths: Sequence[Path], names: Sequence[str], where: str, shares: tuple[float, float] | None) -> Recorded:
+        """Return the series of several files, whose names may have folders; see `folder`."""
+        parts = [self.read("dataset.path", path) for path in paths]
         joined = recorded.together(parts)
         counts = [len(part.frame) for part in parts]
-        if shares is None or len(files) == 1:
+        if shares is None or len(parts) == 1:
             labels, classes = listing.classes_of(names, where)
             columns = dict(joined.frame.columns)
         else:

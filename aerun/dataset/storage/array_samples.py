@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,18 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
+from aerun.core.paths import path_words
 from aerun.dataset.labels import Labels, refuse_many
 from aerun.dataset.storage.axes import channels_last, kind_of
-from aerun.formats.arrays import FILL, Array, forget, is_mapped, names_of, plain, read_array
+from aerun.formats.arrays import FILL, SUFFIXES, Array, forget, is_mapped, names_of, plain, read_array
+from aerun.formats.compressed import PACKED
+from aerun.formats.found import Found, Paths, found
+from aerun.formats.frame import place_in
+from aerun.formats.stacked import stacked
 from aerun.preparation.feature import Feature
 
 KINDS = ("table", "image", "sequence")
+ARRAYS = (*SUFFIXES, *(f".npy{p}" for p in PACKED))
 log = logging.getLogger("aerun")
 
 _ELEMENTS = 250_000  # elements that are looked at together: few enough for their memory to be released at once
@@ -24,21 +31,32 @@ _ELEMENTS = 250_000  # elements that are looked at together: few enough for thei
 
 @dataclass(frozen=True)
 class Source:
-    """Where samples are: the setting that names the file, the file, and the array in it; and the same for their labels."""
+    """Where samples are: the setting that names the files, the files, and the array in each; and the same for their labels."""
 
     key: str
-    path: Path
+    files: Found
     name: str | None
     labels_key: str
-    labels: str | None
+    labels: Paths | None
+
+    @property
+    def path(self) -> Path:
+        """Return how messages name the files: the only one, or what stands for all."""
+        return Path(self.files.shown)
 
 
-def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Array], str]:
-    """Return the arrays as (n, D), (n, C, H, W) or (n, T, F), and their kind.
+def files_in(key: str, value: Paths) -> Found:
+    """Return the files of arrays that a setting names: one, those of a list, a pattern or a folder, or behind a URL."""
+    return found(key, value, ARRAYS)
+
+
+def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Array], list[tuple[int, ...]], str]:
+    """Return the arrays as (n, D), (n, C, H, W) or (n, T, F), how many samples are of each file, and their kind.
 
     Raises AerunError where they do not fit together.
     """
-    arrays = [source_array(s.key, s.path, s.name) for s in sources]
+    read_ones = [stacked(s.files, partial(source_array, s.key, name=s.name), s.name) for s in sources]
+    arrays, counts = [array for array, _ in read_ones], [count for _, count in read_ones]
     kind = kind_of(sources[0].path, arrays[0].shape, kind)
     for source, array in zip(sources, arrays, strict=True):
         kind_of(source.path, array.shape, kind)
@@ -48,12 +66,12 @@ def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Arra
         kind == "image" and arrays[0].ndim == 4 and channels_last(sources[0].path, sources[0].name, arrays[0].shape, channels)
     )
     arrays = [_shaped(s.path, a, kind, last) for s, a in zip(sources, arrays, strict=True)]
-    for source, array in zip(sources, arrays, strict=True):
-        _refuse_infinite(source.path, array, gaps=kind != "image")
+    for source, array, count in zip(sources, arrays, counts, strict=True):
+        _refuse_infinite(source.files, count, array, gaps=kind != "image")
     if len({(a.shape[1:], a.dtype) for a in arrays}) > 1:
         first, second = (f"{a.dtype} of shape {a.shape[1:]}" for a in arrays)
         raise AerunError(f"{sources[0].path} holds samples of {first}, {sources[1].path} of {second}.")
-    return arrays, kind
+    return arrays, counts, kind
 
 
 def source_array(key: str, path: Path, name: str | None) -> Array:
@@ -112,7 +130,7 @@ def dtype_of(array: Array) -> torch.dtype:
     return torch.uint8 if array.dtype in (np.uint8, np.bool_) else torch.float32
 
 
-def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
+def _refuse_infinite(files: Found, counts: Sequence[int], array: Array, gaps: bool) -> None:
     """Raise AerunError for an infinite value, for one beyond 32 bits and, unless `gaps` allows it, for a missing one.
 
     Values that are netCDF's fill value count as missing and are logged.
@@ -131,10 +149,11 @@ def _refuse_infinite(path: Path, array: Array, gaps: bool) -> None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
             place = ", ".join(map(str, at[1:]))
             what = "missing; images have no missing values" if filled[at] else part[at]
-            raise AerunError(f"{path}: sample {first + at[0] + 1}, element ({place}) is {what}.")
+            file, sample = place_in([(str(p), n) for p, n in zip(files.files, counts, strict=True)], first + at[0])
+            raise AerunError(f"{file}: sample {sample}, element ({place}) is {what}.")
         forget(array)
     if fills:
-        log.warning("%s: %d values are netCDF's fill value (%.4g) and count as missing.", path, fills, FILL)
+        log.warning("%s: %d values are netCDF's fill value (%.4g) and count as missing.", files.shown, fills, FILL)
 
 
 def spanned(x: Tensor) -> tuple[Tensor, float, float]:
@@ -167,47 +186,54 @@ def features(path: Path, x: Tensor) -> list[Feature]:
     return [Feature(f"f{i}", "number", missing=bool(gap)) for i, gap in enumerate(spanned(x)[0], 1)]
 
 
-def weights(sources: Sequence[Source], typed: str | None, counts: Sequence[int]) -> Tensor | None:
+def weights(sources: Sequence[Source], typed: Paths | None, counts: Sequence[int]) -> Tensor | None:
     """Return the weights of all samples, 1 for those of a test file; None where none are given.
 
     AerunError where there are not as many as samples.
     """
     if typed is None:
         return None
-    path = sources[0].path
-    inside = typed in names_of(path)
-    array = read_array("dataset.weights", path if inside else Path(typed).expanduser(), typed if inside else None)
+    array = _beside("dataset.weights", sources[0].files, typed, words=False)
     if array.size != counts[0] or array.shape[0] != counts[0]:
-        raise AerunError(f"dataset.weights={typed}: weights of shape {array.shape} for {counts[0]} samples.")
+        raise AerunError(f"dataset.weights={path_words(typed)}: weights of shape {array.shape} for {counts[0]} samples.")
     own = torch.from_numpy(array.reshape(-1).astype(np.float32))
     return torch.cat([own, torch.ones(sum(counts[1:]))])
 
 
 def labels(sources: Sequence[Source], counts: Sequence[int]) -> Labels | None:
-    """Return the labels of all samples, from an array of the same file or a file of their own; None where there are none.
+    """Return the labels of all samples, from an array of the same files or files of their own; None where there are none.
 
     Raises AerunError where one part has labels and another has none, where there are not as many as samples, and for fractions.
     """
     if all(s.labels is None for s in sources):
         return None
-    parts = [_labels(s.labels_key, s.path, s.labels, n) for s, n in zip(sources, counts, strict=True)]
+    parts = [_labels(s, n) for s, n in zip(sources, counts, strict=True)]
     values, codes = np.unique(np.concatenate(parts), return_inverse=True)
-    refuse_many(f"{sources[0].labels_key}={sources[0].labels}", len(values), sum(counts), "samples", "Leave it out.")
+    refuse_many(
+        f"{sources[0].labels_key}={path_words(sources[0].labels)}", len(values), sum(counts), "samples", "Leave it out."
+    )
     return Labels(torch.from_numpy(codes.astype(np.int64)), tuple(str(v) for v in values))
 
 
-def _labels(key: str, path: Path, typed: str | None, count: int) -> Array:
+def _beside(key: str, files: Found, typed: Paths, words: bool) -> Array:
+    """Return an array with a value for each sample: of the samples' own files by its name, or of files of its own."""
+    if isinstance(typed, str) and typed in names_of(files.files[0]):
+        return stacked(files, partial(read_array, key, name=typed, words=words), typed)[0]
+    return stacked(files_in(key, typed), partial(read_array, key, name=None, words=words))[0]
+
+
+def _labels(source: Source, count: int) -> Array:
+    key, typed = source.labels_key, source.labels
     if typed is None:
         raise AerunError(f"{key} is not set: training and test samples need labels, or neither.")
-    inside = typed in names_of(path)
-    where = path if inside else Path(typed).expanduser()
-    array = read_array(key, where, typed if inside else None, words=True)
+    array = _beside(key, source.files, typed, words=True)
     if array.size != count or array.shape[0] != count:
-        raise AerunError(f"{key}={typed}: labels of shape {array.shape} for {count} samples.")
+        raise AerunError(f"{key}={path_words(typed)}: labels of shape {array.shape} for {count} samples.")
     array = array.reshape(-1)
     if array.dtype.kind == "f":
         if not (np.isfinite(array) & (array == np.round(array))).all():
             place = int((~np.isfinite(array) | (array != np.round(array))).argmax())
-            raise AerunError(f"{key}={typed}: label {place + 1} is {array[place]}: labels are whole numbers or words.")
+            words = "labels are whole numbers or words"
+            raise AerunError(f"{key}={path_words(typed)}: label {place + 1} is {array[place]}: {words}.")
         array = array.astype(np.int64)
     return array.astype(np.int64) if array.dtype.kind == "b" else array

@@ -7,7 +7,7 @@ whatever it is called.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from hashlib import blake2b
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aerun.dataset.splits import Data, Split
 
+LISTED = 100  # files that are listed by name at most
 _BYTES = 64_000_000  # bytes of a split that are hashed at most
 _PIECE = 4_000_000  # bytes that are read in one piece
 
@@ -29,6 +30,14 @@ def fingerprint(data: Data) -> dict[str, Any]:
         "columns": math.prod(data.train.x.shape[1:]),
         "hash": {name: _hash(part) for name, part in parts},
     }
+
+
+def listed(files: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """Return how many files and bytes, and the first of them by name and size, ready for run.json; nothing of one file."""
+    if len(files) < 2:
+        return {}
+    first = [{"name": name, "bytes": size} for name, size in files[:LISTED]]
+    return {"files": {"count": len(files), "bytes": sum(size for _, size in files), "first": first}}
 
 
 def _hash(split: Split) -> str:

@@ -11,7 +11,7 @@ from aerun.dataset.storage.listing import File
 from aerun.dataset.tables.given import splits_by_name
 from aerun.formats.archives import is_archive, members
 from aerun.formats.arrow_files import is_parquet
-from aerun.formats.found import Found, Paths, found, is_pattern
+from aerun.formats.found import Found, Paths, found, is_pattern, is_several
 from aerun.formats.image_columns import images_in
 from aerun.formats.images import Source, suffixes
 from aerun.formats.remote import local_files
@@ -58,7 +58,7 @@ def image_files(key: str, value: Paths | None, shown: str) -> ImageFiles:
 
 def refuse_none(key: str, value: Paths | None, shown: str) -> None:
     """Raise AerunError, before anything is read, for what cannot hold images."""
-    if value is not None and (not isinstance(value, str | Path) or is_url(value) or is_pattern(str(value))):
+    if is_several(value):
         return
     path = listing.folder(key, None if value is None else str(value), "your images")
     if not (path.is_dir() or is_archive(path) or is_parquet(path)):

@@ -13,6 +13,7 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.dataset.normal import normal_rows
 from aerun.dataset.splits import Data, Split, split, split_name
+from aerun.formats.hierarchies import is_zarr
 
 _PARTS = ("train", "val", "test")
 _NAMES = ("training", "validation", "test")
@@ -66,9 +67,9 @@ def folder(key: str, path: str | None, what: str) -> Path:
 def scan(root: Path, suffixes: frozenset[str]) -> tuple[list[File], int]:
     """Return the files below `root` with one of the suffixes, by name, and the number of others.
 
-    Hidden files are passed over and not counted.
+    Hidden files are passed over and not counted. A zarr folder counts as a file.
     """
-    files, others, seen, todo = [], 0, set(), [(root, "")]
+    files, others, seen, todo, ends = [], 0, set(), [(root, "")], tuple(suffixes)
     while todo:
         path, prefix = todo.pop()
         here = path.stat()
@@ -79,9 +80,11 @@ def scan(root: Path, suffixes: frozenset[str]) -> tuple[list[File], int]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                named = entry.name.lower().endswith(ends)
+                store = named and entry.is_dir() and is_zarr(Path(entry.path))
+                if entry.is_dir() and not store:
                     todo.append((Path(entry.path), f"{prefix}{entry.name}/"))
-                elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in suffixes:
+                elif named and (store or entry.is_file()):
                     about = entry.stat()
                     files.append(File(prefix + entry.name, about.st_size, about.st_mtime_ns))
                 else:

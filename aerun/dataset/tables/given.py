@@ -1,12 +1,19 @@
 """Splits that the names of files and folders give to the rows of a table."""
 
+import logging
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import split_name
+from aerun.formats.found import Found
+from aerun.formats.frame import Column
 
 SPLIT = "split by file"  # the column that they give
+log = logging.getLogger("aerun")
+
 _SHARD = re.compile(r"(.+?)[-_.]\d+-of-\d+")
 
 
@@ -26,6 +33,16 @@ def splits_by_name(where: str, names: Sequence[str]) -> list[str] | None:
             f"{where}: some files are of {', '.join(sorted(said))} by their names, and {other} is of none: move it."
         )
     return [s for s in splits if s]
+
+
+def split_column(files: Found, counts: Sequence[int]) -> Column | None:
+    """Return the split of each row as the names of its file say it, which is told; None where they do not."""
+    splits = splits_by_name(f"dataset.path={files.label}", files.names)
+    if splits is None:
+        return None
+    words = tuple(dict.fromkeys(splits))
+    log.warning("dataset.path=%s: the names of its files say which rows are for %s.", files.label, ", ".join(words))
+    return Column("text", np.repeat([float(words.index(s)) for s in splits], counts), words)
 
 
 def _split_of(name: str) -> str | None:

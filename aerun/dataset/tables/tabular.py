@@ -29,6 +29,7 @@ from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.copied import identity
+from aerun.formats.found import sized
 from aerun.formats.frame import Column, Frame
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
@@ -135,6 +136,10 @@ class Tabular(Dataset):
         used |= _query_columns(self.query)
         categorical = frozenset(frame.name("dataset.categorical", n) for n in roles.categorical)
         return decisions(frame, {f.name: f for f in self.known.features}, used, categorical)
+
+    def files_read(self) -> list[tuple[str, int]]:
+        frame = self.known.frame
+        return sized([Path(p) for p, _ in frame.parts or frame.files if Path(p).exists()])
 
     def stored_reading(self) -> dict[str, Any]:
         """Return how the features' columns were read, and the range of numbers and dates in the training rows, in own units."""

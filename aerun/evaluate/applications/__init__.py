@@ -2,7 +2,8 @@
 
 An application is a module here, chosen by its name. It has:
 
-WHO: "model" first, then the baselines that make its figures honest. METRICS: name -> "max" or "min", what is better.
+WHO: "model" first, then the baselines that make its figures honest. METRICS: name -> "max" or "min", what is better;
+"" where rows are not rivals.
 unsupported_reason(model, dataset): why it makes no sense for them, or nothing; called before any data are read.
 evaluate(trained): an `Outcome`.
 """

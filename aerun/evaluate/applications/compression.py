@@ -1,6 +1,6 @@
 """How many bits do samples take as quantized codes, and what is left of them?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -75,8 +75,15 @@ def evaluate(trained: Trained) -> Outcome:
     return Outcome(
         figures,
         f"first {len(x):,} test samples, bytes decoded bit by bit the same; bits per original element; "
-        f"excess: of bytes over the entropy; {weights:,} weights of the decoder not counted",
+        f"excess: of bytes over the entropy; {weights:,} weights of the decoder not counted{_missing(figures)}",
     )
+
+
+def _missing(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Return why some of the other codecs have no figure at an operating point; empty where all have."""
+    wanted = figures["model"].keys() - {"excess"}
+    names = [who for who, row in figures.items() if wanted - row.keys()]
+    return f"; -: {' and '.join(names)} cannot be set to so few bits, or to so high a psnr" if names else ""
 
 
 def _points(codec: _Codec) -> list[tuple[str, float]]:

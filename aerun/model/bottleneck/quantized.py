@@ -29,6 +29,7 @@ class Quantized(Bottleneck):
     offers = frozenset({"penalty"})
     watches = ("bits",)
     whole = True
+    can_be_cut = False  # 0 is one of its numbers, and costs bits like others
 
     def __init__(self, *, latent_dim: int, rate: float, mixture: int) -> None:
         super().__init__()

@@ -12,8 +12,8 @@ from aerun.trainer.batches import Batches, Order
 class Orders:
     """The orders of the runs that go on, (A, n)."""
 
-    def __init__(self, n: int, seeds: Callable[[], Sequence[int]]) -> None:
-        self.n, self.seeds, self.epoch = n, seeds, 0
+    def __init__(self, n: int, seeds: Callable[[], Sequence[int]], same: bool) -> None:
+        self.n, self.seeds, self.same, self.epoch = n, seeds, same, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose orders are drawn; Lightning calls this at the start of every epoch."""
@@ -23,7 +23,7 @@ class Orders:
         """Return the indices (A, n) of this epoch, each row as its run would draw it alone."""
         rows = []
         for seed in self.seeds():
-            order = Order(self.n, seed)
+            order = Order(self.n, seed, self.same)
             order.set_epoch(self.epoch)
             rows.append(order.draw())
         return torch.stack(rows)
@@ -34,7 +34,7 @@ class Together:
 
     def __init__(self, alone: Batches, seeds: Callable[[], Sequence[int]]) -> None:
         self.alone = alone
-        self.sampler = Orders(len(alone.x), seeds)
+        self.sampler = Orders(len(alone.x), seeds, alone.sampler.same)
 
     def __len__(self) -> int:
         return len(self.alone)

@@ -43,6 +43,8 @@ def unsupported_reason(job: Job, settings: Trainer) -> str:
         return "not with weights of samples"
     if settings.precision == "bf16-mixed" or isinstance(job.data.train.x, Mapped):
         return "only full precision, and data that fit in memory"
+    if settings.accumulate > 1:
+        return "not with trainer.accumulate"
     if model.opposed() or has_batch_norm(model):
         return "not with an opponent or batch norm"
     if any(isinstance(m, nn.RNNBase | nn.modules.conv._ConvNd) for m in modules) or model.facts.ragged:
@@ -115,10 +117,7 @@ def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tu
 
 def _run(training: FusedTraining, val: Batches, settings: Trainer, device: torch.device, resume: bool) -> None:
     first, files = training.runs[0], MemberFiles(training)
-    shown = (
-        [Progress(settings.max_epochs, len(training.batches), f"{len(training.runs)} jobs as one: ")]
-        if settings.progress
-        else []
-    )
+    title, early = f"{len(training.runs)} jobs as one: ", settings.patience is not None
+    shown = [Progress(settings.max_epochs, len(training.batches), title, early)] if settings.progress else []
     trainer = lightning(settings, device, [*shown, Saving(files, settings.save_every)], files, first.job.folder)
     trainer.fit(training, training.batches, val, ckpt_path=first.last_path if resume else None, weights_only=True)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
 
 from aerun.trainer.base import Job, Trainer
 from aerun.trainer.checkpoints import Best
+from aerun.trainer.patience import Patience
 from aerun.trainer.record import loggers_of
 
 
@@ -24,7 +24,7 @@ class Member:
         self.best_path, self.last_path = where / "best.ckpt", where / "last.ckpt"
         self.best = Best(where, settings.monitor)
         self.best_epoch = -1
-        self.patience = None if settings.patience is None else EarlyStopping(settings.monitor, patience=settings.patience)
+        self.patience = None if settings.patience is None else Patience(settings.monitor, settings.patience)
         self.loggers = loggers_of(job)
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0

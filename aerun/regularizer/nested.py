@@ -1,0 +1,112 @@
+"""Nested codes: every prefix of a code is a code, so that one run serves many code sizes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
+from aerun.parts import Regularizer
+from aerun.vocabulary import Function, wide
+
+_DECAY = 0.99  # of the running means of errors, per training batch
+
+
+class Nested(Regularizer):
+    """Omega_i = mean_k w_k l_i(k) - l_i(d), l_i(k) the reconstruction loss of sample i from z_i with units after k set to 0.
+
+    z (B, d, *grid) -> (B,). k runs over `sizes` and d itself. With reg.lambda = weight = 1 the objective is mean_k w_k l(k),
+    with 0 the plain model. The linear autoencoder of least loss then has the principal components as its units, in order.
+
+    sizes:   numbers of units, or shares of d below 1; null: powers of 2.
+    combine: mean; sum, Omega_i = sum_k w_k l_i(k) over the sizes below d, beside the reconstruction itself.
+    balance: w_k = r_d / r_k with r_k the running mean of l(k): what counts is the relative error of each size. Otherwise 1.
+    draw:    all, each size in every step, a decoder pass each; sample, one size for each sample, drawn uniformly, one pass. In
+             validation all count.
+
+    `kept`: the share of passes that a unit is part of, with which a KL divergence prices it (1 where combine is sum).
+    Rippel, Gelbart & Adams 2014, https://arxiv.org/abs/1402.0915; sum: Bussmann et al. 2025, https://arxiv.org/abs/2503.17547.
+    Raises AerunError for sizes that are none, or beyond the code.
+    """
+
+    offers = frozenset({"kept"})
+
+    means: Tensor
+
+    def __init__(self, *, latent_dim: int, sizes: Sequence[float] | None, combine: str, balance: bool, draw: str) -> None:
+        super().__init__()
+        self.cuts = _counts(sizes, latent_dim)
+        self.combine = one_of("reg.terms.nested.combine", combine, ("mean", "sum"))
+        self.draw = one_of("reg.terms.nested.draw", draw, ("all", "sample"))
+        if self.combine == "sum" and self.draw == "sample":
+            raise AerunError("reg.terms.nested.draw=sample: draws from a mean over sizes. Use combine=mean, or draw=all.")
+        self.balance = self.follows_batches = balance
+        self.register_buffer("means", torch.zeros(len(self.cuts)))  # 0: no batch yet
+
+    def fill(self, z: Tensor) -> dict[str, Tensor]:
+        """Return `kept`, as z where each sample draws its own size, else (1, d, *1)."""
+        each = self._masks(z)  # (sizes, d, *1)
+        if self._draws:
+            drawn = torch.randint(len(self.cuts), (len(z),), device=z.device)
+            return {"kept": each[drawn]}
+        return {"kept": each.mean(0, keepdim=True) if self.combine == "mean" else torch.ones_like(each[:1])}
+
+    def forward(self, z: Tensor, reconstruction: Tensor, judge: Function, kept: Tensor | None = None) -> Tensor:
+        own = wide(reconstruction)
+        if self._draws and kept is not None:
+            return self._drawn(z, own, judge, kept)
+        below = self._masks(z)[:-1]
+        cut = (z[None] * below[:, None]).flatten(0, 1)
+        losses = torch.cat([wide(judge(cut)), own[None]]) if len(below) else own[None]  # (sizes, B)
+        weights = self._weights(losses.detach().mean(1), losses.new_ones(len(self.cuts)))
+        if self.combine == "sum":
+            return weights[:-1] @ losses[:-1]
+        return weights @ losses / len(self.cuts) - own
+
+    @property
+    def _draws(self) -> bool:
+        """Return whether each sample gets one size: in steps of training."""
+        return self.draw == "sample" and self.training and torch.is_grad_enabled()
+
+    def _drawn(self, z: Tensor, own: Tensor, judge: Function, kept: Tensor) -> Tensor:
+        losses = wide(judge(z * kept))[0]
+        units = kept.flatten(1).sum(1)[:, None]
+        chosen = (units == units.new_tensor(self.cuts)).to(losses.dtype)  # (B, sizes)
+        counts = chosen.sum(0)
+        weights = self._weights(losses.detach() @ chosen / counts.clamp_min(1), counts)
+        return (chosen @ weights) * losses - own
+
+    def _masks(self, z: Tensor) -> Tensor:
+        """Return (sizes, d, *1): 1 for units that a size keeps."""
+        units = torch.arange(z.shape[1], device=z.device)
+        masks = units < torch.tensor(self.cuts, device=z.device)[:, None]
+        return masks.to(z.dtype).reshape(len(self.cuts), -1, *[1] * (z.ndim - 2))
+
+    def _weights(self, losses: Tensor, counts: Tensor) -> Tensor:
+        """Return w (sizes,) for a batch whose losses have these means, over so many samples each."""
+        if not self.balance:
+            return torch.ones_like(losses)
+        old = self.means.to(losses)
+        new = torch.where(old > 0, old.lerp(losses, 1 - _DECAY), losses)
+        new = torch.where(counts > 0, new, old)
+        if self.training and torch.is_grad_enabled():
+            self.means.copy_(new)
+        known = new > 0
+        return torch.where(known & known[-1], new[-1] / torch.where(known, new, 1), 1)
+
+
+def _counts(sizes: Sequence[float] | None, latent_dim: int) -> tuple[int, ...]:
+    """Return the sizes as numbers of units, in order, the code's own last."""
+    if sizes is None:
+        return (*(2**i for i in range(latent_dim.bit_length()) if 2**i < latent_dim), latent_dim)
+    counts = set()
+    for size in sizes:
+        count = size if isinstance(size, int) else round(size * latent_dim) if 0 < size < 1 else size
+        if isinstance(size, bool) or count != int(count) or not 1 <= count <= latent_dim:
+            raise AerunError(
+                f"reg.terms.nested.sizes={list(sizes)}: {size} is no size of a code of model.latent_dim={latent_dim}. Use "
+                "whole numbers from 1 to that, or shares of it between 0 and 1."
+            )
+        counts.add(int(count))
+    return (*sorted(counts - {latent_dim}), latent_dim)

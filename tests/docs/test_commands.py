@@ -1,0 +1,152 @@
+"""Commands that README and docs show without their output are typed, page by page, in one folder; they end well.
+
+Trainings are cut to one epoch and searches to two trials. What a page shows as printed is compared in test_pages.py,
+which also has all commands understood by their parsers.
+"""
+
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aerun.command import VERBS
+from tests import slurm
+from tests.docs.pages import PAGES, blocks, pasted
+from tests.shell import here, metrics, start
+
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
+# page -> what types its commands instead
+ELSEWHERE = {
+    "docs/guides/data.md": "tests/docs/test_pages.py",
+    "docs/guides/use.md": "tests/inference/test_use.py",
+    "docs/hydra.md": "tests/docs/test_hydra.py",
+    "docs/experiments.md": "tests/experiment/test_experiments.py",
+    "docs/clusters.md": "tests/sweep/test_launchers.py",
+    "docs/reference/options.md": "tests/test_pairs.py",
+    "docs/reference/verbs.md": "tests/docs/test_reference.py",
+}
+BY_NAME = {
+    "aerun board": "tests/pictures/test_board.py",
+    "aerun experiment E18": "tests/experiment/test_experiments.py",
+    "aerun resume outputs/runs/2026-11-21_06-29-00_trainer.max_epochs=4000": "below",
+}
+NAMES = {"FILE": "FILE.csv", "RUN1": "RUN", "RUN2": "outputs/other", "SWEEP": "outputs/sweeps/SWEEP", "GROUP": "model"}
+NOTIFY = """
+from pytorch_lightning import Callback
+
+
+class Notify(Callback):
+    \"\"\"Says nothing to anybody.\"\"\"
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with what pages name in capitals: a table FILE, images in DIR, a RUN on the table and another, a SWEEP."""
+    folder = tmp_path_factory.mktemp("prepared")
+    x = np.random.default_rng(0).random((200, 8, 8))
+    rows = [",".join(f"{v:.3f}" for v in (90 + i, *row[0, :3])) for i, row in enumerate(x)]
+    (folder / "FILE.csv").write_text("amount,a,b,c\n" + "\n".join(rows) + "\n")
+    (folder / "DIR").mkdir()
+    for i, image in enumerate(x[:40]):
+        Image.fromarray((255 * image).astype("uint8")).save(folder / "DIR" / f"{i}.png")
+    (folder / "own").mkdir()
+    (folder / "own" / "mycallbacks.py").write_text(NOTIFY)
+    table = ("dataset=table", "dataset.path=FILE.csv", "trainer.max_epochs=1", "model.latent_dim=2")
+    for words in ([*table, "hydra.run.dir=RUN"], [*table, "seed=1", "hydra.run.dir=outputs/other"],
+                  [*table, "-m", "sweep=SWEEP", "seed=0,1"]):  # fmt: skip
+        assert (told := here(folder, *words)).code == 0, told.err
+    return folder
+
+
+def commands(name):
+    """Return what a page shows to be typed and no other test types, in order."""
+    return [c for c in dict.fromkeys(pasted(TEXTS[name])) if c not in BY_NAME and re.split(r"[ =]", c)[1] != "GROUP"]
+
+
+def filled_in(command):
+    """Return the words behind `aerun`: with names for capitals, and short where something is trained."""
+    words = shlex.split(command, comments=True)[1:]
+    words = [re.sub(r"(?<![A-Z=_])(?<!\w)[A-Z]+\d?(?!\w)", lambda m: NAMES.get(m[0], m[0]), w) for w in words]
+    words = [re.sub(r"(?<==)[A-Z]+$", lambda m: NAMES.get(m[0], m[0]), w) for w in words]
+    if words[0] in (*VERBS, "help") or words[0].startswith("--"):
+        return words
+    return [*words, "trainer.max_epochs=1", *(["search.trials=2"] if any(w.startswith("search") for w in words) else [])]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in TEXTS if n not in ELSEWHERE and commands(n)])
+def test_the_commands_of_a_page_end_well(name, prepared, tmp_path):
+    folder = tmp_path / "work"
+    shutil.copytree(prepared, folder)
+    for command in commands(name):
+        told = here(folder, *filled_in(command))
+        if "logger=wandb" in command and find_spec("wandb") is None:
+            assert "pip install 'aerun[wandb]'" in told.err
+        else:
+            assert told.code == 0, f"{name}: {command}\n{told.err}"
+
+
+def test_what_is_typed_elsewhere_is_there():
+    from tests.docs.pages import ROOT
+
+    files = {*ELSEWHERE.values(), *BY_NAME.values()} - {"below"}
+    assert [f for f in files if not (ROOT / f).is_file()] == []
+    assert [n for n in ELSEWHERE if n not in PAGES] == []
+
+
+@pytest.mark.slow
+def test_the_guide_shows_what_ctrl_c_says(tmp_path):
+    """docs/guides/runs.md: a run, Ctrl-C, what is said then, and the command that goes on."""
+    (block,) = (b for b in blocks(TEXTS["docs/guides/runs.md"], "") if "^C" in b)
+    first, _, said, again = block.splitlines()
+    shown = re.search(r"outputs/\S+", said)[0]
+    process = start(tmp_path, *shlex.split(first)[2:])
+    folder = interrupted(process, tmp_path)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.replace(shown, str(folder.relative_to(tmp_path))) in err
+    process = start(tmp_path, *shlex.split(again.replace(shown, str(folder)))[2:])
+    interrupted(process, tmp_path, 1 + len(metrics(folder)))
+    assert process.wait(timeout=60) == 130
+
+
+def interrupted(process: subprocess.Popen, place, epochs=1):
+    """Press Ctrl-C once a run has so many rows; return its folder."""
+    import time
+
+    while process.poll() is None:
+        found = [p for p in place.glob("outputs/runs/*/metrics.csv") if p.read_text().count("\n") > epochs]
+        if found:
+            process.send_signal(signal.SIGINT)
+            return found[0].parent
+        time.sleep(0.01)
+    raise AssertionError(process.stderr.read())
+
+
+def of_clusters():
+    """Return the commands of docs/clusters.md, a line that begins with `...` with a sweep in front."""
+    text = TEXTS["docs/clusters.md"].replace("\n... ", "\naerun -m seed=0,1 ")
+    return [c for c in pasted(text) if "hydra/launcher=ours" not in c]
+
+
+@pytest.mark.parametrize("command", of_clusters())
+def test_what_is_typed_on_a_cluster_is_understood(command, tmp_path, monkeypatch):
+    """It is planned and not run, for want of a cluster, as that page says."""
+    from aerun.settings.overrides import config_of, spelt_out
+    from aerun.sweep.plan import plan_sweep
+
+    monkeypatch.setenv("PATH", slurm.path_with(slurm.installed(tmp_path / "bin")))
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command, comments=True)[1:]
+    words = words[: words.index("--cfg")] if "--cfg" in words else words
+    if "-m" in words:
+        assert plan_sweep(spelt_out(words), command) is not None
+    else:
+        assert config_of(words)
