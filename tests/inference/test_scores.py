@@ -131,6 +131,8 @@ def test_the_worst_are_printed_with_reasons_and_no_output_is_needed(place):
     assert why.index("amount") < 10
     unknown = next(i for i, line in enumerate(others) if "id =1 (new.csv, row 3)" in line)
     assert "kind an unknown word where " in others[unknown + 1]
+    why_from_python = aerun.load(place / "table").reasons({"amount": [1240.0], "kind": ["b"], "b": [0.0]})
+    assert why_from_python[0].startswith("amount 1,240 where ")
     assert "score: --output FILE for all rows, --top N" in refused(place, "score", "table", "new.csv")
     assert "--top 0" in refused(place, "score", "table", "new.csv", "--top", "0")
 
