@@ -42,7 +42,7 @@ def parser(word: str, verb: Verb) -> argparse.ArgumentParser:
         parser.add_argument("files", nargs=2, metavar="FILE", help="files with equally many samples")
     elif verb.reads == "packed":
         parser.add_argument("files", nargs=1, metavar="FILE", help="what aerun compress wrote")
-    any_name = "npz, npy, csv, tsv, xlsx, parquet, txt, png or wav; DIR/; - is csv"
+    any_name = "npz, npy, csv, tsv, parquet, xlsx, txt, png or wav; DIR/; - is csv"
     where = "by any name" if verb.answers == "packed" else any_name
     printed = any(flag == "--top" for flag, _ in verb.flags)
     parser.add_argument(

@@ -4,6 +4,7 @@ import logging
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,18 @@ from aerun.formats.frame import Column, Frame
 from aerun.formats.header import refuse_nothing
 from aerun.formats.json_rows import SUFFIXES as JSON
 from aerun.formats.json_rows import json_rows
+from aerun.formats.limits import SAMPLE, Limits
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.number_words import is_number
 from aerun.formats.opening import Head, opened
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names, without_marks
+from aerun.formats.room import DiskRoom
 from aerun.formats.sheets import sheet
+from aerun.formats.spool import Spool
 from aerun.formats.text_rows import Row, text_table
 
-_CHUNK = 65_536  # rows read at a time
+_CHUNK = 32_768  # rows read at a time
 _KEPT = 16_000_000  # freed bytes that may wait for their next use
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", *JSON)
 BINARY = (*arrow_files.SUFFIXES, ".xlsx")
@@ -35,9 +39,12 @@ BINARY = (*arrow_files.SUFFIXES, ".xlsx")
 log = logging.getLogger("aerun")
 
 
-def read_table(key: str, path: Path, reading: Reading) -> Frame:
-    """Return the table in the file that the setting `key` names. AerunError names the line, row or column that is wrong."""
-    return _of_file(key, path, reading, _read)
+def read_table(key: str, path: Path, reading: Reading, bounds: Limits | None = None) -> Frame:
+    """Return the table in the file that the setting `key` names. AerunError names the line, row or column that is wrong.
+
+    bounds: how much rows of cells may take; what is beyond is kept on disk.
+    """
+    return _of_file(key, path, reading, partial(_read, bounds))
 
 
 def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[Frame]:
@@ -101,19 +108,19 @@ def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Rea
     return table.rows, replace(reading, delimiter=table.delimiter, decoded=table.encoding)
 
 
-def _read(path: Path, suffix: str, reading: Reading) -> Frame:
+def _read(bounds: Limits | None, path: Path, suffix: str, reading: Reading) -> Frame:
     if suffix in TEXT or suffix == ".xlsx":
         head, body, reading = begun(path, suffix, reading)
-        return columns_of(str(path), head, body, reading, is_typed(path))
+        return columns_of(str(path), head, body, reading, is_typed(path), bounds)
     return from_arrow(arrow_files.whole(path), str(path), reading)
 
 
-def columns_of(file: str, head: Head, body: Iterator[list[Any]], reading: Reading, typed: bool) -> Frame:
-    """Return rows of cells below their head as columns.
+def columns_of(file: str, head: Head, body: Iterator[list[Any]], reading: Reading, typed: bool, bounds: Limits | None) -> Frame:
+    """Return rows of cells below their head as columns, on disk where they take more than `bounds` allows.
 
     typed: numbers are numbers, and no words in which a decimal sign is to be told.
     """
-    return _frame(file, head, _chunks(body), reading, typed)
+    return _frame(file, head, _chunks(body), reading, typed, bounds)
 
 
 def from_arrow(table: Any, file: str, reading: Reading) -> Frame:
@@ -181,12 +188,19 @@ def cells_for(file: str, name: str, reading: Reading) -> Cells:
     return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name), reading.dates)
 
 
-def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
+def _frame(
+    file: str,
+    head: Head,
+    chunks: Iterator[list[list[Any]]],
+    reading: Reading,
+    typed: bool,
+    bounds: Limits | None = None,
+) -> Frame:
     columns = {n: cells_for(file, n, reading) for n in head.names if reading.wants(n)}
     kept: dict[str, list[Any]] = {n: [] for n in _carried(head.names, reading)}
-    count = 0
+    count, spool = 0, None
     for chunk in chunks:
-        refuse_beyond(file, sum(c.nbytes for c in columns.values()) + 4.0 * (count + len(chunk)) * len(columns))
+        refuse_beyond(file, _size(columns, 0 if spool else count + len(chunk)))
         _add(columns, head.names, chunk)
         if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
             reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
@@ -196,9 +210,22 @@ def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Re
             place = head.names.index(name)
             cells_read.extend(row[place] for row in chunk)
         count += len(chunk)
+        if bounds is not None and spool is None and _size(columns, count) > bounds.memory:
+            spool = Spool(bounds.folder)
+            for cells in columns.values():
+                cells.move_to(spool)
     refuse_nothing(file, count)
+    if spool is not None:
+        room = DiskRoom(file, count, len(columns), spool.folder)
+        for i, cells in enumerate(columns.values()):
+            cells.place = room.column(i)
     converted, reading = by_meaning(file, columns, reading)
     return Frame(converted, ((file, count),), reading, {n: as_words(cells_read) for n, cells_read in kept.items()})
+
+
+def _size(columns: dict[str, Cells], rows: int) -> float:
+    """Return what columns take in memory, with so many rows of samples."""
+    return sum(c.nbytes for c in columns.values()) + float(SAMPLE) * rows * len(columns)
 
 
 def _add(columns: dict[str, Cells], names: Sequence[str], rows: list[list[Any]]) -> None:
@@ -246,7 +273,6 @@ def by_meaning(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[
         if not reading.formats and column.kind == "number" and are_compact_dates(column.values):
             words = "%s: column '%s' is read as numbers; if it holds days, as YYYYMMDD, write them as YYYY-MM-DD."
             log.warning(words, file, name)
-    converted = {n: _unmarked(c, reading) for n, c in converted.items()}
     return converted, replace(
         reading, decimal=style.decimal, dates=style.order or reading.dates, formats={**reading.formats, **formats}
     )

@@ -12,7 +12,7 @@ from aerun.core.errors import AerunError
 from aerun.core.files import remove, replaced
 from aerun.inference.notes import Notes, together
 
-_TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".npz")  # outputs that hold columns beside each row
+_TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".npz")  # outputs that hold columns beside each row
 _MOST = 100_000  # rows that are listed one by one
 
 

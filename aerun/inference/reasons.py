@@ -122,7 +122,7 @@ def _against(told: str, expected: str) -> str:
     if told != expected:
         return f"{told} where {expected} is expected"
     number = told.lstrip("-")[:1].isdigit()
-    return f"{told}, nearly what is expected" if number else f"{told}, likely but not certain"
+    return f"{told} nearly as expected" if number else f"{told}, likely but not certain"
 
 
 def _cell(value: Any) -> str:

@@ -108,7 +108,7 @@ class Scoring:
             )
         picture = is_picture(args.output)
         if picture and not args.map:
-            raise AerunError(f"--output {args.output}: scores are numbers: csv, tsv, npz, npy or parquet; --map draws them.")
+            raise AerunError(f"--output {args.output}: scores are numbers: csv, xlsx, npz, npy or parquet; --map draws them.")
         if picture and args.steps and args.output.endswith("/"):
             raise AerunError(f"--output {args.output}: series are drawn over time in one png or html.")
         if picture and not args.steps and self.model.facts.kind != "image":

@@ -14,7 +14,7 @@ from aerun.formats.frame import Words
 from aerun.formats.writing.base import flattened
 
 _ROLES = ("id", "group", "time", "label", "anomaly", "weights", "split")
-_HOLDS_WORDS = (".csv", ".tsv", ".xlsx", ".parquet", ".npz", ".html")
+_HOLDS_WORDS = (".csv", ".tsv", ".parquet", ".xlsx", ".npz", ".html")
 
 
 def columns_beside(settings: Mapping[str, Any]) -> list[str]:

@@ -7,13 +7,17 @@ import lzma
 
 import numpy as np
 import pytest
+import torch
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import with_absolute_paths, with_data
+from aerun.dataset.storage.mapped import Mapped
 from aerun.dataset.tables.given import splits_by_name
 from aerun.formats.arrays import read_array
-from aerun.formats.reading import Reading
-from aerun.formats.several import limits, read_tables
+from aerun.formats.limits import limits
+from aerun.formats.reading import Reading, missing_words
+from aerun.formats.several import read_tables
+from tests.conftest import built
 from tests.served import served
 from tests.shell import here
 
@@ -93,11 +97,49 @@ def test_parts_of_every_kind_are_the_whole_table(tmp_path, whole, name, pack):
     assert named.words == tuple(f"p{i}{name}" for i in (8, 9, 10))
 
 
-def test_parquet_larger_than_memory_is_on_disk_and_the_same(tmp_path, whole):
-    frame = read(written(tmp_path, ".parquet"), memory=1e-9, cache=str(tmp_path / "cache"))
+@pytest.mark.parametrize("name", [".parquet", ".csv", ".jsonl"])
+def test_a_table_larger_than_memory_is_on_disk_and_the_same(tmp_path, whole, name):
+    frame = read(written(tmp_path, name), memory=1e-9, cache=str(tmp_path / "cache"))
     assert not isinstance(frame.columns["x"].values.base, np.ndarray)
     assert told(frame) == whole
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+LARGE = {  # a column with what a large table may hold, and what settings know of it
+    "codes": [f"{i % 900:05}" for i in range(4000)],
+    "codes that come late": [str(i + 10) for i in range(3000)] + ["007"] * 1000,
+    "dates": [f"{1 + i % 28:02}/{1 + i % 12:02}/{2000 + i // 900}" for i in range(4000)],
+    "marks": ["-999" if i % 5 == 0 else "-999.0" if i % 7 == 0 else str(i / 4) for i in range(4000)],
+    "decimal comma": [f"{i},5" for i in range(4000)],
+    "percent": [f"{i % 100} %" for i in range(4000)],
+    "words": [["north", "", "south"][i % 3] for i in range(4000)],
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_large_csv_is_read_from_disk_as_in_memory(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("aerun.formats.tables._CHUNK", 512)
+    monkeypatch.setattr("aerun.formats.column.MANY", 100)
+    path = tmp_path / "t.csv"
+    path.write_text("a;b\n" + "".join(f"{c};{i % 17}\n" for i, c in enumerate(LARGE[kind])))
+    reading = Reading(";", "true", "utf-8", missing=missing_words(["auto", "-999"]))
+    memory, disk = read(str(path), reading), read(str(path), reading, memory=1e-5, cache=str(tmp_path / "cache"))
+    assert not memory.columns["a"].mapped
+    assert disk.columns["a"].mapped
+    assert told(disk) == told(memory)
+    assert disk.reading == memory.reading
+
+
+def test_a_training_on_a_csv_larger_than_memory_reads_its_rows_from_disk(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,k\n" + "".join(f"{i / 7:.3f},{i % 13},{'xyz'[i % 3]}\n" for i in range(300)))
+    wanted = built("dataset=table", f"dataset.path={path}").dataset.load()
+    dataset = built("dataset=table", f"dataset.path={path}", "dataset.memory=1e-6", f"dataset.cache={tmp_path / 'c'}").dataset
+    data = dataset.load()
+    for part in ("train", "val", "test"):
+        assert torch.equal(getattr(data, part).x[:], getattr(wanted, part).x)
+    assert type(data.train.x) is Mapped
+    assert [note for note in dataset.notes if "300 rows are more than dataset.memory allows" in note]
 
 
 def test_a_part_that_is_wrong_is_named(tmp_path):

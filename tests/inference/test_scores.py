@@ -139,9 +139,7 @@ def test_the_worst_are_printed_with_reasons_and_no_output_is_needed(place):
 
 def test_reasons_that_read_as_expected_say_what_is_wrong_all_the_same():
     told = listed(["sex", "age", "ward"], ["f", "24.2", "A"], ["f", "24.2", "B"], np.array([3.0, 2.0, 1.0]))
-    assert (
-        told == "sex f, likely but not certain (50%); age 24.2, nearly what is expected (33%); ward A where B is expected (17%)"
-    )
+    assert told == "sex f, likely but not certain (50%); age 24.2 nearly as expected (33%); ward A where B is expected (17%)"
 
 
 def test_a_missing_cell_is_no_reason_and_days_stay_days(place):

@@ -18,6 +18,7 @@ from aerun.preparation.feature import Feature
 
 _PIECE = 16_384  # rows that are encoded at a time
 _DAY = 86_400  # seconds
+_LONGEST_NAME = 40  # letters of a word that may name a row
 MOST_WORDS = 1000  # of one column: each becomes an element of x
 Rows = NDArray[np.int64]
 
@@ -67,12 +68,15 @@ def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bo
     digits = not category and code_among(words) is not None
     keeps_numbers = f", dataset.numeric=[{name}] reads numbers" if digits else ""
     choice = f", dataset.categorical=[{name}] keeps it as classes" if keeps else ""
-    beside = f", dataset.id={name} names rows by it" if len(words) == rows and not category else ""
+    differ = len(words) == rows and not category
+    names = differ and all(len(word) <= _LONGEST_NAME and len(word.split()) == 1 for word in words)
+    beside = f"dataset.id={name} names rows by it, " if differ else ""
+    drop = {"drop": [name]}
     message = (
         f"{file}: column '{name}' holds {len(words)} different words in {rows} rows, such as '{words[0]}': not classes. "
-        f"dataset.drop=[{name}] leaves it out{beside}{choice}{keeps_numbers}."
+        f"{beside}dataset.drop=[{name}] leaves it out{choice}{keeps_numbers}."
     )
-    raise UnclearError([Problem(message, {"drop": [name]})])
+    raise UnclearError([Problem(message, {"id": name}, drop) if names else Problem(message, drop)])
 
 
 def refuse_missing(frame: Frame, names: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from aerun.formats.writing.xlsx import Xlsx
 Kind = Callable[[BinaryIO, Mapping[str, Any]], Writer]
 
 _KINDS: dict[str, Kind] = {
-    ".npz": Npz, ".npy": Npy, ".csv": Delimited, ".tsv": Delimited, ".xlsx": Xlsx, ".parquet": Parquet,
+    ".npz": Npz, ".npy": Npy, ".csv": Delimited, ".tsv": Delimited, ".parquet": Parquet, ".xlsx": Xlsx,
     ".txt": Txt, ".png": Sheet, ".wav": Wav,
 }  # fmt: skip
 

@@ -1,57 +1,53 @@
-"""Columns as a sheet of xlsx."""
+"""Columns as a sheet of an xlsx file."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from aerun.core.errors import AerunError
+from aerun.formats.cells import guarded
 from aerun.formats.writing.base import Array, FileWriter, flattened
 
-_ROWS, _COLUMNS = 1_048_576, 16_384  # that a sheet holds
-_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML has no way to write them
+_ROWS, _COLUMNS = 1_048_576, 16_384  # that a sheet may have
 
 
 class Xlsx(FileWriter):
-    """One row a sample, one column an element: z1, z2, ... Words stay words, also those that begin as a formula does."""
+    """One row a sample, one column an element: z1, z2, ...; numbers are numbers, NaN is an empty cell, and no word a formula.
+
+    about: `raw`, words as they are: else those that a spreadsheet would run are `guarded`.
+    """
 
     def __init__(self, file: BinaryIO, about: Mapping[str, Any]) -> None:
         super().__init__(file, about)
         try:
-            import openpyxl  # here, because it is an extra
-            from openpyxl.cell import WriteOnlyCell
+            from openpyxl import Workbook  # here, because it is an extra
         except ImportError as e:
             raise AerunError("xlsx needs openpyxl, which is not installed: pip install 'aerun[data]'") from e
-        self.book = openpyxl.Workbook(write_only=True)
-        self.sheet = self.book.create_sheet("aerun")
-        self.sheet.freeze_panes = "A2"
-        self.cell = WriteOnlyCell
+        self.book = Workbook(write_only=True)
+        self.sheet = self.book.create_sheet()
         self.rows = 0
 
     def add(self, arrays: Mapping[str, Array]) -> None:
         columns = flattened(arrays)
         if not self.rows:
-            self._row(list(columns))
-        for row in zip(*(values.tolist() for values in columns.values()), strict=True):
-            self._row(row)
+            self._append(list(columns))
+        rows = len(next(iter(columns.values()), ()))
+        if self.rows + rows > _ROWS or len(columns) > _COLUMNS:
+            raise AerunError(f"a sheet of an xlsx file holds {_ROWS:,} rows and {_COLUMNS:,} columns: use csv or parquet.")
+        for row in zip(*(_values(v) for v in columns.values()), strict=True):
+            self._append(row)
 
-    def _row(self, values: Any) -> None:
+    def _append(self, row: Any) -> None:
+        self.sheet.append([self._cell(value) if isinstance(value, str) else value for value in row])
         self.rows += 1
-        if self.rows > _ROWS or len(values) > _COLUMNS:
-            raise AerunError(f"a sheet of xlsx holds {_ROWS:,} rows and {_COLUMNS:,} columns: use csv, npz or parquet.")
-        self.sheet.append([self._cell(v) for v in values])
 
-    def _cell(self, value: Any) -> Any:
-        if isinstance(value, bool):
-            return int(value)
-        if isinstance(value, float) and not math.isfinite(value):
-            return None if math.isnan(value) else str(value)
-        if not isinstance(value, str):
-            return value
-        if _UNWRITABLE.search(value):
-            raise AerunError(f"xlsx holds no control characters, as in {value!r}: use csv, npz or parquet.")
-        cell = self.cell(self.sheet, value)
-        cell.data_type = "s"
+    def _cell(self, word: str) -> Any:
+        from openpyxl.cell import WriteOnlyCell
+        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+        legal = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", word)
+        cell = WriteOnlyCell(self.sheet, legal if self.about.get("raw") else guarded(legal))
+        cell.data_type = "s"  # a word that begins with = would be a formula
         return cell
 
     def close(self) -> None:
@@ -59,3 +55,11 @@ class Xlsx(FileWriter):
 
     def drop(self) -> None:
         self.sheet.close()
+
+
+def _values(values: Array) -> list[Any]:
+    """Return numbers with the digits that csv gives them, None for NaN, a word for what is infinite, and words."""
+    if values.dtype.kind == "f":
+        numbers = [float(str(v)) for v in values] if values.dtype.itemsize <= 4 else values.tolist()
+        return [v if math.isfinite(v) else None if math.isnan(v) else str(v) for v in numbers]
+    return [int(v) for v in values] if values.dtype.kind == "b" else list(values.tolist())
