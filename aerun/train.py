@@ -113,11 +113,12 @@ def _run(
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
-    if in_sweep and cfg.get("pictures") in ("default", ["default"]):
+    few = in_sweep and cfg.get("pictures") in ("default", ["default"])
+    if few:
         plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
     for warning in plan.warnings:
         log.warning(warning)
-    job = open_folder(plan, prepare(plan, path, trusted), command, resume)
+    job = replace(open_folder(plan, prepare(plan, path, trusted), command, resume), drawn=not few)
     begun(plan, job)
     with marked([folder], clock), _logged(job) as loggers:
         trained, results = _fitted(plan, job, resume)

@@ -13,6 +13,7 @@ import torch
 
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
+from aerun.core.streams import is_stdout
 from aerun.core.text import note, say
 from aerun.formats.writing.base import Nothing, Writer
 from aerun.formats.writing.output import Kind, written
@@ -67,12 +68,12 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         note(f"{path}: what is to be said of them, such as cells that were missing, unseen or out of range")
     _tell_end(word, args, model, done, scoring.unit if scoring else "samples")
     for line in lines:
-        (note if args.output == "-" else say)(line)
+        (note if is_stdout(args.output) else say)(line)
 
 
 def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit: str) -> None:
     """Say how many rows an output has, and how small it is where that was asked for."""
-    if args.output not in ("-", None):
+    if args.output is not None and not is_stdout(args.output):
         say(f"{args.output}: {done:,} {unit[:-1] if done == 1 else unit}, {word} by {model.name}")
     if "packer" in args:
         say(_size(args, model, done))

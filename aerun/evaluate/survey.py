@@ -13,6 +13,7 @@ from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
+from aerun.dataset.storage.fingerprint import fingerprint
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.evaluate.near import NearlyEqual, near_words, nearly_equal
 from aerun.metrics.intrinsic import affordable, maximum_likelihood, neighbours, two_nn
@@ -22,6 +23,7 @@ _BYTES = 256_000_000  # bytes of samples in which a run looks for duplicates
 
 log = logging.getLogger("aerun")
 
+_known: dict[str, tuple["Duplicates", NearlyEqual]] = {}  # what was found in the data that were last asked of
 _FEW = 100  # samples: a dimension estimated from fewer is unsure
 
 
@@ -100,7 +102,7 @@ def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
     leaks/val and leaks/test: the samples that are equal to a training sample, see `duplicates`; leaks/near_val and
     leaks/near_test: those that are nearly equal to one, see `nearly_equal`. notes: what was logged while the data were read.
     """
-    copies, near = duplicates(data), nearly_equal(data) if not dataset.facts().tokens else NearlyEqual((0, 0), (0, 0))
+    copies, near = _leaks(data, bool(dataset.facts().tokens))
     notes = list(dataset.notes)
     for words in (leak_words(copies), near_words(near)):
         if words:
@@ -109,6 +111,15 @@ def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
     leaks = dict(zip(("val", "test", "near_val", "near_test"), (*copies.shared[1:], *near.shared), strict=True))
     counts = {f"data/{name}": count for name, count in dataset.counts.items()}
     return {**{f"leaks/{k}": n for k, n in leaks.items()}, **counts, **({"notes": notes} if notes else {})}
+
+
+def _leaks(data: Data, tokens: bool) -> tuple[Duplicates, NearlyEqual]:
+    """Return the samples that splits share, equal and nearly so; a sweep's jobs ask it of the same data, one after another."""
+    key = f"{fingerprint(data)} {tokens}"
+    if key not in _known:
+        _known.clear()
+        _known[key] = duplicates(data), NearlyEqual((0, 0), (0, 0)) if tokens else nearly_equal(data)
+    return _known[key]
 
 
 def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:

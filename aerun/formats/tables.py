@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from aerun.formats.compressed import PACKED, bare_suffix, packing
 from aerun.formats.frame import Column, Frame
 from aerun.formats.header import refuse_nothing
 from aerun.formats.json_rows import SUFFIXES as JSON
-from aerun.formats.json_rows import json_rows
+from aerun.formats.json_rows import json_rows, json_stream
 from aerun.formats.limits import SAMPLE, Limits
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.number_words import is_number
@@ -29,6 +29,7 @@ from aerun.formats.reading import Reading, checked_names, without_marks
 from aerun.formats.room import DiskRoom
 from aerun.formats.sheets import sheet
 from aerun.formats.spool import Spool
+from aerun.formats.text_lines import lines_of
 from aerun.formats.text_rows import Row, text_table
 
 _CHUNK = 32_768  # rows read at a time
@@ -99,12 +100,12 @@ def is_typed(path: Path) -> bool:
     return bare_suffix(path) in (".xlsx", *JSON)
 
 
-def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Reading]:
+def _rows(path: Path, suffix: str, reading: Reading, given: Iterator[str] | None) -> tuple[Iterator[Row], Reading]:
     """Return the rows of a file, and the reading with its delimiter and its encoding decided."""
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
         return islice(sheet(path), skip, None), reading
-    table = text_table(path, reading.encoding, reading.delimiter, skip, reading.usual)
+    table = text_table(path, reading.encoding, reading.delimiter, skip, reading.usual, given)
     return table.rows, replace(reading, delimiter=table.delimiter, decoded=table.encoding)
 
 
@@ -170,10 +171,18 @@ def _carried(names: Sequence[str], reading: Reading) -> list[str]:
 
 def begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
     """Return the names and the rows of a file of cells, and the reading with what its first lines decide."""
-    if suffix in JSON:
+    if suffix in JSON and not is_stream(path):
         names, records, reading = json_rows(path, replace(reading, header="true"))
         return Head(names), records, reading
-    rows, reading = _rows(path, suffix, reading)
+    given = None
+    if is_stream(path):
+        given = lines_of(path, reading.encoding)
+        first = next(given, "")
+        given = chain([first] if first else [], given)
+        if first.lstrip().startswith(("{", "[{")) or first.strip() == "[":
+            names, records, reading = json_stream(path, given, replace(reading, header="true"))
+            return Head(names), records, reading
+    rows, reading = _rows(path, suffix, reading, given)
     return opened(rows, str(path), reading)
 
 

@@ -42,14 +42,16 @@ def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterato
     return text_table(path, encoding, delimiter, skip).rows
 
 
-def text_table(path: Path, encoding: str, delimiter: str, skip: int = 0, usual: str = "") -> TextTable:
+def text_table(
+    path: Path, encoding: str, delimiter: str, skip: int = 0, usual: str = "", given: Iterator[str] | None = None
+) -> TextTable:
     """Return the rows of a text file (unpacked where its name says that it is packed) behind its first `skip` lines.
 
     usual: the delimiter of the run's own files; where `delimiter` is auto and this one cuts the lines evenly, it is taken, and
-    where it does not, it is told which one is. AerunError names the line.
+    where it does not, it is told which one is. given: the lines, where they are read already. AerunError names the line.
     """
     decoded: list[str] = []
-    lines = lines_of(path, encoding, decoded.append)
+    lines = lines_of(path, encoding, decoded.append) if given is None else given
     for _ in islice(lines, skip):
         pass
     head = list(islice(lines, _PEEK))

@@ -46,6 +46,7 @@ class Job:
     identity: str = ""  # written into its checkpoints; see `aerun.runs.identity`
     loggers: Loggers | None = None
     callbacks: "Sequence[Callback]" = ()  # of the user's own
+    drawn: bool = True  # whether reconstructions are drawn as it trains
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 

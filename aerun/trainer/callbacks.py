@@ -27,9 +27,9 @@ def callbacks(job: Job, settings: Trainer, calls: int, val: Batches, ranks: Rank
     if ranks.rank:
         return [*every, *job.callbacks]
     loggers = loggers_of(job)
-    pictures = Pictures(loggers, job.data.val, settings.max_epochs)
+    pictures = [Pictures(loggers, job.data.val, settings.max_epochs)] if job.drawn else []
     bar = [Progress(settings.max_epochs, calls, job.title, settings.patience is not None)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
     recording = Recording(loggers, closes=job.loggers is None or job.config is None)
     validation = [Validation(val)] if by_itself(job, ranks) else []
-    return [*validation, recording, pictures, *bar, *every, *job.callbacks, saving]
+    return [*validation, recording, *pictures, *bar, *every, *job.callbacks, saving]

@@ -40,6 +40,9 @@ def test_what_is_not_changed_is_as_it_was(first, tmp_path):
     about = json.loads((tmp_path / "new" / "run.json").read_text())
     assert not about["tags"]
     assert not about["notes"]
+    told = here(tmp_path, "rerun", "new", "model.latent_dim=4", "hydra.run.dir=third")  # layers follow it, as in any command
+    assert told.code == 0, told.err
+    assert "as that run had it" not in told.err
 
 
 def test_a_default_that_has_changed_since_is_kept_and_told(first, tmp_path):

@@ -212,7 +212,7 @@ def test_what_huggingface_saves_is_read_with_names_of_classes(tmp_path):
 
 
 @pytest.mark.parametrize("limited", [False, True])
-@pytest.mark.parametrize("name", ["x.npy.gz", "x.npy.zst", "x.h5", "x.zarr"])
+@pytest.mark.parametrize("name", ["x.npy.gz", "x.npy.zst", "x.h5", "x.zarr", "x3.zarr"])
 def test_arrays_are_the_same_in_every_container(tmp_path, monkeypatch, name, limited):
     monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
     if limited:
@@ -227,7 +227,7 @@ def test_arrays_are_the_same_in_every_container(tmp_path, monkeypatch, name, lim
             file.create_dataset(key, data=x, chunks=(7, 3), compression="gzip")
             file["other"] = np.arange(4)
     else:
-        group = pytest.importorskip("zarr").open_group(str(path), mode="w", zarr_format=2)
+        group = pytest.importorskip("zarr").open_group(str(path), mode="w", zarr_format=3 if name == "x3.zarr" else 2)
         group.create_array(key, data=x, chunks=(7, 3))
         group.create_array("other", data=np.arange(4))
     np.testing.assert_array_equal(read_array("dataset.path", path, key), x)
@@ -285,10 +285,29 @@ def test_a_folder_opens_no_url_by_itself():
     assert with_data(config, "https://h/x.csv") == config
 
 
-def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path):
+def test_a_registered_file_system_is_read_and_its_patterns_too(tmp_path, monkeypatch):
+    """As s3 and gs are: fsspec lists what a pattern matches, and copies are kept. Here what it keeps in memory."""
+    import fsspec
+
+    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
+    elsewhere = fsspec.filesystem("memory")
+    elsewhere.store.clear()
+    for part in ("p1", "p2"):
+        elsewhere.pipe(f"/parts/{part}.csv", b"x,y\n1,2\n3,4\n")
+    assert told(read("memory://parts/*.csv"))["x"] == [1, 3, 1, 3]
+    with pytest.raises(AerunError, match="no file matches this pattern"):
+        read("memory://parts/*.parquet")
+    with pytest.raises(AerunError, match=r"nothing:// is not known|needs a library"):
+        read("nothing://bucket/x.csv")
+    elsewhere.store.clear()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path, dense):
     anndata, pd, sparse = (pytest.importorskip(n) for n in ("anndata", "pandas", "scipy.sparse"))
     obs = pd.DataFrame({"t": pd.Categorical(["a", "b", "a"]), "q": [1, 2, 3]}, index=list("xyz"))
-    whole = anndata.AnnData(X=sparse.csr_matrix(np.eye(3)), obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
+    x = np.eye(3) if dense else sparse.csr_matrix(np.eye(3))
+    whole = anndata.AnnData(X=x, obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
     whole.write_h5ad(tmp_path / "x.h5ad")
     frame = read(str(tmp_path / "x.h5ad"), Reading("auto", "auto", "utf-8", text=frozenset({"t"})))
     assert told(frame) == {"g1": [1, 0, 0], "g2": [0, 1, 0], "g3": [0, 0, 1], "t": ["a", "b", "a"]}

@@ -17,8 +17,8 @@ from aerun.formats.problems import Problem, UnclearError
 from aerun.preparation.feature import Feature
 
 _PIECE = 16_384  # rows that are encoded at a time
-_DAY = 86_400  # seconds
 _LONGEST_NAME = 40  # letters of a word that may name a row
+_DAY = 86_400  # seconds
 MOST_WORDS = 1000  # of one column: each becomes an element of x
 Rows = NDArray[np.int64]
 
