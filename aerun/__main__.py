@@ -85,12 +85,13 @@ def _hydra() -> int:
 
 def _told(action: Callable[[], int]) -> int:
     """Run it; turn what goes wrong into one or two lines on stderr and an exit code."""
-    full = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
+    full, here = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0"), os.getcwd()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing; the words are ours
     try:
         return action()
     except StoppedError as e:
-        kept = f" The last checkpoint is kept: aerun resume {in_shell(e.folder)} continues." if e.folder else ""
+        folder = e.folder and e.folder.removeprefix(here + os.sep)
+        kept = f" The last checkpoint is kept: aerun resume {in_shell(folder)} continues." if folder else ""
         sys.stderr.write(shown(f"aerun: {e}.{kept}\n"))
         return e.code
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from tests.browser import CHROMIUM, Page, page
-from tests.docs.pages import files, shown
+from tests.docs.pages import shown, write_files
 from tests.shell import start
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
@@ -83,6 +83,12 @@ def sweep_figure(work: Path) -> Image.Image:
     return drawn(tutorial(work, "sweep") / "figures" / "test_error_model_latent_dim.png")
 
 
+@picture
+def parts_bits(work: Path) -> Image.Image:
+    """Return the tutorial's histograms of codes with and without a regularizer of one's own."""
+    return drawn(tutorial(work, "parts") / "bits.png")
+
+
 def tutorial(work: Path, name: str) -> Path:
     """Return the folder in which every command of a tutorial was typed, in its order."""
     text = (IMAGES.parent / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
@@ -90,12 +96,13 @@ def tutorial(work: Path, name: str) -> Path:
     if folder.exists():
         return folder
     folder.mkdir()
-    for file, script in files(text).items():
-        (folder / file).write_text(script)
-    for one in shown(text):
+    write_files(text, folder)
+    for one in (one for one in shown(text) if not one.lines[:1] or "error" not in one.lines[0]):
         program, _, rest = one.command.partition(" ")
         if program == "aerun":
             command(folder, rest)
+        elif program.startswith("PYTHONPATH="):
+            command(folder, rest.partition(" ")[2], path=folder / program.partition("=")[2])
         else:
             subprocess.run([sys.executable, *shlex.split(rest)], cwd=folder, check=True)
     return folder
@@ -107,9 +114,9 @@ def drawn(path: Path) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def command(work: Path, line: str) -> str:
-    """Type `aerun LINE` in the folder, and return what it printed. Stop where it fails."""
-    process = start(work, *shlex.split(line))
+def command(work: Path, line: str, path: Path | None = None) -> str:
+    """Type `aerun LINE` in the folder, `path` in front of Python's, and return what it printed. Stop where it fails."""
+    process = start(work, *shlex.split(line), path=path)
     out, err = process.communicate()
     if process.returncode:
         raise SystemExit(f"aerun {line}\n{err}")

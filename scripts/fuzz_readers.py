@@ -11,12 +11,15 @@ import argparse
 import faulthandler
 import io
 import logging
+import os
+import re
 import resource
 import signal
 import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +28,20 @@ from typing import Any
 import numpy as np
 
 from aerun.core.errors import AerunError
+from aerun.formats import hdf5
 
 Generator = np.random.Generator
-SECONDS, GROWTH = 20, 2000  # a file's time; megabytes that the process may grow in all
+SECONDS, GROWTH = 60, 2000  # a file's time; megabytes that the process may grow in all
 
 
 @dataclass(frozen=True)
 class Format:
-    """sound: the bytes of a good file. suffix: of its name. read: what is called with its path."""
+    """sound: the bytes of a good file. suffix: of its name. read: what is called with its path. alone: see `alone`."""
 
     sound: Callable[[Generator], bytes]
     suffix: str
     read: Callable[[Path], Any]
+    alone: bool = False
 
 
 def read_as_table(path: Path) -> Any:
@@ -49,8 +54,9 @@ def read_as_table(path: Path) -> Any:
 
 def read_as_tables(path: Path) -> Any:
     """As `dataset=table` reads what is more than one reader's."""
+    from aerun.formats.limits import limits
     from aerun.formats.reading import Reading
-    from aerun.formats.several import limits, read_tables
+    from aerun.formats.several import read_tables
 
     return read_tables("dataset.path", str(path), Reading("auto", "auto", "utf-8"), limits(None, None))
 
@@ -161,6 +167,13 @@ def read_as_array(path: Path) -> Any:
     return gathered(arrays, torch.arange(len(arrays[0])))
 
 
+def read_as_h5(path: Path) -> Any:
+    """As `dataset=array dataset.key=g/x dataset.labels=kind` reads it."""
+    from aerun.formats.arrays import read_array
+
+    return read_array("dataset.path", path, "g/x"), read_array("dataset.labels", path, "kind", words=True)
+
+
 def read_as_image(path: Path) -> Any:
     """As `dataset=images` looks at it and decodes it."""
     from aerun.formats.images import Shape, UnreadableError, header, highest, read, strict
@@ -199,6 +212,19 @@ def npy_file(g: Generator) -> bytes:
     """Return one array."""
     out = io.BytesIO()
     np.save(out, some_array(g))
+    return out.getvalue()
+
+
+def h5_file(g: Generator) -> bytes:
+    """Return an array in a group, in chunks or not, words beside it, attributes, in the older or the newer layout."""
+    import h5py
+
+    x, out = some_array(g), io.BytesIO()
+    how = [{}, {"chunks": True, "compression": "gzip"}, {"chunks": (2, *x.shape[1:])}, {"chunks": True, "shuffle": True}]
+    with h5py.File(out, "w", libver=["earliest", "latest"][int(g.integers(2))]) as file:
+        file.attrs["about"] = ["some", "words"]
+        file.create_dataset("g/x", data=np.ascontiguousarray(x), **how[int(g.integers(len(how)))]).attrs["unit"] = "mm"
+        file.create_dataset("kind", data=[["red", "green"][k] for k in g.integers(0, 2, len(x))])
     return out.getvalue()
 
 
@@ -276,6 +302,52 @@ def ts_file(g: Generator) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+_LOOKING = b"["  # into the pipe before a file is looked through, and the other one after it
+
+
+def alone(read: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """Return a reader that reads each file in a process of its own, as HDF5 leaves traces of damaged files in its memory.
+
+    The program that looks through files first is a part of that process here, without the start of a Python for each file:
+    where it hangs or crashes in this part, the file is one that is refused.
+    """
+    from aerun.formats import hdf5_probe
+
+    def run(path: Path) -> None:
+        out, into = os.pipe()
+        child = os.fork()
+        if not child:
+            hdf5.exit_code = lambda path, seconds: _looked_through(into, path)
+            code, words = 0, ""
+            try:
+                read(path)
+            except AerunError as e:
+                code, words = 1, str(e)
+            except BaseException:
+                code, words = 2, traceback.format_exc(limit=-4)
+            os.write(into, words.encode()[:4000])
+            os._exit(code)
+        os.close(into)
+        with os.fdopen(out, "rb") as told:
+            said = told.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code < 0 and said == _LOOKING:
+            raise AerunError(f"the HDF5 library {'hangs' if code == -signal.SIGXCPU else 'crashes'} in the program before")
+        if code:
+            words = said.lstrip(b"[]").decode(errors="replace")
+            raise AerunError(words) if code == 1 else RuntimeError(words or f"ended with exit code {code}")
+
+    def _looked_through(into: int, path: str) -> int:
+        os.write(into, _LOOKING)
+        hdf5_probe.limit(1)  # sound ones here take .02
+        hdf5_probe.visit(path)
+        hdf5_probe.limit(SECONDS // 3)
+        os.write(into, b"]")
+        return 0
+
+    return run
+
+
 FORMATS: dict[str, Format] = {
     "csv": Format(csv_file, ".csv", read_as_table),
     "csv.gz": Format(packed_csv_file("gzip"), ".csv.gz", read_as_table),
@@ -284,8 +356,9 @@ FORMATS: dict[str, Format] = {
     "xlsx": Format(xlsx_file, ".xlsx", read_as_table),
     "parquet": Format(parquet_file, ".parquet", read_as_table),
     "feather": Format(feather_file, ".feather", read_as_table),
-    "h5ad": Format(h5ad_file, ".h5ad", read_as_tables),
+    "h5ad": Format(h5ad_file, ".h5ad", read_as_tables, alone=True),
     "npy": Format(npy_file, ".npy", read_as_array),
+    "h5": Format(h5_file, ".h5", read_as_h5, alone=True),
     "npz": Format(npz_file, ".npz", read_as_array),
     "safetensors": Format(safetensors_file, ".safetensors", read_as_array),
     "png": Format(png_file, ".png", read_as_image),
@@ -330,8 +403,8 @@ def _alarm(signum: int, frame: Any) -> None:
 
 
 def peak() -> float:
-    """Return most memory so far, megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """Return most memory so far, of this process or of one that it started, megabytes."""
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024 / 1e6
 
 
 def fuzz(name: str, form: Format, count: int, seed: int, folder: Path) -> int:
@@ -340,18 +413,20 @@ def fuzz(name: str, form: Format, count: int, seed: int, folder: Path) -> int:
     good = [form.sound(g) for _ in range(12)]
     for data in good:
         form.read(_put(folder / f"sound{form.suffix}", data))
+    reader = alone(form.read) if form.alone else form.read
     read = refused = failed = 0
-    longest, before = 0.0, peak()
+    longest, grown, before, told = 0.0, 0.0, peak(), Counter[str]()
     for i in range(count):
         path = _put(folder / f"{name}{form.suffix}", damaged(good[i % len(good)], g))
         start = time.perf_counter()
         signal.alarm(SECONDS)
         faulthandler.dump_traceback_later(3 * SECONDS, exit=True)  # a library in C that hangs hears no alarm; its file stays
         try:
-            form.read(path)
+            reader(path)
             read += 1
-        except AerunError:
+        except AerunError as e:
             refused += 1
+            told.update(re.findall("the HDF5 library (?:hangs|crashes)", str(e)))
         except BaseException as e:
             signal.alarm(0)
             if isinstance(e, KeyboardInterrupt):
@@ -363,10 +438,11 @@ def fuzz(name: str, form: Format, count: int, seed: int, folder: Path) -> int:
         finally:
             signal.alarm(0)
             faulthandler.cancel_dump_traceback_later()
-        longest = max(longest, time.perf_counter() - start)
-    grown = peak() - before
-    print(f"{name:<10} {count:,} files: {read:,} read, {refused:,} refused, {failed} failed; longest {longest:.2f} s, "
-          f"grown by {grown:.0f} MB", flush=True)  # fmt: skip
+        longest, grown = max(longest, time.perf_counter() - start), peak() - before
+        if i + 1 == count or i % 250 == 249:
+            said = "".join(f"; {n} times {words}" for words, n in told.items())
+            print(f"{name:<10} {i + 1:,} files: {read:,} read, {refused:,} refused, {failed} failed; longest {longest:.2f} s, "
+                  f"grown by {grown:.0f} MB{said}", flush=True)  # fmt: skip
     return failed + (grown > GROWTH)
 
 

@@ -8,9 +8,10 @@ system could not take back. model_mb: what weights, gradients, the optimizer and
 the growth of a training on a tenth of `dataset.memory`, less these data. beyond_model_mb: the growth from disk less that.
 
 `--csv MEGABYTES` reads a table of that size instead, 12 columns of numbers, one of words and one of dates, all of them
-different: rows per second of processor time in user mode, and the growth to the peak, of all that happens before training.
-A table is read in pieces and kept as numbers: of a cell 1 to 8 bytes (4 for up to nine digits) and 4 more as a sample, and
-some 200 bytes for each different word. Dates and numbers with a unit are no words once they are many.
+different, in memory and then with `dataset.memory` at `--megabytes`: rows per second of processor time in user mode, and the
+growth to the peak, of all that happens before training. A table is read in pieces and kept as numbers: of a cell 1 to 8 bytes
+(4 for up to nine digits) and 4 more as a sample, and some 200 bytes for each different word. Beyond `dataset.memory` all but
+the words is on disk. Dates and numbers with a unit are no words once they are many.
 """
 
 import argparse
@@ -139,10 +140,14 @@ def read(overrides: list[str]) -> None:
     logging.disable()
     forget_peak()
     before, began = resident("VmRSS"), resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    anonymous, watch = resident("RssAnon"), Watch()
+    watch.start()
     data = build(config(*overrides)).dataset.load()
+    watch.done.set()
     seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - began
     rows = sum(len(split) for split in (data.train, data.val, data.test))
-    print(json.dumps({"rows": rows, "rows_per_second": rows / seconds, "rss_grown_mb": resident("VmHWM") - before}))
+    grown = {"rss_grown_mb": resident("VmHWM") - before, "anon_grown_mb": watch.most - anonymous}
+    print(json.dumps({"rows": rows, "rows_per_second": rows / seconds, **grown}))
 
 
 def measured(overrides: list[str]) -> dict[str, float]:
@@ -171,7 +176,11 @@ def main() -> None:
         return
     if args.csv:
         with tempfile.TemporaryDirectory() as name:
-            print(json.dumps(measured(csv_file(Path(name), args.csv)), indent=1))
+            base = [*csv_file(Path(name), args.csv), f"dataset.cache={name}/cache"]
+            for memory in ("null", str(args.megabytes / 1000)):
+                print(
+                    f"dataset.memory={memory}", json.dumps(measured([*base, f"dataset.memory={memory}"]), indent=1), flush=True
+                )
         return
     report: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -13,6 +13,7 @@ import torch
 
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
+from aerun.core.streams import is_stdout
 from aerun.core.text import note, say
 from aerun.formats.writing.base import Nothing, Writer
 from aerun.formats.writing.output import Kind, written
@@ -21,7 +22,7 @@ from aerun.inference.beside import Beside, has_columns_beside
 from aerun.inference.code_files import codes_of
 from aerun.inference.compressed_file import Packer, pieces
 from aerun.inference.loading import load
-from aerun.inference.maps import TimelinePng
+from aerun.inference.maps import ImagePng, TimelinePng
 from aerun.inference.mask_files import Masks
 from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
@@ -32,6 +33,11 @@ from aerun.inference.travelling import Travelling, beside_pairs
 from aerun.inference.verb import Verb
 from aerun.inference.verdicts import remarks
 from aerun.report.maps import ImagePage, SeriesPage
+
+_MAPS: dict[str, dict[str, Kind]] = {
+    ".html": {"steps": SeriesPage, "samples": ImagePage},
+    ".png": {"steps": TimelinePng, "samples": ImagePng},
+}
 
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
@@ -62,12 +68,12 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         note(f"{path}: what is to be said of them, such as cells that were missing, unseen or out of range")
     _tell_end(word, args, model, done, scoring.unit if scoring else "samples")
     for line in lines:
-        (note if args.output == "-" else say)(line)
+        (note if is_stdout(args.output) else say)(line)
 
 
 def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit: str) -> None:
     """Say how many rows an output has, and how small it is where that was asked for."""
-    if args.output not in ("-", None):
+    if args.output is not None and not is_stdout(args.output):
         say(f"{args.output}: {done:,} {unit[:-1] if done == 1 else unit}, {word} by {model.name}")
     if "packer" in args:
         say(_size(args, model, done))
@@ -91,7 +97,7 @@ def _scoring(word: str, args: argparse.Namespace, model: Model) -> Scoring | Non
     """Return what a call of `aerun score` does beside its rows; None for other verbs. Say first what verdicts go by."""
     if word != "score":
         return None
-    kinds = {"steps": SeriesPage, "samples": ImagePage} if str(args.output).endswith(".html") else {"steps": TimelinePng}
+    kinds = _MAPS.get(Path(str(args.output)).suffix.lower(), {})
     scoring = Scoring(model, args, kinds)
     for line in remarks(model, args):
         note(line)

@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="as for a run: dataset=NAME, dataset.KEY=VALUE, ...")
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="a folder with options of your own")
     parser.add_argument("--no-dimension", action="store_true", help="do not estimate the intrinsic dimension (some seconds)")
-    parser.add_argument("--output", type=Path, default=Path("outputs/data"), metavar="DIR", help="where the picture goes")
+    parser.add_argument("-o", "--output", type=Path, default=Path("outputs/data"), metavar="DIR", help="where the picture goes")
     return parser
 
 

@@ -31,12 +31,17 @@ def readable(cfg: Mapping[str, Any]) -> tuple[Dataset, list[Problem], dict[str, 
             problems += e.problems
             before = dict(settings)
             for problem in e.problems:
-                _add(settings, problem.settings, node)
+                _add(settings, _free(problem, {**node, **settings}), node)
             if settings == before:
                 raise
         except AerunError as e:
             raise AerunError("\n".join([*(p.words for p in problems), str(e)])) from e
     raise AerunError("\n".join(p.words for p in problems))
+
+
+def _free(problem: Problem, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    taken = any(not isinstance(value, list) and node.get(key) is not None for key, value in problem.settings.items())
+    return problem.otherwise if taken and problem.otherwise else problem.settings
 
 
 def _add(settings: dict[str, Any], more: Mapping[str, Any], node: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
     control = "run the negative controls instead: settings with which an experiment must not hold. 0: all of them fail"
     parser.add_argument("--control", action="store_true", help=control)
     parser.add_argument("--fresh", action="store_true", help="train again what is there already")
-    parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the tables as Markdown too")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="write the tables as Markdown too")
     parser.add_argument("--root", type=Path, default=Path("outputs/experiments"), metavar="DIR", help="where the runs go")
     args = parser.parse_args(argv)
 

@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: aerun export outputs/runs/RUN --output model.onnx --check",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a sweep's: its best run")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="ends in .onnx, .pt2 or .safetensors")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="ends in .onnx, .pt2 or .safetensors")
     parser.add_argument("--format", choices=("onnx", "torch", "safetensors"), help="where the name does not say it")
     parser.add_argument(
         "--check", action="store_true", help="compare the file with the model and write the difference to FILE.json"

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: aerun report outputs/sweeps/NAME",
     )
     options(parser, "SWEEP", "the objective")
-    parser.add_argument("--output", type=Path, metavar="FILE.html", help="default: report.html in the first folder")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.html", help="default: report.html in the first folder")
     about = "instead of the page: every chart as svg, pdf and png, the table as LaTeX, csv and Markdown"
     parser.add_argument("--figures", type=Path, metavar="DIR", help=about)
     return parser

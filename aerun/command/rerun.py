@@ -85,7 +85,8 @@ def _settings(folder: Folder, config: Mapping[str, Any], typed: Sequence[str], f
     kept += [word for key, path in data_paths(config).items() if key not in changed for word in written({key: path})]
     kept = list({_key(word): word for word in kept}.values())
     kept += _without_fetching(config, changed)
-    now = flat(resolved(config_of(kept, source_of([f for f in flags if f not in _HOW]))))
+    as_before = [*_replaced_words(folder, changed), *kept]  # what follows a changed setting is no default of another day
+    now = flat(resolved(config_of(as_before, source_of([f for f in flags if f not in _HOW]))))
     if "dataset" not in changed and now["dataset._target_"] != config["dataset"]["_target_"]:
         raise AerunError(f"{folder.path}: its run.json and its config.yaml are of different data: choose with dataset=NAME.")
     pinned = {k: v for k, v in flat(config).items() if k in now and now[k] != v and _is_setting(k, changed)}
@@ -113,20 +114,36 @@ def _old_words(folder: Folder, changed: Collection[str]) -> list[str]:
 
     Raises AerunError for what would act, as a stranger's could.
     """
+    settings = [w for w in _typed_before(folder) if _key(w) not in changed]
+    for word in settings:
+        if _acts(word):
+            raise AerunError(f"{folder.path}: its command has {word}, which is not taken over: type what you mean by it anew.")
+    if any(_key(word) == _CACHE for word in settings):
+        note(f"{_CACHE}: is not taken over: that run's folder does not say where this one writes")
+    return [w for w in settings if _key(w).partition(".")[0] not in ASIDE and _key(w) != _CACHE]
+
+
+def _replaced_words(folder: Folder, changed: set[str]) -> list[str]:
+    """Return the settings that the old command typed and that are typed anew, but for those that would act."""
+    return [
+        w for w in _typed_before(folder) if _key(w) in changed - {_CACHE, _FETCH} and not w.startswith("~") and not _acts(w)
+    ]
+
+
+def _acts(word: str) -> bool:
+    return any(part in word for part in _ACTING) or _key(word).partition(".")[0].partition("@")[0] == _IMPORTING
+
+
+def _typed_before(folder: Folder) -> list[str]:
+    """Return the settings of a run that the old command has."""
     command = folder.read("run.json").get("command")
     try:
         words = shlex.split(str(command or ""))[1:]
     except ValueError as e:
         raise AerunError(f"{folder.path / 'run.json'}: damaged: its command cannot be read: {e}.") from e
-    settings = [
+    return [
         w
         for w in words
-        if ("=" in w or w.startswith("~")) and not w.startswith("-") and _key(w) not in changed
+        if ("=" in w or w.startswith("~")) and not w.startswith("-")
         if _key(w).partition(".")[0].partition("/")[0] not in _ASIDE
     ]
-    for word in settings:
-        if any(part in word for part in _ACTING) or _key(word).partition(".")[0].partition("@")[0] == _IMPORTING:
-            raise AerunError(f"{folder.path}: its command has {word}, which is not taken over: type what you mean by it anew.")
-    if any(_key(word) == _CACHE for word in settings):
-        note(f"{_CACHE}: is not taken over: that run's folder does not say where this one writes")
-    return [w for w in settings if _key(w).partition(".")[0] not in ASIDE and _key(w) != _CACHE]

@@ -37,10 +37,11 @@ from aerun.settings.hydra_words import UNLIKE
 from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
 from aerun.settings.replaced import as_typed, replaced
 from aerun.sweep import pace
-from aerun.sweep.grid import Grid, outcomes
+from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
+from aerun.sweep.planned import Planned
 from aerun.sweep.search_summary import tell
 from aerun.sweep.worker import init_worker
 
@@ -88,7 +89,8 @@ def _grid(planned: SweepPlan) -> int:
         _hydra()
     finally:
         pace.end()
-        finished, failed = outcomes(folder, planned.grid.jobs)
+        followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
+        finished, failed = outcomes(folder, {**planned.grid.jobs, **followed})
         if finished or failed:
             terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
     return FAILED if failed else SUCCEEDED

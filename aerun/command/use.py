@@ -6,6 +6,7 @@ from pathlib import Path
 from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
+from aerun.core.streams import is_stdout
 from aerun.inference.verb import Verb
 from aerun.inference.verbs import VERBS
 
@@ -42,7 +43,7 @@ def parser(word: str, verb: Verb) -> argparse.ArgumentParser:
         parser.add_argument("files", nargs=2, metavar="FILE", help="files with equally many samples")
     elif verb.reads == "packed":
         parser.add_argument("files", nargs=1, metavar="FILE", help="what aerun compress wrote")
-    any_name = "npz, npy, csv, tsv, parquet, txt, png or wav; DIR/; - is csv"
+    any_name = "npz, npy, csv, tsv, jsonl, parquet, xlsx, txt, png or wav; DIR/; - is csv, jsonl:- records, on standard output"
     where = "by any name" if verb.answers == "packed" else any_name
     printed = any(flag == "--top" for flag, _ in verb.flags)
     parser.add_argument(
@@ -66,7 +67,8 @@ def _refuse_same(args: argparse.Namespace) -> None:
     for name in getattr(args, "files", []):
         if (
             name != "-"
-            and args.output not in ("-", None)
+            and args.output is not None
+            and not is_stdout(args.output)
             and Path(name).exists()
             and Path(args.output).exists()
             and Path(name).samefile(args.output)

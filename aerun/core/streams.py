@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+STDOUT = ("-", "jsonl:-")
+
 
 class _Patient(io.FileIO):
     """A stream of the process that drops what nobody reads any more."""
@@ -52,6 +54,18 @@ def outlive_readers() -> None:
 def reader_is_gone() -> bool:
     """Return whether nobody reads standard output any more."""
     return isinstance(raw := _raw(sys.stdout), _Patient) and raw.gone
+
+
+def refuse_no_reader() -> None:
+    """Write out what standard output holds. BrokenPipeError where nobody reads it any more."""
+    sys.stdout.flush()
+    if reader_is_gone():
+        raise BrokenPipeError
+
+
+def is_stdout(output: str | None) -> bool:
+    """Return whether an output is standard output by its name: as csv, or as records in JSON."""
+    return output in STDOUT
 
 
 def _raw(stream: object) -> object:

@@ -34,9 +34,12 @@ def note(text: str) -> None:
 
 
 def counted(number: int, word: str) -> str:
-    """Return a number with what is counted: `1 step`, `2,000 steps`, `3 batches`."""
-    plural = "es" if word.endswith("tch") else "s"
-    return f"{number:,} {word}{plural if number != 1 else ''}"
+    """Return a number with what is counted: `1 step`, `2,000 steps`, `3 batches`, `4 anomalies`."""
+    if number == 1:
+        return f"{number:,} {word}"
+    if word.endswith("aly"):
+        return f"{number:,} {word[:-1]}ies"
+    return f"{number:,} {word}{'es' if word.endswith('tch') else 's'}"
 
 
 def span(seconds: float) -> str:

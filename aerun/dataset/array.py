@@ -157,7 +157,7 @@ class Array(Dataset):
         whole = Frame({}, tuple((str(s.path), sum(n)) for s, n in zip(self.sources, counts, strict=True)))
         if len(self.sources) > 1 or not isinstance(self.path, str):
             return self.cut(whole)
-        column = split_column(self.sources[0].files, counts[0])
+        column = split_column(self.sources[0].files.label, self.sources[0].files.names, counts[0])
         return self.cut(whole) if column is None else replace(self.cut, split=SPLIT)(replace(whole, columns={SPLIT: column}))
 
     def _image_unit(self, dtype: np.dtype[np.generic], spans: tuple[tuple[float, float], ...]) -> float:

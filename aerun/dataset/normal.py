@@ -66,7 +66,11 @@ def _tell_left_out(data: Data, kept: Data, normal: Sequence[int]) -> None:
         return
     tested = int(anomalies(data.test, normal).sum())
     words = f"{' and '.join(f'{n:,} {part}' for part, n in gone.items() if n)} samples of other classes are left out"
-    more = ", and none of those that are left out: a test split of your own can hold them" if tested < _MANY else ""
+    more = (
+        ", and none of those left out; a test split of your own (docs/guides/data.md) can hold them all"
+        if tested < _MANY
+        else ""
+    )
     log.warning("dataset.normal: %s; the test split has %s of them%s.", words, f"{tested:,}", more)
 
 

@@ -14,8 +14,9 @@ from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.tabular import Roles, Tabular
 from aerun.formats.frame import Frame, join_frames
+from aerun.formats.limits import limits
 from aerun.formats.reading import Reading, missing_words
-from aerun.formats.several import files_of, limits, read_tables
+from aerun.formats.several import read_tables
 from aerun.preparation.columns import MISSING
 
 
@@ -35,9 +36,8 @@ class Table(Tabular):
     of a row. What the model works on, and what happens to words and gaps that training has not seen, see `Columns`. Raises
     AerunError, which names file, line or row, and column, for a file or a column that cannot be used as it is.
 
-    memory: GB that a table in parquet, feather or arrow files may take, null for half of what is free. The columns of a larger
-    one and then its samples are in files in `cache` (null: ~/.cache/aerun), and a preparation learns from 16 MB of random
-    training samples.
+    memory: GB that a table (but of h5ad files) may take, null for half of what is free. The columns of a larger one and then
+    its samples are in files in `cache` (null: ~/.cache/aerun), and a preparation learns from 16 MB of random training samples.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Table(Tabular):
         """Return the table with the splits that the names of its files give, where they do and nothing else says it."""
         if self.cut.split is not None or not frame.parts or not isinstance(self.path, str):
             return frame
-        column = split_column(files_of("dataset.path", self.path), [rows for _, rows in frame.parts])
+        column = split_column(self.path, frame.names, [rows for _, rows in frame.parts])
         if column is None:
             return frame
         self.cut = replace(self.cut, split=SPLIT)

@@ -4,29 +4,33 @@ import torch
 from torch import Tensor
 
 from aerun.core.facts import valid_weight
+from aerun.metrics.interval import standard_error
 from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained, filled
 
 
 @torch.no_grad()
 def size_errors(trained: Trained) -> dict[int, dict[str, float]]:
-    """Return size -> {"se": ..., "pca_se": ...} over all test samples, for the sizes that codes were trained to be cut to.
+    """Return size -> figures over all test samples, for the sizes that codes were trained to be cut to.
 
     se: mean_i ||x_i - decode(first units of z_i, the others 0)||^2. pca_se: that of PCA with as many numbers. The decoder
-    serves all sizes, so se is an upper bound on that of a model of the size alone.
+    serves all sizes, so se is an upper bound on that of a model of the size alone. behind: se less that of the best size;
+    spread: the standard error of that difference over test samples.
     """
     model, pca = trained.autoencoder, trained.pca
     places = model.code_elements // model.bottleneck.latent_dim
-    totals = {size: {"se": 0.0, "pca_se": 0.0} for size in model.sizes}
+    errors: dict[int, list[Tensor]] = {size: [] for size in model.sizes}
+    pcas = dict.fromkeys(model.sizes, 0.0)
     for x, valid in trained.valid_batches(trained.data.test):
         z, weight, whole = model.encode(x, valid=valid), valid_weight(valid, x), filled(x, valid, trained.mean)
-        for size, total in totals.items():
-            again = model.decode(model.prefix(z, size), valid)
-            total["se"] += _sum(again, x, weight)
-            total["pca_se"] += _sum(pca.first(size * places)(whole), x, weight)
-    count = len(trained.data.test)
-    return {size: {k: v / count for k, v in total.items()} for size, total in totals.items()}
-
-
-def _sum(x_hat: Tensor, x: Tensor, weight: Tensor | float) -> float:
-    return float(of_samples(x_hat, x, weight).sum())
+        for size in model.sizes:
+            errors[size].append(of_samples(model.decode(model.prefix(z, size), valid), x, weight).cpu())
+            pcas[size] += float(of_samples(pca.first(size * places)(whole), x, weight).sum())
+    each = {size: torch.cat(parts)[None].double().numpy() for size, parts in errors.items()}
+    found = {}
+    for size, values in each.items():
+        best = min(each.values(), key=lambda other: float(other.mean()))
+        behind, spread, _ = standard_error(values, best, overlap=trained.dataset.shared_steps)
+        se, pca_se = float(values.mean()), pcas[size] / values.shape[-1]
+        found[size] = {"se": se, "pca_se": pca_se, "behind": float(behind), "spread": float(spread)}
+    return found

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aerun.core.text import counted
 from aerun.evaluate.pca_baseline import pca_is_exact
 
 Figures = Mapping[str, Any]
@@ -80,7 +81,9 @@ def _anomaly(results: Figures) -> str:
         f"{_NAMES[w]} {v:.3f}" for w in ("knn", "pca", "none") if math.isfinite(v := _figure(results, "anomaly", w, "auroc"))
     ]
     alarms = _figure(results, "anomaly", "model", "false_alarm")
-    told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; false alarms {100 * alarms:.1f} % ({_where(results)})."
+    found, count = _figure(results, "anomaly", "model", "detected"), _figure(results, "anomaly", "counts", "anomalies")
+    finds = f", {found * count:.0f} of {counted(int(count), 'anomaly')} found" if math.isfinite(found * count) else ""
+    told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; false alarms {100 * alarms:.1f} %{finds} ({_where(results)})."
     if not math.isfinite(best) or best <= own + _CLOSE:
         return told
     if why := _undecided(results, who):

@@ -185,19 +185,22 @@ def _refuse_shape(path: Path, f: Any, size: int) -> None:
 
 def forget(array: Array) -> None:
     """Release the memory that holds what was read of a mapped file; it is read again where it is needed."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
+    base = _memory_of(array)
     if isinstance(base, mmap.mmap):
         base.madvise(mmap.MADV_DONTNEED)
 
 
 def is_mapped(array: Array) -> bool:
     """Return whether an array is on disk, and read where it is needed."""
+    return isinstance(_memory_of(array), mmap.mmap)
+
+
+def _memory_of(array: Array) -> Any:
+    """Return what holds the values: None for an array's own memory."""
     base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base, mmap.mmap)
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    return base
 
 
 def _safetensors(path: Path, name: str | None) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
+from aerun.formats.limits import typed_size
 from aerun.formats.optional import needed
 from aerun.formats.reading import duplicates
 
@@ -41,7 +42,7 @@ def whole(path: Path) -> Any:
     """Return a file as one table, refused where it does not fit into memory."""
     pa = needed("pyarrow", path)
     columns, rows = heads(path)
-    refuse_beyond(str(path), 20.0 * rows * len(columns))
+    refuse_beyond(str(path), typed_size(rows, len(columns)))
     parts = [table for _, table in batches(path, list(columns))]
     return pa.concat_tables(parts) if parts else pa.table({name: [] for name in columns})
 

@@ -1,21 +1,27 @@
 """From the words of a file's cells to a column."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from aerun.core.errors import AerunError
+from aerun.formats.arrays import forget
 from aerun.formats.codes import may_be_codes
 from aerun.formats.frame import Values
+from aerun.formats.limits import WORD
 from aerun.formats.packed import Packed
 from aerun.formats.plain_cells import key_of, only_digits, plain_numbers, shows_point, typed_numbers
+from aerun.formats.reading import without_marks
+from aerun.formats.room import Place
 from aerun.formats.settled import Settled, settled
+from aerun.formats.spool import Spool
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FIRST = 64  # cells of a piece in which a decimal point is looked for
+_PIECE = 1 << 20  # values that are looked at at a time
 MANY = 50_000  # different words, from which on dates and numbers are kept as what they are
 MOST = 500_000  # different words of a column that nothing says is text, from which on they are not kept
 
@@ -34,6 +40,11 @@ class _Piece:
     @property
     def nbytes(self) -> int:
         return sum(part.nbytes for part in (self.numbers, self.places, self.meant) if part is not None)
+
+    def move_to(self, spool: Spool) -> None:
+        for part in (self.numbers, self.places, self.meant):
+            if part is not None:
+                part.move_to(spool)
 
     def values(self, table: Values) -> Values:
         """Return what the cells are, words by `table`, whose last number stands for no value."""
@@ -73,8 +84,11 @@ class Cells:
     dotted: bool = False  # may such a cell hold a point?
     settled: Settled | None = None
     given_up: bool = False
+    place: Place | None = None  # where all cells go in the end; None: into memory
+    _spool: Spool | None = None
     _seen: dict[Any, float] = field(default_factory=dict)  # places, or values of a settled column, of cells that are no words
     _pieces: list[_Piece] = field(default_factory=list)
+    _spooled: int = 0  # pieces of the front that are on disk
     _next: int = 0  # how many different words there are when it is next seen whether they settle
 
     def add(self, cells: Sequence[Any]) -> None:
@@ -91,6 +105,14 @@ class Cells:
         self._pieces.append(self._worded(keys) if numbers is None else _Piece(numbers=Packed(numbers)))
         if len(self.words) > max(MANY, self._next) and self.format != "text":
             self._settle()
+        if self._spool is not None:
+            self.move_to(self._spool)
+
+    def move_to(self, spool: Spool) -> None:
+        """Keep the cells on disk, also those that are still to come; the words stay in memory."""
+        for piece in self._pieces[self._spooled :]:
+            piece.move_to(spool)
+        self._spool, self._spooled = spool, len(self._pieces)
 
     def _worded(self, keys: Sequence[Any]) -> _Piece:
         seen, words = self._seen, self.words
@@ -165,7 +187,7 @@ class Cells:
                 self.point = self.point or found.point
             table = np.array([*(found.read(w) for w in self.words), np.nan], dtype=np.float64)
             pieces = [p if p.places is None else _Piece(meant=Packed(p.values(table))) for p in self._pieces]
-            self.settled, self._pieces, self.words, self._next = found, pieces, {}, 0
+            self.settled, self._pieces, self.words, self._next, self._spooled = found, pieces, {}, 0, 0
             self._seen.clear()
         elif len(self.words) > MOST and not self.format:
             self.given_up, self._pieces = True, []
@@ -187,16 +209,25 @@ class Cells:
                 moved = np.full(len(part), np.nan)
                 moved[~np.isnan(part)] = known[places]
                 self._pieces[i] = _Piece(places=Packed(moved))
+                if self._spool is not None:
+                    self._pieces[i].move_to(self._spool)
 
     def values(self, of_words: Sequence[float] = ()) -> Values:
         """Return all cells: numbers, and for words the numbers that `of_words` has in their order. The pieces are given up."""
-        table, start = np.array([*of_words, np.nan], dtype=np.float64), 0
-        values = np.empty(sum(map(len, self._pieces)))
+        return self._gathered(of_words, lambda values: values)
+
+    def numbers(self, of_words: Sequence[float] = ()) -> Values:
+        """Return all cells of a column of numbers, NaN for those that stand for no value however they are spelt."""
+        values = self._gathered(of_words, lambda values: without_marks(values, self.missing))
+        return finite(self.file, self.name, values)
+
+    def _gathered(self, of_words: Sequence[float], change: Callable[[Values], Values]) -> Values:
+        table = np.array([*of_words, np.nan], dtype=np.float64)
+        place = self.place or Place(np.empty(sum(map(len, self._pieces))))
         for piece in self._pieces:
-            values[start : start + len(piece)] = piece.values(table)
-            start += len(piece)
+            place.add(change(piece.values(table)))
         self._pieces = []
-        return values
+        return place.values()
 
     def first(self, places: set[int], also_settled: bool = False) -> tuple[int, Any]:
         """Return row (from 0) and word of the first cell that is one of the words at `places`.
@@ -232,16 +263,19 @@ class Cells:
 
     @property
     def nbytes(self) -> int:
-        """Return about how many bytes the cells take."""
-        return sum(piece.nbytes for piece in self._pieces) + 200 * len(self.words)
+        """Return about how many bytes the cells take in memory."""
+        return sum(piece.nbytes for piece in self._pieces) + WORD * len(self.words)
 
 
 def finite(file: str, name: str, values: Values) -> Values:
     """Return `values` if each is NaN or fits into 32 bits, else AerunError."""
-    wrong = np.abs(values) > _LARGEST
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise AerunError(
-            f"{file}: column '{name}', row {row + 1}: {values[row]} is infinite or beyond 32 bits. Mend it, or leave it empty."
-        )
+    for first in range(0, len(values), _PIECE):
+        wrong = np.abs(values[first : first + _PIECE]) > _LARGEST
+        if wrong.any():
+            row = first + int(wrong.argmax())
+            raise AerunError(
+                f"{file}: column '{name}', row {row + 1}: {values[row]} is infinite or beyond 32 bits. Mend it, or leave it "
+                "empty."
+            )
+    forget(values)
     return values

@@ -68,7 +68,8 @@ class Frame:
     """Columns by name, and the file or the two files, each with its number of rows, that they were read from.
 
     reading: how, with all that was decided; None of what is no file's table. carried: cells (n,) of columns as they are
-    written, see `Reading`. parts: the same as `files`, where one of these is several.
+    written, see `Reading`. parts: the same as `files`, where one of these is several; names: what the parts are called among
+    the others.
     """
 
     columns: dict[str, Column]
@@ -76,6 +77,7 @@ class Frame:
     reading: Reading | None = None
     carried: dict[str, Words] = field(default_factory=dict)
     parts: tuple[tuple[str, int], ...] = ()
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return sum(rows for _, rows in self.files)

@@ -10,6 +10,8 @@ from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
 from aerun.formats.carried import as_words
 from aerun.formats.frame import Frame
+from aerun.formats.hdf5 import refuse_damaged
+from aerun.formats.limits import typed_size
 from aerun.formats.optional import needed
 from aerun.formats.reading import Reading
 from aerun.formats.tables import from_columns
@@ -30,7 +32,7 @@ def read(key: str, path: Path, reading: Reading) -> Frame:
         raise AerunError(f"{key}={path}: {'is a folder' if path.is_dir() else 'no such file'}.")
     data = _opened(path)
     rows, names = int(data.n_obs), [str(n) for n in data.var_names]
-    refuse_beyond(str(path), 20.0 * rows * len(names))
+    refuse_beyond(str(path), typed_size(rows, len(names)))
     about = {"obs_names": np.asarray(data.obs_names.astype(str), dtype=object), **{str(n): data.obs[n] for n in data.obs}}
     if twice := set(about) & set(names):
         raise AerunError(f"{path}: '{min(twice)}' is a variable and a column of obs: rename one.")
@@ -49,6 +51,7 @@ def read(key: str, path: Path, reading: Reading) -> Frame:
 
 def _opened(path: Path) -> Any:
     anndata = needed("anndata", path, "h5")
+    refuse_damaged(path)
     try:
         return anndata.read_h5ad(path)
     except Exception as e:  # h5py and anndata let through whatever damaged bytes make them do

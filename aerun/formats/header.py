@@ -109,6 +109,16 @@ def is_units(rows: Sequence[Cells], missing: frozenset[str]) -> bool:
     return over.count("word") > 1 and over.count("word") == len(over)
 
 
+def refuse_two_headers(file: str, first: Cells, second: Cells, missing: frozenset[str]) -> None:
+    """Raise UnclearError where a line of words stands under one with numbers among its words: names under a title, or units."""
+    if {"word", "number"} <= {_look(c, missing) for c in first}:
+        words = (
+            f"{file}: do the names of the columns stand in the first line ({','.join(first)[:60]}), with units below, or in "
+            f"the second ({','.join(second)[:60]})? dataset.skip=1 takes the second; for the first, take the line of units out."
+        )
+        raise UnclearError([Problem(words, {"skip": "1"})])
+
+
 def _look(cell: str, missing: frozenset[str]) -> str:
     """Return gone, number (also a date, or a number in other dress) or word."""
     word = cell.strip()

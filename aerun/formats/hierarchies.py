@@ -9,6 +9,7 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.formats.copied import Array, Pieces, gathered, identity
+from aerun.formats.hdf5 import refuse_damaged
 from aerun.formats.optional import needed
 
 H5 = (".h5", ".hdf5", ".he5")
@@ -36,6 +37,8 @@ def read(path: Path, name: str, words: bool) -> Array:
 
 
 def _looked(path: Path, look: Callable[[Path], Any]) -> Any:
+    if path.suffix.lower() in H5 and path.is_file():
+        refuse_damaged(path)
     try:
         return look(path)
     except AerunError:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from aerun.formats.text_lines import lines_of
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
 _TIMES = 12  # bytes of memory that a byte of an array of records takes while it is read
+
+_HEAD = 1000  # records of a stream that its names are taken from
 
 Record = tuple[str, dict[str, Any]]  # where it is, and what it holds
 _KINDS = {"dict": "an object", "list": "a list", "str": "a word", "NoneType": "null", "bool": "a truth value"}
@@ -36,6 +38,26 @@ def json_rows(path: Path, reading: Reading) -> tuple[list[str], Iterator[list[An
     return known, _rows(path, list(names), wanted, reading.encoding), reading
 
 
+def json_stream(path: Path, lines: Iterator[str], reading: Reading) -> tuple[list[str], Iterator[list[Any]], Reading]:
+    """Return what `json_rows` does of the lines of a stream, which can be read once alone.
+
+    Its names are those of the first 1,000 records; AerunError for a later one with a key that is asked for and new.
+    """
+    records = _records_in(path, ((number, line) for number, line in enumerate(lines, 1) if line.strip()))
+    head = list(islice(records, _HEAD))
+    names = dict.fromkeys(name for _, record in head for name in record)
+    known, reading = checked_names(str(path), list(names), reading)
+    wanted = [reading.wants(name) or name in reading.carried for name in known]
+
+    def rows() -> Iterator[list[Any]]:
+        for where, record in chain(head, records):
+            if late := next((n for n in record if n not in names and n in reading.formats), None):
+                raise AerunError(f"{where}: '{late}' comes for the first time after {_HEAD:,} records. Give a file instead.")
+            yield [_cell(where, n, record.get(n)) if keep else None for n, keep in zip(names, wanted, strict=True)]
+
+    return known, rows(), reading
+
+
 def _rows(path: Path, names: list[str], wanted: list[bool], encoding: str) -> Iterator[list[Any]]:
     for where, record in _records(path, encoding):
         yield [_cell(where, n, record.get(n)) if keep else None for n, keep in zip(names, wanted, strict=True)]
@@ -53,7 +75,10 @@ def _cell(where: str, name: str, value: Any) -> Any:
 
 
 def _records(path: Path, encoding: str) -> Iterator[Record]:
-    lines = ((number, line) for number, line in enumerate(lines_of(path, encoding), 1) if line.strip())
+    yield from _records_in(path, ((number, line) for number, line in enumerate(lines_of(path, encoding), 1) if line.strip()))
+
+
+def _records_in(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Record]:
     first = next(lines, None)
     if first is None:
         return

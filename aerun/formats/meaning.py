@@ -8,7 +8,7 @@ from typing import Any
 
 from aerun.formats.cell_words import moment_of, number_of, spelt
 from aerun.formats.codes import code_among, is_literal
-from aerun.formats.column import MOST, Cells, finite
+from aerun.formats.column import MOST, Cells
 from aerun.formats.date_words import ORDERS, seconds
 from aerun.formats.frame import Column
 from aerun.formats.number_words import decimal_of, is_number, undressed
@@ -107,7 +107,7 @@ def column_of(cells: Cells, style: Style) -> tuple[Column, str]:
         cells.turn_into_words()
         return _text(cells), "text"
     if not cells.worded:
-        return Column("number", finite(cells.file, cells.name, cells.values())), "number"
+        return Column("number", cells.numbers()), "number"
     if kind != "date":
         numbers = {w: number_of(w, style.decimal) for w in cells.words}
         if kind == "number" or (all(numbers.values()) and not _settled(cells, "date")):
@@ -189,7 +189,7 @@ def _numbers(cells: Cells, numbers: dict[Any, tuple[float, str] | None], style: 
         known = {**numbers, **({cells.settled.example: (0.0, cells.settled.detail)} if cells.settled else {})}
         words = ", ".join(f"'{next(w for w, n in known.items() if n is not None and n[1] == s)}'" for s in sorted(shown))
         _refuse_units(cells, words, "" in signs, sign)
-    values = finite(cells.file, cells.name, cells.values([n[0] for n in numbers.values() if n is not None]))
+    values = cells.numbers([n[0] for n in numbers.values() if n is not None])
     return Column("number", values), f"number {shown.pop()}" if shown else f"number {sign}" if sign else "number"
 
 

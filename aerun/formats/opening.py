@@ -8,7 +8,7 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.formats.blank_cells import Row, blank_columns, even_rows, is_blank
-from aerun.formats.header import is_headed, is_units, lines_before
+from aerun.formats.header import is_headed, is_units, lines_before, refuse_two_headers
 from aerun.formats.reading import Reading, checked_names
 
 _HEAD = 64  # rows that the header is looked for in
@@ -40,6 +40,7 @@ def opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iter
     headed = reading.header == "true"
     names, below = _names(words[0], headed), first[headed:]
     if headed and auto and is_units(words[1:], reading.missing):
+        refuse_two_headers(file, words[0], words[1], reading.missing)
         log.warning("%s: the line under the header is left out ('%s'): units, not values.", file, " ".join(words[1])[:60])
         below = below[1:]
     blank = blank_columns(names, words[1:]) if headed else frozenset()

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aerun.formats.spool import Spool, Spooled
+
 _LOOKED = 64  # numbers that tell with how many digits behind the point to begin
 _DIGITS = 10  # at most, behind the point
 _WHOLE = ((np.int8, 1 << 7), (np.int16, 1 << 15), (np.int32, 1 << 31))
@@ -20,15 +22,20 @@ class Packed:
 
     def __init__(self, values: NDArray[np.float64]) -> None:
         self._size = 1.0
-        self._kept: NDArray[Any] = self._whole(values)
+        self._kept: NDArray[Any] | Spooled = self._whole(values)
 
     def __len__(self) -> int:
         return len(self._kept)
 
     @property
     def nbytes(self) -> int:
-        """Return the number of bytes that they take."""
+        """Return the number of bytes that they take in memory."""
         return self._kept.nbytes
+
+    def move_to(self, spool: Spool) -> None:
+        """Keep the numbers on disk from now on."""
+        if not isinstance(self._kept, Spooled):
+            self._kept = spool.add(self._kept)
 
     def values(self, rows: slice = slice(None)) -> NDArray[np.float64]:
         """Return the numbers (n,) as they were, of all rows or of these."""

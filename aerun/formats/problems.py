@@ -13,11 +13,12 @@ class Problem:
     """What is in the way of reading a file.
 
     words: what is wrong and what would work. settings: keys of `dataset` that would read the file, with their values; lists are
-    added to what is set.
+    added to what is set. otherwise: those in their place, where one that is no list is set already.
     """
 
     words: str
     settings: Settings = field(default_factory=dict)
+    otherwise: Settings = field(default_factory=dict)
 
 
 def unclear(words: str, **settings: str | list[str]) -> "UnclearError":

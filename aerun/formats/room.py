@@ -2,14 +2,13 @@
 
 import mmap
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from aerun.core.cache import refuse_full
-from aerun.core.errors import AerunError
 from aerun.formats.frame import Values
+from aerun.formats.spool import nameless_file, refusal, write_at
 
 
 class Room:
@@ -31,12 +30,11 @@ class DiskRoom(Room):
         step = mmap.ALLOCATIONGRANULARITY
         self.each = -(-8 * rows // step) * step
         refuse_full(folder, self.each * columns, f"{where}: its columns", "Name another place with dataset.cache=DIR.")
+        self.number, self.folder = nameless_file(folder), folder
         try:
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".columns-") as file:
-                self.number = os.dup(file.fileno())
             os.ftruncate(self.number, self.each * columns)
         except OSError as e:
-            raise AerunError(f"cannot keep columns in {folder} (dataset.cache): {e.strerror or e}.") from e
+            raise refusal(folder, e) from e
 
     def column(self, place: int) -> "Place":
         """Return the place of the numbered column, which reads and writes the file."""
@@ -71,10 +69,10 @@ class DiskPlace(Place):
 
     def add(self, values: Values) -> None:
         """Take the next values."""
-        left, at = memoryview(np.ascontiguousarray(values).data).cast("B"), self.offset + 8 * self.filled
-        while left:
-            done = os.pwrite(self.room.number, left, at)
-            left, at = left[done:], at + done
+        try:
+            write_at(self.room.number, values, self.offset + 8 * self.filled)
+        except OSError as e:
+            raise refusal(self.room.folder, e) from e
         self.filled += len(values)
 
     def values(self) -> Values:

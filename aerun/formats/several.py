@@ -4,29 +4,24 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aerun.core.cache import cache_folder
 from aerun.core.errors import AerunError
-from aerun.core.memory import available_memory
 from aerun.formats import arrow_files, h5ad
 from aerun.formats.compressed import PACKED, bare_suffix
 from aerun.formats.found import Found, Paths, found, hive, natural
 from aerun.formats.frame import Frame, place_in
+from aerun.formats.limits import Limits, typed_size
 from aerun.formats.opening import Head
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading
 from aerun.formats.tables import BINARY, TEXT, begun, columns_of, from_arrow, from_columns, is_typed, read_table, table_pieces
-from aerun.formats.typed_parts import Limits, Part, refuse_other_columns, typed_parts
+from aerun.formats.typed_parts import Part, refuse_other_columns, typed_parts
 
 FILE = "file"  # the column that says which file a row is from
 _SUFFIXES = (*TEXT, *BINARY, h5ad.SUFFIX, *(f"{t}{p}" for t in TEXT for p in PACKED))
-
-
-def limits(memory: float | None, cache: str | None) -> Limits:
-    """Return how much a table may take: `memory` GB, None for half of what is free; and where the rest goes."""
-    return Limits(available_memory() // 2 if memory is None else memory * 1e9, cache_folder(cache))
 
 
 def read_tables(key: str, value: Paths, reading: Reading, bounds: Limits) -> Frame:
@@ -45,11 +40,11 @@ def read_tables(key: str, value: Paths, reading: Reading, bounds: Limits) -> Fra
             f"{key}={files.label}: {kinds[True]} and {kinds[False]} are of different kinds: parts of one table are of one."
         )
     if files.alone and not parts[0].constants and not (True in kinds and _is_large(parts[0].path, bounds)):
-        return read_table(key, parts[0].path, reading)
+        return read_table(key, parts[0].path, reading, bounds)
     for part in parts:
         if not part.path.is_file():
             raise AerunError(f"{key}={part.path}: {'is a folder' if part.path.is_dir() else 'no such file'}.")
-    return typed_parts(files.label, parts, reading, bounds) if True in kinds else _row_parts(key, files.label, parts, reading)
+    return (typed_parts if True in kinds else partial(_row_parts, key))(files.label, parts, reading, bounds)
 
 
 def pieces(key: str, files: Found, reading: Reading, rows: int) -> Iterator[tuple[str, Frame]]:
@@ -144,10 +139,10 @@ def _is_arrow(path: Path) -> bool:
 
 def _is_large(path: Path, bounds: Limits) -> bool:
     columns, rows = arrow_files.heads(path) if path.is_file() else ({}, 0)
-    return 20 * rows * len(columns) > bounds.memory
+    return typed_size(rows, len(columns)) > bounds.memory
 
 
-def _row_parts(key: str, label: str, parts: list[Part], reading: Reading) -> Frame:
+def _row_parts(key: str, label: str, parts: list[Part], reading: Reading, bounds: Limits) -> Frame:
     """Return files of rows of cells as one table, in which every column is decided by all of its cells."""
     heads, bodies, first = list[Head](), list[Iterator[list[Any]]](), reading
     for part in parts:
@@ -162,12 +157,15 @@ def _row_parts(key: str, label: str, parts: list[Part], reading: Reading) -> Fra
     names, typed = heads[0].names, {is_typed(p.path) for p in parts}
     rows = _chained(parts, heads, bodies, constants, counts)
     try:
-        frame = columns_of(label, Head([*names, *constants]), rows, first, typed == {True})
+        frame = columns_of(label, Head([*names, *constants]), rows, first, typed == {True}, bounds)
     except UnclearError as e:
-        raise UnclearError([Problem(_placed(p.words, label, parts, counts), p.settings) for p in e.problems]) from e
+        raise UnclearError(
+            [Problem(_placed(p.words, label, parts, counts), p.settings, p.otherwise) for p in e.problems]
+        ) from e
     except AerunError as e:
         raise AerunError(_placed(str(e), label, parts, counts)) from e
-    return replace(frame, parts=tuple((str(p.path), n) for p, n in zip(parts, counts, strict=True)))
+    of_parts = tuple((str(p.path), n) for p, n in zip(parts, counts, strict=True))
+    return replace(frame, parts=of_parts, names=tuple(p.name for p in parts))
 
 
 def _begun(key: str, part: Part, reading: Reading, first: Reading | None) -> tuple[Head, Iterator[list[Any]], Reading]:

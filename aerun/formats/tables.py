@@ -4,7 +4,8 @@ import logging
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,20 @@ from aerun.formats.compressed import PACKED, bare_suffix, packing
 from aerun.formats.frame import Column, Frame
 from aerun.formats.header import refuse_nothing
 from aerun.formats.json_rows import SUFFIXES as JSON
-from aerun.formats.json_rows import json_rows
+from aerun.formats.json_rows import json_rows, json_stream
+from aerun.formats.limits import SAMPLE, Limits
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.number_words import is_number
 from aerun.formats.opening import Head, opened
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names, without_marks
+from aerun.formats.room import DiskRoom
 from aerun.formats.sheets import sheet
+from aerun.formats.spool import Spool
+from aerun.formats.text_lines import lines_of
 from aerun.formats.text_rows import Row, text_table
 
-_CHUNK = 65_536  # rows read at a time
+_CHUNK = 32_768  # rows read at a time
 _KEPT = 16_000_000  # freed bytes that may wait for their next use
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", *JSON)
 BINARY = (*arrow_files.SUFFIXES, ".xlsx")
@@ -35,9 +40,12 @@ BINARY = (*arrow_files.SUFFIXES, ".xlsx")
 log = logging.getLogger("aerun")
 
 
-def read_table(key: str, path: Path, reading: Reading) -> Frame:
-    """Return the table in the file that the setting `key` names. AerunError names the line, row or column that is wrong."""
-    return _of_file(key, path, reading, _read)
+def read_table(key: str, path: Path, reading: Reading, bounds: Limits | None = None) -> Frame:
+    """Return the table in the file that the setting `key` names. AerunError names the line, row or column that is wrong.
+
+    bounds: how much rows of cells may take; what is beyond is kept on disk.
+    """
+    return _of_file(key, path, reading, partial(_read, bounds))
 
 
 def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[Frame]:
@@ -92,28 +100,28 @@ def is_typed(path: Path) -> bool:
     return bare_suffix(path) in (".xlsx", *JSON)
 
 
-def _rows(path: Path, suffix: str, reading: Reading) -> tuple[Iterator[Row], Reading]:
+def _rows(path: Path, suffix: str, reading: Reading, given: Iterator[str] | None) -> tuple[Iterator[Row], Reading]:
     """Return the rows of a file, and the reading with its delimiter and its encoding decided."""
     skip = 0 if reading.skip == "auto" else int(reading.skip)
     if suffix == ".xlsx":
         return islice(sheet(path), skip, None), reading
-    table = text_table(path, reading.encoding, reading.delimiter, skip, reading.usual)
+    table = text_table(path, reading.encoding, reading.delimiter, skip, reading.usual, given)
     return table.rows, replace(reading, delimiter=table.delimiter, decoded=table.encoding)
 
 
-def _read(path: Path, suffix: str, reading: Reading) -> Frame:
+def _read(bounds: Limits | None, path: Path, suffix: str, reading: Reading) -> Frame:
     if suffix in TEXT or suffix == ".xlsx":
         head, body, reading = begun(path, suffix, reading)
-        return columns_of(str(path), head, body, reading, is_typed(path))
+        return columns_of(str(path), head, body, reading, is_typed(path), bounds)
     return from_arrow(arrow_files.whole(path), str(path), reading)
 
 
-def columns_of(file: str, head: Head, body: Iterator[list[Any]], reading: Reading, typed: bool) -> Frame:
-    """Return rows of cells below their head as columns.
+def columns_of(file: str, head: Head, body: Iterator[list[Any]], reading: Reading, typed: bool, bounds: Limits | None) -> Frame:
+    """Return rows of cells below their head as columns, on disk where they take more than `bounds` allows.
 
     typed: numbers are numbers, and no words in which a decimal sign is to be told.
     """
-    return _frame(file, head, _chunks(body), reading, typed)
+    return _frame(file, head, _chunks(body), reading, typed, bounds)
 
 
 def from_arrow(table: Any, file: str, reading: Reading) -> Frame:
@@ -163,10 +171,18 @@ def _carried(names: Sequence[str], reading: Reading) -> list[str]:
 
 def begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
     """Return the names and the rows of a file of cells, and the reading with what its first lines decide."""
-    if suffix in JSON:
+    if suffix in JSON and not is_stream(path):
         names, records, reading = json_rows(path, replace(reading, header="true"))
         return Head(names), records, reading
-    rows, reading = _rows(path, suffix, reading)
+    given = None
+    if is_stream(path):
+        given = lines_of(path, reading.encoding)
+        first = next(given, "")
+        given = chain([first] if first else [], given)
+        if first.lstrip().startswith(("{", "[{")) or first.strip() == "[":
+            names, records, reading = json_stream(path, given, replace(reading, header="true"))
+            return Head(names), records, reading
+    rows, reading = _rows(path, suffix, reading, given)
     return opened(rows, str(path), reading)
 
 
@@ -181,12 +197,19 @@ def cells_for(file: str, name: str, reading: Reading) -> Cells:
     return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name), reading.dates)
 
 
-def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Reading, typed: bool) -> Frame:
+def _frame(
+    file: str,
+    head: Head,
+    chunks: Iterator[list[list[Any]]],
+    reading: Reading,
+    typed: bool,
+    bounds: Limits | None = None,
+) -> Frame:
     columns = {n: cells_for(file, n, reading) for n in head.names if reading.wants(n)}
     kept: dict[str, list[Any]] = {n: [] for n in _carried(head.names, reading)}
-    count = 0
+    count, spool = 0, None
     for chunk in chunks:
-        refuse_beyond(file, sum(c.nbytes for c in columns.values()) + 4.0 * (count + len(chunk)) * len(columns))
+        refuse_beyond(file, _size(columns, 0 if spool else count + len(chunk)))
         _add(columns, head.names, chunk)
         if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
             reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
@@ -196,9 +219,22 @@ def _frame(file: str, head: Head, chunks: Iterator[list[list[Any]]], reading: Re
             place = head.names.index(name)
             cells_read.extend(row[place] for row in chunk)
         count += len(chunk)
+        if bounds is not None and spool is None and _size(columns, count) > bounds.memory:
+            spool = Spool(bounds.folder)
+            for cells in columns.values():
+                cells.move_to(spool)
     refuse_nothing(file, count)
+    if spool is not None:
+        room = DiskRoom(file, count, len(columns), spool.folder)
+        for i, cells in enumerate(columns.values()):
+            cells.place = room.column(i)
     converted, reading = by_meaning(file, columns, reading)
     return Frame(converted, ((file, count),), reading, {n: as_words(cells_read) for n, cells_read in kept.items()})
+
+
+def _size(columns: dict[str, Cells], rows: int) -> float:
+    """Return what columns take in memory, with so many rows of samples."""
+    return sum(c.nbytes for c in columns.values()) + float(SAMPLE) * rows * len(columns)
 
 
 def _add(columns: dict[str, Cells], names: Sequence[str], rows: list[list[Any]]) -> None:
@@ -246,7 +282,6 @@ def by_meaning(file: str, columns: dict[str, Cells], reading: Reading) -> tuple[
         if not reading.formats and column.kind == "number" and are_compact_dates(column.values):
             words = "%s: column '%s' is read as numbers; if it holds days, as YYYYMMDD, write them as YYYY-MM-DD."
             log.warning(words, file, name)
-    converted = {n: _unmarked(c, reading) for n, c in converted.items()}
     return converted, replace(
         reading, decimal=style.decimal, dates=style.order or reading.dates, formats={**reading.formats, **formats}
     )

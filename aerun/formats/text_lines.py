@@ -45,6 +45,11 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
                     )
                 if len(line) >= _LINE:
                     raise AerunError(f"{path}, line {number}: longer than {_LINE >> 20} MiB: not a table.")
+                if ("\0" if wide else b"\0") in line:
+                    raise AerunError(
+                        f"{path}, line {number}: holds NUL characters: damaged there, or text in UTF-16, which "
+                        "dataset.encoding=utf-16-le or utf-16-be reads."
+                    )
                 yield line if wide else line.decode(name)
                 if number == 1 and name == "utf-8-sig":
                     name = "utf-8"

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from aerun.core.errors import AerunError
 from aerun.formats.cells import unguarded
 from aerun.formats.compressed import bare_suffix
+from aerun.formats.problems import unclear
 from aerun.formats.text_lines import lines_of
 
 __all__ = ["Row", "TextTable", "lines_of", "rows_of", "sniffed", "spelt", "text_table"]
@@ -19,6 +21,8 @@ log = logging.getLogger("aerun")
 
 _PEEK = 64  # lines looked at first
 _SEPARATE = ("\t", ";", "|")  # seldom in cells, so that they go before the comma, which may be a decimal sign
+_SAID = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # as Excel reads and writes it
+_DECIMAL = re.compile(r"[+-]?\d+,\d+\s*")
 _SPOKEN = {"tab": "\t", "\\t": "\t", "space": " "}
 
 Row = tuple[int, list[str]]  # line number, cells
@@ -38,17 +42,23 @@ def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterato
     return text_table(path, encoding, delimiter, skip).rows
 
 
-def text_table(path: Path, encoding: str, delimiter: str, skip: int = 0, usual: str = "") -> TextTable:
+def text_table(
+    path: Path, encoding: str, delimiter: str, skip: int = 0, usual: str = "", given: Iterator[str] | None = None
+) -> TextTable:
     """Return the rows of a text file (unpacked where its name says that it is packed) behind its first `skip` lines.
 
     usual: the delimiter of the run's own files; where `delimiter` is auto and this one cuts the lines evenly, it is taken, and
-    where it does not, it is told which one is. AerunError names the line.
+    where it does not, it is told which one is. given: the lines, where they are read already. AerunError names the line.
     """
     decoded: list[str] = []
-    lines = lines_of(path, encoding, decoded.append)
+    lines = lines_of(path, encoding, decoded.append) if given is None else given
     for _ in islice(lines, skip):
         pass
     head = list(islice(lines, _PEEK))
+    if not skip and head and (said := _SAID.fullmatch(head[0])):
+        log.warning("%s: its first line, %s, says where it is cut, and is left out.", path, head[0].strip())
+        skip, head = 1, head[1:]
+        delimiter = said[1] if delimiter == "auto" else delimiter
     if delimiter == "auto":
         chosen = _delimiter(path, head, usual)
     else:
@@ -64,9 +74,24 @@ def _delimiter(path: Path, head: list[str], usual: str) -> str:
     if usual and _even(_widths(head[:-1] if len(head) == _PEEK else head, usual)):
         return usual
     chosen = sniffed(head)
+    if chosen == "," and not usual and _may_be_one_column(head):
+        raise unclear(
+            f"{path}: all lines below '{head[0].strip()}' are two whole numbers with a comma between them: "
+            "dataset.delimiter=';' reads one column with a decimal comma, dataset.skip=1 leaves that line out.",
+            delimiter=";",
+        )
     if usual and chosen != usual and _even(_widths(head, chosen)):
         log.warning("%s: is cut at %s, where the run's own file was cut at %s.", path, spelt(chosen), spelt(usual))
     return chosen
+
+
+def _may_be_one_column(head: list[str]) -> bool:
+    """Return whether a name stands above numbers with a decimal comma, or a title above two columns of whole numbers."""
+    if not head:
+        return False
+    body = [line for line in head[1:] if line.strip()]
+    named = head[0].strip() and "," not in head[0] and not head[0].startswith("#")
+    return bool(named and len(body) > 1 and all(map(_DECIMAL.fullmatch, body)))
 
 
 def spelt(delimiter: str) -> str:

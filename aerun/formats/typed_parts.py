@@ -14,11 +14,11 @@ from aerun.formats.binary_tables import is_categorical, typed_column
 from aerun.formats.carried import as_words
 from aerun.formats.column import Cells
 from aerun.formats.frame import Column, Frame, Words
+from aerun.formats.limits import KEPT, SAMPLE, WORD, Limits
 from aerun.formats.reading import Reading, checked_names, without_marks
 from aerun.formats.room import DiskRoom, Room
 from aerun.formats.tables import by_meaning, cells_for
 
-_CELL = 12  # bytes that a cell takes: 8 here, 4 as a sample
 _PLURAL = {"number": "numbers", "date": "dates", "truth": "truth values", "words": "words"}
 
 
@@ -29,14 +29,6 @@ class Part:
     path: Path
     name: str
     constants: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """memory: bytes that a table may take; beyond, its columns of numbers and dates are in a file in `folder`."""
-
-    memory: float
-    folder: Path
 
 
 def typed_parts(label: str, parts: Sequence[Part], reading: Reading, limits: Limits) -> Frame:
@@ -53,7 +45,7 @@ def typed_parts(label: str, parts: Sequence[Part], reading: Reading, limits: Lim
         raise AerunError(f"{label}: has no rows.")
     wanted = [n for n in known if reading.wants(n)]
     room = Room(rows)
-    if _CELL * rows * len(wanted) > limits.memory:
+    if (KEPT + SAMPLE) * rows * len(wanted) > limits.memory:
         room = DiskRoom(label, rows, len(wanted), limits.folder)
     table = _Table(label, reading, room, {n: i for i, n in enumerate(wanted)})
     kept = {*wanted, *(reading.carried & set(known))}
@@ -63,7 +55,8 @@ def typed_parts(label: str, parts: Sequence[Part], reading: Reading, limits: Lim
             values = {n: batch.column(title) for n, title in own.items()}
             words = {n: [part.constants[n]] * batch.num_rows for n in constants if n in kept}
             table.add(where, {**values, **words}, batch.num_rows)
-    return table.frame(known, tuple((str(p.path), n) for p, n in zip(parts, counts, strict=True)))
+    files = tuple((str(p.path), n) for p, n in zip(parts, counts, strict=True))
+    return replace(table.frame(known, files), names=tuple(p.name for p in parts))
 
 
 def _same_columns(parts: Sequence[Part]) -> tuple[list[str], list[int]]:
@@ -108,12 +101,12 @@ class _Table:
             self.carried.setdefault(name, []).append(as_words(values[name]))
         self.rows += rows
         words = sum(len(c.cells.words) for c in self.columns.values() if c.cells is not None)
-        refuse_beyond(self.label, 250.0 * words)
+        refuse_beyond(self.label, float(WORD) * words)
 
     def frame(self, names: Sequence[str], files: tuple[tuple[str, int], ...]) -> Frame:
         """Return what was taken, with the meaning of words decided by all of them."""
         worded = {n: c.cells for n, c in self.columns.items() if c.cells is not None}
-        plain = {n: c.column(self.reading) for n, c in self.columns.items() if c.cells is None}
+        plain = {n: c.column() for n, c in self.columns.items() if c.cells is None}
         meant, reading = by_meaning(self.label, worded, self.reading)
         formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
         columns = {n: plain[n] if n in plain else meant[n] for n in self.columns}
@@ -146,7 +139,8 @@ class _Growing:
         if not kind:
             column = Column("number", np.full(len(values), np.nan))
         if isinstance(column, Column) and self.cells is None:
-            self.numbers.add(column.values)
+            own = column.values
+            self.numbers.add(without_marks(own, self.reading.missing) if column.kind == "number" else own)
             return
         self._worded(values).add([None] * len(column.values) if isinstance(column, Column) else column)
 
@@ -166,12 +160,12 @@ class _Growing:
         cells.add(_digits(Column("number", self.numbers.values())))
         self.cells = cells
 
-    def column(self, reading: Reading) -> Column:
+    def column(self) -> Column:
         """Return the column of a kind that its container names."""
         values = self.numbers.values()
         if self.kind == "truth":
             return Column("text", values, ("False", "True"))
-        return Column(self.kind or "number", without_marks(values, reading.missing) if self.kind != "date" else values)
+        return Column(self.kind or "number", values)
 
 
 def _kind(column: Column | list[Any]) -> str:

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
 from aerun.core.files import remove, replaced
+from aerun.core.streams import is_stdout
+from aerun.formats.writing.output import TABLES
 from aerun.inference.notes import Notes, together
 
-_TABLES = (".csv", ".tsv", ".parquet", ".npz")  # outputs that hold columns beside each row
 _MOST = 100_000  # rows that are listed one by one
 
 
 def has_columns_beside(output: str) -> bool:
     """Return whether an output of rows has columns for what is unusual in each of them."""
-    return output == "-" or Path(output).suffix.lower() in _TABLES
+    return is_stdout(output) or Path(output).suffix.lower() in TABLES
 
 
 class Beside:
@@ -52,7 +53,7 @@ class Beside:
 
         A file that an earlier output of the same name left is then removed. Raises AerunError where it cannot be written.
         """
-        if self.output == "-":
+        if is_stdout(self.output):
             return None
         path = Path(f"{self.output.rstrip('/')}.notes.json").expanduser()
         content = self._content()

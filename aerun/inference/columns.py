@@ -94,9 +94,13 @@ def _told(values: NDArray[Any], feature: Feature) -> NDArray[Any]:
         words = np.array([*feature.words, ""])
         known = values >= 0  # neither an unknown word (-1) nor a missing one (NaN)
         return words[np.where(known, values, len(feature.words)).astype(np.int64)]
-    return np.array(
-        ["" if v != v else (_START + timedelta(seconds=round(float(v) + feature.origin))).isoformat() for v in values]
-    )
+    return np.array(["" if v != v else _moment(float(v) + feature.origin, feature.days) for v in values])
+
+
+def _moment(seconds: float, days: bool) -> str:
+    """Return seconds since 1970 as a moment in ISO 8601, or as the nearest day where the column is of days."""
+    moment = _START + timedelta(seconds=round(seconds), hours=12 if days else 0)
+    return moment.date().isoformat() if days else moment.isoformat()
 
 
 def of_columns(x: Tensor, features: Sequence[Feature], marked: bool = True) -> Tensor:

@@ -1,17 +1,86 @@
-"""`aerun score --map` of series: a timeline, as png here; `report.maps` has the same as a page."""
+"""`aerun score --map`: images under their errors, or series over time, as png here; `report.maps` has the same as pages."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from aerun.core.text import note
+from aerun.core.errors import AerunError
+from aerun.core.text import counted, note
+from aerun.formats.pictures import overlay
 from aerun.formats.writing.base import Array, FileWriter
 from aerun.inference.events import described, events_in
 from aerun.inference.steps import StepSeries
+from aerun.pictures.canvas.sheet import Row, sheet
 from aerun.pictures.canvas.timeline import Strip, timeline
+
+_IMAGES, _SMALL = 200, 96  # on a map; pixels that the longest side of each has at least
+RED = "Red: the squared error of a place, summed over channels, the redder the larger; all red is"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An image under (C, H, W) and its errors, with its score and whether that is an alarm."""
+
+    score: float
+    alarm: bool
+    name: str
+    under: Array
+    errors: Array
+
+
+class ImageMap(FileWriter):
+    """Keeps the images of the highest scores, at most 200; what is written of them is written at the end."""
+
+    def __init__(self, file: Any, about: Mapping[str, Any]) -> None:
+        super().__init__(file, about)
+        self.kept: list[Judged] = []
+        self.count, self.alarms = 0, 0
+        self.limit: float | None = None
+
+    def add(self, arrays: Mapping[str, Array]) -> None:
+        """Take a piece. Raise AerunError unless it is of images."""
+        if "under" not in arrays or self.about.get("kind") != "image":
+            raise AerunError("a map is of images, or of series by steps, and these are neither.")
+        self.limit = float(arrays["threshold"][0]) if "threshold" in arrays else None
+        for i, score in enumerate(arrays["score"].tolist()):
+            self.count += 1
+            name = str(arrays["file"][i]) if "file" in arrays else f"image {self.count}"
+            alarm = bool(arrays["anomaly"][i])
+            self.alarms += alarm
+            self.kept.append(Judged(score, alarm, name, arrays["under"][i], arrays["errors"][i]))
+        self.kept = sorted(self.kept, key=lambda one: -one.score)[:_IMAGES]
+
+    @property
+    def answer(self) -> str:
+        """Return how many images there are, how many raise an alarm, and how many are shown."""
+        limit = "" if self.limit is None else f" (threshold {self.limit:.4g})"
+        shown = f"; {_IMAGES} are shown" if self.count > _IMAGES else ""
+        return f"{counted(self.count, 'image')}, {counted(self.alarms, 'alarm')}{limit}, the highest score first{shown}"
+
+    def drawn(self) -> tuple[list[Image.Image], float]:
+        """Return the images under their errors, and the error that is all red."""
+        most = max(float(one.errors.sum(0).max()) for one in self.kept)
+        return [overlay(one.under, one.errors, most, self.about) for one in self.kept], most
+
+
+class ImagePng(ImageMap):
+    """The images under their errors as one png, each below its score."""
+
+    def close(self) -> None:
+        pictures, most = self.drawn()
+        cells = torch.stack([torch.from_numpy(np.array(p)).permute(2, 0, 1) for p in pictures]) / 255
+        marks = [f"{one.score:.3g}{' !' if one.alarm else ''}" for one in self.kept]
+        across = max(4, math.ceil(math.sqrt(len(cells))))
+        rows = [Row("", cells[i : i + across], marks[i : i + across]) for i in range(0, len(cells), across)]
+        title = f"{self.answer}. Above each image its score, ! for an alarm. {RED} {most:.4g}."
+        side = max(cells.shape[2:])
+        Image.fromarray(sheet(rows, title, cell=side * math.ceil(_SMALL / side))).save(self.file, "PNG")
 
 
 class SeriesMap(FileWriter):

@@ -15,7 +15,7 @@ from aerun.core.facts import real_steps
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.mapped import sample_rows
-from aerun.preparation.base import Preparation
+from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
@@ -54,7 +54,7 @@ class Rule:
     smallest and largest value of columns in training, in own units, where the run wrote them down. features: columns.
     """
 
-    preparation: Columns | Scale
+    preparation: Columns | Scale | Unchanged
     missing: str
     ranges: Mapping[str, Sequence[float]]
     features: tuple[Feature, ...]
@@ -90,16 +90,25 @@ class Rule:
         slack = _SLACK * max(abs(low), abs(high), high - low)
         return (values < low - slack) | (values > high + slack)
 
+    @property
+    def counts_outside(self) -> bool:
+        """Return whether it is known which values lie outside of the training range."""
+        way = getattr(self.preparation, "way", "none")
+        return bool(self.ranges) or (isinstance(self.preparation, Columns) and way == "minmax")
+
     def line(self, counts: Counts) -> str:
         """Return what was counted, and what was done with it, in one line; nothing where there is nothing to say."""
+        way = getattr(self.preparation, "way", "none")
         median = "read as the median or most frequent word of training" if self.missing == "fill" else "read as training means"
-        clipped = "clipped for the encoder, not for the score" if self.preparation.way == "minmax" else "used as they are"
+        clipped = "clipped for the encoder, not for the score" if way == "minmax" else "used as they are"
         means = {
             "missing": ("missing cells", f"{median}; no part of scores"),
             "unseen": ("words that training does not have", "read as none of those known"),
             "outside": ("values outside of the training range", clipped),
         }
         parts = [f"{means[k][0]}: {sum(c.values()):,} ({_named(c)}), {means[k][1]}" for k, c in counts.items() if c]
+        if not self.counts_outside and any(f.name != f"f{i}" for i, f in enumerate(self.features, 1)):
+            parts.append("values outside of the training range: not counted, as this older run wrote no range down")
         return f"{'; '.join(parts)}." if parts else ""
 
 
@@ -110,12 +119,13 @@ def rule_of(preparation: Any, settings: Mapping[str, Any], stored: Mapping[str, 
     ranges.
     """
     gaps = isinstance(preparation, Columns) or (isinstance(preparation, Scale) and preparation.missing is not None)
-    series = isinstance(preparation, Scale) and (gaps or "ranges" in stored)
+    series = isinstance(preparation, Scale | Unchanged) and (gaps or "ranges" in stored or bool(stored.get("features")))
     if not series and not isinstance(preparation, Columns):
         return None
     features = preparation.features
     if series:
-        names = stored.get("features") or [f"f{i}" for i in range(1, preparation.shape[-1] + 1)]
+        own = preparation.shape[-1] if isinstance(preparation, Scale) else 0
+        names = stored.get("features") or [f"f{i}" for i in range(1, own + 1)]
         features = tuple(Feature(str(name), "number") for name in names)
     ranges = stored.get("ranges", {})
     if not isinstance(ranges, Mapping) or not all(

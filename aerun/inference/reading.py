@@ -110,15 +110,13 @@ class Reader:
                 raise AerunError("-: only text and tables are read from standard input.")
             return [Path("/dev/stdin")]
         if is_url(name) or is_pattern(name):
-            return list(found("FILE", name, self._suffixes()).files)
+            named = found("FILE", name, self._suffixes()).files
+            return [source for path in named for source in (self._inside(str(path)) if self._has_images(path) else [path])]
         path = Path(name).expanduser()
         if not path.exists():
             raise AerunError(f"{name}: there is no such file or folder.")
-        if self.form.facts.kind == "image" and (is_archive(path) or several.saved_files("FILE", path)):
-            inside = image_files("FILE", name, name)
-            if not inside.files:
-                raise AerunError(f"{name}: no images are there ({inside.others} other files).")
-            return [inside.source(f.name) for f in inside.files]
+        if self._has_images(path):
+            return self._inside(name)
         if not path.is_dir() or is_zarr(path):
             return [path]
         files, others = listing.scan(path, self._suffixes())
@@ -128,6 +126,16 @@ class Reader:
             raise AerunError(f"{name}: a folder without any file that can be read ({others} others).")
         kept, _ = listing.without_truths([f.name for f in files])
         return [path / files[i].name for i in kept]
+
+    def _has_images(self, path: Path) -> bool:
+        """Return whether a file or a folder holds images that are no files of their own."""
+        return self.form.facts.kind == "image" and (is_archive(path) or several.saved_files("FILE", path) is not None)
+
+    def _inside(self, name: str) -> list[Any]:
+        inside = image_files("FILE", name, name)
+        if not inside.files:
+            raise AerunError(f"{name}: no images are there ({inside.others} other files).")
+        return [inside.source(f.name) for f in inside.files]
 
     def _suffixes(self) -> frozenset[str]:
         """Return the endings of the files in a folder that are samples: those that the run itself would read there."""

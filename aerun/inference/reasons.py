@@ -30,7 +30,7 @@ def reasons(model: Model, stored: Tensor) -> list[str]:
         return _columns(model, x, expected, errors, model.mark_errors_of(stored).double().numpy())
     names = [f"f{i + 1}" for i in range(errors.shape[1])]
     told, wanted = ([[_number(v) for v in row] for row in side] for side in (x, expected))
-    return [_listed(names, *one) for one in zip(told, wanted, errors, strict=True)]
+    return [listed(names, *one) for one in zip(told, wanted, errors, strict=True)]
 
 
 def step_reason(series: StepSeries, step: int) -> str:
@@ -38,7 +38,7 @@ def step_reason(series: StepSeries, step: int) -> str:
     assert series.judged is not None
     told = [_number(v) for v in series.opened.x[step]]
     expected = [_number(v) for v in series.judged.expected[step]]
-    return _listed(series.channels, told, expected, series.judged.errors[step])
+    return listed(series.channels, told, expected, series.judged.errors[step])
 
 
 def _columns(model: Model, x: Array, expected: Array, errors: Array, marks: Array) -> list[str]:
@@ -51,7 +51,7 @@ def _columns(model: Model, x: Array, expected: Array, errors: Array, marks: Arra
         cells = [_cell(told[n][row]) or "an unknown word" for n in names]
         gone = marks[row] > error / 2
         hoped = ["a missing cell" if gone[i] else _cell(wanted[n][row]) for i, n in enumerate(names)]
-        lines.append(_listed(names, cells, hoped, error))
+        lines.append(listed(names, cells, hoped, error))
     return lines
 
 
@@ -65,7 +65,7 @@ def _channels(names: Sequence[str], x: Array, expected: Array, errors: Array) ->
     each = range(len(names))
     told = [f"{_number(x[t, i])}" for i, t in zip(each, at, strict=True)]
     wanted = [_number(expected[t, i]) for i, t in zip(each, at, strict=True)]
-    return _listed(names, told, wanted, errors.sum(0), [f" at its step {t + 1}" for t in at])
+    return listed(names, told, wanted, errors.sum(0), [f" at its step {t + 1}" for t in at])
 
 
 def _text(model: Model, stored: Tensor, errors: Array) -> list[str]:
@@ -74,7 +74,7 @@ def _text(model: Model, stored: Tensor, errors: Array) -> list[str]:
     for row, numbers, again in zip(errors, stored.tolist(), wanted.tolist(), strict=True):
         names = [f"place {i + 1}" for i in range(len(row))]
         said = [[f"'{tokens[i]}'" if i >= 0 else "" for i in line] for line in (numbers, again)]
-        lines.append(_listed(names, said[0], said[1], row))
+        lines.append(listed(names, said[0], said[1], row))
     return lines
 
 
@@ -97,7 +97,7 @@ def _region(x: Array, expected: Array, errors: Array) -> str:
     )
 
 
-def _listed(
+def listed(
     names: Sequence[str], told: Sequence[str], expected: Sequence[str], errors: Array, behind: Sequence[str] | None = None
 ) -> str:
     """Return NAME VALUE where EXPECTED is expected (share of the error), the largest first."""
@@ -110,8 +110,17 @@ def _listed(
         share = known[i] / total
         if parts and share < _LEAST:
             break
-        parts.append(f"{names[i]} {told[i]} where {expected[i]} is expected{behind[i] if behind else ''} ({share:.0%})")
+        place = behind[i] if behind else ""
+        parts.append(f"{names[i]} {_against(told[i], expected[i])}{place} ({share:.0%})")
     return "; ".join(parts)
+
+
+def _against(told: str, expected: str) -> str:
+    """Return `4 where 16 is expected`, and what there is to say where both read the same."""
+    if told != expected:
+        return f"{told} where {expected} is expected"
+    number = told.lstrip("-")[:1].isdigit()
+    return f"{told}, nearly what is expected" if number else f"{told}, likely but not certain"
 
 
 def _cell(value: Any) -> str:

@@ -84,6 +84,8 @@ class Scoring:
         self.worst = None if args.top is None else Worst(model, args.top, self.settings)
         self.events = None if args.events is None else Events()
         self.pending: deque[StepSeries] = deque()
+        self.rows, self.alarms = 0, 0
+        self.limit: float | None = None
         self.uncovered, self.at_ends = 0, 0  # steps without a score, and those of windows that end pieces
 
     @property
@@ -106,7 +108,7 @@ class Scoring:
             )
         picture = is_picture(args.output)
         if picture and not args.map:
-            raise AerunError(f"--output {args.output}: scores are numbers: csv, tsv, npz, npy or parquet; --map draws them.")
+            raise AerunError(f"--output {args.output}: scores are numbers: csv, xlsx, npz, npy or parquet; --map draws them.")
         if picture and args.steps and args.output.endswith("/"):
             raise AerunError(f"--output {args.output}: series are drawn over time in one png or html.")
         if picture and not args.steps and self.model.facts.kind != "image":
@@ -140,15 +142,22 @@ class Scoring:
     def add(self, arrays: Mapping[str, Any]) -> None:
         """Take the rows of a piece with their verdicts."""
         series = self.pending.popleft() if self.pending else None
+        self.rows += len(arrays["anomaly"])
+        self.alarms += int(np.sum(arrays["anomaly"]))
+        self.limit = float(arrays["threshold"][0]) if "threshold" in arrays else None
         if series is not None and self.events is not None:
             self.events.take(series, arrays)
         if series is not None and isinstance(self.writer, SeriesMap):
             self.writer.take(series, arrays)
         self.writer.add(arrays)
 
+    def _alarms(self) -> str:
+        word = "raises an alarm" if self.alarms == 1 else "raise an alarm"
+        return f"{self.alarms:,} of {self.rows:,} {self.unit} {word}: a score above {self.limit or 0:.4g}."
+
     def end(self) -> list[str]:
         """Return what is to be said at the end, and write the verdicts and the events that wait for it."""
-        lines = self.judging.release() if self.args.fdr is not None else []
+        lines = self.judging.release() if self.args.fdr is not None else [self._alarms()]
         if self.uncovered:
             lines.append(
                 f"{self.uncovered:,} steps have no score and raise no alarm: they lie in pieces shorter than a window of "

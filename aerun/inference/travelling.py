@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from aerun.core.streams import is_stdout
 from aerun.core.text import note
 from aerun.dataset.sequences.sampling import Opened
 from aerun.dataset.sequences.windows import Windows
@@ -12,9 +13,9 @@ from aerun.dataset.tables.names import names_in
 from aerun.dataset.tables.query import Query, is_query
 from aerun.formats.frame import Words
 from aerun.formats.writing.base import flattened
+from aerun.formats.writing.output import TABLES
 
 _ROLES = ("id", "group", "time", "label", "anomaly", "weights", "split")
-_HOLDS_WORDS = (".csv", ".tsv", ".parquet", ".npz", ".html")
 
 
 def columns_beside(settings: Mapping[str, Any]) -> list[str]:
@@ -77,11 +78,12 @@ class Travelling:
         return {**columns, **arrays}
 
     def _holds(self, beside: Mapping[str, Words]) -> bool:
-        if not beside or self.output == "-" or self.output.endswith(_HOLDS_WORDS):
+        if not beside or is_stdout(self.output) or self.output.endswith((*TABLES, ".html")):
             return True
         if self.output.endswith((".png", "/")):
             return False  # a picture has no rows that a column could stand beside
         note(
-            f"{self.output}: holds no words, so that {', '.join(beside)} of the file stay behind (csv, parquet, npz hold them)."
+            f"{self.output}: holds no words, so that {', '.join(beside)} of the file stay behind (csv, xlsx, parquet, npz hold "
+            "them)."
         )
         return False

@@ -11,7 +11,7 @@ class Feature:
 
     kind: number, date (stored as seconds since `origin`, itself in seconds since 1970 UTC) or category (stored as the place
     in `words`, -1 for any other word). missing: training rows lack a value, so that a mark says where. NaN is stored for
-    what is missing.
+    what is missing. days: all its training dates are whole days.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Feature:
     words: tuple[str, ...] = ()
     origin: float = 0.0
     missing: bool = False
+    days: bool = False
 
 
 def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from aerun.runs.figures import higher_is_better
+from aerun.runs.figures import arrow
 from aerun.runs.groups import Group, short
 from aerun.runs.readable import readable
 
@@ -97,8 +97,7 @@ def _beside(key: str) -> str:
 
 def _head(key: str, words: str, ranks: str) -> Cell:
     """Return the head of a column, with an arrow to where it is better if it ranks or compares."""
-    arrow = (" ↑" if higher_is_better(ranks) else " ↓") if ranks else ""
-    return Cell(words + arrow, title=key)
+    return Cell(f"{words} {arrow(ranks)}".rstrip() if ranks else words, title=key)
 
 
 def _table(

@@ -71,11 +71,11 @@ _USES = {
 def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence[str] | None) -> list[str]:
     """Return commands that make sense now, with this run's own path and those of its data, where they are few."""
     run = shlex.quote(str(path))
-    verb = _USES.get(str(metrics.get("task")), "encode")
+    verb = _USES.get(str(metrics.get("task")), "score")
     first, _, rest = VERBS[verb].example.partition(" ")
     sources = all_paths(source)
     files = shlex.join(sources) if 0 < len(sources) <= _FEW else "FILE"
-    words = f"{first if first.startswith('--') else files} {rest}"
+    words = f"{first if first.startswith('--') else files} {rest if verb != 'score' else '--top 10'}"
     return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
 
 

@@ -17,11 +17,25 @@ def higher_is_better(key: str) -> bool:
     """Return whether more of this figure is better: as its application says, else False, as for an error or a cost."""
     first, _, rest = key.partition("/")
     last = rest.rpartition("/")[2]
-    if rest and first.isidentifier() and (_APPLICATIONS / f"{first}.py").is_file():  # asked of the file: no torch for test/se
-        metrics = import_module(f"aerun.evaluate.applications.{first}").METRICS
-        if last in metrics:
-            return bool(metrics[last] == "max")
-    return (last or first) in _UP
+    metrics = _metrics(first) if rest else {}
+    return metrics[last] == "max" if last in metrics else (last or first) in _UP
+
+
+def arrow(key: str) -> str:
+    """Return ↑ or ↓, where this figure is better; empty for one of an application that ranks nothing, such as a p-value."""
+    first, _, rest = key.partition("/")
+    metrics = _metrics(first) if rest else {}
+    if metrics:
+        return {"max": "↑", "min": "↓"}.get(metrics.get(rest.rpartition("/")[2], ""), "")
+    return "↑" if higher_is_better(key) else "↓"
+
+
+def _metrics(name: str) -> Mapping[str, str]:
+    """Return the figures of an application by which it ranks, `max`, `min` or nothing each; else empty."""
+    if not (name.isidentifier() and (_APPLICATIONS / f"{name}.py").is_file()):  # asked of the file: no torch for test/se
+        return {}
+    metrics: Mapping[str, str] = import_module(f"aerun.evaluate.applications.{name}").METRICS
+    return metrics
 
 
 def require_figures(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:

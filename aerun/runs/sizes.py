@@ -1,8 +1,9 @@
 """Which size of code a sweep recommends, and why. And which settings nothing beats in two figures at once."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aerun.runs.comparison import Difference, difference
 from aerun.runs.figures import higher_is_better, require_figures
@@ -159,6 +160,29 @@ def prefixes_of(group: Group) -> dict[int, tuple[float, float]]:
     keys = {k for run in group.runs for k in run.results if k.startswith("size/") and k.endswith("/se")}
     found = {int(k.split("/")[1]): (group.mean(k), group.mean(k.replace("/se", "/pca_se"))) for k in keys}
     return {size: pair for size, pair in sorted(found.items()) if math.isfinite(pair[0])}
+
+
+def prefix_choice(results: Mapping[str, Any]) -> tuple[int, str] | None:
+    """Return the size to take of a nested code, and why; None where the run has no sizes.
+
+    The smallest whose test error is within one standard error (paired, over test samples) of the best's; where that is the
+    whole code, the smallest that keeps 95 % of the variance that the whole code keeps.
+    """
+    sizes = sorted(int(k.split("/")[1]) for k in results if k.startswith("size/") and k.endswith("/se"))
+    if not sizes:
+        return None
+    error = {k: float(results[f"size/{k}/se"]) for k in sizes}
+    best = min(sizes, key=error.__getitem__)
+    near = next(k for k in sizes if k == best or results[f"size/{k}/behind"] <= results[f"size/{k}/spread"])
+    if near != sizes[-1]:
+        return near, f"{near} numbers, the smallest whose test error is within one standard error of the best, that of {best}"
+    mean = float(results["mean/se"])
+    kept = {k: (mean - error[k]) / (mean - error[best]) if mean > error[best] else 1.0 for k in sizes}
+    enough = next(k for k in sizes if kept[k] >= _KEPT or k == best)
+    if enough == best:
+        return best, f"{best} numbers, the most there are: no smaller size keeps {_KEPT:.0%} of the variance that they keep"
+    share = f"{100 * kept[enough]:.3g} % of the variance that {best} keep"
+    return enough, f"{enough} numbers keep {share}, whose test error is the least"
 
 
 def prefix_words(group: Group) -> str:

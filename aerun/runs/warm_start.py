@@ -15,16 +15,17 @@ from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.runs.checkpoint import run_folder, weights_of
 
+_NESTED = "regularizers.nested.means"  # a tensor that runs with nested codes have
 _PARTS = {"all": ("arch.", "bottleneck.", "loss."), "encoder": ("arch.", "bottleneck.")}
 
 
 def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], again: bool) -> list[str]:
     """Make `start_from` end with the other run's weights, freeze what is to be frozen, and return the warnings.
 
-    A layer is taken where all of its tensors have the same names and shapes; centres of the input are part of the encoder, and
-    preparations are those of the new data. again: for a run that goes on, whose own checkpoint holds what was taken: its source
-    is not read. Raises AerunError where the source is no run, where no layer fits, and where an encoder would be frozen that
-    was not taken whole.
+    A layer is taken where all of its tensors have the same names and shapes, and of a run with nested codes the part of it
+    that a smaller code needs; centres of the input are part of the encoder, and preparations are those of the new data. again:
+    for a run that goes on, whose own checkpoint holds what was taken: its source is not read. Raises AerunError where the
+    source is no run, where no layer fits, and where an encoder would be frozen that was not taken whole.
     """
     source, freeze = settings.get("init_from"), settings.get("freeze")
     part = one_of("model.init_part", settings.get("init_part", "all"), tuple(_PARTS))
@@ -54,9 +55,22 @@ def _fitting(autoencoder: Autoencoder, theirs: Mapping[str, Tensor], part: str) 
     layers: dict[str, list[str]] = {}
     for key in ours:
         layers.setdefault(_layer(key), []).append(key)
+    if _NESTED in theirs:
+        theirs = {
+            k: _of_first_units(v, ours[k], autoencoder.bottleneck.latent_dim) if k in ours else v for k, v in theirs.items()
+        }
     fit = {k for k, v in ours.items() if k in theirs and theirs[k].shape == v.shape}
     whole = [name for name, keys in layers.items() if fit.issuperset(keys)]
     return {k: theirs[k] for name in whole for k in layers[name]}, [name for name in layers if name not in whole]
+
+
+def _of_first_units(theirs: Tensor, ours: Tensor, size: int) -> Tensor:
+    """Return the part of a tensor that belongs to the first `size` units of a code, where it has more; others as they are."""
+    pairs = list(zip(theirs.shape, ours.shape, strict=True)) if theirs.ndim == ours.ndim else []
+    other = [axis for axis, (a, b) in enumerate(pairs) if a != b]
+    if len(other) != 1 or not pairs[other[0]][0] > pairs[other[0]][1] == size:
+        return theirs
+    return theirs.narrow(other[0], 0, size)
 
 
 def _layer(key: str) -> str:

@@ -27,6 +27,7 @@ from aerun.sweep.idle import GridJob, key_of, lacking, once
 from aerun.sweep.job import done
 from aerun.sweep.jobs import check, jobs_of
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, runs_here, settings
+from aerun.sweep.nested import follow_up, nested
 from aerun.sweep.optuna import refuse_without_plugin
 from aerun.sweep.places import SUBDIR, names_of
 from aerun.sweep.planned import GRID, register
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _SWEEPS = Path("outputs/sweeps")
 _DATED = "outputs/sweeps/${now:%Y-%m-%d_%H-%M-%S}"  # as config.yaml has it
 _LIMIT = 200  # bytes of a sweep's name
+_NESTED = "sweep.nested=true: is for grids of code sizes; this one draws its jobs as it goes."
 _DRAWN = "sweep.fuse=true: is for grids, whose jobs are known beforehand; a search draws them as it goes."
 
 
@@ -88,7 +90,11 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
             return _drawn(cfg, command)
         found = jobs_of(jobs, cfg, tasks)
         grid, place = once(found), _named(cfg)
-        more = [*settings(cfg, len(grid)), SUBDIR, f"hydra.sweeper._target_={register([job.typed for job in grid])}"]
+        if cfg.sweep.nested:
+            grid = nested(grid, jobs)
+        typed_jobs = [job.typed for job in grid]
+        later = partial(follow_up, jobs=typed_jobs) if cfg.sweep.nested else None
+        more = [*settings(cfg, len(grid)), SUBDIR, f"hydra.sweeper._target_={register(typed_jobs, later)}"]
         named = names_of(jobs, grid, cfg, place or _SWEEPS)
     fuse = fused(cfg)
     check([job for name, job in named.items() if fresh or not done((place or _SWEEPS) / name, job.config)], runs_here(cfg))
@@ -105,12 +111,17 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
 
 def _drawn(cfg: DictConfig, command: str) -> SweepPlan:
     """Return what another sweeper does, which draws its jobs as it goes."""
-    if fused(cfg):
-        raise AerunError(_DRAWN)
+    _refuse_whole(cfg)
     more = settings(cfg, 1)
     folder = _place(cfg)
     grid = keep(folder, Grid(command, {}), bool(cfg.sweep.extend))
     return _told(SweepPlan(folder, grid, [_into(folder), *more], _ranking(cfg, [])), cfg)
+
+
+def _refuse_whole(cfg: DictConfig) -> None:
+    """Raise AerunError for what needs all jobs beforehand."""
+    if fused(cfg) or cfg.sweep.nested:
+        raise AerunError(_DRAWN if fused(cfg) else _NESTED)
 
 
 def _train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
@@ -137,8 +148,7 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str, 
     cfg = config_of(fixed, source)
     refuse_wide_preset(cfg, fixed, source)
     _refuse_devices(cfg, typed)
-    if fused(cfg):
-        raise AerunError(_DRAWN)
+    _refuse_whole(cfg)
     space = space_of(cfg, tasks)
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     dry_run(space, source)

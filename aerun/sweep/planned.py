@@ -1,7 +1,7 @@
 """What stands in for Hydra's own sweeper: it does the jobs that the plan has composed and checked, and no others."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -26,6 +26,8 @@ class Planned(Sweeper):
 
     __module__ = _PLACE
     jobs: ClassVar[list[list[str]]] = []
+    followed: ClassVar[list[list[str]]] = []  # further jobs, which follow from what these came to
+    later: ClassVar[Callable[[Path], list[list[str]]] | None] = None  # returns them for the sweep's folder
 
     def __init__(self, max_batch_size: int | None, params: Any = None) -> None:
         self.max_batch_size = max_batch_size
@@ -43,17 +45,33 @@ class Planned(Sweeper):
         assert self.launcher is not None
         assert self.config is not None
         files.replace(Path(self.config.hydra.sweep.dir), HYDRAS, OmegaConf.to_yaml(self.config))
-        returns, size = [], self.max_batch_size or len(self.jobs)
-        for first in range(0, len(self.jobs), size):
+        returns = self._launched(0)
+        if Planned.later is not None:
+            Planned.followed = Planned.later(Path(self.config.hydra.sweep.dir))
+            planned = len(self.jobs)
+            self.jobs.extend(self.followed)
+            returns += self._launched(planned)
+        return returns
+
+    def _launched(self, start: int) -> list[Any]:
+        """Do the jobs from this one on."""
+        assert self.launcher is not None
+        returns: list[Any] = []
+        size = self.max_batch_size or max(1, len(self.jobs) - start)
+        for first in range(start, len(self.jobs), size):
             returns.append(self.launcher.launch(self.jobs[first : first + size], first))
             for one in returns[-1]:
                 _ = one.return_value  # raises what ended the job
         return returns
 
 
-def register(jobs: Sequence[Sequence[str]]) -> str:
-    """Make the sweeper known to this process's Hydra, with these jobs to do; return its name there."""
+def register(jobs: Sequence[Sequence[str]], later: Callable[[Path], list[list[str]]] | None = None) -> str:
+    """Make the sweeper known to this process's Hydra, with these jobs to do; return its name there.
+
+    later: what returns jobs to do after them.
+    """
     sys.modules[_PLACE] = sys.modules[__name__]
-    Planned.jobs = [list(job) for job in jobs]
+    Planned.followed = []
+    Planned.jobs, Planned.later = [list(job) for job in jobs], staticmethod(later) if later else None
     Plugins.instance().register(Planned)
     return f"{_PLACE}.{Planned.__name__}"

@@ -49,7 +49,7 @@ def _largest(model: nn.Module, batch_size: int) -> float:
 
 @contextmanager
 def few_threads(model: nn.Module, batch_size: int, device: torch.device) -> Iterator[str]:
-    """Keep to one thread until the block ends where the model is small and fully connected; yield that in words, or nothing.
+    """Train a small fully connected model by one thread until the block ends; yield that in words, or nothing.
 
     More would wait for each other. Whoever sets OMP_NUM_THREADS is not contradicted.
     """

@@ -165,7 +165,7 @@ class Training(pl.LightningModule):
     # -- validation --------------------------------------------------------------------------------------------------
 
     def validate(self, calls: Iterable[Call]) -> None:
-        """Compute the figures of validation as Lightning does, without its loop and hooks, which take longer than a small model."""
+        """Run validation as Lightning does, without its loop and hooks, which take longer than a small model."""
         before = [(module, module.training) for module in self.modules()]
         self.eval()
         with torch.no_grad():

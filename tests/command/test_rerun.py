@@ -40,6 +40,9 @@ def test_what_is_not_changed_is_as_it_was(first, tmp_path):
     about = json.loads((tmp_path / "new" / "run.json").read_text())
     assert not about["tags"]
     assert not about["notes"]
+    told = here(tmp_path, "rerun", "new", "model.latent_dim=4", "hydra.run.dir=third")  # layers follow it, as in any command
+    assert told.code == 0, told.err
+    assert "as that run had it" not in told.err
 
 
 def test_a_default_that_has_changed_since_is_kept_and_told(first, tmp_path):
@@ -145,3 +148,14 @@ def test_two_runs_lead_with_what_differs(first, tmp_path):
     assert "model.latent_dim 8 and 2" in lines[0]
     assert lines[1] == "data      the same"
     assert lines[2].startswith(f"outcome   {first / 'old run'}: ")
+
+
+def test_what_follows_a_setting_that_is_changed_follows_it(tmp_path):
+    """The old command typed the size of the code, which other settings follow."""
+    line = ("trainer=smoke", "model.arch.hidden=[8]", "pictures=[]", "evaluate=[]")
+    assert here(tmp_path, *line, "model.latent_dim=2", "hydra.run.dir=two").code == 0
+    told = here(tmp_path, "rerun", "two", "model.latent_dim=3", "hydra.run.dir=three")
+    assert told.code == 0, told.err
+    assert "where the default is another today" not in told.err
+    config = yaml.safe_load((tmp_path / "three" / "config.yaml").read_text())
+    assert config["model"]["arch"]["latent_dim"] == config["model"]["latent_dim"] == 3

@@ -12,6 +12,8 @@ from PIL import Image
 from aerun.core.errors import AerunError
 from aerun.formats import archives
 from tests.conftest import built
+from tests.inference.test_own_files import read, reader, same
+from tests.served import served
 
 G = np.random.default_rng(0)
 NAMES = [f"{split}/{kind}/{i}.png" for split in ("train", "val", "test") for kind in ("cat", "dog") for i in range(4)]
@@ -82,6 +84,24 @@ def test_a_broken_or_huge_member_is_named(tmp_path, name, monkeypatch):
     monkeypatch.setattr(archives, "LARGEST", 4000)
     with pytest.raises(AerunError, match=r"big\.png \(5,000 bytes, more than the 4,000"):
         loaded(tmp_path / name)
+
+
+def test_verbs_read_archives_patterns_and_urls_of_them(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
+    unpacked(tmp_path / "all")
+    for name in ("x.zip", "x.tar", "x.tar.gz"):
+        packed(tmp_path / name, FILES)
+    found, rows = reader("dataset=images", f"dataset.path={tmp_path / 'all'}")
+    own = read(found, tmp_path / "all")
+    assert same(own, rows)
+    with served(tmp_path) as host:
+        for name in ("x.zip", "x.tar", "x.tar.gz"):
+            for place in (tmp_path / name, f"{host}/{name}"):
+                assert same(read(found, place), rows)
+        assert same(read(found, tmp_path / "x*.gz"), rows)
+        one = sorted(FILES)[0]
+        assert same(read(found, f"{host}/all/{one}"), read(found, tmp_path / "all" / one))
 
 
 def test_a_cut_archive_is_refused(tmp_path):

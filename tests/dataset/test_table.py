@@ -453,7 +453,7 @@ BAD = {
     "beyond 32 bits": (GOOD + "1e300,2,u,1\n", (), r"column 'a', row 31: 1e\+300 .*beyond 32 bits"),
     "one row": ("a,b\n1,2\n", (), r"t\.csv: nothing is left for .*1 row: too few"),
     "not text": (bytes(range(128, 256)) * 4, (), r"t\.csv, line 1: not utf-8 text"),
-    "utf-16 without a mark": ("\u00e4,b\n1,2\n".encode("utf-16-le"), (), r"line 1: not utf-8 text"),
+    "utf-16 without a mark": ("\u00e4,b\n1,2\n".encode("utf-16-le"), (), r"line 1: holds NUL .* dataset\.encoding=utf-16-le"),
     "a mark that contradicts": (GOOD.encode("utf-16"), ("dataset.encoding=cp1252",), r"encoding=cp1252: .* mark of utf-16"),
     "unknown encoding": (GOOD, ("dataset.encoding=utf-99",), r"dataset\.encoding=utf-99: no such encoding"),
     "names twice": (GOOD.replace("a,b", "a,a"), (), r"two columns are named 'a'"),

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {str(p.relative_to(ROOT)): p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
 _BLOCK = re.compile(r"^( *)```([\w-]*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _SPOKEN = re.compile(r"`(aerun \S+ [^`\n]+)`(?=[\s.,;:)])")  # a lone verb is a mention
-_FILE = re.compile(r"^`(\S+\.py)`:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"^`(\S+\.(?:py|yaml))`:\n\n```(?:python|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 
 
@@ -25,8 +25,15 @@ def blocks(text: str, kind: str) -> list[str]:
 
 
 def files(text: str) -> dict[str, str]:
-    """Return the scripts that a page says to write: name and content."""
+    """Return the files that a page says to write: name and content."""
     return dict(_FILE.findall(text))
+
+
+def write_files(text: str, folder: Path) -> None:
+    """Write the files of a page into a folder."""
+    for name, content in files(text).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
 
 
 def shown(text: str) -> list[Shown]:

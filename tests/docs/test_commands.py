@@ -1,7 +1,7 @@
 """Commands that README and docs show without their output are typed, page by page, in one folder; they end well.
 
-Trainings are cut to one epoch and searches to two trials. What a page shows as printed is compared in test_pages.py,
-which also has all commands understood by their parsers.
+Trainings are cut to one epoch, without pictures, and searches to two trials. What a page shows as printed is compared in
+test_pages.py, which also has all commands understood by their parsers.
 """
 
 import re
@@ -17,7 +17,7 @@ from PIL import Image
 
 from aerun.command import VERBS
 from tests import slurm
-from tests.docs.pages import PAGES, blocks, pasted
+from tests.docs.pages import PAGES, blocks, files, pasted, shown
 from tests.shell import here, metrics, start
 
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
@@ -48,7 +48,7 @@ class Notify(Callback):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder with what pages name in capitals: a table FILE, images in DIR, a RUN on the table and another, a SWEEP."""
+    """A folder with what pages name in capitals: a table FILE, images in DIR, a RUN on the table and others, a SWEEP."""
     folder = tmp_path_factory.mktemp("prepared")
     x = np.random.default_rng(0).random((200, 8, 8))
     rows = [",".join(f"{v:.3f}" for v in (90 + i, *row[0, :3])) for i, row in enumerate(x)]
@@ -60,24 +60,28 @@ def prepared(tmp_path_factory):
     (folder / "own" / "mycallbacks.py").write_text(NOTIFY)
     table = ("dataset=table", "dataset.path=FILE.csv", "trainer.max_epochs=1", "model.latent_dim=2")
     for words in ([*table, "hydra.run.dir=RUN"], [*table, "seed=1", "hydra.run.dir=outputs/other"],
-                  [*table, "-m", "sweep=SWEEP", "seed=0,1"]):  # fmt: skip
+                  [*table, "-m", "sweep=SWEEP", "seed=0,1"], ["trainer.max_epochs=1", "hydra.run.dir=DIGITS"]):  # fmt: skip
         assert (told := here(folder, *words)).code == 0, told.err
     return folder
 
 
 def commands(name):
-    """Return what a page shows to be typed and no other test types, in order."""
+    """Return what a page shows to be typed and no other test types, in order; beside what it prints, see test_pages.py."""
+    if shown(TEXTS[name]) and files(TEXTS[name]):
+        return []  # in the folder of the page's own files
     return [c for c in dict.fromkeys(pasted(TEXTS[name])) if c not in BY_NAME and re.split(r"[ =]", c)[1] != "GROUP"]
 
 
 def filled_in(command):
     """Return the words behind `aerun`: with names for capitals, and short where something is trained."""
-    words = shlex.split(command, comments=True)[1:]
+    words = shlex.split(command.replace("init_from=RUN", "init_from=DIGITS"), comments=True)[1:]
     words = [re.sub(r"(?<![A-Z=_])(?<!\w)[A-Z]+\d?(?!\w)", lambda m: NAMES.get(m[0], m[0]), w) for w in words]
     words = [re.sub(r"(?<==)[A-Z]+$", lambda m: NAMES.get(m[0], m[0]), w) for w in words]
     if words[0] in (*VERBS, "help") or words[0].startswith("--"):
         return words
-    return [*words, "trainer.max_epochs=1", *(["search.trials=2"] if any(w.startswith("search") for w in words) else [])]
+    words = [w.replace("range(32)", "range(2)") for w in words]
+    short = ["trainer.max_epochs=1", *(["search.trials=2"] if any(w.startswith("search") for w in words) else [])]
+    return [*words, *short, *([] if any(w.startswith("pictures=") for w in words) else ["pictures=[]"])]
 
 
 @pytest.mark.slow
@@ -114,7 +118,8 @@ def test_the_guide_shows_what_ctrl_c_says(tmp_path):
     assert said.replace(shown, str(folder.relative_to(tmp_path))) in err
     process = start(tmp_path, *shlex.split(again.replace(shown, str(folder)))[2:])
     interrupted(process, tmp_path, 1 + len(metrics(folder)))
-    assert process.wait(timeout=60) == 130
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def interrupted(process: subprocess.Popen, place, epochs=1):

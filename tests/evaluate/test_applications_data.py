@@ -270,7 +270,7 @@ def test_note_tells_prevalence_and_how_normal_a_black_image_looks():
     note = ask("anomaly", trained)[0].note
     odd = float((trained.data.test.y > 4).double().mean())
     assert f"auprc by chance is {odd:.3g}" in note
-    assert "larger error than a blank one, model: black" in note
+    assert "% have a larger error than a black image and " in note
 
 
 # -- noise ---------------------------------------------------------------------------------------------------------------

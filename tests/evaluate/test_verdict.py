@@ -81,6 +81,8 @@ def test_anomalies_against_neighbours_pca_and_no_model():
         "Anomalies: AUROC 0.950; kNN on the raw data 0.940, PCA 0.910, no model (distance from the mean) 0.890; "
         "false alarms 4.8 % (test split, seed 3)."
     )
+    some = {**won, "anomaly/model/detected": 0.25, "anomaly/counts/anomalies": 4.0}
+    assert "false alarms 4.8 %, 1 of 4 anomalies found (test split, seed 3)." in verdict(some)
     lost = {**won, "anomaly/model/auroc": 0.89}
     assert verdict(lost).startswith("kNN on the raw data is better at telling anomalies: AUROC 0.940 against 0.890. Anomalies:")
 

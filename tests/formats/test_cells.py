@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import openpyxl
 import pytest
 
 from aerun.core.errors import AerunError
@@ -42,13 +43,38 @@ def test_a_table_comes_back_as_it_was(tmp_path, name, raw):
         assert [row[0] for _, row in rows_of(tmp_path / name, "utf-8", "auto")] == ["=head", *words]
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_sheet_comes_back_as_it_was(tmp_path, raw):
+    """Numbers are numbers, of 16 digits, and no word is a formula."""
+    words = np.array([*(w for w in RUN + KEPT if w.strip() == w), "a\x01b"])
+    numbers = np.linspace(-1, 1, len(words)).astype(np.float32)
+    numbers[1] = np.nan
+    path = tmp_path / "t.xlsx"
+    with written(str(path), {"raw": raw}) as writer:
+        for rows in (slice(0, 3), slice(3, None)):
+            writer.add(
+                {"=head": words[rows], "n": numbers[rows], "yes": words[rows] == "a", "z": np.ones((len(words[rows]), 2))}
+            )
+    sheet = openpyxl.load_workbook(path).active
+    head, *found = ([cell.value for cell in row] for row in sheet.iter_rows())
+    assert head == ["=head" if raw else "'=head", "n", "yes", "z1", "z2"]
+    assert not any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row)
+    legal = [w.replace("\x01", "\N{REPLACEMENT CHARACTER}") for w in words]
+    assert [row[0] or "" for row in found] == [w if raw else guarded(w) for w in legal]
+    assert [row[1] for row in found] == [None if n != n else float(str(n)) for n in numbers]
+    assert [row[2] for row in found] == [int(w == "a") for w in words]
+    with pytest.raises(AerunError, match="holds 1,048,576 rows"), written(str(path), {}) as writer:
+        writer.add({"x": np.zeros(1_048_576)})
+    assert openpyxl.load_workbook(path).active.max_row == len(words) + 1
+
+
 def _stopped(output, about, x):
     with written(output, about) as writer:
         writer.add({"x": x})
         raise AerunError("stopped")
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.npy", "x.npz", "x.parquet", "x.txt", "x.png", "x.wav", "x/"])
+@pytest.mark.parametrize("name", ["x.csv", "x.npy", "x.npz", "x.parquet", "x.xlsx", "x.txt", "x.png", "x.wav", "x/"])
 def test_a_file_is_there_whole_or_as_it_was(tmp_path, name):
     """Where something goes wrong in between, nothing is left behind, and what was there before stays."""
     place = tmp_path / name
@@ -66,3 +92,21 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path, name):
         writer.add({"x": x})
     assert [p.name for p in tmp_path.iterdir()] == [name.rstrip("/")]
     assert len([*place.iterdir()]) == 4 if name.endswith("/") else place.stat().st_size > 6
+
+
+def test_a_sheet_holds_words_as_words_and_numbers_as_numbers(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    path = tmp_path / "t.xlsx"
+    with written(str(path), {}) as writer:
+        writer.add(
+            {"word": np.array(RUN[:5]), "z": np.array([[1.5, np.nan]] * 5, dtype=np.float32), "yes": np.array([True] * 5)}
+        )
+        writer.add({"word": np.array(["007"]), "z": np.array([[-1, np.inf]]), "yes": np.array([False])})
+    head, *rows = openpyxl.load_workbook(path).active.iter_rows()
+    assert [c.value for c in head] == ["word", "z1", "z2", "yes"]
+    assert [r[0].value for r in rows] == [*RUN[:5], "007"]
+    assert {r[0].data_type for r in rows} == {"s"}  # no formula
+    assert [c.value for c in rows[0][1:]] == [1.5, None, 1]
+    assert [c.value for c in rows[5][1:]] == [-1, "inf", 0]
+    with pytest.raises(AerunError, match="xlsx holds no control characters"), written(str(path), {}) as writer:
+        writer.add({"word": np.array(["a\x01b"])})

@@ -10,9 +10,10 @@ from aerun.core.errors import AerunError
 from aerun.formats import audio
 from aerun.formats.arrays import read_array
 from aerun.formats.frames import write_frame
+from aerun.formats.limits import limits
 from aerun.formats.reading import Reading
 from aerun.formats.remote import local_files
-from aerun.formats.several import limits, read_tables
+from aerun.formats.several import read_tables
 from aerun.formats.writing.parquet import Parquet
 from aerun.sweep.optuna import refuse_without_plugin
 

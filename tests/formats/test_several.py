@@ -7,13 +7,17 @@ import lzma
 
 import numpy as np
 import pytest
+import torch
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import with_absolute_paths, with_data
+from aerun.dataset.storage.mapped import Mapped
 from aerun.dataset.tables.given import splits_by_name
 from aerun.formats.arrays import read_array
-from aerun.formats.reading import Reading
-from aerun.formats.several import limits, read_tables
+from aerun.formats.limits import limits
+from aerun.formats.reading import Reading, missing_words
+from aerun.formats.several import read_tables
+from tests.conftest import built
 from tests.served import served
 from tests.shell import here
 
@@ -93,11 +97,49 @@ def test_parts_of_every_kind_are_the_whole_table(tmp_path, whole, name, pack):
     assert named.words == tuple(f"p{i}{name}" for i in (8, 9, 10))
 
 
-def test_parquet_larger_than_memory_is_on_disk_and_the_same(tmp_path, whole):
-    frame = read(written(tmp_path, ".parquet"), memory=1e-9, cache=str(tmp_path / "cache"))
+@pytest.mark.parametrize("name", [".parquet", ".csv", ".jsonl"])
+def test_a_table_larger_than_memory_is_on_disk_and_the_same(tmp_path, whole, name):
+    frame = read(written(tmp_path, name), memory=1e-9, cache=str(tmp_path / "cache"))
     assert not isinstance(frame.columns["x"].values.base, np.ndarray)
     assert told(frame) == whole
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+LARGE = {  # a column with what a large table may hold, and what settings know of it
+    "codes": [f"{i % 900:05}" for i in range(4000)],
+    "codes that come late": [str(i + 10) for i in range(3000)] + ["007"] * 1000,
+    "dates": [f"{1 + i % 28:02}/{1 + i % 12:02}/{2000 + i // 900}" for i in range(4000)],
+    "marks": ["-999" if i % 5 == 0 else "-999.0" if i % 7 == 0 else str(i / 4) for i in range(4000)],
+    "decimal comma": [f"{i},5" for i in range(4000)],
+    "percent": [f"{i % 100} %" for i in range(4000)],
+    "words": [["north", "", "south"][i % 3] for i in range(4000)],
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_large_csv_is_read_from_disk_as_in_memory(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("aerun.formats.tables._CHUNK", 512)
+    monkeypatch.setattr("aerun.formats.column.MANY", 100)
+    path = tmp_path / "t.csv"
+    path.write_text("a;b\n" + "".join(f"{c};{i % 17}\n" for i, c in enumerate(LARGE[kind])))
+    reading = Reading(";", "true", "utf-8", missing=missing_words(["auto", "-999"]))
+    memory, disk = read(str(path), reading), read(str(path), reading, memory=1e-5, cache=str(tmp_path / "cache"))
+    assert not memory.columns["a"].mapped
+    assert disk.columns["a"].mapped
+    assert told(disk) == told(memory)
+    assert disk.reading == memory.reading
+
+
+def test_a_training_on_a_csv_larger_than_memory_reads_its_rows_from_disk(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,k\n" + "".join(f"{i / 7:.3f},{i % 13},{'xyz'[i % 3]}\n" for i in range(300)))
+    wanted = built("dataset=table", f"dataset.path={path}").dataset.load()
+    dataset = built("dataset=table", f"dataset.path={path}", "dataset.memory=1e-6", f"dataset.cache={tmp_path / 'c'}").dataset
+    data = dataset.load()
+    for part in ("train", "val", "test"):
+        assert torch.equal(getattr(data, part).x[:], getattr(wanted, part).x)
+    assert type(data.train.x) is Mapped
+    assert [note for note in dataset.notes if "300 rows are more than dataset.memory allows" in note]
 
 
 def test_a_part_that_is_wrong_is_named(tmp_path):
@@ -170,7 +212,7 @@ def test_what_huggingface_saves_is_read_with_names_of_classes(tmp_path):
 
 
 @pytest.mark.parametrize("limited", [False, True])
-@pytest.mark.parametrize("name", ["x.npy.gz", "x.npy.zst", "x.h5", "x.zarr"])
+@pytest.mark.parametrize("name", ["x.npy.gz", "x.npy.zst", "x.h5", "x.zarr", "x3.zarr"])
 def test_arrays_are_the_same_in_every_container(tmp_path, monkeypatch, name, limited):
     monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
     if limited:
@@ -185,7 +227,7 @@ def test_arrays_are_the_same_in_every_container(tmp_path, monkeypatch, name, lim
             file.create_dataset(key, data=x, chunks=(7, 3), compression="gzip")
             file["other"] = np.arange(4)
     else:
-        group = pytest.importorskip("zarr").open_group(str(path), mode="w", zarr_format=2)
+        group = pytest.importorskip("zarr").open_group(str(path), mode="w", zarr_format=3 if name == "x3.zarr" else 2)
         group.create_array(key, data=x, chunks=(7, 3))
         group.create_array("other", data=np.arange(4))
     np.testing.assert_array_equal(read_array("dataset.path", path, key), x)
@@ -243,10 +285,29 @@ def test_a_folder_opens_no_url_by_itself():
     assert with_data(config, "https://h/x.csv") == config
 
 
-def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path):
+def test_a_registered_file_system_is_read_and_its_patterns_too(tmp_path, monkeypatch):
+    """As s3 and gs are: fsspec lists what a pattern matches, and copies are kept. Here what it keeps in memory."""
+    import fsspec
+
+    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
+    elsewhere = fsspec.filesystem("memory")
+    elsewhere.store.clear()
+    for part in ("p1", "p2"):
+        elsewhere.pipe(f"/parts/{part}.csv", b"x,y\n1,2\n3,4\n")
+    assert told(read("memory://parts/*.csv"))["x"] == [1, 3, 1, 3]
+    with pytest.raises(AerunError, match="no file matches this pattern"):
+        read("memory://parts/*.parquet")
+    with pytest.raises(AerunError, match=r"nothing:// is not known|needs a library"):
+        read("nothing://bucket/x.csv")
+    elsewhere.store.clear()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path, dense):
     anndata, pd, sparse = (pytest.importorskip(n) for n in ("anndata", "pandas", "scipy.sparse"))
     obs = pd.DataFrame({"t": pd.Categorical(["a", "b", "a"]), "q": [1, 2, 3]}, index=list("xyz"))
-    whole = anndata.AnnData(X=sparse.csr_matrix(np.eye(3)), obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
+    x = np.eye(3) if dense else sparse.csr_matrix(np.eye(3))
+    whole = anndata.AnnData(X=x, obs=obs, var=pd.DataFrame(index=["g1", "g2", "g3"]))
     whole.write_h5ad(tmp_path / "x.h5ad")
     frame = read(str(tmp_path / "x.h5ad"), Reading("auto", "auto", "utf-8", text=frozenset({"t"})))
     assert told(frame) == {"g1": [1, 0, 0], "g2": [0, 1, 0], "g3": [0, 0, 1], "t": ["a", "b", "a"]}
@@ -261,7 +322,7 @@ def test_a_run_of_several_files_ends_and_goes_on(tmp_path):
     quick = ["trainer=smoke", "trainer.progress=false", "pictures=[]", "hydra.run.dir=run"]
     told_ = here(tmp_path, "dataset=table", "dataset.path=[p8.csv,p9.csv]", *quick)
     assert told_.code == 0, told_
-    assert "aerun encode run p8.csv p9.csv --output codes.npz\n" in told_.out
+    assert "aerun score run p8.csv p9.csv --top 10\n" in told_.out
     sizes = [{"name": n, "bytes": (tmp_path / n).stat().st_size} for n in ("p8.csv", "p9.csv")]
     files = {"count": 2, "bytes": sum(s["bytes"] for s in sizes), "first": sizes}
     assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["files"] == files

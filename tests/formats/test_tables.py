@@ -357,3 +357,32 @@ def test_words_of_cells_without_a_value_are_no_numbers_with_a_point(tmp_path):
     assert frame.reading.decimal == ","
     assert frame.columns["a"].values.tolist() == [10.5 + i for i in range(9)]
     assert np.isnan(frame.columns["b"].values).sum() == 3
+
+
+def body(line, rows=12):
+    return "".join(line.format(i=i) + "\n" for i in range(rows))
+
+
+def test_a_line_that_says_where_it_is_cut_is_followed(tmp_path, caplog):
+    found = frame(tmp_path, "sep=;\r\na;b\r\n" + body("{i},5;{i}"), encoding="utf-16").columns
+    assert found["a"].values[:2].tolist() == [0.5, 1.5]
+    assert "its first line, sep=;, says where it is cut" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a\n" + body("{i},5"), r"all lines below 'a' are two whole numbers .* dataset\.delimiter=';'"),
+        ("by x,2024\na,b\n" + body("{i},5"), r"first line \(by x,2024\).*second \(a,b\)\? dataset\.skip=1"),
+        ("a,b\n" + body("{i}.5\0,{i}"), r"line 2: holds NUL characters"),
+        ("a\0,\0b\0\n" + body("{i}"), r"line 1: .* dataset\.encoding=utf-16-le"),
+    ],
+)
+def test_what_may_be_two_things_or_is_damaged_is_asked(tmp_path, text, words):
+    with pytest.raises(AerunError, match=words):
+        frame(tmp_path, text)
+
+
+def test_the_answers_read_the_file(tmp_path):
+    assert frame(tmp_path, "a\n" + body("{i},5"), delimiter=";").columns["a"].values[:2].tolist() == [0.5, 1.5]
+    assert list(frame(tmp_path, "by x,2024\na,b\n" + body("{i},5"), skip="1").columns) == ["a", "b"]

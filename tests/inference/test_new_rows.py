@@ -11,6 +11,8 @@ import torch
 import aerun
 from aerun.api import in_memory
 from aerun.core.errors import AerunError
+from aerun.inference.notes import rule_of
+from aerun.preparation.base import Unchanged
 from aerun.preparation.columns import Columns, Feature
 from tests.conftest import built
 from tests.shell import here
@@ -261,10 +263,22 @@ def test_an_older_run_without_a_stored_reading_reads_as_before(place, tmp_path):
     del facts["reading"]
     (tmp_path / "old" / "facts.json").write_text(json.dumps(facts))
     old = aerun.load(tmp_path / "old")
+    assert old.form.line([]) == "values outside of the training range: not counted, as this older run wrote no range down."
     np.testing.assert_array_equal(old.score(table), aerun.load(place / "run").score(table))
     (tmp_path / "old" / "facts.json").write_text(json.dumps({**facts, "reading": {"ranges": {"share": 3}}}))
     with pytest.raises(AerunError, match=r"facts\.json: damaged"):
         aerun.load(tmp_path / "old").score(table)
+
+
+def test_series_that_are_worked_on_as_they_are_count_what_is_out_of_range():
+    stored = {"features": ["load", "wind"], "ranges": {"load": [0.0, 1.0], "wind": [-1.0, 1.0]}}
+    rule = rule_of(Unchanged(), {}, stored)
+    counts = rule.notes(torch.tensor([[[0.5, 0.0], [2.0, 0.0], [3.0, -4.0]], [[0.0, torch.nan]] * 3])).counts()
+    assert counts == {"missing": {}, "unseen": {}, "outside": {"load": 2, "wind": 1}}
+    assert rule.line(counts) == "values outside of the training range: 3 (load 2, wind 1), used as they are."
+    del stored["ranges"]
+    assert "not counted" in rule_of(Unchanged(), {}, stored).line({})
+    assert rule_of(Unchanged(), {}, {}) is None
 
 
 def test_kept_gaps_are_means_and_say_so():

@@ -10,6 +10,7 @@ from PIL import Image
 
 import aerun
 from aerun.inference.events import events_of
+from aerun.inference.reasons import listed
 from tests.shell import here
 
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
@@ -123,7 +124,8 @@ def test_typed_files_travel_too(place):
 
 def test_the_worst_are_printed_with_reasons_and_no_output_is_needed(place):
     told = done(place, "score", "table", "new.csv", "--top", "3")
-    first, why, *others = told.out.splitlines()
+    alarms, first, why, *others = told.out.splitlines()
+    assert alarms.startswith("1 of 3 samples raises an alarm: ")
     assert first.startswith("  1. id 008 (new.csv, row 2): score ")
     assert "amount 1,240 where " in why
     assert why.index("amount") < 10
@@ -131,6 +133,29 @@ def test_the_worst_are_printed_with_reasons_and_no_output_is_needed(place):
     assert "kind an unknown word where " in others[unknown + 1]
     assert "score: --output FILE for all rows, --top N" in refused(place, "score", "table", "new.csv")
     assert "--top 0" in refused(place, "score", "table", "new.csv", "--top", "0")
+
+
+def test_reasons_that_read_as_expected_say_what_is_wrong_all_the_same():
+    told = listed(["sex", "age", "ward"], ["f", "24.2", "A"], ["f", "24.2", "B"], np.array([3.0, 2.0, 1.0]))
+    assert (
+        told == "sex f, likely but not certain (50%); age 24.2, nearly what is expected (33%); ward A where B is expected (17%)"
+    )
+
+
+def test_a_missing_cell_is_no_reason_and_days_stay_days(place):
+    lines = [f"{i},{'' if i % 5 == 0 else 50 + i % 7},{60 + i % 3},2024-0{1 + i % 9}-0{1 + i % 9}" for i in range(200)]
+    (place / "gaps.csv").write_text("\n".join(["id,a,b,day", *lines, "200,,,2024-01-01"]) + "\n")
+    settings = ("dataset=table", f"dataset.path={place / 'gaps.csv'}", "dataset.id=id", "dataset.missing=keep")
+    run = place / "gaps"
+    aerun.train(*QUICK, *settings, folder=run)
+    done(place, "reconstruct", str(run), "gaps.csv", "--output", "again.csv")
+    assert {len(r["day"]) for r in rows(place / "again.csv")} == {len("2024-01-01")}
+    lines = done(place, "score", str(run), "gaps.csv", "--top", "201").out.splitlines()[1:]
+    whole = [
+        why for where, why in zip(lines[::2], lines[1::2], strict=True) if int(where.split("row ")[1].split(")")[0]) % 5 != 1
+    ]
+    assert sum(" a 5" in why for why in whole) > 100
+    assert sum(" a 5" in why for why in lines) == sum(" a 5" in why for why in whole)  # a missing cell is no reason
 
 
 def test_a_series_is_scored_step_by_step_in_the_order_of_its_file(place):

@@ -23,7 +23,7 @@ def test_a_run_says_what_it_is_about_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "verb"),
-    [([], "encode"), (["model=denoising"], "denoise"), (["dataset=wine", "dataset.normal=[class_0]"], "score")],
+    [([], "score"), (["model=denoising"], "denoise"), (["dataset=wine", "dataset.normal=[class_0]"], "score")],
 )
 def test_what_comes_next_has_the_runs_own_path(tmp_path, words, verb):
     told = here(tmp_path, *QUICK, *words, "hydra.run.dir=my run")

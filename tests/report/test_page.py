@@ -160,7 +160,11 @@ def _maps(folder):
                     [dict(zip(COLUMNS, ("f", "1", "2", "4", 3, "3", 0.91, "a"), strict=True))],
                 )
             else:
-                writer.add({"score": np.array([0.1, 0.3, 0.2]), "under": x, "errors": x, "file": np.array(["a", LONG, "c"])})
+                names, verdicts = (
+                    np.array(["a", f"parts/{LONG}", "c"]),
+                    {"threshold": np.full(3, 0.25), "anomaly": np.array([0, 1, 0])},
+                )
+                writer.add({"score": np.array([0.1, 0.3, 0.2]), "under": x, "errors": x, "file": names, **verdicts})
             writer.close()
 
 
@@ -168,7 +172,9 @@ def test_maps_say_what_their_colours_mean(folder):
     _maps(folder)
     images, series = elements(folder, "images"), elements(folder, "series")
     assert "all red is" in "".join(t for _, t in images.such("p"))
-    assert images.such("span", "name")[0] == ({"class": "name", "title": f"{LONG}: 0.3"}, f"{LONG}: 0.3")
+    assert images.such("span", "name")[0] == ({"class": "name", "title": f"parts/{LONG}"}, LONG)
+    assert images.such("strong", "failed") == [({"class": "failed"}, "0.3, an alarm")]
+    assert "3 images, 1 alarm (threshold 0.25), the highest score first" in "".join(t for _, t in images.such("strong"))
     assert "Shaded: the score is above the threshold" in "".join(t for _, t in series.such("p"))
     assert [a.get("class") for a, _ in series.such("th")] == ["word"] * 4 + [None, "word", None, "word"]
     assert {a["href"] for a, _ in series.such("a")} == {"#events"}

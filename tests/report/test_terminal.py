@@ -43,7 +43,7 @@ def test_what_comes_next_is_of_the_users_own_data(capsys):
     few, many = ["a.csv", "my b.csv"], list("abcd")
     for source, shown in (("my parts", "'my parts'"), (None, "FILE"), (few, "a.csv 'my b.csv'"), (many, "FILE")):
         terminal.results(figures, "ae", Path("run"), source)
-        assert f"aerun score run {shown} --output scores.csv\n" in capsys.readouterr().out
+        assert f"aerun score run {shown} --top 10\n" in capsys.readouterr().out
     terminal.results(figures | {"best_epoch": 8}, "ae", Path("my run"))
     assert "best of 9 epochs: 9, the last, so longer may be better (aerun resume 'my run' --epochs 18);" in " ".join(
         capsys.readouterr().out.split()

@@ -71,7 +71,8 @@ def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:
 def _digest(about: object, parts: Sequence[Tensor]) -> str:
     digest = hashlib.sha256(repr(about).encode())
     for rows in parts:
-        digest.update(rows.numpy().tobytes() + b"|")
+        digest.update(np.ascontiguousarray(rows.numpy()).data)
+        digest.update(b"|")
     return digest.hexdigest()[:16]
 
 
@@ -87,9 +88,13 @@ def _pieces(arrays: Sequence[Array], each: int) -> Iterator[Any]:
             forget(array)
 
 
-def _scatter(file: int, blocks: Iterator[Any], total: int, rows: Tensor, each: int) -> None:
+def _scatter(file: int, blocks: Iterator[Any], total: int, parts: Sequence[Tensor], each: int) -> None:
     """Write the numbered rows of `total`, `each` bytes long, one behind the other, as the blocks of all rows come."""
-    place = torch.full((total,), -1).index_copy_(0, rows, torch.arange(len(rows))).numpy()
+    place = np.full(total, -1, dtype=np.int32 if total < 1 << 31 else np.int64)
+    start = 0
+    for rows in parts:
+        place[rows.numpy()] = np.arange(start, start + len(rows), dtype=place.dtype)
+        start += len(rows)
     start = 0
     for block in blocks:
         bytes_of = memoryview(block).cast("B")
@@ -105,6 +110,6 @@ def _write(path: Path, total: int, blocks: Callable[[], Iterator[Any]], parts: S
         refuse_full(path.parent, size, "samples", "Name another place with dataset.cache=DIR, or raise dataset.memory.")
         with replaced(path) as file:
             file.truncate(size)
-            _scatter(file.fileno(), blocks(), total, torch.cat(list(parts)), each)
+            _scatter(file.fileno(), blocks(), total, parts, each)
     except OSError as e:
         raise AerunError(f"cannot keep samples in {path.parent} (dataset.cache): {e.strerror or e}.") from e

@@ -17,6 +17,8 @@ from aerun.formats.problems import Problem, UnclearError
 from aerun.preparation.feature import Feature
 
 _PIECE = 16_384  # rows that are encoded at a time
+_LONGEST_NAME = 40  # letters of a word that may name a row
+_DAY = 86_400  # seconds
 MOST_WORDS = 1000  # of one column: each becomes an element of x
 Rows = NDArray[np.int64]
 
@@ -51,8 +53,10 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
         words = sorted({column.words[int(v)] for v in column.values[rows][~missing]})
         _refuse_many(frame.file, name, words, int((~missing).sum()), category)
         return Feature(name, "category", tuple(words), missing=bool(missing.any()))
-    origin = float(values[~missing].min()) if column.kind == "date" else 0.0
-    return Feature(name, column.kind, origin=origin, missing=bool(missing.any()))
+    if column.kind != "date":
+        return Feature(name, column.kind, missing=bool(missing.any()))
+    known = values[~missing]
+    return Feature(name, "date", (), float(known.min()), bool(missing.any()), days=not (known % _DAY).any())
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:
@@ -64,12 +68,15 @@ def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bo
     digits = not category and code_among(words) is not None
     keeps_numbers = f", dataset.numeric=[{name}] reads numbers" if digits else ""
     choice = f", dataset.categorical=[{name}] keeps it as classes" if keeps else ""
-    beside = f", dataset.id={name} names rows by it" if len(words) == rows and not category else ""
+    differ = len(words) == rows and not category
+    names = differ and all(len(word) <= _LONGEST_NAME and len(word.split()) == 1 for word in words)
+    beside = f"dataset.id={name} names rows by it, " if differ else ""
+    drop = {"drop": [name]}
     message = (
         f"{file}: column '{name}' holds {len(words)} different words in {rows} rows, such as '{words[0]}': not classes. "
-        f"dataset.drop=[{name}] leaves it out{beside}{choice}{keeps_numbers}."
+        f"{beside}dataset.drop=[{name}] leaves it out{choice}{keeps_numbers}."
     )
-    raise UnclearError([Problem(message, {"drop": [name]})])
+    raise UnclearError([Problem(message, {"id": name}, drop) if names else Problem(message, drop)])
 
 
 def refuse_missing(frame: Frame, names: Sequence[str]) -> None:

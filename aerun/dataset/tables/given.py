@@ -8,7 +8,6 @@ import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import split_name
-from aerun.formats.found import Found
 from aerun.formats.frame import Column
 
 SPLIT = "split by file"  # the column that they give
@@ -35,13 +34,16 @@ def splits_by_name(where: str, names: Sequence[str]) -> list[str] | None:
     return [s for s in splits if s]
 
 
-def split_column(files: Found, counts: Sequence[int]) -> Column | None:
-    """Return the split of each row as the names of its file say it, which is told; None where they do not."""
-    splits = splits_by_name(f"dataset.path={files.label}", files.names)
+def split_column(label: str, names: Sequence[str], counts: Sequence[int]) -> Column | None:
+    """Return the split of each row as the names of its file say it, which is told; None where they do not.
+
+    label: the setting that names the files. names, counts: of the files, and of the rows in each.
+    """
+    splits = splits_by_name(f"dataset.path={label}", names)
     if splits is None:
         return None
     words = tuple(dict.fromkeys(splits))
-    log.warning("dataset.path=%s: the names of its files say which rows are for %s.", files.label, ", ".join(words))
+    log.warning("dataset.path=%s: the names of its files say which rows are for %s.", label, ", ".join(words))
     return Column("text", np.repeat([float(words.index(s)) for s in splits], counts), words)
 
 

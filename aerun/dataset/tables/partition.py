@@ -46,7 +46,11 @@ class Cut:
     def __call__(self, frame: Frame) -> Parts:
         """Return row numbers of the three parts. The second file of a frame, where it has one, is the test split."""
         given = self._given(frame)
-        given.setdefault("train", np.flatnonzero(~np.isin(np.arange(len(frame)), np.concatenate([[], *given.values()]))))
+        if "train" not in given:
+            left = np.ones(len(frame), dtype=np.bool_)
+            for rows in given.values():
+                left[rows] = False
+            given["train"] = np.flatnonzero(left)
         wanted = [(part, share) for part, share in (("val", self.val), ("test", self.test)) if part not in given]
         parts = self._cut(frame, given["train"], [share for _, share in wanted])
         rows_of = {**given, "train": parts[0], **{part: rows for (part, _), rows in zip(wanted, parts[1:], strict=True)}}

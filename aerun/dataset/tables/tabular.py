@@ -148,7 +148,7 @@ class Tabular(Dataset):
             return {}
         rows = self.known.rows.train.x.numpy()
         formats = {f.name: "text" if f.kind == "category" else frame.reading.formats[f.name] for f in features}
-        ranges = {f.name: _range(frame.columns[f.name].values[rows]) for f in features if f.kind != "category"}
+        ranges = {f.name: _range(frame.columns[f.name], rows) for f in features if f.kind != "category"}
         return {**replace(frame.reading, formats=formats).stored(), "ranges": ranges}
 
     def _labels(self, frame: Frame) -> Labels | None:
@@ -190,7 +190,7 @@ class Tabular(Dataset):
             return []
         if self.prepare == "minmax":
             raise AerunError("dataset.prepare=minmax: needs all samples in memory; raise dataset.memory, or standardize.")
-        about = [identity(Path(name)) for name, _ in frame.parts]
+        about = [identity(Path(name)) for name, _ in frame.parts or frame.files]
         words = "%s: %d rows are more than dataset.memory allows: they are read from disk as they are needed."
         log.warning(words, frame.file, len(frame))
         make = partial(blocks, frame, self.known.features)
@@ -213,7 +213,9 @@ def _query_columns(query: Query | None) -> dict[str, str]:
     return {} if query is None else dict.fromkeys(query.columns, "asked by dataset.normal")
 
 
-def _range(values: Any) -> list[float]:
+def _range(column: Column, rows: Any) -> list[float]:
+    values = column.values[rows]
+    column.forget()
     return [float(np.nanmin(values)), float(np.nanmax(values))]
 
 

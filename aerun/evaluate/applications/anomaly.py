@@ -93,8 +93,10 @@ def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) ->
     grey = float(trained.mean.mean())
     blank = torch.cat([torch.full_like(trained.mean, facts.low), torch.full_like(trained.mean, grey)])
     flat = batch(trained.exact, trained.autoencoder.preparation.inverse(blank) * facts.unit)
-    words = []
-    for who in ("model", "pca"):
-        more = [100 * float((test[who] > level).double().mean()) for level in ways[who](flat)]
-        words.append(f"{who}: black {more[0]:.0f} %, grey {more[1]:.0f} %")
-    return f". Test images with a larger error than a blank one, {'; '.join(words)}"
+    own, pca = (
+        [f"{100 * float((test[who] > level).double().mean()):.0f} %" for level in ways[who](flat)] for who in ("model", "pca")
+    )
+    return (
+        f". Of the test images {own[0]} have a larger error than a black image and {own[1]} than a grey one (PCA: {pca[0]} and "
+        f"{pca[1]}): where most do, an empty image looks normal"
+    )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, BinaryIO, TextIO
 
-from aerun.core.streams import reader_is_gone
+from aerun.core.streams import refuse_no_reader
 from aerun.formats.cells import guarded
 from aerun.formats.writing.base import Array, Writer, flattened
 
@@ -32,9 +32,7 @@ class Delimited(Writer):
             self.begun = True
         self.writer.writerows(zip(*(_cells(v, raw) for v in columns.values()), strict=True))
         if self.wrapped is None:
-            sys.stdout.flush()
-            if reader_is_gone():
-                raise BrokenPipeError
+            refuse_no_reader()
 
     def close(self) -> None:
         if self.wrapped is not None:

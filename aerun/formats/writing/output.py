@@ -7,19 +7,24 @@ from typing import Any, BinaryIO
 
 from aerun.core.errors import AerunError
 from aerun.core.files import replaced, replaced_folder
+from aerun.core.streams import is_stdout
 from aerun.formats.writing.base import Writer
 from aerun.formats.writing.delimited import Delimited
 from aerun.formats.writing.npy import Npy
 from aerun.formats.writing.npz import Npz
 from aerun.formats.writing.parquet import Parquet
 from aerun.formats.writing.png import Pngs, Sheet
+from aerun.formats.writing.records import Records
 from aerun.formats.writing.txt import Txt
 from aerun.formats.writing.wav import Wav
+from aerun.formats.writing.xlsx import Xlsx
 
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx", ".npz")  # what holds columns of words beside each row
 Kind = Callable[[BinaryIO, Mapping[str, Any]], Writer]
 
 _KINDS: dict[str, Kind] = {
-    ".npz": Npz, ".npy": Npy, ".csv": Delimited, ".tsv": Delimited, ".parquet": Parquet, ".txt": Txt, ".png": Sheet, ".wav": Wav
+    ".npz": Npz, ".npy": Npy, ".csv": Delimited, ".tsv": Delimited, ".jsonl": Records, ".parquet": Parquet, ".xlsx": Xlsx,
+    ".txt": Txt, ".png": Sheet, ".wav": Wav,
 }  # fmt: skip
 
 
@@ -27,12 +32,12 @@ _KINDS: dict[str, Kind] = {
 def written(output: str, about: Mapping[str, Any], kind: Kind | None = None) -> Iterator[Writer]:
     """Open a writer for the kind of output that its name asks for.
 
-    A file, a folder (with a / behind) of png files, or - for csv on standard output; or of one `kind`, whatever its name is.
-    The output takes its place once it is whole; where anything fails, the place is as it was. Raises AerunError where nothing
-    can be written there.
+    A file, a folder (with a / behind) of png files, - or jsonl:- for csv or records on standard output; or of one `kind`,
+    whatever its name is. The output takes its place once it is whole; where anything fails, the place is as it was. Raises
+    AerunError where nothing can be written there.
     """
-    if output == "-" and kind is None:
-        yield Delimited(None, about)
+    if is_stdout(output) and kind is None:
+        yield Delimited(None, about) if output == "-" else Records(None, about)
         return
     path = _place(output, kind)
     try:
@@ -57,7 +62,7 @@ def _place(output: str, kind: Kind | None) -> Path:
     if not path.parent.is_dir():
         raise AerunError(f"{output}: there is no folder {path.parent}.")
     if kind is not None:
-        if path.is_dir() or output in ("-", ""):
+        if path.is_dir() or is_stdout(output) or not output:
             raise AerunError(f"--output {output}: this goes into one file; name it.")
     elif output.endswith("/") or path.is_dir():
         if path.is_dir() and any(path.iterdir()):

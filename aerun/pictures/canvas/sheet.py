@@ -53,9 +53,13 @@ def signed(x: Tensor, most: Tensor | float) -> Tensor:
     return 1 - (-y).clamp_min(0) * (1 - ends[0]) - y.clamp_min(0) * (1 - ends[1])
 
 
-def sheet(rows: Sequence[Row], title: str = "", heads: Sequence[str] = (), framed: bool = False) -> NDArray[np.uint8]:
-    """Return (H, W, 3) bytes. title: above all; heads: above each column; framed: cells stand in a grey frame."""
-    cell = _CELL
+def sheet(
+    rows: Sequence[Row], title: str = "", heads: Sequence[str] = (), framed: bool = False, cell: int = _CELL
+) -> NDArray[np.uint8]:
+    """Return (H, W, 3) bytes. title: above all; heads: above each column; framed: cells stand in a grey frame.
+
+    cell: the longest side of a cell, in pixels.
+    """
     lead = max((round(font().getlength(r.name)) + 3 * _GAP for r in rows if r.name), default=_GAP)
     across = max(len(r.cells) for r in rows)
     width = lead + across * (cell + _GAP)

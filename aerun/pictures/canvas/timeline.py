@@ -68,12 +68,12 @@ def _left_out(strips: Sequence[Strip], kept: Sequence[Strip]) -> str:
 def _channel(ax: "Axes", strip: Strip, channel: int, title: str, legend: bool) -> None:
     ax.plot(strip.at, strip.x[:, channel], color=BLUE, linewidth=0.9, label="measured")
     ax.plot(strip.at, strip.expected[:, channel], color=ORANGE, linestyle="--", linewidth=0.9, label="expected")
-    _shaded(ax, strip)
+    _shaded(ax, strip, "alarms")
     ax.set_ylabel(strip.channels[channel])
     ax.set_title(title, loc="left")
     ax.tick_params(labelbottom=False)
     if legend:
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
 
 def _score(ax: "Axes", strip: Strip) -> None:
@@ -95,10 +95,11 @@ def _score(ax: "Axes", strip: Strip) -> None:
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def _shaded(ax: "Axes", strip: Strip) -> None:
+def _shaded(ax: "Axes", strip: Strip, label: str = "") -> None:
     """Draw events as shaded spans, half a step wider on both sides, so that one of a single step is seen."""
     half = np.median(np.diff(strip.at)) / 2 if len(strip.at) > 1 else 0.5
-    for first, last in strip.events:
-        ax.axvspan(strip.at[first] - half, strip.at[last] + half, color=RED, alpha=0.25, linewidth=1.0)
+    for i, (first, last) in enumerate(strip.events):
+        name = label if i == 0 else ""
+        ax.axvspan(strip.at[first] - half, strip.at[last] + half, color=RED, alpha=0.25, linewidth=1.0, label=name)
     if len(strip.at) > 1:
         ax.set_xlim(strip.at[0] - half, strip.at[-1] + half)
