@@ -435,7 +435,7 @@ def test_rows_of_two_files_are_copied_to_their_places(tmp_path, monkeypatch):
     first, second = np.arange(60.0).reshape(20, 3), np.arange(60.0, 90.0).reshape(10, 3)
     rows = torch.randperm(30, generator=torch.Generator().manual_seed(0))[:25]
     with (tmp_path / "x").open("wb") as file:
-        array_store._scatter(file.fileno(), array_store._pieces([first, second], 12), 30, rows, 12)
+        array_store._scatter(file.fileno(), array_store._pieces([first, second], 12), 30, [rows], 12)
     found = np.fromfile(tmp_path / "x", np.float32).reshape(25, 3)
     assert (found == np.concatenate([first, second])[rows.numpy()]).all()
 
