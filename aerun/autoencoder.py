@@ -230,6 +230,11 @@ class Autoencoder(nn.Module):
         others = {id(p) for t in self.terms.values() if isinstance(t.regularizer, Opposed) for p in t.regularizer.parameters()}
         return (p for p in self.parameters() if id(p) not in others)
 
+    def busy_modules(self) -> list[nn.Module]:
+        """Return the modules that training computes: all but those of terms that weigh nothing."""
+        idle = {id(m) for k, t in self.terms.items() if k not in self._weighing for m in t.regularizer.modules()}
+        return [m for m in self.modules() if id(m) not in idle]
+
     def watch_keys(self) -> list[str]:
         """Return names of what `watch` returns."""
         return [f"{name}/{figure}" for name, part in self._watched for figure in part.watches]

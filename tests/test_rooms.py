@@ -142,7 +142,12 @@ def test_all_that_a_model_and_the_estimators_can_do_is_on_that_page():
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     told = set(re.findall(r"`model\.(\w+)", text))
     assert told <= set(dir(aerun.Model)) | {"folder", "config"}
-    assert {n for n in vars(aerun.Model) if not n.startswith("_")} - {"errors_of", "mark_errors_of", "nearest"} <= told
+    assert {n for n in vars(aerun.Model) if not n.startswith("_")} - {
+        "errors_of",
+        "mark_errors_of",
+        "nearest",
+        "reasons_of",
+    } <= told
     own = {n for cls in (Autoencoder, AnomalyDetector) for n in vars(cls) if not n.startswith("_") and n != "fit"}
     assert own <= set(re.findall(r"`(\w+)[`(]", text)) | {"set_fit_request", "set_score_request"}
 

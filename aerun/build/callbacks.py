@@ -35,6 +35,8 @@ def _made(make: Maker, key: str, node: Any) -> "Callback":
         raise AerunError(f"{key}._target_={node['_target_']}: is no callback: it must derive from pytorch_lightning.Callback.")
     try:
         made: Callback = cls(**{k: v for k, v in node.items() if k != "_target_"})
-    except TypeError as e:
+    except AerunError:
+        raise
+    except Exception as e:  # whatever a class of the user's own raises
         raise AerunError(f"{key}: {node['_target_']} cannot be made: {line_of(e)}") from e
     return made

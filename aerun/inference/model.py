@@ -17,7 +17,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
 from aerun.formats.framing import FrameFormat
-from aerun.inference import codes, compressed_file, layers, looks
+from aerun.inference import codes, compressed_file, layers, looks, reasons
 from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
 from aerun.inference.inpainting import inpaint
@@ -238,6 +238,17 @@ class Model(Runner):
         """
         stored, output_format = self.form.to_stored(x)
         return output_format.numbers(self.scores_of(stored), "score")
+
+    def reasons(self, x: Samples) -> Any:
+        """Return for each sample (n,), in words, where its score comes from and what is expected there instead."""
+        stored, output_format = self.form.to_stored(x)
+        told = self.reasons_of(stored)
+        return told if output_format.frame is None else output_format.frame.series(np.array(told, dtype=object), "reasons")
+
+    def reasons_of(self, stored: Tensor) -> list[str]:
+        """Return `reasons` of stored samples."""
+        errors, marks = self.errors_of(stored).double().numpy(), self.mark_errors_of(stored).double().numpy()
+        return reasons.reasons(self, stored, errors, marks)
 
     def step_scores(self, x: Any, stride: int = 1) -> NDArray[np.float64]:
         """Return the anomaly score (T,) of each step of one series (T, F) that is as long as a sample or longer.

@@ -8,17 +8,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.inference.columns import told_columns
-from aerun.inference.model import Model
 from aerun.inference.recordings import features_of
+from aerun.inference.runner import Runner
 from aerun.inference.steps import StepSeries
 
 _MOST, _LEAST = 3, 0.05  # reasons of one sample; share of the error of all but the first
 Array = NDArray[Any]
 
 
-def reasons(model: Model, stored: Tensor) -> list[str]:
-    """Return for each stored sample (k, *stored) where its error comes from, what is there, and what is expected."""
-    errors = model.errors_of(stored).double().numpy()
+def reasons(model: Runner, stored: Tensor, errors: Array, marks: Array) -> list[str]:
+    """Return for each stored sample (k, *stored) where its error comes from, what is there, and what is expected.
+
+    errors, marks: what `Model.errors_of` and `Model.mark_errors_of` say of them.
+    """
     if model.facts.tokens:
         return _text(model, stored, errors)
     x, expected = stored.numpy(), model.rebuilt(stored).numpy()
@@ -27,7 +29,7 @@ def reasons(model: Model, stored: Tensor) -> list[str]:
     if errors.ndim == 3:
         return [_channels(_names(model, x.shape[-1]), *one) for one in zip(x, expected, errors, strict=True)]
     if model.form.features:
-        return _columns(model, x, expected, errors, model.mark_errors_of(stored).double().numpy())
+        return _columns(model, x, expected, errors, marks)
     names = [f"f{i + 1}" for i in range(errors.shape[1])]
     told, wanted = ([[_number(v) for v in row] for row in side] for side in (x, expected))
     return [listed(names, *one) for one in zip(told, wanted, errors, strict=True)]
@@ -41,7 +43,7 @@ def step_reason(series: StepSeries, step: int) -> str:
     return listed(series.channels, told, expected, series.judged.errors[step])
 
 
-def _columns(model: Model, x: Array, expected: Array, errors: Array, marks: Array) -> list[str]:
+def _columns(model: Runner, x: Array, expected: Array, errors: Array, marks: Array) -> list[str]:
     """Return the columns that err most. marks: what of their errors is of cells that are there, and were expected to miss."""
     features = model.form.features
     told, wanted = (told_columns(values, features) for values in (x, expected))
@@ -55,7 +57,7 @@ def _columns(model: Model, x: Array, expected: Array, errors: Array, marks: Arra
     return lines
 
 
-def _names(model: Model, count: int) -> list[str]:
+def _names(model: Runner, count: int) -> list[str]:
     return features_of(model.reading) or [f"f{i + 1}" for i in range(count)]
 
 
@@ -68,7 +70,7 @@ def _channels(names: Sequence[str], x: Array, expected: Array, errors: Array) ->
     return listed(names, told, wanted, errors.sum(0), [f" at its step {t + 1}" for t in at])
 
 
-def _text(model: Model, stored: Tensor, errors: Array) -> list[str]:
+def _text(model: Runner, stored: Tensor, errors: Array) -> list[str]:
     tokens, wanted = model.facts.tokens, model.rebuilt(stored)
     lines = []
     for row, numbers, again in zip(errors, stored.tolist(), wanted.tolist(), strict=True):
@@ -120,7 +122,7 @@ def _against(told: str, expected: str) -> str:
     if told != expected:
         return f"{told} where {expected} is expected"
     number = told.lstrip("-")[:1].isdigit()
-    return f"{told}, nearly what is expected" if number else f"{told}, likely but not certain"
+    return f"{told} nearly as expected" if number else f"{told}, likely but not certain"
 
 
 def _cell(value: Any) -> str:

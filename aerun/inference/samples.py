@@ -66,11 +66,12 @@ class SampleConverter:
 
     settings: of the data set, for how words become symbols. reading: what the run wrote down of how its tables were read.
 
-    What is unusual in rows of a table is told in a line of the log, unless `quiet`: see `notes`. frame: of a run that was
-    trained on a data frame in Python, how answers to no samples become one.
+    What is unusual in rows of a table is told in a line of the log, unless `quiet` or told just before: see `notes`. frame: of
+    a run that was trained on a data frame in Python, how answers to no samples become one.
     """
 
     quiet = False
+    last = ""  # what was told of the samples before
     frame: FrameFormat | None = None
 
     def __init__(
@@ -105,8 +106,11 @@ class SampleConverter:
 
     def _told(self, stored: Tensor) -> Tensor:
         """Return the rows, and a line in the log of what is unusual in them."""
-        if self.rule is not None and not self.quiet and (line := self.rule.line(self.rule.notes(stored).counts())):
-            log.warning(line)
+        if self.rule is not None and not self.quiet:
+            line = self.rule.line(self.rule.notes(stored).counts())
+            if line and line != self.last:
+                log.warning(line)
+            self.last = line
         return stored
 
     @property

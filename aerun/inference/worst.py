@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aerun.inference.model import Model
 from aerun.inference.reading import Piece
-from aerun.inference.reasons import reasons, step_reason
+from aerun.inference.reasons import step_reason
 from aerun.inference.steps import StepSeries
 
 _UNITS = {"table": "row", "text": "line", "image": "image", "sequence": "sample"}
@@ -50,7 +50,7 @@ class Worst:
 
     def _samples(self, piece: Piece, places: list[int], answer: Mapping[str, Any]) -> list[Entry]:
         stored = self.model.form.to_stored(piece.x)[0][places]
-        why = reasons(self.model, stored)
+        why = self.model.reasons_of(stored)
         unit = _UNITS[self.model.facts.kind]
         entries = []
         for i, reason in zip(places, why, strict=True):

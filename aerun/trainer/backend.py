@@ -8,7 +8,7 @@ where that error is above fp32's.
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -23,13 +23,13 @@ _PRECISE = 1e-6  # The largest error of a product relative to its largest entry,
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 
-def choose(backend: str, model: nn.Module, batch_size: int, device: torch.device) -> str:
+def choose(backend: str, modules: Sequence[nn.Module], batch_size: int, device: torch.device) -> str:
     """Set the process's fp32 matmul backend and return one sentence that says which and why."""
     _route("none")
     if device.type != "cpu":
         return f"matmul on {device.type}, fp32"
     keep_freed_memory()
-    work = _largest(model, batch_size)
+    work = _largest(modules, batch_size)
     if backend == "mkl" or (backend == "auto" and work < _WORTH):
         return f"torch's default fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch)"
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -42,20 +42,20 @@ def choose(backend: str, model: nn.Module, batch_size: int, device: torch.device
     return f"oneDNN fp32 matmul (largest layer: {work / 1e6:.1f} MFLOP a batch; error against float64 {error:.1e})"
 
 
-def _largest(model: nn.Module, batch_size: int) -> float:
+def _largest(modules: Sequence[nn.Module], batch_size: int) -> float:
     """Return the multiply-adds x 2 of the largest fully connected layer and a batch."""
-    return 2.0 * batch_size * max((w.numel() for w in weights(model.modules()) if w.ndim == 2), default=0)
+    return 2.0 * batch_size * max((w.numel() for w in weights(modules) if w.ndim == 2), default=0)
 
 
 @contextmanager
-def few_threads(model: nn.Module, batch_size: int, device: torch.device) -> Iterator[str]:
+def few_threads(modules: Sequence[nn.Module], batch_size: int, device: torch.device) -> Iterator[str]:
     """Train a small fully connected model by one thread until the block ends; yield that in words, or nothing.
 
     More would wait for each other. Whoever sets OMP_NUM_THREADS is not contradicted.
     """
     before = torch.get_num_threads()
-    others = any(isinstance(m, nn.RNNBase | nn.modules.conv._ConvNd) for m in model.modules())
-    small = device.type == "cpu" and not others and _largest(model, batch_size) <= _SMALL
+    others = any(isinstance(m, nn.RNNBase | nn.modules.conv._ConvNd) for m in modules)
+    small = device.type == "cpu" and not others and _largest(modules, batch_size) <= _SMALL
     if before == 1 or not small or os.environ.get("OMP_NUM_THREADS"):
         yield ""
         return

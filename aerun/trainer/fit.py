@@ -59,7 +59,7 @@ def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
         refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
     lifted = settings.patience is None and not job.callbacks
-    with few_threads(job.autoencoder, settings.batch_size, ready.device) as words:
+    with few_threads(job.autoencoder.busy_modules(), settings.batch_size, ready.device) as words:
         if not (resume and ended(before, ready.module.total, lifted)):
             with _others(job, ready, resume):
                 _descend(job, settings, ready, resume)
@@ -104,7 +104,7 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
     device = device_of(settings, ranks.rank)
     # This comes before a checkpoint is read into it, which would be rounded otherwise.
     job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
-    backend = choose(settings.backend, job.autoencoder, math.ceil(settings.batch_size / ranks.number), device)
+    backend = choose(settings.backend, job.autoencoder.busy_modules(), math.ceil(settings.batch_size / ranks.number), device)
     if ranks.number > 1:
         backend += f"; {ranks.number} processes, each with its share of a batch"
     log.info("%s", backend)

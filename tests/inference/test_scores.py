@@ -131,15 +131,15 @@ def test_the_worst_are_printed_with_reasons_and_no_output_is_needed(place):
     assert why.index("amount") < 10
     unknown = next(i for i, line in enumerate(others) if "id =1 (new.csv, row 3)" in line)
     assert "kind an unknown word where " in others[unknown + 1]
+    why_from_python = aerun.load(place / "table").reasons({"amount": [1240.0], "kind": ["b"], "b": [0.0]})
+    assert why_from_python[0].startswith("amount 1,240 where ")
     assert "score: --output FILE for all rows, --top N" in refused(place, "score", "table", "new.csv")
     assert "--top 0" in refused(place, "score", "table", "new.csv", "--top", "0")
 
 
 def test_reasons_that_read_as_expected_say_what_is_wrong_all_the_same():
     told = listed(["sex", "age", "ward"], ["f", "24.2", "A"], ["f", "24.2", "B"], np.array([3.0, 2.0, 1.0]))
-    assert (
-        told == "sex f, likely but not certain (50%); age 24.2, nearly what is expected (33%); ward A where B is expected (17%)"
-    )
+    assert told == "sex f, likely but not certain (50%); age 24.2 nearly as expected (33%); ward A where B is expected (17%)"
 
 
 def test_a_missing_cell_is_no_reason_and_days_stay_days(place):

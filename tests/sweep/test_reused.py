@@ -31,7 +31,7 @@ def test_is_what_hydra_composes(hydra):
     for typed in [*JOBS, JOBS[0]]:
         config = ours.load_sweep_config(master, typed)
         assert OmegaConf.to_container(config) == OmegaConf.to_container(loader.load_sweep_config(master, typed))
-        assert list(config.hydra.overrides.task) == typed
+        assert OmegaConf.to_container(config.hydra.overrides)["task"] == typed
     with pytest.raises(ConfigCompositionException):
         ours.load_sweep_config(master, ["seed=1", "model.nothing=2"])
     assert len(composed) == len({tuple(words) for words in composed})

@@ -21,7 +21,7 @@ def two(monkeypatch):
     [(nn.Linear(64, 32), 1), (nn.Linear(784, 512), 2), (nn.Conv1d(1, 2, 3), 2), (nn.GRU(4, 4), 2)],
 )
 def test_a_small_model_has_one_thread_for_its_training(two, model, threads):
-    with few_threads(model, 128, torch.device("cpu")) as words:
+    with few_threads(list(model.modules()), 128, torch.device("cpu")) as words:
         assert torch.get_num_threads() == threads
         assert bool(words) == (threads == 1)
     assert torch.get_num_threads() == 2
@@ -29,5 +29,5 @@ def test_a_small_model_has_one_thread_for_its_training(two, model, threads):
 
 def test_threads_that_are_asked_for_are_kept(two, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    with few_threads(nn.Linear(64, 32), 128, torch.device("cpu")) as words:
+    with few_threads([nn.Linear(64, 32)], 128, torch.device("cpu")) as words:
         assert (torch.get_num_threads(), words) == (2, "")

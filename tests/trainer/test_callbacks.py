@@ -28,6 +28,11 @@ class Count(Callback):
     def load_state_dict(self, state):
         self.count = state["count"]
 
+class Broken(Callback):
+    def __init__(self):
+        raise LookupError("no such room")
+
+
 class Plain:
     pass
 """
@@ -91,6 +96,7 @@ def test_what_cannot_be_called_is_told_before_training(work):
     for asked, words in {
         f"callbacks=[{name}.Nothing]": "cannot be imported",
         f"callbacks=[{name}.Plain]": "is no callback",
+        f"callbacks=[{name}.Broken]": "Broken cannot be made: no such room",
         "callbacks=none_such": "no such option",
         f"callbacks=[{name}.Count,timed]": "state_key",
     }.items():

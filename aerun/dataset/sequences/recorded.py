@@ -114,7 +114,9 @@ def refuse_words(where: Callable[[str, int], str], name: str, column: Column) ->
     if column.kind != "number":
         row = int((~np.isnan(column.values)).argmax())
         what = f"'{column.words[int(column.values[row])]}'" if column.kind == "text" and column.words else "a date"
+        roles = ("time", "group", "label", "id") if column.kind == "date" else ("group", "label", "id", "time")
+        named = [f"dataset.{role}={name}" for role in roles]
         raise AerunError(
-            f"{where(name, row)}: {what} is not a number, and series are of numbers. dataset.drop=[{name}], or say what it is: "
-            f"dataset.time={name}, dataset.group={name}, dataset.label={name} or dataset.id={name}."
+            f"{where(name, row)}: {what} is not a number, and series are of numbers. Say what it is: "
+            f"{', '.join(named[:-1])} or {named[-1]}; or dataset.drop=[{name}] leaves it out."
         )

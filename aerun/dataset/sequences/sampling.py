@@ -24,6 +24,7 @@ from aerun.formats.frame import Column, Frame, Values
 from aerun.formats.reading import Reading
 
 _PARTS = ("training", "validation", "test")
+_FEW_SERIES = 9  # of which a test split holds one
 _FEW = 20  # training samples, too few to learn from
 
 log = logging.getLogger("aerun")
@@ -263,6 +264,11 @@ class Sampling:
         needed = 3 if not tests and split is None else 1
         if groups < needed:
             raise AerunError(f"{title}: only {groups} series, to be split into three. dataset.by=time splits each by its time.")
+        if self.by == "auto" and needed == 3 and groups <= _FEW_SERIES:
+            words = (
+                "%d series are split whole: some are for training, others for validation and test alone (dataset.by=series)."
+            )
+            log.warning(f"{title}: {words} dataset.by=time splits each by its time instead.", groups)
         columns["series"] = Column("number", recording.group.astype(np.float64))
         return replace(self.cut, split=split, group="series")(Frame(columns, files))
 

@@ -103,7 +103,7 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
 def _ready(jobs: Sequence[Job], settings: Trainer, device: torch.device) -> None:
     for job in jobs:
         job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
-    log.info("%s", choose(settings.backend, jobs[0].autoencoder, settings.batch_size, device))
+    log.info("%s", choose(settings.backend, jobs[0].autoencoder.busy_modules(), settings.batch_size, device))
 
 
 def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tuple[FusedTraining, Batches]:
