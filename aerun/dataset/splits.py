@@ -52,8 +52,14 @@ class Data:
     test: Split
 
 
+def number_type(rows: int) -> torch.dtype:
+    """Return the type of numbers of so many rows: 32 bits where these suffice, as tables have many rows."""
+    return torch.int32 if rows < 1 << 31 else torch.int64
+
+
 def split(samples: Split, *shares: float) -> list[Split]:
     """Cut samples at random, always the same way, into len(shares) + 1 parts: the rest first, then one per share."""
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(_SEED))
+    generator = torch.Generator().manual_seed(_SEED)
+    order = torch.randperm(len(samples), generator=generator, dtype=number_type(len(samples)))
     sizes = [round(share * len(samples)) for share in shares]
     return [samples.take(part) for part in order.split([len(samples) - sum(sizes), *sizes])]

@@ -20,7 +20,7 @@ _PIECE = 16_384  # rows that are encoded at a time
 _LONGEST_NAME = 40  # letters of a word that may name a row
 _DAY = 86_400  # seconds
 MOST_WORDS = 1000  # of one column: each becomes an element of x
-Rows = NDArray[np.int64]
+Rows = NDArray[np.int32] | NDArray[np.int64]
 
 
 def learn(frame: Frame, names: Sequence[str], categorical: Collection[str], rows: Rows) -> tuple[Feature, ...]:
@@ -50,7 +50,7 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
         raise UnclearError([Problem(message, {"drop": [name]})])
     if category or column.kind == "text":
         column = column.as_text()
-        words = sorted({column.words[int(v)] for v in column.values[rows][~missing]})
+        words = sorted({column.words[int(v)] for v in np.unique(column.values[rows][~missing])})
         _refuse_many(frame.file, name, words, int((~missing).sum()), category)
         return Feature(name, "category", tuple(words), missing=bool(missing.any()))
     if column.kind != "date":

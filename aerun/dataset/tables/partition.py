@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.dataset.splits import Split, split, split_name
+from aerun.dataset.splits import Split, number_type, split, split_name
 from aerun.dataset.tables.columns import Rows
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Frame, Values
@@ -47,10 +47,10 @@ class Cut:
         """Return row numbers of the three parts. The second file of a frame, where it has one, is the test split."""
         given = self._given(frame)
         if "train" not in given:
-            left = np.ones(len(frame), dtype=np.bool_)
+            left = torch.ones(len(frame), dtype=torch.bool)
             for rows in given.values():
-                left[rows] = False
-            given["train"] = np.flatnonzero(left)
+                left[torch.from_numpy(rows)] = False
+            given["train"] = torch.arange(len(frame), dtype=number_type(len(frame)))[left].numpy()
         wanted = [(part, share) for part, share in (("val", self.val), ("test", self.test)) if part not in given]
         parts = self._cut(frame, given["train"], [share for _, share in wanted])
         rows_of = {**given, "train": parts[0], **{part: rows for (part, _), rows in zip(wanted, parts[1:], strict=True)}}
