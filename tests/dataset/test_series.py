@@ -363,7 +363,7 @@ BAD = {
     "infinite": ("t.ts", TS + "1,inf,3:a\n", (), r"t\.ts, line 3: feature 1: inf is infinite or beyond"),
     "time stamps": ("t.ts", "@timestamps true\n@data\n", (), r"line 1: time stamps in \.ts files are not read"),
     "columns of .ts": ("t.ts", TS + "1,2:a\n", ("label=y",), r"dataset\.label=y: a \.ts file has no columns"),
-    "binary": ("t.ts", b"@data\n\xff\xfe\x00", (), r"t\.ts, line 2: not utf-8 text"),
+    "binary": ("t.ts", b"@data\n\xff\xfe", (), r"t\.ts, line 2: not utf-8 text"),
     "drops what is not there": ("t.ts", TS + "1,2:a\n", ("drop=[f9]",), r"dataset\.drop=f9: .*no such column"),
 }  # fmt: skip
 

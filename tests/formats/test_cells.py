@@ -92,21 +92,3 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path, name):
         writer.add({"x": x})
     assert [p.name for p in tmp_path.iterdir()] == [name.rstrip("/")]
     assert len([*place.iterdir()]) == 4 if name.endswith("/") else place.stat().st_size > 6
-
-
-def test_a_sheet_holds_words_as_words_and_numbers_as_numbers(tmp_path):
-    openpyxl = pytest.importorskip("openpyxl")
-    path = tmp_path / "t.xlsx"
-    with written(str(path), {}) as writer:
-        writer.add(
-            {"word": np.array(RUN[:5]), "z": np.array([[1.5, np.nan]] * 5, dtype=np.float32), "yes": np.array([True] * 5)}
-        )
-        writer.add({"word": np.array(["007"]), "z": np.array([[-1, np.inf]]), "yes": np.array([False])})
-    head, *rows = openpyxl.load_workbook(path).active.iter_rows()
-    assert [c.value for c in head] == ["word", "z1", "z2", "yes"]
-    assert [r[0].value for r in rows] == [*RUN[:5], "007"]
-    assert {r[0].data_type for r in rows} == {"s"}  # no formula
-    assert [c.value for c in rows[0][1:]] == [1.5, None, 1]
-    assert [c.value for c in rows[5][1:]] == [-1, "inf", 0]
-    with pytest.raises(AerunError, match="xlsx holds no control characters"), written(str(path), {}) as writer:
-        writer.add({"word": np.array(["a\x01b"])})

@@ -45,9 +45,8 @@ class Xlsx(FileWriter):
         from openpyxl.cell import WriteOnlyCell
         from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-        if ILLEGAL_CHARACTERS_RE.search(word):
-            raise AerunError(f"xlsx holds no control characters, as in {word!r}: use csv, npz or parquet.")
-        cell = WriteOnlyCell(self.sheet, word if self.about.get("raw") else guarded(word))
+        legal = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", word)
+        cell = WriteOnlyCell(self.sheet, legal if self.about.get("raw") else guarded(legal))
         cell.data_type = "s"  # a word that begins with = would be a formula
         return cell
 
