@@ -252,7 +252,9 @@ class Sampling:
         if clock.is_local(recording.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
             if self.zone is not None:
                 key = self.zone.key
-                raise AerunError(f"{where}, where the clock of {key} is not set back. Is it another zone's? dataset.zone={key}.")
+                raise AerunError(
+                    f"{where}, where the clock of {key} is not set back. Is it another zone's? dataset.zone={key}."
+                )
             raise AerunError(
                 f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? "
                 "dataset.zone=Europe/Berlin (or another zone) tells the hours apart; so do offsets in the file, such as +02:00."
