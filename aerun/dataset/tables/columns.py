@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ _PIECE = 16_384  # rows that are encoded at a time
 _LONGEST_NAME = 40  # letters of a word that may name a row
 _DAY = 86_400  # seconds
 MOST_WORDS = 1000  # of one column: each becomes an element of x
-Rows = NDArray[np.int32] | NDArray[np.int64]
+Rows = NDArray[Any]  # whole numbers of 32 bits, or of 64
 
 
 def learn(frame: Frame, names: Sequence[str], categorical: Collection[str], rows: Rows) -> tuple[Feature, ...]:
