@@ -49,14 +49,17 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
         message = f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}]."
         raise UnclearError([Problem(message, {"drop": [name]})])
     if category or column.kind == "text":
+        del values
         column = column.as_text()
-        words = sorted({column.words[int(v)] for v in np.unique(column.values[rows][~missing])})
+        codes = np.unique(column.values[rows])
+        words = sorted({column.words[int(v)] for v in codes[~np.isnan(codes)]})
         _refuse_many(frame.file, name, words, int((~missing).sum()), category)
         return Feature(name, "category", tuple(words), missing=bool(missing.any()))
     if column.kind != "date":
         return Feature(name, column.kind, missing=bool(missing.any()))
-    known = values[~missing]
-    return Feature(name, "date", (), float(known.min()), bool(missing.any()), days=not (known % _DAY).any())
+    known = values[~missing] if missing.any() else values
+    first = float(known.min())
+    return Feature(name, "date", (), first, bool(missing.any()), days=not np.fmod(known, _DAY, out=known).any())
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:
