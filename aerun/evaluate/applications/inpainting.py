@@ -35,7 +35,8 @@ def evaluate(trained: Trained) -> Outcome:
     """Return psnr, centre_psnr and whole_psnr of restored test samples.
 
     The first 1,000 test samples are used, fewer where they are large: once with holes drawn as in training, and once with one
-    in the middle, 10/28 of each side (of sequences: of the steps; tables have no middle). Only what is hidden is taken from the restored sample.
+    in the middle, 10/28 of each side (of sequences: of the steps; tables have no middle).
+    Only what is hidden is taken from the restored sample.
 
     psnr and centre_psnr: pooled over hidden elements, in dB, for the two kinds of holes. whole_psnr: of whole samples with the
     holes of training, which flatters, for what is visible is right anyway. Rows: zero; mean, the training mean; copy, the same
