@@ -52,7 +52,7 @@ def standings(folder: Path, grid: Grid, ended: dict[str, Standing] | None = None
     first = grid.jobs or found_in(folder)
     nested = [name for name, typed in grid.jobs.items() if _NESTED in typed and any(o.startswith(_SIZES) for o in typed)]
     further = {name: typed for name, typed in found_in(folder).items() if name not in first} if nested else {}
-    for name, typed in (first | further).items():
+    for name, typed in {**first, **further}.items():
         one = ended.get(name) or _standing(folder / name, typed)
         if one.state == DONE:
             ended[name] = one
