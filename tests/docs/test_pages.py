@@ -111,7 +111,7 @@ def test_a_page_prints_what_it_shows(name, tmp_path, monkeypatch):
         printed = typed_in(tmp_path, one)
         assert not (found := differs(one.lines, printed)), f"{name}: {one.command}\n{found}\n\n{printed}"
     mentioned = pasted(TEXTS[name]) if files(TEXTS[name]) else []
-    for command in (c for c in mentioned if not re.search(r"\b(RUN|FILE|DIR)\b", c)):  # in the same folder; capitals name no file
+    for command in (c for c in mentioned if not re.search(r"\b(RUN|FILE|DIR)\b", c)):  # in the same folder
         typed_in(tmp_path, Shown(command, []), fails=False)
 
 
