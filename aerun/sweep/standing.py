@@ -11,7 +11,7 @@ from aerun.runs import files
 from aerun.runs.folder import Folder
 from aerun.runs.listing import last_row, progress
 from aerun.runs.lock import at_work
-from aerun.sweep.grid import FILE, Grid, found_in, read
+from aerun.sweep.grid import FILE, Grid, found_in, job_folder, read
 
 DONE, FAILED, RUNNING, STOPPED, WAITING = "done", "failed", "running", "stopped", "waiting"
 _FRESH = 60.0  # seconds: a run whose files changed since then is at work, though its lock is not seen from here
@@ -48,18 +48,19 @@ def standings(folder: Path, grid: Grid, ended: dict[str, Standing] | None = None
     ended = {} if ended is None else ended
     found = []
     for name, typed in (grid.jobs or found_in(folder)).items():
-        one = ended.get(name) or _standing(folder / name, typed)
+        one = ended.get(name) or _standing(folder, name, typed)
         if one.state == DONE:
             ended[name] = one
         found.append(one)
     return found
 
 
-def _standing(path: Path, typed: Sequence[str]) -> Standing:
-    folder = Folder(path)
+def _standing(sweep: Path, name: str, typed: Sequence[str]) -> Standing:
     try:
+        path = job_folder(sweep, name)
+        folder = Folder(path)
         results = folder.read()
-        status, name = results.get("status"), path.name
+        status = results.get("status")
         if status is None:
             return Standing(name, typed, RUNNING if at_work(path) else WAITING)
         if status == "completed":
@@ -69,7 +70,7 @@ def _standing(path: Path, typed: Sequence[str]) -> Standing:
         working = at_work(path) or (status == "running" and _changed(path))
         return Standing(name, typed, RUNNING if working else STOPPED, *_pace(folder))
     except (AerunError, OSError) as e:
-        return Standing(path.name, typed, FAILED, why=f"cannot be read: {e}")
+        return Standing(name, typed, FAILED, why=f"cannot be read: {e}")
 
 
 def _pace(folder: Folder) -> tuple[str, float | None, float | None]:
