@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from aerun.command.parser import Parser
 from aerun.core.console import Console, styled
@@ -89,7 +88,7 @@ def _table(found: Sequence[Standing]) -> Table:
         some = [one for one in found if one.state == state]
         for one in some[:_SHOWN]:
             left = "" if one.left is None or state != RUNNING else span(one.left)
-            words = Text(f"{one.state}{': ' * bool(one.why)}{one.why.splitlines()[0][:80] if one.why else ''}")
+            words = styled(f"{one.state}{': ' * bool(one.why)}{one.why.splitlines()[0][:80] if one.why else ''}", "")
             rate = "" if one.rate is None else f"{one.rate:,.0f}"
             table.add_row(
                 " ".join(o for o in own_overrides(one.typed) if o not in common) or one.name, words, one.epoch, rate, left

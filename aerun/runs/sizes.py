@@ -108,7 +108,7 @@ class Sizes:
     def _reasons(self, one: Sized) -> str:
         pca = one.group.mean("pca/se")
         reasons = []
-        if math.isfinite(pca) and pca > 0:
+        if math.isfinite(pca) and pca > 0 and not (one is self.sizes[-1] and pca < _CLEARLY * one.error):  # said already
             better = " is better, so train longer or try other settings" if pca < _CLEARLY * one.error else ""
             reasons.append(f"PCA of {one.size:g}{better}: test error {pca:.4g} against {one.error:.4g}")
         if math.isfinite(self.dimension):

@@ -1,5 +1,6 @@
 """What a sweep is, in the file sweep.json of its folder: the planned jobs of a grid, or what a search draws from."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.core.text import shown_line
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone, at_work
 from aerun.runs.reuse import remove_parts
@@ -15,6 +17,7 @@ from aerun.settings.overrides import job_command
 
 FILE = "sweep.json"
 HYDRAS = "multirun.yaml"  # the settings of the sweep, as Hydra keeps them
+_LONGEST = 255  # bytes of a name of a file
 _LOCK = ".lock.sweep"  # held while sweep.json is read and written
 _OTHER = {
     "drawn": "draws from another space",
@@ -49,12 +52,39 @@ class Grid:
 
 
 def read(folder: Path) -> Grid | None:
-    """Return the grid of a sweep's folder, None where it has none."""
+    """Return the grid of a sweep's folder, None where it has none. AerunError where it is damaged, or names jobs elsewhere."""
     content = Folder(folder).read(FILE)
     if not isinstance(content.get("jobs"), dict):
         return None
-    jobs = {str(k): [str(o) for o in v] for k, v in content["jobs"].items()}
-    return Grid(str(content.get("command", "")), jobs, content.get("search") or {})
+    search = content.get("search") or {}
+    if not isinstance(search, dict):
+        raise AerunError(f"{folder / FILE}: damaged: its search is no table.")
+    for name, typed in content["jobs"].items():
+        parts = name.split("/")
+        if not {"", ".", ".."}.isdisjoint(parts) or "\0" in name or any(len(os.fsencode(part)) > _LONGEST for part in parts):
+            raise AerunError(f"{folder / FILE}: damaged: {shown_line(name)[:80]!r} is no name of a job's folder in it.")
+        if not isinstance(typed, list):
+            raise AerunError(f"{folder / FILE}: damaged: the settings of {shown_line(name)} are no list.")
+    jobs = {k: [str(o) for o in v] for k, v in content["jobs"].items()}
+    return Grid(_unable_to_act(str(content.get("command", ""))), jobs, search)
+
+
+def _unable_to_act(command: str) -> str:
+    """Return a command as it can be pasted, nothing where it is none of aerun's: each word is quoted as one."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
+    return shlex.join(words) if words[:1] == ["aerun"] else ""
+
+
+def job_folder(folder: Path, name: str) -> Path:
+    """Return the folder of a job. Raises AerunError where a link leads away from the sweep's."""
+    path = folder / name
+    for part in (path, *path.parents[: name.count("/")]):
+        if part.is_symlink():
+            raise AerunError(f"{part}: is a link; a job is not looked for where it leads. Remove it.")
+    return path
 
 
 def name_in(folder: Path, overrides: Sequence[str], known: Grid | None = None) -> str:
@@ -81,8 +111,7 @@ def keep(folder: Path, planned: Grid, extend: bool) -> Grid:
     AerunError where it may not be settled, and where the folder cannot be written.
     """
     for name in planned.jobs:
-        if (folder / name).is_symlink():
-            raise AerunError(f"{folder / name}: is a link; a job is not done where it leads. Remove it.")
+        job_folder(folder, name)
     settle(folder, planned, extend)  # what is refused leaves nothing behind, not even a lock
     try:
         with alone(folder, _LOCK, wait=True):
@@ -160,6 +189,7 @@ def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any]
     """Return (overrides, results) of every completed job and (overrides, reason) of every other, read from their folders."""
     finished, failed = [], []
     for name, typed in (jobs or found_in(folder)).items():
+        job_folder(folder, name)
         elsewhere = at_work(folder / name)  # asked first: what ends in between is then read as complete
         results = Folder(folder / name).read()
         status = results.get("status", "not begun")

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from rich.text import Text
 
-from aerun.core.console import Console
+from aerun.core.console import Console, styled
 from aerun.report.terminal import shown_root
 from aerun.runs.groups import short
 from aerun.settings.shells import command_line
@@ -58,9 +57,9 @@ def _best(console: Console, study: "Study", complete: Sequence["FrozenTrial"], s
     distinct = list({tuple(t.params.items()): t for t in reversed(chosen)}.values())[::-1]
     table = Table()
     for key in search["drawn"]:
-        table.add_column(Text(key.lstrip("+")))
+        table.add_column(styled(key.lstrip("+"), ""))
     for key, direction in zip(search["objectives"], study.directions, strict=True):
-        table.add_column(Text(f"{key} {'↑' if direction == StudyDirection.MAXIMIZE else '↓'}"), justify="right")
+        table.add_column(styled(f"{key} {'↑' if direction == StudyDirection.MAXIMIZE else '↓'}", ""), justify="right")
     shown = distinct if front else distinct[:_BEST]
     for trial in shown:
         table.add_row(*(short(str(trial.params[k])) for k in search["drawn"]), *(f"{v:.4g}" for v in trial.values))

@@ -12,7 +12,7 @@ from aerun.runs.folder import Folder
 from aerun.runs.listing import last_row, progress
 from aerun.runs.lock import at_work
 from aerun.runs.sizes import prefix_choice
-from aerun.sweep.grid import FILE, Grid, found_in, read
+from aerun.sweep.grid import FILE, Grid, found_in, job_folder, read
 
 DONE, FAILED, RUNNING, STOPPED, WAITING = "done", "failed", "running", "stopped", "waiting"
 _NESTED, _SIZES = "sweep.nested=True", "reg.terms.nested.sizes="  # a run of many sizes, of which one is then trained by itself
@@ -53,25 +53,29 @@ def standings(folder: Path, grid: Grid, ended: dict[str, Standing] | None = None
     nested = [name for name, typed in grid.jobs.items() if _NESTED in typed and any(o.startswith(_SIZES) for o in typed)]
     further = {name: typed for name, typed in found_in(folder).items() if name not in first} if nested else {}
     for name, typed in {**first, **further}.items():
-        one = ended.get(name) or _standing(folder / name, typed)
+        one = ended.get(name) or _standing(folder, name, typed)
         if one.state == DONE:
             ended[name] = one
         found.append(one)
-    due = sum(_has_more(folder / name) for name in nested) - len(further)
+    due = sum(_has_more(folder, name) for name in nested) - len(further)
     return found + [Standing("the size to take, by itself", (), WAITING)] * due
 
 
-def _has_more(path: Path) -> bool:
+def _has_more(sweep: Path, name: str) -> bool:
     """Return whether a nested run is followed, or may still be, by one of the size to take."""
-    results = Folder(path).read()
+    try:
+        results = Folder(job_folder(sweep, name)).read()
+    except AerunError:  # its row says what is wrong with it
+        return False
     return results.get("status") != "completed" or prefix_choice(results) is not None
 
 
-def _standing(path: Path, typed: Sequence[str]) -> Standing:
-    folder = Folder(path)
+def _standing(sweep: Path, name: str, typed: Sequence[str]) -> Standing:
     try:
+        path = job_folder(sweep, name)
+        folder = Folder(path)
         results = folder.read()
-        status, name = results.get("status"), path.name
+        status = results.get("status")
         if status is None:
             return Standing(name, typed, RUNNING if at_work(path) else WAITING)
         if status == "completed":
@@ -81,7 +85,7 @@ def _standing(path: Path, typed: Sequence[str]) -> Standing:
         working = at_work(path) or (status == "running" and _changed(path))
         return Standing(name, typed, RUNNING if working else STOPPED, *_pace(folder))
     except (AerunError, OSError) as e:
-        return Standing(path.name, typed, FAILED, why=f"cannot be read: {e}")
+        return Standing(name, typed, FAILED, why=f"cannot be read: {e}")
 
 
 def _pace(folder: Folder) -> tuple[str, float | None, float | None]:

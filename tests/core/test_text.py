@@ -75,3 +75,10 @@ def test_nothing_is_printed_past_it():
     for path in PACKAGE.rglob("*.py"):
         if path.relative_to(PACKAGE).as_posix() not in allowed:
             assert not re.search(r"(?<![\w.])print\(|rich\.(console|markup)", path.read_text(encoding="utf-8")), path
+
+
+def test_words_in_a_style_are_made_in_one_place():
+    """A `Text` of rich's is not escaped: `styled` makes those that are shown."""
+    made = {p.name: p.read_text() for p in PACKAGE.rglob("*.py") if re.search(r"from rich.*\bText\b", p.read_text())}
+    assert "console.py" in made
+    assert [name for name, code in made.items() if name != "console.py" and re.search(r"\bText[.(]", code)] == []
