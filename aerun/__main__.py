@@ -51,8 +51,12 @@ def _run(argv: list[str]) -> int:
 def _no_verb(word: str) -> str:
     """Return what to type instead of a word that is no verb: the option of that name, or the verb that is like it."""
     # deferred: only for whoever mistyped
+    from aerun.command.pointed import commands
     from aerun.settings.catalog import catalog
 
+    if there := commands("aerun", word):
+        see = f"a look at it aerun data {in_shell(word)}"
+        return f"no verb '{word}'. A path is a setting: training on it is {' or '.join(there)}, {see}."
     chosen = [f"aerun {group}={word}" for group, options in catalog().items() if word in options]
     if chosen:
         return f"no verb '{word}': as an option it is {' or '.join(chosen)}."

@@ -203,17 +203,26 @@ def laid_out(top: Path, base: Path) -> Path:
     return place
 
 
-def sound_steps(top: Path, watch: Watch) -> tuple[dict[tuple[str, str], Step], int]:
-    """Return what sound runs take, and how much address space above a process that does nothing yet, megabytes."""
-    steps = {}
-    for base in bases.RUNS:
-        for verb in (bases.LOADER, *bases.VERBS):
-            place = laid_out(top, top / "bases" / base)
-            steps[base, verb] = ask(place, base, [verb], watch, 1 << 15)[0]
-            judge([steps[base, verb]], steps, base, place, _outside(place))
-            if steps[base, verb].wrong:
-                raise RuntimeError(f"{base} {verb}, a sound run: {steps[base, verb].wrong}")
-    return steps, int(max(s.megabytes for s in steps.values())) + MEGABYTES + 300  # reserved, not used: arenas, maps of files
+class Sound(dict[tuple[str, str], Step]):
+    """What each verb takes of each sound run, asked when it is first wanted."""
+
+    def __init__(self, top: Path, watch: Watch) -> None:
+        super().__init__()
+        self.top, self.watch = top, watch
+
+    def __missing__(self, key: tuple[str, str]) -> Step:
+        """Return what came of a verb on a sound run. Raises RuntimeError where anything is wrong with it."""
+        base, verb = key
+        place = laid_out(self.top, self.top / "bases" / base)
+        self[key] = step = ask(place, base, [verb], self.watch, 1 << 15)[0]
+        judge([step], self, base, place, _outside(place))
+        if step.wrong:
+            raise RuntimeError(f"{base} {verb}, a sound run: {step.wrong}")
+        return step
+
+    def room(self, base: str, verbs: Sequence[str]) -> int:
+        """Return how much address space a child may reserve for these verbs, megabytes above one that does nothing yet."""
+        return int(max(self[base, v].megabytes for v in verbs)) + MEGABYTES + 300  # reserved, not used: arenas, maps of files
 
 
 def fuzz(args: argparse.Namespace, top: Path) -> int:
@@ -222,14 +231,14 @@ def fuzz(args: argparse.Namespace, top: Path) -> int:
     (top / "bases").mkdir()
     bases.make(top / "bases")
     warm(top)
-    sound, room = sound_steps(top, watch)
+    sound = Sound(top, watch)
     places = [(base, point) for base in bases.RUNS for point in points(top / "bases" / base / "run", bases.PACKED)]
     random.Random(args.seed).shuffle(places)
-    print(f"{len(places):,} places to damage, in {len(bases.RUNS)} runs; address space + {room} MB", flush=True)
+    print(f"{len(places):,} places to damage, in {len(bases.RUNS)} runs", flush=True)
     counts, wrong = Counts(), 0
     for number in range(args.first, args.first + args.count):
         base, point = places[number % len(places)]
-        wrong += one(args, top, number, base, verbs_of(number), point, watch, sound, room, counts)
+        wrong += one(args, top, number, base, verbs_of(number), point, watch, sound, counts)
         if number % 250 == 249:
             print(f"{number + 1:,} folders, {wrong} wrong; {counts.line()}", flush=True)
     counts.tell(wrong)
@@ -238,14 +247,15 @@ def fuzz(args: argparse.Namespace, top: Path) -> int:
 
 def warm(top: Path) -> None:
     """Import in this process what children would, and let libraries write their caches."""
-    for base in bases.RUNS:
+    for base in ("denoising", "vae"):  # one of arrays and one of tables
         for verb in (bases.LOADER, *bases.VERBS):
             bases.enter(verb, laid_out(top, top / "bases" / base), base)
 
 
 def one(args: argparse.Namespace, top: Path, number: int, base: str, verbs: list[str], point: Point, watch: Watch,
-        sound: dict[tuple[str, str], Step], room: int, counts: "Counts") -> int:  # fmt: skip
+        sound: Sound, counts: "Counts") -> int:  # fmt: skip
     """Damage one folder and ask it. Return 1 where something is wrong."""
+    room = sound.room(base, [bases.LOADER, *verbs])
     place = laid_out(top, top / "bases" / base)
     g = random.Random(f"{args.seed} {number}")
     how = damage(place / "run", point, g)

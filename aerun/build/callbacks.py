@@ -18,7 +18,7 @@ def callbacks_of(make: Maker, cfg: Config) -> "list[Callback]":
     if not isinstance(asked, Mapping):
         raise AerunError(f"callbacks={asked}: {_HOW}.")
     made = [_made(make, f"callbacks.{name}", node) for name, node in asked.items()]
-    keys = [one.state_key for one in made if one.state_dict()]
+    keys = [key for one in made if (key := _state_key(one))]
     if twice := [key for key in keys if keys.count(key) > 1]:
         raise AerunError(
             f"callbacks: two of one class keep a state under one name, {twice[0]}: let its `state_key` tell them apart."
@@ -40,3 +40,12 @@ def _made(make: Maker, key: str, node: Any) -> "Callback":
     except Exception as e:  # whatever a class of the user's own raises
         raise AerunError(f"{key}: {node['_target_']} cannot be made: {line_of(e)}") from e
     return made
+
+
+def _state_key(callback: "Callback") -> str:
+    """Return the name under which a callback keeps its state, empty where it has none."""
+    try:
+        return callback.state_key if callback.state_dict() else ""
+    except Exception as e:  # whatever a class of the user's own raises
+        owner = f"{type(callback).__module__}.{type(callback).__qualname__}"
+        raise AerunError(f"callbacks: {owner} raised in state_dict: {type(e).__name__}: {line_of(e)}") from e

@@ -12,7 +12,7 @@ from aerun.core.errors import AerunError
 from aerun.core.text import say
 from aerun.runs import files
 from aerun.runs.checkpoint import BEST, LAST
-from aerun.runs.listing import Listed, listed, newest_first, run_folders
+from aerun.runs.listing import Listed, listed, run_folders
 from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear
 
@@ -72,7 +72,7 @@ def _chosen(runs: Sequence[Listed], args: argparse.Namespace) -> list[Listed]:
     if args.older_than:
         limit = (datetime.datetime.now() - datetime.timedelta(days=args.older_than)).isoformat(" ", "seconds")
         kept = [run for run in kept if run.started < limit]
-    return newest_first(kept)
+    return sorted(kept, key=lambda run: (run.started, str(run.path)), reverse=True)
 
 
 def _weight(run: Listed, checkpoints: bool) -> int:

@@ -19,7 +19,7 @@ TRAIN: aerun [GROUP=OPTION]... [KEY=VALUE]...
   aerun dataset=table dataset.path=FILE model=sparse reg.lambda=1e-3      train on it
   aerun model=vae model/arch=conv dataset=images dataset.path=DIR         a recipe, another network, your images
   resume RUN     go on with an interrupted run     rerun RUN        anew, with changed settings
-  experiment ID  repeat a published figure
+  experiment ID  repeat a published figure         --fresh          clear the folder that it writes first
 
 SWEEP: the same command again goes on with it
   aerun -m sweep=NAME model=ae,vae model.latent_dim=2,8,32   every combination
@@ -38,7 +38,6 @@ MORE
   aerun help GROUP         options of a group: {{groups}}
   aerun help model=vae     what an option sets     aerun VERB --help   what a verb takes
   --cfg job                every setting           --config-dir DIR    options of your own, here and in help
-  --fresh                  clear what aerun wrote in the folder of the run or sweep, which is refused else
   {{completion:<33}} completion with TAB, of verbs, runs, options and settings"""
 
 

@@ -27,14 +27,16 @@ def run(argv: list[str]) -> int:
     top = args.folder or Path("outputs")
     if not top.is_dir():
         raise AerunError(f"{top}: no such folder. Give the one that holds your runs: aerun runs DIR.")
-    runs = newest_first([listed(path) for path in run_folders(top)])
+    paths = newest_first(run_folders(top))
+    asked = bool(args.status or args.model or args.data or args.tag or args.sort)  # what needs to be known of every run
+    runs = [listed(path) for path in (paths if asked or args.all else paths[: args.top])]
     kept = _filtered(runs, args)
     if args.sort:
         kept = _sorted(kept, args.sort)
     shown = kept if args.all else kept[: args.top]
     if shown:
         _show(shown, [*_FIGURES, *([args.sort] if args.sort and args.sort not in _FIGURES else [])])
-    say(_count(len(shown), len(kept), len(runs), top))
+    say(_count(len(shown), len(kept) if asked else len(paths), len(paths), top))
     return 0
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from aerun.command.parser import Parser
 from aerun.core.console import Console, styled
 from aerun.core.text import say, span
+from aerun.settings.naming import own_overrides
 from aerun.sweep.standing import FAILED, RUNNING, STOPPED, WAITING, Standing, grid_of, left_of, line, standings
 
 _SHOWN = 20  # jobs of a kind that are listed
@@ -90,7 +91,9 @@ def _table(found: Sequence[Standing]) -> Table:
             left = "" if one.left is None or state != RUNNING else span(one.left)
             words = Text(f"{one.state}{': ' * bool(one.why)}{one.why.splitlines()[0][:80] if one.why else ''}")
             rate = "" if one.rate is None else f"{one.rate:,.0f}"
-            table.add_row(" ".join(o for o in one.typed if o not in common) or one.name, words, one.epoch, rate, left)
+            table.add_row(
+                " ".join(o for o in own_overrides(one.typed) if o not in common) or one.name, words, one.epoch, rate, left
+            )
         if len(some) > _SHOWN:
             table.add_row(f"and {len(some) - _SHOWN:,} more", state, "", "", "")
     return table

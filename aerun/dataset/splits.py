@@ -8,22 +8,24 @@ from torch import Tensor
 
 _SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
 _WORDS = {
-    "train": ("train", "training", "trn"),
-    "val": ("val", "valid", "validation", "dev", "development"),
-    "test": ("test", "testing", "tst", "eval", "evaluation"),
+    "train": ("train", "training", "trn", "trainval"),
+    "val": ("val", "valid", "validate", "validation", "dev", "development"),
+    "test": ("test", "testing", "tst", "eval", "evaluation", "holdout", "heldout"),
 }
 _PARTS = {word: part for part, words in _WORDS.items() for word in words}
-_DRESSED = re.compile(r"[\W_]*([a-z]+?)(?:[-_ ]?(?:set|split|data|images|imgs))?[-_ ]?(?:(?:19|20)\d\d)?[\W_]*")
+_DRESSED = re.compile(
+    r"(?:\d+(?=[\W_]))?[\W_]*(h[oe]ld[-_ ]?out|[a-z]+?)(?:[-_ ]?(?:set|split|data|images|imgs))?[-_ ]?(?:(?:19|20)\d\d)?[\W_]*"
+)
 
 
 def split_name(word: str) -> str | None:
     """Return the split that the name of a folder or a cell means, "train", "val" or "test"; None for any other word.
 
-    Any case and the usual synonyms (Training, VALID, dev, Testing), also with a noun or a year behind them (test_set,
-    train2017).
+    Any case and the usual synonyms (Training, VALID, dev, Testing, hold-out), also with a noun or a year behind them (test_set,
+    train2017) or a number before them (01_train).
     """
     match = _DRESSED.fullmatch(word.strip().lower())
-    return _PARTS.get(match[1]) if match else None
+    return _PARTS.get(re.sub("[-_ ]", "", match[1])) if match else None
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,14 @@ class Data:
     test: Split
 
 
+def number_type(rows: int) -> torch.dtype:
+    """Return the type of numbers of so many rows: 32 bits where these suffice, as tables have many rows."""
+    return torch.int32 if rows < 1 << 31 else torch.int64
+
+
 def split(samples: Split, *shares: float) -> list[Split]:
     """Cut samples at random, always the same way, into len(shares) + 1 parts: the rest first, then one per share."""
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(_SEED))
+    generator = torch.Generator().manual_seed(_SEED)
+    order = torch.randperm(len(samples), generator=generator, dtype=number_type(len(samples)))
     sizes = [round(share * len(samples)) for share in shares]
     return [samples.take(part) for part in order.split([len(samples) - sum(sizes), *sizes])]

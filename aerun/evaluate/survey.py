@@ -77,7 +77,7 @@ def duplicates(data: Data, most: int | None = _BYTES) -> Duplicates:
     splits = (data.train, data.val, data.test)
     size = sum(len(s) * s.x[:1].numel() * s.x.element_size() for s in splits)
     step = 1 if most is None else max(1, -(-size // most))
-    prints = [_prints(s if step == 1 else s.take(torch.arange(0, len(s), step))) for s in splits]
+    prints = [_prints(s.x, step) for s in splits]
     return Duplicates(
         repeated=tuple(len(own) - len(np.unique(own)) for own in prints),
         shared=(0, *(int(np.isin(own, prints[0]).sum()) for own in prints[1:])),
@@ -138,14 +138,16 @@ def _seen(split: Split, facts: Facts, repeated: int, shared: int) -> Seen:
     return Seen(len(split), low, high, missing, infinite, repeated, shared, classes, torch.cat(lengths) if lengths else None)
 
 
-def _prints(split: Split) -> NDArray[np.uint64]:
-    """Return a hash of 64 bits for each sample, equal for equal bytes.
+def _prints(x: Tensor, step: int) -> NDArray[np.uint64]:
+    """Return a hash of 64 bits for every step-th sample of x (n, *S), equal for equal bytes.
 
     It is the upper halves of two random weighted sums of the sample's 32-bit words. Two different samples have equal hashes
     with probability 2^-64. Multilinear hashing, Carter & Wegman 1979, https://doi.org/10.1016/0022-0000(79)90044-8.
     """
-    rows, weights, hashes = max(1, 1_000_000 // max(1, split.x[:1].numel())), np.zeros((0, 2), np.uint64), []
-    for part in split.x.split(rows):
+    rows, weights, hashes = max(1, 1_000_000 // max(1, x[:1].numel())), np.zeros((0, 2), np.uint64), []
+    for first in range(0, len(x), rows * step):
+        last = min(first + rows * step, len(x))
+        part = x[first:last] if step == 1 else x[torch.arange(first, last, step)]
         raw = part.flatten(1).contiguous().numpy().view(np.uint8)
         words = np.pad(raw, ((0, 0), (0, -raw.shape[1] % 4))).view(np.uint32).astype(np.uint64)
         if len(weights) != words.shape[1]:

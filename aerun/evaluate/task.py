@@ -15,7 +15,8 @@ TASKS = ("anomaly", "inpainting", "denoising", "compression", "held_out")
 def task_of(model: Autoencoder, dataset: Dataset, asked: Sequence[str] = ()) -> str:
     """Return the task: the first application that was asked for and stands for one, else what model and data are made for.
 
-    Noise that is there for the sake of the code (a code as large as the data, or one with a prior) is no denoising.
+    Noise that is there for the sake of the code (a code as large as the data, or one with a prior) is no denoising. Single
+    elements that are hidden are missing cells in a table, and noise in images and series.
     """
     for name in asked:
         if name in TASKS:
@@ -26,6 +27,8 @@ def task_of(model: Autoencoder, dataset: Dataset, asked: Sequence[str] = ()) -> 
 def _made_for(name: str, model: Autoencoder, dataset: Dataset) -> bool:
     if applications.unsupported_reason(name, model, dataset):
         return False
+    if name == "inpainting" and not model.corruption.makes_holes:
+        return dataset.facts().kind == "table" and model.code_elements < dataset.facts().size
     if name == "denoising":
         return model.code_elements < dataset.facts().size
     return name != "compression" or (model.bottleneck.whole and not model.bottleneck.levels)

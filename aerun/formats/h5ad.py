@@ -62,9 +62,14 @@ def _columns(path: Path, data: Any, names: list[str]) -> dict[str, Any]:
     """Return each variable's values (n,), from a dense or a sparse matrix."""
     if len(set(names)) < len(names):
         raise AerunError(f"{path}: two variables are named '{next(n for n in names if names.count(n) > 1)}'.")
-    matrix = data.X.tocsc() if hasattr(data.X, "tocsc") else data.X
+    matrix = data.X
     if matrix is None:
         raise AerunError(f"{path}: has no matrix X.")
     if hasattr(matrix, "tocsc"):
+        try:
+            matrix.check_format(full_check=True)  # places outside of the matrix would take the process down
+        except ValueError as e:
+            raise AerunError(f"{path}: damaged: the sparse matrix X: {e}.") from e
+        matrix = matrix.tocsc()
         return {n: np.asarray(matrix[:, [i]].toarray()).ravel() for i, n in enumerate(names)}
     return {n: np.asarray(matrix[:, i]) for i, n in enumerate(names)}

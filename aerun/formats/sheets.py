@@ -16,7 +16,10 @@ from aerun.formats.optional import needed
 _BLOCK = 1 << 20  # bytes of a sheet that are looked at at a time
 _HIDDEN = {what: re.compile(rb"<" + what.encode() + rb"\b[^>]*\bhidden=\"(?:1|true)\"") for what in ("row", "col")}
 _UNCOMPUTED = re.compile(rb"<c r=\"([A-Z]+\d+)\"(?![^>]*t=\"str\")[^>]*>\s*<f[^<]*(?:</f>|/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+_PLACES = re.compile(rb"<row\b[^>]*?\br=\"(\d+)\"|<c\b[^>]*?\br=\"([A-Z]+)(\d+)\"")
 
+_Place = tuple[int, tuple[int, bytes]]  # row, and column by the number of its letters and by these
+_FIRST: _Place = (0, (0, b""))
 _NOUNS = {"row": "rows", "col": "columns or ranges of them"}
 
 log = logging.getLogger("aerun")
@@ -43,7 +46,9 @@ def sheet(path: Path) -> Iterator[tuple[int, list[Any]]]:
     except MemoryError as e:
         raise AerunError(f"{path}: does not fit into memory.") from e
     except Exception as e:  # openpyxl and what it calls let through whatever a damaged file makes them do
-        raise AerunError(f"{path}: not an xlsx file, or damaged: {(str(e) or type(e).__name__).splitlines()[0]}.") from e
+        raise AerunError(
+            f"{path}: not an xlsx file, or damaged: {(str(e) or type(e).__name__).splitlines()[0].rstrip('.')}."
+        ) from e
 
 
 def _chosen(path: Path, sheets: list[Any]) -> Any:
@@ -64,10 +69,14 @@ def _holds_cells(one: Any) -> bool:
 
 
 def _look_beside(path: Path, one: Any) -> None:
-    """Log how many rows and columns are hidden, which are read all the same. Raise AerunError for formulas without a value."""
-    counts = dict.fromkeys(_HIDDEN, 0)
+    """Log how many rows and columns are hidden, which are read all the same.
+
+    Raises AerunError for formulas without a value, and for rows or cells out of their order, which openpyxl loses.
+    """
+    counts, last = dict.fromkeys(_HIDDEN, 0), _FIRST
     with zipfile.ZipFile(path) as packed, packed.open(one._worksheet_path) as file:
         for part in _parts(file):
+            last = _in_order(path, part, last)
             for what, pattern in _HIDDEN.items():
                 counts[what] += len(pattern.findall(part))
             if b"<f" in part and (cell := _UNCOMPUTED.search(part)):
@@ -78,6 +87,21 @@ def _look_beside(path: Path, one: Any) -> None:
     if any(counts.values()):
         hidden = " and ".join(f"{count} {_NOUNS[what]}" for what, count in counts.items() if count)
         log.warning("%s: hidden in the sheet '%s', and read all the same: %s.", path, one.title, hidden)
+
+
+def _in_order(path: Path, part: bytes, last: _Place) -> _Place:
+    """Return the place of the last cell of a part. Raise AerunError for a row or a cell that stands behind a later one."""
+    line, column = last
+    for row, letters, of_row in _PLACES.findall(part):
+        number = int(row or of_row)
+        place = (len(letters), letters)
+        if number < line or (number == line and place <= column):
+            what = f"row {number}" if row else f"cell {letters.decode()}{number}"
+            raise AerunError(
+                f"{path}: {what} stands behind a later one: damaged. Open the file in a spreadsheet program and save it."
+            )
+        line, column = number, place
+    return line, column
 
 
 def _parts(file: IO[bytes]) -> Iterator[bytes]:

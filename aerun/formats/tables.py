@@ -229,6 +229,8 @@ def _frame(
         for i, cells in enumerate(columns.values()):
             cells.place = room.column(i)
     converted, reading = by_meaning(file, columns, reading)
+    if spool is not None:
+        trim_heap()
     return Frame(converted, ((file, count),), reading, {n: as_words(cells_read) for n, cells_read in kept.items()})
 
 

@@ -12,6 +12,11 @@ from aerun.inference.steps import StepSeries
 COLUMNS = ("file", "series", "start", "end", "steps", "peak", "score", "channel")
 
 
+def columns_of(group: str | None) -> tuple[str, ...]:
+    """Return the columns of events; which series it is stands under the group's own name, as in rows of scores."""
+    return tuple(group if name == "series" and group and group not in COLUMNS else name for name in COLUMNS)
+
+
 @dataclass(frozen=True)
 class Event:
     """A run of alarms: its first and last steps and the one of the highest score, counted by series and time."""
@@ -42,21 +47,22 @@ def events_in(series: StepSeries, anomaly: NDArray[Any]) -> list[Event]:
 
 
 def described(series: StepSeries, event: Event) -> dict[str, Any]:
-    """Return the columns `COLUMNS` of an event, times as the file writes them."""
+    """Return the columns `columns_of` of an event, times as the file writes them."""
     assert series.judged is not None
     moments, names = series.moments, series.names
     channel = series.channels[int(series.judged.errors[event.peak].argmax())]
     score = float(series.judged.score[event.peak])
     when = (str(moments[i]) for i in (event.first, event.last))
     values = (series.file, str(names[event.peak]), *when, event.steps, str(moments[event.peak]), score, channel)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(columns_of(series.group), values, strict=True))
 
 
 class Events:
-    """Collects the events of one call."""
+    """Collects the events of one call. group: the column that says which series a step is of, where settings name one."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: str | None) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.names = columns_of(group)
 
     def take(self, series: StepSeries, arrays: Mapping[str, Any]) -> None:
         """Take the verdicts of a file, by its rows."""
@@ -64,4 +70,4 @@ class Events:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return all events as columns."""
-        return {name: np.array([row[name] for row in self.rows]) for name in COLUMNS}
+        return {name: np.array([row[name] for row in self.rows]) for name in self.names}

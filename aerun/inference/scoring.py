@@ -82,7 +82,7 @@ class Scoring:
             note("an older aerun wrote down no scores of single steps for this run: a row is a window, as with --windows.")
         self._refuse()
         self.worst = None if args.top is None else Worst(model, args.top, self.settings)
-        self.events = None if args.events is None else Events()
+        self.events = None if args.events is None else Events(self.settings.get("group"))
         self.pending: deque[StepSeries] = deque()
         self.rows, self.alarms = 0, 0
         self.limit: float | None = None

@@ -11,6 +11,8 @@ from aerun.runs.epochs import epochs_in_words
 from aerun.runs.folder import names_of
 from aerun.settings.labels import labels_of
 
+_WIDTH = 88  # letters of a line of commands, which a board does not wrap
+_ARGUMENT = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+""")
 _ACTS = re.compile(r"[^\w\s.,:;?/%+=-]|[_*]|://|www\.", re.ASCII)
 
 
@@ -26,8 +28,8 @@ def card(about: About, results: Mapping[str, Any] | None, following: Sequence[st
     table = [f"| {name} | {escaped(words)} |" for name, words in rows.items() if words]
     title = f"**{escaped(names['model'])} on {escaped(names['data'])}**"
     parts = [f"{title}: {escaped(said)}" if said else title, "\n".join(["| | |", "|---|---|", *table])]
-    parts += [f"The command that made it\n\n    {shown_line(about.command)}"] if about.command else []
-    parts += ["Next\n\n" + "\n".join(f"    {shown_line(line)}" for line in following)] if following else []
+    parts += [f"The command that made it\n\n{_code(about.command)}"] if about.command else []
+    parts += ["Next\n\n" + "\n".join(map(_code, following))] if following else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -43,6 +45,18 @@ def _end(results: Mapping[str, Any]) -> dict[str, str]:
 
 def _seconds(value: Any) -> str:
     return f"{value:.1f} s" if isinstance(value, int | float) else ""
+
+
+def _code(command: str) -> str:
+    """Return a command as Markdown's code: a long one in several lines, at its arguments, that a shell takes as one."""
+    lines, line = list[str](), shown_line(command)
+    words = _ARGUMENT.findall(line)
+    for word in words if " ".join(words) == line else [line]:
+        if lines and len(lines[-1]) + len(word) < _WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return " \\\n".join(f"    {'  ' if i else ''}{line}" for i, line in enumerate(lines))
 
 
 def escaped(text: str) -> str:

@@ -1,5 +1,6 @@
 """A run of MLflow, written through its client: a tracking server, or a local store."""
 
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from aerun.settings.labels import labels_of
 _AT_ONCE = 100  # parameters in a request, as many as servers take
 _LONGEST = 500  # characters of a parameter that every server takes
 _NOTE = "mlflow.note.content"
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_FEW = "2"  # tries more, for some ten seconds: MLflow's own 7 keep a run waiting for four minutes, and nothing says so
 _STRANGE = re.compile(r"[^\w\-./ :]")
 
 
@@ -38,6 +41,7 @@ class Mlflow(Logger):
         # deferred: only where it is chosen
         from mlflow import MlflowClient
 
+        os.environ.setdefault(_RETRIES, _FEW)
         self.client = MlflowClient(tracking_uri=self.uri)
         run = ids.known(about.folder, "mlflow")
         if run is None:

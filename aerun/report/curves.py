@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aerun.report.chart import Axis, Chart, Point, Series
 from aerun.report.names import named, typed
 from aerun.runs.figures import cell
-from aerun.runs.groups import Group
+from aerun.runs.groups import BEGUN, Group
 from aerun.runs.readable import readable
 from aerun.runs.sizes import SIZE, Sizes, front, number, prefixes_of
 
@@ -36,7 +36,7 @@ def curves(
     if SIZE in keys:
         charts.append(_against(groups, keys, SIZE, _SIZES, sizes))
     elif nested := _prefixes(groups, keys):
-        charts.append(_chart_of_prefixes(groups, nested))
+        charts.append(_chart_of_prefixes(groups, keys, nested))
     if LAMBDA in keys:
         charts.append(_against(groups, keys, LAMBDA, "weight of the regularizers, λ (reg.lambda)"))
         charts += [_trade_off(groups, keys, cost, words) for cost, words in _COSTS.items()]
@@ -97,15 +97,29 @@ def _prefixes(groups: Sequence[Group], keys: Sequence[str]) -> list[Series]:
     ]
 
 
-def _chart_of_prefixes(groups: Sequence[Group], series: Sequence[Series]) -> Chart:
-    """Return the chart of nested codes where no other sizes were swept, with PCA of as many numbers."""
+def _chart_of_prefixes(groups: Sequence[Group], keys: Sequence[str], series: Sequence[Series]) -> Chart:
+    """Return the chart of nested codes where no other sizes were swept, with PCA of as many numbers, and models beside them."""
+    alone = _alone(groups, keys)
     pca = {size: error for group in groups for size, (_, error) in prefixes_of(group).items() if math.isfinite(error)}
     points = [Point(x, y, 0.0, f"PCA of {x:g} numbers: test squared error {y:.4g}") for x, y in sorted(pca.items())]
     places = sorted({p.x for s in series for p in s.points})
     log = places[-1] >= _WIDE * places[0]
-    steep = _steep([p.y for s in series for p in s.points])
-    both = [*series, Series("PCA of the same size", points, dashed=True)]
+    steep = _steep([p.y for s in [*series, *alone] for p in s.points])
+    both = [*series, *alone, Series("PCA of the same size", points, dashed=True)]
     return Chart(both, Axis(_SIZES, log), Axis(_ERROR, steep), "Test error against code size", [], [_BOUND])
+
+
+def _alone(groups: Sequence[Group], keys: Sequence[str]) -> list[Series]:
+    """Return the models of one size alone, the best few, each a point."""
+    some = [g for g in groups if not prefixes_of(g) and math.isfinite(g.mean("latent_dim") + g.mean("test/se"))][:_LINES]
+    return [
+        Series(_called(g, keys, len(some) == 1), [_point(g.mean("latent_dim"), g, keys)], title=typed(g, keys)) for g in some
+    ]
+
+
+def _called(group: Group, keys: Sequence[str], only: bool) -> str:
+    begun = ", begun with another run's weights" if any(run.config.get(BEGUN) for run in group.runs) else ""
+    return f"{'that size alone' if only else named(group, keys, set())}{begun}"
 
 
 def _steep(values: Sequence[float]) -> bool:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from aerun.core.text import counted
 from aerun.formats.writing.base import FileWriter
-from aerun.inference.events import COLUMNS
+from aerun.inference.events import columns_of
 from aerun.inference.maps import RED, ImageMap, SeriesMap
 from aerun.pictures.canvas.timeline import timeline
 from aerun.report.render import policy, rendered, script, style
@@ -24,8 +24,9 @@ class SeriesPage(SeriesMap):
     def close(self) -> None:
         picture, left_out = timeline(self.strips)
         pictures = [{"source": _embedded(Image.fromarray(picture)), "words": left_out, "name": left_out, "score": ""}]
-        rows = [[_cell(event[name]) for name in COLUMNS] for event in self.events]
-        heads = [Cell(name, kind="" if all(row[i].kind == "" for row in rows) else "word") for i, name in enumerate(COLUMNS)]
+        names = list(self.events[0]) if self.events else columns_of(None)
+        rows = [[_cell(event[name]) for name in names] for event in self.events]
+        heads = [Cell(name, kind="" if all(row[i].kind == "" for row in rows) else "word") for i, name in enumerate(names)]
         _write(self, pictures, f"{counted(len(rows), 'event')}", _SHADED, Table(heads, rows))
 
 

@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError, nearest
-from aerun.runs.groups import Group, Run
+
+if TYPE_CHECKING:
+    from aerun.runs.groups import Group, Run
 
 _APPLICATIONS = Path(__file__).parents[1] / "evaluate" / "applications"
 _UP = ("psnr", "psnr_mean", "ssim", "samples_per_second")
@@ -38,7 +40,7 @@ def _metrics(name: str) -> Mapping[str, str]:
     return metrics
 
 
-def require_figures(keys: Iterable[str], runs: Sequence[Run]) -> list[str]:
+def require_figures(keys: Iterable[str], runs: "Sequence[Run]") -> list[str]:
     """Return these keys as a list. Raises AerunError for one that no run has."""
     numbers = {k for run in runs for k in run.results if not math.isnan(run.figure(k))}
     for key in keys:
@@ -61,12 +63,12 @@ def task_figure(task: str) -> str | None:
     return _TASKS.get(task)
 
 
-def others(runs: Sequence[Run]) -> list[str]:
+def others(runs: "Sequence[Run]") -> list[str]:
     """Return the objectives of these runs after their first."""
     return list(dict.fromkeys(key for run in runs for key in run.objectives[1:] if run.complete))
 
 
-def of_task(runs: Sequence[Run]) -> list[str]:
+def of_task(runs: "Sequence[Run]") -> list[str]:
     """Return the figure that answers what these runs were made for, where they are for one task and have it."""
     done = [run for run in runs if run.complete]
     tasks = {str(run.results.get("task")) for run in done}
@@ -80,21 +82,21 @@ def main_figure(results: Mapping[str, Any]) -> str | None:
     return next((k for k in known if k is not None and isinstance(results.get(k), int | float)), None)
 
 
-def ranked(groups: Iterable[Group], key: str, name: str | None = None) -> list[Group]:
+def ranked(groups: "Iterable[Group]", key: str, name: str | None = None) -> "list[Group]":
     """Return the groups, best first; those without the figure come last.
 
     name: what the figure is, where its key does not say it.
     """
     sign = -1 if higher_is_better(name or key) else 1
 
-    def place(group: Group) -> tuple[bool, float]:
+    def place(group: "Group") -> tuple[bool, float]:
         mean = group.mean(key)
         return (math.isnan(mean), 0.0 if math.isnan(mean) else sign * mean)
 
     return sorted(groups, key=place)
 
 
-def cell(group: Group, key: str) -> str:
+def cell(group: "Group", key: str) -> str:
     """Return `mean ± deviation`, the mean alone for one seed or equal figures, or `-` where there is none."""
     mean, deviation = group.mean(key), group.deviation(key)
     if math.isnan(mean):

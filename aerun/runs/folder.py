@@ -1,17 +1,13 @@
 """A run's folder: one self-contained thing, written whole or not at all."""
 
 import datetime
-import importlib.metadata
 import json
 import math
 import os
-import platform
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
-
-from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import all_paths, path_words, with_absolute_paths
@@ -59,9 +55,12 @@ class Folder:
 
         data: their fingerprint. plan: how long it trains, where its settings leave that to the data.
         """
+        # Deferred: a list of runs does without YAML.
+        from aerun.runs.settings_file import as_yaml
+
         try:
             labels = self._labels(config)
-            files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config))))
+            files.replace(self.path, "config.yaml", as_yaml(with_absolute_paths(config)))
             about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, "names": names_of(config)}
             about["plan"] = dict(plan or {})
             files.replace(self.path, "run.json", _json({**about, **labels, **surroundings()}))
@@ -80,10 +79,13 @@ class Folder:
 
     def relabel(self, config: Mapping[str, Any]) -> bool:
         """Write down tags and notes of a config where others are typed than when its run began; return whether they are."""
+        # Deferred: a list of runs does without YAML.
+        from aerun.runs.settings_file import as_yaml
+
         now, before = labels_of(config), self.config()
         if labels_of(before) == now:
             return False
-        files.replace(self.path, "config.yaml", OmegaConf.to_yaml(OmegaConf.create({**before, **now})))
+        files.replace(self.path, "config.yaml", as_yaml({**before, **now}))
         self.write("run.json", {**self.read("run.json"), **now})
         return True
 
@@ -101,9 +103,12 @@ class Folder:
 
         Raises AerunError where this is no run's folder, where it is damaged, and where a newer aerun wrote it.
         """
+        # Deferred: a list of runs does without YAML.
+        from aerun.runs.settings_file import yaml_table
+
         self.refuse_newer()
         try:
-            config = plain.yaml_table(self.path, "config.yaml")
+            config = yaml_table(self.path, "config.yaml")
         except (FileNotFoundError, NotADirectoryError):
             raise AerunError(f"{self.path}: not a run's folder (no config.yaml in it).") from None
         return {k: _renamed(v) for k, v in config.items()}
@@ -119,12 +124,15 @@ class Folder:
 
     def holds(self, config: Mapping[str, Any]) -> bool:
         """Return whether this is the folder of a run with this very config, whatever its tags and notes."""
+        # Deferred: a list of runs does without YAML.
+        from aerun.runs.settings_file import as_plain
+
         if not self.has("config.yaml"):
             return False
         try:
             before = self.config()
             same = as_saved(config, before)
-            return without_labels(before) == OmegaConf.to_container(OmegaConf.create(with_absolute_paths(without_labels(same))))
+            return without_labels(before) == as_plain(with_absolute_paths(without_labels(same)))
         except AerunError:
             return False
 
@@ -196,6 +204,10 @@ def _renamed(node: Any) -> Any:
 
 def surroundings() -> dict[str, Any]:
     """Return versions, machine and git state, for whoever repeats the run."""
+    # Deferred: a list of runs does without them.
+    import importlib.metadata
+    import platform
+
     versions = {f"versions/{p}": importlib.metadata.version(p) for p in _PACKAGES}
     return {
         "versions/aerun": __version__,

@@ -19,6 +19,7 @@ from aerun.settings.labels import ASIDE, ASKED
 # These are not what an experiment is about, but where it reads and writes, and what it shows.
 _SHOWN = ("trainer.progress", "trainer.save_every", *ASKED)
 _ASIDE = ("seed", "hydra", "sweep", "search", "dataset.root", "dataset.download", *ASIDE, *_SHOWN)
+BEGUN = "model.init_from"  # the run whose weights another begins with
 _DIGITS = 8  # A number of so many digits was drawn and not typed.
 
 
@@ -144,9 +145,20 @@ def _as_older(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def columns(runs: Sequence[Run]) -> list[str]:
-    """Return the settings in which runs differ, in the order of the commands."""
+    """Return the settings in which runs differ, in the order of the commands.
+
+    Not which other of these runs one began with, where other settings tell it from that one: as after `sweep.nested=true`.
+    """
     keys = dict.fromkeys(key for run in runs for key in run.typed)
-    return [key for key in keys if len({run.setting(key) for run in runs}) > 1]
+    found = [key for key in keys if len({run.setting(key) for run in runs}) > 1]
+    rest = [key for key in found if key != BEGUN]
+    here = {run.path.name for run in runs}
+    among = all(Path(run.typed[BEGUN].strip("'\"")).name in here for run in runs if BEGUN in run.typed)
+    return rest if among and _distinct(runs, rest) == _distinct(runs, found) else found
+
+
+def _distinct(runs: Sequence[Run], keys: Sequence[str]) -> int:
+    return len({tuple(run.setting(key) for key in keys) for run in runs})
 
 
 def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:

@@ -69,12 +69,21 @@ def listed(path: Path) -> Listed:
             left,
         )
     except (AerunError, OSError, KeyError, TypeError) as e:
-        return Listed(path, "unreadable", _started({}, path), "?", "?", {}, why=str(e))
+        return Listed(path, "unreadable", started(path), "?", "?", {}, why=str(e))
 
 
-def newest_first(runs: Sequence[Listed]) -> list[Listed]:
-    """Return them by the time at which they started, the latest first."""
-    return sorted(runs, key=lambda run: (run.started, str(run.path)), reverse=True)
+def newest_first(paths: Sequence[Path]) -> list[Path]:
+    """Return folders of runs by the time at which they started, the latest first; of each only run.json is read."""
+    return sorted(paths, key=lambda path: (started(path), str(path)), reverse=True)
+
+
+def started(path: Path) -> str:
+    """Return when the run in this folder started, also of one that cannot be read."""
+    try:
+        about = Folder(path).read("run.json")
+    except (AerunError, OSError):
+        about = {}
+    return _started(about, path)
 
 
 def _status(path: Path, results: Mapping[str, Any]) -> tuple[str, str]:

@@ -8,24 +8,21 @@ import io
 import json
 import math
 import os
-import re
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar
-
-import numpy as np
-import yaml
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 from aerun.core.errors import AerunError
 from aerun.runs import files
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 DEPTH = 40  # At most so many tables are inside each other.
 _ITEMS = 1_000_000  # The most items of a JSON file; each takes about 100 bytes of memory.
 _JSON = 16 * files.MEGABYTE
-_NODES, _YAML = 50_000, files.MEGABYTE  # Limits of a config.yaml, which has some hundreds and some kilobytes.
 ARRAYS = 64 * files.MEGABYTE
 _CSV, _LINE = 32 * files.MEGABYTE, files.MEGABYTE
 _ROWS, _COLUMNS = 200_000, 500  # Limits of metrics.csv, which has a row an epoch.
@@ -40,7 +37,8 @@ def line_of(e: BaseException) -> str:
     return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
 
 
-def _damaged(folder: Path, name: str, why: str) -> NoReturn:
+def refuse_damaged(folder: Path, name: str, why: str) -> NoReturn:
+    """Raise AerunError that says what is wrong with a file."""
     raise AerunError(f"{folder / name}: damaged: {why}.")
 
 
@@ -75,66 +73,10 @@ def _deep(table: Any) -> bool:
     return True
 
 
-# -- YAML ------------------------------------------------------------------------------------------------------------
-
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_Base):
-    """YAML as OmegaConf reads it: 1e-3 is a number, a date is a word, no key stands twice. Tags make no objects."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) < len(keys):
-            raise yaml.YAMLError(f"{next(k for k in keys if keys.count(k) > 1)} stands twice")
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if not tag.endswith((":timestamp", ":float"))]
-    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*([eE][-+]?\d+)?|\.(inf|Inf|INF))$"
-        r"|\.(nan|NaN|NAN)$"
-    ),
-    list("-+0123456789."),
-)
-
-
-def yaml_table(folder: Path, name: str) -> dict[str, Any]:
-    """Return the settings that a YAML file holds.
-
-    Raises FileNotFoundError where it is not there, AerunError where it is damaged.
-    """
-    content = files.read(folder, name, _YAML)
-    try:
-        _refuse_yaml(content)
-        table = yaml.load(content, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as e:
-        _damaged(folder, name, line_of(e))
-    if not isinstance(table, dict):
-        _damaged(folder, name, "not a table of settings")
-    return {str(k): v for k, v in table.items()}
-
-
-def _refuse_yaml(content: bytes) -> None:
-    """Raise ValueError beyond the bounds, by looking at the events one by one, which expands nothing."""
-    depth = 0
-    for number, event in enumerate(yaml.parse(content, _Loader)):
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"it repeats a part by an alias (*{event.anchor}); aerun writes every setting out")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEPTH or number > _NODES:
-            raise ValueError(f"it has more than {_NODES:,} values, or tables in tables more than {DEPTH} deep")
-
-
 # -- arrays ----------------------------------------------------------------------------------------------------------
 
 
-def array(folder: Path, name: str, limit: int = ARRAYS) -> NDArray[Any]:
+def array(folder: Path, name: str, limit: int = ARRAYS) -> "NDArray[Any]":
     """Return the array of an npy file.
 
     Raises FileNotFoundError where it is not there, AerunError where it is damaged.
@@ -143,10 +85,10 @@ def array(folder: Path, name: str, limit: int = ARRAYS) -> NDArray[Any]:
         try:
             return _array(file, os.fstat(file.fileno()).st_size)
         except (ValueError, OSError, EOFError, MemoryError) as e:
-            _damaged(folder, name, line_of(e))
+            refuse_damaged(folder, name, line_of(e))
 
 
-def arrays(folder: Path, name: str, limit: int = ARRAYS) -> dict[str, NDArray[Any]]:
+def arrays(folder: Path, name: str, limit: int = ARRAYS) -> "dict[str, NDArray[Any]]":
     """Return the arrays of an npz file by name.
 
     Raises FileNotFoundError where it is not there, AerunError where it is damaged.
@@ -167,11 +109,14 @@ def arrays(folder: Path, name: str, limit: int = ARRAYS) -> dict[str, NDArray[An
         except AerunError:
             raise
         except Exception as e:  # A damaged archive raises errors of many kinds.
-            _damaged(folder, name, line_of(e))
+            refuse_damaged(folder, name, line_of(e))
 
 
-def _array(file: BinaryIO, size: int) -> NDArray[Any]:
+def _array(file: BinaryIO, size: int) -> "NDArray[Any]":
     """Return the array of an npy file of `size` bytes, whose header may promise no more than these hold."""
+    # Deferred: reading a table of JSON, as for a list of runs, does without numpy.
+    import numpy as np
+
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
@@ -223,10 +168,10 @@ def rows(folder: Path, name: str = "metrics.csv") -> Iterator[dict[str, str]]:
                 if number >= _ROWS:
                     raise AerunError(f"{folder / name}: has more than {_ROWS:,} rows; it is not read.")
                 if None in row or None in row.values():  # The row is longer, or shorter, than the head.
-                    _damaged(folder, name, f"line {reader.line_num} has other columns than its head")
+                    refuse_damaged(folder, name, f"line {reader.line_num} has other columns than its head")
                 yield row
         except csv.Error as e:
-            _damaged(folder, name, line_of(e))
+            refuse_damaged(folder, name, line_of(e))
 
 
 def _lines(file: BinaryIO, where: Path) -> Iterator[str]:
@@ -242,11 +187,11 @@ def numbers(folder: Path, row: Mapping[str, str], *columns: str) -> dict[str, fl
     Raises AerunError where a value is none, and where one of `columns` is missing.
     """
     if missing := [c for c in columns if c not in row]:
-        _damaged(folder, "metrics.csv", f"it has no column {missing[0]}")
+        refuse_damaged(folder, "metrics.csv", f"it has no column {missing[0]}")
     try:
         return {k: float(v) for k, v in row.items()}
     except ValueError as e:
-        _damaged(folder, "metrics.csv", line_of(e))
+        refuse_damaged(folder, "metrics.csv", line_of(e))
 
 
 # -- pictures --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import errno
 import re
 
-from aerun.core.errors import AerunError, TrainingError
+from aerun.core.errors import AerunError, TrainingError, line_of
 from aerun.core.exits import FAILED, WRONG
 from aerun.settings.hydra_words import in_own_words
 
@@ -62,7 +62,7 @@ def explain(e: Exception) -> tuple[int, str]:
             1,
             f"a job was ended from outside (killed, cancelled, out of memory?).{look} The same command again goes on with it.",
         )
-    return FAILED, f"{type(e).__name__}: {e} (HYDRA_FULL_ERROR=1 shows where)"
+    return FAILED, f"{type(e).__name__}: {line_of(e)} (HYDRA_FULL_ERROR=1 shows where)"
 
 
 def _broken_file(e: Exception) -> str:

@@ -11,9 +11,11 @@ from aerun.runs import files
 from aerun.runs.folder import Folder
 from aerun.runs.listing import last_row, progress
 from aerun.runs.lock import at_work
+from aerun.runs.sizes import prefix_choice
 from aerun.sweep.grid import FILE, Grid, found_in, read
 
 DONE, FAILED, RUNNING, STOPPED, WAITING = "done", "failed", "running", "stopped", "waiting"
+_NESTED, _SIZES = "sweep.nested=True", "reg.terms.nested.sizes="  # a run of many sizes, of which one is then trained by itself
 _FRESH = 60.0  # seconds: a run whose files changed since then is at work, though its lock is not seen from here
 _WRITTEN = ("metrics.csv", "results.json", "checkpoints/last.ckpt")
 
@@ -47,12 +49,22 @@ def standings(folder: Path, grid: Grid, ended: dict[str, Standing] | None = None
     """Return how far each job is. ended: those that are known to be over, which are not read again, and are added to."""
     ended = {} if ended is None else ended
     found = []
-    for name, typed in (grid.jobs or found_in(folder)).items():
+    first = grid.jobs or found_in(folder)
+    nested = [name for name, typed in grid.jobs.items() if _NESTED in typed and any(o.startswith(_SIZES) for o in typed)]
+    further = {name: typed for name, typed in found_in(folder).items() if name not in first} if nested else {}
+    for name, typed in {**first, **further}.items():
         one = ended.get(name) or _standing(folder / name, typed)
         if one.state == DONE:
             ended[name] = one
         found.append(one)
-    return found
+    due = sum(_has_more(folder / name) for name in nested) - len(further)
+    return found + [Standing("the size to take, by itself", (), WAITING)] * due
+
+
+def _has_more(path: Path) -> bool:
+    """Return whether a nested run is followed, or may still be, by one of the size to take."""
+    results = Folder(path).read()
+    return results.get("status") != "completed" or prefix_choice(results) is not None
 
 
 def _standing(path: Path, typed: Sequence[str]) -> Standing:

@@ -141,20 +141,22 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     own_callbacks = [*callbacks(job, settings, len(ready.train), ready.val, ranks, kept), begun]
     validates = not by_itself(job, ranks)
     trainer = lightning(settings, ready.device, own_callbacks, kept, job.folder, ranks.rank, validates)
-    if job.callbacks and not ranks.rank:
-        _give_logger(trainer, job)
+    if job.callbacks:
+        _make_ready(trainer, job, ready.module)
     before = job.folder / LAST if resume else None
     with begun.restoring(job.folder / LAST) if resume else nullcontext():
         trainer.fit(ready.module, ready.train, ready.val, ckpt_path=before, weights_only=True)
 
 
-def _give_logger(trainer: "Lightning", job: Job) -> None:
-    """Let callbacks of the user's own log where the run does."""
+def _make_ready(trainer: "Lightning", job: Job, module: "Training") -> None:
+    """Let callbacks of the user's own log where the run does, and name the one that raises."""
     # deferred: only where there are such callbacks
-    from aerun.trainer.own_callbacks import OwnFigures
+    from aerun.trainer.own_callbacks import OwnFigures, name_errors
     from aerun.trainer.record import loggers_of
 
-    trainer.logger = OwnFigures(loggers_of(job), trainer)
+    name_errors(job.callbacks, lambda: int(module.steps) > 0)
+    if not module.ranks.rank:
+        trainer.logger = OwnFigures(loggers_of(job), trainer)
 
 
 def _strategy(device: torch.device, rank: int) -> Any:

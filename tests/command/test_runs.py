@@ -112,7 +112,7 @@ def test_a_strangers_run_is_shown_and_nothing_more(tmp_path):
 
 def test_runs_of_before_are_listed():
     top = Path(__file__).parents[1] / "data" / "runs"
-    runs = newest_first([listed(path) for path in run_folders(top)])
+    runs = [listed(path) for path in newest_first(run_folders(top))]
     assert len(runs) == 26
     assert {r.status for r in runs} == {"completed"}
     assert all(r.data == "digits" or " " not in r.data for r in runs)

@@ -430,6 +430,14 @@ def test_a_clock_that_was_set_back_is_named_and_its_zone_goes_on(tmp_path, caplo
     values = torch.cat([p.x for p in (whole.train, whole.val, whole.test)]).flatten()
     assert (values.diff()[values.diff() != 1] > 0).all(), "in the order of the file, as time went on"
     assert "gap" not in caplog.text
+    with pytest.raises(AerunError, match=r"row 4\d\d.*where the clock of Europe/London is not set back. Is it another zone's"):
+        built(*autumn, "dataset.zone=Europe/London")
+
+
+def test_a_time_that_the_clock_of_a_zone_skips_is_of_another_zone(tmp_path):
+    utc = hourly(tmp_path, "UTC", ("2024-03-20", "2024-04-10"))
+    with pytest.raises(AerunError, match=r"row 2\d\d.*clock of Europe/Berlin is set forward over this time \(1 in all\)"):
+        built(*utc, "dataset.zone=Europe/Berlin")
 
 
 def test_a_clock_that_was_set_forward_leaves_no_gap_in_its_zone(tmp_path, caplog):

@@ -15,10 +15,24 @@ from aerun.formats.frame import Column, Frame
     [
         *(
             (w, "train")
-            for w in ("train", "Training", "TRAIN", " train ", "train_set", "trainset", "train2017", "train-images")
+            for w in (
+                "train",
+                "Training",
+                "TRAIN",
+                " train ",
+                "train_set",
+                "trainset",
+                "train2017",
+                "train-images",
+                "01_train",
+                "trainval",
+            )
         ),
-        *((w, "val") for w in ("val", "Valid", "VALIDATION", "dev", "validation_set", "val2017")),
-        *((w, "test") for w in ("test", "Testing", "TEST", "test-data", "testset", "eval", "Evaluation")),
+        *((w, "val") for w in ("val", "Valid", "VALIDATION", "dev", "validation_set", "val2017", "2-val", "validate")),
+        *(
+            (w, "test")
+            for w in ("test", "Testing", "TEST", "test-data", "testset", "eval", "Evaluation", "hold-out", "Holdout set")
+        ),
         *(
             (w, None)
             for w in ("", "good", "trains", "contest", "testament", "valley", "develop", "2017", "set", "training wheels")
@@ -79,8 +93,9 @@ def test_folders_that_are_splits_only_in_part_are_asked_about(folders, words):
         parts(files(*folders))
 
 
-def test_one_word_alone_may_be_a_class():
+def test_one_word_alone_may_be_a_class_which_is_told(caplog):
     assert parts(files("train", "bus", "car", count=9))[0] == ("bus", "car", "train")
+    assert "the folder train is read as a class, as bus, car; splits are folders of names such as" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ground_truth", "Masks", "gt", "GroundTruth", "images/../mask"])

@@ -312,6 +312,12 @@ def test_an_annotated_matrix_is_its_variables_and_obs_travel(tmp_path, dense):
     frame = read(str(tmp_path / "x.h5ad"), Reading("auto", "auto", "utf-8", text=frozenset({"t"})))
     assert told(frame) == {"g1": [1, 0, 0], "g2": [0, 1, 0], "g3": [0, 0, 1], "t": ["a", "b", "a"]}
     assert {n: w.tolist() for n, w in frame.carried.items()} == {"obs_names": ["x", "y", "z"], "q": ["1", "2", "3"]}
+    if not dense:
+        with pytest.importorskip("h5py").File(tmp_path / "x.h5ad", "r+") as file:
+            file["X/indices"][1] = 1 << 30
+        with pytest.raises(AerunError, match="damaged: the sparse matrix X: indices must be < 3"):
+            read(str(tmp_path / "x.h5ad"))
+        whole.write_h5ad(tmp_path / "x.h5ad")
     (tmp_path / "x.h5ad").write_bytes((tmp_path / "x.h5ad").read_bytes()[:3000])
     with pytest.raises(AerunError, match="not an h5ad file, or damaged"):
         read(str(tmp_path / "x.h5ad"))

@@ -1,5 +1,8 @@
 """What the sheets of a workbook say beside their cells."""
 
+import re
+import zipfile
+
 import pytest
 
 from aerun.core.errors import AerunError
@@ -24,6 +27,24 @@ def book(path, change=lambda book, sheet: None, at=(1, 1), rows=ROWS):
 def test_a_table_may_begin_anywhere_in_its_sheet(tmp_path):
     found = book(tmp_path, at=(4, 3))
     assert (len(found), list(found.columns)) == (20, ["a", "b"])
+
+
+@pytest.mark.parametrize("what", ["row", "c"])
+def test_rows_and_cells_out_of_their_order_are_refused(tmp_path, what):
+    """openpyxl would lose those that stand behind a later one."""
+    book(tmp_path)
+    with zipfile.ZipFile(tmp_path / "t.xlsx") as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    pair = (
+        rb"(<row r=\"9\".*?</row>)(<row r=\"10\".*?</row>)" if what == "row" else rb"(<c r=\"A9\".*?</c>)(<c r=\"B9\".*?</c>)"
+    )
+    parts[sheet] = re.sub(pair, rb"\2\1", parts[sheet])
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as packed:
+        for name, content in parts.items():
+            packed.writestr(name, content)
+    with pytest.raises(AerunError, match="row 9 stands behind a later one" if what == "row" else "cell A9 stands behind"):
+        read_table("path", tmp_path / "t.xlsx", AUTO)
 
 
 def test_hidden_rows_and_columns_are_read_and_told(tmp_path, caplog):

@@ -194,9 +194,9 @@ def test_events_are_alarms_in_a_row(place):
     assert events_of(np.zeros(3, dtype=bool), np.zeros(3), np.zeros(3)) == []
     done(place, "score", "series", "s_new.csv", "--events", "events.csv", "--threshold", "100")
     (event,) = rows(place / "events.csv")
-    assert (event["series"], event["start"], event["end"], event["channel"]) == ("p", *[hours(14)[13]] * 2, "flow")
+    assert (event["machine"], event["start"], event["end"], event["channel"]) == ("p", *[hours(14)[13]] * 2, "flow")
     done(place, "score", "series", "s_new.csv", "--events", "none.csv", "--threshold", "1e9")
-    assert (place / "none.csv").read_text().startswith("file,series,start,end,steps,peak,score,channel")
+    assert (place / "none.csv").read_text().startswith("file,machine,start,end,steps,peak,score,channel")
     assert "--events e.csv: of time steps" in refused(place, "score", "table", "new.csv", "--events", "e.csv")
 
 

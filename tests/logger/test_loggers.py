@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from importlib.util import find_spec
 
 import pytest
@@ -149,6 +150,18 @@ def test_text_of_others_is_shown_letter_by_letter(text):
     assert page.count("<strong>") == 1
     assert "\x1b" not in page
     assert "://" not in escaped(text)
+
+
+def test_a_long_command_is_shown_in_lines_that_a_shell_takes_as_one():
+    command = shlex.join(["aerun", "-m", "sweep=a  b", "notes=it's", *(f"trainer.setting_{i}={i}" for i in range(9)), "x" * 99])
+    block = card(About(None, composed(), command=command), None).partition("The command that made it\n\n")[2]
+    lines = block.rstrip("\n").split("\n")
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 99 + 6
+    assert all(line.startswith("    ") for line in lines)
+    assert shlex.split(block.replace("\\\n", "")) == shlex.split(command)
+    short = card(About(None, composed(), command="aerun model=vae"), None)
+    assert short.endswith("made it\n\n    aerun model=vae\n")
 
 
 # -- read back ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
+from aerun.report.curves import curves
 from aerun.runs.checkpoint import weights_of
+from aerun.runs.groups import selected
 from aerun.runs.sizes import prefix_choice
 from tests.shell import here
 
@@ -47,6 +49,16 @@ def test_sizes_become_one_run_and_the_chosen_one_begins_with_its_weights(tmp_pat
     assert results[nested]["latent_dim"] == 8
     assert results[alone]["latent_dim"] == prefix_choice(results[nested])[0]
     assert "begins afresh" not in (alone / "aerun.log").read_text()
+    assert here(tmp_path, "status", str(folder)).out == "2 of 2 jobs done\n"
+    _, keys, groups = selected([folder], [])
+    assert "model.init_from" not in keys  # the regularizer tells the runs apart
+    (chart,) = curves(groups, keys, None)
+    shown = {s.name: [p.x for p in s.points] for s in chart.series}
+    assert shown["prefixes of one nested run"] == [2, 4, 8]
+    assert any(xs == [results[alone]["latent_dim"]] for xs in shown.values())
+    (alone / "results.json").rename(tmp_path / "kept.json")
+    assert here(tmp_path, "status", str(folder)).out.startswith("1 of 2 jobs done, 1 waiting")
+    (tmp_path / "kept.json").rename(alone / "results.json")
     again = here(tmp_path, "-m", "sweep=n", *_NET)
     assert again.code == 0, again.err
     assert {p: json.loads((p / "results.json").read_text()) for p in results} == results

@@ -33,6 +33,18 @@ class Broken(Callback):
         raise LookupError("no such room")
 
 
+class Raises(Callback):
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == 1 and not Path("mended").exists():
+            raise ValueError("no such\\nroom")
+
+    def on_exception(self, trainer, pl_module, exception):
+        raise KeyError("second")
+
+class Stateless(Callback):
+    def state_dict(self):
+        raise ValueError("no state")
+
 class Plain:
     pass
 """
@@ -99,9 +111,23 @@ def test_what_cannot_be_called_is_told_before_training(work):
         f"callbacks=[{name}.Broken]": "Broken cannot be made: no such room",
         "callbacks=none_such": "no such option",
         f"callbacks=[{name}.Count,timed]": "state_key",
+        f"callbacks=[{name}.Stateless]": f"{name}.Stateless raised in state_dict: ValueError: no state",
     }.items():
         told = here(path, *QUICK, asked, "hydra.run.dir=bad")
         assert (told.code, words in told.err) == (2, True), told.err
+
+
+def test_one_that_raises_is_named_and_what_was_trained_goes_on(work):
+    path, name = work
+    told = here(path, *QUICK, f"callbacks=[{name}.Raises]", "hydra.run.dir=run")
+    words = f"callbacks: {name}.Raises raised in on_train_epoch_end: ValueError: no such. What was trained is kept"
+    assert (told.code, told.err.startswith(f"aerun: error: {words}"), told.err.count("\n")) == (1, True, 1), told.err
+    assert words in json.loads((path / "run" / "results.json").read_text())["error"]
+    assert "raised in on_exception: KeyError: 'second'" in (path / "run" / "aerun.log").read_text()
+    (path / "mended").touch()
+    told = here(path, "resume", "run", "--trust", name)
+    assert told.code == 0, told.err
+    assert len((path / "run" / "metrics.csv").read_text().splitlines()) == 3
 
 
 def test_nothing_is_imported_from_the_working_folder(work):

@@ -37,7 +37,7 @@ def is_local(column: Column) -> NDArray[np.bool_]:
 
 
 def in_zone(times: Values, local: NDArray[np.bool_], series: Numbers, zone: ZoneInfo) -> Values:
-    """Return local times (N,), written as if they were UTC, in seconds of UTC.
+    """Return local times (N,), written as if they were UTC, in seconds of UTC; NaN for one that the clock skips.
 
     Of an hour that the clock shows twice, the second time that a series reaches a moment, in the order of the rows, is the
     later.
@@ -55,10 +55,10 @@ def in_zone(times: Values, local: NDArray[np.bool_], series: Numbers, zone: Zone
 
 
 def _both(moment: float, zone: ZoneInfo) -> tuple[float, float]:
-    """Return the two moments that a clock's time may stand for; they are nearly always the same."""
+    """Return the two moments that a clock's time may stand for, nearly always the same; NaN where it is set forward over it."""
     clock = (_START + timedelta(seconds=moment)).replace(tzinfo=zone)
     first, second = (clock.replace(fold=fold).timestamp() for fold in (0, 1))
-    return (first, second) if second > first else (first, first)
+    return (first, second) if second >= first else (np.nan, np.nan)
 
 
 def set_back(repeated: Values) -> bool:

@@ -228,7 +228,16 @@ class Sampling:
             return None
         times = moments(recording.frame, self.time)
         local = clock.is_local(recording.frame.columns[self.time])
-        return times if self.zone is None else clock.in_zone(times, local, recording.series, self.zone)
+        if self.zone is None:
+            return times
+        utc = clock.in_zone(times, local, recording.series, self.zone)
+        if len(skipped := np.flatnonzero(np.isnan(utc))):
+            where = recording.where(self.time, int(skipped[0]))
+            raise AerunError(
+                f"{where}: the clock of {self.zone.key} is set forward over this time ({len(skipped)} in all). "
+                "Name the zone of these times, or leave dataset.zone out where they are UTC."
+            )
+        return utc
 
     def _refuse_repeated(self, recording: Recorded, time: Values, order: Numbers) -> None:
         again = windows.repeated(time[order], recording.series[order])
@@ -240,7 +249,12 @@ class Sampling:
         before = order[again - 1]
         if all(np.array_equal(c.values[rows], c.values[before], equal_nan=True) for c in recording.frame.columns.values()):
             raise AerunError(f"{where} and the same values: {len(rows)} rows stand there twice. Leave out the second ones.")
-        if self.zone is None and clock.is_local(recording.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
+        if clock.is_local(recording.frame.columns[self.time])[rows].all() and clock.set_back(time[rows]):
+            if self.zone is not None:
+                key = self.zone.key
+                raise AerunError(
+                    f"{where}, where the clock of {key} is not set back. Is it another zone's? dataset.zone={key}."
+                )
             raise AerunError(
                 f"{where}, as where clocks are set back at the end of summer time. Whose clock is it? "
                 "dataset.zone=Europe/Berlin (or another zone) tells the hours apart; so do offsets in the file, such as +02:00."

@@ -147,6 +147,9 @@ def _split_level(paths: list[list[str]], where: str) -> int | None:
         _refuse_partial(words, where)
     tops = {path[0] if len(path) > 1 else "": split_name(path[0]) if len(path) > 1 else None for path in paths}
     _refuse_partial(tops, where)
+    if (splits := {w for w in tops if tops[w]}) and (others := sorted(w for w in tops if w and not tops[w])):
+        message = "%s: the folder %s is read as a class, as %s; splits are folders of names such as train, val and test."
+        log.warning(message, where, printable(", ".join(sorted(splits))), printable(", ".join(others[:3])))
     return None
 
 

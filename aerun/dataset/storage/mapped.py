@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aerun.dataset.splits import number_type
+
 _SOME = 16_000_000  # bytes of rows that statistics are computed from
 _STEP = 16_000_000  # bytes that are looked at in one piece
 
@@ -106,5 +108,5 @@ def sample_rows(x: Tensor) -> Tensor:
     if not isinstance(x, Mapped):
         return x
     rows = max(1, _SOME // (x.stride(0) * x.element_size()))
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0), dtype=number_type(len(x)))
     return x.index_select(0, order[:rows].sort().values)

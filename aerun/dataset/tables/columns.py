@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ _PIECE = 16_384  # rows that are encoded at a time
 _LONGEST_NAME = 40  # letters of a word that may name a row
 _DAY = 86_400  # seconds
 MOST_WORDS = 1000  # of one column: each becomes an element of x
-Rows = NDArray[np.int64]
+Rows = NDArray[Any]  # whole numbers of 32 bits, or of 64
 
 
 def learn(frame: Frame, names: Sequence[str], categorical: Collection[str], rows: Rows) -> tuple[Feature, ...]:
@@ -49,14 +50,17 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
         message = f"{frame.file}: column '{name}' has no value in any training row: dataset.drop=[{name}]."
         raise UnclearError([Problem(message, {"drop": [name]})])
     if category or column.kind == "text":
+        del values
         column = column.as_text()
-        words = sorted({column.words[int(v)] for v in column.values[rows][~missing]})
+        codes = np.unique(column.values[rows])
+        words = sorted({column.words[int(v)] for v in codes[~np.isnan(codes)]})
         _refuse_many(frame.file, name, words, int((~missing).sum()), category)
         return Feature(name, "category", tuple(words), missing=bool(missing.any()))
     if column.kind != "date":
         return Feature(name, column.kind, missing=bool(missing.any()))
-    known = values[~missing]
-    return Feature(name, "date", (), float(known.min()), bool(missing.any()), days=not (known % _DAY).any())
+    known = values[~missing] if missing.any() else values
+    first = float(known.min())
+    return Feature(name, "date", (), first, bool(missing.any()), days=not np.fmod(known, _DAY, out=known).any())
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
-from aerun.dataset.splits import Split, split, split_name
+from aerun.dataset.splits import Split, number_type, split, split_name
 from aerun.dataset.tables.columns import Rows
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Frame, Values
@@ -47,10 +47,7 @@ class Cut:
         """Return row numbers of the three parts. The second file of a frame, where it has one, is the test split."""
         given = self._given(frame)
         if "train" not in given:
-            left = np.ones(len(frame), dtype=np.bool_)
-            for rows in given.values():
-                left[rows] = False
-            given["train"] = np.flatnonzero(left)
+            given["train"] = _without(len(frame), list(given.values()))
         wanted = [(part, share) for part, share in (("val", self.val), ("test", self.test)) if part not in given]
         parts = self._cut(frame, given["train"], [share for _, share in wanted])
         rows_of = {**given, "train": parts[0], **{part: rows for (part, _), rows in zip(wanted, parts[1:], strict=True)}}
@@ -105,6 +102,17 @@ class Cut:
         if self.time is not None:
             return _by_time(moments(frame, self.time)[rows], rows, shares)
         return [part.x.numpy() for part in split(Split(torch.from_numpy(rows), None), *shares)]
+
+
+def _without(rows: int, taken: Sequence[Rows]) -> Rows:
+    """Return the numbers of all rows but those taken."""
+    numbers: Rows = torch.arange(rows, dtype=number_type(rows)).numpy()
+    if not taken:
+        return numbers
+    left = np.ones(rows, dtype=np.bool_)
+    for some in taken:
+        left[some] = False
+    return numbers[left]
 
 
 def refuse_unused_split(frame: Frame, names: Sequence[str]) -> None:

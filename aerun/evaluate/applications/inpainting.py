@@ -25,8 +25,8 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why holes cannot be filled here, or nothing: the model must have learned to fill them."""
     if dataset.facts().tokens:
         return "needs numbers, and text has none"
-    if not model.corruption.makes_holes:
-        return "needs model/corruption=block, irregular or time_dropout: holes to fill in"
+    if not model.corruption.hides:
+        return "needs model/corruption=block, irregular, time_dropout or masking: holes to fill in"
     return ""
 
 
@@ -35,7 +35,8 @@ def evaluate(trained: Trained) -> Outcome:
     """Return psnr, centre_psnr and whole_psnr of restored test samples.
 
     The first 1,000 test samples are used, fewer where they are large: once with holes drawn as in training, and once with one
-    in the middle, 10/28 of each side (of sequences: of the steps). Only what is hidden is taken from the restored sample.
+    in the middle, 10/28 of each side (of sequences: of the steps; tables have no middle). Only what is hidden is taken from the
+    restored sample.
 
     psnr and centre_psnr: pooled over hidden elements, in dB, for the two kinds of holes. whole_psnr: of whole samples with the
     holes of training, which flatters, for what is visible is right anyway. Rows: zero; mean, the training mean; copy, the same
@@ -45,7 +46,9 @@ def evaluate(trained: Trained) -> Outcome:
     model, facts = trained.autoencoder, trained.autoencoder.facts
     x, valid = first(trained, trained.data.test)
     real = torch.ones_like(x) * valid_weight(valid, x)
-    holes = {"": model.corruption(x)["mask"], "centre_": _centre(x, facts.kind)}
+    holes = {"": model.corruption(x)["mask"]}
+    if facts.kind != "table":
+        holes["centre_"] = _centre(x, facts.kind)
     reach, figures = span(facts, x), dict[str, dict[str, float]]()
     for who, fill in _fills(trained).items():
         figures[who] = {}
