@@ -34,6 +34,7 @@ ELSEWHERE = {
 BY_NAME = {
     "aerun board": "tests/pictures/test_board.py",
     "aerun experiment E18": "tests/experiment/test_experiments.py",
+    "aerun experiment E41": "tests/experiment/test_experiments.py",
     "aerun resume outputs/runs/2026-11-21_06-29-00_trainer.max_epochs=4000": "below",
 }
 NAMES = {"FILE": "FILE.csv", "RUN1": "RUN", "RUN2": "outputs/other", "SWEEP": "outputs/sweeps/SWEEP", "GROUP": "model"}
@@ -94,13 +95,18 @@ def filled_in(command):
     return [*words, *short, *([] if any(w.startswith("pictures=") for w in words) else ["pictures=[]"])]
 
 
+def as_a_shell_would(word, folder):
+    """Return the first two folders that a pattern stands for, or the word."""
+    return [str(p.relative_to(folder)) for p in sorted(folder.glob(word))[:2]] if word.endswith("*/") else [word]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in TEXTS if n not in ELSEWHERE and commands(n)])
 def test_the_commands_of_a_page_end_well(name, prepared, tmp_path):
     folder = tmp_path / "work"
     shutil.copytree(prepared, folder)
     for command in commands(name):
-        told = here(folder, *filled_in(command))
+        told = here(folder, *(w for word in filled_in(command) for w in as_a_shell_would(word, folder)))
         if "logger=wandb" in command and find_spec("wandb") is None:
             assert "pip install 'aerun[wandb]'" in told.err
         else:
