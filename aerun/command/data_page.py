@@ -152,7 +152,7 @@ class Page:
         self._say(
             "dimension",
             f"TwoNN {estimates.two_nn:.1f}, MLE {estimates.likelihood:.1f} (intrinsic, of {estimates.rows:,} training samples; "
-            f"{self.facts.size:,} numbers each). Try model.latent_dim={low} to {high}.",
+            f"{self.facts.size:,} numbers each). Try model.latent_dim={low}{f' to {high}' if high > low else ''}.",
         )
         if estimates.unsure:
             self._say("", "too few samples to tell, or the estimates would be alike: take the range as a first guess")

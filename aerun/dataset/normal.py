@@ -67,7 +67,8 @@ def _tell_left_out(data: Data, kept: Data, normal: Sequence[int]) -> None:
     tested = int(anomalies(data.test, normal).sum())
     words = f"{' and '.join(f'{n:,} {part}' for part, n in gone.items() if n)} samples of other classes are left out"
     more = (
-        ", and none of those left out; a test split of your own (docs/guides/data.md) can hold them all"
+        ", and none of those left out; a test split of your own can hold them all: dataset.test_path, a column dataset.split, "
+        "or of images folders train and test (docs/guides/data.md)"
         if tested < _MANY
         else ""
     )

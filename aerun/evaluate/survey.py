@@ -180,10 +180,12 @@ class Dimension:
     def codes(self, size: int) -> tuple[int, int]:
         """Return code sizes worth trying: from the smaller estimate to twice it, or to the larger one.
 
-        Both are at most `size`, the size of the data.
+        Both are less than `size`, the size of the data, and the upper one is at most half of it unless the lower one is more: a
+        code as large as the data may copy them.
         """
         least, most = (max(1, round(v)) for v in sorted((self.two_nn, self.likelihood)))
-        return min(least, size), min(max(2 * least, most), size)
+        least = min(least, max(1, size - 1))
+        return least, max(least, min(max(2 * least, most), size // 2))
 
     @property
     def unsure(self) -> bool:

@@ -21,13 +21,15 @@ class FrameFormat:
     """How a data frame is made again. library: whose it is; numbered: whether its columns are named by whole numbers.
 
     types: by name, of columns that are neither plain numbers nor words: `date` or `date ZONE`, `truth`, and `category` with
-    the type of its words. index: that of the rows (pandas), None for answers that stand for no row that was given.
+    the type of its words. index: that of the rows (pandas), None for answers that stand for no row that was given. categories:
+    pandas' own types of the categorical columns that were given, so that answers have every category, in its order.
     """
 
     library: str
     types: Mapping[str, str] = field(default_factory=dict)
     numbered: bool = False
     index: Any = None
+    categories: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, x: Any) -> "FrameFormat | None":
@@ -37,7 +39,8 @@ class FrameFormat:
             return None
         names = x.column_names if library == "pyarrow" else list(x.columns)
         types = {str(name): word for name in names if (word := _type_of(x[name]))}
-        return cls(library, types, all(isinstance(n, int) for n in names), getattr(x, "index", None))
+        kept = {str(n): x[n].dtype for n in names if is_categorical(x[n])} if library == "pandas" else {}
+        return cls(library, types, all(isinstance(n, int) for n in names), getattr(x, "index", None), kept)
 
     @classmethod
     def stored(cls, plain: Mapping[str, Any]) -> "FrameFormat | None":
@@ -48,7 +51,7 @@ class FrameFormat:
         return cls(str(library), {str(k): str(v) for k, v in types.items()}, plain.get("numbered") is True)
 
     def plain(self) -> dict[str, Any]:
-        """Return all but the index as plain data, which a run keeps."""
+        """Return as plain data what a run keeps: all but the index and the categories."""
         return {"library": self.library, "types": dict(self.types), "numbered": self.numbered}
 
     def frame(self, columns: Columns) -> Any:
@@ -83,7 +86,7 @@ class FrameFormat:
         if kind == "date" and values.dtype.kind == "U":
             return self._dates(module, values, rest)
         if kind == "category" and values.dtype.kind == "U":
-            return self._categories(module, values, rest)
+            return self._categories(module, name, values, rest)
         return values
 
     def _dates(self, module: Any, values: NDArray[Any], zone: str) -> Any:
@@ -93,7 +96,7 @@ class FrameFormat:
             return times
         return module.Series(times).dt.tz_localize("UTC").dt.tz_convert(zone).array
 
-    def _categories(self, module: Any, values: NDArray[Any], numbers: str) -> Any:
+    def _categories(self, module: Any, name: str, values: NDArray[Any], numbers: str) -> Any:
         if self.library == "polars":
             return module.Series(values, dtype=module.Categorical)
         if self.library == "pyarrow":
@@ -101,7 +104,9 @@ class FrameFormat:
         words = module.Series(values.astype(object)).mask(values == "")
         if numbers and bool(words.notna().all()):
             words = words.astype(float).astype(numbers)
-        return words.astype("category").array
+        given = self.categories.get(name)
+        known = given is not None and bool(words.dropna().isin(given.categories).all())
+        return words.astype(given if known else "category").array
 
 
 def _type_of(values: Any) -> str:

@@ -28,6 +28,8 @@ def results(task, **figures):
         (["model=vae"], "held_out"),
         (["model=vqvae"], "reconstruction"),
         (["dataset=wine", "dataset.normal=[class_0]"], "anomaly"),
+        (["dataset=wine", "model/corruption=masking"], "inpainting"),
+        (["model/corruption=masking"], "denoising"),
         (["model=vae", "evaluate=[probe,compression]"], "compression"),
         (["model=ae", "evaluate=[]"], "reconstruction"),
     ],

@@ -61,3 +61,10 @@ def test_missing_dates_words_and_truths_stay_missing():
     assert made["truth"].tolist() == ["True", ""]
     assert made["when"].isna().tolist() == [True, False]
     assert made["kind"].isna().tolist() == [True, False]
+
+
+def test_answers_have_every_category_of_what_was_asked_in_its_order():
+    sizes = pandas.CategoricalDtype(["small", "large", "unused"], ordered=True)
+    made = FrameFormat.of(pandas.DataFrame({"kind": pandas.Series(["large", "small"], dtype=sizes)}))
+    assert made.frame({"kind": np.array(["large", "large"])})["kind"].dtype == sizes
+    assert list(made.frame({"kind": np.array(["large", "odd"])})["kind"].cat.categories) == ["large", "odd"]
