@@ -34,6 +34,7 @@ ELSEWHERE = {
 BY_NAME = {
     "aerun board": "tests/pictures/test_board.py",
     "aerun experiment E18": "tests/experiment/test_experiments.py",
+    "aerun experiment E41": "tests/experiment/test_experiments.py",
     "aerun resume outputs/runs/2026-11-21_06-29-00_trainer.max_epochs=4000": "below",
 }
 NAMES = {"FILE": "FILE.csv", "RUN1": "RUN", "RUN2": "outputs/other", "SWEEP": "outputs/sweeps/SWEEP", "GROUP": "model"}
@@ -59,29 +60,44 @@ def prepared(tmp_path_factory):
     (folder / "own").mkdir()
     (folder / "own" / "mycallbacks.py").write_text(NOTIFY)
     table = ("dataset=table", "dataset.path=FILE.csv", "trainer.max_epochs=1", "model.latent_dim=2")
-    for words in ([*table, "hydra.run.dir=RUN"], [*table, "seed=1", "hydra.run.dir=outputs/other"],
+    nested = ("model.latent_dim=16", "regularizer=nested", "reg.terms.nested.sizes=[2,8]", "pictures=[]")
+    for words in ([*table, "hydra.run.dir=RUN"], [*table[:3], *nested, "hydra.run.dir=NESTED"],
+                  [*table, "seed=1", "hydra.run.dir=outputs/other"],
                   [*table, "-m", "sweep=SWEEP", "seed=0,1"], ["trainer.max_epochs=1", "hydra.run.dir=DIGITS"]):  # fmt: skip
         assert (told := here(folder, *words)).code == 0, told.err
     return folder
 
 
 def commands(name):
-    """Return what a page shows to be typed and no other test types, in order; beside what it prints, see test_pages.py."""
-    if shown(TEXTS[name]) and files(TEXTS[name]):
+    """Return what a page shows to be typed and no earlier page or other test types, in order; test_pages.py compares prints."""
+    if of_own_files(name):
         return []  # in the folder of the page's own files
-    return [c for c in dict.fromkeys(pasted(TEXTS[name])) if c not in BY_NAME and re.split(r"[ =]", c)[1] != "GROUP"]
+    earlier = [n for n in list(TEXTS)[: list(TEXTS).index(name)] if n not in ELSEWHERE and not of_own_files(n)]
+    typed = {*BY_NAME, *(c for n in earlier for c in pasted(TEXTS[n]))}
+    return [c for c in dict.fromkeys(pasted(TEXTS[name])) if c not in typed and re.split(r"[ =]", c)[1] != "GROUP"]
+
+
+def of_own_files(name):
+    """Whether a page's commands are typed in a folder with files that it says to write."""
+    return bool(shown(TEXTS[name]) and files(TEXTS[name]))
 
 
 def filled_in(command):
     """Return the words behind `aerun`: with names for capitals, and short where something is trained."""
-    words = shlex.split(command.replace("init_from=RUN", "init_from=DIGITS"), comments=True)[1:]
+    command = command.replace("init_from=RUN", "init_from=DIGITS").replace("RUN FILE --size", "NESTED FILE --size")
+    words = shlex.split(command, comments=True)[1:]
     words = [re.sub(r"(?<![A-Z=_])(?<!\w)[A-Z]+\d?(?!\w)", lambda m: NAMES.get(m[0], m[0]), w) for w in words]
     words = [re.sub(r"(?<==)[A-Z]+$", lambda m: NAMES.get(m[0], m[0]), w) for w in words]
     if words[0] in (*VERBS, "help") or words[0].startswith("--"):
         return words
-    words = [w.replace("range(32)", "range(2)") for w in words]
+    words = [re.sub(r"^(seed=0,1),.*", r"\1", w.replace("range(32)", "range(2)").replace("seeds=3", "seeds=2")) for w in words]
     short = ["trainer.max_epochs=1", *(["search.trials=2"] if any(w.startswith("search") for w in words) else [])]
     return [*words, *short, *([] if any(w.startswith("pictures=") for w in words) else ["pictures=[]"])]
+
+
+def as_a_shell_would(word, folder):
+    """Return the first two folders that a pattern stands for, or the word."""
+    return [str(p.relative_to(folder)) for p in sorted(folder.glob(word))[:2]] if word.endswith("*/") else [word]
 
 
 @pytest.mark.slow
@@ -90,7 +106,7 @@ def test_the_commands_of_a_page_end_well(name, prepared, tmp_path):
     folder = tmp_path / "work"
     shutil.copytree(prepared, folder)
     for command in commands(name):
-        told = here(folder, *filled_in(command))
+        told = here(folder, *(w for word in filled_in(command) for w in as_a_shell_would(word, folder)))
         if "logger=wandb" in command and find_spec("wandb") is None:
             assert "pip install 'aerun[wandb]'" in told.err
         else:
