@@ -22,9 +22,10 @@ def rmse(model: Autoencoder, data: Data, device: torch.device) -> dict[str, floa
         return {}
     model.eval()
     at, dtype = torch.tensor(list(columns), device=device), next(model.arch.parameters()).dtype
-    mean = data.train.x.to(device)[:, at].double().nanmean(0)
+    rows = rows_that_fit(model.facts.size)
+    mean = _mean(data.train.x.to(device), at, rows)
     sums = torch.zeros(3, len(at), dtype=torch.float64, device=device)
-    for stored in data.test.x.to(device).split(rows_that_fit(model.facts.size)):
+    for stored in data.test.x.to(device).split(rows):
         own = model.facts.units(stored)[:, at].double()
         output = model.preparation.inverse(model(model.units(stored).to(dtype)))[:, at].double()
         there = ~own.isnan()
@@ -37,6 +38,15 @@ def rmse(model: Autoencoder, data: Data, device: torch.device) -> dict[str, floa
         for name, value, count in zip(columns.values(), row, counts, strict=True)
         if count
     }
+
+
+def _mean(x: Tensor, at: Tensor, rows: int) -> Tensor:
+    """Return the means of the columns `at` of x (n, D) over the values that are there, taken so many rows at a time."""
+    total = torch.zeros(2, len(at), dtype=torch.float64, device=x.device)
+    for stored in x.split(rows):
+        own = stored[:, at].double()
+        total = total + torch.stack([own.nansum(0), (~own.isnan()).double().sum(0)])
+    return total[0] / total[1]
 
 
 def _squares(estimate: Tensor, own: Tensor, there: Tensor) -> Tensor:
