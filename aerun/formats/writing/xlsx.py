@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from aerun.core.errors import AerunError
-from aerun.formats.cells import guarded
 from aerun.formats.writing.base import Array, FileWriter, flattened
 
 _ROWS, _COLUMNS = 1_048_576, 16_384  # that a sheet may have
 
 
 class Xlsx(FileWriter):
-    """One row a sample, one column an element: z1, z2, ...; numbers are numbers, NaN is an empty cell, and no word a formula.
+    """One row a sample, one column an element: z1, z2, ...; numbers are numbers, NaN is an empty cell.
 
-    about: `raw`, words as they are: else those that a spreadsheet would run are `guarded`.
+    Words are text cells, which a spreadsheet shows as they are: none is a formula. Raises AerunError for control characters,
+    which such a file cannot hold.
     """
 
     def __init__(self, file: BinaryIO, about: Mapping[str, Any]) -> None:
@@ -45,8 +45,9 @@ class Xlsx(FileWriter):
         from openpyxl.cell import WriteOnlyCell
         from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-        legal = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", word)
-        cell = WriteOnlyCell(self.sheet, legal if self.about.get("raw") else guarded(legal))
+        if ILLEGAL_CHARACTERS_RE.search(word):
+            raise AerunError(f"xlsx holds no control characters, as in {word!r}: use csv, npz or parquet.")
+        cell = WriteOnlyCell(self.sheet, word)
         cell.data_type = "s"  # a word that begins with = would be a formula
         return cell
 
