@@ -31,7 +31,8 @@ BASE = {
     },
 }
 CHANGED = {
-    "activation": "sigmoid", "atoms": "unit", "betas": "[0.1,0.2]", "capacity": "5", "cell": "gru", "code": "spatial",
+    "activation": "sigmoid", "atoms": "unit", "balance": "false", "betas": "[0.1,0.2]", "capacity": "5", "cell": "gru", "code":
+    "spatial", "combine": "sum", "draw": "sample", "sizes": "[2]",
     "codes": "16", "commitment": "2", "count": "4", "cycles": "2", "db": "0", "dead_after": "1", "decay": "0.5",
     "decoder": "autoregressive", "delta": "0.01", "dropout": "0.5", "element": "absolute", "fill": "0.7", "free_bits":
     "3", "g": "l1smooth", "groups": "2", "hidden": "[16]", "higher_order": "1", "k": "3", "k_aux": "1", "kernel":

@@ -157,8 +157,9 @@ def typed_in(folder: Path, one: Shown, fails: bool = True) -> str:
 def test_python_of_a_page_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     typed = files(TEXTS[name]).values()  # these run where their command stands
+    page = {"__name__": "page"}  # a block goes on where the one above it ends
     for block in (b for b in blocks(TEXTS[name], "python") if b not in typed):
-        exec(compile(block, name, "exec"), {"__name__": "page"})
+        exec(compile(block, name, "exec"), page)
 
 
 # -- links, words, sizes -------------------------------------------------------------------------------------------------
