@@ -175,7 +175,7 @@ def test_code_sizes_span_both_estimates_and_few_samples_are_no_evidence():
     assert Dimension(238.0, 10.5, 42).codes(768) == (10, 238)
     assert Dimension(238.0, 10.5, 5000).unsure
     assert Dimension(3.1, 2.8, 42).unsure
-    assert Dimension(9.0, 0.2, 500).codes(4) == (1, 4)
+    assert Dimension(9.0, 0.2, 500).codes(4) == (1, 2)  # at most half of the data's size
 
 
 def test_dimension_is_that_of_what_the_model_sees(tmp_path):
