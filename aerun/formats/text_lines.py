@@ -75,7 +75,8 @@ def _wide(file: IO[bytes], name: str) -> Iterator[str]:
         while line := text.readline(_LINE):
             yield line
     finally:
-        text.detach()
+        if not file.closed:  # by whoever left off in the middle
+            text.detach()
 
 
 def _marked(path: Path, head: bytes, name: str, encoding: str) -> str:

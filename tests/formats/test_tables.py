@@ -1,5 +1,6 @@
 """Tables as people write them: what a cell means, whether a first line is a header, and the same table in every container."""
 
+import gc
 import io
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from aerun.formats.number_words import decimal_of, matching, value_of
 from aerun.formats.problems import UnclearError
 from aerun.formats.reading import Reading, missing_words, reading_from
 from aerun.formats.tables import from_columns, read_table, table_pieces
+from aerun.formats.text_lines import lines_of
 
 AUTO = Reading("auto", "auto", "utf-8")
 
@@ -386,3 +388,18 @@ def test_what_may_be_two_things_or_is_damaged_is_asked(tmp_path, text, words):
 def test_the_answers_read_the_file(tmp_path):
     assert frame(tmp_path, "a\n" + body("{i},5"), delimiter=";").columns["a"].values[:2].tolist() == [0.5, 1.5]
     assert list(frame(tmp_path, "by x,2024\na,b\n" + body("{i},5"), skip="1").columns) == ["a", "b"]
+
+
+def test_a_file_of_wide_letters_may_be_left_in_the_middle(tmp_path):
+    """Nothing is said behind a refusal: the generator of its lines ends in peace after the file was closed."""
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "1,2\n" * 9, encoding="utf-16")
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.unraisablehook", said.append)
+        lines = lines_of(path, "utf-16")
+        next(lines)
+        lines.close()
+        del lines
+        gc.collect()
+    assert not said
