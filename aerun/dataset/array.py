@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -209,6 +210,12 @@ class Array(Dataset):
     @cached_property
     def _features(self) -> list[Feature]:
         return samples.features(self.sources[0].path, self.known.data.train.x)
+
+    def stored_reading(self) -> dict[str, Any]:
+        """Return the range of each column of a prepared table in training, so that use counts what lies outside of it."""
+        if self.known.kind != "table" or not self._prepared():
+            return {}
+        return {"ranges": samples.ranges(self._features, self.known.data.train.x)}
 
     def files_read(self) -> list[tuple[str, int]]:
         return sized([path for s in self.sources for path in s.files.files if s.key != "dataset.test_path" or self.test_path])

@@ -44,7 +44,7 @@ def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features
         formats={f.name: _FORMATS[f.kind] for f in features},
         carried=frozenset(columns_beside(settings)) if features else frozenset(),
     )
-    return reading_from(stored, base) if stored and features else base
+    return reading_from(stored, base) if stored.keys() - {"ranges"} and features else base
 
 
 def frame_of(x: Any, reading: Reading) -> Frame:

@@ -461,3 +461,17 @@ def test_batches_are_freed_as_training_goes_on(tmp_path, monkeypatch):
     finally:
         gc.enable()
     assert alive[0] < 20  # of 84 steps
+
+
+def test_values_out_of_range_of_a_standardized_table_are_counted(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    words = (f"dataset.path={tmp_path / 'x.npy'}", "trainer=smoke", "pictures=[]", "evaluate=[]", "hydra.run.dir=run")
+    told = here(tmp_path, "dataset=array", *words)
+    assert told.code == 0, told.err
+    far = rows[:2].copy()
+    far[1, 1] = 99
+    np.save(tmp_path / "far.npy", far)
+    told = here(tmp_path, "score", "run", "far.npy", "--output", "s.csv")
+    assert told.code == 0, told.err
+    assert "values outside of the training range: 1 (f2 1), used as they are" in told.out + told.err

@@ -186,6 +186,18 @@ def features(path: Path, x: Tensor) -> list[Feature]:
     return [Feature(f"f{i}", "number", missing=bool(gap)) for i, gap in enumerate(spanned(x)[0], 1)]
 
 
+def ranges(features: Sequence[Feature], x: Tensor) -> dict[str, list[float]]:
+    """Return name -> [smallest, largest] of each column of training samples x (n, D), gaps aside."""
+    low = torch.full((len(features),), torch.inf)
+    high = -low
+    for stored in x.split(max(1, _ELEMENTS // max(1, x[:1].numel()))):
+        part = stored.float()
+        gone = part.isnan()
+        low = torch.minimum(low, part.masked_fill(gone, torch.inf).amin(0))
+        high = torch.maximum(high, part.masked_fill(gone, -torch.inf).amax(0))
+    return {f.name: [a, b] for f, a, b in zip(features, low.tolist(), high.tolist(), strict=True)}
+
+
 def weights(sources: Sequence[Source], typed: Paths | None, counts: Sequence[int]) -> Tensor | None:
     """Return the weights of all samples, 1 for those of a test file; None where none are given.
 
