@@ -16,7 +16,7 @@ import torch
 
 from aerun.core.errors import AerunError
 from aerun.core.logs import quiet_aerun
-from aerun.core.paths import config_dir
+from aerun.core.paths import config_dir, seen_from
 from aerun.core.text import note
 from aerun.formats.arrays import plain as array_of
 from aerun.formats.binary_tables import columns_in
@@ -57,17 +57,19 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
         if x is not None:
             in_memory(x, path, keep=goes)
         command = shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"])
-        run(cfg, path, command, fresh=fresh, begun=partial(banner.begin, _shown(path)) if cfg["trainer"]["progress"] else None)
+        run(
+            cfg,
+            path,
+            command,
+            fresh=fresh,
+            begun=partial(banner.begin, seen_from(Path.cwd(), path)) if cfg["trainer"]["progress"] else None,
+        )
     except AerunError:
         if folder is None:
             with contextlib.suppress(OSError):  # The folder is not empty.
                 path.rmdir()
         raise
     return _remembering(x, path, modules_of(cfg))
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _tried(typed: Sequence[str], settings: Mapping[str, Any]) -> None:

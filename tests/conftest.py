@@ -102,6 +102,22 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
+def settle(model, x, progress=None, **settings):
+    """Minimize the objective on x (B, *S) by LBFGS, with these settings of it; return the model."""
+    import torch
+
+    descent = torch.optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe", **settings)
+
+    def closure():
+        descent.zero_grad()
+        loss = model.objective(x, progress).loss
+        loss.backward()
+        return loss
+
+    descent.step(closure)
+    return model
+
+
 def descend(model, data, optimizer="adam", steps=500, lr=1e-3, batch=128, seed=0):
     """Train without Lightning: a plain loop over the objective."""
     import torch

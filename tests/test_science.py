@@ -7,7 +7,7 @@ from aerun.dataset.splits import Data, Split
 from aerun.evaluate.reconstruction import report
 from aerun.metrics import pca
 from aerun.trained import Trained
-from tests.conftest import built, descend
+from tests.conftest import built, descend, settle
 
 
 def pca_report(data, k, dataset="digits"):
@@ -50,17 +50,7 @@ def test_linear_autoencoder_reaches_pca(digits, k, double):
     model = plan.autoencoder.double()
     model.start_from(digits.train.x)
     x = model.units(digits.train.x).double()
-    optimizer = torch.optim.LBFGS(
-        model.parameters(), max_iter=3000, history_size=20, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
-    )
-
-    def closure():
-        optimizer.zero_grad()
-        loss = model.objective(x, None).loss
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
+    settle(model, x, max_iter=3000, history_size=20, tolerance_grad=1e-10)
     flat = x.flatten(1) - x.flatten(1).mean(0)
     values, vectors = torch.linalg.eigh(flat.t() @ flat / len(flat))
     assert model.objective(x, None).loss.item() <= 1.0001 * values[:-k].sum().item()

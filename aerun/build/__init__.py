@@ -26,6 +26,7 @@ from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.evaluate.task import AUTO, PLAIN, task_of
 from aerun.logger.base import Logger
+from aerun.runs.identity import LATER
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
 from aerun.settings.labels import ASIDE, labels_of
@@ -41,12 +42,7 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
-_OLDER = {
-    "max_steps": None,
-    "save_every": 10,
-    "same_batches": False,
-    "accumulate": 1,
-}  # Settings of a trainer that older runs do not name.
+_OLDER = {"max_steps": None, "save_every": 10, **LATER}  # Settings of a trainer that older runs do not name.
 _WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
 
 

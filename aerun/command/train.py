@@ -25,7 +25,7 @@ from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced, refuse_package
 from aerun.core.errors import AerunError, FolderInUseError, StoppedError, TrainingError, line_of
 from aerun.core.exits import FAILED, SUCCEEDED, TIME_LIMIT
-from aerun.core.paths import all_paths, config_dir, is_url
+from aerun.core.paths import all_paths, config_dir, is_url, seen_from
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
 from aerun.report import banner, terminal
@@ -218,10 +218,7 @@ def stop_on_signals() -> None:
 
 def _shown(path: Path) -> Path:
     """Return relative to where the command was typed, where that is shorter to type; hydra.job.chdir leads elsewhere."""
-    try:
-        return path.relative_to(_typed_in)
-    except ValueError:
-        return path
+    return seen_from(_typed_in, path)
 
 
 places.register()

@@ -23,6 +23,11 @@ def is_url(path: object) -> bool:
     return isinstance(path, str) and _URL.match(path) is not None
 
 
+def seen_from(folder: Path, path: Path) -> Path:
+    """Return a path as it is typed in a folder: relative where it lies in it, else as it is."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
+
+
 def all_paths(value: object) -> list[str]:
     """Return the paths in a setting: none, one, or those of a list."""
     if value is None:

@@ -14,7 +14,7 @@ from aerun.settings.flat import flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
-_LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
+LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 
 
@@ -33,7 +33,7 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(settings.get(key), dict):
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     if isinstance(trainer := settings.get("trainer"), dict):
-        settings["trainer"] = {k: v for k, v in trainer.items() if k not in _LATER or v != _LATER[k]}
+        settings["trainer"] = {k: v for k, v in trainer.items() if k not in LATER or v != LATER[k]}
     return settings
 
 

@@ -155,11 +155,16 @@ def number(word: str) -> float | None:
     return first[1] if not more and first[0] == 0 and math.isfinite(first[1]) else None
 
 
+def _prefix_sizes(results: Mapping[str, Any]) -> list[int]:
+    """Return the sizes of a nested code, in order; empty for other codes."""
+    return sorted(int(k.split("/")[1]) for k in results if k.startswith("size/") and k.endswith("/se"))
+
+
 def prefixes_of(group: Group) -> dict[int, tuple[float, float]]:
     """Return size -> (test error of the prefixes of that size, that of PCA), means over seeds, of nested codes; else empty."""
-    keys = {k for run in group.runs for k in run.results if k.startswith("size/") and k.endswith("/se")}
-    found = {int(k.split("/")[1]): (group.mean(k), group.mean(k.replace("/se", "/pca_se"))) for k in keys}
-    return {size: pair for size, pair in sorted(found.items()) if math.isfinite(pair[0])}
+    sizes = sorted({size for run in group.runs for size in _prefix_sizes(run.results)})
+    found = {size: (group.mean(f"size/{size}/se"), group.mean(f"size/{size}/pca_se")) for size in sizes}
+    return {size: pair for size, pair in found.items() if math.isfinite(pair[0])}
 
 
 def prefix_choice(results: Mapping[str, Any]) -> tuple[int, str] | None:
@@ -168,7 +173,7 @@ def prefix_choice(results: Mapping[str, Any]) -> tuple[int, str] | None:
     The smallest whose test error is within one standard error (paired, over test samples) of the best's; where that is the
     whole code, the smallest that keeps 95 % of the variance that the whole code keeps.
     """
-    sizes = sorted(int(k.split("/")[1]) for k in results if k.startswith("size/") and k.endswith("/se"))
+    sizes = _prefix_sizes(results)
     if not sizes:
         return None
     error = {k: float(results[f"size/{k}/se"]) for k in sizes}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.core.paths import seen_from
 from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.sizes import SIZE, prefix_choice
@@ -45,8 +46,8 @@ def follow_up(folder: Path, jobs: Sequence[Sequence[str]]) -> list[list[str]]:
             size, words = choice
             say(f"sweep.nested: {words}. It is trained by itself, from the weights of the nested run.")
             own = [o for o in typed if key_of(o) not in (SIZE, _REGULARIZER) and not o.startswith(_SETTINGS)]
-            begun = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-            more.append([*own, _without_nested(typed), f"{SIZE}={size}", f"model.init_from={in_quotes(str(begun))}"])
+            begun = in_quotes(str(seen_from(Path.cwd(), path)))
+            more.append([*own, _without_nested(typed), f"{SIZE}={size}", f"model.init_from={begun}"])
     return more
 
 

@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {str(p.relative_to(ROOT)): p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
 _BLOCK = re.compile(r"^( *)```([\w-]*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -91,3 +94,13 @@ def _same(expected: str, printed: str) -> bool:
     pairs = zip(_NUMBER.findall(expected), _NUMBER.findall(printed), strict=True)
     numbers = [(float(a.replace(",", "")), float(b.replace(",", ""))) for a, b in pairs]
     return all(abs(a - b) <= 0.1 * max(abs(a), abs(b)) + 1e-9 for a, b in numbers)
+
+
+def write_own_data(folder, rows):
+    """Write what commands name in capitals: a table FILE.csv of so many rows, a folder DIR of 40 images."""
+    x = np.random.default_rng(0).random((rows, 8, 8))
+    lines = [",".join(f"{v:.3f}" for v in (90 + i, *row[0, :3])) for i, row in enumerate(x)]
+    (folder / "FILE.csv").write_text("amount,a,b,c\n" + "\n".join(lines) + "\n")
+    (folder / "DIR").mkdir()
+    for i, image in enumerate(x[:40]):
+        Image.fromarray((255 * image).astype("uint8")).save(folder / "DIR" / f"{i}.png")

@@ -11,13 +11,11 @@ import signal
 import subprocess
 from importlib.util import find_spec
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from aerun.command import VERBS
 from tests import slurm
-from tests.docs.pages import PAGES, blocks, files, pasted, shown
+from tests.docs.pages import PAGES, blocks, files, pasted, shown, write_own_data
 from tests.shell import here, metrics, start
 
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
@@ -51,12 +49,7 @@ class Notify(Callback):
 def prepared(tmp_path_factory):
     """A folder with what pages name in capitals: a table FILE, images in DIR, a RUN on the table and others, a SWEEP."""
     folder = tmp_path_factory.mktemp("prepared")
-    x = np.random.default_rng(0).random((200, 8, 8))
-    rows = [",".join(f"{v:.3f}" for v in (90 + i, *row[0, :3])) for i, row in enumerate(x)]
-    (folder / "FILE.csv").write_text("amount,a,b,c\n" + "\n".join(rows) + "\n")
-    (folder / "DIR").mkdir()
-    for i, image in enumerate(x[:40]):
-        Image.fromarray((255 * image).astype("uint8")).save(folder / "DIR" / f"{i}.png")
+    write_own_data(folder, 200)
     (folder / "own").mkdir()
     (folder / "own" / "mycallbacks.py").write_text(NOTIFY)
     table = ("dataset=table", "dataset.path=FILE.csv", "trainer.max_epochs=1", "model.latent_dim=2")

@@ -10,16 +10,14 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from aerun.command import VERBS
 from aerun.command.help import page
 from aerun.core.errors import AerunError
 from aerun.settings.overrides import spelt_out
 from tests.conftest import built
-from tests.docs.pages import PAGES, ROOT, Shown, blocks, differs, files, pasted, shown, write_files
+from tests.docs.pages import PAGES, ROOT, Shown, blocks, differs, files, pasted, shown, write_files, write_own_data
 from tests.shell import here
 
 # have tests of their own, or need a cluster
@@ -47,12 +45,7 @@ REFUSED = {s.command: s.lines for text in TEXTS.values() for s in shown(text) if
 def own_data(tmp_path_factory):
     """What commands name in capitals: a table FILE, a folder DIR of images."""
     folder = tmp_path_factory.mktemp("own")
-    x = np.random.default_rng(0).random((40, 8, 8))
-    rows = [",".join(f"{v:.3f}" for v in (90 + i, *row[0, :3])) for i, row in enumerate(x)]
-    (folder / "FILE.csv").write_text("amount,a,b,c\n" + "\n".join(rows) + "\n")
-    (folder / "DIR").mkdir()
-    for i, image in enumerate(x):
-        Image.fromarray((255 * image).astype("uint8")).save(folder / "DIR" / f"{i}.png")
+    write_own_data(folder, 40)
     return {"dataset.path=FILE": f"dataset.path={folder / 'FILE.csv'}", "dataset.path=DIR": f"dataset.path={folder / 'DIR'}"}
 
 

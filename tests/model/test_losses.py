@@ -14,7 +14,7 @@ from aerun.compose import options
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 from aerun.settings.catalog import catalog
-from tests.conftest import built, descend
+from tests.conftest import built, descend, settle
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -278,15 +278,7 @@ def test_the_linear_sigma_vae_is_probabilistic_pca(digits):
     repeated = x.repeat_interleave(k + 1, 0)
     forward, points = model.bottleneck.forward, simplex(k).repeat(len(x), 1)
     model.bottleneck.forward = lambda h: quiet(forward(h), points)
-    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=300, history_size=30, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimizer.zero_grad()
-        loss = model.objective(repeated, 1.0).loss
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
+    settle(model, repeated, 1.0, max_iter=300, history_size=30)
     elbo = -model.objective(repeated, 1.0).loss
     assert exact - 0.02 < elbo.item() < exact + 1e-9
     found = (model.objective_pass(repeated, None, 1.0)["raw"] - repeated).square().mean()

@@ -10,7 +10,7 @@ from aerun.evaluate.prefixes import size_errors
 from aerun.metrics import pca
 from aerun.regularizer.nested import Nested
 from aerun.trained import Trained
-from tests.conftest import built
+from tests.conftest import built, settle
 
 _NET = ("model.latent_dim=8", "model.arch.hidden=[16]")
 
@@ -33,22 +33,7 @@ def test_units_of_a_linear_model_are_the_principal_components_in_order(cut):
     model = built("model=linear", "model.latent_dim=3", *words).autoencoder.double()
     directions = torch.linalg.qr(torch.randn(64, 3))[0]
     x = (torch.randn(150, 3) * torch.tensor([3.0, 2.0, 1.0]) @ directions.t() + 0.2 * torch.randn(150, 64)).reshape(-1, 1, 8, 8)
-    descent = torch.optim.LBFGS(
-        model.parameters(),
-        max_iter=400,
-        history_size=30,
-        tolerance_grad=1e-9,
-        tolerance_change=1e-13,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure():
-        descent.zero_grad()
-        loss = model.objective(x, None).loss
-        loss.backward()
-        return loss
-
-    descent.step(closure)
+    settle(model, x, max_iter=400, history_size=30, tolerance_grad=1e-9, tolerance_change=1e-13)
     with torch.no_grad():
         best, z = pca.fit(lambda: iter([x]), 3), model.encode(x)
         columns = torch.stack([(model.decode(unit[None]) - model.decode(torch.zeros(1, 3))).flatten() for unit in torch.eye(3)])

@@ -10,7 +10,7 @@ from aerun.regularizer.matrices import select_matrices
 from aerun.regularizer.orthogonal import Orthogonal
 from aerun.regularizer.weight_l1 import WeightL1
 from aerun.regularizer.weight_l2 import WeightL2
-from tests.conftest import built, descend
+from tests.conftest import built, descend, settle
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -42,28 +42,6 @@ def gapped(n=1500):
     x = (x @ basis.t()) - (x @ basis.t()).mean(0)
     values, vectors = torch.linalg.eigh(x.t() @ x / n)
     return x.reshape(n, 1, 8, 8), values.flip(0), vectors.flip(1)
-
-
-def settle(model, x):
-    """Minimize the objective on x by LBFGS."""
-    optimizer = torch.optim.LBFGS(
-        model.parameters(),
-        max_iter=2000,
-        max_eval=4000,
-        history_size=30,
-        tolerance_grad=1e-11,
-        tolerance_change=1e-16,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure():
-        optimizer.zero_grad()
-        loss = model.objective(x, 1.0).loss
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return model
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -128,7 +106,8 @@ def test_weight_l2_of_a_linear_autoencoder_shrinks_to_the_known_singular_values(
     x, values, vectors = gapped()
     lam = 0.2
     plan = built("model=linear", "model.latent_dim=3", f"model.arch.tied={tied}", "regularizer=weight_l2", f"reg.lambda={lam}")
-    model = settle(plan.autoencoder.double(), x)
+    exact = {"max_iter": 2000, "max_eval": 4000, "history_size": 30, "tolerance_grad": 1e-11, "tolerance_change": 1e-16}
+    model = settle(plan.autoencoder.double(), x, 1.0, **exact)
     w1, w2 = model.arch.encoder_weights()[0].detach(), model.arch.decoder_weights()[0].detach()
     assert (w1 - w2.t()).norm() < 1e-6
     left, found, _ = torch.linalg.svd(w2, full_matrices=False)
