@@ -107,11 +107,12 @@ def test_a_process_that_is_killed_ends_the_run_in_words(tmp_path):
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_every_process(tmp_path):
+    before = set(helpers_of(os.getpid()))
     told = here(tmp_path, "optimizer=sgd", "optimizer.lr=1e12", "trainer.devices=2", "hydra.run.dir=run")
     assert told.code == 1
     assert told.err.startswith("aerun: error: loss is not finite at step 1 ")
     assert status(tmp_path / "run") == "failed"
-    assert not helpers_of(os.getpid())
+    assert gone(set(helpers_of(os.getpid())) - before)
 
 
 @pytest.mark.slow
