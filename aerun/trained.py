@@ -113,9 +113,7 @@ def sampled_codes(trained: Trained, split: Split) -> Tensor:
         return torch.cat([model.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
-        posteriors = (
-            model.bottleneck(model.arch.encode(x, valid=valid))["posterior"] for x, valid in trained.valid_batches(split)
-        )
+        posteriors = (model.clean_pass(x, valid)["posterior"] for x, valid in trained.valid_batches(split))
         return torch.cat([posterior.sample() for posterior in posteriors])
 
 

@@ -40,8 +40,8 @@ def samplers(trained: Trained) -> dict[str, Sampler]:
         return model.bottleneck.nearest(z)
 
     by_name: dict[str, Sampler] = {}
-    if model.bottleneck.has_prior:
-        by_name["prior"] = lambda n: model.bottleneck.prior_codes(codes[:1].expand(n, *codes.shape[1:]))
+    if model.has_prior:
+        by_name["prior"] = lambda n: model.prior_codes(codes[:1].expand(n, *codes.shape[1:]))
     if flat.shape[1] <= WIDEST:
         by_name["gaussian"] = gaussian(flat, shaped)
     by_name["mixture"] = _mixture(flat, trained.seed, shaped)

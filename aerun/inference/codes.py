@@ -63,11 +63,10 @@ def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | Non
 
 
 def _prior(runner: Runner, n: int) -> Tensor:
-    bottleneck = runner.autoencoder.bottleneck
-    if not bottleneck.has_prior:
+    if not runner.autoencoder.has_prior:
         raise AerunError("sampler=prior: this run's codes have no prior; sampler=gaussian is fitted to its training codes.")
     like = torch.zeros(1, *runner.code_shape, device=runner.device)
-    return bottleneck.prior_codes(like, n).cpu()
+    return runner.autoencoder.prior_codes(like, n).cpu()
 
 
 def _gaussian(runner: Runner, n: int) -> Tensor:

@@ -103,9 +103,9 @@ def test_drawn_codes_are_codes(grid, sampler):
 
 
 def test_every_level_is_drawn_as_often(mine):
-    bottleneck = built(*QUICK, *GRID).autoencoder.bottleneck
+    model = built(*QUICK, *GRID).autoencoder
     n = 30_000
-    drawn = bottleneck.prior_codes(torch.zeros(n, 3, 2))
+    drawn = model.prior_codes(torch.zeros(n, 3, 2))
     for unit, levels in enumerate(LEVELS):
         counts = drawn[:, unit].unique(return_counts=True)[1].double()
         assert (counts - 2 * n / levels).abs().max() < 5 * math.sqrt(2 * n / levels)
