@@ -94,6 +94,11 @@ class Autoencoder(nn.Module):
         """Return the clean, deterministic reconstruction of (B, *S)."""
         return self.decode(self.encode(x, mask, valid), valid)
 
+    def chosen_parts(self) -> dict[str, Part]:
+        """Return the parts by the name of their group; the prior only where it is not the usual one."""
+        parts = {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
+        return parts | ({"prior": self.prior} if self.prior is not None and not self.prior.usual else {})
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut."""
@@ -180,9 +185,15 @@ class Autoencoder(nn.Module):
             return self.bottleneck.draw_uniformly(like, times)
         if "prior" not in self.offers:
             raise AerunError(f"model/bottleneck={option(self.bottleneck)}: its codes have no prior to draw from.")
+        prior = self.prior_of(like)
+        return torch.cat([prior.sample() for _ in range(times)]).to(like)
+
+    def prior_of(self, like: Tensor) -> Distribution:
+        """Return p(z) for as many codes as `like` (m, d, *grid) holds. KeyError where there is no prior."""
         names: Pass = {"h": like.new_zeros(len(like), self.bottleneck.features, *like.shape[2:]), "progress": 1.0}
         self._add_code(names)
-        return torch.cat([names["prior"].sample() for _ in range(times)]).to(like)
+        prior: Distribution = names["prior"]
+        return prior
 
     def _add_functions(self, names: Pass) -> None:
         mask, valid = names.get("mask"), names.get("valid")

@@ -102,7 +102,7 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
 def _refuse_prior(c: Composition) -> None:
     """Raise AerunError where a prior is chosen that is none of these codes, or that nothing would hold them against."""
     prior = c.prior
-    if prior is None or not (prior.learned or prior.bounded or prior.whole):
+    if prior is None or prior.usual:
         return
     name = f"model/prior={option(prior)}"
     if not c.has_prior:

@@ -14,12 +14,14 @@ class Prior(Part):
     units one by one, with the batch shape of z, or of whole codes, with batch (B,) and the code as event. The latter promises
     `log_prob` and `sample`, mean and variance.
 
-    space: the codes that it is a distribution of, see `Bottleneck.space`. learned: it has weights, which the terms that
+    usual: it is chosen where nothing is said, and does without codes that it fits. space: the codes that it is a distribution
+    of, see `Bottleneck.space`. learned: it has weights, which the terms that
     evaluate it move. reads_codes: it begins with codes, which a run has to bring (model.init_from). bounded: it is 0
     somewhere, so that a posterior can be infinitely far from it. whole: it is one of whole codes, so that units have no
     divergence of their own.
     """
 
+    usual: bool = False
     space: str = "real"
     learned: bool = False
     reads_codes: bool = False

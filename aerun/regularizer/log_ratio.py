@@ -15,6 +15,11 @@ def code_log_ratio(z: Tensor, posterior: Distribution, prior: Distribution) -> T
     return _whole(p - q, first) if p.shape == q.shape else _whole(p, first) - _whole(q, first)
 
 
+def log_density(distribution: Distribution, z: Tensor) -> Tensor:
+    """Return log p(z) of whole codes z (B, d, *grid), (B,)."""
+    return _whole(wide(distribution.log_prob(z)), 1)
+
+
 def divergence(posterior: Distribution, prior: Distribution, z: Tensor | None = None) -> Tensor:
     """Return KL(q(z|x) || p(z)) of each unit (B, d, *grid), or of whole codes (B,) where units have none of their own.
 

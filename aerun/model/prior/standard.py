@@ -10,6 +10,8 @@ from aerun.vocabulary import wide
 class Standard(Prior):
     """p(z) = N(0, I): units are independent, of mean 0 and variance 1."""
 
+    usual = True
+
     def forward(self, z: Tensor) -> Distribution:
         like = wide(z)
         return Normal(like.new_zeros(()), like.new_ones(()), validate_args=False).expand(z.shape)
