@@ -79,7 +79,7 @@ def test_draws_and_densities_have_the_shapes_of_torch(p):
 
 def test_the_divergence_at_draws_is_the_closed_form_on_average():
     """P67: a mixture of one component at N(0, I) is the standard prior; where q = p it does not vary at all."""
-    one = Mixture(latent_dim=3, components=1, start="spread").double()
+    one = Mixture(latent_dim=3, components=1, start="spread").double().requires_grad_(False)
     torch.nn.init.zeros_(one.centre)
     mu, scale = torch.randn(3).double(), torch.rand(3).double() + 0.5
     q = Normal(mu.expand(20_000, 3), scale.expand(20_000, 3))

@@ -32,12 +32,12 @@ _ROWS = 20_000  # codes that densities are fitted to
 class Sampler:
     """A source of codes: called with n it returns n of them, (n, d, *grid), to be decoded. What is fitted is, when first asked.
 
-    like: codes (m, d, *grid) of training samples, within the range of whose numbers drawn ones are kept; they become codes of
-    the kind that the bottleneck makes: entries of a codebook, whole numbers. fit: returns the density, once.
+    Drawn codes are kept between `low` and `high` (E,), the range of each number in training, and become codes of the kind that
+    the bottleneck makes: entries of a codebook, whole numbers. fit: returns the density, once.
     """
 
-    def __init__(self, model: Autoencoder, like: Tensor, fit: Callable[[], Fit]) -> None:
-        self.model, self.like, self._make = model, like, fit
+    def __init__(self, model: Autoencoder, low: Tensor, high: Tensor, fit: Callable[[], Fit]) -> None:
+        self.model, self.low, self.high, self._make = model, low, high, fit
         self._fit: Fit | None = None
 
     @property
@@ -49,9 +49,9 @@ class Sampler:
         return self._fit
 
     def __call__(self, n: int) -> Tensor:
-        low, high = self.like.flatten(1).double().aminmax(dim=0)
-        z = torch.minimum(torch.maximum(self.fit.draw(n), low), high).reshape(-1, *self.like.shape[1:]).to(self.like)
-        return self.model.bottleneck.nearest(z)
+        like = next(self.model.arch.parameters())
+        flat = torch.minimum(torch.maximum(self.fit.draw(n), self.low), self.high)
+        return self.model.bottleneck.nearest(flat.reshape(n, -1, *self.model.arch.grid).to(like))
 
     def log_density(self, codes: Tensor) -> Tensor:
         """Return log p of codes (n, d, *grid) in nats, (n,), without regard to the range; NaN where there is no density."""
@@ -90,12 +90,13 @@ def samplers(trained: Trained) -> dict[str, Sampler | OfPrior]:
     split = subsample(trained.data.train, _ROWS, max(model.code_elements, 400))
     codes = sampled_codes(trained, split)
     flat = codes.flatten(1).double()
+    low, high = flat.aminmax(dim=0)
     by_name: dict[str, Sampler | OfPrior] = {"prior": OfPrior(model, codes)} if model.has_prior else {}
     for name, cls in FITS.items():
         if name == "aggregate":
-            by_name[name] = Sampler(model, codes, lambda: _aggregate(trained, flat))
+            by_name[name] = Sampler(model, low, high, lambda: _aggregate(trained, flat))
         elif name == "mixture" or flat.shape[1] <= WIDEST:
-            by_name[name] = Sampler(model, codes, lambda cls=cls: cls.fitted(flat, trained.seed))  # type: ignore[misc]
+            by_name[name] = Sampler(model, low, high, lambda cls=cls: cls.fitted(flat, trained.seed))  # type: ignore[misc]
     return by_name
 
 

@@ -14,6 +14,7 @@ from aerun.evaluate.samplers.training import best_of
 
 _HIDDEN, _LAYERS, _DRAWS = 256, 3, 64
 _LOG_VAR = 10.0
+_LOG_G = -1.5  # to begin with: at g = 1 a whitened code is noise, u says nothing, and training never leaves that
 
 
 class SecondStage(Fit):
@@ -69,7 +70,7 @@ class _Network(nn.Module):
         self.size = size
         self.up, self.down = _layers(size), _layers(size)
         self.to_code, self.to_z = nn.Linear(_HIDDEN + size, 2 * size), nn.Linear(_HIDDEN + size, size)
-        self.log_g = nn.Parameter(torch.zeros(()))
+        self.log_g = nn.Parameter(torch.tensor(_LOG_G))
 
     def decode(self, u: Tensor) -> Tensor:
         z: Tensor = self.to_z(torch.cat([self.down(u), u], -1))
