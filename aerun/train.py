@@ -22,6 +22,7 @@ from torch import Tensor
 from aerun import pictures
 from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
+from aerun.core.collector import go_on
 from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
@@ -113,6 +114,7 @@ def _run(
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
+    go_on()  # what it takes is loaded; the data are next
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     if few:
         plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
