@@ -242,6 +242,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "status": "completed",
         "seed": plan.seed,
         "task": plan.task,
+        **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),
