@@ -155,11 +155,11 @@ _CODECS = {"pca": "PCA coding", "jpeg": "JPEG", "webp": "WebP"}
 
 
 def _held_out(results: Figures) -> str:
-    own, alone = (_figure(results, "held_out", who, "nats") for who in ("model", "independent"))
+    own, alone, one = (_figure(results, "held_out", who, "nats") for who in ("model", "independent", "gaussian"))
     if not math.isfinite(own):
         return ""
-    one = _figure(results, "held_out", "gaussian", "nats")
-    told = f"Generation: held-out samples take {own:.2f} nats each, {alone:.2f} under independent elements"
+    under = f"{alone:.2f}" if math.isfinite(alone) else "infinitely many"
+    told = f"Generation: held-out samples take {own:.2f} nats each, {under} under independent elements"
     told += f" and {one:.2f} under one Gaussian" if math.isfinite(one) else ""
     told = f"{told} ({_where(results)}, less is better)."
     who, best = min((("Independent elements", alone), ("One Gaussian", one)), key=lambda p: p[1] if p[1] == p[1] else math.inf)

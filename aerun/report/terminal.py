@@ -14,6 +14,7 @@ from rich.text import Text
 from aerun.core.console import Console, styled
 from aerun.core.errors import AerunError
 from aerun.core.paths import all_paths
+from aerun.core.text import counted
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
@@ -42,7 +43,8 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
         table.add_column(column, justify="right")
     most = min(metrics["code_elements"], metrics["features"])
     components = int(metrics.get("pca/components", most))
-    for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
+    pca = f"PCA, {counted(components, 'component')}"
+    for label, key in ((title.split(" ")[0], "test"), (pca, "pca"), ("training mean", "mean")):
         figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")
@@ -50,7 +52,8 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
     console.print(table)
     console.say(_caption(metrics, path))
     if components < most:
-        words = f"{metrics['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
+        rows, kept = counted(metrics["samples/train"], "training sample"), counted(components, "component")
+        words = f"{rows} determine{'s' * (metrics['samples/train'] == 1)} {kept}; the code has {most} numbers."
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
     console.say(f"see   tensorboard --logdir {shown_root(path)}")
@@ -76,7 +79,13 @@ def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence
     sources = all_paths(source)
     files = shlex.join(sources) if 0 < len(sources) <= _FEW else "FILE"
     words = f"{first if first.startswith('--') else files} {rest if verb != 'score' else '--top 10'}"
-    return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
+    trust = _trust(metrics)
+    return [f"aerun evaluate {run}{trust}", f"aerun {verb} {run} {words}{trust}"]
+
+
+def _trust(metrics: Mapping[str, Any]) -> str:
+    """Return the words that a command needs for parts of one's own, with a space in front; nothing without any."""
+    return "".join(f" --trust {shlex.quote(str(module))}" for module in metrics.get("own_modules") or ())
 
 
 _ARROWS = {"max": "↑", "min": "↓", "": ""}
@@ -147,7 +156,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         console.say(words)
     for reason, names in _causes(failed, common).items():
         console.say(f"not complete: {names}: {reason}", style="red")
-    where(console, folder)
+    where(console, folder, _trust(finished[0][1]) if finished else "")
 
 
 def _which_size(finished: Sequence[Job], folder: Path) -> str:
@@ -180,12 +189,13 @@ def _listed(names: Sequence[str]) -> str:
     return f"{len(names)} jobs ({'; '.join(names[:_NAMED])}{'; ...' if len(names) > _NAMED else ''})"
 
 
-def where(console: Console, folder: Path) -> None:
-    """Say where a sweep's runs are, and how to look at them."""
+def where(console: Console, folder: Path, trust: str = "") -> None:
+    """Say where a sweep's runs are, and how to look at them. trust: what commands that build their models need."""
     console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
     name = shlex.quote(str(folder))
     console.say(f"next  aerun compare {name}\n      aerun report {name}")
-    console.say(f"      aerun evaluate {name}/*/ --pictures default   (curves, codes, errors; drawn are reconstructions)")
+    more = "(curves, codes, errors; drawn are reconstructions)"
+    console.say(f"      aerun evaluate {name}/*/{trust} --pictures default   {more}")
 
 
 def _caption(metrics: Mapping[str, Any], path: Path) -> str:
@@ -200,7 +210,7 @@ def _caption(metrics: Mapping[str, Any], path: Path) -> str:
 def _epochs(metrics: Mapping[str, Any], path: Path) -> str:
     """Return how long it trained, and where the best epoch is the last, or epochs are left, the command that trains longer."""
     words, best, epochs = epochs_in_words(metrics), metrics["best_epoch"] + 1, metrics["epochs"]
-    longer = f"aerun resume {shlex.quote(str(path))} --epochs"
+    longer = f"aerun resume {shlex.quote(str(path))}{_trust(metrics)} --epochs"
     if ended_early(metrics):
         return f"{words} (all: {longer} {metrics['planned_epochs']})"
     return f"{words}, the last, so longer may be better ({longer} {2 * epochs})" if best == epochs else words
