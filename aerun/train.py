@@ -49,6 +49,7 @@ from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
 from aerun.settings.auto import as_saved
+from aerun.settings.targets import own_modules
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
@@ -244,6 +245,8 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "status": "completed",
         "seed": plan.seed,
         "task": plan.task,
+        **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
+        **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),
