@@ -67,6 +67,7 @@ def run() -> int:
     sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word != FRESH_FLAG])
     if is_left_to_the_first(sys.argv[1:]):
         return 0
+    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
     planned = plan_sweep(sys.argv[1:], command(), _fresh)
     if planned is None:
         refuse_package(sys.argv[1:])
@@ -81,7 +82,6 @@ def run() -> int:
 
 def _grid(planned: SweepPlan) -> int:
     folder = planned.folder
-    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
     pace.begin(folder, planned.grid.jobs)
     try:
         if planned.fuse is not None:
@@ -90,7 +90,7 @@ def _grid(planned: SweepPlan) -> int:
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
-        finished, failed = outcomes(folder, {**planned.grid.jobs, **followed})
+        finished, failed = outcomes(folder, {**planned.grid.jobs, **followed}, planned.left_alone)
         if finished or failed:
             terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
     return FAILED if failed else SUCCEEDED
@@ -168,7 +168,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             return math.nan
         if why := refused(path):
             raise TrainingError(why)
-        left, why = state(path, plain)
+        left, why, _ = state(path, plain)
         if why:
             say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
         if left == FRESH:
