@@ -43,6 +43,7 @@ from aerun.sweep.launchers import ended
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
 from aerun.sweep.search_summary import tell
+from aerun.sweep.submitted import outdated
 from aerun.sweep.worker import init_worker
 
 if TYPE_CHECKING:
@@ -168,7 +169,9 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
             return math.nan
         if why := refused(path):
             raise TrainingError(why)
-        left, why, _ = state(path, plain)
+        left, why, status = state(path, plain)
+        if left != DONE and (changed := outdated(plain)):
+            raise FolderInUseError(changed) if status else AerunError(changed)  # the latter is marked: nothing is lost by it
         if why:
             say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
         if left == FRESH:

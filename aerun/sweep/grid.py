@@ -25,6 +25,7 @@ _OTHER = {
     "fixed": "holds other settings fixed",
     "objectives": "has other objectives",
     "seeds": "has other seeds",
+    "constraints": "has other constraints",
     "data": "reads data that have changed since",
 }
 
@@ -178,7 +179,7 @@ def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool
     if not (before.search and planned.search):
         kinds = [f"a {'search' if grid.search else 'grid'}" for grid in (before, planned)]
         raise AerunError(f"{folder} holds {kinds[0]}, and this command is {kinds[1]}. {was}")
-    differ = [k for k in planned.search if planned.search[k] != before.search.get(k)]
+    differ = [k for k in planned.search if (planned.search[k] or None) != (before.search.get(k) or None)]
     if not (planned.search.get("data") and before.search.get("data")):
         differ = [k for k in differ if k != "data"]  # nothing is known of the one or the other
     if differ == ["drawn"] and extend:

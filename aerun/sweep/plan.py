@@ -26,7 +26,7 @@ from aerun.sweep.fresh import begin_anew
 from aerun.sweep.grid import Grid, keep, settle
 from aerun.sweep.idle import GridJob, key_of, lacking, once
 from aerun.sweep.jobs import check, jobs_of
-from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, runs_here, settings
+from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, resources, runs_here, settings
 from aerun.sweep.nested import follow_up, nested
 from aerun.sweep.optuna import refuse_without_plugin
 from aerun.sweep.places import SUBDIR, names_of
@@ -99,6 +99,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
         later = partial(follow_up, jobs=[job.typed for job in grid]) if cfg.sweep.nested else None
         sweeper = register([job.typed for name, job in named.items() if name in chosen], later)
         more = [*settings(cfg, len(chosen)), SUBDIR, f"hydra.sweeper._target_={sweeper}"]
+        own = resources(cfg, [job.typed for name, job in named.items() if name in chosen])
     fuse = fused(cfg)
     check([job for name, job in named.items() if changes[name].kind != UNCHANGED], runs_here(cfg))
     folder = _place(cfg)
@@ -107,7 +108,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
     if fresh:
         begin_anew(folder)
     kept = keep(folder, planned, bool(cfg.sweep.extend))
-    for line in table(folder, planned, kept, changes, chosen):
+    for line in (*table(folder, planned, kept, changes, chosen), *own):
         say(line)
     ranking = _ranking(cfg, [job.typed for job in grid])
     withheld = frozenset(o for o in tasks if key_of(o) in planned.lacking)
@@ -119,6 +120,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
 def _drawn(cfg: DictConfig, command: str) -> SweepPlan:
     """Return what another sweeper does, which draws its jobs as it goes."""
     _refuse_whole(cfg)
+    resources(cfg, [])
     more = settings(cfg, 1)
     folder = _place(cfg)
     grid = keep(folder, Grid(command, {}), bool(cfg.sweep.extend))
@@ -158,6 +160,7 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str, 
     refuse_wide_preset(cfg, fixed, source)
     _refuse_devices(cfg, typed)
     _refuse_whole(cfg)
+    resources(cfg, [])
     space = space_of(cfg, tasks)
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     dry_run(space, source)
