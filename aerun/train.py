@@ -253,6 +253,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "code_elements": model.code_elements,
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.own_parameters()),
+        "bytes": sum(p.numel() * p.element_size() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "planned_epochs": plan.trainer.max_epochs,
