@@ -9,7 +9,7 @@ from torch import Tensor
 from aerun.evaluate.samplers.fit import Fit
 from aerun.evaluate.samplers.gaussian import Gaussian
 from aerun.evaluate.samplers.training import best_of
-from aerun.model.prior.flow import Flow as Couplings
+from aerun.model.prior.couplings import Bent, Couplings
 
 _STEPS, _HIDDEN = 4, 64
 
@@ -29,7 +29,7 @@ class Flow(Fit):
         base = Gaussian.fitted(rows)
         torch.manual_seed(seed)
         couplings = _couplings(rows.shape[1]).to(rows.device)
-        best_of(couplings, base.whitened(rows)[0].float(), lambda u: -couplings(u).log_prob(u))
+        best_of(couplings, base.whitened(rows)[0].float(), lambda u: -Bent(1, couplings).log_density(u))
         return cls(base, couplings.to(rows))
 
     @classmethod
@@ -44,13 +44,13 @@ class Flow(Fit):
 
     @torch.no_grad()
     def draw(self, n: int) -> Tensor:
-        return self.base.coloured(self.couplings(self.base.mean.expand(n, -1)).sample())
+        return self.base.coloured(Bent(1, self.couplings).draw(n))
 
     @torch.no_grad()
     def log_density(self, rows: Tensor) -> Tensor:
         u, log_det = self.base.whitened(rows)
-        return self.couplings(u).log_prob(u) + log_det
+        return Bent(1, self.couplings).log_density(u) + log_det
 
 
 def _couplings(size: int) -> Couplings:
-    return Couplings(latent_dim=size, steps=_STEPS, hidden=_HIDDEN)
+    return Couplings(size, _STEPS, _HIDDEN)
