@@ -49,6 +49,7 @@ from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
 from aerun.settings.auto import as_saved
+from aerun.settings.shells import retyped
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
@@ -197,7 +198,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     if resume and (changed := change(folder.read("run.json").get("data") or {}, now)):
         raise FolderInUseError(
             f"{folder.path}: the data have changed since this run began: {changed}. It would be a mix of old and new: put the "
-            f"old data back, or begin anew in another folder: {command}"
+            f"old data back, or begin anew in another folder: {retyped(command)}"
         )
     remove_leftovers(folder.path)
     length = plan.trainer.set_length(job.autoencoder, len(job.data.train), folder.planned_epochs() if resume else None)

@@ -14,6 +14,7 @@ from aerun.runs.lock import alone, at_work
 from aerun.runs.reuse import remove_parts
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
+from aerun.settings.shells import retyped
 
 FILE = "sweep.json"
 HYDRAS = "multirun.yaml"  # the settings of the sweep, as Hydra keeps them
@@ -147,7 +148,7 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
     if not extend:
         raise AerunError(
             f"{folder} belongs to another grid: {new} jobs of this command are not in it, {gone} of its jobs are not in this "
-            f"command. sweep.extend=true adds to it, another sweep=NAME leaves it alone. It was: {before.command}"
+            f"command. sweep.extend=true adds to it, another sweep=NAME leaves it alone. It was: {retyped(before.command)}"
         )
     return replace(planned, jobs={**before.jobs, **planned.jobs})
 
@@ -170,7 +171,7 @@ def _refuse_runs(folder: Path, planned: Grid) -> None:
 
 
 def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool) -> None:
-    was = f"Choose another sweep=NAME. It was: {before.command}"
+    was = f"Choose another sweep=NAME. It was: {retyped(before.command)}"
     if not (before.search and planned.search):
         kinds = [f"a {'search' if grid.search else 'grid'}" for grid in (before, planned)]
         raise AerunError(f"{folder} holds {kinds[0]}, and this command is {kinds[1]}. {was}")
