@@ -50,6 +50,7 @@ from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
 from aerun.settings.auto import as_saved
 from aerun.settings.shells import retyped
+from aerun.settings.targets import own_modules
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
@@ -245,12 +246,15 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "status": "completed",
         "seed": plan.seed,
         "task": plan.task,
+        **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
+        **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),
         "code_elements": model.code_elements,
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.own_parameters()),
+        "bytes": sum(p.numel() * p.element_size() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "planned_epochs": plan.trainer.max_epochs,

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aerun.core.errors import FolderInUseError, TrainingError, line_of
+from aerun.core.errors import AerunError, FolderInUseError, TrainingError, line_of
 from aerun.core.exits import FAILED, SUCCEEDED
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
@@ -24,6 +24,7 @@ from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
 from aerun.sweep.search_summary import tell
+from aerun.sweep.submitted import outdated
 
 if TYPE_CHECKING:
     from aerun.sweep.study import Opened
@@ -34,6 +35,7 @@ def run(command: str, fresh: bool, start: Callable[[], None], shown: Callable[[P
 
     start: hands sys.argv to Hydra. shown: a path as it is shown where the command was typed.
     """
+    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
     planned = plan_sweep(sys.argv[1:], command, fresh)
     sys.argv = [*(word for word in sys.argv if word not in planned.withheld), *planned.overrides]
     if planned.study is None:
@@ -43,7 +45,6 @@ def run(command: str, fresh: bool, start: Callable[[], None], shown: Callable[[P
 
 def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path], Path]) -> int:
     folder = planned.folder
-    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
     pace.begin(folder, planned.grid.jobs)
     try:
         if planned.fuse is not None:
@@ -52,7 +53,7 @@ def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path],
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
-        finished, failed = outcomes(folder, {**planned.grid.jobs, **followed})
+        finished, failed = outcomes(folder, {**planned.grid.jobs, **followed}, planned.left_alone)
         if finished or failed:
             swept.sweep(finished, failed, shown(folder.resolve()), planned.objective)
     return FAILED if failed else SUCCEEDED
@@ -86,7 +87,9 @@ def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[fl
             return math.nan
         if why := refused(path):
             raise TrainingError(why)
-        left, why = state(path, plain)
+        left, why, status = state(path, plain)
+        if left != DONE and (changed := outdated(plain)):
+            raise FolderInUseError(changed) if status else AerunError(changed)  # the latter is marked: nothing is lost by it
         if why:
             say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
         if left == FRESH:

@@ -10,7 +10,7 @@ from rich.table import Table
 from aerun.core.console import Console
 from aerun.core.errors import AerunError
 from aerun.evaluate.pca_baseline import pca_is_exact
-from aerun.report.terminal import look
+from aerun.report.terminal import look, trust_words
 from aerun.runs.figures import higher_is_better
 from aerun.runs.groups import selected
 from aerun.runs.sizes import SIZE, sizes_of
@@ -48,7 +48,7 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
         console.say(words)
     for reason, names in _causes(failed, common).items():
         console.say(f"not complete: {names}: {reason}", style="red")
-    where(console, folder)
+    where(console, folder, trust_words(finished[0][1]) if finished else "")
 
 
 def _which_size(finished: Sequence[Job], folder: Path) -> str:
@@ -81,9 +81,10 @@ def _listed(names: Sequence[str]) -> str:
     return f"{len(names)} jobs ({'; '.join(names[:_NAMED])}{'; ...' if len(names) > _NAMED else ''})"
 
 
-def where(console: Console, folder: Path) -> None:
-    """Say where a sweep's runs are, and how to look at them."""
+def where(console: Console, folder: Path, trust: str = "") -> None:
+    """Say where a sweep's runs are, and how to look at them. trust: what commands that build their models need."""
     console.say(f"sweep {folder}\nsee   {look(folder / 'job')}")
     name = in_shell(str(folder))
     console.say(f"next  aerun compare {name}\n      aerun report {name}")
-    console.say(f"      aerun evaluate {name}/*/ --pictures default   (curves, codes, errors; drawn are reconstructions)")
+    more = "(curves, codes, errors; drawn are reconstructions)"
+    console.say(f"      aerun evaluate {name}/*/{trust} --pictures default   {more}")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from aerun.core.console import Console, styled
 from aerun.core.paths import all_paths
+from aerun.core.text import counted
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.verdict import verdict
 from aerun.inference.verbs import VERBS
@@ -34,7 +35,8 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
         table.add_column(column, justify="right")
     most = min(metrics["code_elements"], metrics["features"])
     components = int(metrics.get("pca/components", most))
-    for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
+    pca = f"PCA, {counted(components, 'component')}"
+    for label, key in ((title.split(" ")[0], "test"), (pca, "pca"), ("training mean", "mean")):
         figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")
@@ -42,7 +44,8 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
     console.print(table)
     console.say(_caption(metrics, path))
     if components < most:
-        words = f"{metrics['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
+        rows, kept = counted(metrics["samples/train"], "training sample"), counted(components, "component")
+        words = f"{rows} determine{'s' * (metrics['samples/train'] == 1)} {kept}; the code has {most} numbers."
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
     console.say(f"see   {look(path)}")
@@ -68,7 +71,13 @@ def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence
     sources = all_paths(source)
     files = command_line(sources) if 0 < len(sources) <= _FEW else "FILE"
     words = f"{first if first.startswith('--') else files} {rest if verb != 'score' else '--top 10'}"
-    return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
+    trust = trust_words(metrics)
+    return [f"aerun evaluate {run}{trust}", f"aerun {verb} {run} {words}{trust}"]
+
+
+def trust_words(metrics: Mapping[str, Any]) -> str:
+    """Return the words that a command needs for parts of one's own, with a space in front; nothing without any."""
+    return "".join(f" --trust {in_shell(str(module))}" for module in metrics.get("own_modules") or ())
 
 
 _ARROWS = {"max": "↑", "min": "↓", "": ""}
@@ -124,7 +133,7 @@ def _caption(metrics: Mapping[str, Any], path: Path) -> str:
 def _epochs(metrics: Mapping[str, Any], path: Path) -> str:
     """Return how long it trained, and where the best epoch is the last, or epochs are left, the command that trains longer."""
     words, best, epochs = epochs_in_words(metrics), metrics["best_epoch"] + 1, metrics["epochs"]
-    longer = f"aerun resume {in_shell(str(path))} --epochs"
+    longer = f"aerun resume {in_shell(str(path))}{trust_words(metrics)} --epochs"
     if ended_early(metrics):
         return f"{words} (all: {longer} {metrics['planned_epochs']})"
     return f"{words}, the last, so longer may be better ({longer} {2 * epochs})" if best == epochs else words
