@@ -22,6 +22,7 @@ from torch import Tensor
 from aerun import pictures
 from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
+from aerun.core.collector import go_on
 from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
@@ -114,6 +115,7 @@ def _run(
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
+    go_on()  # what it takes is loaded; the data are next
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     if few:
         plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
@@ -252,6 +254,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "code_elements": model.code_elements,
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.own_parameters()),
+        "bytes": sum(p.numel() * p.element_size() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "planned_epochs": plan.trainer.max_epochs,

@@ -191,7 +191,7 @@ def _objectives(requested: Any, autoencoder: Autoencoder, evaluate: list[str]) -
     if evaluate:
         figures += applications.figures(evaluate)
     figures += [f"size/{k}/se" for k in autoencoder.sizes]
-    figures += ["latent_dim", "code_elements", "parameters", "seconds"]
+    figures += ["latent_dim", "code_elements", "parameters", "bytes", "seconds"]
     for name in names:
         if name not in figures:
             raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")

@@ -13,7 +13,7 @@ from aerun.pictures.canvas.sheet import Row, sheet, shown, signed, span
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
-CHEAP = True
+CHEAP = IN_SWEEPS = True
 _SAMPLES = 8
 
 
