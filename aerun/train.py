@@ -246,6 +246,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "status": "completed",
         "seed": plan.seed,
         "task": plan.task,
+        "kind": plan.facts.kind,
         **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
         **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
