@@ -27,6 +27,7 @@ from aerun.sweep.grid import Grid, keep, settle
 from aerun.sweep.idle import GridJob, key_of, lacking, once
 from aerun.sweep.jobs import check, jobs_of
 from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, resources, runs_here, settings
+from aerun.sweep.mode import task_overrides
 from aerun.sweep.nested import follow_up, nested
 from aerun.sweep.optuna import refuse_without_plugin
 from aerun.sweep.places import SUBDIR, names_of
@@ -62,23 +63,16 @@ class SweepPlan:
     withheld: frozenset[str] = frozenset()  # words that Hydra could not compose by themselves: not every job has the setting
 
 
-def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepPlan | None:
-    """Return what a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
+def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepPlan:
+    """Return what a multirun will do; a grid is then written down, a search when its study is open.
 
     fresh: first remove what aerun wrote in the sweep's folder. AerunError for a grid that may not be run.
     """
-    typed = read_flags(argv)
-    if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
-        return None
-    tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
-    searched = searches(tasks)
-    if not typed.multirun:
-        if searched:
-            raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
-        return None
-    refuse_choices(typed.overrides)
-    plan = _searched if searched else _planned
-    return plan(list(typed.overrides), tasks, source_of(argv), command, fresh)
+    typed = list(read_flags(argv).overrides)
+    tasks = task_overrides(typed)
+    refuse_choices(typed)
+    plan = _searched if searches(tasks) else _planned
+    return plan(typed, tasks, source_of(argv), command, fresh)
 
 
 def _planned(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool) -> SweepPlan:

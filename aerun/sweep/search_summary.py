@@ -9,7 +9,7 @@ from rich.table import Table
 
 from aerun.core.console import Console, styled
 from aerun.core.text import counted
-from aerun.report.terminal import shown_root
+from aerun.report.terminal import look
 from aerun.runs.groups import short
 from aerun.settings.shells import command_line
 from aerun.sweep.constraints import MEASURED, SEEDS, feasible, in_words
@@ -45,7 +45,7 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
         console.say(f"not complete: {' '.join(words)}: {reason}", style="red")
-    console.say(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}")
+    console.say(f"sweep {path}\nsee   {look(path / 'job')}")
     return bool(failed or failures)
 
 
