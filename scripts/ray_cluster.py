@@ -2,7 +2,7 @@
 
 The cluster is started for the sweep. Printed, and held: the sweep ends with exit code 0 and all jobs complete, a worker that is
 killed as it trains goes on in another, every job's curves and test errors are those of the same sweep one by one, and in the
-end no process of the cluster is left, /dev/shm holds no more than before, and nothing listens on the object store's socket. Linux.
+end no process of the cluster is left, /dev/shm holds no more than before, and nothing listens on the store's socket. Linux.
 """
 
 import csv
