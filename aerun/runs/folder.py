@@ -125,7 +125,7 @@ class Folder:
     def holds(self, config: Mapping[str, Any]) -> bool:
         """Return whether this is the folder of a run with this very config, whatever its tags and notes."""
         # Deferred: a list of runs does without YAML.
-        from aerun.runs.settings_file import as_plain
+        from aerun.settings.flat import as_plain
 
         if not self.has("config.yaml"):
             return False

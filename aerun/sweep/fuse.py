@@ -64,10 +64,10 @@ class Candidate:
         left = state(self.path, self.config).left
         if left != RESUME:
             return Level(0) if left == FRESH else None
-        # deferred: a sweep of which nothing is left to train needs no Lightning
+        # deferred: a sweep that trains nothing as one needs none of this
         from aerun.runs.checkpoint import read
-        from aerun.trainer.checkpoints import ended
         from aerun.trainer.fused.files import remembered
+        from aerun.trainer.saved import ended
 
         checkpoint = read(self.path, device="meta")
         if ended(checkpoint, checkpoint["total"]):
@@ -160,7 +160,7 @@ def _without_sizes(node: Any) -> Any:
 
 def _refusal(group: Sequence[Candidate], steps: int) -> str:
     """Return why they were not trained; empty where they were."""
-    # deferred: a sweep of which nothing is left to train needs no Lightning
+    # deferred: a sweep of which nothing is left to train needs none of this
     from aerun.trainer.fused.fit import equivalence_error, unsupported_reason
 
     plans = [build(group[0].config)]
@@ -177,7 +177,7 @@ def _refusal(group: Sequence[Candidate], steps: int) -> str:
 
 
 def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[Job], steps: int) -> None:
-    # deferred: a sweep of which nothing is left to train needs no Lightning
+    # deferred: a sweep of which nothing is left to train needs none of this
     from aerun.trainer.fused.fit import fit
 
     folders = [Folder(one.path) for one in group]

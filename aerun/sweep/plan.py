@@ -94,7 +94,11 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
             grid = nested(grid, jobs)
         typed_jobs = [job.typed for job in grid]
         later = partial(follow_up, jobs=typed_jobs) if cfg.sweep.nested else None
-        more = [*settings(cfg, len(grid)), SUBDIR, f"hydra.sweeper._target_={register(typed_jobs, later)}"]
+        more = [
+            *settings(cfg, len(grid)),
+            SUBDIR,
+            f"hydra.sweeper._target_={register({job.typed: job.config for job in grid}, later)}",
+        ]
         named = names_of(jobs, grid, cfg, place or _SWEEPS)
     fuse = fused(cfg)
     check([job for name, job in named.items() if fresh or not done((place or _SWEEPS) / name, job.config)], runs_here(cfg))
