@@ -39,6 +39,8 @@ class Value:
 class Autoencoder(nn.Module):
     """L = mean_i reconstruction_i + reg.lambda * sum_k weight_k * Omega_k, on stored samples in the units of `facts`."""
 
+    leaders: Tensor | None  # (D,) for each element the first one of the same value; None: each is its own
+
     def __init__(self, composition: Composition, facts: Facts, preparation: Preparation) -> None:
         super().__init__()
         self.facts, self.preparation = facts, preparation
@@ -47,6 +49,7 @@ class Autoencoder(nn.Module):
         self.terms: dict[str, Term] = dict(composition.terms)
         self.regularizers = nn.ModuleDict({k: t.regularizer for k, t in self.terms.items()})
         self.strength: dict[str, Any] = {k: composition.lambda_ * t.weight for k, t in self.terms.items()}
+        self.register_buffer("leaders", _leaders(preparation.owners), persistent=False)
         self._weighing = [k for k, strength in self.strength.items() if strength != 0]
         self._takes = self.loss.takes().union(*(t.regularizer.takes() for t in self.terms.values()))
         self._watched: list[tuple[str, Part]] = [
@@ -68,6 +71,10 @@ class Autoencoder(nn.Module):
     def seen(self, stored: Tensor) -> Tensor | None:
         """Return (B, *S) bool: False for elements of missing cells; None where all were recorded."""
         return self.preparation.seen(self.facts.units(stored))
+
+    def values(self, stored: Tensor) -> Tensor | None:
+        """Return (B, *S) bool: False for missing cells and for all marks of them; None where all is recorded."""
+        return self.preparation.values(self.facts.units(stored))
 
     def offered_seen(self, stored: Tensor) -> Tensor | None:
         """Return `seen` as losses get it, where gaps are kept (`dataset.missing=keep`); None elsewhere."""
@@ -101,9 +108,22 @@ class Autoencoder(nn.Module):
 
     # -- the objective pass ------------------------------------------------------------------------------------------
 
+    def corrupted(self, x: Tensor) -> Pass:
+        """Return what the corruption makes of x (B, *S).
+
+        What it hides are whole values: all elements of a category or of a symbol of text, and a cell's mark, follow the first
+        of them, so that no element gives away what the others were.
+        """
+        names: Pass = self.corruption(x)
+        if not self.corruption.hides or (self.leaders is None and not self.facts.tokens):
+            return names
+        hidden = names["mask"]
+        mask = hidden[..., :1].expand_as(hidden) if self.leaders is None else hidden[:, self.leaders]
+        return {**names, "x_in": x.masked_fill(mask, self.corruption.fill), "mask": mask}
+
     def code_pass(self, x: Tensor, valid: Tensor | None = None) -> Pass:
         """Return the pass as far as the code: corrupted input, sampled code."""
-        names: Pass = {"x": x, **self.corruption(x)}
+        names: Pass = {"x": x, **self.corrupted(x)}
         if valid is not None:
             names["valid"] = valid
         if torch.is_grad_enabled() and any(t.regularizer.differentiates_input for t in self.terms.values()):
@@ -280,6 +300,13 @@ class Autoencoder(nn.Module):
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
             self.watch(self.objective(x, None, valid).names)
         self.train(was)
+
+
+def _leaders(owners: Tensor | None) -> Tensor | None:
+    """Return for each element the first one of the same owner."""
+    if owners is None:
+        return None
+    return (owners[:, None] == owners).to(torch.uint8).argmax(1)
 
 
 def _mean(values: Tensor, weight: Tensor | None) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor
 from aerun import pictures
 from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
+from aerun.core.collector import go_on
 from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
 from aerun.dataset.base import validate_data
@@ -48,6 +49,7 @@ from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
 from aerun.settings.auto import as_saved
+from aerun.settings.targets import own_modules
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
@@ -113,6 +115,7 @@ def _run(
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
+    go_on()  # what it takes is loaded; the data are next
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     if few:
         plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
@@ -242,12 +245,15 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "status": "completed",
         "seed": plan.seed,
         "task": plan.task,
+        **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
+        **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),
         "code_elements": model.code_elements,
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.own_parameters()),
+        "bytes": sum(p.numel() * p.element_size() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "planned_epochs": plan.trainer.max_epochs,

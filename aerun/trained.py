@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from aerun.core.memory import rows_that_fit
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.metrics.pca import Pca, fit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,13 @@ class Trained:
         model = self.autoencoder
         for stored in self.stored_batches(split, rows):
             yield model.units(stored).to(next(model.arch.parameters()).dtype), model.facts.valid(stored)
+
+    def kept(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what `compute` returned when it was first asked for under this name; the weights stay as they are."""
+        if name not in self.__dict__:
+            self.__dict__[name] = compute()
+        value: T = self.__dict__[name]
+        return value
 
     @cached_property
     def exact(self) -> Autoencoder:

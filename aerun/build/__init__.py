@@ -24,7 +24,7 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
 from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
-from aerun.evaluate.task import AUTO, PLAIN, task_of
+from aerun.evaluate.task import AUTO, PLAIN, task_of, unmeasured
 from aerun.logger.base import Logger
 from aerun.runs.identity import LATER
 from aerun.runs.warm_start import load_initial_weights
@@ -65,6 +65,7 @@ class RunPlan:
     objectives: list[str]
     evaluate: list[str]
     task: str
+    unmeasured: str
     pictures: list[str]
     loggers: list[Logger]
     callbacks: "list[Callback]"
@@ -114,6 +115,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         objectives=_objectives(cfg["objective"], autoencoder, evaluate),
         evaluate=evaluate,
         task=task,
+        unmeasured=unmeasured(autoencoder, dataset) if task == PLAIN else "",
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         loggers=loggers,
         callbacks=callbacks_of(make, cfg),
@@ -189,7 +191,7 @@ def _objectives(requested: Any, autoencoder: Autoencoder, evaluate: list[str]) -
     if evaluate:
         figures += applications.figures(evaluate)
     figures += [f"size/{k}/se" for k in autoencoder.sizes]
-    figures += ["latent_dim", "code_elements", "parameters", "seconds"]
+    figures += ["latent_dim", "code_elements", "parameters", "bytes", "seconds"]
     for name in names:
         if name not in figures:
             raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")

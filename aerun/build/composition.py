@@ -5,11 +5,11 @@ from typing import Any
 
 from aerun.autoencoder import Autoencoder
 from aerun.build.maker import Config, Maker
-from aerun.compose import Composition, check
+from aerun.compose import Composition, check, option
 from aerun.core.checks import integer, number, reject_unknown_keys, within
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.parts import Term
+from aerun.parts import Arch, Term
 from aerun.preparation.base import Preparation
 
 _TERM = ("weight", "warmup", "cycles")
@@ -30,7 +30,18 @@ def model_of(
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:
         autoencoder.dry_run()
+        _refuse_weightless(autoencoder.arch)
     return autoencoder, warnings
+
+
+def _refuse_weightless(arch: Arch) -> None:
+    """Raise AerunError where an arch of one's own names no weights, whose scale every run looks at."""
+    for method in ("encoder_weights", "decoder_weights"):
+        if not getattr(arch, method)():
+            raise AerunError(
+                f"model/arch={option(arch)}: {method}() returns none. They are the weights of all modules unless it says "
+                "otherwise: let it return the matrices of the affine maps, in order."
+            )
 
 
 def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:

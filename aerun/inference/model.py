@@ -280,7 +280,7 @@ class Model(Runner):
         def each(part: Tensor, _: Any) -> Tensor:
             element_errors = scores.errors(self.autoencoder, part)
             if self.form.features:
-                return of_columns(element_errors, self.form.features, self.form.marked)
+                return of_columns(element_errors, self.form.preparation)
             return element_errors.sum(-1) if self.facts.tokens else element_errors
 
         return self.in_batches(each, stored, None)

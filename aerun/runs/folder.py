@@ -22,6 +22,7 @@ _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorb
 
 _OF_THE_RUN = ("format", "command", "cwd", "data", "names", "plan", *LABELS)  # of run.json; the rest is about the machine
 CHECKPOINTS = "checkpoints"  # the folder in it that holds them
+SUBMITTED = "AERUN_SUBMITTED"  # what this process's job was marked with when a cluster was given it, see sweep.submitted
 FORMAT = 1  # of a run's folder, in its run.json; folders of before it was counted have none
 
 # Targets of saved configs that have another name today: old -> new.
@@ -216,6 +217,7 @@ def surroundings() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "git": git.state(Path.cwd()),
+        **({"submitted": json.loads(os.environ[SUBMITTED])} if SUBMITTED in os.environ else {}),
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from aerun.core.console import Console, styled
-from aerun.report.terminal import shown_root
+from aerun.report.terminal import look
 from aerun.runs.groups import short
 from aerun.settings.shells import command_line
 from aerun.sweep.grid import Grid, outcomes
@@ -42,7 +42,7 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
         console.say(f"not complete: {' '.join(words)}: {reason}", style="red")
-    console.say(f"sweep {path}\nsee   tensorboard --logdir {shown_root(path / 'job')}")
+    console.say(f"sweep {path}\nsee   {look(path / 'job')}")
     return bool(failed or failures)
 
 

@@ -19,7 +19,7 @@ def trained(monkeypatch):
     """What jobs would be trained with: their words, without the sweep's; training itself is not done."""
     jobs = []
     monkeypatch.setattr(
-        "aerun.command.train._of_sweep",
+        "aerun.command.multirun.job",
         lambda plain, typed, path: jobs.append(" ".join(o for o in typed if not o.startswith("sweep."))) or 0.0,
     )
     return jobs

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
+from aerun.core.text import counted
 from aerun.dataset.labels import Labels, by_class, by_flag
 from aerun.dataset.sequences import clock, recorded, windows
 from aerun.dataset.sequences.recorded import Recorded
@@ -104,10 +105,8 @@ class Sampling:
         x, cut = self._windows(recording, steps, features)
         read = self._samples(x, steps, cut, features)
         if self.window is None and len(read.data.train) < _FEW:
-            words = (
-                "dataset=series: only %d training samples, each a series without a break; dataset.window=STEPS cuts windows."
-            )
-            log.warning(words, len(read.data.train))
+            few = counted(len(read.data.train), "training sample")
+            log.warning("dataset=series: only %s, each a series without a break; dataset.window=STEPS cuts windows.", few)
         return replace(read, reading=recording.frame.reading, files=tuple(Path(p) for p, _ in recording.frame.files))
 
     def features(self, recording: Recorded, label: str | None) -> tuple[str, ...]:
