@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from aerun.settings.labels import ASIDE
 from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
-from aerun.train import open_folder, prepare
+from aerun.train import of_command, open_folder, prepare
 from aerun.trainer.base import Job
 
 log = logging.getLogger("aerun")
@@ -164,12 +164,14 @@ def _refusal(group: Sequence[Candidate], steps: int) -> str:
     from aerun.trainer.fused.fit import equivalence_error, unsupported_reason
 
     plans = [build(group[0].config)]
-    jobs = [prepare(plans[0], group[0].path)]
+    dataset, data = of_command(plans[0])
+    plans[0] = replace(plans[0], dataset=dataset)
+    jobs = [prepare(plans[0], group[0].path, data=data)]
     if reason := unsupported_reason(jobs[0], plans[0].trainer):
         return reason
     for one in group[1:]:
-        plans.append(build(one.config))
-        jobs.append(prepare(plans[-1], one.path, data=jobs[0].data))
+        plans.append(replace(build(one.config), dataset=dataset))
+        jobs.append(prepare(plans[-1], one.path, data=data))
     if reason := equivalence_error(jobs, plans[0].trainer):
         return reason
     _train(group, plans, jobs, steps)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ class Best(ModelCheckpoint):
     def __init__(self, where: Path, monitor: str) -> None:
         super().__init__(where, "best", monitor=monitor, enable_version_counter=False)
 
-    @property
+    @cached_property
     def state_key(self) -> str:
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 

@@ -4,6 +4,8 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,7 +61,7 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     with few_threads(job.autoencoder.busy_modules(), settings.batch_size, device) as words:
         done = resume and ended(before, total, lifted)
         backend = _backend(job, settings, Ranks(0, settings.devices)) if done else _trained(job, settings, resume)
-    end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
+    end, best = before if done else read(job.folder, LAST, "meta"), read(job.folder, BEST)
     refuse_foreign(best, job.identity, job.folder / BEST)
     job.autoencoder.load_state_dict({k.removeprefix(_PREFIX): v for k, v in best["state_dict"].items()})
     job.autoencoder.to(device).eval()
@@ -193,10 +195,12 @@ def lightning(
     validates: bool = True,
 ) -> "Lightning":
     """Return Lightning's trainer with our callbacks and checkpoint files, nothing of its own. validates: whether it does."""
+    from lightning_fabric.utilities import registry
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
     from pytorch_lightning.plugins.environments import LightningEnvironment
 
+    registry.entry_points = _entry_points  # type: ignore[assignment]
     return Trainer(
         max_epochs=settings.max_epochs,
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
@@ -216,6 +220,12 @@ def lightning(
         deterministic=False,
         benchmark=False,
     )
+
+
+@cache
+def _entry_points(group: str) -> Any:
+    """Return what packages offer Lightning, which looks through all that are installed for every trainer."""
+    return entry_points(group=group)
 
 
 def device_of(settings: Trainer, rank: int = 0) -> torch.device:

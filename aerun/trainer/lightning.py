@@ -60,6 +60,7 @@ class Training(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self._began = time.perf_counter() - self.seconds
+        self.validates = self.trainer.enable_validation  # whether Lightning does
         self._without = self._stateless() if self.steps else {}
 
     def _stateless(self) -> dict[Tensor, Optimizer]:
@@ -206,7 +207,7 @@ class Training(pl.LightningModule):
         val = val_row(self.autoencoder, means, error / elements)
         # Here and not in on_train_epoch_end, which Lightning calls after the callbacks that read it.
         self.metrics = {"epoch": self.current_epoch, "step": self.steps, **self._train_row(), **val}
-        if self.trainer.enable_validation:  # Lightning validates
+        if self.validates:
             self.log_dict(val)
         else:
             self.trainer.callback_metrics.update({k: torch.tensor(v, device=self.device) for k, v in val.items()})

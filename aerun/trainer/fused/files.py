@@ -26,7 +26,7 @@ class _Own(NamedTuple):
     number: int
     row: int
     lr: float
-    best: dict[str, Any] | None
+    best: tuple[int, dict[str, Tensor]] | None
     changed: dict[str, Any]
 
 
@@ -59,11 +59,11 @@ class MemberFiles:
 
     def take_best(self) -> None:
         """Keep the weights of the runs whose best epoch is the one that ends."""
-        members = self.training.members
-        for row, (run, number) in enumerate(zip(self.training.present(), members.numbers, strict=True)):
+        stacked = self.training.members.stacked()
+        for row, run in enumerate(self.training.present()):
             if run.improved:
-                own = members.hand_back(number, {k: v[row] for k, v in members.stacked().items()})
-                run.best_weights, run.improved = best_of(run.best_epoch, weights(own)), False
+                rows = {k: v[row].detach().clone() for k, v in stacked.items()}
+                run.best_weights, run.improved = (run.best_epoch, rows), False
 
     def write(self, wanted: Callable[[Member], bool] = lambda _: True) -> None:
         """Write the rows and checkpoints of these runs, of each `best` first."""
@@ -76,7 +76,8 @@ class MemberFiles:
         assert self.held is not None
         run, members, checkpoint = own.run, self.training.members, self.held.checkpoint | own.changed
         if own.best is not None:
-            save(run.job.folder, BEST, own.best, run.job.identity)
+            epoch, rows = own.best
+            save(run.job.folder, BEST, best_of(epoch, weights(members.hand_back(own.number, rows))), run.job.identity)
         last = members.hand_back(own.number, {k: v[own.row] for k, v in self.held.stacked.items()})
         states = [alone(run.job.optimizer, last, self.held.state, own.row, own.lr)]
         save(run.job.folder, LAST, {**checkpoint, "state_dict": weights(last), "optimizer_states": states})

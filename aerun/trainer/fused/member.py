@@ -14,7 +14,8 @@ class Member:
 
     best, patience: what the callbacks of the run alone would keep.
     rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: in the
-    epoch that ends. best_weights: the checkpoint of its best epoch; None where it is written.
+    epoch that ends. best_weights: its best epoch and its rows of the stacked weights then; None where they are
+    written.
     """
 
     def __init__(self, job: Job, settings: Trainer) -> None:
@@ -28,7 +29,7 @@ class Member:
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
         self.improved = self.ended = False
-        self.best_weights: dict[str, Any] | None = None
+        self.best_weights: tuple[int, dict[str, torch.Tensor]] | None = None
         self.error: Exception | None = None
 
     def write_rows(self) -> None:
