@@ -88,7 +88,7 @@ IN_MEMORY = {  # calls that take a file that is open already
     ("runs.folder", "np.save"),
     ("runs.reference", "np.savez"),
     ("inference.kept_samplers", "np.savez"),
-    ("trainer.checkpoints", "torch.save"),
+    ("trainer.saved", "torch.save"),
     ("trainer.fused.training", "open"),  # of a record
     ("trainer.record", "open"),
     ("train", "open"),  # of a `Folder`

@@ -1,8 +1,9 @@
 """The prior of the variational autoencoder."""
 
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution
 
+from aerun.model.prior.normal import StandardNormal
 from aerun.parts import Prior
 from aerun.vocabulary import wide
 
@@ -13,5 +14,4 @@ class Standard(Prior):
     usual = True
 
     def forward(self, z: Tensor) -> Distribution:
-        like = wide(z)
-        return Normal(like.new_zeros(()), like.new_ones(()), validate_args=False).expand(z.shape)
+        return StandardNormal(wide(z))
