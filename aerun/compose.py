@@ -72,7 +72,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         )
     if unknown := sorted(c.bottleneck.needs() - _BEFORE_CODES):
         raise AerunError(
-            f"model/bottleneck={option(c.bottleneck)}: its `forward` needs `{unknown[0]}`, which a pass does not have before the "
+            f"model/bottleneck={option(c.bottleneck)}: its `forward` needs `{unknown[0]}`, which no pass has before the "
             f"code. It can take {', '.join(sorted(_BEFORE_CODES))}."
         )
     for name, term in c.terms.items():
