@@ -245,6 +245,15 @@ class Autoencoder(nn.Module):
         regularizers = {k: self.terms[k].regularizer for k in self._computed(training=True)}
         return {k: r for k, r in regularizers.items() if isinstance(r, Opposed)}
 
+    @property
+    def steady(self) -> bool:
+        """Return whether an objective that no longer falls has come to rest.
+
+        Beside an opponent it rises and falls as the two take turns, and where weights rise in cycles it does so with them.
+        """
+        cyclic = any(self.terms[k].warmup > 0 and self.terms[k].cycles > 1 for k in self._weighing)
+        return not cyclic and not self.opposed()
+
     def own_parameters(self) -> Iterator[nn.Parameter]:
         """Yield every parameter but the opponents'."""
         others = {id(p) for t in self.terms.values() if isinstance(t.regularizer, Opposed) for p in t.regularizer.parameters()}

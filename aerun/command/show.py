@@ -8,6 +8,7 @@ from aerun.core.paths import path_words
 from aerun.core.text import say, shown_line
 from aerun.inference.verbs import VERBS
 from aerun.settings.labels import LABELS
+from aerun.settings.shells import retyped
 
 if TYPE_CHECKING:
     from aerun.inference.model import Model
@@ -52,7 +53,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
     weights = sum(p.numel() for p in ae.own_parameters())
     return [
         ("run", str(model.folder.path)),
-        ("command", str(about.get("command", "unknown"))),
+        ("command", retyped(str(about.get("command", "unknown")))),
         *((k, ", ".join(v) if isinstance(v, list) else str(v)) for k in LABELS if (v := about.get(k))),
         ("model", f"{model.name}: {', '.join(parts)}"),
         ("regularizer", ", ".join(terms)),

@@ -43,13 +43,14 @@ def plain(results: Figures) -> str:
     if pca_is_exact(results):
         error = f"squared error {model:.4g} a sample, {_where(results)}"
         return f"PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size ({error})."
+    rests = f"test squared error{_few(results)}, seed {results['seed']}"
     if abs(model / baseline - 1) < _SAME:
-        return f"As good as PCA of the same size (test squared error, seed {results['seed']})."
+        return f"As good as PCA of the same size ({rests})."
     if why := _untold(results):
         return f"Cannot be told from PCA of the same size: {why} (seed {results['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
-    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {results['seed']})."
+    return f"{ratio:.2f} times {word} than PCA of the same size ({rests})."
 
 
 def _untold(results: Figures) -> str:
@@ -76,9 +77,12 @@ def _best(results: Figures, task: str, metric: str, among: tuple[str, ...], sign
 
 
 def _where(results: Figures) -> str:
+    return f"test split{_few(results)}, seed {results['seed']}"
+
+
+def _few(results: Figures) -> str:
     count = results.get("samples/test")
-    few = f" of {counted(int(count), 'sample')}" if isinstance(count, int | float) and count < _FEW else ""
-    return f"test split{few}, seed {results['seed']}"
+    return f" of {counted(int(count), 'sample')}" if isinstance(count, int | float) and count < _FEW else ""
 
 
 def _anomaly(results: Figures) -> str:

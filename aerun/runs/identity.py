@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
 from aerun.settings.auto import as_saved
-from aerun.settings.flat import flat
+from aerun.settings.flat import as_plain, flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
@@ -25,8 +23,7 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     often it is saved, later settings at the value by which older runs were trained, and what is asked of the trained model at
     the end, see `asked_anew`.
     """
-    plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
-    assert isinstance(plain, dict)
+    plain = as_plain(with_absolute_paths(config))
     places = {key.partition(".")[2] for key in data_paths(config)} | {"cache", "root"}
     settings = without_labels({str(k): v for k, v in plain.items() if k not in ASKED})
     for key, gone in (("dataset", places), ("trainer", {"progress", "save_every"})):

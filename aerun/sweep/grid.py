@@ -14,6 +14,7 @@ from aerun.runs.lock import alone, at_work
 from aerun.runs.reuse import remove_parts
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
+from aerun.settings.shells import retyped
 from aerun.sweep.words import other_settings
 
 FILE = "sweep.json"
@@ -152,7 +153,7 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
             f"{folder} belongs to another grid: {counted(new, 'job')} of this command {'is' if new == 1 else 'are'} new, "
             f"{len(planned.jobs) - new} unchanged, {gone} of the sweep's {'is' if gone == 1 else 'are'} not in this command"
             f"{f' ({differ})' if differ else ''}. "
-            f"sweep.extend=true adds the new to it, another sweep=NAME leaves it alone. It was: {before.command}"
+            f"sweep.extend=true adds the new to it, another sweep=NAME leaves it alone. It was: {retyped(before.command)}"
         )
     return replace(planned, jobs={**before.jobs, **planned.jobs})
 
@@ -175,7 +176,7 @@ def _refuse_runs(folder: Path, planned: Grid) -> None:
 
 
 def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool) -> None:
-    was = f"Choose another sweep=NAME. It was: {before.command}"
+    was = f"Choose another sweep=NAME. It was: {retyped(before.command)}"
     if not (before.search and planned.search):
         kinds = [f"a {'search' if grid.search else 'grid'}" for grid in (before, planned)]
         raise AerunError(f"{folder} holds {kinds[0]}, and this command is {kinds[1]}. {was}")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from aerun.model.bottleneck.standard import StandardNormal
 from aerun.parts import Bottleneck
 from aerun.vocabulary import wide
 
@@ -33,7 +34,7 @@ class Gaussian(Bottleneck):
         mu, log_var = wide(h).chunk(2, dim=1)
         scale = (log_var.clamp(-_LOG_VAR, _LOG_VAR) / 2).exp()
         posterior = Normal(mu, scale, validate_args=False)
-        prior = Normal(mu.new_zeros(()), mu.new_ones(()), validate_args=False).expand(mu.shape)
+        prior = StandardNormal(mu)
         return {"z": mu + scale * torch.randn_like(scale), "posterior": posterior, "prior": prior}
 
     def code(self, h: Tensor) -> Tensor:

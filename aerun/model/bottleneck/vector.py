@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from aerun.model.bottleneck.elementwise import Elementwise
+from aerun.model.bottleneck.standard import StandardNormal
 from aerun.vocabulary import wide
 
 
@@ -26,6 +26,4 @@ class Vector(Elementwise):
         return torch.ones_like(z)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
-        like = wide(h)
-        prior = Normal(like.new_zeros(()), like.new_ones(()), validate_args=False).expand(h.shape)
-        return {**super().forward(h), "prior": prior}
+        return {**super().forward(h), "prior": StandardNormal(wide(h))}
