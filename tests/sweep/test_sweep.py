@@ -52,7 +52,7 @@ def test_the_grid_is_written_down_and_nothing_is_done_twice(first, tmp_path):
 def test_another_grid_is_refused_and_added_on_request(first, tmp_path):
     told = here(tmp_path, "-m", "sweep=first", "seed=1,2", *QUICK)
     assert told.code == 2
-    assert "belongs to another grid: 1 jobs of this command are not in it, 1 of its jobs are not in this command" in told.err
+    assert "another grid: 1 job of this command is new, 1 unchanged, 1 of the sweep's is not in this command" in told.err
     assert len(jobs(first)) == 2
     before = stamps(first)
     told = here(tmp_path, "-m", "sweep=first", "seed=1,2", "sweep.extend=true", *QUICK)
