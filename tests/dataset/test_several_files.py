@@ -40,9 +40,8 @@ def shards(folder, name):
 def test_arrays_in_parts_are_one_array(tmp_path, monkeypatch, name, limited):
     monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
     (tmp_path / "in").mkdir()
-    if limited:
-        monkeypatch.setattr("aerun.formats.stacked.available_memory", lambda: 8)
-    data = built("dataset=array", *shards(tmp_path / "in", name)).dataset.load()
+    memory = ["dataset.memory=1e-7"] if limited else []
+    data = built("dataset=array", *shards(tmp_path / "in", name), *memory).dataset.load()
     assert same_rows(everything(data), X)
     for part in (data.train, data.val, data.test):
         for row, label in zip(part.x.numpy(), part.y.tolist(), strict=True):
