@@ -13,6 +13,7 @@ from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
+LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 
 
@@ -31,6 +32,8 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     if isinstance(trainer := settings.get("trainer"), dict):
         settings["trainer"] = {k: v for k, v in trainer.items() if k not in LATER or v != LATER[k]}
+    if isinstance(model := settings.get("model"), dict):
+        settings["model"] = {k: v for k, v in model.items() if k not in LATER_PARTS or v != LATER_PARTS[k]}
     return settings
 
 
