@@ -10,7 +10,8 @@ import warnings
 
 import pytest
 
-from tests.shell import here, metrics, outside, start, stopped, timeless
+from tests import loaded
+from tests.shell import here, metrics, stopped, timeless
 
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
 
@@ -87,7 +88,7 @@ def test_what_failed_begins_anew_and_what_changed_too(first, tmp_path):
 def test_a_stopped_job_goes_on_from_its_checkpoint(tmp_path):
     line = ["-m", "sweep=s", "seed=0,1", "trainer.max_epochs=40", "pictures=[]"]
     folder = tmp_path / "outputs" / "sweeps" / "s" / "seed=0,trainer.max_epochs=40,pictures=_"
-    assert stopped(start(tmp_path, *line), signal.SIGKILL, folder, epochs=5).code == -signal.SIGKILL
+    assert stopped(loaded.start(tmp_path, *line), signal.SIGKILL, folder, epochs=5).code == -signal.SIGKILL
     told = here(tmp_path, *line)
     assert told.code == 0, told.err
     assert told.out.count("gone on with") == 1
@@ -133,7 +134,7 @@ def test_mistakes_are_told(tmp_path, words, said):
 @pytest.mark.slow
 def test_jobs_at_once_are_the_same_jobs(first, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    told = outside(tmp_path, "-m", "sweep=at_once", "sweep.jobs=2", "seed=0,1", *QUICK)
+    told = loaded.outside(tmp_path, "-m", "sweep=at_once", "sweep.jobs=2", "seed=0,1", *QUICK)
     assert told.code == 0, told.err
     assert "2 of 2 jobs completed" in told.out
     assert "Joblib" not in told.out + told.err
