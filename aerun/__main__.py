@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from aerun.command import VERBS
+from aerun.core import collector
 from aerun.core.errors import StoppedError, nearest
 from aerun.core.exits import INTERRUPTED, NO_READER, SUCCEEDED, WRONG
 from aerun.core.logs import show_escaped
@@ -17,6 +18,7 @@ from aerun.settings.shells import in_shell, with_quotes
 
 def main() -> None:
     """Run the console script `aerun`."""
+    collector.pause()
     outlive_readers()  # of `aerun ... | head`: a job goes on to its end
     show_escaped()
     sys.exit(_run(sys.argv[1:]))
@@ -76,7 +78,9 @@ def _verb(word: str, argv: list[str]) -> int:
         from aerun.command.use import run
 
         return run(word, argv)
-    code: int = import_module(f"aerun.command.{word}").run(argv)
+    module = import_module(f"aerun.command.{word}")
+    collector.go_on()
+    code: int = module.run(argv)
     return code
 
 

@@ -22,9 +22,10 @@ from torch import Tensor
 from aerun import pictures
 from aerun.build import Config, RunPlan, build, dataset_of
 from aerun.compose import option
+from aerun.core.collector import go_on
 from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
-from aerun.dataset.base import validate_data
+from aerun.dataset.base import Dataset, validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.fingerprint import fingerprint, listed
 from aerun.evaluate import health
@@ -48,6 +49,8 @@ from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remark, remove_leftovers
 from aerun.runs.status import Clock, marked
 from aerun.settings.auto import as_saved
+from aerun.settings.shells import retyped
+from aerun.settings.targets import own_modules
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
 
@@ -55,6 +58,8 @@ T = TypeVar("T")
 Begun = Callable[[RunPlan, Job], None]
 
 log = logging.getLogger("aerun")
+
+_last: dict[str, Any] = {}  # the data that jobs of a sweep share: those of the last one
 
 
 def train(
@@ -113,12 +118,17 @@ def _run(
     folder = Folder(path)
     clock = Clock([folder], resume)
     plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
+    go_on()  # what it takes is loaded; the data are next
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     if few:
         plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
+    data = None
+    if in_sweep and not trusted:
+        dataset, data = of_command(plan)
+        plan = replace(plan, dataset=dataset)
     for warning in plan.warnings:
         log.warning(warning)
-    job = replace(open_folder(plan, prepare(plan, path, trusted), command, resume), drawn=not few)
+    job = replace(open_folder(plan, prepare(plan, path, trusted, data), command, resume), drawn=not few)
     begun(plan, job)
     with marked([folder], clock), _logged(job) as loggers:
         trained, results = _fitted(plan, job, resume)
@@ -185,6 +195,18 @@ def prepare(plan: RunPlan, path: Path, trusted: Sequence[str] | None = None, dat
     )
 
 
+def of_command(plan: RunPlan) -> tuple[Dataset, Data]:
+    """Return a plan's data set and its data as the first job of this command with the same settings of data has read them."""
+    command = os.environ.get("AERUN_ATTEMPT")
+    words = json.dumps(plan.config["dataset"], sort_keys=True, default=str), command
+    if command is None or _last.get("words") != words:
+        _last.clear()
+        data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
+        _last.update(words=words, found=(plan.dataset, data))
+    found: tuple[Dataset, Data] = _last["found"]
+    return found
+
+
 def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     """Write down what is about to run, how long, and on which data; return the job with its identity.
 
@@ -195,7 +217,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     if resume and (changed := change(folder.read("run.json").get("data") or {}, now)):
         raise FolderInUseError(
             f"{folder.path}: the data have changed since this run began: {changed}. It would be a mix of old and new: put the "
-            f"old data back, or begin anew in another folder: {command}"
+            f"old data back, or begin anew in another folder: {retyped(command)}"
         )
     remove_leftovers(folder.path)
     length = plan.trainer.set_length(job.autoencoder, len(job.data.train), folder.planned_epochs() if resume else None)
@@ -242,12 +264,16 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "status": "completed",
         "seed": plan.seed,
         "task": plan.task,
+        "kind": plan.facts.kind,
+        **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
+        **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),
         "code_elements": model.code_elements,
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.own_parameters()),
+        "bytes": sum(p.numel() * p.element_size() for p in model.own_parameters()),
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "planned_epochs": plan.trainer.max_epochs,

@@ -4,9 +4,11 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import valid_weight
@@ -14,6 +16,8 @@ from aerun.core.memory import rows_that_fit
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.metrics.pca import Pca, fit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,13 @@ class Trained:
         model = self.autoencoder
         for stored in self.stored_batches(split, rows):
             yield model.units(stored).to(next(model.arch.parameters()).dtype), model.facts.valid(stored)
+
+    def kept(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what `compute` returned when it was first asked for under this name; the weights stay as they are."""
+        if name not in self.__dict__:
+            self.__dict__[name] = compute()
+        value: T = self.__dict__[name]
+        return value
 
     @cached_property
     def exact(self) -> Autoencoder:
@@ -113,10 +124,14 @@ def sampled_codes(trained: Trained, split: Split) -> Tensor:
         return torch.cat([model.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
-        posteriors = (
-            model.bottleneck(model.arch.encode(x, valid=valid))["posterior"] for x, valid in trained.valid_batches(split)
-        )
-        return torch.cat([posterior.sample() for posterior in posteriors])
+        return torch.cat([posterior.sample() for posterior in posteriors(trained, split)])
+
+
+@torch.no_grad()
+def posteriors(trained: Trained, split: Split) -> Iterator[Distribution]:
+    """Yield q(z|x) of clean samples, of a part of them at a time; only where codes are random."""
+    for x, valid in trained.valid_batches(split):
+        yield trained.autoencoder.clean_pass(x, valid)["posterior"]
 
 
 def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Tensor:

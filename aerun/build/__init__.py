@@ -24,7 +24,7 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
 from aerun.evaluate import applications
 from aerun.evaluate.reconstruction import FIGURES
-from aerun.evaluate.task import AUTO, PLAIN, task_of
+from aerun.evaluate.task import AUTO, PLAIN, task_of, unmeasured
 from aerun.logger.base import Logger
 from aerun.runs.identity import LATER
 from aerun.runs.warm_start import load_initial_weights
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "settings_of"]
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
-_MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
+_MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "prior", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
 _OLDER = {"max_steps": None, "save_every": 10, **LATER}  # Settings of a trainer that older runs do not name.
 _WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
@@ -65,6 +65,7 @@ class RunPlan:
     objectives: list[str]
     evaluate: list[str]
     task: str
+    unmeasured: str
     pictures: list[str]
     loggers: list[Logger]
     callbacks: "list[Callback]"
@@ -114,6 +115,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
         objectives=_objectives(cfg["objective"], autoencoder, evaluate),
         evaluate=evaluate,
         task=task,
+        unmeasured=unmeasured(autoencoder, dataset) if task == PLAIN else "",
         pictures=_pictures(cfg.get("pictures", "default"), autoencoder, dataset),
         loggers=loggers,
         callbacks=callbacks_of(make, cfg),
@@ -146,6 +148,11 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
 
     `trusted` is set where a run's folder is read in order to go on with it.
     """
+    if settings.get("init_from") is None and autoencoder.prior is not None and autoencoder.prior.reads_codes:
+        raise AerunError(
+            "model.prior.start=fit: a prior is fitted to codes of a trained model: add model.init_from=RUN, or use "
+            "model.prior.start=spread."
+        )
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
     return load_initial_weights(autoencoder, settings, again=trusted is not None)
@@ -189,7 +196,7 @@ def _objectives(requested: Any, autoencoder: Autoencoder, evaluate: list[str]) -
     if evaluate:
         figures += applications.figures(evaluate)
     figures += [f"size/{k}/se" for k in autoencoder.sizes]
-    figures += ["latent_dim", "code_elements", "parameters", "seconds"]
+    figures += ["latent_dim", "code_elements", "parameters", "bytes", "seconds"]
     for name in names:
         if name not in figures:
             raise AerunError(f"objective={name}: no such figure{nearest(name, figures)}; one of {', '.join(figures)}.")

@@ -5,12 +5,13 @@ from typing import Any
 
 from aerun.autoencoder import Autoencoder
 from aerun.build.maker import Config, Maker
-from aerun.compose import Composition, check
+from aerun.compose import Composition, check, option
 from aerun.core.checks import integer, number, reject_unknown_keys, within
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.parts import Term
+from aerun.parts import Arch, Term
 from aerun.preparation.base import Preparation
+from aerun.runs.identity import LATER_PARTS
 
 _TERM = ("weight", "warmup", "cycles")
 
@@ -30,7 +31,18 @@ def model_of(
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:
         autoencoder.dry_run()
+        _refuse_weightless(autoencoder.arch)
     return autoencoder, warnings
+
+
+def _refuse_weightless(arch: Arch) -> None:
+    """Raise AerunError where an arch of one's own names no weights, whose scale every run looks at."""
+    for method in ("encoder_weights", "decoder_weights"):
+        if not getattr(arch, method)():
+            raise AerunError(
+                f"model/arch={option(arch)}: {method}() returns none. They are the weights of all modules unless it says "
+                "otherwise: let it return the matrices of the affine maps, in order."
+            )
 
 
 def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
@@ -47,13 +59,14 @@ def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
     terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
-    return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]))
+    prior = make("model.prior", model.get("prior", LATER_PARTS["prior"]), from_data)
+    return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]), prior)
 
 
 def _refuse_other_size(model: Config) -> None:
     """Raise AerunError where arch or bottleneck have another code size than the model."""
-    for part in ("arch", "bottleneck"):
-        node, size = model[part], model["latent_dim"]
+    for part in ("arch", "bottleneck", "prior"):
+        node, size = model.get(part), model["latent_dim"]
         if isinstance(node, Mapping) and node.get("latent_dim", size) != size:
             words = f"follows model.latent_dim, which is {size}: set that."
             raise AerunError(f"model.{part}.latent_dim={node['latent_dim']}: {words}")

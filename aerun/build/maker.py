@@ -12,10 +12,10 @@ from aerun.core.checks import format_type, matches_type, reject_unknown_keys
 from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.logger.base import Logger
-from aerun.parts import Arch, Bottleneck, Corruption, Loss, Regularizer
+from aerun.parts import Arch, Bottleneck, Corruption, Loss, Prior, Regularizer
 from aerun.schedule.base import Schedule
 from aerun.settings.synonyms import own_words
-from aerun.settings.targets import group_of, refuse_foreign, targets
+from aerun.settings.targets import group_of, named_in, refuse_foreign, targets
 from aerun.trainer.base import Trainer
 
 Config = Mapping[str, Any]
@@ -25,6 +25,7 @@ _KINDS: dict[str, type[Any]] = {
     "model/bottleneck": Bottleneck,
     "model/corruption": Corruption,
     "model/loss": Loss,
+    "model/prior": Prior,
     "regularizer": Regularizer,
     "trainer": Trainer,
     "optimizer": torch.optim.Optimizer,
@@ -66,17 +67,8 @@ class Maker:
 
     def refuse_foreign(self, cfg: Config, rest: Sequence[str] = ()) -> None:
         """Raise AerunError where a part of a folder's model, or of `rest`, may not be built, before any other part is."""
-        if self.trusted is None:
-            return
-        nodes = {key: cfg[key] for key in rest}
-        nodes |= {f"model.{k}": cfg["model"][k] for k in ("arch", "bottleneck", "corruption", "loss")}
-        nodes |= {f"reg.terms.{k}": node for k, node in (cfg["reg"].get("terms") or {}).items()}
-        for room in ("logger", "callbacks"):
-            asked = cfg.get(room)
-            nodes |= {f"{room}.{k}": node for k, node in asked.items()} if isinstance(asked, Mapping) else {}
-        for key, node in nodes.items():
-            if isinstance(node, Mapping) and "_target_" in node:  # What is no node is reported where it is built.
-                refuse_foreign(key, str(node["_target_"]), self.trusted)
+        if self.trusted is not None:
+            refuse_foreign(named_in(cfg, rest), self.trusted)
 
     def checked(self, key: str, node: Config, supplied: Config) -> type[Any]:
         """Return the class of a node, after checking that its keys and types fit the constructor.
@@ -116,7 +108,7 @@ class Maker:
             )
         target = str(node["_target_"])
         if self.trusted is not None:
-            refuse_foreign(key, target, self.trusted)
+            refuse_foreign({key: target}, self.trusted)
         module, _, name = target.rpartition(".")
         try:
             cls = getattr(import_module(module), name)

@@ -14,6 +14,7 @@ from aerun.core.text import note, say
 from aerun.runs.folder import Folder
 from aerun.settings.flat import flat
 from aerun.settings.labels import ASIDE
+from aerun.settings.shells import command_line
 
 _ASIDE = ("hydra", "sweep", "search")  # of the old command: where it wrote, and how many jobs there were
 _OWN = ("-h", "--help", "--config-dir")  # flags of Hydra's that are this verb's, too
@@ -36,9 +37,9 @@ def run(argv: list[str]) -> int:
     sys.argv[1:] = [*flags, *words]
     if _SHOWING.isdisjoint(flag.partition("=")[0] for flag in flags):
         say_data(folder.config(), args.data)
-        say(shlex.join(["aerun", *sys.argv[1:]]))
+        say(command_line(["aerun", *sys.argv[1:]]))
     else:  # what goes to stdout is a config
-        note(shlex.join(["aerun", *sys.argv[1:]]))
+        note(command_line(["aerun", *sys.argv[1:]]))
     # Deferred: --help does without Hydra.
     from aerun.command.train import run as train
 

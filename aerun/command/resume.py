@@ -14,6 +14,7 @@ from aerun.core.text import say
 from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.log import log_into
+from aerun.settings.shells import in_shell, retyped
 
 
 def run(argv: list[str]) -> int:
@@ -23,7 +24,7 @@ def run(argv: list[str]) -> int:
     config = folder.config()
     epochs = _epochs(folder, config)
     if args.epochs is None and folder.read().get("status") == "completed":
-        say(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {args.run} --epochs N")
+        say(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {in_shell(str(args.run))} --epochs N")
         return 0
     if args.epochs is not None:
         _lengthen(config, epochs, args.epochs)
@@ -55,7 +56,7 @@ def _refuse_lost_source(folder: Folder, config: dict[str, Any], typed: Path) -> 
     if warm and not folder.has("checkpoints/last.ckpt"):
         raise AerunError(
             f"{typed}: was stopped before its first checkpoint, which would hold the weights that model.init_from names; "
-            f"nothing is lost by starting it again: {folder.read('run.json').get('command', 'aerun ...')}"
+            f"nothing is lost by starting it again: {retyped(str(folder.read('run.json').get('command', 'aerun ...')))}"
         )
 
 

@@ -8,6 +8,7 @@ from aerun.core.paths import path_words
 from aerun.core.text import say, shown_line
 from aerun.inference.verbs import VERBS
 from aerun.settings.labels import LABELS
+from aerun.settings.shells import retyped
 
 if TYPE_CHECKING:
     from aerun.inference.model import Model
@@ -45,14 +46,11 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
     span = "unbounded" if facts.low is None else f"{facts.low * facts.unit:g} to {(facts.high or 0) * facts.unit:g}"
     shape = " x ".join(map(str, facts.stored)) + (" at most" if facts.ragged else "")
     terms = [f"{k} (weight {ae.weight(k, None):g})" for k in ae.terms] or ["none"]
-    parts = (
-        f"{room}={option(part)}"
-        for room, part in (("arch", ae.arch), ("bottleneck", ae.bottleneck), ("corruption", ae.corruption), ("loss", ae.loss))
-    )
+    parts = (f"{room}={option(part)}" for room, part in ae.chosen_parts().items())
     weights = sum(p.numel() for p in ae.own_parameters())
     return [
         ("run", str(model.folder.path)),
-        ("command", str(about.get("command", "unknown"))),
+        ("command", retyped(str(about.get("command", "unknown")))),
         *((k, ", ".join(v) if isinstance(v, list) else str(v)) for k in LABELS if (v := about.get(k))),
         ("model", f"{model.name}: {', '.join(parts)}"),
         ("regularizer", ", ".join(terms)),

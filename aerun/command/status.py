@@ -12,6 +12,7 @@ from aerun.command.parser import Parser
 from aerun.core.console import Console, styled
 from aerun.core.text import say, span
 from aerun.settings.naming import own_overrides
+from aerun.settings.shells import retyped
 from aerun.sweep.standing import FAILED, RUNNING, STOPPED, WAITING, Standing, grid_of, left_of, line, standings
 
 _SHOWN = 20  # jobs of a kind that are listed
@@ -101,4 +102,5 @@ def _table(found: Sequence[Standing]) -> Table:
 def _next(found: Sequence[Standing], command: str) -> str:
     """Return what goes on with a sweep of which something is left and at which nobody is at work."""
     over = not any(one.state == RUNNING for one in found)
-    return f"next  {command}" if over and command and any(one.state in (WAITING, STOPPED, FAILED) for one in found) else ""
+    left = any(one.state in (WAITING, STOPPED, FAILED) for one in found)
+    return f"next  {retyped(command)}" if over and left and command else ""

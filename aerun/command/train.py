@@ -6,14 +6,12 @@ import os
 import shlex
 import signal
 import sys
-import time
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -23,30 +21,18 @@ from omegaconf import DictConfig
 from aerun.command import places
 from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced, refuse_package
-from aerun.core.errors import AerunError, FolderInUseError, StoppedError, TrainingError, line_of
-from aerun.core.exits import FAILED, SUCCEEDED, TIME_LIMIT
+from aerun.core.collector import go_on
+from aerun.core.errors import AerunError, FolderInUseError, StoppedError
+from aerun.core.exits import TIME_LIMIT
 from aerun.core.paths import all_paths, config_dir, is_url, seen_from
-from aerun.core.text import say
-from aerun.evaluate.verdict import verdict
 from aerun.report import banner, terminal
-from aerun.runs.folder import Folder
-from aerun.runs.lock import alone
-from aerun.runs.status import mark_refused
 from aerun.settings.explain import NO_PLACE
 from aerun.settings.hydra_words import UNLIKE
-from aerun.settings.overrides import job_command, refuse_idle_lambda, resolved
+from aerun.settings.overrides import refuse_idle_lambda, resolved
 from aerun.settings.replaced import as_typed, replaced
-from aerun.sweep import pace
-from aerun.sweep.grid import Grid, name_in, outcomes
-from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.launchers import ended
-from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
-from aerun.sweep.planned import Planned
-from aerun.sweep.search_summary import tell
+from aerun.sweep.mode import is_multirun
 from aerun.sweep.worker import init_worker
-
-if TYPE_CHECKING:
-    from aerun.sweep.study import Opened
 
 log = logging.getLogger("aerun")
 
@@ -67,44 +53,18 @@ def run() -> int:
     sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word != FRESH_FLAG])
     if is_left_to_the_first(sys.argv[1:]):
         return 0
-    planned = plan_sweep(sys.argv[1:], command(), _fresh)
-    if planned is None:
-        refuse_package(sys.argv[1:])
-        note_replaced(sys.argv[1:])
-        _hydra()
-        if _failures:
-            raise _failures[0]
-        return 0
-    sys.argv = [*(word for word in sys.argv if word not in planned.withheld), *planned.overrides]
-    return _grid(planned) if planned.study is None else _search(planned.folder, planned.grid, planned.study)
+    if is_multirun(sys.argv[1:]):
+        go_on()  # the plan composes a config for each of many jobs
+        # deferred: a single run needs nothing of sweeps
+        from aerun.command.multirun import run as run_all
 
-
-def _grid(planned: SweepPlan) -> int:
-    folder = planned.folder
-    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
-    pace.begin(folder, planned.grid.jobs)
-    try:
-        if planned.fuse is not None:
-            planned.fuse()
-        _hydra()
-    finally:
-        pace.end()
-        followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
-        finished, failed = outcomes(folder, {**planned.grid.jobs, **followed})
-        if finished or failed:
-            terminal.sweep(finished, failed, _shown(folder.resolve()), planned.objective)
-    return FAILED if failed else SUCCEEDED
-
-
-def _search(folder: Path, grid: Grid, study: "AbstractContextManager[Opened]") -> int:
-    with study as opened:
-        grid.save(folder)
-        sys.argv += opened.overrides
-        try:
-            _hydra()
-        finally:
-            failed = tell(opened, folder, grid, _shown(folder.resolve()))
-    return FAILED if failed else SUCCEEDED
+        return run_all(command(), _fresh, _hydra, _shown)
+    refuse_package(sys.argv[1:])
+    note_replaced(sys.argv[1:])
+    _hydra()
+    if _failures:
+        raise _failures[0]
+    return 0
 
 
 def _hydra() -> None:
@@ -112,10 +72,10 @@ def _hydra() -> None:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
 
 
-def job(cfg: DictConfig) -> float | tuple[float, ...]:
+def job(cfg: DictConfig | dict[str, Any]) -> float | tuple[float, ...]:
     """Return one run of a composed config; returns its objective, or a tuple of them, to the sweeper.
 
-    Launchers import it by name.
+    Launchers import it by name. cfg: also the plain settings of a job, as the plan of its sweep has composed them.
 
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
@@ -127,7 +87,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
             raise AerunError(f"dataset: {UNLIKE}")
         for line in replaced(about).values():
             log.log(logging.INFO if many else logging.WARNING, line)  # of a sweep the plan has said it once
-        plain = resolved(cfg, about)
+        plain = deepcopy(dict(cfg)) if isinstance(cfg, dict) else resolved(cfg, about)
         init_worker(about)
         refuse_idle_lambda(plain, typed)
         return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])
@@ -140,10 +100,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
             log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))  # for the log file
         _failures.append(e)
         if many:
-            if not isinstance(e, FolderInUseError):
-                mark_refused(Folder(path), e)
-            say(f"\t   failed: {line_of(e)}")
-            _say_pace()
+            _tell_failure(path, e)
         return math.nan
 
 
@@ -158,41 +115,17 @@ def _alone(plain: dict[str, Any], path: Path, dataset: str) -> float:
 
 
 def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
-    """Return one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
-    # deferred: completion needs no torch
-    from aerun.train import train
+    # deferred: a single run needs nothing of sweeps
+    from aerun.command.multirun import job
 
-    with alone(path) as mine:
-        if not mine:
-            say("\t   another process is at work on this job")
-            return math.nan
-        if why := refused(path):
-            raise TrainingError(why)
-        left, why = state(path, plain)
-        if why:
-            say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
-        if left == FRESH:
-            clear(path)
-        if left == DONE and Folder(path).relabel(plain):
-            say("\t   has the tags and notes that are typed now")
-        done = Folder(path).read() if left == DONE else None
-        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True)
-    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
-    _say_pace()
-    several = plain["objective"]
-    return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
+    return job(plain, typed, path)
 
 
-def _say_pace() -> None:
-    if words := pace.pace():
-        say(f"\t   {words}")
+def _tell_failure(path: Path, error: Exception) -> None:
+    # deferred: as that
+    from aerun.command.multirun import tell_failure
 
-
-def _how(left: str, metrics: Mapping[str, Any], path: Path) -> str:
-    """Return how a job came to its end, and its name where jobs at the same time end in any order."""
-    how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
-    how = f"trained as one of {metrics['fused']}, " if left == RESUME and metrics["fused"] > 1 else how
-    return how if one_by_one() else f"{path.name}: {how}"
+    tell_failure(path, error)
 
 
 def command() -> str:

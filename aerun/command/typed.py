@@ -12,7 +12,7 @@ from aerun.settings.flags import flags_first, read_flags
 from aerun.settings.overrides import config_of, spelt_out
 from aerun.settings.replaced import replaced
 from aerun.settings.sources import source_of, with_whole_path
-from aerun.sweep.mode import as_multirun
+from aerun.sweep.mode import as_multirun, task_overrides
 
 FRESH_FLAG = "--fresh"
 
@@ -22,7 +22,7 @@ def made_ready(argv: Sequence[str]) -> list[str]:
 
     Raises AerunError for flags that there are not, and for words that Hydra could not read.
     """
-    words = with_whole_path(flags_first(argv, [FRESH_FLAG]))
+    words = _for_help(with_whole_path(flags_first(argv, [FRESH_FLAG])))
     offer(words, source_of(words).own)
     typed = as_multirun(words)
     words = spelt_out(typed)
@@ -32,6 +32,13 @@ def made_ready(argv: Sequence[str]) -> list[str]:
         if word != read and (word.startswith("~") or word.endswith("=null")):
             note(f"{word}: read as {read}")
     return words
+
+
+def _for_help(words: Sequence[str]) -> list[str]:
+    """Return a command line that asks for Hydra's own help without the settings of a run, of which Hydra then knows none."""
+    typed = read_flags(words)
+    settings = frozenset(task_overrides(typed.overrides))
+    return [word for word in words if not typed.hydra_help or word not in settings]
 
 
 def _overruled(words: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from aerun.command.parser import Parser
+from aerun.core.collector import go_on
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.streams import is_stdout
@@ -22,6 +23,7 @@ def run(word: str, argv: list[str]) -> int:
     # deferred: keeps --help without torch
     from aerun.command.answers import answer_all
 
+    go_on()
     answer_all(word, verb, args)
     return 0
 

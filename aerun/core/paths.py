@@ -41,6 +41,11 @@ def path_words(value: object) -> str:
     return paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "") if paths else ""
 
 
+def package_dir() -> Path:
+    """Return the folder of aerun's code."""
+    return _PACKAGE
+
+
 def config_dir() -> Path:
     """Return the folder that holds config.yaml."""
     for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs"):

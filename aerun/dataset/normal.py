@@ -9,11 +9,17 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.text import counted
 from aerun.dataset.splits import Data, Split
 
 log = logging.getLogger("aerun")
 
 _MANY = 50  # anomalies of a test split that judge a model well enough
+_OTHER = "take another split (dataset.val, dataset.split) or other classes for dataset.normal"
+_REMEDY = {
+    "sequence": "one anomalous step makes a window an anomaly, so take a shorter dataset.window, or another split "
+    "(dataset.val, dataset.split)"
+}
 _SEED = 20181  # the draw of anomalies belongs to the data set, not to the run
 
 
@@ -49,9 +55,10 @@ def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: 
     kept = _rows(data.train.y, normal)
     kept = torch.cat([kept, _drawn(data.train.y, normal, contamination, len(kept), seed)])
     train, val = data.train.take(kept), data.val.take(_rows(data.val.y, normal))
-    for part, samples in (("training", train), ("validation", val)):
+    for part, samples, all_ in (("training", train, data.train), ("validation", val, data.val)):
         if not len(samples):
-            raise AerunError(f"dataset.normal={list(normal)}: the {part} split holds no sample of these classes.")
+            none = f"none of the {counted(len(all_), f'{part} sample')} is normal"
+            raise AerunError(f"{none}: {_REMEDY.get(facts.kind, _OTHER)}.")
     _tell_left_out(data, replace(data, train=train, val=val), normal)
     return replace(data, train=train, val=val)
 
@@ -144,5 +151,5 @@ def tell_one_sided(option: str, truth: Tensor) -> None:
     """
     if not truth.any() or truth.all():
         lacks = "normal samples" if truth.all() else "anomalies"
-        words = "dataset=%s: there are no %s among the %d test samples: detection cannot be judged by them."
-        log.warning(words, option, lacks, len(truth))
+        words = "dataset=%s: there are no %s in the test split (%s): detection cannot be judged by it."
+        log.warning(words, option, lacks, counted(len(truth), "sample"))

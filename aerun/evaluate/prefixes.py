@@ -9,14 +9,18 @@ from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained, filled
 
 
-@torch.no_grad()
 def size_errors(trained: Trained) -> dict[int, dict[str, float]]:
     """Return size -> figures over all test samples, for the sizes that codes were trained to be cut to.
 
     se: mean_i ||x_i - decode(first units of z_i, the others 0)||^2. pca_se: that of PCA with as many numbers. The decoder
     serves all sizes, so se is an upper bound on that of a model of the size alone. behind: se less that of the best size;
-    spread: the standard error of that difference over test samples.
+    spread: the standard error of that difference over test samples. They are computed once of a model.
     """
+    return trained.kept("size_errors", lambda: _size_errors(trained))
+
+
+@torch.no_grad()
+def _size_errors(trained: Trained) -> dict[int, dict[str, float]]:
     model, pca = trained.autoencoder, trained.pca
     places = model.code_elements // model.bottleneck.latent_dim
     errors: dict[int, list[Tensor]] = {size: [] for size in model.sizes}

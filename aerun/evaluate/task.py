@@ -24,6 +24,27 @@ def task_of(model: Autoencoder, dataset: Dataset, asked: Sequence[str] = ()) -> 
     return next((name for name in TASKS if _made_for(name, model, dataset)), PLAIN)
 
 
+def unmeasured(model: Autoencoder, dataset: Dataset) -> str:
+    """Return why what the model's parts are made for is not measured on these data, in a sentence; nothing where it is."""
+    facts, corruption = dataset.facts(), model.corruption
+    meant = {
+        "inpainting": corruption.makes_holes,
+        "denoising": corruption.alters and model.code_elements < facts.size,
+        "compression": _compresses(model),
+        "held_out": model.follows_prior,
+    }
+    name = next((name for name, made in meant.items() if made), "")
+    why = applications.unsupported_reason(name, model, dataset) if name else ""
+    if not why:
+        return ""
+    other = "generation" if name == "held_out" and not applications.unsupported_reason("generation", model, dataset) else ""
+    more = f"; evaluate=[{other}] compares what it draws with the data" if other else ""
+    return f"{_SPOKEN.get(name, name.capitalize())} is not measured here: it {why}{more}."
+
+
+_SPOKEN = {"held_out": "The likelihood of held-out samples"}
+
+
 def _made_for(name: str, model: Autoencoder, dataset: Dataset) -> bool:
     if applications.unsupported_reason(name, model, dataset):
         return False
@@ -31,4 +52,8 @@ def _made_for(name: str, model: Autoencoder, dataset: Dataset) -> bool:
         return dataset.facts().kind == "table" and model.code_elements < dataset.facts().size
     if name == "denoising":
         return model.code_elements < dataset.facts().size
-    return name != "compression" or (model.bottleneck.whole and not model.bottleneck.levels)
+    return name != "compression" or _compresses(model)
+
+
+def _compresses(model: Autoencoder) -> bool:
+    return model.bottleneck.whole and not model.bottleneck.levels

@@ -10,6 +10,8 @@ from aerun.evaluate.pca_baseline import pca_is_exact
 Figures = Mapping[str, Any]
 _SAME = 0.005  # difference of two errors that no one would call better or worse
 _CLOSE = 0.005  # of two AUROC
+_CLOSE_DB = 0.05
+_FEW = 20  # test samples below which a figure says of how many it is
 _NAMES = {
     "knn": "kNN on the raw data",
     "pca": "PCA",
@@ -19,30 +21,36 @@ _NAMES = {
     "gaussian": "a Gaussian filter",
     "wiener": "a Wiener filter",
     "moving_average": "a moving average",
-    "lmmse": "the best linear filter",
+    "lmmse": "the best linear estimate",
+    "identity": "the noisy input",
     "mean": "the training mean",
     "copy": "the nearest training sample",
 }
 
 
 def verdict(results: Figures) -> str:
-    """Return the sentence for the task that results name; for error against PCA where they name none or lack its figures."""
+    """Return the sentence for the task that results name; for error against PCA where they name none or lack its figures.
+
+    What the model is for and its data have no measure of, `unmeasured`, is said before that.
+    """
     said = _TASKS.get(str(results.get("task")))
-    return (said(results) if said else "") or plain(results)
+    return (said(results) if said else "") or f"{results.get('unmeasured') or ''} {plain(results)}".strip()
 
 
 def plain(results: Figures) -> str:
     """Return `1.62 times better than PCA of the same size (test squared error, seed 0).`, or that it cannot be told."""
     model, baseline = results["test/se"], results["pca/se"]
     if pca_is_exact(results):
-        return "PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size."
+        error = f"squared error {model:.4g} a sample, {_where(results)}"
+        return f"PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size ({error})."
+    rests = f"test squared error{_few(results)}, seed {results['seed']}"
     if abs(model / baseline - 1) < _SAME:
-        return f"As good as PCA of the same size (test squared error, seed {results['seed']})."
+        return f"As good as PCA of the same size ({rests})."
     if why := _untold(results):
         return f"Cannot be told from PCA of the same size: {why} (seed {results['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
-    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {results['seed']})."
+    return f"{ratio:.2f} times {word} than PCA of the same size ({rests})."
 
 
 def _untold(results: Figures) -> str:
@@ -69,7 +77,12 @@ def _best(results: Figures, task: str, metric: str, among: tuple[str, ...], sign
 
 
 def _where(results: Figures) -> str:
-    return f"test split, seed {results['seed']}"
+    return f"test split{_few(results)}, seed {results['seed']}"
+
+
+def _few(results: Figures) -> str:
+    count = results.get("samples/test")
+    return f" of {counted(int(count), 'sample')}" if isinstance(count, int | float) and count < _FEW else ""
 
 
 def _anomaly(results: Figures) -> str:
@@ -88,7 +101,7 @@ def _anomaly(results: Figures) -> str:
         return told
     if why := _undecided(results, who):
         return f"{told} Whether {_NAMES[who]} is better cannot be told: {why}."
-    return f"{_capital(_NAMES[who])} is better at telling anomalies: AUROC {best:.3f} against {own:.3f}. {told}"
+    return f"{_capital(_NAMES[who])} is better at finding anomalies: AUROC {best:.3f} against {own:.3f}. {told}"
 
 
 def _undecided(results: Figures, who: str) -> str:
@@ -102,21 +115,29 @@ def _undecided(results: Figures, who: str) -> str:
     return f"the difference is {low:+.2f} to {high:+.2f}, 95 % over {count:.0f} anomalies"
 
 
-def _restored(task: str, what: str, nothing: str, idle: str, among: tuple[str, ...]) -> Callable[[Figures], str]:
-    """Return the verdict of a task whose figure is psnr in dB. nothing: the row without a model, which `idle` names."""
+def _restored(task: str, words: str, nothing: str, draw: str, among: tuple[str, ...]) -> Callable[[Figures], str]:
+    """Return the verdict of a task whose figure is psnr in dB. words: what `{}` dB are of. nothing: the row without a model."""
 
     def said(results: Figures) -> str:
         own, before = (_figure(results, task, who, "psnr") for who in ("model", nothing))
         if not math.isfinite(own):
             return ""
         who, best = _best(results, task, "psnr", among, 1)
-        beside = f", {own - best:+.1f} dB over {_NAMES[who]}" if math.isfinite(best) else ""
-        told = f"{what}: {own:.1f} dB, {own - before:+.1f} dB over {idle}{beside} ({_where(results)}, one draw)."
-        if math.isfinite(best) and best > own:
+        beside = [f"{_apart(own - value)} {_NAMES[name]}" for name, value in ((nothing, before), (who, best)) if value == value]
+        told = f"{words.format(f'{own:.1f}')}, {' and '.join(beside)} ({_where(results)}, one draw of the {draw})."
+        if before > max(own + _CLOSE_DB, best if math.isfinite(best) else -math.inf):
+            who, best = nothing, before
+        if math.isfinite(best) and best > own + _CLOSE_DB:
             return f"{_capital(_NAMES[who])} is better: {best:.1f} against {own:.1f} dB. {told}"
         return told
 
     return said
+
+
+def _apart(gain: float) -> str:
+    if abs(gain) < _CLOSE_DB:
+        return "as good as"
+    return f"{abs(gain):.1f} dB {'above' if gain > 0 else 'below'}"
 
 
 def _compression(results: Figures) -> str:
@@ -128,12 +149,9 @@ def _compression(results: Figures) -> str:
     beside = [f"{_CODECS[who]} takes {bpp / own:.2f} times the bytes" for who, bpp in others.items() if math.isfinite(bpp)]
     if not beside:
         return f"{told}; PCA coding does not reach this quality ({_where(results)}, decoder not counted)."
-    smaller = [_CODECS[who] for who, bpp in others.items() if bpp < own]
-    first = (
-        f"{' and '.join(smaller)} {'needs' if len(smaller) == 1 else 'need'} fewer bytes for the same error. "
-        if smaller
-        else ""
-    )
+    smaller = [f"{_CODECS[who]} ({bpp:.3g})" for who, bpp in others.items() if bpp < own]
+    need = "needs" if len(smaller) == 1 else "need"
+    first = f"{' and '.join(smaller)} {need} fewer bits for the same error. " if smaller else ""
     return f"{first}{told}; for the same error {', '.join(beside)} ({_where(results)}, decoder not counted)."
 
 
@@ -141,18 +159,17 @@ _CODECS = {"pca": "PCA coding", "jpeg": "JPEG", "webp": "WebP"}
 
 
 def _held_out(results: Figures) -> str:
-    own, alone = (_figure(results, "held_out", who, "nats") for who in ("model", "independent"))
+    own, alone, one = (_figure(results, "held_out", who, "nats") for who in ("model", "independent", "gaussian"))
     if not math.isfinite(own):
         return ""
-    one = _figure(results, "held_out", "gaussian", "nats")
-    told = f"Held-out: {own:.2f} nats a sample; {alone:.2f} for elements that are independent of each other"
-    told += f", {one:.2f} for one Gaussian" if math.isfinite(one) else ""
+    under = f"{alone:.2f}" if math.isfinite(alone) else "infinitely many"
+    told = f"Generation: held-out samples take {own:.2f} nats each, {under} under independent elements"
+    told += f" and {one:.2f} under one Gaussian" if math.isfinite(one) else ""
     told = f"{told} ({_where(results)}, less is better)."
-    worse = [name for name, v in (("independent elements", alone), ("one Gaussian", one)) if v < own]
-    if not worse:
+    who, best = min((("Independent elements", alone), ("One Gaussian", one)), key=lambda p: p[1] if p[1] == p[1] else math.inf)
+    if not best < own:
         return told
-    give = "gives" if worse == ["one Gaussian"] else "give"
-    return f"{_capital(' and '.join(worse))} {give} the test data more probability. {told}"
+    return f"{who} describe{'s' * (who == 'One Gaussian')} the test data better: {best:.2f} against {own:.2f} nats. {told}"
 
 
 def _capital(words: str) -> str:
@@ -162,9 +179,9 @@ def _capital(words: str) -> str:
 _TASKS: Mapping[str, Callable[[Figures], str]] = {
     "anomaly": _anomaly,
     "denoising": _restored(
-        "denoising", "Denoising", "identity", "the noisy input", ("median", "gaussian", "wiener", "moving_average", "lmmse")
+        "denoising", "Denoising: {} dB", "identity", "noise", ("median", "gaussian", "wiener", "moving_average", "lmmse")
     ),
-    "inpainting": _restored("inpainting", "Inpainting", "mean", "the training mean, in hidden cells", ("copy", "lmmse")),
+    "inpainting": _restored("inpainting", "Inpainting: {} dB in what was hidden", "mean", "holes", ("copy", "lmmse")),
     "compression": _compression,
     "held_out": _held_out,
 }

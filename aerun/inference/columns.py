@@ -18,6 +18,7 @@ from aerun.formats.frame import Frame
 from aerun.formats.reading import Reading, reading_from
 from aerun.formats.tables import from_columns
 from aerun.inference.travelling import columns_beside
+from aerun.preparation.base import Preparation
 from aerun.preparation.feature import Feature
 
 _HERE = "columns given"
@@ -103,15 +104,10 @@ def _moment(seconds: float, days: bool) -> str:
     return moment.date().isoformat() if days else moment.isoformat()
 
 
-def of_columns(x: Tensor, features: Sequence[Feature], marked: bool = True) -> Tensor:
-    """Return sums over the elements (n, D) that stem from each column, (n, columns).
-
-    Numbers | one-hot words | marks, if `marked`.
-    """
-    owner = [i for i, f in enumerate(features) if f.kind != "category"]
-    owner += [i for i, f in enumerate(features) for _ in f.words]
-    owner += [i for i, f in enumerate(features) if f.missing and marked]
-    return x.new_zeros(len(x), len(features)).index_add_(1, torch.tensor(owner, device=x.device), x)
+def of_columns(x: Tensor, preparation: Preparation) -> Tensor:
+    """Return sums over the elements (n, D) that stem from each column, (n, columns)."""
+    owners = preparation.owners
+    return x if owners is None else x.new_zeros(len(x), len(preparation.features)).index_add_(1, owners.to(x.device), x)
 
 
 def marks_of(x: Tensor, features: Sequence[Feature]) -> Tensor:

@@ -26,6 +26,7 @@ from aerun.preparation.stored import restored
 from aerun.runs.checkpoint import BEST, LAST, Sizes, run_folder, sizes_of, weights_of
 from aerun.runs.folder import Folder
 from aerun.runs.plain import line_of
+from aerun.settings.targets import named_in, refuse_foreign
 from aerun.trained import Trained
 
 _ELEMENTS = 1 << 26  # At most so many numbers are in one sample.
@@ -59,6 +60,7 @@ def trained(
     folder = Folder(run_folder(Path(run).expanduser()))
     cfg = folder.config()
     refuse_settings(cfg, tuple(trust))
+    refuse_foreign(named_in(cfg), tuple(trust))
     cfg = with_data(cfg, data)
     try:
         dataset = dataset_of(cfg, tuple(trust))
@@ -96,6 +98,7 @@ def refuse_unlike(folder: Folder, cfg: Mapping[str, Any], trust: Sequence[str] =
     """
     try:
         refuse_settings(cfg, tuple(trust))
+        refuse_foreign(named_in(cfg), tuple(trust))
         stored = bool(folder.read("facts.json").get("preparation"))
         facts, preparation = _facts_of(folder, None if stored else dataset_of(cfg, tuple(trust)))
         size = refuse_sizes(folder, cfg, facts, preparation, tuple(trust), "last" if folder.has(LAST) else None)

@@ -100,4 +100,4 @@ def _reconstructions(model: Runner, stored: Tensor, samples: int, ax: Any) -> An
 
 def _of_columns(model: Runner, part: Tensor) -> Tensor:
     own = errors(model.autoencoder, part)
-    return of_columns(own, model.form.features, model.form.marked) if model.form.features else own
+    return of_columns(own, model.form.preparation) if model.form.features else own

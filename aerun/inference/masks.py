@@ -67,10 +67,5 @@ def _spread(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bo
 
 
 def _elements(mask: Tensor, form: SampleConverter) -> Tensor:
-    features = form.features
-    if not features:
-        return mask
-    owner = [i for i, f in enumerate(features) if f.kind != "category"]
-    owner += [i for i, f in enumerate(features) for _ in f.words]
-    owner += [i for i, f in enumerate(features) if f.missing and form.marked]
-    return mask[:, torch.tensor(owner, device=mask.device)]
+    owners = form.preparation.owners
+    return mask if owners is None else mask[:, owners.to(mask.device)]

@@ -96,13 +96,16 @@ class Rule:
         way = getattr(self.preparation, "way", "none")
         return bool(self.ranges) or (isinstance(self.preparation, Columns) and way == "minmax")
 
-    def line(self, counts: Counts) -> str:
-        """Return what was counted, and what was done with it, in one line; nothing where there is nothing to say."""
+    def line(self, counts: Counts, filled: bool = False) -> str:
+        """Return what was counted, and what was done with it, in one line; nothing where there is nothing to say.
+
+        filled: by the model, as `aerun inpaint` does.
+        """
         way = getattr(self.preparation, "way", "none")
         median = "read as the median or most frequent word of training" if self.missing == "fill" else "read as training means"
         clipped = "clipped for the encoder, not for the score" if way == "minmax" else "used as they are"
         means = {
-            "missing": ("missing cells", f"{median}; no part of scores"),
+            "missing": ("missing cells", "filled in by the model" if filled else f"{median}; no part of scores"),
             "unseen": ("words that training does not have", "read as none of those known"),
             "outside": ("values outside of the training range", clipped),
         }

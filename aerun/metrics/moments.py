@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -122,6 +122,13 @@ def replaced(moments: Moments, p: float, values: tuple[float, ...]) -> Noise:
     covariance = (1 - p) ** 2 * moments.covariance
     variance = (1 - p) * moments.power.diagonal() + p * v.square().mean() - mean.square()
     return Noise(1 - p, mean, covariance - torch.diag(covariance.diagonal()) + torch.diag(variance))
+
+
+def of_values(moments: Moments, noise: Noise, fill: float, leaders: Tensor) -> Noise:
+    """Return the noise model where elements of equal leaders (D,) are replaced by `fill` together: one value's elements."""
+    one = leaders[:, None] == leaders
+    power = noise.keep * moments.power + (1 - noise.keep) * fill**2
+    return replace(noise, covariance=torch.where(one, power - torch.outer(noise.mean, noise.mean), noise.covariance))
 
 
 class Lmmse:

@@ -87,6 +87,12 @@ class Arch(Part):
 
 
 def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
-    """Return the matrices and kernels of the affine maps among `modules`, in order; norms and biases are left out."""
-    candidates = (getattr(m, "weight", None) for m in modules)
-    return [w for w in candidates if isinstance(w, Tensor) and w.ndim >= 2]
+    """Return the matrices and kernels of the affine maps in `modules`, in order; norms and biases are left out."""
+    found: list[Tensor] = []
+    for m in modules:
+        own = getattr(m, "weight", None)
+        if isinstance(own, Tensor):
+            found += [own] if own.ndim >= 2 else []
+        else:
+            found += weights(m.children())
+    return found

@@ -1,6 +1,7 @@
 """What a trained model looks like. A picture is a module here, chosen by its name.
 
 CHEAP: drawn at the end of every run that it fits, and not only where asked for.
+IN_SWEEPS: where it is true, drawn of every run of a sweep too, when the default pictures are asked for.
 unsupported_reason(model, dataset): why it makes no sense for them, or nothing; asked before any data are read.
 draw(trained, folder): (H, W, 3) bytes of a run in `folder`; None where what it leaves are files for TensorBoard.
 """
@@ -12,7 +13,6 @@ from aerun.core.registry import Registry
 from aerun.dataset.base import Dataset
 
 _registry = Registry(__name__, __path__, "pictures", "picture")
-_SHOWING_RECONSTRUCTIONS = ("reconstructions", "columns", "sequences")  # of images, tables and sequences
 names, module, summary = _registry.names, _registry.module, _registry.summary
 
 
@@ -36,4 +36,4 @@ def of_sweep(names: Iterable[str]) -> list[str]:
 
     The others take longer than the training of a small model, and are drawn when they are asked for.
     """
-    return [name for name in names if name in _SHOWING_RECONSTRUCTIONS]
+    return [name for name in names if getattr(module(name), "IN_SWEEPS", False)]

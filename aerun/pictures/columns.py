@@ -11,7 +11,7 @@ from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.style import BLUE, Pixels, chart, pixels
 from aerun.trained import Trained
 
-CHEAP = True
+CHEAP = IN_SWEEPS = True
 _SAMPLES, _MOST, _ACROSS = 1000, 12, 4
 
 

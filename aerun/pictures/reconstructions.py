@@ -13,7 +13,7 @@ from aerun.pictures.canvas.sheet import Row, sheet, shown, signed, span
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
 
-CHEAP = True
+CHEAP = IN_SWEEPS = True
 _SAMPLES = 8
 
 
@@ -43,7 +43,7 @@ def page(model: Autoencoder, stored: Tensor) -> Pixels:
     """
     x = model.units(stored.float() if not stored.is_floating_point() else stored)
     torch.manual_seed(0)
-    corrupted = model.corruption(x)
+    corrupted = model.corrupted(x)
     x_hat = model(corrupted["x_in"], corrupted.get("mask"))
     facts = model.facts
     rows = [

@@ -10,7 +10,7 @@ from aerun.pictures.canvas.rows import stride_sample
 from aerun.pictures.canvas.style import COLOURS, Pixels, chart, pixels, whole
 from aerun.trained import Trained
 
-CHEAP = True
+CHEAP = IN_SWEEPS = True
 _SAMPLES, _ACROSS, _FEATURES = 6, 3, 3
 
 

@@ -21,6 +21,11 @@ class Preparation(nn.Module, ABC):
     keeps_gaps = False  # is `seen` offered to losses?
 
     @property
+    def owners(self) -> Tensor | None:
+        """Return (D,) the place in a stored sample of the value that each element stems from; None: each has its own."""
+        return None
+
+    @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return what the constructor was given, as plain data."""
@@ -41,6 +46,10 @@ class Preparation(nn.Module, ABC):
     def seen(self, x: Tensor) -> Tensor | None:
         """Return which elements of `forward` are of no missing cell, (B, *S) bool; None: all."""
         return None
+
+    def values(self, x: Tensor) -> Tensor | None:
+        """Return which elements of `forward` say what a value was, not whether it is missing, (B, *S) bool; None: all."""
+        return self.seen(x)
 
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:

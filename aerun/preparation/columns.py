@@ -74,6 +74,13 @@ class Columns(Preparation):
         """Return D, the number of elements that the model works on."""
         return len(self.numeric) + len(self.asked) + len(self.marked)
 
+    @property
+    def owners(self) -> Tensor | None:
+        """Return (D,) the column of each element: a category's elements, and a column's mark, belong to one cell."""
+        return (
+            None if self.size == len(self.features) == len(self.numeric) else torch.cat([self.numeric, self.asked, self.marked])
+        )
+
     def fit(self, x: Tensor) -> None:
         present = [column[~column.isnan()].cpu() for column in x.unbind(1)]
         scales = [centre_and_spread(present[i], self.way) for i in self.columns]
@@ -108,6 +115,12 @@ class Columns(Preparation):
         if self.size == len(self.numeric) == len(self.features):
             return there
         return torch.cat([there.index_select(1, at) for at in (self.numeric, self.asked, self.marked)], 1)
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return false for marks, and for every element that stems from a missing cell."""
+        seen = self.seen(x)
+        seen[:, self.size - len(self.marked) :] = False
+        return seen
 
     def beyond(self, x: Tensor) -> Tensor:
         """Return which values (B, columns) lie outside of the training range of a minmax; False for any other way."""

@@ -2,8 +2,7 @@
 
 import math
 import re
-import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from aerun.core.console import Console, styled
-from aerun.core.errors import AerunError
 from aerun.core.paths import all_paths
+from aerun.core.text import counted
 from aerun.evaluate.outcome import Outcome
-from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.verdict import verdict
 from aerun.inference.verbs import VERBS
 from aerun.runs.epochs import ended_early, epochs_in_words
-from aerun.runs.figures import higher_is_better
-from aerun.runs.groups import selected
-from aerun.runs.sizes import SIZE, sizes_of
+from aerun.settings.shells import command_line, in_shell
 
-_NAMED = 5  # jobs that failed for one reason and are named
 _ANY_WIDTH = 1000  # columns of a table that is not to be folded
 _FEW = 3  # files of data that are named
-
-Job = tuple[list[str], Mapping[str, Any]]
 
 
 def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Sequence[str] | None = None) -> None:
@@ -42,7 +35,8 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
         table.add_column(column, justify="right")
     most = min(metrics["code_elements"], metrics["features"])
     components = int(metrics.get("pca/components", most))
-    for label, key in ((title.split(" ")[0], "test"), (f"PCA, {components} components", "pca"), ("training mean", "mean")):
+    pca = f"PCA, {counted(components, 'component')}"
+    for label, key in ((title.split(" ")[0], "test"), (pca, "pca"), ("training mean", "mean")):
         figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")
@@ -50,10 +44,11 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
     console.print(table)
     console.say(_caption(metrics, path))
     if components < most:
-        words = f"{metrics['samples/train']:,} training samples determine {components} components; the code has {most} numbers."
+        rows, kept = counted(metrics["samples/train"], "training sample"), counted(components, "component")
+        words = f"{rows} determine{'s' * (metrics['samples/train'] == 1)} {kept}; the code has {most} numbers."
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
-    console.say(f"see   tensorboard --logdir {shown_root(path)}")
+    console.say(f"see   {look(path)}")
     for i, line in enumerate(next_commands(metrics, path, source)):
         console.say(f"{'next' if i == 0 else '':<5} {line}")
 
@@ -70,13 +65,22 @@ _USES = {
 
 def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence[str] | None) -> list[str]:
     """Return commands that make sense now, with this run's own path and those of its data, where they are few."""
-    run = shlex.quote(str(path))
+    run = in_shell(str(path))
     verb = _USES.get(str(metrics.get("task")), "score")
     first, _, rest = VERBS[verb].example.partition(" ")
     sources = all_paths(source)
-    files = shlex.join(sources) if 0 < len(sources) <= _FEW else "FILE"
+    files = command_line(sources) if 0 < len(sources) <= _FEW else "FILE"
     words = f"{first if first.startswith('--') else files} {rest if verb != 'score' else '--top 10'}"
-    return [f"aerun evaluate {run}", f"aerun {verb} {run} {words}"]
+    if metrics.get("kind") == "table":
+        words = {"inpaint": f"{files} --output full.csv", "denoise": f"{files} --output clean.csv"}.get(verb, words)
+        words = words.replace("new.npz", "new.csv")
+    trust = trust_words(metrics)
+    return [f"aerun evaluate {run}{trust}", f"aerun {verb} {run} {words}{trust}"]
+
+
+def trust_words(metrics: Mapping[str, Any]) -> str:
+    """Return the words that a command needs for parts of one's own, with a space in front; nothing without any."""
+    return "".join(f" --trust {in_shell(str(module))}" for module in metrics.get("own_modules") or ())
 
 
 _ARROWS = {"max": "↑", "min": "↓", "": ""}
@@ -120,74 +124,6 @@ def _cell(outcome: Outcome, who: str, metric: str, better: str) -> str | Text:
     return styled(words, "bold") if best else words
 
 
-def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path, objective: str) -> None:
-    """Print one row a job, best objective first, named by what differs; then failures with their reasons."""
-    everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
-    common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
-    console = Console(wide=120)
-    total = len(finished) + len(failed)
-    table = Table()
-    table.add_column("job")
-    for column in (objective, "SE / sample", "PCA", "model / PCA"):
-        table.add_column(column, justify="right")
-    sign = -1 if higher_is_better(objective) else 1
-    for typed, metrics in sorted(finished, key=lambda f: sign * float(f[1]["objective"])):
-        model, baseline = metrics["test/se"], metrics["pca/se"]
-        ratio = f"{model / baseline:.2f}" if not pca_is_exact(metrics) else "-"
-        table.add_row(
-            " ".join(o for o in typed if o not in common),
-            f"{metrics['objective']:.4g}",
-            f"{model:.4g}",
-            f"{baseline:.4g}",
-            ratio,
-        )
-    console.print(f"{len(finished)} of {total} jobs completed", style="bold")
-    console.print(table)
-    if words := _which_size(finished, folder):
-        console.say(words)
-    for reason, names in _causes(failed, common).items():
-        console.say(f"not complete: {names}: {reason}", style="red")
-    where(console, folder)
-
-
-def _which_size(finished: Sequence[Job], folder: Path) -> str:
-    """Return which size of code the sweep recommends; empty where no sizes were swept, or nothing can be said of them."""
-    if len({o for typed, _ in finished for o in typed if o.lstrip("+").startswith(f"{SIZE}=")}) < 2:
-        return ""
-    try:
-        _, keys, groups = selected([folder], [])
-    except AerunError:  # of a folder that is damaged
-        return ""
-    sizes = sizes_of(groups, keys)
-    return sizes.words() if sizes else ""
-
-
-def _causes(failed: Sequence[tuple[list[str], str]], common: Collection[str]) -> dict[str, str]:
-    """Return the reasons for which jobs are not complete, and which jobs each has: `5 jobs (a, b, c, ...)`.
-
-    Reasons that differ in numbers alone are one; the first of them is shown.
-    """
-    jobs: dict[str, tuple[str, list[str]]] = {}
-    for typed, reason in failed:
-        alike = re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "0", reason)
-        jobs.setdefault(alike, (reason, []))[1].append(" ".join(o for o in typed if o not in common) or "the job")
-    return {reason: _listed(names) for reason, names in jobs.values()}
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return names[0]
-    return f"{len(names)} jobs ({'; '.join(names[:_NAMED])}{'; ...' if len(names) > _NAMED else ''})"
-
-
-def where(console: Console, folder: Path) -> None:
-    """Say where a sweep's runs are, and how to look at them."""
-    console.say(f"sweep {folder}\nsee   tensorboard --logdir {shown_root(folder / 'job')}")
-    name = shlex.quote(str(folder))
-    console.say(f"next  aerun compare {name}\n      aerun report {name}")
-    console.say(f"      aerun evaluate {name}/*/ --pictures default   (curves, codes, errors; drawn are reconstructions)")
-
-
 def _caption(metrics: Mapping[str, Any], path: Path) -> str:
     return (
         f"{metrics['samples/train']:,} training, {metrics['samples/val']:,} validation, "
@@ -200,15 +136,13 @@ def _caption(metrics: Mapping[str, Any], path: Path) -> str:
 def _epochs(metrics: Mapping[str, Any], path: Path) -> str:
     """Return how long it trained, and where the best epoch is the last, or epochs are left, the command that trains longer."""
     words, best, epochs = epochs_in_words(metrics), metrics["best_epoch"] + 1, metrics["epochs"]
-    longer = f"aerun resume {shlex.quote(str(path))} --epochs"
+    longer = f"aerun resume {in_shell(str(path))}{trust_words(metrics)} --epochs"
     if ended_early(metrics):
         return f"{words} (all: {longer} {metrics['planned_epochs']})"
     return f"{words}, the last, so longer may be better ({longer} {2 * epochs})" if best == epochs else words
 
 
-def shown_root(path: Path) -> Path:
-    """Return the outputs folder that holds this run, for TensorBoard."""
-    for parent in path.parents:
-        if parent.name == "outputs":
-            return parent
-    return path.parent
+def look(run: Path) -> str:
+    """Return the command that shows the outputs folder of this run, or else the run's parent, in TensorBoard."""
+    root = next((parent for parent in run.parents if parent.name == "outputs"), run.parent)
+    return f"tensorboard --logdir {in_shell(str(root))}"

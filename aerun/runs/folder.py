@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchvision", "tensorb
 
 _OF_THE_RUN = ("format", "command", "cwd", "data", "names", "plan", *LABELS)  # of run.json; the rest is about the machine
 CHECKPOINTS = "checkpoints"  # the folder in it that holds them
+SUBMITTED = "AERUN_SUBMITTED"  # what this process's job was marked with when a cluster was given it, see sweep.submitted
 FORMAT = 1  # of a run's folder, in its run.json; folders of before it was counted have none
 
 # Targets of saved configs that have another name today: old -> new.
@@ -125,7 +127,7 @@ class Folder:
     def holds(self, config: Mapping[str, Any]) -> bool:
         """Return whether this is the folder of a run with this very config, whatever its tags and notes."""
         # Deferred: a list of runs does without YAML.
-        from aerun.runs.settings_file import as_plain
+        from aerun.settings.flat import as_plain
 
         if not self.has("config.yaml"):
             return False
@@ -204,18 +206,25 @@ def _renamed(node: Any) -> Any:
 
 def surroundings() -> dict[str, Any]:
     """Return versions, machine and git state, for whoever repeats the run."""
+    return {
+        **_installed(),
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "git": git.state(Path.cwd()),
+        **({"submitted": json.loads(os.environ[SUBMITTED])} if SUBMITTED in os.environ else {}),
+    }
+
+
+@cache
+def _installed() -> dict[str, str]:
     # Deferred: a list of runs does without them.
     import importlib.metadata
     import platform
 
-    versions = {f"versions/{p}": importlib.metadata.version(p) for p in _PACKAGES}
     return {
         "versions/aerun": __version__,
         "versions/python": platform.python_version(),
-        **versions,
+        **{f"versions/{p}": importlib.metadata.version(p) for p in _PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "git": git.state(Path.cwd()),
     }
 
 

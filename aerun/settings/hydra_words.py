@@ -110,6 +110,13 @@ def _no_preset(name: str, there: Iterable[str]) -> str:
     return f"experiment={name}: no such preset{nearest(name, there)}{known}: {how}."
 
 
+def _ungrammatical(match: re.Match[str], text: str) -> str:
+    """Answer what Hydra's grammar, or OmegaConf's, has no place for; the parser's own words say nothing to most people."""
+    typed = re.search(r"(?:parsing|merging) override (\S+)", text)
+    what = f"{typed[1]}: " if typed else ""
+    return f"{what}this cannot be read as KEY=VALUE. A value with special characters is typed in quotes: KEY=\"'VALUE'\"."
+
+
 def _groups() -> Iterable[str]:
     """Return the config groups, as they are typed."""
     root = config_dir()
@@ -124,4 +131,5 @@ _ANSWERS: dict[str, Callable[[re.Match[str], str], str]] = {
     r"^(\S+) appears more than once in the final defaults list": _chosen,
     r"^Multiple values for (\S+?)\. To override a value use 'override \S+ ([^']+)'": _chosen,
     r"Could not override '([^']+)'": _no_setting,
+    r"NoViableAlt|no viable alternative|(?:mismatched|extraneous) input|missing \S+ at '|token recognition": _ungrammatical,
 }

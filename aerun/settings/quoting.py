@@ -29,11 +29,14 @@ def quoted(word: str, sweep: bool = False) -> str:
     sweep: commas between values separate jobs. Raises AerunError where quotes do not help.
     """
     key, sign, value = word.partition("=")
+    if sign and not key.startswith("-"):
+        _refuse_name(key, word)
     if sign and value and key.lstrip("+") in LABELS:
         return f"{key}={_label(key.lstrip('+'), value)}"
     if not sign or not value or key.startswith(("hydra/", "--")):
         return word
     if "${" in value:  # Hydra's grammar ends an interpolation at its first bracket, whatever is nested in it
+        _refuse_interpolation(word, value)
         return word if _parses(key, value) or value[0] in "[{" else f"{key}={in_quotes(value)}"
     name = key.lstrip("+~")
     if name in ORDER and value.startswith("[["):
@@ -67,9 +70,33 @@ def _words(text: str) -> str:
     return in_quotes(text.replace("${", "\\${"))  # no interpolation
 
 
+def _refuse_name(key: str, word: str) -> None:
+    """Raise AerunError for what cannot be the name of a setting or a group."""
+    if key.strip("+~") and _parses(key, "a"):
+        return
+    raise AerunError(
+        f"{word}: '{key}' is no name of a setting (reg.lambda) or a group (model/arch): names are words of letters, digits "
+        "and _, with single dots or slashes between them."
+    )
+
+
+def _refuse_interpolation(word: str, value: str) -> None:
+    """Raise AerunError for an interpolation that does not close or has no name."""
+    from omegaconf.errors import GrammarParseError
+    from omegaconf.grammar_parser import parse
+
+    try:
+        parse(value)
+    except GrammarParseError as e:
+        raise AerunError(
+            f"{word}: the value of another setting is written ${{NAME}}, such as ${{seed}}; this one has no name or does not "
+            "close. As mere letters it is \\${."
+        ) from e
+
+
 def _refuse(key: str, word: str, value: str) -> None:
     """Raise AerunError where Hydra's grammar refuses what is typed, with quotes or without."""
-    if _parses(key, value) or not _parses(key, "1"):
+    if _parses(key, value):
         return
     if word.partition("=")[2].startswith(_LATER):
         raise AerunError(f"{word}: Hydra 1.3 has no such function: write the whole list, KEY=[A,B].")

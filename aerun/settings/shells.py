@@ -27,6 +27,17 @@ def command_line(words: Sequence[str]) -> str:
     return " ".join(map(_quoted, words))
 
 
+def retyped(command: str) -> str:
+    """Return a command that is kept in a file, in the quotes of a POSIX shell, as it is typed in the user's shell.
+
+    What no shell could read stays as it is.
+    """
+    try:
+        return command_line(shlex.split(command))
+    except ValueError:
+        return command
+
+
 def _quoted(word: str) -> str:
     if word and not _SPECIAL.search(word):
         return word

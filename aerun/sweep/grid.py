@@ -2,18 +2,20 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
-from aerun.core.text import shown_line
+from aerun.core.text import counted, shown_line
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone, at_work
 from aerun.runs.reuse import remove_parts
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
+from aerun.settings.shells import retyped
+from aerun.sweep.words import other_settings
 
 FILE = "sweep.json"
 HYDRAS = "multirun.yaml"  # the settings of the sweep, as Hydra keeps them
@@ -24,6 +26,7 @@ _OTHER = {
     "fixed": "holds other settings fixed",
     "objectives": "has other objectives",
     "seeds": "has other seeds",
+    "constraints": "has other constraints",
     "data": "reads data that have changed since",
 }
 
@@ -143,11 +146,14 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
     _refuse_taken_names(folder, before, planned)
     if set(before.jobs) == set(planned.jobs):
         return planned
-    new, gone = (len(set(a) - set(b)) for a, b in ((planned.jobs, before.jobs), (before.jobs, planned.jobs)))
     if not extend:
+        new, gone = (len(set(a) - set(b)) for a, b in ((planned.jobs, before.jobs), (before.jobs, planned.jobs)))
+        differ = other_settings(planned.jobs, before.jobs)
         raise AerunError(
-            f"{folder} belongs to another grid: {new} jobs of this command are not in it, {gone} of its jobs are not in this "
-            f"command. sweep.extend=true adds to it, another sweep=NAME leaves it alone. It was: {before.command}"
+            f"{folder} belongs to another grid: {counted(new, 'job')} of this command {'is' if new == 1 else 'are'} new, "
+            f"{len(planned.jobs) - new} unchanged, {gone} of the sweep's {'is' if gone == 1 else 'are'} not in this command"
+            f"{f' ({differ})' if differ else ''}. "
+            f"sweep.extend=true adds the new to it, another sweep=NAME leaves it alone. It was: {retyped(before.command)}"
         )
     return replace(planned, jobs={**before.jobs, **planned.jobs})
 
@@ -170,11 +176,11 @@ def _refuse_runs(folder: Path, planned: Grid) -> None:
 
 
 def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool) -> None:
-    was = f"Choose another sweep=NAME. It was: {before.command}"
+    was = f"Choose another sweep=NAME. It was: {retyped(before.command)}"
     if not (before.search and planned.search):
         kinds = [f"a {'search' if grid.search else 'grid'}" for grid in (before, planned)]
         raise AerunError(f"{folder} holds {kinds[0]}, and this command is {kinds[1]}. {was}")
-    differ = [k for k in planned.search if planned.search[k] != before.search.get(k)]
+    differ = [k for k in planned.search if (planned.search[k] or None) != (before.search.get(k) or None)]
     if not (planned.search.get("data") and before.search.get("data")):
         differ = [k for k in differ if k != "data"]  # nothing is known of the one or the other
     if differ == ["drawn"] and extend:
@@ -185,8 +191,13 @@ def _refuse_other_search(folder: Path, before: Grid, planned: Grid, extend: bool
         raise AerunError(f"{folder} belongs to another search: this one {words}. {more}{was}")
 
 
-def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any], list[tuple[list[str], str]]]:
-    """Return (overrides, results) of every completed job and (overrides, reason) of every other, read from their folders."""
+def outcomes(
+    folder: Path, jobs: Mapping[str, Sequence[str]], left_alone: Collection[str] = ()
+) -> tuple[list[Any], list[tuple[list[str], str]]]:
+    """Return (overrides, results) of every completed job and (overrides, reason) of every other, read from their folders.
+
+    left_alone: names of jobs that nobody was asked to do: those that are not complete are left out.
+    """
     finished, failed = [], []
     for name, typed in (jobs or found_in(folder)).items():
         job_folder(folder, name)
@@ -195,6 +206,8 @@ def outcomes(folder: Path, jobs: Mapping[str, Sequence[str]]) -> tuple[list[Any]
         status = results.get("status", "not begun")
         if status == "completed":
             finished.append((list(typed), results))
+        elif name in left_alone:
+            continue
         elif elsewhere:
             failed.append((list(typed), "another process is at work on it; the same command again tells how it ended"))
         else:

@@ -18,39 +18,40 @@ DONE, RESUME, FRESH = "done", "resume", "fresh"
 
 
 class State(NamedTuple):
-    """What is left to do in a job's folder: DONE, RESUME or FRESH; why: where it would be another, but for the data."""
+    """What is left to do in a job's folder: DONE, RESUME or FRESH; why: what is not as it was; status: of the run there."""
 
     left: str
     why: str = ""
+    status: str | None = None
 
 
-def state(path: Path, config: Mapping[str, Any]) -> State:
+def state(path: Path, config: Mapping[str, Any], data: bool = True) -> State:
     """Return what is left to do in the folder of a job with this resolved config.
 
     done: complete with this very config and these data. resume: stopped with a checkpoint, or complete and asked otherwise
     (evaluate, pictures, objective), which trains no further. fresh: never begun, failed, or begun with another config (the
-    command is the same and an option's file has changed) or with other data.
+    command is the same and an option's file has changed) or with other data. data: False leaves the data unread.
     """
+    left, why = _state(path, config, data)
+    return State(left, why, Folder(path).read().get("status"))
+
+
+def _state(path: Path, config: Mapping[str, Any], data: bool) -> tuple[str, str]:
     left = _left(path, config)
     if left == FRESH and (why := _other_settings(path, config)):
-        return State(left, why)
-    if left == FRESH or not Folder(path).read("run.json").get("data"):
-        return State(left, _other_questions(path, config) if left == RESUME else "")
+        return left, why
+    if left == FRESH or not data or not Folder(path).read("run.json").get("data"):
+        return left, _other_questions(path, config) if left == RESUME else ""
     # deferred: a sweep sent elsewhere, and completion, need no torch
     from aerun.train import data_change
 
     try:
         changed = data_change(config, path)
     except (AerunError, OSError) as e:
-        return State(left, f"its data cannot be read any more ({e})")
+        return left, f"its data cannot be read any more ({e})"
     if changed:
-        return State(FRESH, f"its data have changed ({changed})")
-    return State(left, _other_questions(path, config) if left == RESUME else "")
-
-
-def done(path: Path, config: Mapping[str, Any]) -> bool:
-    """Return whether this job is complete, with this very config; the data are not looked at."""
-    return _left(path, config) == DONE
+        return FRESH, f"its data have changed ({changed})"
+    return left, _other_questions(path, config) if left == RESUME else ""
 
 
 def _other_settings(path: Path, config: Mapping[str, Any]) -> str:

@@ -8,18 +8,26 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from aerun.core.errors import AerunError, StoppedError
 from aerun.settings.plugins import not_found
+from aerun.sweep.resources import check
 from aerun.sweep.space import whole
 
 _JOBLIB = "hydra/launcher=joblib"
+_OWN = {  # kind -> module and class of aerun's own
+    "SlurmLauncher": ("submitit_jobs", "SlurmJobs"),
+    "LocalLauncher": ("submitit_jobs", "LocalJobs"),
+    "RayLauncher": ("ray_jobs", "RayJobs"),
+}
 ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -30,9 +38,9 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
     """
     os.environ["PYTHONSAFEPATH"] = "1"  # Python looks into the working folder else, in every process that a launcher starts
     at_once = _at_once(cfg)
-    kind = _kind(cfg)
+    kind, target = _kind(cfg), str(cfg.hydra.launcher._target_)
     if kind == "RayLauncher":
-        return _ray(cfg.hydra.launcher.ray)
+        at_once = _ray(cfg.hydra.launcher.ray)  # which Ray reads as it is imported
     if kind == "SlurmLauncher" and shutil.which("srun") is None:
         raise AerunError(
             "hydra/launcher=submitit_slurm: no srun here: jobs are sent to Slurm from a machine of its cluster. "
@@ -43,7 +51,21 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
         threads = cfg.hydra.launcher.cpus_per_task or share
         if threads:
             os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # jobs inherit it
+    _take_over(target, kind)
     return at_once
+
+
+def _take_over(target: str, kind: str) -> None:
+    """Let Hydra make aerun's own launcher, which goes further, where it would make the plugin's."""
+    if kind in _OWN:
+        module, name = _OWN[kind]
+        # Deferred: it needs an extra, which is there where its launcher was found.
+        Plugins.instance().class_name_to_class[target] = getattr(import_module(f"aerun.sweep.{module}"), name)
+
+
+def resources(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Return in lines how many of these jobs have resources of their own. Raises AerunError where they cannot be given."""
+    return check(cfg, _kind(cfg), jobs)
 
 
 def fused(cfg: DictConfig) -> bool:

@@ -9,6 +9,7 @@ from aerun.core.errors import AerunError
 from aerun.settings.flags import read_flags
 from aerun.settings.overrides import spelt_out
 from aerun.settings.sources import Jobs, composer, source_of
+from aerun.sweep.space import searches
 
 _MODE = "hydra.mode"
 
@@ -37,6 +38,21 @@ def as_multirun(argv: Sequence[str]) -> list[str]:
         return rest
     many = mode.upper() == RunMode.MULTIRUN.name if mode is not None else _says_many(argv, typed.overrides)
     return ["--multirun", *rest] if many else list(argv)
+
+
+def is_multirun(argv: Sequence[str]) -> bool:
+    """Return whether a command line, read by `as_multirun`, is a sweep. Raises AerunError for a search that is none."""
+    typed = read_flags(argv)
+    if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
+        return False
+    if searches(task_overrides(typed.overrides)) and not typed.multirun:
+        raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
+    return bool(typed.multirun)
+
+
+def task_overrides(overrides: Sequence[str]) -> list[str]:
+    """Return the settings that are not Hydra's own."""
+    return [o for o in overrides if not o.lstrip("+~").startswith("hydra")]
 
 
 def _says_many(argv: Sequence[str], typed: Sequence[str]) -> bool:

@@ -15,9 +15,9 @@ from aerun.settings.sources import Jobs
 from aerun.sweep.derived import Derived
 from aerun.sweep.grid import name_in, read
 from aerun.sweep.idle import GridJob, key_of
+from aerun.sweep.nested_jobs import ASKED, SETTINGS, is_nested
 
 _NESTED, _REGULARIZER = "nested", "regularizer"
-_SETTINGS = f"reg.terms.{_NESTED}."
 
 
 def nested(found: Sequence[GridJob], jobs: Jobs) -> list[GridJob]:
@@ -41,18 +41,14 @@ def follow_up(folder: Path, jobs: Sequence[Sequence[str]]) -> list[list[str]]:
     for typed in jobs:
         path = folder / name_in(folder, typed, read(folder))
         results = Folder(path).read()
-        choice = prefix_choice(results) if results.get("status") == "completed" and _is_nested(typed) else None
+        choice = prefix_choice(results) if results.get("status") == "completed" and is_nested(typed) else None
         if choice is not None:
             size, words = choice
             say(f"sweep.nested: {words}. It is trained by itself, from the weights of the nested run.")
-            own = [o for o in typed if key_of(o) not in (SIZE, _REGULARIZER) and not o.startswith(_SETTINGS)]
+            own = [o for o in typed if key_of(o) not in (SIZE, _REGULARIZER) and not o.startswith(SETTINGS)]
             begun = in_quotes(str(seen_from(Path.cwd(), path)))
             more.append([*own, _without_nested(typed), f"{SIZE}={size}", f"model.init_from={begun}"])
     return more
-
-
-def _is_nested(typed: Sequence[str]) -> bool:
-    return any(o.startswith(_SETTINGS) for o in typed)
 
 
 def _without_nested(typed: Sequence[str]) -> str:
@@ -79,9 +75,10 @@ def _one(group: Sequence[GridJob], settings: Derived) -> GridJob:
     own = [o for o in largest.typed if key_of(o) not in (SIZE, _REGULARIZER)]
     typed = [
         *own,
+        *([] if any(o.lower() == ASKED for o in own) else [ASKED]),  # where a config of the user's own asks for it
         f"{SIZE}={sizes[-1]}",
         f"{_REGULARIZER}=[{','.join([*terms, _NESTED])}]",
-        f"reg.terms.nested.sizes=[{','.join(map(str, sizes))}]",
-        *([f"reg.terms.nested.weight={1 / weight:g}"] if weight != 1 else []),
+        f"{SETTINGS}sizes=[{','.join(map(str, sizes))}]",
+        *([f"{SETTINGS}weight={1 / weight:g}"] if weight != 1 else []),
     ]
     return replace(largest, typed=tuple(typed), config=settings(typed).plain, idle=())

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +20,14 @@ from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of
 from aerun.settings.quoting import in_quotes
 from aerun.settings.sources import Jobs, Source, composer, source_of
+from aerun.sweep.changes import UNCHANGED, changes_of, chosen_of, table
 from aerun.sweep.dry_run import data_now, dry_run, refuse_wide_preset
 from aerun.sweep.fresh import begin_anew
 from aerun.sweep.grid import Grid, keep, settle
 from aerun.sweep.idle import GridJob, key_of, lacking, once
-from aerun.sweep.job import done
 from aerun.sweep.jobs import check, jobs_of
-from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, runs_here, settings
+from aerun.sweep.launchers import ONE_BY_ONE, announcement, fused, resources, runs_here, settings
+from aerun.sweep.mode import task_overrides
 from aerun.sweep.nested import follow_up, nested
 from aerun.sweep.optuna import refuse_without_plugin
 from aerun.sweep.places import SUBDIR, names_of
@@ -58,26 +59,20 @@ class SweepPlan:
     objective: str = "objective"  # the figure that ranks its jobs, where it is one for all
     fuse: Callable[[], None] | None = None
     study: AbstractContextManager["Opened"] | None = None
+    left_alone: Set[str] = frozenset()  # names of jobs that sweep.only leaves out
     withheld: frozenset[str] = frozenset()  # words that Hydra could not compose by themselves: not every job has the setting
 
 
-def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepPlan | None:
-    """Return what a multirun will do, None for anything else; a grid is then written down, a search when its study is open.
+def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepPlan:
+    """Return what a multirun will do; a grid is then written down, a search when its study is open.
 
     fresh: first remove what aerun wrote in the sweep's folder. AerunError for a grid that may not be run.
     """
-    typed = read_flags(argv)
-    if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
-        return None
-    tasks = [o for o in typed.overrides if not o.lstrip("+~").startswith("hydra")]
-    searched = searches(tasks)
-    if not typed.multirun:
-        if searched:
-            raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
-        return None
-    refuse_choices(typed.overrides)
-    plan = _searched if searched else _planned
-    return plan(list(typed.overrides), tasks, source_of(argv), command, fresh)
+    typed = list(read_flags(argv).overrides)
+    tasks = task_overrides(typed)
+    refuse_choices(typed)
+    plan = _searched if searches(tasks) else _planned
+    return plan(typed, tasks, source_of(argv), command, fresh)
 
 
 def _planned(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool) -> SweepPlan:
@@ -92,26 +87,34 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
         grid, place = once(found), _named(cfg)
         if cfg.sweep.nested:
             grid = nested(grid, jobs)
-        typed_jobs = [job.typed for job in grid]
-        later = partial(follow_up, jobs=typed_jobs) if cfg.sweep.nested else None
-        more = [*settings(cfg, len(grid)), SUBDIR, f"hydra.sweeper._target_={register(typed_jobs, later)}"]
         named = names_of(jobs, grid, cfg, place or _SWEEPS)
+        changes = changes_of(None if fresh else place, named, runs_here(cfg))
+        chosen = chosen_of(cfg.sweep.only, changes)
+        later = partial(follow_up, jobs=[job.typed for job in grid]) if cfg.sweep.nested else None
+        sweeper = register({job.typed: job.config for name, job in named.items() if name in chosen}, later)
+        more = [*settings(cfg, len(chosen)), SUBDIR, f"hydra.sweeper._target_={sweeper}"]
+        own = resources(cfg, [job.typed for name, job in named.items() if name in chosen])
     fuse = fused(cfg)
-    check([job for name, job in named.items() if fresh or not done((place or _SWEEPS) / name, job.config)], runs_here(cfg))
+    check([job for name, job in named.items() if changes[name].kind != UNCHANGED], runs_here(cfg))
     folder = _place(cfg)
     planned = Grid(command, {name: job.typed for name, job in named.items()}, lacking=lacking(found))
-    train = partial(_train_fused, folder, named) if fuse else None
+    train = partial(_train_fused, folder, {name: job for name, job in named.items() if name in chosen}) if fuse else None
     if fresh:
         begin_anew(folder)
     kept = keep(folder, planned, bool(cfg.sweep.extend))
+    for line in (*table(folder, planned, kept, changes, chosen), *own):
+        say(line)
     ranking = _ranking(cfg, [job.typed for job in grid])
     withheld = frozenset(o for o in tasks if key_of(o) in planned.lacking)
-    return _told(SweepPlan(folder, kept, [_into(folder), *more], ranking, train, withheld=withheld), cfg)
+    left_alone = set(kept.jobs) - chosen if cfg.sweep.only is not None else frozenset[str]()
+    plan = SweepPlan(folder, kept, [_into(folder), *more], ranking, train, withheld=withheld, left_alone=left_alone)
+    return _told(plan, cfg)
 
 
 def _drawn(cfg: DictConfig, command: str) -> SweepPlan:
     """Return what another sweeper does, which draws its jobs as it goes."""
     _refuse_whole(cfg)
+    resources(cfg, [])
     more = settings(cfg, 1)
     folder = _place(cfg)
     grid = keep(folder, Grid(command, {}), bool(cfg.sweep.extend))
@@ -122,6 +125,8 @@ def _refuse_whole(cfg: DictConfig) -> None:
     """Raise AerunError for what needs all jobs beforehand."""
     if fused(cfg) or cfg.sweep.nested:
         raise AerunError(_DRAWN if fused(cfg) else _NESTED)
+    if cfg.sweep.only is not None:
+        raise AerunError(f"sweep.only={cfg.sweep.only}: is for grids, whose jobs are known beforehand.")
 
 
 def _train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
@@ -149,6 +154,7 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str, 
     refuse_wide_preset(cfg, fixed, source)
     _refuse_devices(cfg, typed)
     _refuse_whole(cfg)
+    resources(cfg, [])
     space = space_of(cfg, tasks)
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     dry_run(space, source)

@@ -1,7 +1,8 @@
 """Hydra's Optuna sweeper, with several seeds a point and trials that may fail."""
 
+import inspect
 import math
-import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,9 +12,12 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from aerun.settings.plugins import register_module
+from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
+from aerun.sweep.optuna import storage_of
 from aerun.sweep.space import space_of
 
 _PLACE = "hydra_plugins._aerun"  # Hydra makes plugins of that package only, but a file there would act in every program
@@ -30,25 +34,53 @@ class Search(OptunaSweeper):
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.composed = config
         jobs = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
-        self.sweeper.launcher = Points(jobs, config.search.seeds)
+        self.points = Points(jobs, config.search.seeds)
+        self.sweeper.launcher = self.points
+        self.sweeper.storage = storage_of(str(config.hydra.sweeper.storage))
         self.sweeper.params = None  # they are among the arguments
-        self.sweeper._configure_trials = partial(_configured, self.sweeper._configure_trials)  # type: ignore[method-assign]
+        self.sweeper._configure_trials = partial(_configured, self.sweeper._configure_trials, self.points)  # type: ignore[method-assign]
 
     def sweep(self, arguments: list[str]) -> None:
         """Draw and launch until the study is complete."""
+        space = space_of(self.composed, arguments)
+        self.points.constraints = space.constraints
+        if space.constraints:
+            self.sweeper.sampler = _constrained(self.sweeper.sampler, self.composed.hydra.sweeper.sampler)
         try:
-            super().sweep(space_of(self.composed, arguments).arguments())
+            super().sweep(space.arguments())
         except ValueError as e:
             if not str(e).startswith(_NONE_YET):  # the plugin asks for the best of none where all failed
                 raise
 
 
+def _constrained(sampler: Any, settings: DictConfig) -> Any:
+    """Return a sampler as these settings make it, which knows of constraints; as it is where its kind or its settings do not.
+
+    TPE, NSGA-II, NSGA-III and GP know of them; the others draw as without.
+    """
+    kind, chosen = type(sampler), OmegaConf.to_container(settings, resolve=True)
+    assert isinstance(chosen, dict)
+    if "constraints_func" not in inspect.signature(kind).parameters or chosen.get("constraints_func") is not None:
+        return sampler
+    # Deferred: Optuna is an extra.
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of the argument
+        return kind(**{str(k): v for k, v in chosen.items() if k != "_target_"} | {"constraints_func": of_trial})
+
+
 def _configured(
-    configure: Callable[..., Any], trials: list[Any], distributions: Mapping[str, Any], *more: Any
+    configure: Callable[..., Any],
+    points: "Points",
+    trials: list[Any],
+    distributions: Mapping[str, Any],
+    *more: Any,
 ) -> Sequence[Sequence[str]]:
     """Return the overrides of trials; those that would repeat a point are replaced in the list."""
     for i, trial in enumerate(trials):
         trials[i] = without_repetition(trial, distributions, partial(forget, trial.study))
+    points.trials = list(trials)
     overrides: Sequence[Sequence[str]] = configure(trials, distributions, *more)
     return overrides
 
@@ -61,6 +93,8 @@ class Points(Launcher):
 
     def __init__(self, jobs: Launcher, seeds: int) -> None:
         self.jobs, self.seeds = jobs, seeds
+        self.trials: list[Any] = []  # of the points that are launched next
+        self.constraints: Mapping[str, float] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Do nothing: the launcher of the jobs is set up already."""
@@ -71,26 +105,47 @@ class Points(Launcher):
         jobs = list(dict.fromkeys(job for point in points for job in point))
         returns = self.jobs.launch(jobs, initial_job_idx * self.seeds)
         by_job = dict(zip(jobs, returns, strict=True))
-        return [_mean([by_job[job] for job in point]) for point in points]
+        rows = [[_values(by_job[job]) for job in point] for point in points]
+        for trial, of_seeds in zip(self.trials, rows, strict=False):
+            self._keep(trial, of_seeds)
+        return [_mean([self._objectives(row) for row in of_seeds]) for of_seeds in rows]
+
+    def _objectives(self, row: Sequence[float]) -> Sequence[float]:
+        """Return what a job returned without the figures of the constraints; a job that failed has none of them."""
+        return row[: len(row) - len(self.constraints)] if len(row) > len(self.constraints) else row
+
+    def _keep(self, trial: Any, rows: Sequence[Sequence[float]]) -> None:
+        """Keep with a trial what it came to for each seed, and its constraints, unless it failed."""
+        if not all(math.isfinite(v) for row in rows for v in row):
+            return
+        trial.set_user_attr(SEEDS, [list(self._objectives(row)) for row in rows])
+        if count := len(self.constraints):
+            measured = worst(self.constraints, [row[-count:] for row in rows])
+            trial.set_user_attr(MEASURED, measured)
+            trial.set_user_attr(KEPT, violations(self.constraints, measured))
 
     def _seeds(self) -> list[tuple[str, ...]]:
         return [(f"seed={n}",) for n in range(self.seeds)] if self.seeds > 1 else [()]
 
 
-def _mean(returns: Sequence[JobReturn]) -> JobReturn:
+def _values(found: JobReturn) -> Sequence[float]:
+    """Return what a job came to; NaN where it failed."""
+    values = found.return_value if found.status == JobStatus.COMPLETED else math.nan
+    return values if isinstance(values, tuple) else (values,)
+
+
+def _mean(rows: Sequence[Sequence[float]]) -> JobReturn:
     """Return over seeds, of each objective.
 
     A failure where one of them failed, since the others' mean would be another point's.
     """
-    values = [r.return_value if r.status == JobStatus.COMPLETED else math.nan for r in returns]
-    columns = zip(*(v if isinstance(v, tuple) else (v,) for v in values), strict=False)
-    means = tuple(math.fsum(column) / len(returns) for column in columns)
+    means = tuple(math.fsum(column) / len(rows) for column in zip(*rows, strict=False))
     value = None if not all(map(math.isfinite, means)) else means if len(means) > 1 else means[0]
     return JobReturn(status=JobStatus.COMPLETED, _return_value=value)  # None is no value: the plugin then notes a failed trial
 
 
 def register() -> str:
     """Make it known to this process's Hydra; its name there."""
-    sys.modules[_PLACE] = sys.modules[__name__]
+    register_module(_PLACE, __name__)
     Plugins.instance().register(Search)
     return f"{_PLACE}.{Search.__name__}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.errors import AerunError
 from aerun.settings.labels import ASIDE
+from aerun.sweep.constraints import constraints_of
 
 _HOW = "such as 'reg.lambda=tag(log,interval(1e-4,1))', 'model.latent_dim=range(2,33)' or model=ae,vae"
 _GROUP = "search"
@@ -18,12 +19,16 @@ _GROUP = "search"
 
 @dataclass(frozen=True)
 class Space:
-    """drawn: setting -> what it is drawn from. fixed: overrides of every job. objectives: figures, the first one ranks."""
+    """drawn: setting -> what it is drawn from. fixed: overrides of every job. objectives: figures, the first one ranks.
+
+    constraints: figure -> bound. A job returns its objectives, and then these figures.
+    """
 
     drawn: Mapping[str, str]
     fixed: Sequence[str]
     objectives: Sequence[str]
     seeds: int
+    constraints: Mapping[str, float] = field(default_factory=dict)
 
     def arguments(self) -> list[str]:
         """Return what Hydra's sweeper composes every job of, with a value for each setting that is drawn."""
@@ -81,11 +86,12 @@ def space_of(cfg: DictConfig, tasks: Sequence[str]) -> Space:
     fixed = [str(o.input_line) for o in [*preset, *own.values()] if not o.is_sweep_override()]
     if not drawn:
         raise AerunError(f"{' '.join(tasks)}: nothing to search: give a setting what it is drawn from, {_HOW}.")
-    if "objective" not in own and cfg.search.objective is not None:
-        fixed.append(f"objective={_list(cfg.search.objective)}")
     asked = cfg.objective if "objective" in own else cfg.search.objective or cfg.objective
     objectives = [asked] if isinstance(asked, str) else [str(k) for k in asked or ()]
-    return Space(drawn, fixed, objectives, _seeds(cfg.search.seeds, own))
+    constraints = constraints_of(cfg.search.constraints, objectives)
+    if constraints or ("objective" not in own and cfg.search.objective is not None):
+        fixed = [o for o in fixed if _key(o) != "objective"] + [f"objective={_list([*objectives, *constraints])}"]
+    return Space(drawn, fixed, objectives, _seeds(cfg.search.seeds, own), constraints)
 
 
 def _seeds(seeds: Any, own: Mapping[str, Override]) -> int:
@@ -137,5 +143,5 @@ def _root(word: str) -> str:
     return _key(word).partition(".")[0]
 
 
-def _list(value: Any) -> str:
-    return value if isinstance(value, str) else f"[{','.join(map(str, value))}]"
+def _list(names: Sequence[str]) -> str:
+    return f"[{','.join(names)}]" if names[1:] else names[0]

@@ -13,9 +13,9 @@ from aerun.runs.listing import last_row, progress
 from aerun.runs.lock import at_work
 from aerun.runs.sizes import prefix_choice
 from aerun.sweep.grid import FILE, Grid, found_in, job_folder, read
+from aerun.sweep.nested_jobs import is_nested
 
 DONE, FAILED, RUNNING, STOPPED, WAITING = "done", "failed", "running", "stopped", "waiting"
-_NESTED, _SIZES = "sweep.nested=True", "reg.terms.nested.sizes="  # a run of many sizes, of which one is then trained by itself
 _FRESH = 60.0  # seconds: a run whose files changed since then is at work, though its lock is not seen from here
 _WRITTEN = ("metrics.csv", "results.json", "checkpoints/last.ckpt")
 
@@ -50,7 +50,7 @@ def standings(folder: Path, grid: Grid, ended: dict[str, Standing] | None = None
     ended = {} if ended is None else ended
     found = []
     first = grid.jobs or found_in(folder)
-    nested = [name for name, typed in grid.jobs.items() if _NESTED in typed and any(o.startswith(_SIZES) for o in typed)]
+    nested = [name for name, typed in grid.jobs.items() if is_nested(typed)]
     further = {name: typed for name, typed in found_in(folder).items() if name not in first} if nested else {}
     for name, typed in {**first, **further}.items():
         one = ended.get(name) or _standing(folder, name, typed)

@@ -161,6 +161,6 @@ def test_what_is_typed_on_a_cluster_is_understood(command, tmp_path, monkeypatch
     words = shlex.split(command, comments=True)[1:]
     words = words[: words.index("--cfg")] if "--cfg" in words else words
     if "-m" in words:
-        assert plan_sweep(spelt_out(words), command) is not None
+        assert plan_sweep(spelt_out(words), command).grid
     else:
         assert config_of(words)

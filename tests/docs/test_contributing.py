@@ -95,7 +95,11 @@ def test_own_arch_loss_and_data_are_trained_together(parts):
     told = here(parts, *shlex.split(TOGETHER)[2:], "hydra.run.dir=run")
     assert told.code == 0, told.err
     assert "data   moons: 1,400 training, 300 validation, 300 test samples, table of 2, no bounds" in told.out
-    assert "skip 2-1, vector, loss logcosh" in told.out
+    assert "skip 2-1-32-1, vector, loss logcosh" in told.out
+    trust = "--trust moons --trust skip --trust logcosh"
+    assert f"next  aerun evaluate run {trust}\n" in told.out
+    assert here(parts, "show", "run").err.strip().endswith("If you trust them: --trust skip --trust logcosh")
+    assert here(parts, "show", "run", *trust.split()).code == 0
     assert json.loads((parts / "run" / "results.json").read_text())["status"] == "completed"
 
 
@@ -113,3 +117,23 @@ def test_own_loss_has_its_closed_form(parts):
 
     x, raw = torch.tensor([[0.0, 1.0, -3.0]]), torch.tensor([[0.5, 1.0, 40.0]])
     assert LogCosh()(raw, x).item() == pytest.approx(float((raw - x).double().cosh().log().sum()), rel=1e-6)
+
+
+def test_weights_are_those_of_modules_within_modules(parts):
+    from skip import Skip
+
+    arch = Skip(shape=(2,), features=1, latent_dim=1, width=3)
+    assert [tuple(w.shape) for w in arch.encoder_weights()] == [(1, 2), (3, 2), (1, 3)]
+    assert [tuple(w.shape) for w in arch.decoder_weights()] == [(2, 1), (3, 1), (2, 3)]
+
+
+def test_an_arch_without_weights_is_refused_before_data_are_read(parts):
+    place = parts / "parts" / "skip.py"
+    place.write_text(
+        place.read_text().replace(
+            "    def start_from", "    def encoder_weights(self) -> list[Tensor]:\n        return []\n\n    def start_from"
+        )
+    )
+    told = here(parts, *shlex.split(TOGETHER)[2:], "hydra.run.dir=run")
+    assert told.code == 2
+    assert "model/arch=skip: encoder_weights() returns none." in told.err

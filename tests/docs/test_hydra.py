@@ -92,7 +92,7 @@ def typed(tmp_path, monkeypatch):
         build(plain)
         return note(plain, as_typed(HydraConfig.get().overrides.task), path)
 
-    monkeypatch.setattr("aerun.command.train._of_sweep", note)
+    monkeypatch.setattr("aerun.command.multirun.job", note)
     monkeypatch.setattr("aerun.command.train._alone", alone)
     return lambda command: (here(tmp_path, *shlex.split(command)[1:]), jobs)
 

@@ -86,7 +86,7 @@ def test_anomalies_against_neighbours_pca_and_no_model():
     some = {**won, "anomaly/model/detected": 0.25, "anomaly/counts/anomalies": 4.0}
     assert "false alarms 4.8 %, 1 of 4 anomalies found (test split, seed 3)." in verdict(some)
     lost = {**won, "anomaly/model/auroc": 0.89}
-    assert verdict(lost).startswith("kNN on the raw data is better at telling anomalies: AUROC 0.940 against 0.890. Anomalies:")
+    assert verdict(lost).startswith("kNN on the raw data is better at finding anomalies: AUROC 0.940 against 0.890. Anomalies:")
 
 
 def test_a_baseline_wins_only_where_its_lead_is_more_than_chance():
@@ -103,14 +103,21 @@ def test_a_baseline_wins_only_where_its_lead_is_more_than_chance():
 def test_noise_and_holes_in_decibels():
     noise = results("denoising", model__psnr=21.0, identity__psnr=15.0, median__psnr=17.0, lmmse__psnr=20.5)
     assert verdict(noise) == (
-        "Denoising: 21.0 dB, +6.0 dB over the noisy input, +0.5 dB over the best linear filter (test split, seed 3, one draw)."
+        "Denoising: 21.0 dB, 6.0 dB above the noisy input and 0.5 dB above the best linear estimate "
+        "(test split, seed 3, one draw of the noise)."
     )
     assert verdict({**noise, "denoising/lmmse/psnr": 22.0}).startswith(
-        "The best linear filter is better: 22.0 against 21.0 dB."
+        "The best linear estimate is better: 22.0 against 21.0 dB. Denoising: 21.0 dB, 6.0 dB above the noisy input and 1.0 dB"
     )
+    assert verdict({**noise, "denoising/lmmse/psnr": 21.04}).startswith(
+        "Denoising: 21.0 dB, 6.0 dB above the noisy input and as"
+    )
+    worse = verdict({**noise, "denoising/identity/psnr": 24.0, "denoising/lmmse/psnr": 22.0})
+    assert worse.startswith("The noisy input is better: 24.0 against 21.0 dB. Denoising: 21.0 dB, 3.0 dB below the noisy input")
     holes = results("inpainting", model__psnr=14.0, mean__psnr=10.0)
     assert (
-        verdict(holes) == "Inpainting: 14.0 dB, +4.0 dB over the training mean, in hidden cells (test split, seed 3, one draw)."
+        verdict({**holes, "samples/test": 7}) == "Inpainting: 14.0 dB in what was hidden, 4.0 dB above the training mean "
+        "(test split of 7 samples, seed 3, one draw of the holes)."
     )
 
 
@@ -121,16 +128,18 @@ def test_bytes_at_equal_error():
         "4.00 times the bytes (test split, seed 3, decoder not counted)."
     )
     worse = {**better, "compression/pca/fine_bpp": 0.4}
-    assert verdict(worse).startswith("PCA coding needs fewer bytes for the same error. Compression:")
+    assert verdict(worse).startswith("PCA coding (0.4) needs fewer bits for the same error. Compression:")
 
 
 def test_held_out_nats():
     better = results("held_out", model__nats=-60.0, independent__nats=-39.0, gaussian__nats=-48.0)
     assert verdict(better) == (
-        "Held-out: -60.00 nats a sample; -39.00 for elements that are independent of each other, -48.00 for one Gaussian "
+        "Generation: held-out samples take -60.00 nats each, -39.00 under independent elements and -48.00 under one Gaussian "
         "(test split, seed 3, less is better)."
     )
-    assert verdict({**better, "held_out/model/nats": -45.0}).startswith("One Gaussian gives the test data more probability.")
+    assert verdict({**better, "held_out/model/nats": -45.0}).startswith(
+        "One Gaussian describes the test data better: -48.00 against -45.00 nats. Generation:"
+    )
 
 
 @pytest.mark.parametrize("task", ["anomaly", "denoising", "inpainting", "compression", "held_out", "reconstruction"])
@@ -141,10 +150,32 @@ def test_without_figures_of_the_task_the_error_stands_against_pca(task):
     assert verdict(PLAIN) == words  # runs of before name no task
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["dataset=text", "model/corruption=masking"], "Denoising is not measured here: it needs numbers that noise"),
+        (["dataset=text", "model=inpainting"], "Inpainting is not measured here: it needs numbers, and text has none"),
+        (["dataset=text", "model=compression"], "Compression is not measured here: it needs samples of one length"),
+        (["dataset=text"], ""),
+        (
+            ["model=vae", "model.loss.reduction=mean"],
+            "The likelihood of held-out samples is not measured here: it needs a loss",
+        ),
+    ],
+)
+def test_what_the_data_have_no_measure_of_is_said(words, why):
+    plan = built(*words)
+    assert plan.task == "reconstruction"
+    assert plan.unmeasured.startswith(why)
+    assert bool(plan.unmeasured) == bool(why)
+    said = verdict({**PLAIN, "task": plan.task, "unmeasured": plan.unmeasured})
+    assert said == f"{plan.unmeasured} {plain(PLAIN)}".strip()
+
+
 def test_a_run_says_it_first_and_keeps_it(tmp_path):
     told = here(tmp_path, "model=vae", "trainer.max_epochs=1", "pictures=[]", "model.arch.hidden=[8]", "hydra.run.dir=run")
     assert told.code == 0, told.err
     lines = told.out.splitlines()
     first = lines[lines.index("vae on digits") + 1]
-    assert "nats a sample" in first
+    assert "nats each" in first
     assert f'"verdict": "{first}"' in (tmp_path / "run" / "results.json").read_text()

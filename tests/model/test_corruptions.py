@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 from aerun.metrics.moments import moments as known_moments
+from aerun.metrics.moments import of_values
 from aerun.settings.catalog import catalog
 from tests.conftest import built, descend
 
@@ -419,3 +420,47 @@ def test_the_inpainting_recipe_fills_holes_better_than_the_best_linear_one(digit
         learned, best_linear = (hole_error(f, x, mask) for f in (lambda x, m: model(x.masked_fill(m, 0), m), linear))
     assert best_linear < 0.6 * hole_error(lambda x, m: mean.reshape(1, 8, 8).expand_as(x), x, mask)
     assert 10 * math.log10(best_linear / learned) > 1
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """A plan of a table whose cells are one element, three (a category), or one and a mark (gaps)."""
+    lines = ["size,grade,age", *(f"{i % 7 + 0.5},{'abc'[i % 3]},{'' if i % 2 else 2.5 ** (i % 5)}" for i in range(300))]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    plan = built("dataset=table", f"dataset.path={tmp_path / 't.csv'}", "model/corruption=masking", "model.corruption.p=0.3")
+    plan.autoencoder.start_from(plan.dataset.load().train.x)
+    return plan
+
+
+def test_a_hidden_cell_of_a_table_is_all_of_its_elements(cells):
+    """Each cell with probability p; what the encoder sees of it holds nothing of what it was."""
+    model = cells.autoencoder
+    x = model.units(cells.dataset.load().train.x.repeat(20, 1))
+    torch.manual_seed(0)
+    names = model.corrupted(x)
+    size, age, grade, mark = names["mask"][:, 0], names["mask"][:, 1], names["mask"][:, 2:5], names["mask"][:, 5]
+    assert torch.equal(grade, grade[:, :1].expand_as(grade))
+    assert torch.equal(age, mark)
+    assert not frequency(torch.stack([size, age, grade[:, 0]], 1), 0.3)
+    assert torch.equal(names["x_in"], x.masked_fill(names["mask"], 0))
+    assert model.preparation.owners.tolist() == [0, 2, 1, 1, 1, 2]
+
+
+def test_the_law_of_the_noise_knows_that_elements_are_hidden_together(cells):
+    """Against the covariance of what was really drawn."""
+    model = cells.autoencoder
+    clean = model.units(cells.dataset.load().train.x).double()
+    law = known_moments(lambda: iter([clean]))
+    found = torch.cov(model.corrupted(clean.repeat(300, 1))["x_in"].t(), correction=0)
+    alone = model.corruption.noise_model(law)
+    together = of_values(law, alone, 0.0, model.leaders)
+    assert (together.covariance - found).abs().max() < 0.01 < 0.02 < (alone.covariance - found).abs().max()
+    assert torch.equal(together.mean, alone.mean)
+
+
+def test_a_hidden_symbol_of_text_is_all_of_its_elements():
+    model = built("dataset=text", "model/corruption=masking", "model.corruption.p=0.3").autoencoder
+    x = torch.nn.functional.one_hot(torch.randint(0, model.facts.shape[1], (8, model.facts.shape[0])), model.facts.shape[1])
+    mask = model.corrupted(x.float())["mask"]
+    assert torch.equal(mask, mask[..., :1].expand_as(mask))
+    assert 0.1 < mask.float().mean() < 0.5

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aerun.report import terminal
+from aerun.report import swept, terminal
 from aerun.runs.groups import Group, Run
 from tests.command.test_compare import N, made
 
@@ -16,7 +16,7 @@ def test_failures_are_grouped_by_cause(capsys):
     ]
     other = [(["optimizer.lr=9", "model=ae"], "the disk is full")]
     done = [(["optimizer.lr=8", "model=ae"], {"objective": 1.0, "test/se": 1.0, "pca/se": 2.0, "mean/se": 3.0})]
-    terminal.sweep(done, [*unstable, *other], Path("outputs/sweeps/s"), "val/mse")
+    swept.sweep(done, [*unstable, *other], Path("outputs/sweeps/s"), "val/mse")
     told = capsys.readouterr().out
     assert "1 of 9 jobs completed" in told
     named = "; ".join(f"optimizer.lr={lr}" for lr in range(5))
@@ -30,7 +30,7 @@ def test_a_sweep_over_sizes_says_which_to_take(tmp_path, capsys):
     finished = [
         ([f"model.latent_dim={n}"], {"objective": 1.0, "test/se": 1.0, "pca/se": 2.0, "mean/se": 3.0}) for n in (2, 8, 32)
     ]
-    terminal.sweep(finished, [], tmp_path / "s", "val/mse")
+    swept.sweep(finished, [], tmp_path / "s", "val/mse")
     assert "Which size: 8 numbers, of the least test error" in capsys.readouterr().out
 
 
@@ -44,11 +44,18 @@ def test_what_comes_next_is_of_the_users_own_data(capsys):
     for source, shown in (("my parts", "'my parts'"), (None, "FILE"), (few, "a.csv 'my b.csv'"), (many, "FILE")):
         terminal.results(figures, "ae", Path("run"), source)
         assert f"aerun score run {shown} --top 10\n" in capsys.readouterr().out
+    for task, kind, shown in (
+        ("inpainting", "table", "aerun inpaint run a.csv --output full.csv\n"),
+        ("inpainting", "image", "aerun inpaint run a.csv --mask mask.npy --output whole.npz\n"),
+        ("held_out", "table", "aerun generate run --count 64 --output new.csv\n"),
+    ):
+        terminal.results(figures | {"task": task, "kind": kind}, "ae", Path("run"), "a.csv")
+        assert shown in capsys.readouterr().out
     terminal.results(figures | {"best_epoch": 8}, "ae", Path("my run"))
     assert "best of 9 epochs: 9, the last, so longer may be better (aerun resume 'my run' --epochs 18);" in " ".join(
         capsys.readouterr().out.split()
     )
-    terminal.sweep([([], figures | {"objective": 1.0})], [], Path("outputs/sweeps/my s"), "objective")
+    swept.sweep([([], figures | {"objective": 1.0})], [], Path("outputs/sweeps/my s"), "objective")
     assert "next  aerun compare 'outputs/sweeps/my s'\n" in capsys.readouterr().out
 
 

@@ -51,6 +51,9 @@ ALLOWED = {
     "core.memory": "/proc and /sys",
     "core.streams": "the null device",
     "report.render": "the templates of the package",
+    "sweep.submitted": "the code of aerun, and modules of the user's own",
+    "sweep.submitit_jobs": "makes the folder of a sweep, as Hydra's launcher does",
+    "sweep.ray_jobs": "the same",
     "compose": "the options under configs",
     "settings.catalog": "the options under configs",
     "settings.explain": "the options under configs",
@@ -84,7 +87,8 @@ IN_MEMORY = {  # calls that take a file that is open already
     ("runs.plain", "open"),
     ("runs.folder", "np.save"),
     ("runs.reference", "np.savez"),
-    ("trainer.checkpoints", "torch.save"),
+    ("inference.kept_samplers", "np.savez"),
+    ("trainer.saved", "torch.save"),
     ("trainer.fused.training", "open"),  # of a record
     ("trainer.record", "open"),
     ("train", "open"),  # of a `Folder`

@@ -41,7 +41,7 @@ def test_only_the_options_of_a_group_are_named():
         assert options <= every | {t for t in options if t.startswith("torch.optim.")}
         for target in every - options:
             with pytest.raises(AerunError, match="is not an option of"):
-                refuse_foreign(key, target, ())
+                refuse_foreign({key: target}, ())
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_only_the_options_of_a_group_are_named():
 def test_words_that_are_no_target(target):
     for key in KEYS:
         with pytest.raises(AerunError):
-            refuse_foreign(key, target, ())
+            refuse_foreign({key: target}, ())
 
 
 def test_the_users_own_modules_are_trusted_by_name_only():
-    refuse_foreign("dataset", "mine.Data", ("mine",))
+    refuse_foreign({"dataset": "mine.Data"}, ("mine",))
     with pytest.raises(AerunError, match="--trust minetoo"):
-        refuse_foreign("dataset", "minetoo.Data", ("mine",))
+        refuse_foreign({"dataset": "minetoo.Data"}, ("mine",))
 
 
 def test_what_is_typed_may_be_anything(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 from aerun.core.errors import AerunError
 from aerun.settings.flags import flags_first, read_flags
+from tests.shell import here
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,7 @@ def test_what_is_neither_is_refused(typed, words):
         flags_first(typed.split(), ["--fresh"])
     assert words in str(e.value)
     assert "\n" not in str(e.value)
+
+
+def test_hydras_own_help_does_without_the_settings_of_a_run(tmp_path):
+    assert here(tmp_path, "--hydra-help", "trainer=smoke", "hydra/launcher=basic").out.startswith("Hydra (")

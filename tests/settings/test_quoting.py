@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aerun.api import written
 from aerun.core.errors import AerunError
 from aerun.settings.overrides import spelt_out
-from aerun.settings.quoting import in_quotes, reads_as
+from aerun.settings.quoting import in_quotes, quoted, reads_as
 
 
 def values(*typed):
@@ -109,3 +109,50 @@ def test_what_the_grammar_refuses_is_told_by_its_fault(typed, words):
 def test_nested_interpolations_are_read_as_typed():
     assert values("seed=${oc.decode:${oc.env:SEED,5}}") == ["${oc.decode:${oc.env:SEED,5}}"]
     assert values("seed=${trainer.max_epochs}") == ["${trainer.max_epochs}"]
+
+
+_NAMES = [
+    "reg.",
+    ".reg",
+    "reg..lambda",
+    "reg lambda",
+    "[",
+    "a[0]",
+    "{a",
+    "'a",
+    '"a"',
+    "model/",
+    "/model",
+    "model//arch",
+    "é",
+    "a\\",
+    "a,b",
+    "+++a",
+]
+_VALUES = [
+    "[1,",
+    "[1,,2]",
+    "{a:",
+    "{a:1,,b:2}",
+    "range(",
+    "range(1,2,3,4,5)",
+    "choice()",
+    "sort(",
+    "int(abc)",
+    "tag(",
+    "[[[",
+    '"a',
+    "{",
+    "${",
+    "${a.b",
+    "${now:",
+]
+
+
+@pytest.mark.parametrize("word", [*(f"{name}=1" for name in _NAMES), *(f"reg.lambda={value}" for value in _VALUES)])
+@pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
+def test_what_cannot_be_read_is_named_in_words(word, sweep):
+    with pytest.raises(AerunError) as e:
+        quoted(word, sweep)
+    assert str(e.value).startswith(f"{word}: ")
+    assert len(str(e.value).splitlines()) == 1

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from aerun.command.help import page
-from aerun.settings.shells import command_line, completion, in_shell, shell, with_quotes
+from aerun.settings.shells import command_line, completion, in_shell, retyped, shell, with_quotes
 
 QUOTES = ("a b", "it's", 'say "x"', "back\\slash", "q'\\", "a!b", "$HOME", "`x`")
 WORDS = ("model=ae", "regularizer=[l1,l2]", "*", "", "ä=1", "{a,b}", *QUOTES)
@@ -38,6 +38,12 @@ def test_other_shells_have_quotes_of_their_own(monkeypatch):
     assert command_line(["q'\\"]) == r"'q\'\\'"
     monkeypatch.delenv("SHELL")
     assert shell() in ("sh", "powershell")
+
+
+def test_a_kept_command_is_shown_in_the_users_own_quotes(monkeypatch):
+    use(monkeypatch, "fish")
+    assert retyped(shlex.join(["aerun", "notes=it's", "reg.lambda=1,2"])) == r"aerun 'notes=it\'s' reg.lambda=1,2"
+    assert retyped("aerun 'open") == "aerun 'open"
 
 
 def test_brackets_are_quoted_where_the_shell_would_look_for_files(monkeypatch):

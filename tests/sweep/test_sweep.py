@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 import warnings
 
@@ -53,7 +54,7 @@ def test_the_grid_is_written_down_and_nothing_is_done_twice(first, tmp_path):
 def test_another_grid_is_refused_and_added_on_request(first, tmp_path):
     told = here(tmp_path, "-m", "sweep=first", "seed=1,2", *QUICK)
     assert told.code == 2
-    assert "belongs to another grid: 1 jobs of this command are not in it, 1 of its jobs are not in this command" in told.err
+    assert "another grid: 1 job of this command is new, 1 unchanged, 1 of the sweep's is not in this command" in told.err
     assert len(jobs(first)) == 2
     before = stamps(first)
     told = here(tmp_path, "-m", "sweep=first", "seed=1,2", "sweep.extend=true", *QUICK)
@@ -233,3 +234,28 @@ def test_pictures_that_are_asked_for_are_drawn_for_every_job(tmp_path):
     assert told.code == 0, told.err
     for job in jobs(tmp_path / "outputs" / "sweeps" / "drawn").values():
         assert [p.name for p in (job / "pictures").iterdir()] == ["filters.png"]
+
+
+class Without:
+    """A finder of modules that does not know one package."""
+
+    def __init__(self, finder, package):
+        self.finder, self.package = finder, package
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] == self.package else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+
+def test_it_needs_none_of_hydras_plugins(tmp_path, monkeypatch):
+    """`pip install aerun` installs none: then there is no package `hydra_plugins` at all."""
+    monkeypatch.setattr(sys, "meta_path", [Without(finder, "hydra_plugins") for finder in sys.meta_path])
+    for name in [n for n in sys.modules if n.partition(".")[0] == "hydra_plugins"]:
+        monkeypatch.delitem(sys.modules, name)
+    told = here(tmp_path, "-m", "sweep=s", "seed=0,1", *QUICK)
+    assert (told.code, told.err) == (0, "")
+    assert "2 of 2 jobs completed" in told.out
+    told = here(tmp_path, "-m", "sweep=j", "seed=0,1", "sweep.jobs=2", *QUICK)
+    assert (told.code, "pip install 'aerun[sweep]'" in told.err) == (2, True)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
+from aerun.core.text import counted
 from aerun.dataset.labels import Labels, by_class, by_flag
 from aerun.dataset.sequences import clock, recorded, windows
 from aerun.dataset.sequences.recorded import Recorded
@@ -104,10 +105,8 @@ class Sampling:
         x, cut = self._windows(recording, steps, features)
         read = self._samples(x, steps, cut, features)
         if self.window is None and len(read.data.train) < _FEW:
-            words = (
-                "dataset=series: only %d training samples, each a series without a break; dataset.window=STEPS cuts windows."
-            )
-            log.warning(words, len(read.data.train))
+            few = counted(len(read.data.train), "training sample")
+            log.warning("dataset=series: only %s, each a series without a break; dataset.window=STEPS cuts windows.", few)
         return replace(read, reading=recording.frame.reading, files=tuple(Path(p) for p, _ in recording.frame.files))
 
     def features(self, recording: Recorded, label: str | None) -> tuple[str, ...]:
@@ -295,13 +294,12 @@ class Sampling:
         gaps = windows.gaps(steps.time, steps.series)
         if gaps.after.any():
             rule = "samples may span them" if self.keep else "no sample spans one (dataset.gaps=keep lets it)"
-            words = (
-                "dataset=series: %d of %d steps come after a gap of more than 1.5 usual steps (%s), the longest %s at %s: %s."
-            )
+            words = "dataset=series: %d of %d steps %s after a gap of more than 1.5 usual steps (%s), the longest %s at %s: %s."
+            count = int(gaps.after.sum())
             place = recording.where(self.time, int(steps.row[gaps.worst]))
             dated = recording.frame.columns[self.time].kind == "date"
             spans = [str(timedelta(seconds=v)) if dated else f"{v:g}" for v in (gaps.usual, gaps.longest)]
-            log.warning(words, int(gaps.after.sum()), len(change), *spans, place, rule)
+            log.warning(words, count, len(change), "comes" if count == 1 else "come", *spans, place, rule)
         return change if self.keep else change | gaps.after
 
     def _present(self, recording: Recorded, steps: Steps, features: Sequence[str], change: Flags) -> Values:

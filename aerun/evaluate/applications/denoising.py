@@ -7,7 +7,7 @@ from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.restoration import filters, first, in_parts, moving_average, quality, rows_of, span
-from aerun.metrics.moments import WIDEST, Conditional, Lmmse, moments
+from aerun.metrics.moments import WIDEST, Conditional, Lmmse, moments, of_values
 from aerun.trained import Trained
 
 WHO = ("model", "identity", "median", "gaussian", "wiener", "moving_average", "lmmse")
@@ -52,7 +52,7 @@ def evaluate(trained: Trained) -> Outcome:
 
 def _corrupted(model: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor | None]:
     """Return what the encoder sees, and the mask where the encoder sees that too."""
-    corrupted = model.corruption(x)
+    corrupted = model.corrupted(x)
     return corrupted["x_in"], corrupted["mask"] if model.corruption.shows_mask else None
 
 
@@ -61,8 +61,13 @@ def _linear(trained: Trained, noisy: Tensor, mask: Tensor | None) -> dict[str, T
     statistics = moments(lambda: trained.batches(trained.data.train))
     if mask is not None:
         return {"lmmse": Conditional(statistics)(noisy, mask)}
-    noise = trained.autoencoder.corruption.noise_model(statistics)
-    return {} if noise is None else {"lmmse": Lmmse(statistics, noise)(noisy)}
+    model = trained.autoencoder
+    noise = model.corruption.noise_model(statistics)
+    if noise is None:
+        return {}
+    if model.corruption.hides and model.leaders is not None:
+        noise = of_values(statistics, noise, model.corruption.fill, model.leaders)
+    return {"lmmse": Lmmse(statistics, noise)(noisy)}
 
 
 def _width(trained: Trained) -> int:

@@ -45,8 +45,8 @@ def evaluate(trained: Trained) -> Outcome:
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
     x, valid = first(trained, trained.data.test)
-    real = torch.ones_like(x) * valid_weight(valid, x)
-    holes = {"": model.corruption(x)["mask"]}
+    real = torch.ones_like(x) * valid_weight(valid, x) * _recorded(trained, x)
+    holes = {"": model.corrupted(x)["mask"]}
     if facts.kind != "table":
         holes["centre_"] = _centre(x, facts.kind)
     reach, figures = span(facts, x), dict[str, dict[str, float]]()
@@ -61,6 +61,13 @@ def evaluate(trained: Trained) -> Outcome:
     return Outcome(
         figures, f"first {len(x):,} test samples, one draw of holes that hide {100 * hidden:.0f} %; psnr inside of them"
     )
+
+
+def _recorded(trained: Trained, x: Tensor) -> Tensor | float:
+    """Return 1 for elements of x, the first test samples, that say what a value was: neither missing cells nor their marks."""
+    stored = trained.data.test.x[: len(x)].to(trained.device)
+    known = trained.autoencoder.values(stored)
+    return 1.0 if known is None else known.to(x.dtype)
 
 
 def _centre(x: Tensor, kind: str) -> Tensor:

@@ -1,0 +1,124 @@
+"""A sweep: its jobs are planned, then Hydra starts them one by one or hands them to a launcher."""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aerun.core.errors import AerunError, FolderInUseError, TrainingError, line_of
+from aerun.core.exits import FAILED, SUCCEEDED
+from aerun.core.text import say
+from aerun.evaluate.verdict import verdict
+from aerun.report import swept
+from aerun.runs.folder import Folder
+from aerun.runs.lock import alone
+from aerun.runs.status import mark_refused
+from aerun.settings.overrides import job_command
+from aerun.sweep import pace
+from aerun.sweep.grid import Grid, name_in, outcomes
+from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
+from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
+from aerun.sweep.planned import Planned
+from aerun.sweep.search_summary import tell
+from aerun.sweep.submitted import outdated
+
+if TYPE_CHECKING:
+    from aerun.sweep.study import Opened
+
+
+def run(command: str, fresh: bool, start: Callable[[], None], shown: Callable[[Path], Path]) -> int:
+    """Run the sweep of sys.argv, as it is planned first; return the exit code.
+
+    start: hands sys.argv to Hydra. shown: a path as it is shown where the command was typed.
+    """
+    os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
+    planned = plan_sweep(sys.argv[1:], command, fresh)
+    sys.argv = [*(word for word in sys.argv if word not in planned.withheld), *planned.overrides]
+    if planned.study is None:
+        return _grid(planned, start, shown)
+    return _search(planned.folder, planned.grid, planned.study, start, shown)
+
+
+def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path], Path]) -> int:
+    folder = planned.folder
+    pace.begin(folder, planned.grid.jobs)
+    try:
+        if planned.fuse is not None:
+            planned.fuse()
+        start()
+    finally:
+        pace.end()
+        followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
+        finished, failed = outcomes(folder, {**planned.grid.jobs, **followed}, planned.left_alone)
+        if finished or failed:
+            swept.sweep(finished, failed, shown(folder.resolve()), planned.objective)
+    return FAILED if failed else SUCCEEDED
+
+
+def _search(
+    folder: Path,
+    grid: Grid,
+    study: AbstractContextManager["Opened"],
+    start: Callable[[], None],
+    shown: Callable[[Path], Path],
+) -> int:
+    with study as opened:
+        grid.save(folder)
+        sys.argv += opened.overrides
+        try:
+            start()
+        finally:
+            failed = tell(opened, folder, grid, shown(folder.resolve()))
+    return FAILED if failed else SUCCEEDED
+
+
+def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
+    """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
+    # deferred: completion needs no torch
+    from aerun.train import train
+
+    with alone(path) as mine:
+        if not mine:
+            say("\t   another process is at work on this job")
+            return math.nan
+        if why := refused(path):
+            raise TrainingError(why)
+        left, why, status = state(path, plain)
+        if left != DONE and (changed := outdated(plain)):
+            raise FolderInUseError(changed) if status else AerunError(changed)  # the latter is marked: nothing is lost by it
+        if why:
+            say(f"\t   {why}{': trained anew' if left == FRESH else ''}")
+        if left == FRESH:
+            clear(path)
+        if left == DONE and Folder(path).relabel(plain):
+            say("\t   has the tags and notes that are typed now")
+        done = Folder(path).read() if left == DONE else None
+        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True)
+    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
+    _say_pace()
+    several = plain["objective"]
+    return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
+
+
+def tell_failure(path: Path, error: Exception) -> None:
+    """Write down and say why a job failed."""
+    if not isinstance(error, FolderInUseError):
+        mark_refused(Folder(path), error)
+    say(f"\t   failed: {line_of(error)}")
+    _say_pace()
+
+
+def _say_pace() -> None:
+    if words := pace.pace():
+        say(f"\t   {words}")
+
+
+def _how(left: str, metrics: Mapping[str, Any], path: Path) -> str:
+    """Return how a job came to its end, and its name where jobs at the same time end in any order."""
+    how = {DONE: "complete already, ", RESUME: "gone on with, "}.get(left, "")
+    how = f"trained as one of {metrics['fused']}, " if left == RESUME and metrics["fused"] > 1 else how
+    return how if one_by_one() else f"{path.name}: {how}"
