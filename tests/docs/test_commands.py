@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 from importlib.util import find_spec
 
 import pytest
@@ -131,7 +130,7 @@ def test_the_guide_shows_what_ctrl_c_says(tmp_path):
     assert process.returncode == 130
 
 
-def interrupted(process: subprocess.Popen, place, epochs=1):
+def interrupted(process, place, epochs=1):
     """Press Ctrl-C once a run has so many rows; return its folder."""
     import time
 
@@ -141,7 +140,7 @@ def interrupted(process: subprocess.Popen, place, epochs=1):
             process.send_signal(signal.SIGINT)
             return found[0].parent
         time.sleep(0.01)
-    raise AssertionError(process.stderr.read())
+    raise AssertionError(process.communicate()[1])
 
 
 def of_clusters():
