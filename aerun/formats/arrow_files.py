@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
-from aerun.core.memory import refuse_beyond
+from aerun.core.memory import refuse_beyond, trim_heap
 from aerun.formats.limits import typed_size
 from aerun.formats.optional import needed
 from aerun.formats.reading import duplicates
@@ -57,6 +57,12 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
             table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
             table = table.select(list(columns))
             yield where, named_classes(table)
+
+
+def release() -> None:
+    """Return what Arrow and the C library have freed to the system."""
+    needed("pyarrow", Path()).default_memory_pool().release_unused()
+    trim_heap()
 
 
 def _parts(path: Path, file: Any, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aerun.core.cache import cache_folder, refuse_full
 from aerun.core.errors import AerunError
 from aerun.core.files import replaced
-from aerun.core.memory import available_memory
+from aerun.core.memory import available_memory, trim_heap
 from aerun.formats.limits import Limits
 
 Array = NDArray[Any]
@@ -85,6 +85,7 @@ def kept(name: str, pieces: Pieces, folder: Path | None) -> Path:
                 file.write(np.ascontiguousarray(part).data)
     except OSError as e:
         raise AerunError(f"cannot keep the values of {pieces.where} in {path.parent} ({how}): {e.strerror or e}.") from e
+    trim_heap()  # libraries read pieces in threads, whose freed memory would stay with the process
     return path
 
 
