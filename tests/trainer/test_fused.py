@@ -13,8 +13,9 @@ from aerun.settings.naming import job_name
 from aerun.trainer.base import Job
 from aerun.trainer.fused.fit import equivalence_error, fit, unsupported_reason
 from aerun.trainer.fused.training import FusedTraining
+from tests import loaded
 from tests.conftest import built, composed
-from tests.shell import here, metrics, start, stopped, timeless
+from tests.shell import here, metrics, stopped, timeless
 
 SMALL = ["model.arch.hidden=[16]", "trainer.progress=false", "trainer.limit_batches=3", "trainer.steps_per_call=2"]
 MODELS = {
@@ -319,7 +320,7 @@ def test_killed_and_started_again_it_is_the_same_sweep(tmp_path):
         "pictures=[]",
     ]
     folder = tmp_path / "outputs" / "sweeps" / "k" / job_name(first)
-    killed = stopped(start(tmp_path, "-m", "sweep=k", "sweep.fuse=true", *words), signal.SIGKILL, folder, epochs=1)
+    killed = stopped(loaded.start(tmp_path, "-m", "sweep=k", "sweep.fuse=true", *words), signal.SIGKILL, folder, epochs=1)
     assert killed.code == -signal.SIGKILL
     told, again = sweep(tmp_path, "k", "sweep.fuse=true", *words)
     assert told.code == 0, told.err
