@@ -11,16 +11,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 from torch.nn.utils.parametrize import cached
 
 from aerun.compose import Composition, option
+from aerun.core.errors import AerunError
 from aerun.core.facts import Facts, valid_weight
 from aerun.dataset.storage.mapped import sample_rows
-from aerun.parts import Opposed, Part, Term
+from aerun.parts import Discrete, Opposed, Part, Term
 from aerun.preparation.base import Preparation
 from aerun.vocabulary import Pass, call
 
 _ELEMENTS = 1_000_000  # of samples that are widened at a time
+_CODES = 20_000  # that a prior is started from
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Autoencoder(nn.Module):
         self.facts, self.preparation = facts, preparation
         self.arch, self.bottleneck = composition.arch, composition.bottleneck
         self.corruption, self.loss = composition.corruption, composition.loss
+        self.prior = composition.prior if composition.has_prior else None
+        self.offers = composition.offers
         self.terms: dict[str, Term] = dict(composition.terms)
         self.regularizers = nn.ModuleDict({k: t.regularizer for k, t in self.terms.items()})
         self.strength: dict[str, Any] = {k: composition.lambda_ * t.weight for k, t in self.terms.items()}
@@ -96,6 +101,11 @@ class Autoencoder(nn.Module):
         """Return the clean, deterministic reconstruction of (B, *S)."""
         return self.decode(self.encode(x, mask, valid), valid)
 
+    def chosen_parts(self) -> dict[str, Part]:
+        """Return the parts by the name of their group; the prior only where it is not the usual one."""
+        parts = {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
+        return parts | ({"prior": self.prior} if self.prior is not None and not self.prior.usual else {})
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut."""
@@ -121,15 +131,15 @@ class Autoencoder(nn.Module):
         mask = hidden[..., :1].expand_as(hidden) if self.leaders is None else hidden[:, self.leaders]
         return {**names, "x_in": x.masked_fill(mask, self.corruption.fill), "mask": mask}
 
-    def code_pass(self, x: Tensor, valid: Tensor | None = None) -> Pass:
+    def code_pass(self, x: Tensor, valid: Tensor | None = None, progress: float = 1.0) -> Pass:
         """Return the pass as far as the code: corrupted input, sampled code."""
-        names: Pass = {"x": x, **self.corrupted(x)}
+        names: Pass = {"x": x, **self.corrupted(x), "progress": progress}
         if valid is not None:
             names["valid"] = valid
         if torch.is_grad_enabled() and any(t.regularizer.differentiates_input for t in self.terms.values()):
             names["x_in"] = names["x_in"].detach().requires_grad_()
         names["h"] = self.arch.encode(names["x_in"], names.get("mask"), valid)
-        names |= self.bottleneck(names["h"])
+        self._add_code(names)
         for key in self._weighing:
             names |= call(self.terms[key].regularizer.fill, names)
         return names
@@ -138,14 +148,13 @@ class Autoencoder(nn.Module):
         self, x: Tensor, valid: Tensor | None = None, progress: float | None = None, seen: Tensor | None = None
     ) -> Pass:
         """Fill the vocabulary for one batch (B, *S); `progress` of training, None in validation."""
-        names = self.code_pass(x, valid)
+        names = self.code_pass(x, valid, 1.0 if progress is None else progress)
         if seen is not None:
             names["seen"] = seen
         if progress is None:
             names["raw"] = self.arch.decode(names["z"], valid)
         else:
             names["raw"] = self.arch.decode_taught(names["z"], x, valid, progress)
-        names["progress"] = 1.0 if progress is None else progress
         if "x_hat" in self._takes:
             names["x_hat"] = self.loss.activate(names["raw"])
         names["reconstruction"] = call(self.loss, names)
@@ -154,6 +163,57 @@ class Autoencoder(nn.Module):
             if weights in self._takes:
                 names[weights] = getattr(self.arch, weights)()
         return names
+
+    def clean_pass(self, x: Tensor, valid: Tensor | None = None) -> Pass:
+        """Return the pass of clean samples (B, *S) as far as the code, which is sampled where codes are random."""
+        names: Pass = {"x": x, "x_in": x, "h": self.arch.encode(x, valid=valid), "progress": 1.0}
+        if valid is not None:
+            names["valid"] = valid
+        self._add_code(names)
+        return names
+
+    def _add_code(self, names: Pass) -> None:
+        """Fill what the bottleneck and the prior make of the encoder's features."""
+        names |= call(self.bottleneck, names)
+        if "posterior" in names:
+            names["posterior_of"] = self.posterior_of
+        if self.prior is not None:
+            names["prior"] = call(self.prior, names)
+
+    def posterior_of(self, x: Tensor) -> Distribution:
+        """Return q(z|x) of clean samples (B, *S). KeyError where codes are not random."""
+        names: Pass = {"x": x, "x_in": x, "h": self.arch.encode(x), "progress": 1.0}
+        posterior: Distribution = call(self.bottleneck, names)["posterior"]
+        return posterior
+
+    @property
+    def has_prior(self) -> bool:
+        """Return whether codes can be drawn without looking at those of samples."""
+        return "prior" in self.offers or isinstance(self.bottleneck, Discrete)
+
+    @property
+    def has_bound(self) -> bool:
+        """Return whether there is an evidence lower bound: codes have a posterior, at a finite distance from the prior."""
+        return {"posterior", "prior"} <= self.offers and not (self.prior is not None and self.prior.bounded)
+
+    def prior_codes(self, like: Tensor, times: int = 1) -> Tensor:
+        """Return `times` as many codes as `like` (m, d, *grid) holds, drawn from the prior: (times * m, d, *grid), as `like`.
+
+        Of a discrete code all are equally likely. Raises AerunError where there is no prior.
+        """
+        if isinstance(self.bottleneck, Discrete) and "prior" not in self.offers:
+            return self.bottleneck.draw_uniformly(like, times)
+        if "prior" not in self.offers:
+            raise AerunError(f"model/bottleneck={option(self.bottleneck)}: its codes have no prior to draw from.")
+        prior = self.prior_of(like)
+        return torch.cat([prior.sample() for _ in range(times)]).to(like)
+
+    def prior_of(self, like: Tensor) -> Distribution:
+        """Return p(z) for as many codes as `like` (m, d, *grid) holds. KeyError where there is no prior."""
+        names: Pass = {"h": like.new_zeros(len(like), self.bottleneck.features, *like.shape[2:]), "progress": 1.0}
+        self._add_code(names)
+        prior: Distribution = names["prior"]
+        return prior
 
     def _add_functions(self, names: Pass) -> None:
         mask, valid = names.get("mask"), names.get("valid")
@@ -225,9 +285,9 @@ class Autoencoder(nn.Module):
 
     @property
     def follows_prior(self) -> bool:
-        """Return whether its codes are trained to follow the bottleneck's prior."""
+        """Return whether its codes are trained to follow a prior."""
         asked = any("prior" in t.regularizer.takes() and self.strength[k] > 0 for k, t in self.terms.items())
-        return asked and "prior" in self.bottleneck.offers
+        return asked and "prior" in self.offers
 
     def effective_lambda(self, key: str, progress: float | None) -> float:
         """Return the weight in units of summed error per sample, whatever `loss.reduction` is."""
@@ -244,6 +304,15 @@ class Autoencoder(nn.Module):
         """Return the terms that have an opponent and weigh something."""
         regularizers = {k: self.terms[k].regularizer for k in self._computed(training=True)}
         return {k: r for k, r in regularizers.items() if isinstance(r, Opposed)}
+
+    @property
+    def steady(self) -> bool:
+        """Return whether an objective that no longer falls has come to rest.
+
+        Beside an opponent it rises and falls as the two take turns, and where weights rise in cycles it does so with them.
+        """
+        cyclic = any(self.terms[k].warmup > 0 and self.terms[k].cycles > 1 for k in self._weighing)
+        return not cyclic and not self.opposed()
 
     def own_parameters(self) -> Iterator[nn.Parameter]:
         """Yield every parameter but the opponents'."""
@@ -273,20 +342,42 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def start_from(self, stored: Tensor) -> None:
+        """Learn from the stored training samples what the parts begin with, the prior last: it may read codes."""
+        self.start_parts(stored)
+        if self.prior is not None:
+            self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
+
+    def start_parts(self, stored: Tensor) -> None:
         """Centre the encoder on the mean of the stored training samples and start the output there."""
         if self.facts.prepared_from is not None:
             self.preparation.fit(self.facts.units(sample_rows(stored)))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
-        rows = max(1, min(8192, _ELEMENTS // self.facts.size))
-        for part in stored.split(rows):
+        for part in stored.split(self._rows):
             x = self.units(part).double()
             total = total + x.sum(0)
             count = count + (torch.full_like(x, 1) * valid_weight(self.facts.valid(part), x)).sum(0)
         mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
         self.arch.start_from(mean, self.loss.deactivate(mean))
-        self.arch.prepare(lambda: (self.units(part).to(mean) for part in stored.split(rows)))
+        self.arch.prepare(partial(self._samples, stored))
         for term in self.terms.values():
             term.regularizer.setup(len(stored))
+
+    @property
+    def _rows(self) -> int:
+        """Return how many samples are widened at a time."""
+        return max(1, min(8192, _ELEMENTS // self.facts.size))
+
+    def _samples(self, stored: Tensor) -> Iterator[Tensor]:
+        """Yield stored samples in the units and the type that the model works in."""
+        like = next(self.arch.parameters())
+        return (self.units(part).to(like) for part in stored.split(self._rows))
+
+    def _codes(self, stored: Tensor) -> Tensor:
+        """Return a draw of the code of each of at most 20,000 random samples, (n, d, *grid)."""
+        order = torch.randperm(len(stored), generator=torch.Generator().manual_seed(0))[:_CODES].sort().values
+        stored = stored.index_select(0, order.to(stored.device))
+        like = next(self.arch.parameters())
+        return torch.cat([self.clean_pass(self.units(p).to(like), self.facts.valid(p))["z"] for p in stored.split(self._rows)])
 
     def dry_run(self) -> None:
         """Try one objective pass on two blank samples.

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.paths import config_dir
-from aerun.parts import Arch, Bottleneck, Corruption, Discrete, Loss, Part, Regularizer, Term, option
+from aerun.parts import Arch, Bottleneck, Corruption, Discrete, Loss, Part, Prior, Regularizer, Term, option
 from aerun.vocabulary import ALWAYS
 
 __all__ = ["ROOMS", "Composition", "check", "option", "options"]
@@ -25,8 +25,10 @@ ROOMS = {
     "bottleneck": "model/bottleneck",
     "corruption": "model/corruption",
     "loss": "model/loss",
+    "prior": "model/prior",
     "regularizer": "regularizer",
 }
+_BEFORE_CODES = frozenset({"x", "x_in", "h", "progress"})  # names that a pass always has when the bottleneck is called
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,24 @@ class Composition:
     loss: Loss
     terms: Mapping[str, Term]
     lambda_: float
+    prior: Prior | None = None
 
     def parts(self) -> dict[str, Part]:
         """Return the four single parts by the name of their group."""
         return {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
 
     @property
+    def has_prior(self) -> bool:
+        """Return whether the prior is one of the bottleneck's codes, and the bottleneck brings none of its own."""
+        own = "prior" in self.bottleneck.offers
+        return self.prior is not None and not own and self.prior.space == self.bottleneck.space
+
+    @property
     def offers(self) -> frozenset[str]:
         """Return all names that a pass through this composition fills."""
         names = ALWAYS.union(*(p.offers for p in self.parts().values()))
+        names |= {"prior"} if self.has_prior else set()
+        names |= {"posterior_of"} if "posterior" in names and "encode" in self.arch.offers else set()
         both = "encode" in self.arch.offers and "encode" in self.bottleneck.offers
         return names if both else names - {"encode"}
 
@@ -59,10 +70,16 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
             f"model/bottleneck={option(c.bottleneck)}: a discrete code says its `levels`, how many there are of each number; "
             f"this one says {c.bottleneck.levels}."
         )
+    if unknown := sorted(c.bottleneck.needs() - _BEFORE_CODES):
+        raise AerunError(
+            f"model/bottleneck={option(c.bottleneck)}: its `forward` needs `{unknown[0]}`, which no pass has before the "
+            f"code. It can take {', '.join(sorted(_BEFORE_CODES))}."
+        )
     for name, term in c.terms.items():
         _satisfied(f"regularizer={name}", term.regularizer, c)
         _cut(name, term.regularizer, c.bottleneck)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
+    _refuse_prior(c)
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers  # a code of few bits pays for copies
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
     if elements >= facts.size and free and not c.corruption.alters:
@@ -75,8 +92,9 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
 
 def _satisfied(asker: str, part: Part, c: Composition) -> None:
     for name in sorted(part.needs() - c.offers):
+        name = "encode" if name == "posterior_of" and "posterior" in c.offers else name  # it takes an encoder of each sample
         room, guilty = _who_withholds(name, c)
-        givers = [o for o, cls in options(room).items() if name in cls.offers]
+        givers = [o for o, cls in options(room).items() if name in cls.offers or (name == "prior" and _fits(cls, c.prior))]
         words = f"{asker} needs `{name}`, which {ROOMS[room]}={option(guilty)} does not give"
         if name == "encode" and room == "arch":
             raise AerunError(f"{words} with norm=batch: it couples samples. Use model.arch.norm=layer or none.")
@@ -85,6 +103,37 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
             fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers]
             words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."
         raise AerunError(words)
+
+
+def _refuse_prior(c: Composition) -> None:
+    """Raise AerunError where a prior is chosen that is none of these codes, or that nothing would hold them against."""
+    prior = c.prior
+    if prior is None or prior.usual:
+        return
+    name = f"model/prior={option(prior)}"
+    if not c.has_prior:
+        fit = [o for o, cls in options("bottleneck").items() if _fits(cls, prior)]
+        own = "brings a prior of its own" if "prior" in c.bottleneck.offers else "has others"
+        words = f"{name} needs codes of the kind `{prior.space}`, and model/bottleneck={option(c.bottleneck)} {own}."
+        raise AerunError(f"{words} It works with {', '.join(fit)}.")
+    _satisfied(name, prior, c)
+    if prior.whole and c.arch.grid:
+        raise AerunError(f"{name} needs codes that are vectors: choose a model/arch without a grid, or model/prior=standard.")
+    terms = {k: t.regularizer for k, t in c.terms.items() if c.lambda_ * t.weight != 0}
+    judges = [k for k, r in terms.items() if {"posterior", "prior"} <= r.takes()]
+    if prior.learned and not judges:
+        raise AerunError(f"{name} needs a term by which it is learned: regularizer=kl or iwae, which evaluate it.")
+    if prior.bounded and judges:
+        raise AerunError(f"{name} needs terms that compare draws, such as mmd: regularizer={judges[0]} would be infinite.")
+    for key, regularizer in terms.items() if prior.whole else ():
+        if regularizer.cuts or regularizer.by_unit:
+            what = f"reg.terms.{key}.{regularizer.by_unit}" if regularizer.by_unit else f"regularizer={key}"
+            raise AerunError(f"{what} needs a divergence of each unit, and {name} has one of whole codes alone.")
+
+
+def _fits(bottleneck: type[Part], prior: Prior | None) -> bool:
+    """Return whether a prior is one of this bottleneck's codes."""
+    return prior is not None and issubclass(bottleneck, Bottleneck) and bottleneck.space == prior.space
 
 
 def _cut(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:

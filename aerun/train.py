@@ -25,7 +25,7 @@ from aerun.compose import option
 from aerun.core.collector import go_on
 from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
-from aerun.dataset.base import validate_data
+from aerun.dataset.base import Dataset, validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.fingerprint import fingerprint, listed
 from aerun.evaluate import health
@@ -58,6 +58,8 @@ T = TypeVar("T")
 Begun = Callable[[RunPlan, Job], None]
 
 log = logging.getLogger("aerun")
+
+_last: dict[str, Any] = {}  # the data that jobs of a sweep share: those of the last one
 
 
 def train(
@@ -120,9 +122,13 @@ def _run(
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     if few:
         plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
+    data = None
+    if in_sweep and not trusted:
+        dataset, data = of_command(plan)
+        plan = replace(plan, dataset=dataset)
     for warning in plan.warnings:
         log.warning(warning)
-    job = replace(open_folder(plan, prepare(plan, path, trusted), command, resume), drawn=not few)
+    job = replace(open_folder(plan, prepare(plan, path, trusted, data), command, resume), drawn=not few)
     begun(plan, job)
     with marked([folder], clock), _logged(job) as loggers:
         trained, results = _fitted(plan, job, resume)
@@ -189,6 +195,18 @@ def prepare(plan: RunPlan, path: Path, trusted: Sequence[str] | None = None, dat
     )
 
 
+def of_command(plan: RunPlan) -> tuple[Dataset, Data]:
+    """Return a plan's data set and its data as the first job of this command with the same settings of data has read them."""
+    command = os.environ.get("AERUN_ATTEMPT")
+    words = json.dumps(plan.config["dataset"], sort_keys=True, default=str), command
+    if command is None or _last.get("words") != words:
+        _last.clear()
+        data = validate_data(plan.dataset.load(), plan.facts, option(plan.dataset))
+        _last.update(words=words, found=(plan.dataset, data))
+    found: tuple[Dataset, Data] = _last["found"]
+    return found
+
+
 def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     """Write down what is about to run, how long, and on which data; return the job with its identity.
 
@@ -246,6 +264,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "status": "completed",
         "seed": plan.seed,
         "task": plan.task,
+        "kind": plan.facts.kind,
         **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
         **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import valid_weight
@@ -123,10 +124,14 @@ def sampled_codes(trained: Trained, split: Split) -> Tensor:
         return torch.cat([model.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
-        posteriors = (
-            model.bottleneck(model.arch.encode(x, valid=valid))["posterior"] for x, valid in trained.valid_batches(split)
-        )
-        return torch.cat([posterior.sample() for posterior in posteriors])
+        return torch.cat([posterior.sample() for posterior in posteriors(trained, split)])
+
+
+@torch.no_grad()
+def posteriors(trained: Trained, split: Split) -> Iterator[Distribution]:
+    """Yield q(z|x) of clean samples, of a part of them at a time; only where codes are random."""
+    for x, valid in trained.valid_batches(split):
+        yield trained.autoencoder.clean_pass(x, valid)["posterior"]
 
 
 def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Tensor:

@@ -14,7 +14,7 @@ from aerun.settings.catalog import catalog
 from aerun.settings.overrides import config_of, resolved
 from tests.conftest import built
 
-ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss", "regularizer")
+ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss", "model/prior", "regularizer")
 
 
 OPTIONS = {group: [name for name in names if name != "auto"] for group, names in catalog().items()}

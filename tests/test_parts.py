@@ -14,7 +14,7 @@ from aerun.settings.catalog import catalog
 from tests.conftest import built
 from tests.test_pairs import swapped
 
-ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss")
+ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss")  # priors: tests/model/test_priors.py
 PARTS = [(room, option) for room in ROOMS for option in catalog()[room] if option != "auto"]  # which is one of the others
 CODES = [(room, option) for room, option in PARTS if room in ROOMS[:2]]
 # Where an option may find what it needs: data, and choices in other rooms.
@@ -113,13 +113,13 @@ def test_a_bottleneck_is_found_again_by_its_numbers(option):
         assert not bottleneck.levels or numbers.shape[1] == len(bottleneck.levels)
         p = bottleneck.probability(numbers.float())
         assert bottleneck.levels or ((p > 0) & (p <= 1)).all()
-    if bottleneck.has_prior:
-        drawn = bottleneck.prior_codes(z, 2)
+    if model.has_prior:
+        drawn = model.prior_codes(z, 2)
         assert drawn.shape == (2 * len(z), *z.shape[1:])
         assert torch.equal(bottleneck.nearest(drawn), drawn)
     else:
         with pytest.raises(AerunError, match=f"model/bottleneck={option}: its codes have no prior"):
-            bottleneck.prior_codes(z)
+            model.prior_codes(z)
 
 
 def test_dropout_is_on_in_the_objective_while_training_only():

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "settings_of"]
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
-_MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "init_from", "init_part", "freeze")
+_MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "prior", "init_from", "init_part", "freeze")
 _ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
 _OLDER = {"max_steps": None, "save_every": 10, **LATER}  # Settings of a trainer that older runs do not name.
 _WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
@@ -148,6 +148,11 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
 
     `trusted` is set where a run's folder is read in order to go on with it.
     """
+    if settings.get("init_from") is None and autoencoder.prior is not None and autoencoder.prior.reads_codes:
+        raise AerunError(
+            "model.prior.start=fit: a prior is fitted to codes of a trained model: add model.init_from=RUN, or use "
+            "model.prior.start=spread."
+        )
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
     return load_initial_weights(autoencoder, settings, again=trusted is not None)

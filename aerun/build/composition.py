@@ -11,6 +11,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.parts import Arch, Term
 from aerun.preparation.base import Preparation
+from aerun.runs.identity import LATER_PARTS
 
 _TERM = ("weight", "warmup", "cycles")
 
@@ -58,13 +59,14 @@ def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
     terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
-    return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]))
+    prior = make("model.prior", model.get("prior", LATER_PARTS["prior"]), from_data)
+    return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]), prior)
 
 
 def _refuse_other_size(model: Config) -> None:
     """Raise AerunError where arch or bottleneck have another code size than the model."""
-    for part in ("arch", "bottleneck"):
-        node, size = model[part], model["latent_dim"]
+    for part in ("arch", "bottleneck", "prior"):
+        node, size = model.get(part), model["latent_dim"]
         if isinstance(node, Mapping) and node.get("latent_dim", size) != size:
             words = f"follows model.latent_dim, which is {size}: set that."
             raise AerunError(f"model.{part}.latent_dim={node['latent_dim']}: {words}")

@@ -12,7 +12,7 @@ from aerun.core.checks import format_type, matches_type, reject_unknown_keys
 from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.logger.base import Logger
-from aerun.parts import Arch, Bottleneck, Corruption, Loss, Regularizer
+from aerun.parts import Arch, Bottleneck, Corruption, Loss, Prior, Regularizer
 from aerun.schedule.base import Schedule
 from aerun.settings.synonyms import own_words
 from aerun.settings.targets import group_of, named_in, refuse_foreign, targets
@@ -25,6 +25,7 @@ _KINDS: dict[str, type[Any]] = {
     "model/bottleneck": Bottleneck,
     "model/corruption": Corruption,
     "model/loss": Loss,
+    "model/prior": Prior,
     "regularizer": Regularizer,
     "trainer": Trainer,
     "optimizer": torch.optim.Optimizer,

@@ -8,7 +8,7 @@ from aerun.core.checks import integer, matches_type, number, seed_of
 from aerun.core.errors import AerunError
 from aerun.settings.targets import group_of, targets
 
-_PARTS = ("arch", "bottleneck", "corruption", "loss")
+_PARTS = ("arch", "bottleneck", "corruption", "loss", "prior")
 _OTHERS = ("dataset", "trainer", "optimizer", "schedule")
 
 

@@ -62,7 +62,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         if scoring:
             lines = scoring.end()
     _show("\r\033[K")
-    if line := model.form.line(counted):
+    if line := model.form.line(counted, filled=word == "inpaint"):
         note(line)
     if (path := beside.write()) is not None:
         note(f"{path}: what is to be said of them, such as cells that were missing, unseen or out of range")

@@ -24,6 +24,7 @@ from aerun.runs.groups import Group, Run, label, objective, options, selected, s
 from aerun.runs.identity import differences
 from aerun.runs.same_data import data_label, different_data
 from aerun.runs.sizes import front, front_of, prefix_words, sizes_of
+from aerun.sweep.constraints import held_first
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -42,7 +43,8 @@ def run(argv: list[str]) -> int:
     figures = require_figures(args.measures.split(",") if args.measures else usual, runs)
     sort = require_figures([args.sort], runs)[0] if args.sort else figures[0]
     name = objective(runs, sort)
-    groups = ranked(groups, sort, name)
+    held, rest, limits = held_first(ranked(groups, sort, name), args.paths)
+    groups = [*held, *rest]
     arrow = "↑" if higher_is_better(name) else "↓"
     words = {k: f"objective ({name})" if k == sort == "objective" else k for k in figures}
     if len(runs) == 2:
@@ -50,7 +52,9 @@ def run(argv: list[str]) -> int:
     _show(groups[: args.top], keys, {k: f"{word} {arrow}" if k == sort else word for k, word in words.items()}, bool(different))
     if different:
         say(f"ranked over different data, as asked: {different}; the column `data` tells them apart")
-    _tell(groups, keys, runs, args)
+    if limits:
+        say(limits)
+    _tell(groups, held, keys, runs, args)
     if args.csv:
         _write(args.csv, groups, keys, figures)
     return 0
@@ -108,17 +112,19 @@ def _lead(first: Run, second: Run) -> None:
         say(f"outcome   {run.path}: {run.results.get('verdict') or (plain(run.results) if run.complete else run.unfinished)}")
 
 
-def _tell(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], args: argparse.Namespace) -> None:
+def _tell(
+    groups: Sequence[Group], held: Sequence[Group], keys: Sequence[str], runs: Sequence[Run], args: argparse.Namespace
+) -> None:
     if args.top is not None and len(groups) > args.top:
         say(f"{args.top} of {len(groups)} settings shown")
-    if sizes := sizes_of(groups, keys):
+    if sizes := sizes_of(held, keys):
         say(sizes.words())
     for group in groups:
         if words := prefix_words(group):
             say(f"{label(group, keys) or 'this run'}: {words}")
     if measures := front_of(args.front, runs):
         first, second = measures
-        best = front(groups, first, second)
+        best = front(held, first, second)
         rows = "; ".join(f"{label(g, keys)} ({cell(g, first)}, {cell(g, second)})" for g in best)
         say(f"nothing beats these in both {first} and {second}: {rows}")
     if len(groups) > 1:

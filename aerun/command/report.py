@@ -14,6 +14,7 @@ from aerun.report.page import page
 from aerun.runs.figures import of_task, others, ranked, require_figures
 from aerun.runs.groups import Group, objective, options, selected
 from aerun.runs.sizes import front_of, sizes_of
+from aerun.sweep.constraints import held_first
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
 
@@ -26,15 +27,15 @@ def run(argv: list[str]) -> int:
     name = objective(runs, sort)
     numbers = {k for r in runs for k in r.results}
     figures = [k for k in dict.fromkeys((sort, *_FIGURES[:1], *others(runs), *of_task(runs), *_FIGURES[1:])) if k in numbers]
-    groups = ranked(groups, sort, name)
-    sizes = sizes_of(groups, keys)
+    held, rest, limits = held_first(ranked(groups, sort, name), args.paths)
+    groups, sizes = [*held, *rest], sizes_of(held, keys)
     drawn = curves(groups, keys, sizes, front_of(args.front, runs))
     if args.figures:
         return _figures(args.figures, drawn, groups, keys, figures)
     path = args.output or args.paths[0] / "report.html"
     title = f"{'Sweep' if runs[1:] else 'Run'} {args.paths[0].resolve().name}"
     try:
-        replace(path, page(title, groups, keys, runs, figures, (sort, name), sizes, drawn))
+        replace(path, page(title, groups, keys, runs, figures, (sort, name), sizes, drawn, limits))
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
     say(f"{path}: {counted(len(groups), 'setting')}, {counted(len(runs), 'run')}")

@@ -46,10 +46,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
     span = "unbounded" if facts.low is None else f"{facts.low * facts.unit:g} to {(facts.high or 0) * facts.unit:g}"
     shape = " x ".join(map(str, facts.stored)) + (" at most" if facts.ragged else "")
     terms = [f"{k} (weight {ae.weight(k, None):g})" for k in ae.terms] or ["none"]
-    parts = (
-        f"{room}={option(part)}"
-        for room, part in (("arch", ae.arch), ("bottleneck", ae.bottleneck), ("corruption", ae.corruption), ("loss", ae.loss))
-    )
+    parts = (f"{room}={option(part)}" for room, part in ae.chosen_parts().items())
     weights = sum(p.numel() for p in ae.own_parameters())
     return [
         ("run", str(model.folder.path)),

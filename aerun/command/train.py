@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import warnings
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -71,10 +72,10 @@ def _hydra() -> None:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
 
 
-def job(cfg: DictConfig) -> float | tuple[float, ...]:
+def job(cfg: DictConfig | dict[str, Any]) -> float | tuple[float, ...]:
     """Return one run of a composed config; returns its objective, or a tuple of them, to the sweeper.
 
-    Launchers import it by name.
+    Launchers import it by name. cfg: also the plain settings of a job, as the plan of its sweep has composed them.
 
     A failed run returns NaN and is told at the end: it never stops the others of a sweep.
     """
@@ -86,7 +87,7 @@ def job(cfg: DictConfig) -> float | tuple[float, ...]:
             raise AerunError(f"dataset: {UNLIKE}")
         for line in replaced(about).values():
             log.log(logging.INFO if many else logging.WARNING, line)  # of a sweep the plan has said it once
-        plain = resolved(cfg, about)
+        plain = deepcopy(dict(cfg)) if isinstance(cfg, dict) else resolved(cfg, about)
         init_worker(about)
         refuse_idle_lambda(plain, typed)
         return _of_sweep(plain, typed, path) if many else _alone(plain, path, about.runtime.choices["dataset"])

@@ -13,8 +13,8 @@ from aerun.formats.number_words import matching
 
 _MOST = 1000
 Normal = int | float | str | Sequence[int | float | bool | str] | None  # what dataset.normal may be
-_NORMAL = {"0": 0, "0.0": 0, "false": 0, "no": 0, "normal": 0, "inlier": 0}
-_ANOMALY = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "anomaly": 1, "outlier": 1}
+_NORMAL = {"0": 0, "0.0": 0, "false": 0, "no": 0, "normal": 0, "inlier": 0, "ok": 0, "healthy": 0}
+_ANOMALY = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "anomaly": 1, "outlier": 1, "fault": 1, "defect": 1}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def by_flag(frame: Frame, name: str) -> Labels:
         word = "" if np.isnan(column.values[row]) else column.words[int(column.values[row])]
         raise AerunError(
             f"{frame.where(name, row)}: '{word}' is neither {'/'.join(_NORMAL)} nor {'/'.join(_ANOMALY)}. For other classes: "
-            f"dataset.label={name} dataset.normal=[...]."
+            f"dataset.label={name} dataset.normal=[...] (a window of a series is then of its most frequent class)."
         )
     codes = np.array([known[w.lower()] for w in column.words])[column.values.astype(np.int64)]
     if len(set(codes.tolist())) < 2:

@@ -151,5 +151,5 @@ def tell_one_sided(option: str, truth: Tensor) -> None:
     """
     if not truth.any() or truth.all():
         lacks = "normal samples" if truth.all() else "anomalies"
-        words = "dataset=%s: there are no %s among the %d test samples: detection cannot be judged by them."
-        log.warning(words, option, lacks, len(truth))
+        words = "dataset=%s: there are no %s in the test split (%s): detection cannot be judged by it."
+        log.warning(words, option, lacks, counted(len(truth), "sample"))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import kl_divergence
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
@@ -16,6 +15,7 @@ from aerun.metrics.neighbours import neighbour_distance
 from aerun.metrics.pca import Pca
 from aerun.metrics.squared_error import count, of_elements
 from aerun.metrics.squared_error import mean as mean_error
+from aerun.regularizer.log_ratio import divergence
 from aerun.trained import Trained, filled
 from aerun.vocabulary import Pass, call
 
@@ -66,7 +66,7 @@ def scorers(trained: Trained) -> dict[str, Score]:
         variance = float(scored(trained, trained.data.val, ways["model"]).mean().clamp_min(1e-12))
         ways["latent"] = lambda b: latent(_code(model, b))
         ways["combined"] = lambda b: count(b.x, b.weight) * ways["model"](b) / (2 * variance) + ways["latent"](b) / 2
-    if {"posterior", "prior"} <= model.bottleneck.offers:
+    if model.has_bound:
         ways["elbo"] = lambda b: _elbo(model, b.x, b.valid)
     pca = Pca(trained.pca.mean.to(mean), trained.pca.components.to(mean))
     ways["pca"] = lambda b: _mse(_rebuilt(pca, filled(b.x, b.valid, mean), b.seen), b)
@@ -134,12 +134,13 @@ def _scale(trained: Trained) -> Tensor:
 
 
 def _elbo(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    names = model.bottleneck(model.arch.encode(x, valid=valid))
+    names = model.clean_pass(x, valid)
     posterior, prior = names["posterior"], names["prior"]
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for _ in range(_DRAWS):
+    draws = [posterior.sample() for _ in range(_DRAWS)]
+    for z in draws:
         seen: Pass = {"x": x, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
-        seen["raw"] = model.arch.decode(posterior.sample(), valid)
+        seen["raw"] = model.arch.decode(z, valid)
         total += call(model.loss, seen).double() * model.loss.per_lambda(model.facts.size)
-    negative_elbo: Tensor = total / _DRAWS + kl_divergence(posterior, prior).flatten(1).sum(1).double()
-    return negative_elbo
+    kl = divergence(posterior, prior, torch.stack(draws)).reshape(len(x), -1).sum(1)
+    return total / _DRAWS + kl.double()

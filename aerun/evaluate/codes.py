@@ -5,10 +5,10 @@ Units are axis 1 of a code (n, d, *grid); the places of a spatial code count as 
 
 import torch
 from torch import Tensor
-from torch.distributions import kl_divergence
 
 from aerun.autoencoder import Autoencoder
 from aerun.metrics.intrinsic import maximum_likelihood, neighbours, two_nn
+from aerun.regularizer.log_ratio import divergence
 from aerun.regularizer.units import table
 
 _ON, _ACTIVE = 1e-3, 0.01
@@ -89,21 +89,23 @@ def dimension(z: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def rates(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    """Return KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid.
+    """Return KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid; (B, 1) of a prior of whole codes.
 
     x: clean samples (B, *S).
     """
-    names = model.bottleneck(model.arch.encode(x, valid=valid))
-    kl: Tensor = kl_divergence(names["posterior"], names["prior"])
-    return kl.flatten(2).sum(2) if kl.ndim > 2 else kl
+    names = model.clean_pass(x, valid)
+    kl = divergence(names["posterior"], names["prior"], names["z"])
+    return kl.reshape(*(kl.shape[:2] if kl.ndim > 1 else (len(kl), 1)), -1).sum(2)
 
 
-def told_rates(kl: Tensor) -> dict[str, float]:
+def told_rates(kl: Tensor, units: int) -> dict[str, float]:
     """Return kl, the nats per sample, and kl_units, the number of units with more than 0.01; kl (d,) holds those of each unit.
 
-    Up to 512 units are also listed one by one, as kl/NUMBER.
+    Up to 512 units are also listed one by one, as kl/NUMBER. Of a prior of whole codes kl (1,) is all there is.
     """
+    if len(kl) != units:
+        return {"kl": float(kl.sum())}
     figures = {"kl": float(kl.sum()), "kl_units": float((kl > _NATS).sum())}
-    if len(kl) > _LISTED:
+    if units > _LISTED:
         return figures
     return figures | {f"kl/{j:0{len(str(len(kl) - 1))}d}": float(v) for j, v in enumerate(kl)}

@@ -68,7 +68,7 @@ def examine(trained: Trained) -> dict[str, float]:
     with torch.random.fork_rng():  # computing the KL draws from the posterior
         seen, seen_train = _through(trained, val), _through(trained, train)
     figures = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
-    figures |= {} if seen.kl is None else codes.told_rates(seen.kl)
+    figures |= {} if seen.kl is None else codes.told_rates(seen.kl, seen.z.shape[1])
     fit = {
         "train_fvu": seen_train.unexplained / seen_train.spread,
         "val_fvu": seen.unexplained / seen.spread,
@@ -87,7 +87,7 @@ def _through(trained: Trained, split: Split) -> _Seen:
     sums = torch.zeros(4, *mean.shape[1:], dtype=torch.float64, device=mean.device)  # of x, x^2, x_hat, x_hat^2
     for x, valid in trained.valid_batches(split):
         z.append(model.encode(x, valid=valid))
-        if "posterior" in model.bottleneck.offers:
+        if model.has_bound:
             kl.append(codes.rates(model, x, valid).double().sum(0))
         weight, own, x_hat = valid_weight(valid, x), x.double(), model.decode(z[-1], valid).double()
         error += float(of_elements(x_hat, own, weight).sum())
@@ -183,8 +183,9 @@ def _memorized(model: Autoencoder, figures: Mapping[str, float]) -> str:
 
 def _slowly(model: Autoencoder) -> str:
     """Return the advice to let a term come in gently."""
+    whole = model.prior is not None and model.prior.whole  # units have no nats of their own
     for name, term in model.terms.items():
-        if term.regularizer.gentler:
+        if term.regularizer.gentler and not whole:
             return f", let it rise slowly (reg.terms.{name}.warmup=0.5) or {term.regularizer.gentler}"
     return f" or let it rise slowly (reg.terms.{next(iter(model.terms))}.warmup=0.5)" if model.terms else ""
 

@@ -29,7 +29,7 @@ def log_likelihood(model: Autoencoder, x: Tensor, samples: int, valid: Tensor | 
     _refuse(model, samples)
     was = model.training
     model.eval()
-    names = model.bottleneck(model.arch.encode(x, valid=valid))
+    names = model.clean_pass(x, valid)
     posterior, prior = names["posterior"], names["prior"]
     total = x.new_full((len(x),), -math.inf, dtype=torch.float64)
     left, most = samples, max(1, rows_that_fit(model.facts.size) // len(x))
@@ -55,7 +55,7 @@ def _losses(model: Autoencoder, z: Tensor, x: Tensor, valid: Tensor | None) -> T
 def _refuse(model: Autoencoder, samples: int) -> None:
     if samples < 1:
         raise AerunError(f"samples={samples}: a likelihood needs at least 1 code a sample.")
-    if not {"posterior", "prior"} <= model.bottleneck.offers:
+    if not model.has_bound:
         raise AerunError("a likelihood needs a code with a posterior and a prior: model/bottleneck=gaussian.")
     if model.loss.per_lambda(2) != 1:
         raise AerunError("model.loss.reduction=mean: not a log-likelihood. Use model.loss.reduction=sum.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from aerun.core.text import counted
 from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.metrics.conformal import ALPHA, shortage
 
 Figures = Mapping[str, Any]
 _SAME = 0.005  # difference of two errors that no one would call better or worse
@@ -43,13 +44,14 @@ def plain(results: Figures) -> str:
     if pca_is_exact(results):
         error = f"squared error {model:.4g} a sample, {_where(results)}"
         return f"PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size ({error})."
+    rests = f"test squared error{_few(results)}, seed {results['seed']}"
     if abs(model / baseline - 1) < _SAME:
-        return f"As good as PCA of the same size (test squared error, seed {results['seed']})."
+        return f"As good as PCA of the same size ({rests})."
     if why := _untold(results):
         return f"Cannot be told from PCA of the same size: {why} (seed {results['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
-    return f"{ratio:.2f} times {word} than PCA of the same size (test squared error, seed {results['seed']})."
+    return f"{ratio:.2f} times {word} than PCA of the same size ({rests})."
 
 
 def _untold(results: Figures) -> str:
@@ -76,9 +78,12 @@ def _best(results: Figures, task: str, metric: str, among: tuple[str, ...], sign
 
 
 def _where(results: Figures) -> str:
+    return f"test split{_few(results)}, seed {results['seed']}"
+
+
+def _few(results: Figures) -> str:
     count = results.get("samples/test")
-    few = f" of {counted(int(count), 'sample')}" if isinstance(count, int | float) and count < _FEW else ""
-    return f"test split{few}, seed {results['seed']}"
+    return f" of {counted(int(count), 'sample')}" if isinstance(count, int | float) and count < _FEW else ""
 
 
 def _anomaly(results: Figures) -> str:
@@ -92,9 +97,12 @@ def _anomaly(results: Figures) -> str:
     alarms = _figure(results, "anomaly", "model", "false_alarm")
     found, count = _figure(results, "anomaly", "model", "detected"), _figure(results, "anomaly", "counts", "anomalies")
     finds = f", {found * count:.0f} of {counted(int(count), 'anomaly')} found" if math.isfinite(found * count) else ""
-    told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; false alarms {100 * alarms:.1f} %{finds} ({_where(results)})."
+    rate = shortage(int(results.get("samples/val", 0)), ALPHA).rstrip(".") if not found and "samples/val" in results else ""
+    rate = rate or f"false alarms {100 * alarms:.1f} %{finds}"
+    told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; {rate} ({_where(results)})."
     if not math.isfinite(best) or best <= own + _CLOSE:
-        return told
+        idle = _figure(results, "anomaly", "none", "auroc")
+        return f"{told} The distance from the mean, without a model, does as well." if idle >= own - _CLOSE else told
     if why := _undecided(results, who):
         return f"{told} Whether {_NAMES[who]} is better cannot be told: {why}."
     return f"{_capital(_NAMES[who])} is better at finding anomalies: AUROC {best:.3f} against {own:.3f}. {told}"

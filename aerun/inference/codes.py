@@ -13,13 +13,15 @@ from torch import Tensor
 from aerun.build import dataset_of
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_data
-from aerun.evaluate.samplers import samplers
+from aerun.evaluate.samplers import NAMES, Sampler, samplers
+from aerun.inference.kept_samplers import keep_sampler, kept_sampler
 from aerun.inference.runner import Runner
 from aerun.pictures.interpolations import circle, straight
 from aerun.trained import Trained
 
 log = logging.getLogger("aerun")
 
+SAMPLERS = ("auto", *NAMES)
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
 
@@ -51,23 +53,26 @@ def _with_all_units(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]
 def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None) -> Tensor:
     """Return n codes (n, d, *grid), always the same ones for the same seed.
 
-    data: where the training data are, which a mixture reads.
+    sampler: auto, or one of `aerun.evaluate.samplers`. data: where the training data are, to which all but prior and gaussian
+    are fitted. What was fitted is kept in the run's folder, and needs no data again.
     """
     if sampler == "auto":
         sampler = "prior" if runner.autoencoder.follows_prior else "gaussian"
+    fitted = None if sampler in ("prior", "gaussian") else kept_sampler(runner, sampler) or _fit(runner, sampler, data)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
+        if fitted is not None:
+            return fitted(n).cpu().float()
         if sampler == "prior":
             return _prior(runner, n)
-        return _gaussian(runner, n) if sampler == "gaussian" else _mixture(runner, n, data)
+        return _gaussian(runner, n)
 
 
 def _prior(runner: Runner, n: int) -> Tensor:
-    bottleneck = runner.autoencoder.bottleneck
-    if not bottleneck.has_prior:
+    if not runner.autoencoder.has_prior:
         raise AerunError("sampler=prior: this run's codes have no prior; sampler=gaussian is fitted to its training codes.")
     like = torch.zeros(1, *runner.code_shape, device=runner.device)
-    return bottleneck.prior_codes(like, n).cpu()
+    return runner.autoencoder.prior_codes(like, n).cpu()
 
 
 def _gaussian(runner: Runner, n: int) -> Tensor:
@@ -87,14 +92,18 @@ def _gaussian(runner: Runner, n: int) -> Tensor:
     return runner.autoencoder.bottleneck.nearest(z.to(runner.device)).cpu()
 
 
-def _mixture(runner: Runner, n: int, data: str | Path | None) -> Tensor:
+def _fit(runner: Runner, name: str, data: str | Path | None) -> Sampler:
+    """Return a sampler that was fitted to the training data, and keep it."""
     paths = data_paths(runner.config)
     if paths and data is None:
         raise AerunError(
-            "sampler=mixture reads the training data, and a run's folder alone does not say where files are read: use "
-            f"--data PATH (data=PATH in Python). They were {', '.join(f'{k}={v}' for k, v in paths.items())}."
+            f"sampler={name} is fitted to the training data, and a run's folder alone does not say where files are read: "
+            f"use --data PATH (data=PATH in Python). They were {', '.join(f'{k}={v}' for k, v in paths.items())}."
         )
     with torch.inference_mode(False):
         dataset = dataset_of(with_data(runner.config, data), ())
-        trained = Trained(runner.autoencoder, dataset, runner.device, runner.seed)
-        return samplers(trained)["mixture"](n).cpu().float()
+        sampler = samplers(Trained(runner.autoencoder, dataset, runner.device, runner.seed)).get(name)
+    if not isinstance(sampler, Sampler):
+        raise AerunError(f"sampler={name}: so large a code has no covariance to begin with. Use sampler=mixture or aggregate.")
+    keep_sampler(runner, name, sampler)
+    return sampler

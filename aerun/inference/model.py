@@ -194,11 +194,12 @@ class Model(Runner):
     def generate(self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None) -> Any:
         """Return n new samples, from codes drawn by `sampler`.
 
-        prior, gaussian (fitted to training codes), mixture (the same, reads the training data, from `data` where they are
-        files) or auto, prior where codes follow it by training, else gaussian.
+        prior; gaussian, mixture, flow, second_stage, fitted to training codes; aggregate, codes of training samples; or auto,
+        prior where codes follow it by training, else gaussian. All but prior and gaussian read the training data once, from
+        `data` where they are files.
         """
         integer("n", n, 1)
-        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, ("auto", "prior", "gaussian", "mixture")), data)
+        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data)
         return self.form.to_caller(self.decoded(drawn), None, self.form.way)
 
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:

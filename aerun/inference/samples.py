@@ -100,9 +100,12 @@ class SampleConverter:
         """Return what rows of a table hold that training rows do not; None for other samples."""
         return None if self.rule is None else self.rule.notes(self.to_stored(x)[0])
 
-    def line(self, counted: Sequence[Counts]) -> str:
-        """Return what `notes` of several pieces counted, in one line; nothing where there is nothing to say."""
-        return "" if self.rule is None else self.rule.line(together(counted))
+    def line(self, counted: Sequence[Counts], filled: bool = False) -> str:
+        """Return what `notes` of several pieces counted, in one line; nothing where there is nothing to say.
+
+        filled: missing cells were filled in by the model.
+        """
+        return "" if self.rule is None else self.rule.line(together(counted), filled)
 
     def _told(self, stored: Tensor) -> Tensor:
         """Return the rows, and a line in the log of what is unusual in them."""

@@ -1,5 +1,6 @@
 """What `aerun score` answers to a piece: of samples, or of the single steps of series."""
 
+import math
 from argparse import Namespace
 from collections import deque
 from collections.abc import Mapping
@@ -153,7 +154,8 @@ class Scoring:
 
     def _alarms(self) -> str:
         word = "raises an alarm" if self.alarms == 1 else "raise an alarm"
-        return f"{self.alarms:,} of {self.rows:,} {self.unit} {word}: a score above {self.limit or 0:.4g}."
+        rule = f"a score above {self.limit or 0:.4g}" if math.isfinite(self.limit or 0) else "no threshold can be set (inf)"
+        return f"{self.alarms:,} of {self.rows:,} {self.unit} {word}: {rule}."
 
     def end(self) -> list[str]:
         """Return what is to be said at the end, and write the verdicts and the events that wait for it."""

@@ -117,14 +117,14 @@ VERBS: dict[str, Verb] = {
             (
                 "--sampler",
                 {
-                    "choices": ("auto", "prior", "gaussian", "mixture"),
+                    "choices": ("auto", "prior", "gaussian", "mixture", "flow", "second_stage", "aggregate"),
                     "default": "auto",
-                    "help": "where codes come from: the prior, a Gaussian fitted to training codes, a mixture "
-                    "of ten (reads the "
-                    "training data); auto: the prior where codes were trained to follow it, else gaussian",
+                    "help": "where codes come from: the prior; fitted to training codes: a Gaussian, a mixture of ten, a "
+                    "flow, a second VAE; aggregate: the posteriors of training samples. All but prior and gaussian read the "
+                    "training data, once. auto: the prior where codes were trained to follow it, else gaussian",
                 },
             ),
-            ("--data", {"metavar": "PATH", "help": "where the training data are, which a mixture reads"}),
+            ("--data", {"metavar": "PATH", "help": "where the training data are, to which samplers are fitted"}),
         ),
     ),
     "interpolate": Verb(

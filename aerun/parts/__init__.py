@@ -9,6 +9,7 @@ from aerun.parts.base import Part, option
 from aerun.parts.bottleneck import Bottleneck, Discrete
 from aerun.parts.corruption import Corruption, Hiding
 from aerun.parts.loss import Loss
+from aerun.parts.prior import Prior
 from aerun.parts.regularizer import Opposed, Regularizer, Term
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Loss",
     "Opposed",
     "Part",
+    "Prior",
     "Regularizer",
     "Term",
     "option",

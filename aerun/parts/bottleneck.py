@@ -14,14 +14,19 @@ from aerun.parts.base import Part, option
 class Bottleneck(Part):
     """Maps h to z. It has `features` inputs, which the arch provides; units are axis 1, and the grid of a spatial code follows.
 
+    `forward` is called with the names that it takes: h, and progress, x or x_in where it wants them.
+
     A code is stored as the numbers of `indices`, u at each place of the grid, and restored by `lookup`. For a code of real
     numbers they are the code itself, which has to be rounded.
 
+    space: the codes that a prior can be a distribution of: `real`, any vector; empty where no prior fits, or where the
+    bottleneck brings its own, as `prior` among the names that it offers.
     whole: the numbers are whole ones, so that nothing is lost by storing them. levels: the i-th number is one of
     0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code whose last units are set to 0 is still a code.
     """
 
     latent_dim: int
+    space: str = ""
     whole: bool = False
     can_be_cut: bool = True
     levels: tuple[int, ...] = ()
@@ -54,21 +59,6 @@ class Bottleneck(Part):
     def probability(self, numbers: Tensor) -> Tensor | None:
         """Return the learned probability of each whole number (B, d, *grid), or None where no model gives one."""
         return None
-
-    @property
-    def has_prior(self) -> bool:
-        """Return whether codes can be drawn without looking at those of samples."""
-        return "prior" in self.offers
-
-    def prior_codes(self, like: Tensor, times: int = 1) -> Tensor:
-        """Draw `times` as many codes as `like` (m, d, *grid) holds from the prior.
-
-        The result is (times * m, d, *grid), of the type of `like`. Raises AerunError for a code without a prior.
-        """
-        if not self.has_prior:
-            raise AerunError(f"model/bottleneck={option(self)}: its codes have no prior to draw from.")
-        prior = self(like.new_zeros(len(like), self.features, *like.shape[2:]))["prior"]
-        return torch.cat([prior.sample() for _ in range(times)]).to(like)
 
 
 class Discrete(Bottleneck):
@@ -112,12 +102,8 @@ class Discrete(Bottleneck):
             )
         return code
 
-    @property
-    def has_prior(self) -> bool:
-        return True
-
-    def prior_codes(self, like: Tensor, times: int = 1) -> Tensor:
-        """Draw codes that are all equally likely.
+    def draw_uniformly(self, like: Tensor, times: int = 1) -> Tensor:
+        """Return codes (times * m, d, *grid) that are all equally likely, m those of `like`.
 
         Each number is the remainder of a uniform draw below a common multiple of all levels.
         """

@@ -18,7 +18,8 @@ class Regularizer(Part):
     the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the target share of
     samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
-    their own, in order; empty where it cuts no code.
+    their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
+    a prior of whole codes does not have; empty without one.
     """
 
     batch_statistic: bool = False
@@ -28,6 +29,7 @@ class Regularizer(Part):
     gentler: str = ""
     not_fooled: str = ""
     cuts: tuple[int, ...] = ()
+    by_unit: str = ""
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""

@@ -1,17 +1,20 @@
 """KL divergence from the prior: the variational term."""
 
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution
 
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
 from aerun.parts import Regularizer
+from aerun.regularizer.log_ratio import divergence
 
 _ACTIVE = 0.01  # variance of a posterior mean over samples from which its unit counts as active
 
 
 class Kl(Regularizer):
     """Omega_i = KL(q(z|x_i) || p(z)), summed over units; for Gaussians 1/2 sum_j (mu_j^2 + s_j^2 - log s_j^2 - 1). (B,).
+
+    Against a learned prior, which has no such formula, it is log q(z_i|x_i) - log p(z_i) at the code of the pass.
 
     reg.lambda is beta. beta = 1 with bce is the negative ELBO of a Bernoulli decoder; with mse it is that of a Gaussian
     decoder of variance 1/2 (SE + beta KL = 2 s^2 (SE / (2 s^2) + KL) for beta = 2 s^2).
@@ -44,12 +47,18 @@ class Kl(Regularizer):
                 "a floor of its own. Use capacity=null or free_bits=0."
             )
         self.batch_statistic = free_bits > 0 or capacity is not None
+        self.by_unit = "free_bits" if free_bits > 0 else ""
 
     def forward(
-        self, posterior: Distribution, prior: Distribution, progress: float = 1.0, kept: Tensor | None = None
+        self,
+        posterior: Distribution,
+        prior: Distribution,
+        progress: float = 1.0,
+        kept: Tensor | None = None,
+        z: Tensor | None = None,
     ) -> Tensor:
-        kl = kl_divergence(posterior, prior)
-        kl = (kl if kept is None else kl * kept).flatten(1)
+        kl = divergence(posterior, prior, z)
+        kl = (kl if kept is None else kl * kept).reshape(len(kl), -1)
         if self.free_bits > 0:
             return _by_unit(kl, posterior).sum(2).mean(0).clamp_min(self.free_bits).sum()
         if self.capacity is not None:

@@ -41,8 +41,8 @@ class Tc(Regularizer):
     def setup(self, samples: int) -> None:
         self.samples = samples
 
-    def forward(self, z: Tensor, posterior: Distribution) -> Tensor:
-        estimate = minibatch_tc(z, posterior, self.samples if self.method == "mss" else None)
+    def forward(self, z: Tensor, factors: Distribution) -> Tensor:
+        estimate = minibatch_tc(z, factors, self.samples if self.method == "mss" else None)
         return estimate - estimate.detach() + gaussian_tc(z)
 
     def watch(self, z: Tensor) -> dict[str, Tensor]:

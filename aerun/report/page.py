@@ -30,14 +30,15 @@ def page(
     sort: tuple[str, str],
     sizes: Sizes | None,
     charts: Sequence[Chart],
+    limits: str = "",
 ) -> str:
     """Return HTML of complete groups, best first, and of all runs for what failed and what it cost.
 
-    sort: key and name of the figure that ranks. sizes: those that were swept.
+    sort: key and name of the figure that ranks. sizes: those that were swept. limits: how many hold a search's constraints.
     """
     settings, applications = settings_table(groups, keys, figures, sort), application_tables(groups, keys)
     heads = [head.words for one in (settings, *applications.values()) for head in one.heads]
-    said = answer(groups, keys, *sort, sizes)
+    said = [*([limits] if limits else []), *answer(groups, keys, *sort, sizes)]
     return rendered(
         "page.html.j2",
         FILTERS,

@@ -71,6 +71,9 @@ def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence
     sources = all_paths(source)
     files = command_line(sources) if 0 < len(sources) <= _FEW else "FILE"
     words = f"{first if first.startswith('--') else files} {rest if verb != 'score' else '--top 10'}"
+    if metrics.get("kind") == "table":
+        words = {"inpaint": f"{files} --output full.csv", "denoise": f"{files} --output clean.csv"}.get(verb, words)
+        words = words.replace("new.npz", "new.csv")
     trust = trust_words(metrics)
     return [f"aerun evaluate {run}{trust}", f"aerun {verb} {run} {words}{trust}"]
 

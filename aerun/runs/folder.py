@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -126,7 +127,7 @@ class Folder:
     def holds(self, config: Mapping[str, Any]) -> bool:
         """Return whether this is the folder of a run with this very config, whatever its tags and notes."""
         # Deferred: a list of runs does without YAML.
-        from aerun.runs.settings_file import as_plain
+        from aerun.settings.flat import as_plain
 
         if not self.has("config.yaml"):
             return False
@@ -205,19 +206,25 @@ def _renamed(node: Any) -> Any:
 
 def surroundings() -> dict[str, Any]:
     """Return versions, machine and git state, for whoever repeats the run."""
+    return {
+        **_installed(),
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "git": git.state(Path.cwd()),
+        **({"submitted": json.loads(os.environ[SUBMITTED])} if SUBMITTED in os.environ else {}),
+    }
+
+
+@cache
+def _installed() -> dict[str, str]:
     # Deferred: a list of runs does without them.
     import importlib.metadata
     import platform
 
-    versions = {f"versions/{p}": importlib.metadata.version(p) for p in _PACKAGES}
     return {
         "versions/aerun": __version__,
         "versions/python": platform.python_version(),
-        **versions,
+        **{f"versions/{p}": importlib.metadata.version(p) for p in _PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "git": git.state(Path.cwd()),
-        **({"submitted": json.loads(os.environ[SUBMITTED])} if SUBMITTED in os.environ else {}),
     }
 
 

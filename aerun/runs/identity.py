@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
 from aerun.settings.auto import as_saved
-from aerun.settings.flat import flat
+from aerun.settings.flat import as_plain, flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
+LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 
 
@@ -25,8 +24,7 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     often it is saved, later settings at the value by which older runs were trained, and what is asked of the trained model at
     the end, see `asked_anew`.
     """
-    plain = OmegaConf.to_container(OmegaConf.create(with_absolute_paths(config)))
-    assert isinstance(plain, dict)
+    plain = as_plain(with_absolute_paths(config))
     places = {key.partition(".")[2] for key in data_paths(config)} | {"cache", "root"}
     settings = without_labels({str(k): v for k, v in plain.items() if k not in ASKED})
     for key, gone in (("dataset", places), ("trainer", {"progress", "save_every"})):
@@ -34,6 +32,8 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     if isinstance(trainer := settings.get("trainer"), dict):
         settings["trainer"] = {k: v for k, v in trainer.items() if k not in LATER or v != LATER[k]}
+    if isinstance(model := settings.get("model"), dict):
+        settings["model"] = {k: v for k, v in model.items() if k not in LATER_PARTS or v != LATER_PARTS[k]}
     return settings
 
 

@@ -10,6 +10,7 @@ _NAMES = {
     "model/bottleneck": "bottleneck",
     "model/corruption": "corruption",
     "model/loss": "loss",
+    "model/prior": "prior",
     "regularizer": "regularizer",
     "reg.lambda": "regularization weight",
     "optimizer": "optimizer",

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf._utils import OmegaConfDumper
 
 from aerun.runs import files
 from aerun.runs.plain import DEPTH, line_of, refuse_damaged
+from aerun.settings.flat import as_plain
 
 _NODES, _YAML = 50_000, files.MEGABYTE  # Limits of a config.yaml, which has some hundreds and some kilobytes.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -69,11 +70,14 @@ def _refuse_yaml(content: bytes) -> None:
             raise ValueError(f"it has more than {_NODES:,} values, or tables in tables more than {DEPTH} deep")
 
 
+class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
+    """Writes YAML as OmegaConf does, which takes yaml's slower writer."""
+
+
+_Dumper.add_representer(str, OmegaConfDumper.str_representer)
+
+
 def as_yaml(config: Mapping[str, Any]) -> str:
     """Return the text of a config.yaml with these settings."""
-    return OmegaConf.to_yaml(OmegaConf.create(dict(config)))
-
-
-def as_plain(config: Mapping[str, Any]) -> Any:
-    """Return settings as `yaml_table` gives them back."""
-    return OmegaConf.to_container(OmegaConf.create(dict(config)))
+    text: str = yaml.dump(as_plain(config), default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper)
+    return text

@@ -208,8 +208,13 @@ def front(groups: Sequence[Group], first: str, second: str) -> list[Group]:
 
 
 def front_of(asked: tuple[str, str] | None, runs: Sequence[Run]) -> tuple[str, str] | None:
-    """Return the two figures that --front names. Raises AerunError for one that no run has."""
-    if asked is None:
-        return None
-    first, second = require_figures(asked, runs)
-    return first, second
+    """Return the two figures that --front names; without it the first two objectives of the runs, where all have two.
+
+    Raises AerunError for one that no run has.
+    """
+    if asked is not None:
+        first, second = require_figures(asked, runs)
+        return first, second
+    own = {run.objectives[:2] for run in runs if run.complete}
+    (both,) = own if len(own) == 1 else ((),)
+    return (both[0], both[1]) if len(both) == 2 else None

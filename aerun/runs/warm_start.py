@@ -20,7 +20,7 @@ _PARTS = {"all": ("arch.", "bottleneck.", "loss."), "encoder": ("arch.", "bottle
 
 
 def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], again: bool) -> list[str]:
-    """Make `start_from` end with the other run's weights, freeze what is to be frozen, and return the warnings.
+    """Make `start_parts` end with the other run's weights, freeze what is to be frozen, and return the warnings.
 
     A layer is taken where all of its tensors have the same names and shapes, and of a run with nested codes the part of it
     that a smaller code needs; centres of the input are part of the encoder, and preparations are those of the new data. again:
@@ -40,7 +40,7 @@ def load_initial_weights(autoencoder: Autoencoder, settings: Mapping[str, Any], 
         path = Path(str(source)).expanduser()
         weights, left = _fitting(autoencoder, weights_of(run_folder(path), "best"), part)
         _refuse(weights, left, part, freeze, source)
-        autoencoder.start_from = partial(_start, autoencoder, autoencoder.start_from, weights)  # type: ignore[method-assign]
+        autoencoder.start_parts = partial(_start, autoencoder, autoencoder.start_parts, weights)  # type: ignore[method-assign]
         warnings = _warnings(left, source)
     if freeze is not None:
         _freeze(autoencoder)
@@ -100,7 +100,7 @@ def _warnings(left: Sequence[str], source: Any) -> list[str]:
 
 @torch.no_grad()
 def _start(autoencoder: Autoencoder, before: Any, weights: Mapping[str, Tensor], stored: Tensor) -> None:
-    """Start the autoencoder as usual, then copy the other run's weights into it."""
+    """Start the parts as usual, then copy the other run's weights into it."""
     before(stored)
     state = autoencoder.state_dict()
     for key, value in weights.items():

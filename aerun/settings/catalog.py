@@ -17,6 +17,7 @@ ORDER = (
     "model/bottleneck",
     "model/corruption",
     "model/loss",
+    "model/prior",
     "regularizer",
     "dataset",
     "trainer",

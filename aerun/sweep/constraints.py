@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from aerun.core.errors import AerunError
+from aerun.core.text import counted
 from aerun.runs.figures import higher_is_better
+from aerun.runs.groups import Group
+from aerun.sweep.grid import Grid, read
 
 KEPT = "aerun:constraints"  # of a trial: by how much each is violated, as a share of its bound; 0 or less where it is held
+SEEDS = "aerun:seeds"  # of a trial: its objectives, a row a seed
 MEASURED = "aerun:measured"  # of a trial: figure -> its worst value over seeds
 
 
@@ -55,3 +60,28 @@ def of_trial(trial: Any) -> list[float]:
 def feasible(trial: Any) -> bool:
     """Return whether a trial holds all constraints; one that was judged by none does."""
     return all(v <= 0 for v in of_trial(trial))
+
+
+def held_first(groups: Sequence[Group], paths: Sequence[Path]) -> tuple[list[Group], list[Group], str]:
+    """Return the settings of a search that hold its constraints, the others, and in words how many do; the order is kept.
+
+    paths: folders that were asked about; where their searches have no constraints, or other ones each, all hold them.
+    """
+    asked = [(grid.search.get("constraints") or {}) if (grid := _grid(path)) else {} for path in paths]
+    limits = asked[0] if asked and all(one == asked[0] for one in asked) else {}
+    if not limits:
+        return list(groups), [], ""
+    held = [group for group in groups if _holds(group, limits)]
+    rest = [group for group in groups if all(group is not one for one in held)]
+    more = "they come first, and the others are not recommended" if held else "none is recommended"
+    return held, rest, f"{len(held)} of {counted(len(groups), 'setting')} hold {in_words(limits)}: {more}."
+
+
+def _grid(path: Path) -> Grid | None:
+    return read(path) if path.is_dir() else None
+
+
+def _holds(group: Group, limits: Mapping[str, float]) -> bool:
+    """Return whether every run of a group holds every bound."""
+    rows = [[run.figure(key) for key in limits] for run in group.runs]
+    return all(v <= 0 for row in rows for v in violations(limits, dict(zip(limits, row, strict=True))))

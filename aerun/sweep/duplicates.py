@@ -5,8 +5,10 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from aerun.core.text import say
+
 UNCOUNTED = "interrupted"  # kept with the study: trials that were begun anew, or would have repeated a point
-_MOST = 100_000  # points of a space that is looked through; in larger ones a repeated point is rare
+_MOST = 10_000  # points of a space that is looked through
 
 
 def values_of(distribution: Any) -> Sequence[Any] | None:
@@ -31,27 +33,50 @@ def points_in(distributions: Mapping[str, Any]) -> int | None:
 def nearest_new(
     distributions: Mapping[str, Any], point: Mapping[str, Any], drawn: Collection[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
-    """Return the point that is nearest to `point` and is not in `drawn`; None where there is none, or the space is too large.
+    """Return the point that is nearest to `point` and is not in `drawn`; None where there is none, or points are not counted.
 
     The distance of two points is that of the places of their values among all values, as a share of their number, squared and
-    summed; numbers on a log scale are as far apart as their logarithms.
+    summed; numbers on a log scale are as far apart as their logarithms. In a large space it is looked for among the values
+    beside those of `point`, as many as must hold a new one.
     """
-    if (points_in(distributions) or math.inf) > _MOST:
+    total = points_in(distributions)
+    if total is None:
         return None
-    scales = {k: _places(d) for k, d in distributions.items()}
     known = {tuple(p.get(k) for k in distributions) for p in drawn}
-    free = (p for p in itertools.product(*(scale for scale in scales.values())) if p not in known)
-    at = {k: scales[k].get(point[k], 0.0) for k in distributions}
-    best = min(free, default=None, key=lambda p: sum((scales[k][v] - at[k]) ** 2 for k, v in zip(scales, p, strict=True)))
-    return None if best is None else dict(zip(scales, best, strict=True))
+    values = {k: values_of(d) or () for k, d in distributions.items()}
+    near = values if total <= _MOST else _beside(values, point, len(known))
+    free = (p for p in itertools.product(*near.values()) if p not in known)
+
+    def away(other: Sequence[Any]) -> float:
+        return sum(
+            (_place(distributions[k], values[k], v) - _place(distributions[k], values[k], point[k])) ** 2
+            for k, v in zip(values, other, strict=True)
+        )
+
+    best = min(free, default=None, key=away)
+    return None if best is None else dict(zip(distributions, best, strict=True))
 
 
-def _places(distribution: Any) -> dict[Any, float]:
-    """Map each value to its place between 0 and 1."""
-    values = list(values_of(distribution) or ())
-    scale = [math.log(v) for v in values] if getattr(distribution, "log", False) else list(range(len(values)))
-    span = (scale[-1] - scale[0]) or 1
-    return {v: (s - scale[0]) / span for v, s in zip(values, scale, strict=True)}
+def _beside(values: Mapping[str, Sequence[Any]], point: Mapping[str, Any], known: int) -> dict[str, Sequence[Any]]:
+    """Return of each setting values around that of `point`, in all more points than are known."""
+    for reach in itertools.count(1):
+        found, size = dict[str, Sequence[Any]](), 1
+        for key, every in values.items():
+            at = every.index(point[key])
+            found[key] = every[max(0, at - reach) : at + reach + 1] if size <= known else [point[key]]
+            size *= len(found[key])
+        if size > known:
+            return found
+    raise AssertionError
+
+
+def _place(distribution: Any, values: Sequence[Any], value: Any) -> float:
+    """Return the place of a value among all, between 0 and 1."""
+    log, last = getattr(distribution, "log", False), len(values) - 1
+    at, low, high = (value, values[0], values[-1]) if log else (values.index(value), 0, last)
+    if log:
+        at, low, high = math.log(at), math.log(low), math.log(high)
+    return float((at - low) / ((high - low) or 1))
 
 
 def forget(study: Any, *numbers: int) -> None:
@@ -76,6 +101,7 @@ def without_repetition(trial: Any, distributions: Mapping[str, Any], forget: Any
     # Deferred: Optuna is an extra.
     from optuna.trial import TrialState
 
+    say(f"drawn before: {_words(trial.params)}; in its place {_words(new)}, the nearest that is new")
     study.tell(trial.number, state=TrialState.FAIL)
     forget(trial.number)
     study.enqueue_trial(new)
@@ -83,3 +109,7 @@ def without_repetition(trial: Any, distributions: Mapping[str, Any], forget: Any
     for name, distribution in distributions.items():
         taken._suggest(name, distribution)
     return taken
+
+
+def _words(point: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in point.items())

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from aerun.settings.labels import ASIDE
 from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
-from aerun.train import open_folder, prepare
+from aerun.train import of_command, open_folder, prepare
 from aerun.trainer.base import Job
 
 log = logging.getLogger("aerun")
@@ -64,10 +64,10 @@ class Candidate:
         left = state(self.path, self.config).left
         if left != RESUME:
             return Level(0) if left == FRESH else None
-        # deferred: a sweep of which nothing is left to train needs no Lightning
+        # deferred: a sweep that trains nothing as one needs none of this
         from aerun.runs.checkpoint import read
-        from aerun.trainer.checkpoints import ended
         from aerun.trainer.fused.files import remembered
+        from aerun.trainer.saved import ended
 
         checkpoint = read(self.path, device="meta")
         if ended(checkpoint, checkpoint["total"]):
@@ -160,16 +160,18 @@ def _without_sizes(node: Any) -> Any:
 
 def _refusal(group: Sequence[Candidate], steps: int) -> str:
     """Return why they were not trained; empty where they were."""
-    # deferred: a sweep of which nothing is left to train needs no Lightning
+    # deferred: a sweep of which nothing is left to train needs none of this
     from aerun.trainer.fused.fit import equivalence_error, unsupported_reason
 
     plans = [build(group[0].config)]
-    jobs = [prepare(plans[0], group[0].path)]
+    dataset, data = of_command(plans[0])
+    plans[0] = replace(plans[0], dataset=dataset)
+    jobs = [prepare(plans[0], group[0].path, data=data)]
     if reason := unsupported_reason(jobs[0], plans[0].trainer):
         return reason
     for one in group[1:]:
-        plans.append(build(one.config))
-        jobs.append(prepare(plans[-1], one.path, data=jobs[0].data))
+        plans.append(replace(build(one.config), dataset=dataset))
+        jobs.append(prepare(plans[-1], one.path, data=data))
     if reason := equivalence_error(jobs, plans[0].trainer):
         return reason
     _train(group, plans, jobs, steps)
@@ -177,7 +179,7 @@ def _refusal(group: Sequence[Candidate], steps: int) -> str:
 
 
 def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[Job], steps: int) -> None:
-    # deferred: a sweep of which nothing is left to train needs no Lightning
+    # deferred: a sweep of which nothing is left to train needs none of this
     from aerun.trainer.fused.fit import fit
 
     folders = [Folder(one.path) for one in group]

@@ -177,6 +177,7 @@ def _mistake(config: Mapping[str, Any], here: bool) -> str:
 
     # deferred: completion needs no torch
     from aerun.build import build, dataset_of
+    from aerun.build.unweighted import build_unweighted
 
     try:
         with quiet_aerun(), torch.random.fork_rng(devices=[]):
@@ -185,11 +186,7 @@ def _mistake(config: Mapping[str, Any], here: bool) -> str:
             if config["model"].get("init_from") is not None:  # its weights are looked at
                 build(config)
                 return ""
-            try:
-                with torch.device("meta"):
-                    build(config)
-            except (RuntimeError, NotImplementedError):  # some weights cannot be drawn without memory
-                build(config)
+            build_unweighted(config)
     except (AerunError, TrainingError, OSError) as e:
         return explain(e)[1]
     except Exception:  # what it is, the job says itself, with its log

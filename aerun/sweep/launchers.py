@@ -38,10 +38,9 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
     """
     os.environ["PYTHONSAFEPATH"] = "1"  # Python looks into the working folder else, in every process that a launcher starts
     at_once = _at_once(cfg)
-    kind = _kind(cfg)
-    _take_over(str(cfg.hydra.launcher._target_), kind)
+    kind, target = _kind(cfg), str(cfg.hydra.launcher._target_)
     if kind == "RayLauncher":
-        return _ray(cfg.hydra.launcher.ray)
+        at_once = _ray(cfg.hydra.launcher.ray)  # which Ray reads as it is imported
     if kind == "SlurmLauncher" and shutil.which("srun") is None:
         raise AerunError(
             "hydra/launcher=submitit_slurm: no srun here: jobs are sent to Slurm from a machine of its cluster. "
@@ -52,6 +51,7 @@ def settings(cfg: DictConfig, jobs: int) -> list[str]:
         threads = cfg.hydra.launcher.cpus_per_task or share
         if threads:
             os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # jobs inherit it
+    _take_over(target, kind)
     return at_once
 
 

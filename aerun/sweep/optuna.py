@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 PLUGIN, VERSION = "hydra-optuna-sweeper", "1.4.0.dev6"  # the last that works with Hydra 1.3; older ones want SQLAlchemy 1.4
 FILE = "study.db"
-DATABASE = (FILE, *(f"{FILE}-{part}" for part in ("journal", "wal", "shm")))
+JOURNAL, _JOURNALS = "study.journal", (".journal", ".log")  # a study as a file of lines; its names end so
+_SCHEME = "journal://"
+DATABASE = (FILE, *(f"{FILE}-{part}" for part in ("journal", "wal", "shm")), JOURNAL, f"{JOURNAL}.lock")
 
 
 def refuse_without_plugin() -> None:
@@ -45,7 +47,7 @@ def opened(url: str, folder: Path, directions: Sequence[str], asked: str | None)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        storage = optuna.storages.RDBStorage(url)
+        storage = storage_of(url)
         return optuna.create_study(
             study_name=folder.resolve().name, storage=storage, directions=directions, load_if_exists=True
         )
@@ -53,8 +55,8 @@ def opened(url: str, folder: Path, directions: Sequence[str], asked: str | None)
         why = str(e.__cause__ or e).strip().splitlines()[0]
         where = f"search.storage={asked}" if asked else str(folder / FILE)
         raise AerunError(
-            f"{where}: cannot be opened as a study's database: {why.rstrip('.')}. A file would do, or a URL such as "
-            "sqlite:////DIR/study.db or postgresql://USER@HOST/NAME."
+            f"{where}: cannot be opened as a study's database: {why.rstrip('.')}. A file would do (FILE.journal: lines of a "
+            "journal), or a URL such as sqlite:////DIR/study.db or postgresql://USER@HOST/NAME."
         ) from e
 
 
@@ -62,17 +64,35 @@ def closed(study: "Study") -> None:
     """Let go of the database."""
     storage: Any = study._storage
     storage.remove_session()
-    storage._backend.engine.dispose()
+    if hasattr(storage, "_backend") and hasattr(storage._backend, "engine"):
+        storage._backend.engine.dispose()
 
 
 def url_of(asked: str | None, folder: Path) -> str:
-    """Return SQLAlchemy's address of a file or URL, None: of the folder's own file."""
+    """Return the address of a file or URL, None: of the folder's own file, `journal`: of its journal.
+
+    It is SQLAlchemy's, or journal:// and the path of a file whose name ends as a journal's.
+    """
     if asked is not None and "://" in asked:
         return asked
     from sqlalchemy.engine import URL
 
-    path = Path(asked).expanduser() if asked is not None else folder / FILE
+    own = {None: folder / FILE, "journal": folder / JOURNAL}
+    path = own[asked] if asked in own else Path(str(asked)).expanduser()
+    if path.suffix in _JOURNALS:
+        return f"{_SCHEME}{path.absolute()}"
     return URL.create("sqlite", database=str(path.absolute())).render_as_string()
+
+
+def storage_of(url: str) -> Any:
+    """Return Optuna's storage at an address of `url_of`. Raises what Optuna does where it cannot be opened."""
+    import optuna
+
+    if not url.startswith(_SCHEME):
+        return optuna.storages.RDBStorage(url)
+    from optuna.storages.journal import JournalFileBackend
+
+    return optuna.storages.JournalStorage(JournalFileBackend(url.removeprefix(_SCHEME)))
 
 
 def distributions_of(space: Space) -> dict[str, Any]:

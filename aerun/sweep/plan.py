@@ -91,7 +91,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
         changes = changes_of(None if fresh else place, named, runs_here(cfg))
         chosen = chosen_of(cfg.sweep.only, changes)
         later = partial(follow_up, jobs=[job.typed for job in grid]) if cfg.sweep.nested else None
-        sweeper = register([job.typed for name, job in named.items() if name in chosen], later)
+        sweeper = register({job.typed: job.config for name, job in named.items() if name in chosen}, later)
         more = [*settings(cfg, len(chosen)), SUBDIR, f"hydra.sweeper._target_={sweeper}"]
         own = resources(cfg, [job.typed for name, job in named.items() if name in chosen])
     fuse = fused(cfg)

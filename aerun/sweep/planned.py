@@ -1,7 +1,7 @@
 """What stands in for Hydra's own sweeper: it does the jobs that the plan has composed and checked, and no others."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.runs import files
 from aerun.sweep.grid import HYDRAS
+from aerun.sweep.here import Here
 from aerun.sweep.launchers import ONE_BY_ONE
 from aerun.sweep.reused import Reusing
 
@@ -27,17 +28,21 @@ class Planned(Sweeper):
     __module__ = _PLACE
     jobs: ClassVar[list[list[str]]] = []
     followed: ClassVar[list[list[str]]] = []  # further jobs, which follow from what these came to
+    settings: ClassVar[dict[tuple[str, ...], Mapping[str, Any]]] = {}  # those that the plan has composed, by overrides
     later: ClassVar[Callable[[Path], list[list[str]]] | None] = None  # returns them for the sweep's folder
 
     def __init__(self, max_batch_size: int | None, params: Any = None) -> None:
         self.max_batch_size = max_batch_size
         self.launcher: Launcher | None = None
+        self.here: Here | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Set up as every sweeper is."""
         self.config = config
         if str(config.hydra.launcher._target_) == ONE_BY_ONE:  # others send what they are given to other processes
-            hydra_context = HydraContext(cast(ConfigLoader, Reusing(hydra_context.config_loader)), hydra_context.callbacks)
+            loader = Reusing(hydra_context.config_loader)
+            hydra_context = HydraContext(cast(ConfigLoader, loader), hydra_context.callbacks)
+            self.here = Here(loader, task_function, config) if Here.possible(hydra_context, config) else None
         self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -59,19 +64,24 @@ class Planned(Sweeper):
         returns: list[Any] = []
         size = self.max_batch_size or max(1, len(self.jobs) - start)
         for first in range(start, len(self.jobs), size):
-            returns.append(self.launcher.launch(self.jobs[first : first + size], first))
+            some = self.jobs[first : first + size]
+            known = [self.settings[tuple(job)] for job in some if tuple(job) in self.settings]
+            if self.here is not None and len(known) == len(some):
+                returns.append(self.here.launch(some, first, known))
+            else:
+                returns.append(self.launcher.launch(some, first))
             for one in returns[-1]:
                 _ = one.return_value  # raises what ended the job
         return returns
 
 
-def register(jobs: Sequence[Sequence[str]], later: Callable[[Path], list[list[str]]] | None = None) -> str:
+def register(jobs: Mapping[tuple[str, ...], Mapping[str, Any]], later: Callable[[Path], list[list[str]]] | None = None) -> str:
     """Make the sweeper known to this process's Hydra, with these jobs to do; return its name there.
 
-    later: what returns jobs to do after them.
+    jobs: their overrides and settings. later: what returns jobs to do after them.
     """
     sys.modules[_PLACE] = sys.modules[__name__]
-    Planned.followed = []
+    Planned.followed, Planned.settings = [], dict(jobs)
     Planned.jobs, Planned.later = [list(job) for job in jobs], staticmethod(later) if later else None
     Plugins.instance().register(Planned)
     return f"{_PLACE}.{Planned.__name__}"

@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from aerun.settings.replaced import as_typed
 from aerun.sweep.derived import Base, free_settings, key_of, split
 
 
@@ -31,28 +32,38 @@ class Reusing:
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Return the config of a job with these overrides, with Hydra's own node."""
-        fixed = OmegaConf.to_container(master_config.hydra.overrides.hydra)
-        assert isinstance(fixed, list)
-        name, parsed = master_config.hydra.job.config_name, self._overrides(sweep_overrides)
-        if self._repo is None:
-            self._repo = self._loader._parse_overrides_and_create_caching_repo(name, fixed)[1]
+        parsed = self.parsed(sweep_overrides)
+        name, fixed = self._open(master_config)
         found = None
         if not any(o.is_hydra_override() for o in parsed):
-            found = split(parsed, self._is_choice, lambda rest: self._base(name, list(map(str, fixed)), rest))
+            found = split(parsed, self._is_choice, lambda rest: self._base(name, fixed, rest))
         if found is None:
             config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
             return config
         config = pickle.loads(found[0].content)
         for one in found[1]:
             OmegaConf.update(config, key_of(one), one.value())
-        _note(config, sweep_overrides, parsed)
+        note(config, sweep_overrides, parsed)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
 
-    def _overrides(self, typed: Sequence[str]) -> list[Override]:
+    def parsed(self, typed: Sequence[str]) -> list[Override]:
+        """Return overrides by Hydra's grammar."""
         new = [word for word in dict.fromkeys(typed) if word not in self._parsed]
         self._parsed |= dict(zip(new, self._parser.parse_overrides(new), strict=True))
         return [self._parsed[word] for word in typed]
+
+    def choices(self, master_config: DictConfig, typed: Sequence[str]) -> tuple[str, ...]:
+        """Return those overrides that choose options."""
+        self._open(master_config)
+        return tuple(word for word, one in zip(typed, self.parsed(typed), strict=True) if self._is_choice(one))
+
+    def _open(self, master_config: DictConfig) -> tuple[str, list[str]]:
+        """Return the name of the primary config, and the overrides of Hydra's own node; make sure that groups are known."""
+        name, fixed = master_config.hydra.job.config_name, as_typed(master_config.hydra.overrides.hydra)
+        if self._repo is None:
+            self._repo = self._loader._parse_overrides_and_create_caching_repo(name, fixed)[1]
+        return name, fixed
 
     def _is_choice(self, override: Override) -> bool:
         key = key_of(override)
@@ -73,7 +84,7 @@ class Reusing:
         return self._bases[words]
 
 
-def _note(config: DictConfig, typed: Sequence[str], parsed: Sequence[Override]) -> None:
+def note(config: DictConfig, typed: Sequence[str], parsed: Sequence[Override]) -> None:
     """Write down in Hydra's node which overrides the config is of."""
     about = config.hydra.job.config.override_dirname
     with open_dict(config.hydra):

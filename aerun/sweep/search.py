@@ -3,6 +3,7 @@
 import inspect
 import math
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,8 +15,9 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf
 
-from aerun.sweep.constraints import KEPT, MEASURED, of_trial, violations, worst
+from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
+from aerun.sweep.optuna import storage_of
 from aerun.sweep.space import space_of
 
 _PLACE = "hydra_plugins._aerun"  # Hydra makes plugins of that package only, but a file there would act in every program
@@ -34,6 +36,7 @@ class Search(OptunaSweeper):
         jobs = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
         self.points = Points(jobs, config.search.seeds)
         self.sweeper.launcher = self.points
+        self.sweeper.storage = storage_of(str(config.hydra.sweeper.storage))
         self.sweeper.params = None  # they are among the arguments
         self.sweeper._configure_trials = partial(_configured, self.sweeper._configure_trials, self.points)  # type: ignore[method-assign]
 
@@ -53,13 +56,23 @@ class Search(OptunaSweeper):
 def _constrained(sampler: Any, settings: DictConfig) -> Any:
     """Return a sampler as these settings make it, which knows of constraints; as it is where its kind or its settings do not.
 
-    TPE, NSGA-II, NSGA-III and GP know of them; the others draw as without.
+    TPE, NSGA-II, NSGA-III and GP know of them; the others draw as without. From Optuna 5 on a trial itself has them.
     """
+    # Deferred: Optuna is an extra.
+    from optuna.trial import Trial
+
+    if hasattr(Trial, "set_constraint"):
+        return sampler
     kind, chosen = type(sampler), OmegaConf.to_container(settings, resolve=True)
     assert isinstance(chosen, dict)
     if "constraints_func" not in inspect.signature(kind).parameters or chosen.get("constraints_func") is not None:
         return sampler
-    return kind(**{str(k): v for k, v in chosen.items() if k != "_target_"} | {"constraints_func": of_trial})
+    # Deferred: as that.
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of the argument
+        return kind(**{str(k): v for k, v in chosen.items() if k != "_target_"} | {"constraints_func": of_trial})
 
 
 def _configured(
@@ -97,20 +110,28 @@ class Points(Launcher):
         jobs = list(dict.fromkeys(job for point in points for job in point))
         returns = self.jobs.launch(jobs, initial_job_idx * self.seeds)
         by_job = dict(zip(jobs, returns, strict=True))
-        of_points = [[_values(by_job[job]) for job in point] for point in points]
-        if self.constraints:
-            for trial, rows in zip(self.trials, of_points, strict=True):
-                self._keep(trial, rows)
-        count = len(self.constraints)
-        return [_mean([row[: len(row) - count] if len(row) > count else row for row in rows]) for rows in of_points]
+        rows = [[_values(by_job[job]) for job in point] for point in points]
+        for trial, of_seeds in zip(self.trials, rows, strict=False):
+            self._keep(trial, of_seeds)
+        return [_mean([self._objectives(row) for row in of_seeds]) for of_seeds in rows]
+
+    def _objectives(self, row: Sequence[float]) -> Sequence[float]:
+        """Return what a job returned without the figures of the constraints; a job that failed has none of them."""
+        return row[: len(row) - len(self.constraints)] if len(row) > len(self.constraints) else row
 
     def _keep(self, trial: Any, rows: Sequence[Sequence[float]]) -> None:
-        """Keep with a trial what its constraints come to, unless it failed."""
-        count = len(self.constraints)
-        if all(len(row) > count and all(map(math.isfinite, row)) for row in rows):
+        """Keep with a trial what it came to for each seed, and its constraints, unless it failed."""
+        if not all(math.isfinite(v) for row in rows for v in row):
+            return
+        trial.set_user_attr(SEEDS, [list(self._objectives(row)) for row in rows])
+        if count := len(self.constraints):
             measured = worst(self.constraints, [row[-count:] for row in rows])
             trial.set_user_attr(MEASURED, measured)
-            trial.set_user_attr(KEPT, violations(self.constraints, measured))
+            missed = violations(self.constraints, measured)
+            trial.set_user_attr(KEPT, missed)
+            if hasattr(trial, "set_constraint"):
+                for key, value in zip(self.constraints, missed, strict=True):
+                    trial.set_constraint(key, value)
 
     def _seeds(self) -> list[tuple[str, ...]]:
         return [(f"seed={n}",) for n in range(self.seeds)] if self.seeds > 1 else [()]

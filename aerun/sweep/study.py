@@ -48,7 +48,7 @@ def studied(folder: Path, cfg: DictConfig, space: Space, hydra: Sequence[str]) -
     _refuse_typed(hydra)
     storage = cfg.search.storage
     url = url_of(storage, folder)
-    for name in DATABASE if storage is None else ():
+    for name in DATABASE if storage in (None, "journal") else ():
         if files.exists(folder, name):
             files.size(folder, name)  # which refuses a link
     with alone(folder, LOCK) as mine:

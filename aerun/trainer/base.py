@@ -71,10 +71,10 @@ class Trainer(ABC):
 
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: end after so many epochs without a better `monitor` (null: never; auto: see `patience_of` where the length is
-    of the data's choosing, else never). `limit_batches`: at most so many batches an epoch (null: all); `same_batches`: the
-    same ones in each. `accumulate`: parts of a batch whose gradients are computed one after another and added before the
-    step. `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train one model, each on its
-    share of every batch. `save_every`: seconds from one written checkpoint to the next.
+    of the data's choosing and the objective `steady`, else never). `limit_batches`: at most so many batches an epoch (null:
+    all); `same_batches`: the same ones in each. `accumulate`: parts of a batch whose gradients are computed one after another
+    and added before the step. `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train one
+    model, each on its share of every batch. `save_every`: seconds from one written checkpoint to the next.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Trainer(ABC):
         self.asked_patience = _patience(patience)
         self.enough: int | None = None  # epochs, as measured for the data set
         epochs = self.asked_epochs or 0
-        self.length = Length(epochs, 0, "not settled", self._patience_of(epochs))
+        self.length = Length(epochs, 0, "not settled", self._patience_of(epochs, steady=True))
         self.max_epochs = self.length.epochs
         self.batch_size = int(at_least("trainer.batch_size", batch_size, 1))
         self.precision = _precision(str(precision))
@@ -130,7 +130,7 @@ class Trainer(ABC):
         self.length = length_of(self.asked_epochs, self.max_steps, self.enough, batches)
         if planned is not None and self.asked_epochs is None:
             self.length = Length(planned, batches, "as when it began")
-        self.length = replace(self.length, patience=self._patience_of(self.length.epochs))
+        self.length = replace(self.length, patience=self._patience_of(self.length.epochs, autoencoder.steady))
         self.max_epochs = self.length.epochs
         return self.length
 
@@ -139,10 +139,10 @@ class Trainer(ABC):
         """Return after how many epochs without a better `monitor` training ends; None: never."""
         return self.length.patience
 
-    def _patience_of(self, epochs: int) -> int | None:
+    def _patience_of(self, epochs: int, steady: bool) -> int | None:
         if not isinstance(self.asked_patience, str):
             return self.asked_patience
-        return patience_of(epochs) if self.asked_epochs is None and self.max_steps is None else None
+        return patience_of(epochs) if steady and self.asked_epochs is None and self.max_steps is None else None
 
     def refuse(self, autoencoder: Autoencoder) -> None:
         """Raise AerunError where this schedule cannot train this model."""

@@ -1,12 +1,15 @@
 """Mini-batches by index from one tensor on the compute device: no workers, no collate, no per-item Python."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from aerun.trainer.ranks import Ranks, Share
+
+_AT_ONCE = 100_000  # elements of small batches
 
 
 class Order:
@@ -97,6 +100,17 @@ class Call:
         if self.weights is None:
             return None
         return self.weights[share.rows if self.order is None else self.order[share.rows]]
+
+    def samples(self, units: Callable[[Tensor], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield its batches as they are stored and in the units of a model, all gathered at once where they are small."""
+        small = self.order is not None and len(self) > 1 and len(self) * self.x[: self.shares[0].samples].numel() <= _AT_ONCE
+        if not small or any(a.rows.stop != b.rows.start for a, b in pairwise(self.shares)):
+            yield from ((stored, units(stored)) for stored in self)
+            return
+        assert self.order is not None
+        every = self.x.index_select(0, self.order[self.shares[0].rows.start : self.shares[-1].rows.stop])
+        sizes = [share.rows.stop - share.rows.start for share in self.shares]
+        yield from zip(every.split(sizes), units(every).split(sizes), strict=True)
 
     def __iter__(self) -> Iterator[Tensor]:
         for rows, _, _ in self.shares:

@@ -11,7 +11,9 @@ from aerun.trainer.patience import Patience
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
-from aerun.trainer.record import Recording, loggers_of
+from aerun.trainer.record import Recording
+from aerun.trainer.showing import Showing
+from aerun.trainer.told import loggers_of
 from aerun.trainer.trim_memory import TrimMemoryCallback
 from aerun.trainer.validation import Validation, by_itself
 
@@ -28,8 +30,10 @@ def callbacks(job: Job, settings: Trainer, calls: int, val: Batches, ranks: Rank
         return [*every, *job.callbacks]
     loggers = loggers_of(job)
     pictures = [Pictures(loggers, job.data.val, settings.max_epochs)] if job.drawn else []
-    bar = [Progress(settings.max_epochs, calls, job.title, settings.patience is not None)] if settings.progress else []
+    progress = Progress(settings.max_epochs, calls, job.title, settings.patience is not None)
+    bar = [Showing(progress)] if settings.progress else []
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every)
-    recording = Recording(loggers, closes=job.loggers is None or job.config is None)
+    recording = Recording(loggers, closes=job.loggers is None or job.config is None, waits=not job.callbacks)
+    files.before = recording.write
     validation = [Validation(val)] if by_itself(job, ranks) else []
     return [*validation, recording, *pictures, *bar, *every, *job.callbacks, saving]

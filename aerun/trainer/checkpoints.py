@@ -1,10 +1,10 @@
 """Checkpoints that exist from the first moment on and are either whole or not there at all."""
 
-import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,25 +14,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
-from aerun.core.errors import AerunError, StoppedError, line_of
-from aerun.runs import files
+from aerun.core.errors import AerunError, line_of
 from aerun.runs.checkpoint import BEST, LAST, read
-from aerun.runs.identity import KEY
+from aerun.trainer.saved import HELD, best_of, copied, save, write_at_end
 
 _LAST_OF_OLDER = "ModelCheckpoint{'monitor': None"
-
-log = logging.getLogger("aerun")
-
-HELD = 0.5  # seconds from one state that is held in memory to the next: a copy takes as long as a step on few rows
-
-
-def ended(checkpoint: Mapping[str, Any], total: int, lifted: bool = False) -> bool:
-    """Return whether training came to its end here: after `total` steps, or as early as `trainer.patience` said.
-
-    lifted: no patience ends it any more, so that what one ended goes on.
-    """
-    early = checkpoint.get("ended") and checkpoint["total"] == total and not lifted
-    return bool(checkpoint["steps"] >= total or early)
 
 
 class Best(ModelCheckpoint):
@@ -44,7 +30,7 @@ class Best(ModelCheckpoint):
     def __init__(self, where: Path, monitor: str) -> None:
         super().__init__(where, "best", monitor=monitor, enable_version_counter=False)
 
-    @property
+    @cached_property
     def state_key(self) -> str:
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
@@ -81,15 +67,7 @@ class Whole(TorchCheckpointIO):
         self.identity = identity
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        folder, name = _parts(path)
-        own = {KEY: self.identity} if self.identity else {}
-        try:
-            with files.replaced(folder, name) as f:
-                torch.save({**own, **checkpoint}, f)
-        except RuntimeError as e:
-            if isinstance(e.__context__, StoppedError):  # torch's writer, cut short, raises an error of its own.
-                raise e.__context__ from None
-            raise
+        save(*_parts(path), checkpoint, self.identity)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         checkpoint = read(*_parts(path))
@@ -141,6 +119,8 @@ class Held(NamedTuple):
 class Delayed(Whole):
     """Holds a run's checkpoints in memory until `write`. best: of the best epoch so far, where it is not written.
 
+    before: what writes that must not be older than the checkpoints.
+
     patient: whether training may end early; a count that an earlier part of it kept is left out where it may not.
     """
 
@@ -149,6 +129,7 @@ class Delayed(Whole):
         self.patient = patient
         self.folder, self.held = folder, Held()
         self.best: dict[str, Any] | None = None
+        self.before: Callable[[], None] = lambda: None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         self.held = Held(copied(checkpoint), self.best)  # one assignment: a signal finds the pair of before, or this one
@@ -161,25 +142,12 @@ class Delayed(Whole):
 
     def write(self) -> None:
         """Write what is held, `best` first: `last` may say of no epoch that it is the best which has no file."""
+        self.before()
         for name, checkpoint in ((BEST, self.held.best), (LAST, self.held.last)):
             if checkpoint is not None:
                 super().save_checkpoint(checkpoint, self.folder / name)
         self.best = None if self.best is self.held.best else self.best
         self.held = Held()
-
-
-def best_of(epoch: int, state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the checkpoint of the best epoch, from which nobody goes on: the weights alone."""
-    return {"epoch": epoch, "state_dict": copied(dict(state_dict)), "optimizer_states": [], "callbacks": {}}
-
-
-def copied(node: Any) -> Any:
-    """Return plain data whose tensors lie in memory of their own, outside of a GPU's."""
-    if isinstance(node, Tensor):
-        return node.detach().to("cpu", copy=True)
-    if isinstance(node, dict):
-        return {k: copied(v) for k, v in node.items()}
-    return type(node)(map(copied, node)) if type(node) in (list, tuple) else node
 
 
 class Saving(Checkpoint):
@@ -223,12 +191,3 @@ class Saving(Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         write_at_end(self.files.write)
-
-
-def write_at_end(write: Callable[[], None]) -> None:
-    """Write what is held as training ends by an error, which is the one to be raised: another is only said."""
-    try:
-        write()
-    except (OSError, RuntimeError, AerunError) as e:
-        why = "the file could not be written" if isinstance(e, RuntimeError) else line_of(e)  # torch's writer speaks of itself
-        log.warning("the state of the last seconds could not be saved: %s", why)

@@ -4,6 +4,8 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,13 +19,14 @@ from aerun.dataset.splits import Split
 from aerun.dataset.storage.mapped import Mapped
 from aerun.logger.rows import row_of
 from aerun.runs import files
-from aerun.runs.checkpoint import BEST, FOLDER, LAST
+from aerun.runs.checkpoint import BEST, FOLDER, LAST, read
 from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose, few_threads
 from aerun.trainer.base import Fitted, Job, Trainer, needs_whole_batches, reads_batches
-from aerun.trainer.batches import Batches
+from aerun.trainer.batches import Batches, steps_of
 from aerun.trainer.launcher import join_ranks, launch_ranks
 from aerun.trainer.ranks import Ranks
+from aerun.trainer.saved import ended
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins import TorchCheckpointIO
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("aerun")
 
 _ALONE = Ranks()
+_PREFIX = "autoencoder."  # of names in a checkpoint
 _STREAMED = 500_000  # Elements of a validation batch from disk, which stay few beside dataset.memory.
 
 
@@ -43,41 +47,45 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
 
     Leaves `best` and `last` checkpoints in the folder and the best weights in the autoencoder.
     """
-    with quiet_lightning():
-        return _fit(job, settings, resume)
-
-
-def _fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
-    # Deferred: the verbs need no Lightning.
-    from aerun.trainer.checkpoints import ended, read
-
-    ready = _ready(job, settings, Ranks(0, settings.devices))
+    device = device_of(settings)
+    # This comes before a checkpoint is read into it, which would be rounded otherwise.
+    job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
+    total = _steps(job, settings) * settings.max_epochs
     files.make_folder(job.folder, FOLDER)
     resume = resume and files.exists(job.folder, LAST)
     before = read(job.folder, LAST, "meta") if resume else {}
     if resume:
         refuse_foreign(before, job.identity, job.folder / LAST)
-        _refuse_other(before["state_dict"], ready.module, job.folder / LAST)
+        _refuse_other(before["state_dict"], job.autoencoder, job.folder / LAST)
     lifted = settings.patience is None and not job.callbacks
-    with few_threads(job.autoencoder.busy_modules(), settings.batch_size, ready.device) as words:
-        if not (resume and ended(before, ready.module.total, lifted)):
-            with _others(job, ready, resume):
-                _descend(job, settings, ready, resume)
-    end, best = read(job.folder, LAST, "meta"), read(job.folder, BEST)
+    with few_threads(job.autoencoder.busy_modules(), settings.batch_size, device) as words:
+        done = resume and ended(before, total, lifted)
+        backend = _backend(job, settings, Ranks(0, settings.devices)) if done else _trained(job, settings, resume)
+    end, best = before if done else read(job.folder, LAST, "meta"), read(job.folder, BEST)
     refuse_foreign(best, job.identity, job.folder / BEST)
-    ready.module.load_state_dict(best["state_dict"])
-    job.autoencoder.to(ready.device).eval()
+    job.autoencoder.load_state_dict({k.removeprefix(_PREFIX): v for k, v in best["state_dict"].items()})
+    job.autoencoder.to(device).eval()
     epoch = int(best["epoch"])
     row = row_of(job.folder, epoch)
-    return Fitted(ready.backend + words, ready.device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
+    return Fitted(backend + words, device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
 
 
-def _refuse_other(state_dict: Mapping[str, torch.Tensor], module: "Training", where: Path) -> None:
+def _trained(job: Job, settings: Trainer, resume: bool) -> str:
+    """Train by Lightning, whose import a run that is trained already does without; return what multiplies."""
+    with quiet_lightning():
+        ready = _ready(job, settings, Ranks(0, settings.devices))
+        with _others(job, ready, resume):
+            _descend(job, settings, ready, resume)
+    return ready.backend
+
+
+def _refuse_other(state_dict: Mapping[str, torch.Tensor], model: Autoencoder, where: Path) -> None:
     """Raise AerunError where a checkpoint is not of this model."""
-    ours = {k: getattr(v, "shape", None) for k, v in module.state_dict().items() if not k.endswith("_extra_state")}
+    own = {f"{_PREFIX}{k}": v for k, v in model.state_dict().items()}
+    ours = {k: getattr(v, "shape", None) for k, v in own.items() if not k.endswith("_extra_state")}
     theirs = {k: getattr(v, "shape", None) for k, v in state_dict.items() if not k.endswith("_extra_state")}
     if ours != theirs:
-        other = next(k for k in (*ours, *theirs) if ours.get(k) != theirs.get(k)).removeprefix("autoencoder.")
+        other = next(k for k in (*ours, *theirs) if ours.get(k) != theirs.get(k)).removeprefix(_PREFIX)
         raise AerunError(f"{where}: cannot be read as this run's weights: {other} is another one in the model of config.yaml.")
 
 
@@ -104,10 +112,7 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
     device = device_of(settings, ranks.rank)
     # This comes before a checkpoint is read into it, which would be rounded otherwise.
     job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
-    backend = choose(settings.backend, job.autoencoder.busy_modules(), math.ceil(settings.batch_size / ranks.number), device)
-    if ranks.number > 1:
-        backend += f"; {ranks.number} processes, each with its share of a batch"
-    log.info("%s", backend)
+    backend = _backend(job, settings, ranks)
     train, val = batches(job, settings, device, ranks)
     module = Training(
         job.autoencoder,
@@ -120,6 +125,16 @@ def _ready(job: Job, settings: Trainer, ranks: Ranks) -> _Ready:
         ranks=ranks,
     )
     return _Ready(device, backend, train, val, module)
+
+
+def _backend(job: Job, settings: Trainer, ranks: Ranks) -> str:
+    """Return in words what multiplies matrices, which is chosen here."""
+    share, device = math.ceil(settings.batch_size / ranks.number), device_of(settings, ranks.rank)
+    backend = choose(settings.backend, job.autoencoder.busy_modules(), share, device)
+    if ranks.number > 1:
+        backend += f"; {ranks.number} processes, each with its share of a batch"
+    log.info("%s", backend)
+    return backend
 
 
 def _others(job: Job, ready: _Ready, resume: bool) -> AbstractContextManager[None]:
@@ -152,7 +167,7 @@ def _make_ready(trainer: "Lightning", job: Job, module: "Training") -> None:
     """Let callbacks of the user's own log where the run does, and name the one that raises."""
     # deferred: only where there are such callbacks
     from aerun.trainer.own_callbacks import OwnFigures, name_errors
-    from aerun.trainer.record import loggers_of
+    from aerun.trainer.told import loggers_of
 
     name_errors(job.callbacks, lambda: int(module.steps) > 0)
     if not module.ranks.rank:
@@ -180,10 +195,12 @@ def lightning(
     validates: bool = True,
 ) -> "Lightning":
     """Return Lightning's trainer with our callbacks and checkpoint files, nothing of its own. validates: whether it does."""
+    from lightning_fabric.utilities import registry
     from pytorch_lightning import Trainer
     from pytorch_lightning.callbacks import Checkpoint
     from pytorch_lightning.plugins.environments import LightningEnvironment
 
+    registry.entry_points = _entry_points  # type: ignore[assignment]
     return Trainer(
         max_epochs=settings.max_epochs,
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
@@ -205,10 +222,22 @@ def lightning(
     )
 
 
+@cache
+def _entry_points(group: str) -> Any:
+    """Return what packages offer Lightning, which looks through all that are installed for every trainer."""
+    return entry_points(group=group)
+
+
 def device_of(settings: Trainer, rank: int = 0) -> torch.device:
     """Return the device on which `trainer.accelerator` places a run; each of several ranks has a GPU of its own."""
     kind = settings.device_type()
     return torch.device(kind, rank) if kind == "cuda" and settings.devices > 1 else torch.device(kind)
+
+
+def _steps(job: Job, settings: Trainer) -> int:
+    """Return the steps of an epoch."""
+    rows = len(job.data.train)
+    return steps_of(rows, min(settings.batch_size, rows), needs_whole_batches(job.autoencoder), settings.limit_batches)
 
 
 def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _ALONE) -> tuple[Batches, Batches]:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
 from aerun.runs.checkpoint import LAST
+from aerun.trainer.quick_step import spare_compiler
 
 
 class Recipe:
@@ -30,6 +31,7 @@ class Recipe:
             {"params": [p for p in unique if p.ndim >= 2]},
             {"params": [p for p in unique if p.ndim < 2], "weight_decay": 0.0},
         ]
+        spare_compiler()
         try:
             optimizer = self.cls([g for g in groups if g["params"]], **self.settings)
         except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as e:

@@ -2,9 +2,9 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -15,7 +15,7 @@ _PAUSE = 10.0  # seconds between two lines; training that takes less is not wort
 _MEASURED = 1.0  # seconds after the first step until the time of the whole is known
 
 
-class Progress(Callback):
+class Progress:
     """One line that vanishes when training ends, drawn by rich at most ten times a second; without a terminal, `_Lines`.
 
     early: whether training may end before its last epoch, so that an estimate is the most that it can take.
@@ -28,8 +28,9 @@ class Progress(Callback):
         self.lines: _Lines | None = None
         self.estimate: _Estimate | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        console, done = Console(stderr=True), trainer.current_epoch
+    def begin(self, done: int) -> None:
+        """Show that training begins after so many epochs."""
+        console = Console(stderr=True)
         self.estimate = _Estimate(self.title, (self.epochs - done) * self.calls, self.about)
         if not console.is_terminal:
             self.lines = _Lines(self.title, self.epochs, self.calls, done, self.about)
@@ -40,7 +41,8 @@ class Progress(Callback):
         self.task = self.bar.add_task("", total=self.epochs * self.calls, completed=done * self.calls, **fields)
         self.bar.start()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+    def step(self) -> None:
+        """Count a call."""
         if self.bar is not None:
             self.bar.advance(self.task)
         elif self.lines is not None:
@@ -48,21 +50,16 @@ class Progress(Callback):
         if self.estimate is not None and self.estimate.step():
             self.estimate = None
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        row: dict[str, float] = pl_module.metrics  # type: ignore[assignment]
+    def reached(self, row: Mapping[str, float]) -> None:
+        """Take in the figures of an epoch."""
         if self.bar is not None:
             rate = f"{row['samples_per_second']:,.0f} samples/s"
             self.bar.update(self.task, epoch=int(row["epoch"]) + 1, rate=rate, mse=f"{row['val/mse']:.5f}")
         elif self.lines is not None:
             self.lines.mse = row["val/mse"]
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._stop()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Remove what is shown."""
         self.lines = None
         if self.bar is not None:
             self.bar.stop()

@@ -108,7 +108,7 @@ def test_a_test_split_without_anomalies_is_told(caplog):
     tell_one_sided("digits", torch.zeros(9, dtype=torch.bool))
     tell_one_sided("digits", torch.arange(9) > 7)
     assert [r.getMessage() for r in caplog.records] == [
-        "dataset=digits: there are no anomalies among the 9 test samples: detection cannot be judged by them."
+        "dataset=digits: there are no anomalies in the test split (9 samples): detection cannot be judged by it."
     ]
 
 

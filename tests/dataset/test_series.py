@@ -195,7 +195,7 @@ def test_no_sample_spans_a_gap_unless_asked_and_gaps_are_told_once(tmp_path, cap
     path = counted(tmp_path, gap=133)
     settings = ("time=t", "drop=[zero]", "window=10", "stride=1")
     assert not any(((w < 133).any() and (w >= 133).any()) for w in loaded(path, *settings).train.x)
-    assert caplog.text.count("come after a gap of more than 1.5 usual steps (1), the longest 1001 at") == 1
+    assert caplog.text.count("comes after a gap of more than 1.5 usual steps (1), the longest 1001 at") == 1
     row = 2 + [line.split(",")[1] for line in path.read_text().splitlines()[1:]].index("133") - 1
     assert f"t.csv: column 't', row {row}" in caplog.text
     kept = loaded(path, *settings, "gaps=keep").train.x
@@ -445,7 +445,7 @@ def test_a_clock_that_was_set_forward_leaves_no_gap_in_its_zone(tmp_path, caplog
     built(*spring, "dataset.zone=America/New_York").dataset.load()
     assert "gap" not in caplog.text
     built(*spring).dataset.load()
-    assert "1 of 719 steps come after a gap" in caplog.text
+    assert "1 of 719 steps comes after a gap" in caplog.text
 
 
 def test_moments_that_come_twice_all_over_are_two_series(tmp_path):
@@ -629,3 +629,13 @@ def test_values_of_series_out_of_the_training_range_are_counted(tmp_path):
     assert told.code == 0, told.err
     assert "values outside of the training range: 2 (a 2), used as they are" in told.err
     assert model.results["cells/test/missing"] == 0
+
+
+def test_series_that_do_not_fit_are_refused_with_the_file_at_which(tmp_path, monkeypatch):
+    for name in ("r1", "r2", "r3"):
+        counted(tmp_path, name=f"{name}.csv")
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 25_000)
+    with pytest.raises(
+        AerunError, match=r"the first 3 of 3 files \(series are held in memory\): takes .* GB or more in memory"
+    ):
+        loaded(tmp_path / "r*.csv", "window=5")

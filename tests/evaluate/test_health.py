@@ -113,7 +113,7 @@ def test_rates_are_the_kl_of_each_unit():
     mu, lv = model.arch.encode(x).chunk(2, 1)
     kl = codes.rates(model, x, None)
     torch.testing.assert_close(kl, 0.5 * (mu.square() + lv.exp() - lv - 1))
-    told = codes.told_rates(kl.mean(0))
+    told = codes.told_rates(kl.mean(0), 6)
     values = dict(zip(model.keys(False), model.objective(x, None).parts, strict=True))
     assert told["kl"] == pytest.approx(float(values["reg/kl"]))
     assert [told[f"kl/{j}"] for j in range(6)] == pytest.approx(kl.mean(0).tolist())

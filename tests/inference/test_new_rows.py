@@ -127,6 +127,7 @@ def test_every_verb_that_takes_files_takes_every_container(place, verb):
         output = "out.aez" if verb == "compress" else "out.csv"
         told = here(place, verb, run, path.name, *again, *flags, "--output", output)
         assert told.code == 0, told.err
+        assert ("filled in by the model" in told.err) == (verb == "inpaint")
         answers.append((place / output).read_bytes())
     assert len(set(answers)) == 1
 

@@ -103,9 +103,9 @@ def test_drawn_codes_are_codes(grid, sampler):
 
 
 def test_every_level_is_drawn_as_often(mine):
-    bottleneck = built(*QUICK, *GRID).autoencoder.bottleneck
+    model = built(*QUICK, *GRID).autoencoder
     n = 30_000
-    drawn = bottleneck.prior_codes(torch.zeros(n, 3, 2))
+    drawn = model.prior_codes(torch.zeros(n, 3, 2))
     for unit, levels in enumerate(LEVELS):
         counts = drawn[:, unit].unique(return_counts=True)[1].double()
         assert (counts - 2 * n / levels).abs().max() < 5 * math.sqrt(2 * n / levels)
@@ -116,7 +116,7 @@ def test_discrete_codes_are_judged_as_bytes_and_as_samples(grid, digits):
     found = ask("compression", trained)[0].figures["model"]
     assert set(found) == {"fine_bpp", "fine_psnr", "excess"}
     assert 0 < 64 * found["fine_bpp"] < grid.autoencoder.bottleneck.bits(1) + 1
-    assert list(samplers(trained)) == ["prior", "gaussian", "mixture"]
+    assert list(samplers(trained)) == ["prior", "gaussian", "mixture", "flow", "second_stage", "aggregate"]
 
 
 @pytest.mark.parametrize("kind", ["safetensors", pytest.param("onnx", marks=pytest.mark.slow)])

@@ -435,12 +435,12 @@ def test_likelihood_refuses_what_has_none(overrides, samples, words):
 
 def test_a_plain_code_has_the_normal_prior():
     plan = built("model.latent_dim=3")
-    prior = plan.autoencoder.bottleneck(torch.randn(5, 3))["prior"]
+    prior = plan.autoencoder.prior(torch.randn(5, 3))
     assert prior.batch_shape == (5, 3)
     assert torch.equal(prior.mean, torch.zeros(5, 3))
     assert torch.equal(prior.stddev, torch.ones(5, 3))
     assert prior.sample().std(0).min() > 0  # every sample its own draw
-    assert plan.autoencoder.bottleneck(torch.randn(2, 3).bfloat16())["prior"].mean.dtype == torch.float32
+    assert plan.autoencoder.prior(torch.randn(2, 3).bfloat16()).mean.dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -448,7 +448,7 @@ def test_a_plain_code_has_the_normal_prior():
     [
         (["regularizer=mmd", "model/bottleneck=relu"], "`prior`.*relu does not give.*gaussian.*vector"),
         (["regularizer=adversarial", "model/bottleneck=sigmoid"], "`prior`.*sigmoid does not give.*gaussian.*vector"),
-        (["regularizer=tc"], "`posterior`.*gaussian"),
+        (["regularizer=tc"], "`factors`.*gaussian"),
         (["regularizer=iwae"], "`posterior`.*gaussian"),
         (["regularizer=mmd", "reg.terms.mmd.kernel=rbf"], "mmd.kernel=rbf.*imq, gaussian"),
         (["regularizer=mmd", "reg.terms.mmd.scales=[]"], r"mmd.scales=\[\]"),

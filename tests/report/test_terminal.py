@@ -44,6 +44,13 @@ def test_what_comes_next_is_of_the_users_own_data(capsys):
     for source, shown in (("my parts", "'my parts'"), (None, "FILE"), (few, "a.csv 'my b.csv'"), (many, "FILE")):
         terminal.results(figures, "ae", Path("run"), source)
         assert f"aerun score run {shown} --top 10\n" in capsys.readouterr().out
+    for task, kind, shown in (
+        ("inpainting", "table", "aerun inpaint run a.csv --output full.csv\n"),
+        ("inpainting", "image", "aerun inpaint run a.csv --mask mask.npy --output whole.npz\n"),
+        ("held_out", "table", "aerun generate run --count 64 --output new.csv\n"),
+    ):
+        terminal.results(figures | {"task": task, "kind": kind}, "ae", Path("run"), "a.csv")
+        assert shown in capsys.readouterr().out
     terminal.results(figures | {"best_epoch": 8}, "ae", Path("my run"))
     assert "best of 9 epochs: 9, the last, so longer may be better (aerun resume 'my run' --epochs 18);" in " ".join(
         capsys.readouterr().out.split()

@@ -87,7 +87,8 @@ IN_MEMORY = {  # calls that take a file that is open already
     ("runs.plain", "open"),
     ("runs.folder", "np.save"),
     ("runs.reference", "np.savez"),
-    ("trainer.checkpoints", "torch.save"),
+    ("inference.kept_samplers", "np.savez"),
+    ("trainer.saved", "torch.save"),
     ("trainer.fused.training", "open"),  # of a record
     ("trainer.record", "open"),
     ("train", "open"),  # of a `Folder`

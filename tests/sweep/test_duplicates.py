@@ -57,3 +57,16 @@ def test_a_small_space_takes_no_more_trials_than_it_has_points(tmp_path):
     assert "3 of 3 trials completed" in told.out
     assert "complete already" not in told.out
     assert len(list((tmp_path / "outputs" / "sweeps" / "s").glob("*/results.json"))) == 3
+
+
+def test_a_point_of_a_large_space_is_replaced_by_one_beside_it(capsys):
+    space = {"size": Int(1, 10**6), "rate": Float(0, 1, step=0.001), "kind": Choice(["a", "b"])}
+    drawn = [{"size": 5, "rate": 0.5, "kind": kind} for kind in "ab"]
+    near = nearest_new(space, drawn[0], drawn)
+    assert near not in drawn
+    assert abs(near["size"] - 5) + abs(near["rate"] - 0.5) / 0.001 == pytest.approx(1)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    for _ in range(2):
+        study.enqueue_trial(drawn[0])
+        study.tell(without_repetition(study.ask(), space, lambda n: None), 0.0)
+    assert "drawn before: size=5 rate=0.5 kind=a; in its place " in capsys.readouterr().out

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aerun.settings.overrides import config_of, resolved
@@ -182,3 +183,12 @@ def test_labels_hold_for_the_whole_sweep_and_name_no_job(tmp_path, trained):
     assert set(json.loads((tmp_path / "outputs/sweeps/s/sweep.json").read_text())["jobs"]) == {"seed=0", "seed=1"}
     assert "tags=choice(a,b): one value for the whole sweep" in here(tmp_path, "-m", "tags=choice(a,b)").err
     assert Path(tmp_path / "outputs/sweeps/s").is_dir()
+
+
+def test_jobs_that_differ_in_case_alone_have_folders_of_their_own(tmp_path, trained):
+    for name in ("a", "A"):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).random((60, 4), dtype=np.float32))
+    told = here(tmp_path, "-m", "sweep=s", "dataset=array", "dataset.path=a.npy,A.npy", "model.latent_dim=2")
+    assert len(trained) == 2, told.err
+    names = json.loads((tmp_path / "outputs/sweeps/s/sweep.json").read_text())["jobs"]
+    assert len({name.casefold() for name in names}) == 2

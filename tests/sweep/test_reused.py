@@ -1,12 +1,16 @@
 """What Hydra's launcher gets for a job is what Hydra's own loader composes."""
 
+import random
+
 import pytest
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from aerun.settings.flat import flat
 from aerun.settings.sources import Source, composer
 from aerun.sweep.reused import Reusing
+from tests.sweep.test_derived import OPTIONS, STRANGE, VALUES
 
 JOBS = [
     ["model.latent_dim=3", "seed=0", "optimizer.lr=1e-3"],
@@ -59,3 +63,43 @@ def test_values_alone_are_composed_once(hydra):
     configs = [ours.load_sweep_config(master, ["model=sparse", f"seed={n}", f"reg.lambda={n / 2}"]) for n in range(9)]
     assert [(c.seed, c.reg["lambda"]) for c in configs] == [(n, n / 2) for n in range(9)]
     assert composed == [["model=sparse"]]
+
+
+def same(ours, loader, master, typed):
+    """Whether both compose the same config, Hydra's own node included, or refuse it as errors of the same kind."""
+
+    def outcome(compose):
+        try:
+            config = compose(master, list(typed))
+        except Exception as e:
+            return type(e).__name__
+        return OmegaConf.to_container(config), list(map(type, flat(OmegaConf.to_container(config)).values()))
+
+    return outcome(ours.load_sweep_config) == outcome(loader.load_sweep_config)
+
+
+@pytest.mark.slow
+def test_every_option_and_a_thousand_random_lists_are_what_hydra_composes(hydra):
+    """Neighbours in the list share their choices, as jobs of a grid do, so that most are derived and not composed."""
+    loader, draw = hydra.config_loader, random.Random(20)
+    master = loader.load_configuration("config", ["hydra.sweep.dir=elsewhere"], RunMode.MULTIRUN)
+    ours, composed = Reusing(loader), []
+    ours._loader = Counting(loader, composed)
+    options = [option for group in OPTIONS for option in group]
+    lists = [[option, "seed=3", "optimizer.lr=0.5"] for option in options]
+    while len(lists) < 1000 + len(options):
+        chosen = [draw.choice(group) for group in draw.sample(OPTIONS, draw.randint(0, 3))]
+        try:
+            plain = OmegaConf.to_container(loader.load_configuration("config", chosen, RunMode.RUN))
+        except Exception:
+            lists.append(chosen)
+            continue
+        keys = [k for k in flat(plain) if "_target_" not in k and not k.startswith("hydra")]
+        keys += ["+model.new", "+new.key", "~model.latent_dim", "model.nothing", "tags", "model"]
+        for _ in range(20):
+            values = [f"{k}={draw.choice(STRANGE if draw.random() < 0.1 else VALUES)}" for k in draw.choices(keys, k=3)]
+            lists.append(draw.sample([*chosen, *values], len(chosen) + 3))
+    wrong = [typed for typed in lists if not same(ours, loader, master, typed)]
+    assert not wrong
+    assert len(set(map(tuple, lists))) > 1000
+    assert len(composed) < 0.7 * len(lists)  # the others were derived from these

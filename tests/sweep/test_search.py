@@ -115,8 +115,11 @@ def test_a_point_of_several_seeds_is_their_mean(tmp_path):
         mine = [r for name, r in jobs(folder).items() if f"reg.lambda={trial.params['reg.lambda']}," in name]
         assert sorted(r["seed"] for r in mine) == [0, 1]
         assert trial.value == pytest.approx(statistics.fmean(r["test/psnr"] for r in mine))
-    first, second = (float(row[1]) for row in rows(told.out))
+    (first, spread), (second, _) = (map(float, row[1].split(" ± ")) for row in rows(told.out))
     assert first >= second
+    best = max(found.trials, key=lambda t: t.value)
+    assert spread == pytest.approx(statistics.stdev(v for (v,) in best.user_attrs["aerun:seeds"]), rel=0.05)
+    assert "95 % over 2 paired seeds, corrected for 1 pair of 2 points" in told.out
     table = here(tmp_path, "compare", "outputs/sweeps/s").out
     first, second = (float(row[1].split()[0]) for row in rows(table))
     assert first >= second

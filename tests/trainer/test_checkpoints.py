@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from aerun.trainer.checkpoints import Whole, copied
+from aerun.trainer.checkpoints import Whole
 from aerun.trainer.lightning import Training
+from aerun.trainer.saved import copied
 from tests.trainer.test_training import fit, weights
 
 RUN = ["model=denoising", "dataset=wine", "trainer.max_epochs=12", "trainer.batch_size=32", "trainer.patience=50"]

@@ -294,13 +294,12 @@ class Sampling:
         gaps = windows.gaps(steps.time, steps.series)
         if gaps.after.any():
             rule = "samples may span them" if self.keep else "no sample spans one (dataset.gaps=keep lets it)"
-            words = (
-                "dataset=series: %d of %d steps come after a gap of more than 1.5 usual steps (%s), the longest %s at %s: %s."
-            )
+            words = "dataset=series: %d of %d steps %s after a gap of more than 1.5 usual steps (%s), the longest %s at %s: %s."
+            count = int(gaps.after.sum())
             place = recording.where(self.time, int(steps.row[gaps.worst]))
             dated = recording.frame.columns[self.time].kind == "date"
             spans = [str(timedelta(seconds=v)) if dated else f"{v:g}" for v in (gaps.usual, gaps.longest)]
-            log.warning(words, int(gaps.after.sum()), len(change), *spans, place, rule)
+            log.warning(words, count, len(change), "comes" if count == 1 else "come", *spans, place, rule)
         return change if self.keep else change | gaps.after
 
     def _present(self, recording: Recorded, steps: Steps, features: Sequence[str], change: Flags) -> Values:

@@ -26,7 +26,7 @@ _RARE, _STILL = 1e-3, 1e-6  # a probability that no training sample has; smalles
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why there is no likelihood here, or nothing: it takes a posterior, a prior and a loss in nats."""
-    if not {"posterior", "prior"} <= model.bottleneck.offers:
+    if not model.has_bound:
         return "needs a code with a posterior and a prior: model/bottleneck=gaussian"
     if not model.loss.density or model.loss.per_lambda(2) != 1:
         return "needs a loss in nats: model/loss=bce, gaussian or categorical, with model.loss.reduction=sum"

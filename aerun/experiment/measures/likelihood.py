@@ -6,6 +6,7 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Split
 from aerun.evaluate.likelihood import log_likelihood
+from aerun.regularizer.log_ratio import divergence
 from aerun.trained import Trained
 
 _SAMPLES, _IMAGES, _ROWS = 200, 1000, 50
@@ -34,5 +35,5 @@ def measure(trained: Trained) -> dict[str, float]:
 def _bound(trained: Trained, x: Tensor) -> Tensor:
     """Return -ELBO and its KL part of each sample, (B, 2)."""
     names = trained.autoencoder.objective_pass(x)
-    kl = torch.distributions.kl_divergence(names["posterior"], names["prior"]).flatten(1).sum(1)
+    kl = divergence(names["posterior"], names["prior"], names["z"]).reshape(len(x), -1).sum(1)
     return torch.stack([names["reconstruction"] + kl, kl], 1).double()

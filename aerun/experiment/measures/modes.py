@@ -20,7 +20,7 @@ def measure(trained: Trained) -> dict[str, float]:
     model, test = trained.autoencoder, trained.data.test
     figures = coverage(trained, model(trained.samples(Split(test.x[:_POINTS], None))))
     x = trained.samples(Split(test.x[:1], None)).expand(_POINTS, -1)
-    if "prior" in model.bottleneck.offers:
+    if "prior" in model.offers:
         drawn = coverage(trained, model.decode(model.code_pass(x)["prior"].sample()))
         figures.update({f"sampled_{k}": v for k, v in drawn.items()})
     return figures

@@ -13,13 +13,14 @@ _LOG_VAR = 10.0  # |log variance| is kept below this: exp(10) in fp32 is harmles
 
 
 class Gaussian(Bottleneck):
-    """q(z|x) = N(mu, diag exp(lv)), (mu, lv) = the two halves of h (B, 2d); prior N(0, I).
+    """q(z|x) = N(mu, diag exp(lv)), (mu, lv) = the two halves of h (B, 2d); prior N(0, I) or another of model/prior.
 
     Objective pass: z = mu + exp(lv / 2) * eps, eps ~ N(0, I), so gradients reach mu and lv. Use pass: z = mu.
     Kingma & Welling 2013, https://arxiv.org/abs/1312.6114. We clamp lv to [-10, 10].
     """
 
-    offers = frozenset({"encode", "posterior", "prior"})
+    offers = frozenset({"encode", "posterior", "factors"})
+    space = "real"
 
     def __init__(self, *, latent_dim: int) -> None:
         super().__init__()
@@ -33,8 +34,7 @@ class Gaussian(Bottleneck):
         mu, log_var = wide(h).chunk(2, dim=1)
         scale = (log_var.clamp(-_LOG_VAR, _LOG_VAR) / 2).exp()
         posterior = Normal(mu, scale, validate_args=False)
-        prior = Normal(mu.new_zeros(()), mu.new_ones(()), validate_args=False).expand(mu.shape)
-        return {"z": mu + scale * torch.randn_like(scale), "posterior": posterior, "prior": prior}
+        return {"z": mu + scale * torch.randn_like(scale), "posterior": posterior, "factors": posterior}
 
     def code(self, h: Tensor) -> Tensor:
         return h[:, : self.latent_dim]

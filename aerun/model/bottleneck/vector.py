@@ -1,31 +1,22 @@
 """A plain real code."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from aerun.model.bottleneck.elementwise import Elementwise
-from aerun.vocabulary import wide
 
 
 class Vector(Elementwise):
     """z = h: (B, d) -> (B, d), unbounded. With d below the input's size this is the undercomplete code.
 
-    It promises no distribution; `prior` = N(0, I) is the reference for regularizers that ask the codes to follow one.
+    It promises no distribution; a prior is the reference for regularizers that ask the codes to follow one.
     Hinton & Salakhutdinov 2006, https://doi.org/10.1126/science.1127647 (linear code units).
     """
 
-    offers = Elementwise.offers | {"prior"}
+    space = "real"
 
     def code(self, h: Tensor) -> Tensor:
         return h
 
     def slope(self, z: Tensor) -> Tensor:
         return torch.ones_like(z)
-
-    def forward(self, h: Tensor) -> dict[str, Any]:
-        like = wide(h)
-        prior = Normal(like.new_zeros(()), like.new_ones(()), validate_args=False).expand(h.shape)
-        return {**super().forward(h), "prior": prior}

@@ -5,17 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.runs.checkpoint import BEST, LAST
 from aerun.runs.identity import KEY
-from aerun.trainer.checkpoints import HELD, Whole, best_of, copied, write_at_end
 from aerun.trainer.fused.descent import State, stacked
+from aerun.trainer.fused.loops import common
 from aerun.trainer.fused.member import Member
 from aerun.trainer.fused.members import padded, part_of
 from aerun.trainer.fused.training import FusedTraining
 from aerun.trainer.optimizer import Recipe
+from aerun.trainer.saved import HELD, best_of, copied, save, write_at_end
 
 
 class _Own(NamedTuple):
@@ -25,12 +26,12 @@ class _Own(NamedTuple):
     number: int
     row: int
     lr: float
-    best: dict[str, Any] | None
+    best: tuple[int, dict[str, Tensor]] | None
     changed: dict[str, Any]
 
 
 class _Held(NamedTuple):
-    """The end of an epoch: Lightning's checkpoint, what all runs stacked were, and what each had for itself."""
+    """The end of an epoch: what all checkpoints say, what all runs stacked were, and what each had for itself."""
 
     checkpoint: dict[str, Any]
     stacked: dict[str, Tensor]
@@ -38,15 +39,15 @@ class _Held(NamedTuple):
     own: list[_Own]
 
 
-class MemberFiles(Whole):
-    """Holds one checkpoint of Lightning's, and writes of it one for each run; resuming may start from any one of them."""
+class MemberFiles:
+    """Holds the end of an epoch, and writes of it a checkpoint for each run, as the run alone would have written it."""
 
     def __init__(self, training: FusedTraining) -> None:
-        super().__init__()
         self.training = training
         self.held: _Held | None = None
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def take(self) -> None:
+        """Take the state of all runs into memory."""
         members, descent, runs = self.training.members, self.training.descent, self.training.present()
         stacked, state = copied(members.stacked()), copied(descent.state())
         own = []
@@ -54,15 +55,15 @@ class MemberFiles(Whole):
             if run.error is None:
                 changed = {KEY: run.job.identity, "callbacks": run.callbacks(), "seconds": run.seconds, "ended": run.ended}
                 own.append(_Own(run, number, row, descent.lr(row), run.best_weights, changed))
-        self.held = _Held({**checkpoint, "optimizer_states": []}, stacked, state, own)
+        self.held = _Held(common(self.training), stacked, state, own)
 
     def take_best(self) -> None:
         """Keep the weights of the runs whose best epoch is the one that ends."""
-        members = self.training.members
-        for row, (run, number) in enumerate(zip(self.training.present(), members.numbers, strict=True)):
+        stacked = self.training.members.stacked()
+        for row, run in enumerate(self.training.present()):
             if run.improved:
-                own = members.hand_back(number, {k: v[row] for k, v in members.stacked().items()})
-                run.best_weights, run.improved = best_of(run.best_epoch, weights(own)), False
+                rows = {k: v[row].detach().clone() for k, v in stacked.items()}
+                run.best_weights, run.improved = (run.best_epoch, rows), False
 
     def write(self, wanted: Callable[[Member], bool] = lambda _: True) -> None:
         """Write the rows and checkpoints of these runs, of each `best` first."""
@@ -75,55 +76,50 @@ class MemberFiles(Whole):
         assert self.held is not None
         run, members, checkpoint = own.run, self.training.members, self.held.checkpoint | own.changed
         if own.best is not None:
-            super().save_checkpoint({KEY: run.job.identity, **own.best}, run.best_path)
+            epoch, rows = own.best
+            save(run.job.folder, BEST, best_of(epoch, weights(members.hand_back(own.number, rows))), run.job.identity)
         last = members.hand_back(own.number, {k: v[own.row] for k, v in self.held.stacked.items()})
         states = [alone(run.job.optimizer, last, self.held.state, own.row, own.lr)]
-        super().save_checkpoint({**checkpoint, "state_dict": weights(last), "optimizer_states": states}, run.last_path)
+        save(run.job.folder, LAST, {**checkpoint, "state_dict": weights(last), "optimizer_states": states})
         run.best_weights = None if run.best_weights is own.best else run.best_weights
 
-    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        checkpoint: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
-        return {
-            **checkpoint,
-            "state_dict": {},
-            "callbacks": {},
-            "optimizer_states": [self.training.descent.optimizer.state_dict()],
-        }
 
-
-class Saving(Callback):
+class Saving:
     """Writes rows and checkpoints of the runs that ended or failed with this epoch, and of all every `pause` seconds.
 
     All are also written at the end, and where training is interrupted or fails.
     """
 
-    def __init__(self, files: MemberFiles, pause: float) -> None:
-        self.files, self.pause = files, pause
+    def __init__(self, files: MemberFiles, pause: float, epochs: int) -> None:
+        self.files, self.pause, self.epochs = files, pause, epochs
         self.due, self.next = time.monotonic() + pause, 0.0  # when all are written, and when they are taken into memory
 
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.files.write(lambda run: run.error is not None)  # before they are dropped, the state of the epoch before
+    def trained(self) -> None:
+        """Write what failed in training, before it is dropped: the state of the epoch before."""
+        self.files.write(lambda run: run.error is not None)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def validated(self) -> None:
+        """Keep what an epoch came to, and drop the runs that it ended."""
         files, now = self.files, time.monotonic()
         files.write(lambda run: run.error is not None)
         files.take_best()
-        due = now >= self.due or trainer.current_epoch + 1 == trainer.max_epochs
+        due = now >= self.due or files.training.current_epoch + 1 == self.epochs
         if due or now >= self.next or any(run.ended for run in files.training.present()):
-            trainer.save_checkpoint("members")
+            files.take()
             self.next = now + HELD
             files.write(lambda run: run.error is None and (due or run.ended))
         self.due = time.monotonic() + self.pause if due else self.due
         files.training.drop()
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def close(self) -> None:
+        """Close what the runs log to."""
         for run in self.files.training.present():
             run.loggers.close()
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+    def broken(self) -> None:
+        """Write what is held where training is interrupted or fails."""
         write_at_end(lambda: self.files.write(lambda run: run.error is None))
-        for run in self.files.training.present():
-            run.loggers.close()
+        self.close()
 
 
 def weights(autoencoder: Autoencoder) -> dict[str, Tensor]:

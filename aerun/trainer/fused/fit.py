@@ -1,4 +1,4 @@
-"""One fit of several runs by Lightning."""
+"""One fit of several runs, in a loop of its own: Lightning trains one model, and its import takes longer than many do."""
 
 import logging
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from aerun.core.logs import quiet_lightning
 from aerun.dataset.storage.mapped import Mapped
 from aerun.parts import weights
 from aerun.runs.checkpoint import read
@@ -14,7 +13,7 @@ from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose
 from aerun.trainer.base import Job, Trainer, has_batch_norm
 from aerun.trainer.batches import Batches, mix
-from aerun.trainer.fit import batches, device_of, lightning
+from aerun.trainer.fit import batches, device_of
 from aerun.trainer.fused.agreement import disagreement
 from aerun.trainer.fused.batches import Together
 from aerun.trainer.fused.descent import ELEMENTWISE, Descent, order
@@ -76,11 +75,6 @@ def fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception 
     Each run's checkpoints, metrics.csv and events are left in its folder. With `resume` all go on from their last checkpoints,
     which are of one epoch.
     """
-    with quiet_lightning():
-        return _fit(jobs, settings, resume)
-
-
-def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception | None]:
     numbers = order([job.optimizer for job in jobs])
     runs = [Member(jobs[i], settings) for i in numbers]
     device = device_of(settings)
@@ -95,7 +89,8 @@ def _fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception
         states = [checkpoint["optimizer_states"][0] for checkpoint in checkpoints]
         training.descent.place(together(runs[0].job.optimizer, runs[0].job.autoencoder, states))
         training.without = training.descent.stateless()
-    _run(training, val, settings, device, resume)
+        training.steps = int(checkpoints[0]["steps"])
+    _run(training, val, settings)
     errors = {id(run.job): run.error for run in runs}
     return [errors[id(job)] for job in jobs]
 
@@ -107,7 +102,7 @@ def _ready(jobs: Sequence[Job], settings: Trainer, device: torch.device) -> None
 
 
 def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tuple[FusedTraining, Batches]:
-    """Return the module that Lightning trains, and the batches that it is validated on."""
+    """Return what trains them, and the batches of validation."""
     members = Members([run.job.autoencoder for run in runs], Streams(device))
     alone, val = batches(runs[0].job, settings, device)
     calls = Together(alone, lambda: [runs[n].job.seed for n in members.numbers])
@@ -115,9 +110,45 @@ def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tu
     return FusedTraining(descent, runs, calls, alone.steps * settings.max_epochs, settings.gradient_clip), val
 
 
-def _run(training: FusedTraining, val: Batches, settings: Trainer, device: torch.device, resume: bool) -> None:
-    first, files = training.runs[0], MemberFiles(training)
+def _run(training: FusedTraining, val: Batches, settings: Trainer) -> None:
     title, early = f"{len(training.runs)} jobs as one: ", settings.patience is not None
-    shown = [Progress(settings.max_epochs, len(training.batches), title, early)] if settings.progress else []
-    trainer = lightning(settings, device, [*shown, Saving(files, settings.save_every)], files, first.job.folder)
-    trainer.fit(training, training.batches, val, ckpt_path=first.last_path if resume else None, weights_only=True)
+    progress = Progress(settings.max_epochs, len(training.batches), title, early) if settings.progress else None
+    saving = Saving(MemberFiles(training), settings.save_every, settings.max_epochs)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if settings.precision == "64-true" else before)
+    first = training.steps // training.batches.alone.steps
+    try:
+        training.on_fit_start()
+        if progress is not None:
+            progress.begin(first)
+        for epoch in range(first, settings.max_epochs):
+            training.current_epoch = epoch
+            _epoch(training, val, saving, progress)
+            if training.over:
+                break
+        saving.close()
+    except BaseException:
+        saving.broken()
+        raise
+    finally:
+        torch.set_default_dtype(before)
+        if progress is not None:
+            progress.stop()
+
+
+def _epoch(training: FusedTraining, val: Batches, saving: Saving, progress: Progress | None) -> None:
+    training.batches.sampler.set_epoch(training.current_epoch)
+    training.on_train_epoch_start()
+    for call in training.batches:
+        training.training_step(call)
+        if progress is not None:
+            progress.step()
+    saving.trained()
+    with torch.no_grad():
+        training.on_validation_epoch_start()
+        for stored in val:
+            training.validation_step(stored)
+        training.on_validation_epoch_end()
+    if progress is not None and training.metrics:
+        progress.reached(training.metrics)
+    saving.validated()

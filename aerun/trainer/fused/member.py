@@ -5,23 +5,23 @@ from typing import Any
 import torch
 
 from aerun.trainer.base import Job, Trainer
-from aerun.trainer.checkpoints import Best
-from aerun.trainer.patience import Patience
-from aerun.trainer.record import loggers_of
+from aerun.trainer.fused.scores import Best, Patience
+from aerun.trainer.told import loggers_of
 
 
 class Member:
     """One run: its job, its record, and how far it has come.
 
-    best, patience: Lightning's callbacks as the run alone would have them; they are fed the scores and never see a Trainer.
+    best, patience: what the callbacks of the run alone would keep.
     rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: in the
-    epoch that ends. best_weights: the checkpoint of its best epoch; None where it is written.
+    epoch that ends. best_weights: its best epoch and its rows of the stacked weights then; None where they are
+    written.
     """
 
     def __init__(self, job: Job, settings: Trainer) -> None:
         self.job, self.monitor = job, settings.monitor
         where = job.folder / "checkpoints"
-        self.best_path, self.last_path = where / "best.ckpt", where / "last.ckpt"
+        self.last_path = where / "last.ckpt"
         self.best = Best(where, settings.monitor)
         self.best_epoch = -1
         self.patience = None if settings.patience is None else Patience(settings.monitor, settings.patience)
@@ -29,7 +29,7 @@ class Member:
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
         self.improved = self.ended = False
-        self.best_weights: dict[str, Any] | None = None
+        self.best_weights: tuple[int, dict[str, torch.Tensor]] | None = None
         self.error: Exception | None = None
 
     def write_rows(self) -> None:
@@ -53,17 +53,7 @@ class Member:
         """Take in the figures of an epoch."""
         self.rows.append(row)
         score = torch.tensor(row[self.monitor])
-        self._wait(score, int(row["epoch"]))
+        if self.patience is not None:
+            self.ended = self.patience.is_over(score, int(row["epoch"]))
         if self.best.take(score):
             self.best_epoch, self.improved = int(row["epoch"]), True
-
-    def _wait(self, score: torch.Tensor, epoch: int) -> None:
-        """Apply the rule of EarlyStopping: so many epochs without a lower score end a run."""
-        if self.patience is None:
-            return
-        if bool(score < self.patience.best_score):
-            self.patience.best_score, self.patience.wait_count = score, 0
-            return
-        self.patience.wait_count += 1
-        if self.patience.wait_count >= self.patience.patience:
-            self.patience.stopped_epoch, self.ended = epoch, True

@@ -1,12 +1,10 @@
-"""The LightningModule of several runs as one."""
+"""Steps, validation and figures of several runs as one."""
 
 import time
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from aerun.autoencoder import Autoencoder
 from aerun.trainer.batches import Call, mix
@@ -15,21 +13,21 @@ from aerun.trainer.fused.batches import Together
 from aerun.trainer.fused.descent import Descent
 from aerun.trainer.fused.member import Member
 from aerun.trainer.optimizer import forgotten_state
+from aerun.trainer.quick_step import quick_step
 
 
-class FusedTraining(pl.LightningModule):
+class FusedTraining:
     """Trains as `Training` does, but every member at once: the same steps, orders, noise and figures.
 
     A member that ends early or whose loss is no longer finite is removed at the end of the epoch; the others go on.
     """
 
     def __init__(self, descent: Descent, runs: list[Member], batches: Together, total: int, clip: float | None) -> None:
-        super().__init__()
-        self.automatic_optimization = False
         self.descent, self.runs, self.batches, self.total, self.clip = descent, runs, batches, total, clip
         self.members = descent.members
         self.schedule = runs[0].job.schedule
-        self.steps = 0
+        self.steps = self.current_epoch = 0
+        self.over = False  # whether no run goes on
         self.metrics: dict[str, float] = {}
         self.without: list[Tensor] = []  # of runs that go on: the weights that have no state of the optimizer
 
@@ -42,32 +40,31 @@ class FusedTraining(pl.LightningModule):
         """Return the runs that go on, in the order of the stacked weights."""
         return [self.runs[n] for n in self.members.numbers]
 
-    def configure_optimizers(self) -> Optimizer:
-        return self.descent.optimizer
-
     def on_fit_start(self) -> None:
+        """Open what the runs log to."""
         for run in self.present():
             run.loggers.open(self.steps)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
-        self.template.train()  # It is no submodule: Lightning does not see it.
+        """Begin an epoch of training."""
+        self.template.train()
         self.members.streams.seed([mix(run.job.seed, self.current_epoch, 0) for run in self.present()])
         self._started = time.perf_counter()
         self._sums: Any = 0.0
         self._samples = 0
 
-    def training_step(self, call: list[Tensor], index: int) -> None:
-        optimizer, rows, sizes = self.optimizers(), list[Tensor](), list[int]()
-        for left, drawn in zip(reversed(range(len(call))), call, strict=True):
+    def training_step(self, call: list[Tensor]) -> None:
+        """Take the steps of a call."""
+        step, rows, sizes = quick_step(self.descent.optimizer), list[Tensor](), list[int]()
+        for drawn in call:
             x = self.batches.samples(drawn, self.template.units)
             self.descent.pace(self.schedule.factor(self.steps, self.total))
             seen = self.batches.seen(drawn, self.template)
             losses, parts = self.members.objective(x, self.steps / self.total, seen)
             self.descent.gradients(losses, self.clip)
-            # The last step of a call goes through Lightning, so that its own counters move.
-            (self.descent.optimizer if left else optimizer).step()  # type: ignore[union-attr]
+            step()
             rows.append(parts.detach())
             sizes.append(drawn.shape[1])
             self.steps += 1
@@ -103,11 +100,12 @@ class FusedTraining(pl.LightningModule):
                     run.loggers.close()
             self._sums = self._sums[rows]
             self.descent.keep(rows)
-        self.trainer.should_stop = not rows
+        self.over = not rows
 
     # -- validation --------------------------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
+        """Begin validation, after training of the epoch."""
         self.template.eval()
         self._train_seconds = time.perf_counter() - self._started
         self.drop()
@@ -115,7 +113,8 @@ class FusedTraining(pl.LightningModule):
         self._val_sums: Any = 0.0
         self._val_samples = self._val_elements = 0
 
-    def validation_step(self, call: Call, index: int) -> None:
+    def validation_step(self, call: Call) -> None:
+        """Add the figures of a call."""
         if not len(self.members):
             return
         for stored in call:
@@ -127,6 +126,7 @@ class FusedTraining(pl.LightningModule):
             self._val_samples, self._val_elements = self._val_samples + len(x), self._val_elements + x.numel()
 
     def on_validation_epoch_end(self) -> None:
+        """Hand the runs their figures of the epoch."""
         if not len(self.members):
             return
         keys = self.template.keys(training=False)
@@ -151,11 +151,3 @@ class FusedTraining(pl.LightningModule):
             **train_row(own, trained, self.descent.lr(row), rate, progress),
             **val_row(own, means, mse),
         }
-
-    # -- checkpoints -------------------------------------------------------------------------------------------------
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint |= {"steps": self.steps, "total": self.total, "fused": len(self.runs)}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.steps = int(checkpoint["steps"])
