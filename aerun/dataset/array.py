@@ -79,7 +79,7 @@ class Array(Dataset):
     weights in the objective likewise. The test split is `test_key` of the same file, or `test_path`, or drawn at random.
     memory: GB that the samples may take, null for half of what is free. More are copied once into a file in `cache` (null:
     ~/.cache/aerun) and read from there; a preparation then learns from 16 MB of random training samples, and minmax, which
-    needs all, is refused. Npy, h5 and zarr files can be larger than memory, and so can several files together.
+    needs all, is refused. Files of every kind can be larger than memory, and so can several files together.
     Raises AerunError for files, shapes and values that cannot be used as they are.
     """
 
