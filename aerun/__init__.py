@@ -28,7 +28,20 @@ if TYPE_CHECKING:
     from aerun.dataset.base import Clusters, Dataset
     from aerun.dataset.splits import Data, Split, split
     from aerun.inference.model import Model
-    from aerun.parts import Arch, Bottleneck, Corruption, Discrete, Hiding, Level, Loss, Opposed, Part, Regularizer, weights
+    from aerun.parts import (
+        Arch,
+        Bottleneck,
+        Corruption,
+        Discrete,
+        Hiding,
+        Level,
+        Loss,
+        Opposed,
+        Part,
+        Prior,
+        Regularizer,
+        weights,
+    )
     from aerun.preparation.base import Preparation
     from aerun.vocabulary import VOCABULARY, wide
 
@@ -50,6 +63,7 @@ __all__ = [
     "Opposed",
     "Part",
     "Preparation",
+    "Prior",
     "Regularizer",
     "Split",
     "TrainingError",
@@ -75,7 +89,7 @@ _HOMES = {  # The module of each name; it is imported, and torch with it, when t
     "aerun.inference.model": ("Model",),
     "aerun.parts": (
         *("Arch", "Bottleneck", "Corruption", "Discrete", "Hiding", "Level"),
-        *("Loss", "Opposed", "Part", "Regularizer", "weights"),
+        *("Loss", "Opposed", "Part", "Prior", "Regularizer", "weights"),
     ),
     "aerun.preparation.base": ("Preparation",),
     "aerun.vocabulary": ("VOCABULARY", "wide"),

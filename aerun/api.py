@@ -5,7 +5,7 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,7 @@ from aerun.formats.arrays import plain as array_of
 from aerun.formats.binary_tables import columns_in
 from aerun.formats.frames import has_columns, write_frame
 from aerun.formats.framing import FrameFormat
+from aerun.formats.problems import UnclearError
 from aerun.inference import loading
 from aerun.inference.model import Model
 from aerun.report import banner
@@ -39,6 +40,8 @@ from aerun.train import train as run
 _SAMPLES, _BOTH, _TABLE, _FRAME = "samples.npy", "samples.npz", "samples.parquet", "frame.json"
 _RIGHT = re.compile(r"as in ([a-z_]+(?:\.[a-z_]+)+)=")
 _OTHERS = "{}: holds an unfinished run of other samples x. Choose another folder, or fresh=True."
+_FEWEST = 3  # samples of an estimator
+_PROBLEMS = 3  # columns of samples in memory that one error names
 _ESTIMATOR = "aerun.sklearn"  # the command that runs of its estimators have
 
 
@@ -57,19 +60,36 @@ def train(*overrides: str, x: Any = None, folder: str | Path | None = None, fres
         if x is not None:
             in_memory(x, path, keep=goes)
         command = shlex.join(["aerun", *typed, f"hydra.run.dir={in_quotes(str(path))}"])
-        run(
-            cfg,
-            path,
-            command,
-            fresh=fresh,
-            begun=partial(banner.begin, seen_from(Path.cwd(), path)) if cfg["trainer"]["progress"] else None,
-        )
+        with _in_words_of("x", x, path):
+            run(
+                cfg,
+                path,
+                command,
+                fresh=fresh,
+                begun=partial(banner.begin, seen_from(Path.cwd(), path)) if cfg["trainer"]["progress"] else None,
+            )
     except AerunError:
         if folder is None:
             with contextlib.suppress(OSError):  # The folder is not empty.
                 path.rmdir()
         raise
     return _remembering(x, path, modules_of(cfg))
+
+
+@contextlib.contextmanager
+def _in_words_of(name: str, x: Any, path: Path) -> Iterator[None]:
+    """Let errors of samples in memory speak of these, by `name`, and not of the file in which their run keeps them."""
+    try:
+        yield
+    except AerunError as e:
+        words, file = str(e), "" if x is None else str(_file(path, x))
+        if not file or file not in words:
+            raise
+        if isinstance(e, UnclearError):
+            more = len(e.problems) - _PROBLEMS
+            shown = " ".join(p.words for p in e.problems[:_PROBLEMS])
+            words = f"{shown} {more} more problem{'s'[: more != 1]}." if more > 0 else shown
+        raise AerunError(words.replace(file, name)) from None  # the file is of no interest to who has the samples
 
 
 def _tried(typed: Sequence[str], settings: Mapping[str, Any]) -> None:
@@ -115,9 +135,12 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path, weights: Any = None, 
     """Return a model trained on samples x (n, ...) and on nothing else, in a folder that may be removed afterwards.
 
     weights: (n,), of the samples in the objective. like: a data frame, such as answers become; None: none. Nothing is shown.
-    15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test.
+    15 % of the samples, at least one, choose the best epoch and the threshold; nothing is kept for a test. AerunError for fewer
+    than three samples.
     """
-    rows = max(1, len(next(iter(columns_in(x).values()))) if has_columns(x) else len(x))
+    rows = len(next(iter(columns_in(x).values()))) if has_columns(x) else len(x)
+    if rows < _FEWEST:
+        raise AerunError(f"X: {rows} samples; {_FEWEST} are needed, one of which is held out to choose the best epoch.")
     share = max(0.15, 1.5 / rows)
     own = [
         "trainer.progress=false",
@@ -131,7 +154,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path, weights: Any = None, 
     if not fresh:
         goes_on(folder, cfg)  # what is refused is not touched
     in_memory(x, folder)
-    with quiet_aerun(), torch.random.fork_rng():
+    with quiet_aerun(), torch.random.fork_rng(), _in_words_of("X", x, folder):
         run(cfg, folder, _ESTIMATOR, tested=False, fresh=fresh)
     return _remembering(like, folder, modules_of(cfg))
 

@@ -28,6 +28,7 @@ ROOMS = {
     "prior": "model/prior",
     "regularizer": "regularizer",
 }
+_BEFORE_CODES = frozenset({"x", "x_in", "h", "progress"})  # names that a pass always has when the bottleneck is called
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         raise AerunError(
             f"model/bottleneck={option(c.bottleneck)}: a discrete code says its `levels`, how many there are of each number; "
             f"this one says {c.bottleneck.levels}."
+        )
+    if unknown := sorted(c.bottleneck.needs() - _BEFORE_CODES):
+        raise AerunError(
+            f"model/bottleneck={option(c.bottleneck)}: its `forward` needs `{unknown[0]}`, which no pass has before the "
+            f"code. It can take {', '.join(sorted(_BEFORE_CODES))}."
         )
     for name, term in c.terms.items():
         _satisfied(f"regularizer={name}", term.regularizer, c)

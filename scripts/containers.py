@@ -1,5 +1,7 @@
 """Throughput of containers beside plain csv and npy: `python scripts/containers.py [--rows 50000] [--rounds 3] [--json FILE]`.
 
+`--memory 30 [--sizes 120,480]`: instead, how much memory whole runs take on sets of these megabytes, see `scripts/bounded.py`.
+
 The same table (6 columns of numbers, one of words) and the same array (64 numbers of 32 bits a row) in each container: rows per
 second of wall-clock time from the file to the samples that a run would train on, the median over rounds after one that warms
 up, in one process; megabytes: of the file. Containers whose library is missing are left out, and named.
@@ -15,13 +17,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import bounded
 import numpy as np
 
 from aerun.core.errors import AerunError
 from aerun.dataset.storage.array_samples import source_array
 from aerun.formats.found import found
+from aerun.formats.limits import limits
 from aerun.formats.reading import Reading
-from aerun.formats.several import limits, read_tables
+from aerun.formats.several import read_tables
 from aerun.formats.stacked import stacked
 
 COLUMNS, WIDTH = 6, 64
@@ -125,7 +129,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--memory", type=float, metavar="MB", help="dataset.memory: measure the memory of runs instead")
+    parser.add_argument("--sizes", default="120,480", metavar="MB,MB", help="of the sets of --memory")
     args = parser.parse_args()
+    if args.memory:
+        grown = bounded.measure(args.memory, [int(s) for s in args.sizes.split(",")])
+        if args.json:
+            args.json.write_text(json.dumps(grown, indent=1))
+        return
     logging.getLogger("aerun").setLevel(logging.ERROR)
     rows = []
     for write, read in ((tables, read_table), (arrays, read_samples)):

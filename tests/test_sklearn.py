@@ -4,8 +4,11 @@ import json
 import pickle
 
 import numpy as np
+import pandas
+import polars
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
@@ -192,6 +195,45 @@ def test_missing_values_of_arrays_go_the_way_that_is_said():
         Autoencoder(**QUICK, overrides=["dataset.missing=refuse"]).fit(x)
     whole = Autoencoder(**QUICK).fit(np.nan_to_num(x))
     assert np.isfinite(whole.score_samples(x)).all(), "gaps that training did not have are filled in"
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (np.eye(2), "X: 2 samples; 3 are needed"),
+        (np.eye(8).astype("m8[s]"), r"X: holds timedelta64\[s\], not numbers"),
+        (np.full((9, 2), np.nan), r"X: column 'x0' has no value .* X: column 'x1' has no value"),
+        (np.full((9, 2), 1e300), r"X: sample 1, element \(0\) is 1e\+300"),
+        (pandas.DataFrame({"a": range(9), "t": pandas.to_timedelta(range(9), "h")}), r"X: column 't' holds duration\[ns\]"),
+        (pandas.DataFrame(np.eye(9)[:, :2], columns=["a", "a"]), "X: two columns are named 'a'"),
+        (pandas.DataFrame(index=range(9)), "X: has no columns"),
+        (polars.LazyFrame({"a": [1.0, 2.0]}), "X: a lazy frame"),
+    ],
+)
+def test_errors_speak_of_the_samples_and_of_no_file(x, words):
+    with pytest.raises(ValueError, match=f"^{words}") as e:
+        Autoencoder(**QUICK).fit(x)
+    assert ".parquet" not in str(e.value)
+    assert ".npy" not in str(e.value)
+
+
+def test_train_too_speaks_of_the_samples(tmp_path):
+    with pytest.raises(AerunError, match=r"^x: nothing is left for validation"):
+        aerun.train(x=np.eye(2), folder=tmp_path / "run")
+    with pytest.raises(AerunError, match=r"^x: a sparse matrix"):
+        aerun.train(x=csr_array(np.eye(9)), folder=tmp_path / "run")
+
+
+def test_intervals_sparse_columns_and_arrays_of_dates_are_read():
+    g = np.random.default_rng(0).normal(size=40)
+    frame = pandas.DataFrame({"a": g, "bin": pandas.cut(g, 3), "few": pandas.arrays.SparseArray(np.where(g > 1, g, 0.0))})
+    made = Autoencoder(**QUICK).fit(frame)
+    assert [f.kind for f in made.model_.autoencoder.preparation.features] == ["number", "category", "number"]
+    assert np.isfinite(made.transform(frame)).all()
+    days = np.arange(40).reshape(20, 2).astype("datetime64[D]")
+    dated = Autoencoder(**QUICK).fit(days)
+    assert [f.kind for f in dated.model_.autoencoder.preparation.features] == ["date", "date"]
+    assert np.isfinite(dated.transform(days)).all()
 
 
 def test_arrays_of_words_and_numbers_are_read_as_frames_are():

@@ -124,7 +124,7 @@ def _tell(
             say(f"{label(group, keys) or 'this run'}: {words}")
     if measures := front_of(args.front, runs):
         first, second = measures
-        best = front(groups, first, second)
+        best = front(held, first, second)
         rows = "; ".join(f"{label(g, keys)} ({cell(g, first)}, {cell(g, second)})" for g in best)
         say(f"nothing beats these in both {first} and {second}: {rows}")
     if len(groups) > 1:

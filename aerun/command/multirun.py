@@ -98,7 +98,7 @@ def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[fl
             say("\t   has the tags and notes that are typed now")
         done = Folder(path).read() if left == DONE else None
         metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True)
-    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}, {verdict(metrics)}")
+    say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}. {verdict(metrics)}")
     _say_pace()
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)

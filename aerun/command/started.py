@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 from aerun.core.errors import AerunError
 
+# Of Open MPI, and of MPICH and those that follow it (Intel's): the number of processes, which this is, how many are here.
+_MPI = (
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
+    ("PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS"),
+)
+
 
 class Start(NamedTuple):
     """This process as one of `number` equal ones that `by` started, `rank` from 0; local: all are on one machine."""
@@ -28,9 +34,9 @@ def start() -> Start | None:
     if "SLURM_PROCID" in env and tasks > 1 and (in_step or _number("SLURM_PROCID", 0) > 0):
         nodes = _number("SLURM_STEP_NUM_NODES", _number("SLURM_JOB_NUM_NODES"))
         return Start("srun", _number("SLURM_PROCID", 0), tasks, nodes == 1)
-    if _number("OMPI_COMM_WORLD_SIZE") > 1:
-        size = _number("OMPI_COMM_WORLD_SIZE")
-        return Start("mpirun", _number("OMPI_COMM_WORLD_RANK", 0), size, _number("OMPI_COMM_WORLD_LOCAL_SIZE", size) == size)
+    for size_of, rank, local in _MPI:
+        if rank in env and _number(size_of) > 1:
+            return Start("mpirun", _number(rank, 0), _number(size_of), _number(local, _number(size_of)) == _number(size_of))
     return None
 
 

@@ -29,6 +29,7 @@ from aerun.dataset.tables.partition import Cut, Parts
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.found import sized
 from aerun.formats.frame import Frame
+from aerun.formats.limits import limits
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
@@ -136,7 +137,8 @@ class Array(Dataset):
             return self._read()
 
     def _read(self) -> ArrayFacts:
-        arrays, counts, kind = samples.read(self.sources, self.kind, self.channels)
+        bounds = None if self.memory is None else limits(self.memory, self.cache)
+        arrays, counts, kind = samples.read(self.sources, self.kind, self.channels, bounds)
         sizes = [len(a) for a in arrays]
         parts = self._parts(counts)
         labels = samples.labels(self.sources, sizes)

@@ -183,8 +183,9 @@ def _memorized(model: Autoencoder, figures: Mapping[str, float]) -> str:
 
 def _slowly(model: Autoencoder) -> str:
     """Return the advice to let a term come in gently."""
+    whole = model.prior is not None and model.prior.whole  # units have no nats of their own
     for name, term in model.terms.items():
-        if term.regularizer.gentler:
+        if term.regularizer.gentler and not whole:
             return f", let it rise slowly (reg.terms.{name}.warmup=0.5) or {term.regularizer.gentler}"
     return f" or let it rise slowly (reg.terms.{next(iter(model.terms))}.warmup=0.5)" if model.terms else ""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from aerun.core.text import counted
 from aerun.evaluate.pca_baseline import pca_is_exact
+from aerun.metrics.conformal import ALPHA, shortage
 
 Figures = Mapping[str, Any]
 _SAME = 0.005  # difference of two errors that no one would call better or worse
@@ -96,9 +97,12 @@ def _anomaly(results: Figures) -> str:
     alarms = _figure(results, "anomaly", "model", "false_alarm")
     found, count = _figure(results, "anomaly", "model", "detected"), _figure(results, "anomaly", "counts", "anomalies")
     finds = f", {found * count:.0f} of {counted(int(count), 'anomaly')} found" if math.isfinite(found * count) else ""
-    told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; false alarms {100 * alarms:.1f} %{finds} ({_where(results)})."
+    rate = shortage(int(results.get("samples/val", 0)), ALPHA).rstrip(".") if not found and "samples/val" in results else ""
+    rate = rate or f"false alarms {100 * alarms:.1f} %{finds}"
+    told = f"Anomalies: AUROC {own:.3f}; {', '.join(named)}; {rate} ({_where(results)})."
     if not math.isfinite(best) or best <= own + _CLOSE:
-        return told
+        idle = _figure(results, "anomaly", "none", "auroc")
+        return f"{told} The distance from the mean, without a model, does as well." if idle >= own - _CLOSE else told
     if why := _undecided(results, who):
         return f"{told} Whether {_NAMES[who]} is better cannot be told: {why}."
     return f"{_capital(_NAMES[who])} is better at finding anomalies: AUROC {best:.3f} against {own:.3f}. {told}"

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError, nearest
-from aerun.core.memory import refuse_beyond
 from aerun.formats.compressed import bare_suffix, open_unpacked, packing
 from aerun.formats.copied import Pieces, gathered, identity
 from aerun.formats.hierarchies import H5, ZARR, is_zarr, names_in
 from aerun.formats.hierarchies import read as read_inside
+from aerun.formats.limits import Limits
 from aerun.formats.optional import needed
 
 Array = NDArray[Any]
@@ -47,27 +47,36 @@ _TORCH_ONLY = ("BF16", "F8_E4M3", "F8_E5M2")  # types of safetensors that numpy 
 def plain(x: Any) -> Array:
     """Return an array or tensor as a numpy array, with NaN where it is masked (`numpy.ma`).
 
-    A masked array becomes one of floating-point numbers.
+    A masked array becomes one of floating-point numbers. Raises AerunError for a sparse one, and for rows of several lengths.
     """
+    if hasattr(x, "toarray"):
+        raise AerunError("x: a sparse matrix; x.toarray() has all of its values.")
     if isinstance(x, np.ma.MaskedArray):
         gone = np.ma.getmaskarray(x)
         if not gone.any():
             return np.asarray(x.data)
-        kept = x.dtype if x.dtype.kind == "f" else np.dtype(np.float32 if x.dtype.itemsize < 4 else np.float64)
-        values: Array = np.where(gone, np.nan, x.data).astype(kept)
+        values: Array = np.where(gone, np.nan, x.data).astype(_type_with_gaps(x.dtype))
         return values
     tensor = x.detach().cpu() if hasattr(x, "detach") else x
     if str(getattr(tensor, "dtype", "")) == "torch.bfloat16":
         tensor = tensor.float()
-    return np.asarray(tensor)
+    try:
+        return np.asarray(tensor)
+    except ValueError as e:
+        raise AerunError(f"x: no array: {str(e).splitlines()[0]}") from e
 
 
-def read_array(key: str, path: Path, name: str | None, words: bool = False) -> Array:
+def _type_with_gaps(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that holds the values of another one and NaN."""
+    return dtype if dtype.kind == "f" else np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+
+
+def read_array(key: str, path: Path, name: str | None, words: bool = False, bounds: Limits | None = None) -> Array:
     """Return the array in the file that the setting `key` names: the one called `name`, or the only one.
 
-    npy files are mapped into memory, not read; packed ones are unpacked once, where they do not fit into memory onto disk.
-    Raises AerunError for a damaged file, and for an array that is not of numbers
-    (or, with `words`, of words), is not there or does not fit into memory.
+    npy files are mapped into memory, not read. Others are read piece by piece and, where they do not fit into memory or into
+    `bounds`, copied onto disk once and mapped from there. Raises AerunError for a damaged file, and for an array that is not
+    of numbers (or, with `words`, of words), or is not there.
     """
     if not path.is_file() and not is_zarr(path):
         raise AerunError(f"{key}={path}: {'is a folder; an array is one file' if path.is_dir() else 'no such file'}.")
@@ -77,14 +86,32 @@ def read_array(key: str, path: Path, name: str | None, words: bool = False) -> A
         raise AerunError(f"{key}={path}: an array's file name ends in {', '.join(SUFFIXES)}.{other}")
     try:
         if is_zarr(path) or suffix in H5:
-            array = read_inside(path, select_array(path, name, names_in(path)), words)
+            array = read_inside(path, select_array(path, name, names_in(path)), words, bounds)
         else:
-            array = _READERS.get(suffix, _packed)(path, name)
+            array = _READERS.get(suffix, _packed)(path, name, bounds)
     except _DAMAGED as e:
         raise AerunError(f"{path}: cannot be read: {_words(e)}") from e
     if array.dtype.kind not in ("biufU" if words else "biuf"):
         raise AerunError(f"{path}: holds {array.dtype}, not numbers.")
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return array if array.dtype.isnative else _native(path, name, array, bounds)
+
+
+def _native(path: Path, name: str | None, array: Array, bounds: Limits | None) -> Array:
+    """Return an array in the order of bytes that this machine has."""
+    own = array.dtype.newbyteorder("=")
+    if not array.shape:
+        return array.astype(own)
+    return gathered(Pieces(str(path), array.shape, own, lambda a, b: array[a:b], identity(path, name, "native")), bounds)
+
+
+def masked(path: Path, name: str | None, array: Array, gone: Array, bounds: Limits | None) -> Array:
+    """Return an array of a file as one of floating-point numbers, with NaN where `gone` (truth values) is true."""
+
+    def rows(first: int, last: int) -> Array:
+        return plain(np.ma.masked_array(array[first:last], gone[first:last]))
+
+    about = identity(path, name, "masked")
+    return gathered(Pieces(str(path), array.shape, _type_with_gaps(array.dtype), rows, about), bounds)
 
 
 def is_array(path: Path) -> bool:
@@ -122,36 +149,39 @@ def names_of(path: Path) -> list[str]:
     return []
 
 
-def _npy(path: Path, name: str | None) -> Array:
+def _npy(path: Path, name: str | None, bounds: Limits | None) -> Array:
     if name is not None:
         raise AerunError(f"{path}: an npy file holds one array and no names; leave out {name}.")
     array: Array = np.lib.format.open_memmap(path, mode="c")  # copy on write: torch wants to be allowed to write
     return array
 
 
-def _packed(path: Path, name: str | None) -> Array:
+def _packed(path: Path, name: str | None, bounds: Limits | None) -> Array:
     """Return the array of a packed npy file. Its header says how much is unpacked at most."""
     if name is not None:
         raise AerunError(f"{path}: an npy file holds one array and no names; leave out {name}.")
     with open_unpacked(path) as file:
-        shape, fortran, dtype = _header(file)
-        if dtype.hasobject:
-            raise ValueError("Object arrays")
-        stored = shape[::-1] if fortran else shape
-        width = math.prod(stored[1:]) * dtype.itemsize
+        return _streamed(path, name, file, bounds)
 
-        def rows(first: int, last: int) -> Array:
-            data = file.read((last - first) * width)
-            if len(data) < (last - first) * width:
-                raise EOFError(f"its header promises an array of shape {shape}")
-            return np.frombuffer(data, dtype).reshape(last - first, *stored[1:])
 
-        if not stored:
-            raise AerunError(f"{path}: a single number; samples are (n, ...).")
-        array = gathered(Pieces(str(path), stored, dtype, rows, identity(path)))
-        if file.read(1):
-            raise ValueError("there are bytes behind the array")
-    return array.T if fortran else array
+def _streamed(path: Path, name: str | None, file: Any, bounds: Limits | None) -> Array:
+    """Return the array that an open file holds as npy does, read piece by piece."""
+    shape, fortran, dtype = _header(file)
+    if dtype.hasobject:
+        raise ValueError("Object arrays")
+    stored = (shape[::-1] if fortran else shape) or (1,)
+    width = math.prod(stored[1:]) * dtype.itemsize
+
+    def rows(first: int, last: int) -> Array:
+        data = file.read((last - first) * width)
+        if len(data) < (last - first) * width:
+            raise EOFError(f"its header promises an array of shape {shape}")
+        return np.ndarray((last - first, *stored[1:]), dtype, data)
+
+    array = gathered(Pieces(str(path), stored, dtype, rows, identity(path, name)), bounds)
+    if file.read(1):  # of a zip, the end of which also compares the checksum
+        raise ValueError("there are bytes behind the array")
+    return array.T if fortran else array.reshape(shape)
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], bool, Any]:
@@ -160,16 +190,14 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, Any]:
     return read(file)
 
 
-def _npz(path: Path, name: str | None) -> Array:
+def _npz(path: Path, name: str | None, bounds: Limits | None) -> Array:
     with zipfile.ZipFile(path) as packed:
         sizes = {part.filename.removesuffix(".npy"): part for part in packed.infolist()}
-        part = sizes[select_array(path, name, list(sizes))]
-        refuse_beyond(str(path), part.file_size)
-        with packed.open(part) as f:
-            _refuse_shape(path, f, part.file_size)
-        with packed.open(part) as f:
-            array: Array = np.lib.format.read_array(f, allow_pickle=False)
-            return array
+        name = select_array(path, name, list(sizes))
+        with packed.open(sizes[name]) as f:
+            _refuse_shape(path, f, sizes[name].file_size)
+        with packed.open(sizes[name]) as f:
+            return _streamed(path, name, f, bounds)
 
 
 def _refuse_shape(path: Path, f: Any, size: int) -> None:
@@ -203,21 +231,32 @@ def _memory_of(array: Array) -> Any:
     return base
 
 
-def _safetensors(path: Path, name: str | None) -> Array:
+def _safetensors(path: Path, name: str | None, bounds: Limits | None) -> Array:
     safetensors = needed("safetensors", path)
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
             name = select_array(path, name, list(file.keys()))
-            if file.get_slice(name).get_dtype() not in _TORCH_ONLY:
-                array: Array = file.get_tensor(name)
-                return array
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            return np.asarray(file.get_tensor(name).float())
+            wide = file.get_slice(name).get_dtype() in _TORCH_ONLY
+        with safetensors.safe_open(str(path), framework="pt" if wide else "numpy") as file:
+            part = file.get_slice(name)
+            shape = tuple(part.get_shape())
+            if not shape:
+                return plain(file.get_tensor(name))
+            dtype = np.dtype(np.float32) if wide else part[:0].dtype
+
+            def rows(first: int, last: int) -> Array:
+                return part[first:last].float().numpy() if wide else part[first:last]
+
+            return gathered(Pieces(str(path), shape, dtype, rows, identity(path, name)), bounds)
     except (safetensors.SafetensorError, TypeError) as e:
         raise ValueError(str(e)) from e
 
 
-_READERS: dict[str, Callable[[Path, str | None], Array]] = {".npy": _npy, ".npz": _npz, ".safetensors": _safetensors}
+_READERS: dict[str, Callable[[Path, str | None, Limits | None], Array]] = {
+    ".npy": _npy,
+    ".npz": _npz,
+    ".safetensors": _safetensors,
+}
 
 
 def select_array(path: Path, name: str | None, names: list[str]) -> str:

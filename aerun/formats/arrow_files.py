@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
-from aerun.core.memory import refuse_beyond
+from aerun.core.memory import refuse_beyond, trim_heap
 from aerun.formats.limits import typed_size
 from aerun.formats.optional import needed
 from aerun.formats.reading import duplicates
 
 SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
 _ROWS = 65_536  # of a piece at most
+_CELLS = 2_000_000  # of a piece, about
+_BUFFER = 65_536  # bytes of each column that are read at a time: without, it is all of a row group
 
 
 def is_parquet(path: Path) -> bool:
@@ -48,7 +50,7 @@ def whole(path: Path) -> Any:
 
 
 def batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the columns in tables of at most 65,536 rows, each with words that say where it is in the file."""
+    """Yield the columns in tables of at most 65,536 rows and about two million cells, each with words that say where it is."""
     pa = needed("pyarrow", path)
     with _file(path) as file:
         for where, batch in _parts(path, file, columns):
@@ -57,30 +59,37 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
             yield where, named_classes(table)
 
 
+def release() -> None:
+    """Return what Arrow and the C library have freed to the system."""
+    needed("pyarrow", Path()).default_memory_pool().release_unused()
+    trim_heap()
+
+
 def _parts(path: Path, file: Any, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    rows = max(1, min(_ROWS, _CELLS // max(1, len(columns))))
     if is_parquet(path):
         for group in range(file.metadata.num_row_groups):
             where = f"{path}, row group {group + 1}"
-            for batch in _each(where, partial(file.iter_batches, _ROWS, row_groups=[group], columns=list(columns))):
+            for batch in _each(where, partial(file.iter_batches, rows, row_groups=[group], columns=list(columns))):
                 yield where, batch
         return
     if hasattr(file, "num_record_batches"):
         for i in range(file.num_record_batches):
             where = f"{path}, batch {i + 1}"
             for batch in _each(where, partial(_one, file, i)):
-                yield from _slices(where, batch)
+                yield from _slices(where, batch, rows)
         return
     for batch in _each(str(path), lambda: iter(file)):
-        yield from _slices(str(path), batch)
+        yield from _slices(str(path), batch, rows)
 
 
 def _one(file: Any, number: int) -> Iterator[Any]:
     yield file.get_batch(number)
 
 
-def _slices(where: str, batch: Any) -> Iterator[tuple[str, Any]]:
-    for first in range(0, batch.num_rows, _ROWS):
-        yield where, batch.slice(first, _ROWS)
+def _slices(where: str, batch: Any, rows: int) -> Iterator[tuple[str, Any]]:
+    for first in range(0, batch.num_rows, rows):
+        yield where, batch.slice(first, rows)
 
 
 def _each(where: str, make: Callable[[], Iterator[Any]]) -> Iterator[Any]:
@@ -108,7 +117,7 @@ def _file(path: Path) -> Any:
     pa = needed("pyarrow", path)
     with _in_words(f"{path}: not a {path.suffix.lower().removeprefix('.')} file, or"):
         if is_parquet(path):
-            return needed("pyarrow.parquet", path).ParquetFile(path, page_checksum_verification=True)
+            return needed("pyarrow.parquet", path).ParquetFile(path, buffer_size=_BUFFER, page_checksum_verification=True)
         source = pa.memory_map(str(path))
         whole = source.read(6) == b"ARROW1"
         source.seek(0)

@@ -11,6 +11,7 @@ from aerun.formats.codes import EXACT
 from aerun.formats.column import finite
 from aerun.formats.frame import Column, Values
 from aerun.formats.optional import needed
+from aerun.formats.reading import duplicates
 
 
 def is_categorical(values: Any) -> bool:
@@ -92,6 +93,23 @@ def _doubles(values: Any) -> Values:
 
 
 def columns_in(x: Any) -> dict[str, Any]:
-    """Return the columns by name of a mapping or of a data frame (pandas, polars, Arrow)."""
-    names = x.column_names if hasattr(x, "column_names") else x.keys() if isinstance(x, Mapping) else x.columns
-    return {str(name): x[name] for name in names}
+    """Return the columns by name of a mapping or of a data frame (pandas, polars, Arrow).
+
+    Columns that pandas keeps sparse are filled, and intervals are words. Raises AerunError where two columns have one name, and
+    where there are none.
+    """
+    names = list(x.column_names if hasattr(x, "column_names") else x.keys() if isinstance(x, Mapping) else x.columns)
+    if twice := duplicates(str(n) for n in names):
+        raise AerunError(f"x: two columns are named '{twice[0]}'.")
+    if not names:
+        raise AerunError("x: has no columns.")
+    return {str(name): _plain(x[name]) for name in names}
+
+
+def _plain(column: Any) -> Any:
+    kind = str(getattr(column, "dtype", ""))
+    if kind.startswith("Sparse"):
+        return column.sparse.to_dense()
+    if kind == "category" and str(column.cat.categories.dtype).startswith("interval"):
+        return column.cat.rename_categories(str)
+    return column

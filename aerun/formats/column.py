@@ -26,7 +26,7 @@ MANY = 50_000  # different words, from which on dates and numbers are kept as wh
 MOST = 500_000  # different words of a column that nothing says is text, from which on they are not kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Piece:
     """Cells in order: plain numbers; or words by their places and, where the column has settled, what they mean."""
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from aerun.core.cache import cache_folder, refuse_full
 from aerun.core.errors import AerunError
 from aerun.core.files import replaced
-from aerun.core.memory import available_memory
+from aerun.core.memory import available_memory, trim_heap
+from aerun.formats.limits import Limits
 
 Array = NDArray[Any]
 _PIECE = 16_000_000  # bytes of a piece, about
@@ -36,31 +37,45 @@ class Pieces:
         """Return the bytes that it takes."""
         return int(np.prod(self.shape, dtype=np.float64)) * self.dtype.itemsize
 
+    @property
+    def sampled(self) -> int:
+        """Return the bytes that it takes as samples: bytes and truth values stay bytes, all else has 32 bits."""
+        return int(np.prod(self.shape, dtype=np.float64)) * (1 if self.dtype in (np.uint8, np.bool_) else 4)
+
     def __iter__(self) -> Iterator[Array]:
         rows = max(1, _PIECE // max(1, self.size // max(1, self.shape[0])))
         for first in range(0, self.shape[0], rows):
             yield np.asarray(self.read(first, min(first + rows, self.shape[0])), dtype=self.dtype)
 
 
-def gathered(pieces: Pieces, limit: float | None = None) -> Array:
-    """Return the array: in memory where it takes at most `limit` bytes (None: half of what is free), else mapped."""
-    if pieces.size <= (available_memory() // 2 if limit is None else limit):
+def gathered(pieces: Pieces, bounds: Limits | None = None) -> Array:
+    """Return the array: in memory where that takes at most half of what is free, else mapped.
+
+    bounds: how much the array and the samples made of it may take together, and where it is kept else.
+    """
+    fits = pieces.size <= available_memory() // 2 if bounds is None else pieces.size + pieces.sampled <= bounds.memory
+    if fits:
         whole, at = np.empty(pieces.shape, pieces.dtype), 0
         for part in pieces:
             whole[at : at + len(part)] = part
             at += len(part)
         return whole
-    path = kept(f"{blake2b(repr(pieces.about).encode(), digest_size=10).hexdigest()}.npy", pieces.where, pieces.size, pieces)
+    folder = None if bounds is None else bounds.folder
+    path = kept(f"{blake2b(repr(pieces.about).encode(), digest_size=10).hexdigest()}.npy", pieces, folder)
     mapped: Array = np.lib.format.open_memmap(path, mode="c")
     return mapped
 
 
-def kept(name: str, where: str, size: int, pieces: Pieces) -> Path:
-    """Return the file of the cache that holds the array, once it is there. AerunError where the disk is full."""
-    path = cache_folder() / "arrays" / name
+def kept(name: str, pieces: Pieces, folder: Path | None) -> Path:
+    """Return the file of the cache that holds the array, once it is there. AerunError where the disk is full.
+
+    folder: the cache; None: the one that AERUN_CACHE names.
+    """
+    path = (folder or cache_folder()) / "arrays" / name
+    how = "AERUN_CACHE" if folder is None else "dataset.cache"
     if path.is_file():
         return path
-    refuse_full(path.parent, size, f"{where}: its values", "Set AERUN_CACHE=DIR.")
+    refuse_full(path.parent, pieces.size, f"{pieces.where}: its values", f"Name another place with {how}=DIR.")
     try:
         with replaced(path) as file:
             np.lib.format.write_array_header_2_0(
@@ -69,7 +84,8 @@ def kept(name: str, where: str, size: int, pieces: Pieces) -> Path:
             for part in pieces:
                 file.write(np.ascontiguousarray(part).data)
     except OSError as e:
-        raise AerunError(f"cannot keep the values of {where} in {path.parent} (AERUN_CACHE): {e.strerror or e}.") from e
+        raise AerunError(f"cannot keep the values of {pieces.where} in {path.parent} ({how}): {e.strerror or e}.") from e
+    trim_heap()  # libraries read pieces in threads, whose freed memory would stay with the process
     return path
 
 

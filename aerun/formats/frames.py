@@ -11,13 +11,17 @@ import numpy as np
 from aerun.core.errors import AerunError
 from aerun.formats.binary_tables import columns_in
 from aerun.formats.optional import needed
-from aerun.formats.reading import duplicates
 
 log = logging.getLogger("aerun")
 
 
 def has_columns(x: Any) -> bool:
-    """Return whether samples are columns by name: a data frame of pandas or polars, a table of Arrow's, or a mapping."""
+    """Return whether samples are columns by name: a data frame of pandas or polars, a table of Arrow's, or a mapping.
+
+    Raises AerunError for a lazy frame, which has no rows yet.
+    """
+    if hasattr(x, "collect_schema") and not hasattr(x, "to_arrow"):
+        raise AerunError("x: a lazy frame has no rows yet; x.collect() gives them.")
     return isinstance(x, Mapping) or (hasattr(x, "columns") and hasattr(x, "__getitem__"))
 
 
@@ -43,14 +47,11 @@ def _arrow(x: Any) -> Any:
     index = getattr(x, "index", None)
     if index is not None and (index.name is not None or getattr(index, "dtype", None) != np.int64):
         say_index(tuple(map(str, x.columns)))
-    titles = [str(n) for n in (x.keys() if isinstance(x, Mapping) else getattr(x, "column_names", x.columns))]
-    if twice := duplicates(titles):
-        raise AerunError(f"x: two columns are named '{twice[0]}'.")
     columns = columns_in(x)
     names, lengths = list(columns), {len(c) for c in columns.values()}
     if len(lengths) != 1:
         raise AerunError(f"x: columns of lengths {sorted(lengths) or 'none'}; all columns of a table are of one length.")
-    return pa.table([_with_words(pa, _column(pa, name, columns[name])) for name in names], names=names)
+    return pa.table([_column(pa, name, columns[name]) for name in names], names=names)
 
 
 def _with_words(pa: Any, values: Any) -> Any:
@@ -61,16 +62,21 @@ def _with_words(pa: Any, values: Any) -> Any:
 
 
 def _column(pa: Any, name: str, values: Any) -> Any:
+    """Return a column as Arrow's, categories as words. AerunError names one that Arrow has no type for."""
     try:
-        if isinstance(values, pa.ChunkedArray):
-            return values
-        if hasattr(values, "to_arrow"):  # polars
-            return values.to_arrow()
-        if isinstance(values, np.ma.MaskedArray):
-            return pa.array(np.asarray(values.data), mask=np.ma.getmaskarray(values))
-        if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-            return pa.array(values.astype(np.float64) if values.dtype.itemsize > 8 else values, from_pandas=True)
-        return pa.array(values, from_pandas=True)
+        return _with_words(pa, _typed(pa, values))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as e:
         words = (str(e) or type(e).__name__).splitlines()[0]
         raise AerunError(f"x: column '{name}' is neither of numbers, dates nor words: {words}") from e
+
+
+def _typed(pa: Any, values: Any) -> Any:
+    if isinstance(values, pa.ChunkedArray):
+        return values
+    if hasattr(values, "to_arrow"):  # polars
+        return values.to_arrow()
+    if isinstance(values, np.ma.MaskedArray):
+        return pa.array(np.asarray(values.data), mask=np.ma.getmaskarray(values))
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        return pa.array(values.astype(np.float64) if values.dtype.itemsize > 8 else values, from_pandas=True)
+    return pa.array(values, from_pandas=True)

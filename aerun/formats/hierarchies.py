@@ -10,6 +10,7 @@ import numpy as np
 from aerun.core.errors import AerunError
 from aerun.formats.copied import Array, Pieces, gathered, identity
 from aerun.formats.hdf5 import refuse_damaged
+from aerun.formats.limits import Limits
 from aerun.formats.optional import needed
 
 H5 = (".h5", ".hdf5", ".he5")
@@ -28,12 +29,12 @@ def names_in(path: Path) -> list[str]:
     return _looked(path, _h5_names if path.suffix.lower() in H5 else _zarr_names)
 
 
-def read(path: Path, name: str, words: bool) -> Array:
-    """Return one of the arrays of `names_in`: in memory, or where that is too large mapped from a copy in the cache.
+def read(path: Path, name: str, words: bool, bounds: Limits | None) -> Array:
+    """Return one of the arrays of `names_in`: in memory, or where that is too large mapped from a copy, see `gathered`.
 
     AerunError for a damaged part, and for values that are kept in other files.
     """
-    return _looked(path, lambda p: (_h5 if p.suffix.lower() in H5 else _zarr)(p, name, words))
+    return _looked(path, lambda p: (_h5 if p.suffix.lower() in H5 else _zarr)(p, name, words, bounds))
 
 
 def _looked(path: Path, look: Callable[[Path], Any]) -> Any:
@@ -56,14 +57,14 @@ def _h5_names(path: Path) -> list[str]:
     return names
 
 
-def _h5(path: Path, name: str, words: bool) -> Array:
+def _h5(path: Path, name: str, words: bool, bounds: Limits | None) -> Array:
     with needed("h5py", path, "h5").File(path, "r") as file:
         array = file[name]
         if array.external or array.is_virtual:
             raise AerunError(f"{path}: the values of '{name}' are in other files, which are not opened.")
         if array.dtype.kind in "OS" and words:
             return np.asarray(array.asstr()[...]).astype(np.str_)
-        return _numbers(path, name, array)
+        return _numbers(path, name, array, bounds)
 
 
 def _zarr_names(path: Path) -> list[str]:
@@ -73,7 +74,7 @@ def _zarr_names(path: Path) -> list[str]:
     return [name for name, item in group.members(max_depth=None) if hasattr(item, "dtype")]
 
 
-def _zarr(path: Path, name: str, words: bool) -> Array:
+def _zarr(path: Path, name: str, words: bool, bounds: Limits | None) -> Array:
     array = needed("zarr", path, "zarr").open(str(path), mode="r")
     array = array[name] if name else array
     if (gone := array.nchunks - array.nchunks_initialized) > 0:
@@ -81,10 +82,10 @@ def _zarr(path: Path, name: str, words: bool) -> Array:
         log.warning(what, path, gone, array.nchunks, name or path.name, array.fill_value)
     if array.dtype.kind in "OTU" and words:
         return np.asarray(array[...]).astype(np.str_)
-    return _numbers(path, name, array)
+    return _numbers(path, name, array, bounds)
 
 
-def _numbers(path: Path, name: str, array: Any) -> Array:
+def _numbers(path: Path, name: str, array: Any, bounds: Limits | None) -> Array:
     """Return the numbers of an array of either library. AerunError names the rows that cannot be read."""
     where, dtype = f"{path}, '{name or path.name}'", np.dtype(array.dtype)
     if dtype.kind not in "biuf":
@@ -99,4 +100,4 @@ def _numbers(path: Path, name: str, array: Any) -> Array:
             words = (str(e).strip() or type(e).__name__).splitlines()[0]
             raise AerunError(f"{where}: rows {first + 1} to {last} cannot be read: damaged ({words}).") from e
 
-    return gathered(Pieces(where, tuple(array.shape), dtype, rows, identity(path, name, array.shape, str(dtype))))
+    return gathered(Pieces(where, tuple(array.shape), dtype, rows, identity(path, name, array.shape, str(dtype))), bounds)

@@ -20,6 +20,8 @@ class Packed:
     one read from its digits is.
     """
 
+    __slots__ = ("_kept", "_size")  # there are many of them
+
     def __init__(self, values: NDArray[np.float64]) -> None:
         self._size = 1.0
         self._kept: NDArray[Any] | Spooled = self._whole(values)

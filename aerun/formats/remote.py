@@ -17,6 +17,7 @@ from aerun.core.files import replace, replaced
 _EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _MARKS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "size")  # what changes with it
 _PIECE = 1 << 20
+_LONGEST = 200  # characters of what a library says
 
 log = logging.getLogger("aerun")
 
@@ -71,10 +72,12 @@ def _in_words(key: str, url: str) -> Iterator[None]:
         raise
     except Exception as e:  # aiohttp, botocore and others have errors of their own
         if _is_gone(e):
-            raise AerunError(f"{key}={shown(url)}: there is no such file (the other side answers 404).") from e
+            what = "file" if urlsplit(url).scheme.lower().startswith("http") else "file, or no such bucket"
+            raise AerunError(f"{key}={shown(url)}: there is no such {what} (the other side answers 404).") from e
         cause = e.__cause__ or e
-        words = (str(cause).strip() or type(cause).__name__).splitlines()[0].replace(url, shown(url))
-        raise AerunError(f"{key}={shown(url)}: cannot be fetched: {words}.") from e
+        words = (" ".join(str(cause).split()) or type(cause).__name__).replace(url, shown(url))[:_LONGEST].rstrip(".")
+        public = " A public bucket needs none: FSSPEC_S3_ANON=true." if type(cause).__name__ == "NoCredentialsError" else ""
+        raise AerunError(f"{key}={shown(url)}: cannot be fetched: {words}.{public}") from e
 
 
 def _is_gone(e: BaseException) -> bool:
@@ -90,12 +93,16 @@ def _kept(key: str, url: str, system: Any, path: str) -> Path:
     copy, about = folder / name.replace("\\", "_"), folder / "about.json"
     before = _about(about, copy)
     try:
-        now = _marks(system.info(path))
+        info = system.info(path)
     except Exception as e:
         if before is None or _is_gone(e):
             raise
         log.warning("%s: cannot be asked for (%s): the copy of before is used: %s", shown(url), type(e).__name__, copy)
         return copy
+    if info.get("type") == "directory":
+        pattern = f"{shown(url).rstrip('/')}/*"
+        raise AerunError(f"{key}={shown(url)}: is a folder there; {pattern} names its files.")
+    now = _marks(info)
     if before is not None and before.get("marks") == now and now:
         log.info("%s: as when it was fetched: %s", shown(url), copy)
         return copy

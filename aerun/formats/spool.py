@@ -58,6 +58,7 @@ class Spool:
 class Spooled:
     """An array in a `Spool`. A slice of it is read into memory."""
 
+    __slots__ = ("dtype", "rows", "spool", "start")  # there are many of them
     nbytes = 0  # in memory
 
     def __init__(self, spool: Spool, start: int, rows: int, dtype: np.dtype[Any]) -> None:

@@ -11,19 +11,22 @@ from aerun.core.memory import available_memory
 from aerun.formats.arrays import forget, is_mapped
 from aerun.formats.copied import Array, Pieces, gathered, identity
 from aerun.formats.found import Found
+from aerun.formats.limits import Limits
 
 
-def stacked(files: Found, read: Callable[[Path], Array], about: object = None) -> tuple[Array, tuple[int, ...]]:
+def stacked(
+    files: Found, read: Callable[[Path], Array], about: object = None, bounds: Limits | None = None
+) -> tuple[Array, tuple[int, ...]]:
     """Return the rows of all files, and how many are of each; a file alone is given as it is read.
 
-    Where all rows take more than half of the memory that is free, the files are read one by one, twice, and the rows are mapped
-    from a file in the cache. about: what else than the files says which arrays are meant. AerunError names the file whose rows
-    are of another shape or type than those of the first one.
+    Where all rows take more than half of the free memory, or than `bounds` allows, the files are read one by one, twice,
+    and the rows are mapped from a file in the cache. about: what else than the files says which arrays are meant. AerunError
+    names the file whose rows are of another shape or type than those of the first one.
     """
     if files.alone:
         array = read(files.files[0])
         return array, (array.shape or (0,))[:1]
-    limit, taken, kept = available_memory() // 2, 0, list[Array | None]()
+    limit, taken, kept = available_memory() // 2 if bounds is None else bounds.memory / 2, 0, list[Array | None]()
     heads = list[tuple[tuple[int, ...], np.dtype[np.generic]]]()
     for path in files.files:
         array = read(path)
@@ -37,7 +40,7 @@ def stacked(files: Found, read: Callable[[Path], Array], about: object = None) -
         return np.concatenate([read(p) if a is None else a for p, a in zip(files.files, kept, strict=True)]), tuple(counts)
     parts = _Parts(files.files, counts, kept, read)
     names = tuple(identity(p) for p in files.files)
-    return gathered(Pieces(files.label, shape, heads[0][1], parts, (names, about)), limit), tuple(counts)
+    return gathered(Pieces(files.label, shape, heads[0][1], parts, (names, about)), bounds), tuple(counts)
 
 
 class _Parts:

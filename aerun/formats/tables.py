@@ -32,7 +32,8 @@ from aerun.formats.spool import Spool
 from aerun.formats.text_lines import lines_of
 from aerun.formats.text_rows import Row, text_table
 
-_CHUNK = 32_768  # rows read at a time
+_CHUNK = 32_768  # rows read at a time, at most
+_CELLS = 500_000  # cells read at a time: as Python's words they take some 50 MB
 _KEPT = 16_000_000  # freed bytes that may wait for their next use
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", *JSON)
 BINARY = (*arrow_files.SUFFIXES, ".xlsx")
@@ -121,7 +122,7 @@ def columns_of(file: str, head: Head, body: Iterator[list[Any]], reading: Readin
 
     typed: numbers are numbers, and no words in which a decimal sign is to be told.
     """
-    return _frame(file, head, _chunks(body), reading, typed, bounds)
+    return _frame(file, head, _chunks(body, len(head.names)), reading, typed, bounds)
 
 
 def from_arrow(table: Any, file: str, reading: Reading) -> Frame:
@@ -186,8 +187,8 @@ def begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[lis
     return opened(rows, str(path), reading)
 
 
-def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
-    while chunk := list(islice(rows, _CHUNK)):
+def _chunks(rows: Iterator[list[Any]], width: int) -> Iterator[list[list[Any]]]:
+    while chunk := list(islice(rows, max(1, min(_CHUNK, _CELLS // max(1, width))))):
         yield chunk
 
 

@@ -56,6 +56,8 @@ def typed_parts(label: str, parts: Sequence[Part], reading: Reading, limits: Lim
             words = {n: [part.constants[n]] * batch.num_rows for n in constants if n in kept}
             table.add(where, {**values, **words}, batch.num_rows)
     files = tuple((str(p.path), n) for p, n in zip(parts, counts, strict=True))
+    if isinstance(room, DiskRoom):
+        arrow_files.release()
     return replace(table.frame(known, files), names=tuple(p.name for p in parts))
 
 

@@ -65,6 +65,8 @@ def card(model: Runner, name: str, results: dict[str, Any], history: History) ->
 
 def plot(model: Runner, history: History, what: str, x: Any, labels: Any, samples: int, ax: Any) -> Any:
     """See `Model.plot`."""
+    if not isinstance(what, str):
+        raise AerunError("plot: first what is drawn, then the samples: plot('reconstructions', x) or plot('codes', x).")
     if one_of("what", what, PLOTS) == "history":
         if not history:
             raise AerunError("plot: this run has no metrics.csv.")

@@ -1,7 +1,7 @@
 """What new rows of a table hold that training rows do not: missing cells, unknown words, values out of range."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.core.facts import real_steps
+from aerun.core.memory import rows_that_fit
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
-from aerun.dataset.storage.mapped import sample_rows
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import Feature
@@ -25,7 +25,7 @@ log = logging.getLogger("aerun")
 Counts = Mapping[str, Mapping[str, int]]  # of cells, by kind and column
 
 KINDS = ("missing", "unseen", "outside")
-_ROWS = 65_536  # looked at in one piece
+_ELEMENTS = 250_000  # looked at in one piece: of each, three counts of 64 bits
 _SHOWN = 5  # columns in one line
 _SLACK = 1e-6  # of a range: what 32 bits may round
 
@@ -146,12 +146,13 @@ def cells_of(dataset: Dataset, preparation: Preparation, data: Data) -> dict[str
         return {}
     totals: dict[str, int] = {}
     for name, split in (("val", data.val), ("test", data.test)):
-        counts = together([rule.notes(sample_rows(part)).counts() for part in split.x.split(_ROWS)])
+        rows = rows_that_fit(max(1, split.x[:1].numel()), _ELEMENTS)
+        counts = together(rule.notes(part).counts() for part in split.x.split(rows))
         totals |= {f"cells/{name}/{kind}": sum(by_column.values()) for kind, by_column in counts.items()}
     return totals
 
 
-def together(all_counts: Sequence[Counts]) -> dict[str, dict[str, int]]:
+def together(all_counts: Iterable[Counts]) -> dict[str, dict[str, int]]:
     """Return counts of several pieces as one."""
     totals: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     for counts in all_counts:

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
 from aerun.inference.runner import Runner
-from aerun.metrics.conformal import alarms, discoveries, p_values, shortage, support, threshold
-
-ALPHA = 0.05
+from aerun.metrics.conformal import ALPHA, alarms, discoveries, p_values, shortage, support, threshold
 
 
 def calibrated(model: Runner, steps: bool) -> NDArray[np.float64]:

@@ -17,8 +17,11 @@ from aerun.settings.labels import labels_of
 _AT_ONCE = 100  # parameters in a request, as many as servers take
 _LONGEST = 500  # characters of a parameter that every server takes
 _NOTE = "mlflow.note.content"
-_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-_FEW = "2"  # tries more, for some ten seconds: MLflow's own 7 keep a run waiting for four minutes, and nothing says so
+_PATIENCE = {  # unless the environment says otherwise: MLflow's own keep a run waiting for a quarter of an hour, unsaid
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
+}
 _STRANGE = re.compile(r"[^\w\-./ :]")
 
 
@@ -41,7 +44,8 @@ class Mlflow(Logger):
         # deferred: only where it is chosen
         from mlflow import MlflowClient
 
-        os.environ.setdefault(_RETRIES, _FEW)
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
         self.client = MlflowClient(tracking_uri=self.uri)
         run = ids.known(about.folder, "mlflow")
         if run is None:

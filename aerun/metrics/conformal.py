@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+ALPHA = 0.05  # largest false-alarm rate, where nothing else is asked
 TIE = 1e-6  # two scores are equal where their relative difference is not larger
 
 

@@ -14,6 +14,8 @@ from aerun.parts.base import Part, option
 class Bottleneck(Part):
     """Maps h to z. It has `features` inputs, which the arch provides; units are axis 1, and the grid of a spatial code follows.
 
+    `forward` is called with the names that it takes: h, and progress, x or x_in where it wants them.
+
     A code is stored as the numbers of `indices`, u at each place of the grid, and restored by `lookup`. For a code of real
     numbers they are the code itself, which has to be rounded.
 

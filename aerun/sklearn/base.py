@@ -1,5 +1,6 @@
 """What both estimators share: settings, the reading of X and of weights, training, scores."""
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +55,8 @@ class TrainedEstimator(BaseEstimator):
         each sample counts in the loss and in the validation loss that chooses the best epoch; samples of weight 0 are left
         out. Parts that read a batch as a whole, such as `regularizer=mmd`, are refused with it.
         """
-        x, self._names = inputs.training(self, X, any(o.startswith("dataset.missing=") for o in self.overrides))
+        table = any(o.startswith("dataset.missing=") for o in self.overrides)
+        x, self._names = self._asked(lambda: inputs.training(self, X, table))
         weight = inputs.weights(sample_weight, inputs.length(x))
         if weight is not None:
             x, weight = inputs.rows(x, weight > 0), weight[weight > 0]
@@ -79,7 +81,7 @@ class TrainedEstimator(BaseEstimator):
         try:
             return question()
         except AerunError as e:
-            raise ValueError(str(e)) from e
+            raise ValueError(re.sub(r"^x: ", "X: ", str(e))) from e
 
     def _overrides(self) -> list[str]:
         seed = self.random_state
@@ -104,8 +106,7 @@ class TrainedEstimator(BaseEstimator):
     def _samples(self, X: Any) -> Any:  # noqa: N803
         """Return X as the fitted model reads it: columns by name, or an array."""
         check_is_fitted(self)
-        x = inputs.asked(self, X, self._names)
-        return self._asked(lambda: self._shaped(x))
+        return self._asked(lambda: self._shaped(inputs.asked(self, X, self._names)))
 
     def score_samples(self, X: Any) -> Array:  # noqa: N803
         """Return the negative mean squared error of each sample's reconstruction (n,), behind `prepare`.

@@ -23,11 +23,11 @@ def training(estimator: Any, X: Any, table: bool) -> tuple[Any, list[str] | None
         columns = _columns(estimator, X, reset=True)
         return columns, list(columns)
     array = _array(estimator, X, reset=True)
-    if estimator.shape is None and (table or array.dtype.kind == "O" or np.isnan(array).any()):
+    if estimator.shape is None and (table or array.dtype.kind in "OM" or np.isnan(array).any()):
         names = [f"x{i}" for i in range(array.shape[1])]
         return _named(array, names), names
-    if array.dtype.kind == "O":
-        raise ValueError(f"X holds words, and shape={estimator.shape} asks for numbers.")
+    if array.dtype.kind in "OM":
+        raise ValueError(f"X holds words or dates, and shape={estimator.shape} asks for numbers.")
     return array, None
 
 
@@ -39,8 +39,8 @@ def asked(estimator: Any, X: Any, names: list[str] | None) -> Any:  # noqa: N803
     array = _array(estimator, X, reset=False)
     if names is not None:
         return _named(array, names)
-    if array.dtype.kind == "O":
-        raise ValueError("X holds words, and this estimator was fitted on numbers.")
+    if array.dtype.kind in "OM":
+        raise ValueError("X holds words or dates, and this estimator was fitted on numbers.")
     return array
 
 
@@ -83,23 +83,26 @@ def _titles(X: Any) -> list[Any]:  # noqa: N803
 
 
 def _columns(estimator: Any, X: Any, reset: bool) -> dict[str, Any]:  # noqa: N803
+    columns = columns_in(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if len(X) < 1 + reset:
         raise ValueError(f"Found array with {len(X)} sample(s) while a minimum of {1 + reset} is required.")
-    return columns_in(X)
+    return columns
 
 
 def _array(estimator: Any, X: Any, reset: bool) -> Array:  # noqa: N803
-    """Return X (n, D) as 32- or 64-bit numbers, NaN where missing, or as objects where some are words or dates.
+    """Return X (n, D) as 32- or 64-bit numbers, NaN where missing, as dates, or as objects where some are words or dates.
 
-    Raises ValueError for masked elements, whose masks scikit-learn would drop.
+    Raises ValueError for durations, and for masked elements, whose masks scikit-learn would drop.
     """
     if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
         raise ValueError("X: a masked array contains missing values. Write NaN there (see dataset.missing).")
     array = validate_data(
         estimator, X, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=1 + reset, reset=reset
     )  # fmt: skip
-    if array.dtype in (np.float32, np.float64):
+    if array.dtype.kind == "m":
+        raise ValueError(f"X: holds {array.dtype}, not numbers; X / np.timedelta64(1, 's') are seconds.")
+    if array.dtype in (np.float32, np.float64) or array.dtype.kind == "M":
         return np.asarray(array)
     if array.dtype.kind not in "OUS":
         return np.asarray(array.astype(np.float64))

@@ -56,13 +56,18 @@ class Search(OptunaSweeper):
 def _constrained(sampler: Any, settings: DictConfig) -> Any:
     """Return a sampler as these settings make it, which knows of constraints; as it is where its kind or its settings do not.
 
-    TPE, NSGA-II, NSGA-III and GP know of them; the others draw as without.
+    TPE, NSGA-II, NSGA-III and GP know of them; the others draw as without. From Optuna 5 on a trial itself has them.
     """
+    # Deferred: Optuna is an extra.
+    from optuna.trial import Trial
+
+    if hasattr(Trial, "set_constraint"):
+        return sampler
     kind, chosen = type(sampler), OmegaConf.to_container(settings, resolve=True)
     assert isinstance(chosen, dict)
     if "constraints_func" not in inspect.signature(kind).parameters or chosen.get("constraints_func") is not None:
         return sampler
-    # Deferred: Optuna is an extra.
+    # Deferred: as that.
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
@@ -122,7 +127,11 @@ class Points(Launcher):
         if count := len(self.constraints):
             measured = worst(self.constraints, [row[-count:] for row in rows])
             trial.set_user_attr(MEASURED, measured)
-            trial.set_user_attr(KEPT, violations(self.constraints, measured))
+            missed = violations(self.constraints, measured)
+            trial.set_user_attr(KEPT, missed)
+            if hasattr(trial, "set_constraint"):
+                for key, value in zip(self.constraints, missed, strict=True):
+                    trial.set_constraint(key, value)
 
     def _seeds(self) -> list[tuple[str, ...]]:
         return [(f"seed={n}",) for n in range(self.seeds)] if self.seeds > 1 else [()]

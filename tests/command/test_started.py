@@ -11,12 +11,20 @@ STARTS = {
     "torchrun": TORCHRUN,
     "srun": {"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_JOB_NUM_NODES": "1"},
     "mpirun": {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"},
+    "mpirun of MPICH": {"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2"},
 }
 
 
 @pytest.fixture(autouse=True)
 def _started_once(monkeypatch):
-    for key in (*TORCHRUN, *STARTS["srun"], *STARTS["mpirun"], "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NUM_NODES"):
+    for key in (
+        *TORCHRUN,
+        *STARTS["srun"],
+        *STARTS["mpirun"],
+        *STARTS["mpirun of MPICH"],
+        "SLURM_STEP_NUM_TASKS",
+        "SLURM_STEP_NUM_NODES",
+    ):
         monkeypatch.delenv(key, raising=False)
 
 
@@ -31,7 +39,7 @@ def test_each_of_several_starts_is_refused_in_words(tmp_path, monkeypatch, by):
     for command in ((), ("-m", "seed=0,1"), ("trainer.devices=3",)):
         told = here(tmp_path, *command)
         assert (told.code, told.err.count("\n")) == (2, 1), told
-        assert f"{by} started this command 2 times (this is number 2)" in told.err
+        assert f"{by.split()[0]} started this command 2 times (this is number 2)" in told.err
         assert "trainer.devices=2" in told.err
     assert not list(tmp_path.iterdir())
 

@@ -629,3 +629,13 @@ def test_values_of_series_out_of_the_training_range_are_counted(tmp_path):
     assert told.code == 0, told.err
     assert "values outside of the training range: 2 (a 2), used as they are" in told.err
     assert model.results["cells/test/missing"] == 0
+
+
+def test_series_that_do_not_fit_are_refused_with_the_file_at_which(tmp_path, monkeypatch):
+    for name in ("r1", "r2", "r3"):
+        counted(tmp_path, name=f"{name}.csv")
+    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 25_000)
+    with pytest.raises(
+        AerunError, match=r"the first 3 of 3 files \(series are held in memory\): takes .* GB or more in memory"
+    ):
+        loaded(tmp_path / "r*.csv", "window=5")

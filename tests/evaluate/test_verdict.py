@@ -89,6 +89,15 @@ def test_anomalies_against_neighbours_pca_and_no_model():
     assert verdict(lost).startswith("kNN on the raw data is better at finding anomalies: AUROC 0.940 against 0.890. Anomalies:")
 
 
+def test_no_alarm_and_no_need_of_a_model_are_said():
+    figures = {"model__auroc": 1.0, "none__auroc": 1.0, "model__false_alarm": 0.0, "model__detected": 0.0}
+    none = results("anomaly", **figures, counts__anomalies=20)
+    few = verdict({**none, "samples/val": 12})
+    assert "; no alarm is raised: a false-alarm rate of at most 0.05 needs at least 19 normal validation samples, and" in few
+    assert few.endswith(" The distance from the mean, without a model, does as well.")
+    assert "false alarms 0.0 %, 0 of 20 anomalies found" in verdict({**none, "samples/val": 19})
+
+
 def test_a_baseline_wins_only_where_its_lead_is_more_than_chance():
     few = results("anomaly", model__auroc=0.77, knn__auroc=0.83, model__false_alarm=0, counts__anomalies=3)
     ahead = {"anomaly/knn/ahead_high": 0.3}

@@ -8,13 +8,14 @@ import lzma
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import with_absolute_paths, with_data
 from aerun.dataset.storage.mapped import Mapped
 from aerun.dataset.tables.given import splits_by_name
-from aerun.formats.arrays import read_array
-from aerun.formats.limits import limits
+from aerun.formats.arrays import is_mapped, read_array
+from aerun.formats.limits import Limits, limits
 from aerun.formats.reading import Reading, missing_words
 from aerun.formats.several import read_tables
 from tests.conftest import built
@@ -212,16 +213,18 @@ def test_what_huggingface_saves_is_read_with_names_of_classes(tmp_path):
 
 
 @pytest.mark.parametrize("limited", [False, True])
-@pytest.mark.parametrize("name", ["x.npy.gz", "x.npy.zst", "x.h5", "x.zarr", "x3.zarr"])
-def test_arrays_are_the_same_in_every_container(tmp_path, monkeypatch, name, limited):
-    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
-    if limited:
-        monkeypatch.setattr("aerun.formats.copied.available_memory", lambda: 8)
+@pytest.mark.parametrize("name", ["x.npy.gz", "x.npy.zst", "x.npz", "packed.npz", "x.safetensors", "x.h5", "x.zarr", "x3.zarr"])
+def test_arrays_are_the_same_in_every_container(tmp_path, name, limited):
+    bounds = Limits(8, tmp_path / "cache") if limited else None
     x, path, key = G.normal(size=(20, 3)), tmp_path / name, "a/x"
     if ".npy" in name:
         np.save(tmp_path / "x.npy", x)
         data, key = (tmp_path / "x.npy").read_bytes(), None
         path.write_bytes(gzip.compress(data) if name.endswith("gz") else zst(data))
+    elif name.endswith(".npz"):
+        (np.savez if name == "x.npz" else np.savez_compressed)(path, **{key: x, "other": np.arange(4)})
+    elif name == "x.safetensors":
+        save_file({key: x, "other": np.arange(4)}, path)
     elif name == "x.h5":
         with pytest.importorskip("h5py").File(path, "w") as file:
             file.create_dataset(key, data=x, chunks=(7, 3), compression="gzip")
@@ -230,7 +233,9 @@ def test_arrays_are_the_same_in_every_container(tmp_path, monkeypatch, name, lim
         group = pytest.importorskip("zarr").open_group(str(path), mode="w", zarr_format=3 if name == "x3.zarr" else 2)
         group.create_array(key, data=x, chunks=(7, 3))
         group.create_array("other", data=np.arange(4))
-    np.testing.assert_array_equal(read_array("dataset.path", path, key), x)
+    array = read_array("dataset.path", path, key, bounds=bounds)
+    np.testing.assert_array_equal(array, x)
+    assert is_mapped(array) == limited
     if key is not None:
         with pytest.raises(AerunError, match="holds 2 arrays"):
             read_array("dataset.path", path, None)
@@ -297,9 +302,36 @@ def test_a_registered_file_system_is_read_and_its_patterns_too(tmp_path, monkeyp
     assert told(read("memory://parts/*.csv"))["x"] == [1, 3, 1, 3]
     with pytest.raises(AerunError, match="no file matches this pattern"):
         read("memory://parts/*.parquet")
+    with pytest.raises(AerunError, match=r"memory://parts: is a folder there; memory://parts/\* names its files"):
+        read("memory://parts")
     with pytest.raises(AerunError, match=r"nothing:// is not known|needs a library"):
         read("nothing://bucket/x.csv")
     elsewhere.store.clear()
+
+
+def test_s3_is_read_kept_and_refused_in_words(tmp_path, monkeypatch):
+    """Against a server of moto's, where moto[s3,server] and aerun[s3] are installed."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    s3 = pytest.importorskip("s3fs").S3FileSystem
+    server.start()
+    try:
+        own = {"AERUN_CACHE": str(tmp_path / "cache"), "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
+               "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        s3.clear_instance_cache()
+        elsewhere = s3()
+        elsewhere.mkdir("parts")
+        for part in ("p1", "p2"):
+            elsewhere.pipe(f"parts/{part}.csv", b"x,y\n1,2\n3,4\n")
+        assert told(read("s3://parts/*.csv"))["x"] == [1, 3, 1, 3]
+        elsewhere.pipe("parts/p2.csv", b"x,y\n5,2\n6,4\n")
+        assert told(read("s3://parts/*.csv"))["x"] == [1, 3, 5, 6]
+        with pytest.raises(AerunError, match="no such file, or no such bucket"):
+            read("s3://none/x.csv")
+    finally:
+        server.stop()
+        s3.clear_instance_cache()
 
 
 @pytest.mark.parametrize("dense", [False, True])

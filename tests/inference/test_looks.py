@@ -118,6 +118,7 @@ def test_plots_are_figures(table, others):
     ("ask", "words"),
     [
         ({"what": "code"}, "codes"),
+        ({"what": mixed(3)}, r"first what is drawn, then the samples: plot\('reconstructions', x\)"),
         ({"what": "codes"}, r"plot\('codes', x\)"),
         ({"what": "codes", "x": 7, "labels": [1]}, "1 labels for 7 samples"),
         ({"what": "reconstructions", "x": 7, "samples": 0}, "samples=0"),

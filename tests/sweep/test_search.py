@@ -102,8 +102,9 @@ def test_several_objectives_end_in_their_front(tmp_path):
     assert all(isinstance(t.params["model.latent_dim"], int) for t in study(folder).trials)
     told = here(tmp_path, "compare", "outputs/sweeps/f")
     assert "objective (val/mse) ↓" in told.out
-    assert "latent_dim" in told.out
+    assert "nothing beats these in both val/mse and latent_dim: " in told.out
     assert here(tmp_path, "report", "outputs/sweeps/f").code == 0
+    assert "latent_dim against val/mse" in (folder / "report.html").read_text()
 
 
 def test_a_point_of_several_seeds_is_their_mean(tmp_path):

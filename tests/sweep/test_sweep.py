@@ -11,6 +11,7 @@ import warnings
 
 import pytest
 
+from aerun.dataset.digits import Digits
 from tests import loaded
 from tests.shell import here, metrics, stopped, timeless
 
@@ -49,6 +50,20 @@ def test_the_grid_is_written_down_and_nothing_is_done_twice(first, tmp_path):
     assert told.code == 0
     assert told.out.count("complete already") == 2
     assert stamps(first) == before
+
+
+def test_jobs_that_hydra_launches_are_the_same_and_data_are_read_once(first, tmp_path, monkeypatch):
+    read, load = [], Digits.load
+    monkeypatch.setattr(Digits, "load", lambda self: read.append(1) or load(self))
+    told = here(tmp_path, "-m", "sweep=own", "seed=0,1", "+hydra.job.env_set.OWN=1", *QUICK)
+    assert told.code == 0, told.err
+    assert len(read) == 1
+    assert "\t#1 : " in told.out
+    own = jobs(tmp_path / "outputs" / "sweeps" / "own")
+    assert own.keys() == jobs(first).keys()
+    for name, folder in jobs(first).items():
+        assert (own[name] / "config.yaml").read_bytes() == (folder / "config.yaml").read_bytes()
+        assert timeless(own[name]) == timeless(folder)
 
 
 def test_another_grid_is_refused_and_added_on_request(first, tmp_path):

@@ -256,6 +256,20 @@ def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
         same(one.folder, other.folder)
 
 
+def test_a_checkpoint_says_of_the_loops_what_one_of_a_run_alone_says(tmp_path):
+    words = ["model=ae", *SMALL, "trainer.patience=2"]  # 3 steps an epoch, 2 a call
+    fused, trainer = jobs(tmp_path / "fused", words, epochs=2)
+    fit(fused, trainer, resume=False)
+    alone, trainer = jobs(tmp_path / "alone", words, NUMBERS[:1], epochs=2)
+    trainer.fit(alone[0], resume=False)
+    one, other = (torch.load(j[0].folder / "checkpoints" / "last.ckpt", weights_only=True) for j in (fused, alone))
+    assert one.keys() - {"run"} == other.keys()
+    assert one["callbacks"].keys() == other["callbacks"].keys()
+    assert all(one["callbacks"][k].keys() == other["callbacks"][k].keys() for k in other["callbacks"])
+    same_in_both = ("loops", "epoch", "global_step", "pytorch-lightning_version", "lr_schedulers", "steps", "total", "ended")
+    assert {k: one[k] for k in same_in_both} == {k: other[k] for k in same_in_both}
+
+
 def emptied(folder, action):
     path = folder / "checkpoints" / "last.ckpt"
     checkpoint = torch.load(path, weights_only=True)

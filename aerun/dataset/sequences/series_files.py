@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from aerun.core.errors import AerunError
+from aerun.core.memory import refuse_beyond
 from aerun.dataset.sequences import recorded
 from aerun.dataset.sequences.recorded import Recorded
 from aerun.dataset.storage import listing
@@ -14,6 +15,7 @@ from aerun.formats.arrays import SUFFIXES as ARRAYS
 from aerun.formats.arrays import Array, is_array, names_of, read_array
 from aerun.formats.compressed import PACKED
 from aerun.formats.frame import Column, Frame
+from aerun.formats.limits import KEPT
 from aerun.formats.reading import Reading, duplicates
 from aerun.formats.tables import BINARY, TEXT, read_table
 from aerun.formats.ts import series_of
@@ -113,8 +115,15 @@ class Layout:
         return self.several([root / n for n in names], names, where, shares)
 
     def several(self, paths: Sequence[Path], names: Sequence[str], where: str, shares: tuple[float, float] | None) -> Recorded:
-        """Return the series of several files, whose names may have folders; see `folder`."""
-        parts = [self.read("dataset.path", path) for path in paths]
+        """Return the series of several files, whose names may have folders; see `folder`. All are held in memory.
+
+        AerunError where they do not fit.
+        """
+        parts, size = list[Recorded](), 0.0
+        for path in paths:
+            parts.append(part := self.read("dataset.path", path))
+            size += KEPT * float(len(part.frame)) * len(part.frame.columns)
+            refuse_beyond(f"{where}, the first {len(parts)} of {len(paths)} files (series are held in memory)", size)
         joined = recorded.together(parts)
         counts = [len(part.frame) for part in parts]
         if shares is None or len(parts) == 1:

@@ -15,10 +15,11 @@ from aerun.core.memory import refuse_beyond
 from aerun.core.paths import path_words
 from aerun.dataset.labels import Labels, refuse_many
 from aerun.dataset.storage.axes import channels_last, kind_of
-from aerun.formats.arrays import FILL, SUFFIXES, Array, forget, is_mapped, names_of, plain, read_array
+from aerun.formats.arrays import FILL, SUFFIXES, Array, forget, is_mapped, masked, names_of, read_array
 from aerun.formats.compressed import PACKED
 from aerun.formats.found import Found, Paths, found
 from aerun.formats.frame import place_in
+from aerun.formats.limits import Limits
 from aerun.formats.stacked import stacked
 from aerun.preparation.feature import Feature
 
@@ -50,12 +51,14 @@ def files_in(key: str, value: Paths) -> Found:
     return found(key, value, ARRAYS)
 
 
-def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Array], list[tuple[int, ...]], str]:
+def read(
+    sources: Sequence[Source], kind: str, channels: str, bounds: Limits | None
+) -> tuple[list[Array], list[tuple[int, ...]], str]:
     """Return the arrays as (n, D), (n, C, H, W) or (n, T, F), how many samples are of each file, and their kind.
 
-    Raises AerunError where they do not fit together.
+    bounds: how much each may take in memory, see `gathered`. Raises AerunError where they do not fit together.
     """
-    read_ones = [stacked(s.files, partial(source_array, s.key, name=s.name), s.name) for s in sources]
+    read_ones = [stacked(s.files, partial(source_array, s.key, name=s.name, bounds=bounds), s.name, bounds) for s in sources]
     arrays, counts = [array for array, _ in read_ones], [count for _, count in read_ones]
     kind = kind_of(sources[0].path, arrays[0].shape, kind)
     for source, array in zip(sources, arrays, strict=True):
@@ -74,7 +77,7 @@ def read(sources: Sequence[Source], kind: str, channels: str) -> tuple[list[Arra
     return arrays, counts, kind
 
 
-def source_array(key: str, path: Path, name: str | None) -> Array:
+def source_array(key: str, path: Path, name: str | None, bounds: Limits | None = None) -> Array:
     """Return the array of samples that the setting `key` names, with NaN where the same file masks it.
 
     A mask is an array of truth values of the same shape called mask or NAME_mask, True where a value is missing, as
@@ -85,12 +88,12 @@ def source_array(key: str, path: Path, name: str | None) -> Array:
     others = [n for n in names if n not in masks]
     if name is None and masks and len(others) == 1:
         name = others[0]
-    array = read_array(key, path, name)
+    array = read_array(key, path, name, bounds=bounds)
     for mask in (n for n in (f"{name}_mask", "mask") if n in masks and n != name):
-        gone = read_array(key, path, mask)
+        gone = read_array(key, path, mask, bounds=bounds)
         if gone.dtype.kind == "b" and gone.shape == array.shape:
             log.warning("%s: %d values that the array %s marks are missing.", path, int(gone.sum()), mask)
-            return plain(np.ma.masked_array(array, gone))
+            return masked(path, name, array, gone, bounds) if gone.any() else array
     return array
 
 

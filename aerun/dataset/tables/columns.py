@@ -17,7 +17,8 @@ from aerun.formats.number_words import canonical
 from aerun.formats.problems import Problem, UnclearError
 from aerun.preparation.feature import Feature
 
-_PIECE = 16_384  # rows that are encoded at a time
+_PIECE = 16_384  # rows that are encoded at a time, at most
+_CELLS = 500_000  # cells that are encoded at a time
 _LONGEST_NAME = 40  # letters of a word that may name a row
 _DAY = 86_400  # seconds
 MOST_WORDS = 1000  # of one column: each becomes an element of x
@@ -105,8 +106,9 @@ def encode(frame: Frame, features: Sequence[Feature], rows: Rows) -> Tensor:
 
 def blocks(frame: Frame, features: Sequence[Feature]) -> Iterator[NDArray[np.float32]]:
     """Yield all rows as `encode` gives them, from the first on, in pieces; mapped columns do not stay in memory."""
-    for first in range(0, len(frame), _PIECE):
-        part = slice(first, first + _PIECE)
+    step = max(1, min(_PIECE, _CELLS // max(1, len(features))))
+    for first in range(0, len(frame), step):
+        part = slice(first, first + step)
         columns = {f.name: frame.columns[f.name].part(part) for f in features}
         rows = len(next(iter(columns.values())))
         yield encode(replace(frame, columns=columns), features, np.arange(rows)).numpy()

@@ -10,14 +10,13 @@ from aerun.dataset.normal import anomalies
 from aerun.dataset.sequences.windows import independent
 from aerun.evaluate.anomaly_scores import Score, batch, scored, scorers
 from aerun.evaluate.outcome import Outcome
-from aerun.metrics.conformal import shortage
+from aerun.metrics.conformal import ALPHA, shortage
 from aerun.metrics.detection import METRICS, auroc_difference, ratio, scores
 from aerun.trained import Trained
 
 __all__ = ["METRICS", "WHO", "evaluate", "unsupported_reason"]
 
 WHO = ("model", "latent", "combined", "elbo", "pca", "none", "knn", "mahalanobis")
-_ALPHA = 0.05
 _ERRORS = ("model", "pca", "none", "mahalanobis")  # scores whose ratio means something
 _RIVALS = ("pca", "none", "knn", "mahalanobis")  # baselines, of which a verdict names the best
 
@@ -52,7 +51,7 @@ def evaluate(trained: Trained) -> Outcome:
         raise AerunError("the test split holds no anomaly, or nothing else.")
     ways = scorers(trained)
     test, val = ({who: scored(trained, split, scorer) for who, scorer in ways.items()} for split in (data.test, data.val))
-    figures = {who: scores(test[who], truth, val[who], _ALPHA) for who in ways}
+    figures = {who: scores(test[who], truth, val[who], ALPHA) for who in ways}
     for who in _ERRORS:
         if who in ways:
             figures[who]["ratio"] = ratio(test[who], truth.to(test[who].device))
@@ -66,7 +65,7 @@ def _beside(test: dict[str, Tensor], truth: Tensor, overlap: int) -> dict[str, f
     told = {"counts/anomalies": float(truth.sum())}
     rivals = [who for who in _RIVALS if who in test]
     for who in rivals:
-        ends = auroc_difference(test["model"], test[who], truth, 1 - _ALPHA / len(rivals), overlap)
+        ends = auroc_difference(test["model"], test[who], truth, 1 - ALPHA / len(rivals), overlap)
         told |= {f"{who}/ahead_{end}": value for end, value in zip(("low", "high"), ends, strict=True)}
     return told
 
@@ -75,12 +74,12 @@ def _note(truth: Tensor, val: int, overlap: int) -> str:
     """Return overlap: so many samples in a row share steps, and count as one."""
     odd, n = int(truth.sum()), len(truth)
     words = (
-        f"{n:,} test samples, {odd:,} of them anomalies: auprc by chance is {odd / n:.3g}; false_alarm: at most {_ALPHA:.0%} "
+        f"{n:,} test samples, {odd:,} of them anomalies: auprc by chance is {odd / n:.3g}; false_alarm: at most {ALPHA:.0%} "
     )
     words += f"by {val:,} normal validation samples"
-    if short := shortage(val, _ALPHA):
+    if short := shortage(val, ALPHA):
         return f"{words}: {short.rstrip('.')}"
-    error = (_ALPHA * (1 - _ALPHA) * (1 / independent(n - odd, overlap) + 1 / independent(val, overlap))) ** 0.5
+    error = (ALPHA * (1 - ALPHA) * (1 / independent(n - odd, overlap) + 1 / independent(val, overlap))) ** 0.5
     words += f", give or take {100 * error:.1f} %"
     return words + (f" ({overlap} windows in a row overlap and count as one)" if overlap > 1 else "")
 
