@@ -26,7 +26,7 @@ IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 _LARGEST = 150_000  # bytes of a PNG
 PICTURES: dict[str, Callable[[Path], Image.Image]] = {}
 _CLOSE = "document.querySelector('[aria-label=\"Toggle settings side pane\"],.settings-button')?.click()"  # of the settings
-SWEEP = "-m sweep=sizes model=ae,vae model.latent_dim=2,4,8,16 seed=0,1 evaluate=[probe]"
+SWEEP = "-m sweep=sizes sweep.fuse=true model=ae,vae model.latent_dim=2,4,8,16 seed=0,1,2"
 
 
 def picture(make: Callable[[Path], Image.Image]) -> Callable[[Path], Image.Image]:

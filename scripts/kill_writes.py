@@ -1,6 +1,6 @@
 """Disturbs a run, and a sweep of three jobs, at every write; then the same command must end as if nothing had happened.
 
-`python scripts/kill_writes.py [--what run sweep stacked fused] [--how kill ENOSPC EIO] [--step 1] [--first 1] [--keep]`. An
+`python scripts/kill_writes.py [--what run sweep stacked fused] [--how kill ENOSPC EIO] [--step 1 ...] [--first 1] [--keep]`. An
 audit hook counts every opening for writing, rename, removal, making of a folder and truncation under the working folder. At the
 N-th the process kills itself (SIGKILL), gets a signal, or the call raises OSError once (ENOSPC, EIO); N goes over all of them.
 Then the same command is typed again, and results.json and metrics.csv must be those of the undisturbed run, but for times. A
@@ -23,6 +23,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -229,9 +230,7 @@ def _difference(a: Any, b: Any) -> str:
 def disturb(what: str, how: str, top: Path, first: int, step: int, keep: bool) -> tuple[int, int]:
     """Disturb a command at its writes in turn; return how many were disturbed, and after how many something was wrong."""
     command, place = COMMANDS[what], top / "work"
-    expected, names = undisturbed(command, place)
-    kinds = Counter(name.split()[0] for name in names)
-    print(f"{what}: {len(names)} writes ({', '.join(f'{n} {k}' for k, n in kinds.items())})", flush=True)
+    expected, names = undisturbed(what, place)
     tried = wrong = 0
     began = time.perf_counter()
     for at in range(first, len(names) + 1, step):
@@ -249,11 +248,14 @@ def disturb(what: str, how: str, top: Path, first: int, step: int, keep: bool) -
     return tried, wrong
 
 
-def undisturbed(command: list[str], place: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return the figures of the command that nothing disturbs, and its writes."""
-    end, names = forked(command, _emptied(place))
+@cache
+def undisturbed(what: str, place: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the figures of the command that nothing disturbs, and its writes; say how many."""
+    end, names = forked(COMMANDS[what], _emptied(place))
     if end.code:
         raise SystemExit(f"the undisturbed command failed with {end.code}: {end.said}")
+    kinds = Counter(name.split()[0] for name in names)
+    print(f"{what}: {len(names)} writes ({', '.join(f'{n} {k}' for k, n in kinds.items())})", flush=True)
     return figures(place), names
 
 
@@ -293,13 +295,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--what", nargs="+", choices=COMMANDS, default=["run", "sweep"])
     parser.add_argument("--how", nargs="+", choices=WAYS, default=["kill", "ENOSPC", "EIO"])
-    parser.add_argument("--step", type=int, default=1, help="every STEP-th write; 1: all")
+    parser.add_argument(
+        "--step", type=int, nargs="+", default=[1], help="every STEP-th write; 1: all; of several commands one for each, or one"
+    )
     parser.add_argument("--first", type=int, default=1, help="the first write that is disturbed")
     parser.add_argument("--keep", action="store_true", help="keep the folders in which something was wrong")
     args = parser.parse_args()
+    steps = args.step * len(args.what) if len(args.step) == 1 else args.step
+    if len(steps) != len(args.what):
+        parser.error(f"--step: {len(steps)} for {len(args.what)} commands; one for each, or one for all")
     top = Path(tempfile.mkdtemp(prefix="kill-writes-"))
     prepare(top)
-    counts = [disturb(what, how, top, args.first, args.step, args.keep) for what in args.what for how in args.how]
+    each = zip(args.what, steps, strict=True)
+    counts = [disturb(what, how, top, args.first, step, args.keep) for what, step in each for how in args.how]
     if args.keep:
         print(f"kept in {top}")
     else:

@@ -2,7 +2,8 @@
 
 MLP members are the digits net 64-32-8 for 50 epochs of 10 steps, one by one, two at a time and fused; conv and GRU members are
 few and small, one by one and with sweep.fuse=true, which leaves them one by one where that is faster; sizes are five sizes of
-the code, one by one and as one nested run, after which the size to take is trained by itself (sweep.nested=true). With
+the code, one by one, as one nested run after which the size to take is trained by itself (sweep.nested=true), and that run
+alone, which gives the curve. With
 --baseline the code of COMMIT does the same beside the code as it stands. Each way is a command of its own, as it is typed, with
 one thread; the ways take turns, and the fastest round of each counts. `whole` is the command from start to end, `cpu` its
 processors' seconds, which neighbours on the machine disturb less, `training` the runs' own time in fit. Ratios are to `one by
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NETS = {
     "mlp": ["model.arch.hidden=[32]", "model.latent_dim=8", "trainer.max_epochs=50"],
     "conv": ["model=conv", "dataset=digits", "model.latent_dim=8", "trainer.max_epochs=2"],
-    "sizes": ["model.arch.hidden=[512,256]", "trainer.max_epochs=20"],
+    "sizes": ["model.arch.hidden=[512,256]", "trainer.max_epochs=50"],
     "gru": ["model=recurrent", "model.arch.cell=gru", "dataset=sines", "dataset.n=300", "trainer.max_epochs=2"],
 }
 FEW = 4  # members of the slower nets
@@ -59,7 +60,8 @@ Seconds = dict[str, float]
 def ways(net: str, members: int) -> dict[str, list[str]]:
     """Return the ways in which so many members of a net are trained: name -> words of the command."""
     if net == "sizes":
-        both = {"sizes, 5 one by one": [SIZES], "sizes, 5 nested": [SIZES, "sweep.nested=true"]}
+        alone = ["model.latent_dim=32", "regularizer=nested", "reg.terms.nested.sizes=[2,4,8,16]"]
+        both = {"sizes, 5 one by one": [SIZES], "sizes, nested": [SIZES, "sweep.nested=true"], "sizes, the curve": alone}
         return {name: [*NETS[net], *words] for name, words in both.items()}
     seeds = f"seed=range({members})"
     both = {f"{net}, {members} one by one": [seeds], f"{net}, {members} fused": [seeds, "sweep.fuse=true"]}

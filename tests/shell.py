@@ -33,7 +33,7 @@ class Told(NamedTuple):
 def here(cwd: Path, *args: str) -> Told:
     """`aerun ARGS` typed in `cwd`, in this process; afterwards the process is what it was."""
     out, err, code = io.StringIO(), io.StringIO(), 0
-    with _process_state(cwd, args), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with process_state(cwd, args), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main()
         except SystemExit as e:
@@ -90,7 +90,7 @@ def _loggers() -> list[logging.Logger]:
 
 
 @contextlib.contextmanager
-def _process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
+def process_state(cwd: Path, args: tuple[str, ...]) -> Iterator[None]:
     """Everything that the command changes of its process: directory, arguments, signals, logging, Hydra."""
     before = os.getcwd(), sys.argv, os.environ.pop("HYDRA_FULL_ERROR", None), train._failures
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

@@ -1,9 +1,16 @@
 """Errors written for the person at the command line: what was written, what is wrong, what would work."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 from aerun.core.exits import STOPPED
+
+# What a person can do about a place that is full.
+NO_ROOM = {
+    errno.ENOSPC: "The disk is full, or has no room for more files (df, df -i). Make room, or choose another place.",
+    errno.EDQUOT: "The quota is used up. Make room, or choose another place.",
+}
 
 
 class AerunError(Exception):

@@ -64,7 +64,8 @@ def export(model: Model, output: Path, kind: str | None, alpha: float = 0.05, ch
         why = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise AerunError(f"{output}: this model cannot be written as {kind}: {why}") from e
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that can only be read, which has been told
+            part.unlink()
     lines = [f"{output}: {model.name} as {kind}, {output.stat().st_size:,} bytes"]
     if differences:
         about = {"largest relative difference": differences, "batches": _SIZES, "aerun": __version__}

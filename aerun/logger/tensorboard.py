@@ -101,7 +101,7 @@ class Tensorboard(Logger):
         from tensorboard.plugins.image.metadata import create_summary_metadata
 
         content = io.BytesIO()
-        Image.fromarray(pixels).save(content, "PNG")
+        Image.fromarray(pixels).save(content, "PNG", compress_level=1)
         height, width, _ = pixels.shape
         # A tensor and not an image of old: of such, TensorBoard's faster reader leaves out the caption.
         parts = TensorProto(dtype="DT_STRING", string_val=[b"%d" % width, b"%d" % height, content.getvalue()])

@@ -1,11 +1,10 @@
 """What became of a run, marked in its folder however it ends: for one run and for several that are trained as one."""
 
-import errno
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from aerun.core.errors import StoppedError, TrainingError, line_of
+from aerun.core.errors import NO_ROOM, StoppedError, TrainingError, line_of
 from aerun.runs.folder import Folder
 
 
@@ -46,8 +45,9 @@ def marked(folders: Sequence[Folder], clock: Clock) -> Iterator[None]:
         if len(folders) > 1:
             mark("running")
             raise
-        full = f"the disk is full: training stopped, the last good checkpoint in {folders[0].path} is kept."
-        error: Exception = TrainingError(full) if _disk_full(e) else e
+        full = _no_room(e)
+        what = f"cannot write to {folders[0].path}: {full} The same command again goes on with what is there."
+        error: Exception = TrainingError(what) if full else e
         mark("failed", error=f"{type(error).__name__}: {error}")
         raise error from e.__cause__
 
@@ -67,10 +67,10 @@ def mark_refused(folder: Folder, error: Exception) -> None:
     folder.mark("failed", error=str(error) or line_of(error))
 
 
-def _disk_full(e: BaseException | None) -> bool:
-    """Return whether a full disk (or quota) was the cause; torch wraps it in its own errors."""
+def _no_room(e: BaseException | None) -> str:
+    """Return what to do where a full disk (or quota) was the cause, as torch wraps it in its own errors; else nothing."""
     while e is not None:
-        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
+        if isinstance(e, OSError) and e.errno in NO_ROOM:
+            return NO_ROOM[e.errno]
         e = e.__cause__ or e.__context__
-    return False
+    return ""

@@ -3,7 +3,7 @@
 import errno
 import re
 
-from aerun.core.errors import AerunError, TrainingError, line_of
+from aerun.core.errors import NO_ROOM, AerunError, TrainingError, line_of
 from aerun.core.exits import FAILED, WRONG
 from aerun.settings.hydra_words import in_own_words
 
@@ -15,8 +15,7 @@ _NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 NO_PLACE = r"provider=(.+), path=(.+) is not available"
 # What a person can do about a place that takes no more.
 _NO_PLACE = {
-    errno.ENOSPC: "The disk is full, or has no room for more files (df, df -i). Make room, or choose another place.",
-    errno.EDQUOT: "The quota is used up. Make room, or choose another place.",
+    **NO_ROOM,
     errno.EROFS: "The file system can only be read. Choose another place with hydra.run.dir=DIR or hydra.sweep.dir=DIR.",
     errno.EIO: "The disk or the network behind it fails.",
 }

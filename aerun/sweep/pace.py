@@ -39,7 +39,7 @@ def pace() -> str:
     grid = read(Path(where))
     if grid is None or len(grid.jobs) > _MOST:
         return ""
-    found = standings(Path(where), grid, _known)
+    found = standings(Path(where), grid, _known, brief=True)
     ended, total = sum(one.state in (DONE, FAILED) for one in found), len(found)
     if ended <= before or ended >= total:
         return ""

@@ -1,6 +1,5 @@
 """What stands in for Hydra's own sweeper: it does the jobs that the plan has composed and checked, and no others."""
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -13,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from aerun.runs import files
+from aerun.settings.plugins import register_module
 from aerun.sweep.grid import HYDRAS
 from aerun.sweep.here import Here
 from aerun.sweep.launchers import ONE_BY_ONE
@@ -80,7 +80,7 @@ def register(jobs: Mapping[tuple[str, ...], Mapping[str, Any]], later: Callable[
 
     jobs: their overrides and settings. later: what returns jobs to do after them.
     """
-    sys.modules[_PLACE] = sys.modules[__name__]
+    register_module(_PLACE, __name__)
     Planned.followed, Planned.settings = [], dict(jobs)
     Planned.jobs, Planned.later = [list(job) for job in jobs], staticmethod(later) if later else None
     Plugins.instance().register(Planned)

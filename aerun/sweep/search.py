@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf
 
+from aerun.settings.plugins import register_module
 from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
 from aerun.sweep.optuna import storage_of
@@ -155,6 +155,6 @@ def _mean(rows: Sequence[Sequence[float]]) -> JobReturn:
 
 def register() -> str:
     """Make it known to this process's Hydra; its name there."""
-    sys.modules[_PLACE] = sys.modules[__name__]
+    register_module(_PLACE, __name__)
     Plugins.instance().register(Search)
     return f"{_PLACE}.{Search.__name__}"

@@ -45,15 +45,18 @@ def grid_of(folder: Path) -> Grid:
     return grid
 
 
-def standings(folder: Path, grid: Grid, ended: dict[str, Standing] | None = None) -> list[Standing]:
-    """Return how far each job is. ended: those that are known to be over, which are not read again, and are added to."""
+def standings(folder: Path, grid: Grid, ended: dict[str, Standing] | None = None, brief: bool = False) -> list[Standing]:
+    """Return how far each job is. ended: those that are known to be over, which are not read again, and are added to.
+
+    brief: without epoch, rate and time left of a job that was begun.
+    """
     ended = {} if ended is None else ended
     found = []
     first = grid.jobs or found_in(folder)
     nested = [name for name, typed in grid.jobs.items() if is_nested(typed)]
     further = {name: typed for name, typed in found_in(folder).items() if name not in first} if nested else {}
     for name, typed in {**first, **further}.items():
-        one = ended.get(name) or _standing(folder, name, typed)
+        one = ended.get(name) or _standing(folder, name, typed, brief)
         if one.state == DONE:
             ended[name] = one
         found.append(one)
@@ -70,7 +73,7 @@ def _has_more(sweep: Path, name: str) -> bool:
     return results.get("status") != "completed" or prefix_choice(results) is not None
 
 
-def _standing(sweep: Path, name: str, typed: Sequence[str]) -> Standing:
+def _standing(sweep: Path, name: str, typed: Sequence[str], brief: bool) -> Standing:
     try:
         path = job_folder(sweep, name)
         folder = Folder(path)
@@ -83,7 +86,7 @@ def _standing(sweep: Path, name: str, typed: Sequence[str]) -> Standing:
         if status == "failed":
             return Standing(name, typed, RUNNING if at_work(path) else FAILED, why=str(results.get("error") or ""))
         working = at_work(path) or (status == "running" and _changed(path))
-        return Standing(name, typed, RUNNING if working else STOPPED, *_pace(folder))
+        return Standing(name, typed, RUNNING if working else STOPPED, *(() if brief else _pace(folder)))
     except (AerunError, OSError) as e:
         return Standing(name, typed, FAILED, why=f"cannot be read: {e}")
 

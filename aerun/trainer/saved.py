@@ -57,4 +57,5 @@ def write_at_end(write: Callable[[], None]) -> None:
     try:
         write()
     except (OSError, RuntimeError, AerunError) as e:
-        log.warning("the state of the last seconds could not be saved: %s", line_of(e))
+        why = "the file could not be written" if isinstance(e, RuntimeError) else line_of(e)  # torch's writer speaks of itself
+        log.warning("the state of the last seconds could not be saved: %s", why)

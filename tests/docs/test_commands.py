@@ -8,15 +8,14 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 from importlib.util import find_spec
 
 import pytest
 
 from aerun.command import VERBS
-from tests import slurm
+from tests import loaded, slurm
 from tests.docs.pages import PAGES, blocks, files, pasted, shown, write_own_data
-from tests.shell import here, metrics, start
+from tests.shell import here, metrics
 
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 # page -> what types its commands instead
@@ -120,18 +119,18 @@ def test_the_guide_shows_what_ctrl_c_says(tmp_path):
     (block,) = (b for b in blocks(TEXTS["docs/guides/runs.md"], "") if "^C" in b)
     first, _, said, again = block.splitlines()
     shown = re.search(r"outputs/\S+", said)[0]
-    process = start(tmp_path, *shlex.split(first)[2:])
+    process = loaded.start(tmp_path, *shlex.split(first)[2:])
     folder = interrupted(process, tmp_path)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.replace(shown, str(folder.relative_to(tmp_path))) in err
-    process = start(tmp_path, *shlex.split(again.replace(shown, str(folder)))[2:])
+    process = loaded.start(tmp_path, *shlex.split(again.replace(shown, str(folder)))[2:])
     interrupted(process, tmp_path, 1 + len(metrics(folder)))
     process.communicate(timeout=60)
     assert process.returncode == 130
 
 
-def interrupted(process: subprocess.Popen, place, epochs=1):
+def interrupted(process, place, epochs=1):
     """Press Ctrl-C once a run has so many rows; return its folder."""
     import time
 
@@ -141,7 +140,7 @@ def interrupted(process: subprocess.Popen, place, epochs=1):
             process.send_signal(signal.SIGINT)
             return found[0].parent
         time.sleep(0.01)
-    raise AssertionError(process.stderr.read())
+    raise AssertionError(process.communicate()[1])
 
 
 def of_clusters():

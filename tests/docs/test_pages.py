@@ -37,7 +37,9 @@ RUNS = [
     if "=" in t and shlex.split(t)[1] not in (*VERBS, "help") and t not in ON_FILES and not ONLY_TYPED.search(t)
 ]
 ASKED = [t for t in TYPED if shlex.split(t)[1:2] and shlex.split(t)[1] in VERBS]
-FIRST: dict[str, str] = {}  # printed by the first command of a page, in an empty folder; a page that shows only this reads it
+COMMANDS = {name: [s.command for s in shown(text)] for name, text in TEXTS.items()}
+# pages that show the README's first command and no other: they are compared with what it printed there
+ALIKE = [name for name, typed in COMMANDS.items() if name != "README.md" and typed == COMMANDS["README.md"][:1]]
 REFUSED = {s.command: s.lines for text in TEXTS.values() for s in shown(text) if s.lines[:1] and "error" in s.lines[0]}
 
 
@@ -50,6 +52,7 @@ def own_data(tmp_path_factory):
 
 
 def test_there_are_commands_to_try():
+    assert ALIKE == ["docs/index.md"]
     assert len(RUNS) >= 15
     assert len(ASKED) >= 15
 
@@ -96,17 +99,16 @@ def test_what_is_shown_is_told_from_what_is_printed():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n, text in TEXTS.items() if shown(text)])
+@pytest.mark.parametrize("name", [n for n, text in TEXTS.items() if shown(text) and n not in ALIKE])
 def test_a_page_prints_what_it_shows(name, tmp_path, monkeypatch):
     """Every command of its blocks of kind `console`, in their order, in one folder."""
     monkeypatch.setenv("COLUMNS", "160")
     write_files(TEXTS[name], tmp_path)
     for i, one in enumerate(shown(TEXTS[name])):
-        alone = len(shown(TEXTS[name])) == 1 and not files(TEXTS[name])
-        printed = FIRST[one.command] if alone and one.command in FIRST else typed_in(tmp_path, one)
-        if i == 0 and not files(TEXTS[name]):
-            FIRST[one.command] = printed
-        assert not (found := differs(one.lines, printed)), f"{name}: {one.command}\n{found}\n\n{printed}"
+        printed = typed_in(tmp_path, one)
+        alike = ALIKE if name == "README.md" and i == 0 else []
+        for where, lines in [(name, one.lines), *((n, shown(TEXTS[n])[0].lines) for n in alike)]:
+            assert not (found := differs(lines, printed)), f"{where}: {one.command}\n{found}\n\n{printed}"
     mentioned = pasted(TEXTS[name]) if files(TEXTS[name]) else []
     for command in (c for c in mentioned if not re.search(r"\b(RUN|FILE|DIR)\b", c)):  # in the same folder
         typed_in(tmp_path, Shown(command, []), fails=False)

@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torchmetrics.functional.classification import binary_auroc, binary_average_precision
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
@@ -133,6 +131,8 @@ def test_same_seed_same_figures(name):
 
 
 def test_detection_figures_are_those_of_independent_code():
+    from torchmetrics.functional.classification import binary_auroc, binary_average_precision  # takes 3 s
+
     g = torch.Generator().manual_seed(0)
     truth = torch.rand(3000, generator=g) < 0.2
     score = torch.randn(3000, generator=g).double() + truth
@@ -158,6 +158,8 @@ def test_false_alarms_and_finds_are_counted_at_the_conformal_threshold():
 @pytest.mark.parametrize(("odd", "normal"), [(3, 22), (40, 200)])
 def test_a_lead_in_auroc_is_claimed_no_more_often_than_stated(odd, normal):
     """Two scores that are equally good, of the same samples: the interval of their difference leaves out 0 in 5 % at most."""
+    from torchmetrics.functional.classification import binary_auroc
+
     g = torch.Generator().manual_seed(0)
     truth = torch.arange(odd + normal) < odd
     shared = torch.randn(300, odd + normal, generator=g, dtype=torch.float64) + truth
@@ -330,6 +332,8 @@ def test_snr_noise_is_as_strong_as_told():
 
 
 def test_psnr_pools_and_is_torchmetrics():
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     g = torch.Generator().manual_seed(0)
     x, y = torch.rand(2, 6, 1, 9, 9, generator=g).unbind()
     found = pooled_psnr(y, x, torch.ones_like(x), 1.0)

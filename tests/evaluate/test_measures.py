@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data, Split
+from aerun.experiment import gan
 from aerun.experiment.measures import measure
 from aerun.experiment.measures.modes import coverage
 from aerun.experiment.measures.recovery import cosines
@@ -172,7 +173,9 @@ def test_modes_are_of_reconstructions_and_of_samples():
 
 
 @pytest.mark.slow
-def test_gan_finds_the_data_but_not_every_mode():
+def test_gan_finds_the_data_but_not_every_mode(monkeypatch):
+    """After 3,000 of its 4,000 steps; after 1,500 it has found no mode."""
+    monkeypatch.setattr(gan, "_STEPS", 3000)
     found = measure("gan", untrained(*GRID))
     assert 1 <= found["modes"] < 25
     assert found["quality"] > 0.02

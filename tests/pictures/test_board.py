@@ -13,8 +13,9 @@ import pytest
 from aerun import pictures
 from aerun.command import board
 from aerun.core.errors import TrainingError
+from tests import loaded
 from tests.browser import CHROMIUM, page
-from tests.shell import here, outside, start
+from tests.shell import here, start
 
 RUNS = {"plain": [], "sparse": ["model=sparse", "reg.lambda=0.02"]}
 
@@ -141,7 +142,7 @@ def test_without_runs_it_says_so(tmp_path):
 
 def test_a_port_in_use_is_told_in_a_line(work):
     with socket.create_server(("localhost", 0)) as taken:
-        told = outside(work, "board", "--port", str(taken.getsockname()[1]))
+        told = loaded.outside(work, "board", "--port", str(taken.getsockname()[1]))
     assert told.code == 2
     assert "is in use" in told.err
     assert told.err.count("\n") == 1

@@ -11,6 +11,7 @@ import yaml
 
 from aerun.core.errors import StoppedError
 from aerun.trainer.checkpoints import Whole
+from tests import loaded
 from tests.shell import figures, here, metrics, outside, start, stopped, timeless
 
 # Noise in the input, a learning rate that depends on the whole length, and long enough to be stopped on the way.
@@ -72,7 +73,8 @@ def test_stopped_and_resumed_is_the_same_run(whole, tmp_path, signum):
     code, word = SIGNALS[signum]
     folder = tmp_path / "run"
     often = ["trainer.save_every=0"]  # else an end may lose half a second, which is more than five epochs here
-    told = stopped(start(tmp_path, *RUN, *often, "hydra.run.dir=run"), signum, folder, epochs=5)
+    begin = start if signum == signal.SIGTERM else loaded.start
+    told = stopped(begin(tmp_path, *RUN, *often, "hydra.run.dir=run"), signum, folder, epochs=5)
     assert told.code == code, told
     assert "Traceback" not in told.err
     assert status(folder) == word

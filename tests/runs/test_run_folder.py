@@ -15,7 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from aerun.logger.names import scalar
-from tests.shell import here, metrics, start, stopped, timeless
+from tests import loaded
+from tests.shell import here, metrics, stopped, timeless
 
 # Brackets, so that the command must be quoted.
 SMOKE = shlex.split("model=sparse regularizer=[l1,contractive] reg.lambda=0.02 trainer=smoke trainer.max_epochs=3")
@@ -207,7 +208,7 @@ def test_hparams_tell_the_settings_and_the_end(run):
 def test_a_killed_run_is_listed_too(work):
     """HParams needs the settings only: they are on disk from the first epoch on, whatever happens next."""
     folder = work / "killed"
-    run = start(work, "trainer.max_epochs=100000", f"hydra.run.dir={folder}")
+    run = loaded.start(work, "trainer.max_epochs=100000", f"hydra.run.dir={folder}")
     assert stopped(run, signal.SIGKILL, folder, epochs=1).code == -signal.SIGKILL
     assert set(hparams(folder)) == {"session_start_info"}
     assert json.loads((folder / "results.json").read_text())["status"] == "running"

@@ -59,7 +59,9 @@ def test_only_what_holds_them_is_recommended(tmp_path):
     rows = [line.split("│")[1].strip() for line in table.splitlines() if line.startswith("│")]
     assert sorted(rows[:2]) == ["2", "3"]
     assert here(tmp_path, "report", str(folder)).code == 0
-    assert "2 of 4 settings hold parameters at most 612" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "2 of 4 settings hold parameters at most 612" in page
+    assert "parameters against val/mse" in page
     again = here(tmp_path, *LINE, "search.constraints={parameters: 500}")
     assert (again.code, "has other constraints" in again.err) == (2, True)
     again = here(tmp_path, *LINE, "search.constraints={parameters: 612}")

@@ -14,8 +14,8 @@ from aerun.runs.lock import alone
 from aerun.settings.overrides import config_of
 from aerun.sweep import launchers
 from aerun.trainer.lightning import Training
-from tests import slurm
-from tests.shell import here, metrics, outside, start, stopped, timeless
+from tests import loaded, slurm
+from tests.shell import here, metrics, outside, stopped, timeless
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["trainer=smoke", "pictures=[]"]
@@ -140,7 +140,7 @@ def _same_as_here(tmp_path, launcher):
     words = ["-m", "sweep=s", "optimizer=sgd", "optimizer.lr=1e-2,1e30", *QUICK]
     (tmp_path / "one").mkdir()
     here(tmp_path / "one", *words)
-    told = outside(tmp_path, *words, *launcher)
+    told = loaded.outside(tmp_path, *words, *launcher)
     assert told.code == 1
     assert "1 of 2 jobs completed" in told.out
     assert told.out.count("loss is not finite") >= 1
@@ -190,7 +190,7 @@ def test_a_requeued_job_goes_on(tmp_path, slurm_here):
     words = ["trainer.max_epochs=40", "pictures=[]"]
     launcher = ["hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=5", "hydra.launcher.max_num_timeout=1"]
     folder = tmp_path / "outputs" / "sweeps" / "s" / "seed=0,trainer.max_epochs=40,pictures=_"
-    sweep = start(tmp_path, "-m", "sweep=s", "seed=0", *words, *launcher)
+    sweep = loaded.start(tmp_path, "-m", "sweep=s", "seed=0", *words, *launcher)
     _signal(slurm_here, folder, epochs=5)
     out, err = sweep.communicate(timeout=300)
     assert (sweep.returncode, err) == (0, "")
@@ -206,7 +206,7 @@ def test_a_time_limit_is_no_failure(tmp_path, slurm_here):
     """Not to be started again by submitit, the job is stopped; the same command goes on with it."""
     line = ["-m", "sweep=s", "seed=0", "trainer.max_epochs=40", "pictures=[]"]
     folder = tmp_path / "outputs" / "sweeps" / "s" / "seed=0,trainer.max_epochs=40,pictures=_"
-    sweep = start(tmp_path, *line, "hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=5")
+    sweep = loaded.start(tmp_path, *line, "hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=5")
     _signal(slurm_here, folder, epochs=5)
     out, err = sweep.communicate(timeout=300)
     assert (sweep.returncode, err) == (1, "")
@@ -226,14 +226,14 @@ def _signal(slurm_here, folder, epochs):
 
 
 @pytest.mark.slow
-def test_sixty_jobs_leave_memory_and_files_level(tmp_path):
+def test_forty_jobs_leave_memory_and_files_level(tmp_path):
     watch = "+hydra.callbacks.watch._target_=tests.watch.Watch"
-    told = outside(tmp_path, "-m", "sweep=s", "seed=range(60)", *QUICK, watch, path=ROOT)
+    told = outside(tmp_path, "-m", "sweep=s", "seed=range(40)", *QUICK, watch, path=ROOT)
     assert told.code == 0, told.err
     usage = [[float(v) for v in line.split()] for line in (tmp_path / "usage.txt").read_text().splitlines()]
-    assert len(usage) == 60
+    assert len(usage) == 40
     # Megabytes. Hydra keeps the config of every job, a third of one; a model kept with its optimizer would be five.
-    assert usage[-1][0] - usage[9][0] < 60
+    assert usage[-1][0] - usage[9][0] < 36
     assert usage[-1][1] <= usage[9][1]
 
 
@@ -243,7 +243,7 @@ def test_two_processes_share_a_sweep(tmp_path):
     line = ["-m", "sweep=s", "model=ae,linear", "seed=0,1,2", "trainer.max_epochs=8", "pictures=[]"]
     (tmp_path / "one").mkdir()
     assert here(tmp_path / "one", *line).code == 0
-    both = [start(tmp_path, *line) for _ in range(2)]
+    both = [loaded.start(tmp_path, *line) for _ in range(2)]
     told = [(*p.communicate(timeout=300), p.returncode) for p in both]
     assert sum(line.startswith("\t   SE ") for out, *_ in told for line in out.splitlines()) == 6  # trained, by either
     assert {code for *_, code in told} <= {0, 1}
@@ -265,7 +265,7 @@ def test_a_killed_run_leaves_readable_events(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder = tmp_path / "run"
-    process = start(tmp_path, "trainer.max_epochs=4000", "pictures=[]", f"hydra.run.dir={folder}")
+    process = loaded.start(tmp_path, "trainer.max_epochs=4000", "pictures=[]", f"hydra.run.dir={folder}")
     assert stopped(process, signal.SIGKILL, folder, epochs=5).code == -signal.SIGKILL
     board = EventAccumulator(str(folder))
     board.Reload()

@@ -17,8 +17,9 @@ from aerun.runs.lock import alone
 from aerun.settings.overrides import spelt_out
 from aerun.sweep.space import space_of
 from aerun.sweep.study import LOCK
+from tests import loaded
 from tests.conftest import built
-from tests.shell import here, outside, start, stopped
+from tests.shell import here, stopped
 
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
@@ -101,8 +102,9 @@ def test_several_objectives_end_in_their_front(tmp_path):
     assert all(isinstance(t.params["model.latent_dim"], int) for t in study(folder).trials)
     told = here(tmp_path, "compare", "outputs/sweeps/f")
     assert "objective (val/mse) ↓" in told.out
-    assert "latent_dim" in told.out
+    assert "nothing beats these in both val/mse and latent_dim: " in told.out
     assert here(tmp_path, "report", "outputs/sweeps/f").code == 0
+    assert "latent_dim against val/mse" in (folder / "report.html").read_text()
 
 
 def test_a_point_of_several_seeds_is_their_mean(tmp_path):
@@ -321,11 +323,11 @@ def test_drawn_numbers_are_shown_short_and_typed_ones_as_typed(value, shown):
 
 @pytest.mark.slow
 def test_killed_in_the_middle_it_ends_with_exactly_its_trials(tmp_path):
-    line = ["-m", "sweep=k", "search=lambda", "search.trials=4", "search.seeds=2", "model=sparse", "trainer.max_epochs=30"]
-    line += ["trainer.progress=false", "pictures=[]"]
+    line = ["-m", "sweep=k", "search=lambda", "search.trials=4", "search.seeds=2", "model=sparse", "dataset=wine"]
+    line += ["trainer.max_epochs=300", "trainer.save_every=0", "trainer.progress=false", "pictures=[]"]
     folder = tmp_path / "outputs" / "sweeps" / "k"
     for _ in range(2):
-        process = start(tmp_path, *line)
+        process = loaded.start(tmp_path, *line)
         known = len(jobs(folder)) if folder.exists() else 0
         while process.poll() is None and (not folder.exists() or len(jobs(folder)) <= known + 1):
             pass
@@ -346,7 +348,7 @@ def test_killed_in_the_middle_it_ends_with_exactly_its_trials(tmp_path):
 @pytest.mark.slow
 def test_jobs_at_once_search_too(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    told = outside(tmp_path, *LAMBDA, "search.trials=5", "sweep.jobs=2")
+    told = loaded.outside(tmp_path, *LAMBDA, "search.trials=5", "sweep.jobs=2")
     assert told.code == 0, told.err
     assert "5 of 5 trials completed" in told.out
     assert len(jobs(tmp_path / "outputs" / "sweeps" / "s")) == 5

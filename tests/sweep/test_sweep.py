@@ -5,12 +5,15 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 import warnings
 
 import pytest
 
-from tests.shell import here, metrics, outside, start, stopped, timeless
+from aerun.dataset.digits import Digits
+from tests import loaded
+from tests.shell import here, metrics, stopped, timeless
 
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
 
@@ -47,6 +50,20 @@ def test_the_grid_is_written_down_and_nothing_is_done_twice(first, tmp_path):
     assert told.code == 0
     assert told.out.count("complete already") == 2
     assert stamps(first) == before
+
+
+def test_jobs_that_hydra_launches_are_the_same_and_data_are_read_once(first, tmp_path, monkeypatch):
+    read, load = [], Digits.load
+    monkeypatch.setattr(Digits, "load", lambda self: read.append(1) or load(self))
+    told = here(tmp_path, "-m", "sweep=own", "seed=0,1", "+hydra.job.env_set.OWN=1", *QUICK)
+    assert told.code == 0, told.err
+    assert len(read) == 1
+    assert "\t#1 : " in told.out
+    own = jobs(tmp_path / "outputs" / "sweeps" / "own")
+    assert own.keys() == jobs(first).keys()
+    for name, folder in jobs(first).items():
+        assert (own[name] / "config.yaml").read_bytes() == (folder / "config.yaml").read_bytes()
+        assert timeless(own[name]) == timeless(folder)
 
 
 def test_another_grid_is_refused_and_added_on_request(first, tmp_path):
@@ -87,7 +104,7 @@ def test_what_failed_begins_anew_and_what_changed_too(first, tmp_path):
 def test_a_stopped_job_goes_on_from_its_checkpoint(tmp_path):
     line = ["-m", "sweep=s", "seed=0,1", "trainer.max_epochs=40", "pictures=[]"]
     folder = tmp_path / "outputs" / "sweeps" / "s" / "seed=0,trainer.max_epochs=40,pictures=_"
-    assert stopped(start(tmp_path, *line), signal.SIGKILL, folder, epochs=5).code == -signal.SIGKILL
+    assert stopped(loaded.start(tmp_path, *line), signal.SIGKILL, folder, epochs=5).code == -signal.SIGKILL
     told = here(tmp_path, *line)
     assert told.code == 0, told.err
     assert told.out.count("gone on with") == 1
@@ -133,7 +150,7 @@ def test_mistakes_are_told(tmp_path, words, said):
 @pytest.mark.slow
 def test_jobs_at_once_are_the_same_jobs(first, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    told = outside(tmp_path, "-m", "sweep=at_once", "sweep.jobs=2", "seed=0,1", *QUICK)
+    told = loaded.outside(tmp_path, "-m", "sweep=at_once", "sweep.jobs=2", "seed=0,1", *QUICK)
     assert told.code == 0, told.err
     assert "2 of 2 jobs completed" in told.out
     assert "Joblib" not in told.out + told.err
@@ -232,3 +249,28 @@ def test_pictures_that_are_asked_for_are_drawn_for_every_job(tmp_path):
     assert told.code == 0, told.err
     for job in jobs(tmp_path / "outputs" / "sweeps" / "drawn").values():
         assert [p.name for p in (job / "pictures").iterdir()] == ["filters.png"]
+
+
+class Without:
+    """A finder of modules that does not know one package."""
+
+    def __init__(self, finder, package):
+        self.finder, self.package = finder, package
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] == self.package else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+
+def test_it_needs_none_of_hydras_plugins(tmp_path, monkeypatch):
+    """`pip install aerun` installs none: then there is no package `hydra_plugins` at all."""
+    monkeypatch.setattr(sys, "meta_path", [Without(finder, "hydra_plugins") for finder in sys.meta_path])
+    for name in [n for n in sys.modules if n.partition(".")[0] == "hydra_plugins"]:
+        monkeypatch.delitem(sys.modules, name)
+    told = here(tmp_path, "-m", "sweep=s", "seed=0,1", *QUICK)
+    assert (told.code, told.err) == (0, "")
+    assert "2 of 2 jobs completed" in told.out
+    told = here(tmp_path, "-m", "sweep=j", "seed=0,1", "sweep.jobs=2", *QUICK)
+    assert (told.code, "pip install 'aerun[sweep]'" in told.err) == (2, True)

@@ -13,9 +13,10 @@ from aerun.dataset.storage.mapped import mapped
 from aerun.trainer.base import batch_readers
 from aerun.trainer.batches import Batches
 from aerun.trainer.ranks import Ranks
+from tests import loaded
 from tests.conftest import built
 from tests.runs.test_resume import checkpoint, status
-from tests.shell import here, outside, start, stopped, timeless
+from tests.shell import here, outside, stopped, timeless
 
 # The last batch of 1257 samples has one row, fewer than there are ranks; a gradient's norm is that of the whole batch.
 RUN = ["model.arch.hidden=[32]", "trainer.batch_size=157", "trainer.gradient_clip=0.5", "trainer.max_epochs=40", "pictures=[]"]
@@ -78,7 +79,7 @@ def test_two_processes_train_the_model_of_one(alone, tmp_path):
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM], ids=lambda s: s.name)
 def test_stopped_and_resumed_it_is_the_same_run(alone, tmp_path, signum):
     folder = tmp_path / "run"
-    process = start(tmp_path, *TWO, "hydra.run.dir=run")
+    process = loaded.start(tmp_path, *TWO, "hydra.run.dir=run")
     while not (folder / "metrics.csv").exists() and process.poll() is None:
         time.sleep(0.01)
     helpers = helpers_of(process.pid)
@@ -95,7 +96,7 @@ def test_stopped_and_resumed_it_is_the_same_run(alone, tmp_path, signum):
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_run_in_words(tmp_path):
-    process = start(tmp_path, *TWO, "trainer.max_epochs=100000", "hydra.run.dir=run")
+    process = loaded.start(tmp_path, *TWO, "trainer.max_epochs=100000", "hydra.run.dir=run")
     while not (tmp_path / "run" / "metrics.csv").exists() and process.poll() is None:
         time.sleep(0.01)
     os.kill(helpers_of(process.pid)[0], signal.SIGKILL)

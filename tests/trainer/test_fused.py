@@ -13,8 +13,9 @@ from aerun.settings.naming import job_name
 from aerun.trainer.base import Job
 from aerun.trainer.fused.fit import equivalence_error, fit, unsupported_reason
 from aerun.trainer.fused.training import FusedTraining
+from tests import loaded
 from tests.conftest import built, composed
-from tests.shell import here, metrics, start, stopped, timeless
+from tests.shell import here, metrics, stopped, timeless
 
 SMALL = ["model.arch.hidden=[16]", "trainer.progress=false", "trainer.limit_batches=3", "trainer.steps_per_call=2"]
 MODELS = {
@@ -255,6 +256,20 @@ def test_one_that_was_fused_goes_on_alone(tmp_path, monkeypatch):
         same(one.folder, other.folder)
 
 
+def test_a_checkpoint_says_of_the_loops_what_one_of_a_run_alone_says(tmp_path):
+    words = ["model=ae", *SMALL, "trainer.patience=2"]  # 3 steps an epoch, 2 a call
+    fused, trainer = jobs(tmp_path / "fused", words, epochs=2)
+    fit(fused, trainer, resume=False)
+    alone, trainer = jobs(tmp_path / "alone", words, NUMBERS[:1], epochs=2)
+    trainer.fit(alone[0], resume=False)
+    one, other = (torch.load(j[0].folder / "checkpoints" / "last.ckpt", weights_only=True) for j in (fused, alone))
+    assert one.keys() - {"run"} == other.keys()
+    assert one["callbacks"].keys() == other["callbacks"].keys()
+    assert all(one["callbacks"][k].keys() == other["callbacks"][k].keys() for k in other["callbacks"])
+    same_in_both = ("loops", "epoch", "global_step", "pytorch-lightning_version", "lr_schedulers", "steps", "total", "ended")
+    assert {k: one[k] for k in same_in_both} == {k: other[k] for k in same_in_both}
+
+
 def emptied(folder, action):
     path = folder / "checkpoints" / "last.ckpt"
     checkpoint = torch.load(path, weights_only=True)
@@ -305,7 +320,7 @@ def test_killed_and_started_again_it_is_the_same_sweep(tmp_path):
         "pictures=[]",
     ]
     folder = tmp_path / "outputs" / "sweeps" / "k" / job_name(first)
-    killed = stopped(start(tmp_path, "-m", "sweep=k", "sweep.fuse=true", *words), signal.SIGKILL, folder, epochs=1)
+    killed = stopped(loaded.start(tmp_path, "-m", "sweep=k", "sweep.fuse=true", *words), signal.SIGKILL, folder, epochs=1)
     assert killed.code == -signal.SIGKILL
     told, again = sweep(tmp_path, "k", "sweep.fuse=true", *words)
     assert told.code == 0, told.err

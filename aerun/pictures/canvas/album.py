@@ -34,7 +34,7 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path, loggers: Logg
         if picture is None:
             continue
         with files.replaced(folder, f"pictures/{name}.png") as file:
-            Image.fromarray(picture).save(file, "PNG")
+            Image.fromarray(picture).save(file, "PNG", compress_level=1)
         drawn.append(name)
         if loggers is not None:
             loggers.picture(name, picture, pictures.summary(name), epoch)

@@ -49,6 +49,7 @@ class Members:
         self.numbers = list(range(len(autoencoders)))
         self.template = max(autoencoders, key=lambda a: a.code_elements)  # its mode, training or not, is that of all
         self._objective = Objective(self.template)
+        self._ties = _count(self._objective, True) < _count(self._objective, False)  # looked for in every pass otherwise
         own = [dict(Objective(a).named_parameters()) for a in autoencoders]
         buffers = [dict(Objective(a).named_buffers()) for a in autoencoders]
         free = [k for k, p in own[0].items() if p.requires_grad]
@@ -81,7 +82,9 @@ class Members:
         ) -> tuple[Tensor, Tensor]:
             x, seen = batch
             with Apart(self.streams, *member):
-                values: tuple[Tensor, Tensor] = functional_call(self._objective, (weights, rest), (x, progress, strength, seen))
+                values: tuple[Tensor, Tensor] = functional_call(
+                    self._objective, (weights, rest), (x, progress, strength, seen), tie_weights=self._ties
+                )
             return values
 
         batched = None if progress is None else 0
@@ -126,6 +129,12 @@ def padded(tensors: Sequence[Tensor]) -> Tensor:
 def part_of(tensor: Tensor, shape: Sequence[int]) -> Tensor:
     """Return the first entries along every dimension, of this shape: what `padded` has not added."""
     return tensor[tuple(slice(n) for n in shape)]
+
+
+def _count(module: nn.Module, once: bool) -> int:
+    """Return the number of names of parameters and buffers; once: of each the first alone."""
+    every = (*module.named_parameters(remove_duplicate=once), *module.named_buffers(remove_duplicate=once))
+    return len(every)
 
 
 def _dropout(autoencoder: Autoencoder) -> float:
