@@ -33,7 +33,7 @@ class Map(nn.Module):
     def __init__(self, like, function):
         super().__init__()
         self.facts, self.corruption, self.bottleneck, self.arch = like.facts, like.corruption, like.bottleneck, like.arch
-        self.units, self.function = like.units, function
+        self.units, self.offers, self.function = like.units, like.offers, function
 
     def forward(self, x):
         return self.function(x)

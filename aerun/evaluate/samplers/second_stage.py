@@ -12,7 +12,7 @@ from aerun.evaluate.samplers.fit import Fit
 from aerun.evaluate.samplers.gaussian import Gaussian
 from aerun.evaluate.samplers.training import best_of
 
-_HIDDEN, _LAYERS, _DRAWS = 256, 3, 64
+_HIDDEN, _LAYERS, _DRAWS = 128, 3, 64
 _LOG_VAR = 10.0
 _LOG_G = -1.5  # to begin with: at g = 1 a whitened code is noise, u says nothing, and training never leaves that
 
@@ -20,7 +20,7 @@ _LOG_G = -1.5  # to begin with: at g = 1 a whitened code is noise, u says nothin
 class SecondStage(Fit):
     """u ~ N(0, I), z = z^(u) + g e, e ~ N(0, I): a VAE of codes with as many units as a code, g learned.
 
-    Encoder and decoder have three layers of 256 units with ReLU, and see their input beside the last one. It works on whitened
+    Encoder and decoder have three layers of 128 units with ReLU, and see their input beside the last one. It works on whitened
     codes, is trained as `best_of` says, and its density is the importance-weighted bound of 64 draws, which is below the truth.
     Dai & Wipf 2019, https://arxiv.org/abs/1903.05789 (three layers of 1,024).
     """

@@ -6,14 +6,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-_STEPS, _ROWS, _LR, _EVERY, _PATIENCE = 1000, 256, 2e-3, 25, 8
+_STEPS, _ROWS, _LR, _EVERY, _PATIENCE = 600, 256, 3e-3, 25, 6
 
 
 def best_of(network: nn.Module, rows: Tensor, loss: Callable[[Tensor], Tensor]) -> None:
     """Train a network on nine tenths of `rows` (n, E) and leave it with the weights that are best on the others.
 
-    loss: rows to their losses, (n,). At most 1,000 steps of Adam with 256 rows each, of a rate that falls to 0 along a cosine;
-    judged before the first and after every 25, and ended where the last 200 brought nothing better. With fewer than 20 rows
+    loss: rows to their losses, (n,). At most 600 steps of Adam with 256 rows each, of a rate that falls to 0 along a cosine;
+    judged before the first and after every 25, and ended where the last 150 brought nothing better. With fewer than 20 rows
     nothing is trained.
     """
     if len(rows) < 20:
