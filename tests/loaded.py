@@ -1,6 +1,7 @@
 """`aerun` in a process forked from this one, where the libraries are loaded: it can be killed and signalled as any other.
 
-One that starts from nothing takes seconds to import them (`tests.shell.start`): only a test of the start must pay for that.
+One that starts from nothing takes seconds to import them (`tests.shell.start`): only a test of the start must pay for that,
+and one of sweep.jobs, for joblib cannot start its workers from a process that was forked.
 """
 
 import contextlib

@@ -57,7 +57,7 @@ def normal_only(data: Data, facts: Facts, normal: Sequence[int], contamination: 
     train, val = data.train.take(kept), data.val.take(_rows(data.val.y, normal))
     for part, samples, all_ in (("training", train, data.train), ("validation", val, data.val)):
         if not len(samples):
-            none = f"none of the {counted(len(all_), f'{part} sample')} is normal"
+            none = f"dataset.normal={list(normal)}: none of the {counted(len(all_), f'{part} sample')} is normal"
             raise AerunError(f"{none}: {_REMEDY.get(facts.kind, _OTHER)}.")
     _tell_left_out(data, replace(data, train=train, val=val), normal)
     return replace(data, train=train, val=val)

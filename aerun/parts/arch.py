@@ -87,12 +87,19 @@ class Arch(Part):
 
 
 def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
-    """Return the matrices and kernels of the affine maps in `modules`, in order; norms and biases are left out."""
-    found: list[Tensor] = []
-    for m in modules:
-        own = getattr(m, "weight", None)
-        if isinstance(own, Tensor):
-            found += [own] if own.ndim >= 2 else []
-        else:
-            found += weights(m.children())
+    """Return the matrices and kernels of the affine maps in `modules`, in order; norms and biases are left out.
+
+    Each module counts once, also where its parent is among them.
+    """
+    found, done, left = list[Tensor](), set[int](), list(modules)[::-1]
+    while left:
+        module = left.pop()
+        if id(module) in done:
+            continue
+        done.add(id(module))
+        own = getattr(module, "weight", None)
+        if not isinstance(own, Tensor):
+            left += [*module.children()][::-1]
+        elif own.ndim >= 2:
+            found.append(own)
     return found

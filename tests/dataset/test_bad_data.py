@@ -163,7 +163,7 @@ CASES = {
     ),
     "no folders of classes": ("images", many(png, ".png"), ("normal=[good]",), ["dataset.normal", "has none"]),
     "nothing normal in validation": (
-        "table", {"t.csv": csv(y=[1] * 39 + [0])}, ("label=y", "normal=[0]"), ["normal=[0]", "split holds no sample"]
+        "table", {"t.csv": csv(y=[1] * 39 + [0])}, ("label=y", "normal=[0]"), ["normal=[0]", "none of the 28 training samples"]
     ),
     "a split of one's own without test": ("table", {"t.csv": csv(s=["train"] * 40)}, ("split=s",), ["split=s", "says test"]),
     "no window is left": ("series", {"t.csv": csv()}, ("window=30",), ["training split, 28 steps", "dataset.window=30"]),

@@ -266,12 +266,12 @@ def test_a_killed_run_leaves_readable_events(tmp_path):
 
     folder = tmp_path / "run"
     process = loaded.start(tmp_path, "trainer.max_epochs=4000", "pictures=[]", f"hydra.run.dir={folder}")
-    assert stopped(process, signal.SIGKILL, folder, epochs=5).code == -signal.SIGKILL
+    assert stopped(process, signal.SIGKILL, folder, epochs=100).code == -signal.SIGKILL
     board = EventAccumulator(str(folder))
     board.Reload()
     points = {e.step: e.value for e in board.Scalars("Error/MSE per element, val")}
     rows = metrics(folder)
-    assert len(points) >= len(rows) - 1 > 3  # the last row may be younger than the last flush
+    assert len(rows) >= len(points) > 3  # rows are written first, up to half a second of them at a time
     for row in rows[: len(points)]:
         assert points[int(row["epoch"]) + 1] == pytest.approx(row["val/mse"])
 

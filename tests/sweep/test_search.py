@@ -19,7 +19,7 @@ from aerun.sweep.space import space_of
 from aerun.sweep.study import LOCK
 from tests import loaded
 from tests.conftest import built
-from tests.shell import here, stopped
+from tests.shell import here, outside, stopped
 
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
@@ -348,7 +348,7 @@ def test_killed_in_the_middle_it_ends_with_exactly_its_trials(tmp_path):
 @pytest.mark.slow
 def test_jobs_at_once_search_too(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    told = loaded.outside(tmp_path, *LAMBDA, "search.trials=5", "sweep.jobs=2")
+    told = outside(tmp_path, *LAMBDA, "search.trials=5", "sweep.jobs=2")
     assert told.code == 0, told.err
     assert "5 of 5 trials completed" in told.out
     assert len(jobs(tmp_path / "outputs" / "sweeps" / "s")) == 5

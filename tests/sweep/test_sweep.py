@@ -13,7 +13,7 @@ import pytest
 
 from aerun.dataset.digits import Digits
 from tests import loaded
-from tests.shell import here, metrics, stopped, timeless
+from tests.shell import here, metrics, outside, stopped, timeless
 
 QUICK = ["trainer=smoke", "trainer.progress=false", "pictures=[]"]
 
@@ -150,7 +150,7 @@ def test_mistakes_are_told(tmp_path, words, said):
 @pytest.mark.slow
 def test_jobs_at_once_are_the_same_jobs(first, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    told = loaded.outside(tmp_path, "-m", "sweep=at_once", "sweep.jobs=2", "seed=0,1", *QUICK)
+    told = outside(tmp_path, "-m", "sweep=at_once", "sweep.jobs=2", "seed=0,1", *QUICK)
     assert told.code == 0, told.err
     assert "2 of 2 jobs completed" in told.out
     assert "Joblib" not in told.out + told.err
