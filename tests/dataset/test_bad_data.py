@@ -5,6 +5,7 @@ import io
 import struct
 import wave
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,10 +39,10 @@ def npz(**arrays):
 
 
 def bomb():
-    """An npz file of 0.1 MB that would unpack to 134 MB."""
+    """An npz file of 0.1 MB that would unpack to 134 MB, (16777216, 1) numbers."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("x.npy", "w", force_zip64=True) as f:
-        f.write(npy(np.zeros((1, 1)))[:128].replace(b"(1, 1)", b"(1000000, 125)"[:6]))
+        np.lib.format.write_array_header_1_0(f, {"descr": "<f8", "fortran_order": False, "shape": (1 << 24, 1)})
         for _ in range(8):
             f.write(bytes(1 << 24))
     return file.getvalue()
@@ -260,8 +261,10 @@ def test_loaded_as_for_a_run_and_told(tmp_path, monkeypatch, caplog, case):
 
 
 def test_a_packed_file_is_not_unpacked_where_it_would_not_fit(tmp_path, monkeypatch):
-
-    monkeypatch.setattr("aerun.core.memory.memory_limit", lambda: 10_000_000)
-    told = type_in(tmp_path, "array", {"x.npz": bomb()}, ("path=x.npz",))
+    """Neither in memory nor on the disk."""
+    monkeypatch.setenv("AERUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("aerun.core.cache.shutil.disk_usage", lambda folder: SimpleNamespace(free=100_000_000))
+    told = type_in(tmp_path, "array", {"x.npz": bomb()}, ("path=x.npz", "memory=0.01"))
     assert told.code == 2
-    assert "x.npz: takes 0.134 GB or more in memory" in told.err
+    assert "x.npz: its values take 0.134 GB, and" in told.err
+    assert not list((tmp_path / "cache").rglob("*.npy"))
