@@ -79,27 +79,24 @@ class Arch(Part):
 
     def encoder_weights(self) -> list[Tensor]:
         """Return the weights of the affine maps from x to h, in order."""
-        return weights(self.encoder.children())
+        return weights(layers(self.encoder.children()))
 
     def decoder_weights(self) -> list[Tensor]:
         """Return the weights of the affine maps from z to raw, in order; the first has shape (out, d)."""
-        return weights(self.decoder.children())
+        return weights(layers(self.decoder.children()))
 
 
 def weights(modules: Iterable[nn.Module]) -> list[Tensor]:
-    """Return the matrices and kernels of the affine maps in `modules`, in order; norms and biases are left out.
+    """Return the matrices and kernels of the affine maps among `modules`, in order; norms and biases are left out."""
+    candidates = (getattr(m, "weight", None) for m in modules)
+    return [w for w in candidates if isinstance(w, Tensor) and w.ndim >= 2]
 
-    Each module counts once, also where its parent is among them.
-    """
-    found, done, left = list[Tensor](), set[int](), list(modules)[::-1]
-    while left:
-        module = left.pop()
-        if id(module) in done:
-            continue
-        done.add(id(module))
-        own = getattr(module, "weight", None)
-        if not isinstance(own, Tensor):
-            left += [*module.children()][::-1]
-        elif own.ndim >= 2:
-            found.append(own)
-    return found
+
+def layers(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """Yield the modules that have a weight, or no modules within them, in order: those that others are made of."""
+    for module in modules:
+        within = [] if isinstance(getattr(module, "weight", None), Tensor) else [*module.children()]
+        if within:
+            yield from layers(within)
+        else:
+            yield module

@@ -80,7 +80,7 @@ def test_changed_data_are_never_mixed_with_old(table, tmp_path):
     (two / "results.json").write_text('{"status": "failed"}')
     told = here(tmp_path, *line)
     assert told.code == 0, told.err
-    assert told.out.count("its data have changed (42 + 9 + 9 rows of 3 then") == 1
+    assert told.out.count("its data have changed (42 + 9 + 9 rows of 3 then") == 2  # planned, and at the job
     assert "complete already" not in told.out
     found = [json.loads((p / "run.json").read_text())["data"] for p in (one, two)]
     assert found[0] == found[1] != old
