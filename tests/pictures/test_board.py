@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from urllib.parse import quote
 
@@ -161,8 +162,6 @@ def test_a_tensorboard_that_cannot_start_is_told_in_a_line(work, monkeypatch):
 
 
 def test_a_broken_tensorboard_is_told_in_a_line(work, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(TrainingError, match="TensorBoard cannot be imported"):
         board._served(work, None)
@@ -171,9 +170,12 @@ def test_a_broken_tensorboard_is_told_in_a_line(work, monkeypatch):
 def test_it_writes_nothing_and_ends_where_the_shell_ignores_ctrl_c(work):
     before = sorted(str(p) for p in work.rglob("*"))
     process = subprocess.Popen(
-        ["sh", "-c", "trap '' INT; exec python -m aerun board outputs"], cwd=work, stdout=subprocess.PIPE, text=True,
+        ["sh", "-c", f"trap '' INT; exec '{sys.executable}' -m aerun board outputs"],
+        cwd=work,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )  # fmt: skip
+        text=True,
+    )
     assert "2 runs" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
