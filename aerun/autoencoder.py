@@ -166,11 +166,14 @@ class Autoencoder(nn.Module):
 
     def clean_pass(self, x: Tensor, valid: Tensor | None = None) -> Pass:
         """Return the pass of clean samples (B, *S) as far as the code, which is sampled where codes are random."""
-        names: Pass = {"x": x, "x_in": x, "h": self.arch.encode(x, valid=valid), "progress": 1.0}
-        if valid is not None:
-            names["valid"] = valid
+        names = self._clean(x, valid)
         self._add_code(names)
         return names
+
+    def _clean(self, x: Tensor, valid: Tensor | None = None) -> Pass:
+        """Return the pass of clean samples as far as the encoder."""
+        names: Pass = {"x": x, "x_in": x, "h": self.arch.encode(x, valid=valid), "progress": 1.0}
+        return names if valid is None else {**names, "valid": valid}
 
     def _add_code(self, names: Pass) -> None:
         """Fill what the bottleneck and the prior make of the encoder's features."""
@@ -182,8 +185,7 @@ class Autoencoder(nn.Module):
 
     def posterior_of(self, x: Tensor) -> Distribution:
         """Return q(z|x) of clean samples (B, *S). KeyError where codes are not random."""
-        names: Pass = {"x": x, "x_in": x, "h": self.arch.encode(x), "progress": 1.0}
-        posterior: Distribution = call(self.bottleneck, names)["posterior"]
+        posterior: Distribution = call(self.bottleneck, self._clean(x))["posterior"]
         return posterior
 
     @property
@@ -201,12 +203,12 @@ class Autoencoder(nn.Module):
 
         Of a discrete code all are equally likely. Raises AerunError where there is no prior.
         """
-        if isinstance(self.bottleneck, Discrete) and "prior" not in self.offers:
+        if "prior" in self.offers:
+            prior = self.prior_of(like)
+            return torch.cat([prior.sample() for _ in range(times)]).to(like)
+        if isinstance(self.bottleneck, Discrete):
             return self.bottleneck.draw_uniformly(like, times)
-        if "prior" not in self.offers:
-            raise AerunError(f"model/bottleneck={option(self.bottleneck)}: its codes have no prior to draw from.")
-        prior = self.prior_of(like)
-        return torch.cat([prior.sample() for _ in range(times)]).to(like)
+        raise AerunError(f"model/bottleneck={option(self.bottleneck)}: its codes have no prior to draw from.")
 
     def prior_of(self, like: Tensor) -> Distribution:
         """Return p(z) for as many codes as `like` (m, d, *grid) holds. KeyError where there is no prior."""

@@ -6,9 +6,8 @@ from typing import Any
 from aerun.build.maker import Config, Maker, hints_of
 from aerun.core.checks import integer, matches_type, number, seed_of
 from aerun.core.errors import AerunError
-from aerun.settings.targets import group_of, targets
+from aerun.settings.targets import PARTS, group_of, targets
 
-_PARTS = ("arch", "bottleneck", "corruption", "loss", "prior")
 _OTHERS = ("dataset", "trainer", "optimizer", "schedule")
 
 
@@ -57,7 +56,7 @@ def _whole(key: str, value: Any, hint: Any) -> Iterator[tuple[str, int]]:
 
 def _nodes(cfg: Config) -> list[tuple[str, Any]]:
     """Return the nodes that name a class, by their keys."""
-    parts = [(f"model.{k}", cfg["model"][k]) for k in _PARTS if k in cfg["model"]]
+    parts = [(f"model.{k}", cfg["model"][k]) for k in PARTS if k in cfg["model"]]
     terms = [(f"reg.terms.{k}", v) for k, v in ((cfg.get("reg") or {}).get("terms") or {}).items()]
     return [*parts, *terms, *((k, cfg[k]) for k in _OTHERS if cfg.get(k) is not None)]
 

@@ -14,6 +14,7 @@ from aerun.build import dataset_of
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_data
 from aerun.evaluate.samplers import NAMES, Sampler, samplers
+from aerun.evaluate.samplers.gaussian import Gaussian
 from aerun.inference.kept_samplers import keep_sampler, kept_sampler
 from aerun.inference.runner import Runner
 from aerun.pictures.interpolations import circle, straight
@@ -86,10 +87,7 @@ def _gaussian(runner: Runner, n: int) -> Tensor:
     mean, covariance, low, high = (
         torch.from_numpy(np.asarray(v)).double() for v in (about.mean, about.covariance, about.low, about.high)
     )
-    values, vectors = torch.linalg.eigh(covariance)
-    drawn = mean + torch.randn(n, len(mean), dtype=torch.float64) @ (vectors * values.clamp_min(0).sqrt()).t()
-    z = torch.minimum(torch.maximum(drawn, low), high).float().reshape(n, *runner.code_shape)
-    return runner.autoencoder.bottleneck.nearest(z.to(runner.device)).cpu()
+    return Sampler(runner.autoencoder, low, high, lambda: Gaussian(mean, covariance))(n).cpu().float()
 
 
 def _fit(runner: Runner, name: str, data: str | Path | None) -> Sampler:

@@ -48,7 +48,8 @@ def _model(plan: "RunPlan") -> str:
     auto = {part: " (auto)" if part in plan.auto else "" for part in ("arch", "loss")}
     parts = [f"{option(model.arch)}{auto['arch']} {_layers(plan)}", option(model.bottleneck)]
     parts += [f"loss {option(model.loss)}{auto['loss']}"]
-    parts += [f"prior {option(p)}" for room, p in model.chosen_parts().items() if room == "prior"]
+    prior = model.chosen_parts().get("prior")
+    parts += [] if prior is None else [f"prior {option(prior)}"]
     parts += [option(model.corruption)] if model.corruption.alters else []
     parts += [f"{name} {model.weight(name, None):g}" for name in model.terms]
     weights = sum(p.numel() for p in model.own_parameters())

@@ -9,6 +9,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
 
+PARTS = ("arch", "bottleneck", "corruption", "loss", "prior")  # of a model, by their keys there
 _MOST = 8  # modules that an error names
 _TARGET = re.compile(r"^_target_:\s*([\w.]+)(?![\w.$])", re.MULTILINE)  # not the one that optimizer.name completes
 _OPTIMIZER = re.compile(r"torch\.optim(\.[a-z]\w*)*\.[A-Z]\w*")  # whether it is an optimizer is checked after the import
@@ -34,7 +35,7 @@ def targets(group: str) -> frozenset[str]:
 def named_in(cfg: Mapping[str, Any], keys: Sequence[str] = ("dataset", "trainer", "optimizer", "schedule")) -> dict[str, str]:
     """Return the targets of a config's model, loggers and callbacks, and of `keys`, by their keys; what is no node has none."""
     nodes = {key: cfg.get(key) for key in keys}
-    nodes |= {f"model.{k}": _within(cfg, "model").get(k) for k in ("arch", "bottleneck", "corruption", "loss", "prior")}
+    nodes |= {f"model.{k}": _within(cfg, "model").get(k) for k in PARTS}
     nodes |= {f"reg.terms.{k}": node for k, node in _within(_within(cfg, "reg"), "terms").items()}
     nodes |= {f"{room}.{k}": node for room in ("logger", "callbacks") for k, node in _within(cfg, room).items()}
     return {key: str(node["_target_"]) for key, node in nodes.items() if isinstance(node, Mapping) and "_target_" in node}

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from aerun.autoencoder import Autoencoder
+from aerun.dataset.splits import Split
 from aerun.evaluate.samplers.aggregate import Aggregate
 from aerun.evaluate.samplers.fit import Fit
 from aerun.evaluate.samplers.flow import Flow
@@ -94,19 +95,17 @@ def samplers(trained: Trained) -> dict[str, Sampler | OfPrior]:
     by_name: dict[str, Sampler | OfPrior] = {"prior": OfPrior(model, codes)} if model.has_prior else {}
     for name, cls in FITS.items():
         if name == "aggregate":
-            by_name[name] = Sampler(model, low, high, lambda: _aggregate(trained, flat))
+            by_name[name] = Sampler(model, low, high, lambda: _aggregate(trained, split, flat))
         elif name == "mixture" or flat.shape[1] <= WIDEST:
             by_name[name] = Sampler(model, low, high, lambda cls=cls: cls.fitted(flat, trained.seed))  # type: ignore[misc]
     return by_name
 
 
 @torch.no_grad()
-def _aggregate(trained: Trained, flat: Tensor) -> Aggregate:
+def _aggregate(trained: Trained, split: Split, flat: Tensor) -> Aggregate:
     """Return the mixture of the posteriors of training samples, or of the codes themselves where these are not random."""
-    model = trained.autoencoder
-    if "factors" not in model.bottleneck.offers:
+    if "factors" not in trained.autoencoder.bottleneck.offers:
         return Aggregate(flat, None)
-    split = subsample(trained.data.train, _ROWS, max(model.code_elements, 400))
     of_parts = list(posteriors(trained, split))
     means, scales = (torch.cat([getattr(q, k).flatten(1).double() for q in of_parts]) for k in ("mean", "stddev"))
     return Aggregate(means, scales)
