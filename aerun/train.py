@@ -266,6 +266,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "task": plan.task,
         "kind": plan.facts.kind,
         **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
+        **({"told": model.told.names} if model.told is not None else {}),
         **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},

@@ -31,7 +31,7 @@ def decoder_scale(model: Autoencoder) -> float:
 
     It says which of the two carries the scale of the code.
     """
-    columns = model.arch.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
+    columns = model.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
     rows = model.arch.encoder_weights()[-1].detach().flatten(1).norm(dim=1)
     return float(columns.mean() / rows.mean().clamp_min(1e-12))
 
@@ -85,11 +85,11 @@ def _through(trained: Trained, split: Split) -> _Seen:
     model, mean, z, kl = trained.autoencoder, trained.mean.double(), list[Tensor](), list[Tensor]()
     error, away = 0.0, 0.0
     sums = torch.zeros(4, *mean.shape[1:], dtype=torch.float64, device=mean.device)  # of x, x^2, x_hat, x_hat^2
-    for x, valid in trained.valid_batches(split):
-        z.append(model.encode(x, valid=valid))
+    for x, beside in trained.known_batches(split):
+        z.append(model.encode(x, **beside))
         if model.has_bound:
-            kl.append(codes.rates(model, x, valid).double().sum(0))
-        weight, own, x_hat = valid_weight(valid, x), x.double(), model.decode(z[-1], valid).double()
+            kl.append(codes.rates(model, x, **beside).double().sum(0))
+        weight, own, x_hat = valid_weight(beside.get("valid"), x), x.double(), model.decode(z[-1], **beside).double()
         error += float(of_elements(x_hat, own, weight).sum())
         away += float(of_elements(mean, own, weight).sum())
         own, x_hat = own * weight, x_hat * weight
@@ -107,8 +107,8 @@ def _copy(trained: Trained, val: Split, train: Split) -> float:
     x, base = trained.flat(some_val), trained.flat(train)
     x_hat = torch.cat(
         [
-            filled(trained.autoencoder(x, valid=valid), valid, trained.mean).flatten(1)
-            for x, valid in trained.valid_batches(some_val)
+            filled(trained.autoencoder(x, **beside), beside.get("valid"), trained.mean).flatten(1)
+            for x, beside in trained.known_batches(some_val)
         ]
     )
     t = base[nearest(x, base, 1)[:, 0]]

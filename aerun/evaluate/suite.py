@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import torch
 
@@ -23,6 +24,9 @@ def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
     with torch.random.fork_rng():
         torch.manual_seed(trained.seed)
         outcome: Outcome = applications.module(name).evaluate(trained)
+    told = trained.autoencoder.told
+    if told is not None and name != "reconstruction":  # whose PCA is told it too
+        outcome = replace(outcome, note=f"{outcome.note}; only the model is told {told.names}")
     return outcome, time.perf_counter() - began
 
 

@@ -24,6 +24,7 @@ from aerun.inference.reading import join_samples
 from aerun.inference.rounding import Rounding, rounding
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
+from aerun.inference.support import unsupported_reason
 
 _KINDS = ("array", "tensor", "list", "columns", "words")
 _SIZE, _SAMPLES = struct.Struct("<I"), struct.Struct("<IB3s")
@@ -56,6 +57,8 @@ class Packer:
 
         Raises AerunError for a step that cannot be.
         """
+        if why := unsupported_reason("compress", runner.autoencoder):
+            raise AerunError(f"compress: {why}")
         rule = rounding(runner, step)
         return cls(runner, rule, rule.shared(runner))
 

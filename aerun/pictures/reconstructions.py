@@ -44,7 +44,7 @@ def page(model: Autoencoder, stored: Tensor) -> Pixels:
     x = model.units(stored.float() if not stored.is_floating_point() else stored)
     torch.manual_seed(0)
     corrupted = model.corrupted(x)
-    x_hat = model(corrupted["x_in"], corrupted.get("mask"))
+    x_hat = model(corrupted["x_in"], corrupted.get("mask"), c=model.known(stored))
     facts = model.facts
     rows = [
         Row("input", shown(x, facts)),

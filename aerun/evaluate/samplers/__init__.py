@@ -65,14 +65,17 @@ class OfPrior:
     def __init__(self, model: Autoencoder, like: Tensor) -> None:
         self.model, self.like = model, like
 
-    def __call__(self, n: int) -> Tensor:
-        return self.model.prior_codes(self.like[:1].expand(n, *self.like.shape[1:]))
+    def __call__(self, n: int, c: Tensor | None = None) -> Tensor:
+        return self.model.prior_codes(self.like[:1].expand(n, *self.like.shape[1:]), c=c)
 
-    def log_density(self, codes: Tensor) -> Tensor:
-        """Return log p of codes (n, d, *grid) in nats, (n,); NaN of codes that are no real numbers."""
+    def log_density(self, codes: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return log p of codes (n, d, *grid) in nats, (n,); NaN of codes that are no real numbers.
+
+        c (n, m): what is known of their samples beforehand.
+        """
         if "prior" not in self.model.offers:
             return codes.new_full((len(codes),), float("nan"))
-        prior: Distribution = self.model.prior_of(codes)
+        prior: Distribution = self.model.prior_of(codes, c)
         return log_density(prior, codes)
 
 
