@@ -4,9 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-import torch
-
 from aerun.core.errors import AerunError
+from aerun.core.seeding import own_draws, seed_all
 from aerun.evaluate import applications
 from aerun.evaluate.outcome import Outcome
 from aerun.trained import Trained
@@ -20,8 +19,8 @@ def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
     Random numbers are drawn from the run's seed, and torch's generator is left as it was.
     """
     began = time.perf_counter()
-    with torch.random.fork_rng():
-        torch.manual_seed(trained.seed)
+    with own_draws():
+        seed_all(trained.seed)
         outcome: Outcome = applications.module(name).evaluate(trained)
     return outcome, time.perf_counter() - began
 
