@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import valid_weight
 from aerun.core.memory import rows_that_fit
+from aerun.core.seeding import own_draws, seed_all
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.metrics.pca import Pca, fit
@@ -66,6 +67,17 @@ class Trained:
         value: T = self.__dict__[name]
         return value
 
+    def of_data(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what depends on the data, the type of numbers and the size of the code alone; runs that share data share it.
+
+        Where the data are prepared for the model, each run computes it.
+        """
+        model = self.autoencoder
+        if model.facts.prepared_from is not None:
+            return compute()
+        like = next(model.arch.parameters())
+        return self.data.kept((name, model.code_elements, like.dtype, like.device), compute)
+
     @cached_property
     def exact(self) -> Autoencoder:
         """Return the model in 64 bits: what it says of a sample does not depend on the others in a batch."""
@@ -74,7 +86,7 @@ class Trained:
     @cached_property
     def mean(self) -> Tensor:
         """Return mean of the training samples over their real elements, (1, *S)."""
-        return mean_of(lambda: self.valid_batches(self.data.train))
+        return self.of_data("mean", lambda: mean_of(lambda: self.valid_batches(self.data.train)))
 
     @cached_property
     def variance(self) -> Tensor:
@@ -89,10 +101,13 @@ class Trained:
     @cached_property
     def pca(self) -> Pca:
         """Return PCA of the training samples with as many numbers in its code as the model's."""
-        return fit(
-            lambda: (filled(x, valid, self.mean) for x, valid in self.valid_batches(self.data.train)),
-            self.autoencoder.code_elements,
-        )
+        return self.of_data("pca", self._pca)
+
+    def _pca(self) -> Pca:
+        def batches() -> Iterator[Tensor]:
+            return (filled(x, valid, self.mean) for x, valid in self.valid_batches(self.data.train))
+
+        return fit(batches, self.autoencoder.code_elements)
 
     def informed(self, x: Tensor, beside: dict[str, Tensor], components: int | None = None) -> Tensor:
         """Return the reconstructions of x (B, *S) by a PCA that is told what the model is told, `beside` their values.
@@ -153,8 +168,8 @@ def sampled_codes(trained: Trained, split: Split) -> Tensor:
     model = trained.autoencoder
     if "posterior" not in model.bottleneck.offers:
         return torch.cat([model.encode(x, **beside) for x, beside in trained.known_batches(split)])
-    with torch.random.fork_rng():
-        torch.manual_seed(trained.seed)
+    with own_draws():
+        seed_all(trained.seed)
         return torch.cat([posterior.sample() for posterior in posteriors(trained, split)])
 
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from aerun import pictures
 from aerun.autoencoder import Autoencoder
 from aerun.build.auto import settled
@@ -20,6 +18,7 @@ from aerun.build.optimizer import recipe_of
 from aerun.core.checks import integer, matches_type, reject_unknown_keys, seed_of, table
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
+from aerun.core.seeding import seed_all
 from aerun.dataset import telling
 from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
@@ -95,7 +94,7 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     dataset = dataset_of(cfg, trusted)
     facts = dataset.row_facts()
     cfg, auto = settled(cfg, facts, make)
-    torch.manual_seed(seed)
+    seed_all(seed)
     autoencoder, warnings = model_of(cfg, facts, dataset.row_preparation(), trusted)
     trainer = _trainer_of(make, cfg)
     trainer.refuse(autoencoder)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import valid_weight
+from aerun.core.seeding import own_draws
 from aerun.dataset.splits import Split
 from aerun.evaluate import codes
 from aerun.evaluate.subset import subsample
@@ -65,7 +66,7 @@ def examine(trained: Trained) -> dict[str, float]:
     model = trained.autoencoder
     most = max(100, min(_SAMPLES, _NUMBERS // model.code_elements))
     val, train = (subsample(split, most, model.facts.size) for split in (trained.data.val, trained.data.train))
-    with torch.random.fork_rng():  # computing the KL draws from the posterior
+    with own_draws():  # computing the KL draws from the posterior
         seen, seen_train = _through(trained, val), _through(trained, train)
     figures = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
     figures |= {} if seen.kl is None else codes.told_rates(seen.kl, seen.z.shape[1])
@@ -104,16 +105,21 @@ def _through(trained: Trained, split: Split) -> _Seen:
 
 def _copy(trained: Trained, val: Split, train: Split) -> float:
     some_val = val.take(torch.arange(min(_COPIES, len(val))))
-    x, base = trained.flat(some_val), trained.flat(train)
     x_hat = torch.cat(
         [
             filled(trained.autoencoder(x, **beside), beside.get("valid"), trained.mean).flatten(1)
             for x, beside in trained.known_batches(some_val)
         ]
     )
-    t = base[nearest(x, base, 1)[:, 0]]
+    x, t = trained.of_data(f"nearest {len(train)} {len(val)}", lambda: _with_nearest(trained, some_val, train))
     ratios = (x_hat - t).norm(dim=1) / (x - t).norm(dim=1).clamp_min(1e-12)
     return float(ratios.median())
+
+
+def _with_nearest(trained: Trained, split: Split, train: Split) -> tuple[Tensor, Tensor]:
+    """Return samples (n, D) and the training samples that are nearest to them."""
+    x, base = trained.flat(split), trained.flat(train)
+    return x, base[nearest(x, base, 1)[:, 0]]
 
 
 def warnings(model: Autoencoder, figures: Mapping[str, float]) -> list[str]:

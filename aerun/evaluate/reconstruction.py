@@ -51,15 +51,17 @@ def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, fl
         return trained.known_batches(data.test)
 
     span = _range(model.facts, test)
-    models: dict[str, Reconstruct] = {
-        "test": lambda x, beside: model(x, **beside),
-        "pca": trained.informed,
-        "mean": lambda x, beside: mean.expand_as(x),
-    }
+    baselines: dict[str, Reconstruct] = {"pca": trained.informed, "mean": lambda x, known: mean.expand_as(x)}
     if model.told is not None:
-        models["pca_plain"] = lambda x, beside: trained.pca(filled(x, beside.get("valid"), mean))
-    each: dict[str, list[Tensor]] = {"test": [] if errors is None else errors, "pca": []}
-    scores = {who: _scores(f, test, model.facts, span, each.get(who)) for who, f in models.items()}
+        baselines["pca_plain"] = lambda x, known: trained.pca(filled(x, known.get("valid"), mean))
+
+    def of_baselines() -> dict[str, tuple[dict[str, float], list[Tensor]]]:
+        return {who: (_scores(f, test, model.facts, span, each := list[Tensor]()), each) for who, f in baselines.items()}
+
+    beside = trained.of_data("baselines", of_baselines)
+    each = {"test": [] if errors is None else errors, "pca": beside["pca"][1]}
+    scores = {"test": _scores(lambda x, known: model(x, **known), test, model.facts, span, each["test"])}
+    scores |= {who: row for who, (row, _) in beside.items()}
     figures = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         figures[f"{who}/fvu"] = figures[f"{who}/se"] / figures["mean/se"] if figures["mean/se"] > 0 else math.nan
