@@ -414,6 +414,7 @@ class Autoencoder(nn.Module):
     def start_from(self, stored: Tensor) -> None:
         """Learn from the stored training samples what the parts begin with, the prior last: it may read codes."""
         self.start_parts(stored)
+        self.bottleneck.prepare(len(stored), partial(self._some_features, stored))
         if self.prior is not None:
             self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
 
@@ -444,11 +445,14 @@ class Autoencoder(nn.Module):
         like = next(self.arch.parameters())
         return (self.units(part).to(like) for part in stored.split(self._rows))
 
+    def _some_features(self, stored: Tensor, n: int) -> Tensor:
+        """Return what the encoder makes of n random samples (at most 20,000), (n, F, *grid)."""
+        stored, like = _drawn(stored, min(n, _CODES)), next(self.arch.parameters())
+        return torch.cat([self.features(self.units(p).to(like), **self.beside(p)) for p in stored.split(self._rows)])
+
     def _codes(self, stored: Tensor) -> Tensor:
         """Return a draw of the code of each of at most 20,000 random samples, (n, d, *grid)."""
-        order = torch.randperm(len(stored), generator=torch.Generator().manual_seed(0))[:_CODES].sort().values
-        stored = stored.index_select(0, order.to(stored.device))
-        like = next(self.arch.parameters())
+        stored, like = _drawn(stored, _CODES), next(self.arch.parameters())
         return torch.cat([self.clean_pass(self.units(p).to(like), **self.beside(p))["z"] for p in stored.split(self._rows)])
 
     def dry_run(self) -> None:
@@ -464,6 +468,12 @@ class Autoencoder(nn.Module):
             known = {} if self.told is None else {"c": x.new_zeros(2, self.told.size)}
             self.watch(self.objective(x, None, valid, **known).names)
         self.train(was)
+
+
+def _drawn(stored: Tensor, n: int) -> Tensor:
+    """Return n random samples of the stored ones in their order, always the same."""
+    order = torch.randperm(len(stored), generator=torch.Generator().manual_seed(0))[:n].sort().values
+    return stored.index_select(0, order.to(stored.device))
 
 
 def _leaders(owners: Tensor | None) -> Tensor | None:

@@ -82,7 +82,8 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _cut(name, term.regularizer, c.bottleneck)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_prior(c)
-    free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers  # a code of few bits pays for copies
+    # A code of few bits pays for copies, and one of few levels cannot hold them.
+    free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
     if elements >= facts.size and free and not c.corruption.alters:
         return [

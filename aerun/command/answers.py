@@ -48,8 +48,8 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     kind = scoring.kind if scoring else None
     about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
     if verb.answers == "packed":
-        args.packer, kind = Packer.of(model, args.step), Packed
-        about["head"] = args.packer.head()
+        args.packer, kind = Packer.of(model, args.step, args.prior, args.data), Packed
+        about["start"] = args.packer.start
     output = args.output or "-"
     done, reader, lines = 0, _reader(model, args), list[str]()
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
@@ -122,6 +122,12 @@ def _size(args: argparse.Namespace, model: Model, done: int) -> str:
     """Return how small the file is, and whether anything was lost."""
     size = Path(args.output).expanduser().stat().st_size
     bits = f"{size:,} bytes, {8 * size / done:.4g} bits a sample, {8 * size / done / model.facts.size:.3g} an element"
+    if args.packer.prior is not None:
+        name, sampler = args.packer.prior
+        weights = sum(v.numel() for v in sampler.arrays().values())
+        return (
+            f"{bits}; codes kept exactly, coded by {name}, whose own {weights:,} numbers stay in the run's folder, not counted"
+        )
     if args.packer.rounding.steps is None:
         return f"{bits}; codes kept exactly"
     return f"{bits}; codes rounded to {args.step or 0.1:g} standard deviations of training codes"

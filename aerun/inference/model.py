@@ -143,13 +143,16 @@ class Model(Runner):
         """Return names of the encoder's layers, in order."""
         return layers.names(self.autoencoder)
 
-    def compress(self, x: Samples, step: float | None = None) -> bytes:
+    def compress(
+        self, x: Samples, step: float | None = None, prior: str | None = None, data: str | Path | None = None
+    ) -> bytes:
         """Map n samples -> a file's bytes: their codes, entropy-coded.
 
         Whole numbers (bottleneck quantized, vq) lose nothing; other codes are rounded to `step` (0.1) standard deviations of
-        training codes.
+        training codes. prior: counts or transformer, of discrete codes: they are coded by how probable a sampler finds them
+        that is fitted as in `generate`; the folder keeps it, and `decompress` needs it.
         """
-        return compressed_file.compress(self, x, step)
+        return compressed_file.compress(self, x, step, prior, data)
 
     def decompress(self, data: bytes) -> Any:
         """Map what `compress` gave -> samples, as they were given.
@@ -208,10 +211,11 @@ class Model(Runner):
     ) -> Any:
         """Return n new samples, from codes drawn by `sampler`.
 
-        prior; gaussian, mixture, flow, second_stage, fitted to training codes; aggregate, codes of training samples; or auto,
-        prior where codes follow it by training, else gaussian. All but prior and gaussian read the training data once, from
-        `data` where they are files. guidance: how strongly what the model is told counts, where training left it out of some
-        samples (dataset.condition_drop): raw = raw_null + guidance (raw_told - raw_null), raw_null the output without it.
+        prior; gaussian, mixture, flow, second_stage, fitted to training codes; counts, transformer, fitted to the numbers of
+        discrete ones; aggregate, codes of training samples; or auto, prior where codes follow it by training, else gaussian.
+        All but prior and gaussian read the training data once, from `data` where they are files. guidance: how strongly what
+        the model is told counts, where training left it out of some samples (dataset.condition_drop): raw = raw_null +
+        guidance (raw_told - raw_null), raw_null the output without it.
         """
         integer("n", n, 1)
         self._refuse_guidance(guidance)

@@ -16,6 +16,9 @@ KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
 LATER_DATASET = telling.SETTINGS  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
+LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
+    "aerun.model.bottleneck.vq.Vq": {"stages": 1, "shared": True, "start": "batch"},
+}
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 
 
@@ -37,8 +40,22 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(dataset := settings.get("dataset"), dict):
         settings["dataset"] = {k: v for k, v in dataset.items() if k not in LATER_DATASET or v != LATER_DATASET[k]}
     if isinstance(model := settings.get("model"), dict):
-        settings["model"] = {k: v for k, v in model.items() if k not in LATER_PARTS or v != LATER_PARTS[k]}
+        model = {k: v for k, v in model.items() if k not in LATER_PARTS or v != LATER_PARTS[k]}
+        settings["model"] = {k: _without_later(v) for k, v in model.items()}
+    if isinstance(reg := settings.get("reg"), dict) and isinstance(terms := reg.get("terms"), dict):
+        settings["reg"] = {**reg, "terms": {k: _without_later(v) for k, v in terms.items()}}
     return settings
+
+
+def with_later(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of a part, with those that older runs do not name as they were trained."""
+    return {**LATER_SETTINGS.get(str(node.get("_target_")), {}), **node}
+
+
+def _without_later(node: Any) -> Any:
+    """Return the settings of a part without later ones at the value by which older runs were trained."""
+    later = LATER_SETTINGS.get(str(node.get("_target_")), {}) if isinstance(node, dict) else {}
+    return {k: v for k, v in node.items() if k not in later or v != later[k]} if later else node
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
