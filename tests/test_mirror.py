@@ -18,6 +18,7 @@ from tests.conftest import composed
 GIVEN = {
     "shape",
     "kind",
+    "unit",
     "low",
     "high",
     "ragged",
