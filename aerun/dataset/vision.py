@@ -18,6 +18,7 @@ from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split, split
 
+_HALF = 128
 _SIDES = (28, 14, 7)
 _DRAW_SEED = 20081  # the draw of binarized images belongs to the data set, not to the run
 
@@ -78,7 +79,7 @@ class Grey(Vision):
     """Images of 28 x 28, or of `side` 14 or 7: means of 2 x 2 or 4 x 4 of their pixels. Grey values as they are (`binarize: none`) or as probabilities of a pixel being on, drawn as 0 or 255.
 
     static: each image is drawn once, the same way in every run. dynamic: validation and test images are drawn so, training
-    images anew in every batch. Salakhutdinov & Murray 2008, https://doi.org/10.1145/1390156.1390266. Figures of the three
+    images anew in every batch. threshold: bytes from 128 on are on. Salakhutdinov & Murray 2008, https://doi.org/10.1145/1390156.1390266. Figures of the four
     are not comparable with each other.
     """
 
@@ -87,7 +88,7 @@ class Grey(Vision):
         if side not in _SIDES:
             raise AerunError(f"dataset.side={side}: one of {', '.join(map(str, _SIDES))}.")
         self.side = side
-        self.binarize = one_of("dataset.binarize", binarize, ("none", "static", "dynamic"))
+        self.binarize = one_of("dataset.binarize", binarize, ("none", "static", "dynamic", "threshold"))
 
     def facts(self) -> Facts:
         facts = replace(super().facts(), binarize=self.binarize == "dynamic")
@@ -99,6 +100,8 @@ class Grey(Vision):
             grey = Data(*(replace(part, x=_shrunk(part.x, self.side)) for part in (grey.train, grey.val, grey.test)))
         if self.binarize == "none":
             return grey
+        if self.binarize == "threshold":
+            return Data(*(replace(p, x=(p.x >= _HALF).to(torch.uint8) * 255) for p in (grey.train, grey.val, grey.test)))
         train = grey.train if self.binarize == "dynamic" else _drawn(grey.train, 0)
         return Data(train, _drawn(grey.val, 1), _drawn(grey.test, 2))
 
