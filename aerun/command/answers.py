@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from aerun.command.conditions import told_model, typed_words
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
 from aerun.core.streams import is_stdout
@@ -42,7 +43,7 @@ _MAPS: dict[str, dict[str, Kind]] = {
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     """Answer for every sample of the files, and say how many there were."""
-    model = load(args.run, args.weights, args.trust)
+    model = told_model(load(args.run, args.weights, args.trust), word, args)
     about, scoring = _about(model), _scoring(word, args, model)
     kind = scoring.kind if scoring else None
     about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
@@ -141,7 +142,7 @@ def _about(model: Model) -> dict[str, Any]:
 
 def _pieces(verb: Verb, args: argparse.Namespace, model: Model, reader: Reader) -> Iterator[Piece]:
     if verb.reads == "nothing":
-        yield Piece(None, "", 1)
+        yield Piece(None, "", 1, beside=typed_words(model, args.count))
     elif verb.reads == "codes":
         yield from codes_of(Path(args.files[0]), args.key, model.rows)
     elif verb.reads == "pairs":

@@ -48,8 +48,10 @@ def _with_all_units(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]
     return np.concatenate([given, np.zeros((len(array), shape[0] - units, *shape[1:]), array.dtype)], axis=1)
 
 
-def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None) -> Tensor:
+def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None, c: Tensor | None = None) -> Tensor:
     """Return n codes (n, d, *grid), always the same ones for the same seed.
+
+    c (n, m): what is known beforehand of their samples, on which a prior may depend.
 
     sampler: auto, or one of `aerun.evaluate.samplers`. data: where the training data are, to which all but prior and gaussian
     are fitted. What was fitted is kept in the run's folder, and needs no data again.
@@ -62,13 +64,16 @@ def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | Non
         if fitted is not None:
             return fitted(n).cpu().float()
         if sampler == "prior":
-            return _prior(runner, n)
+            return _prior(runner, n, c)
         return _gaussian(runner, n)
 
 
-def _prior(runner: Runner, n: int) -> Tensor:
+def _prior(runner: Runner, n: int, c: Tensor | None) -> Tensor:
     if not runner.autoencoder.has_prior:
         raise AerunError("sampler=prior: this run's codes have no prior; sampler=gaussian is fitted to its training codes.")
+    if c is not None:
+        like = torch.zeros(n, *runner.code_shape, device=runner.device)
+        return runner.autoencoder.prior_codes(like, 1, c.to(runner.device)).cpu()
     like = torch.zeros(1, *runner.code_shape, device=runner.device)
     return runner.autoencoder.prior_codes(like, n).cpu()
 

@@ -29,6 +29,7 @@ from aerun.inference.reading import join_samples
 from aerun.inference.rounding import Rounding, rounding
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
+from aerun.inference.support import unsupported_reason
 
 _KINDS = ("array", "tensor", "list", "columns", "words")
 _SIZE, _SAMPLES = struct.Struct("<I"), struct.Struct("<IB3s")
@@ -51,6 +52,8 @@ class Packer:
         prior: a sampler of discrete codes by whose probabilities they are coded; data: where the training data are, to which
         it is fitted. Raises AerunError for a step that cannot be, and a prior of other codes.
         """
+        if why := unsupported_reason("compress", runner.autoencoder):
+            raise AerunError(f"compress: {why}")
         rule, sampler = rounding(runner, step), code_prior(runner, prior, data)
         return cls(runner, rule, rule.shared(runner), None if sampler is None or prior is None else (prior, sampler))
 

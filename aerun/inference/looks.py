@@ -92,7 +92,7 @@ def _reconstructions(model: Runner, stored: Tensor, samples: int, ax: Any) -> An
     if ax is not None:
         raise AerunError(f"plot: reconstructions of {facts.kind}s are several panels: leave ax out.")
     few = stored[:samples]
-    x, x_hat = model.units(few), model.over_samples(lambda u, v: model.autoencoder(u, valid=v), few)
+    x, x_hat = model.units(few), model.over_samples(lambda u, beside: model.autoencoder(u, **beside), few)
     if facts.kind == "image":
         return drawing().images(x.cpu(), x_hat, facts)
     valid = facts.valid(few)

@@ -33,7 +33,7 @@ def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
-    return _samples(model.generate(args.count, args.seed, args.sampler, args.data))
+    return _samples(model.generate(args.count, args.seed, args.sampler, args.data, args.guidance))
 
 
 def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
@@ -42,6 +42,8 @@ def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
+    if args.unit is None and not args.each:
+        raise AerunError("traverse: --unit J moves a unit of the code; --condition label, of a run that is told it, the class.")
     return _samples(model.traverse(x, args.unit, args.values))
 
 
@@ -128,6 +130,16 @@ VERBS: dict[str, Verb] = {
                 },
             ),
             _DATA,
+            (
+                "--guidance",
+                {
+                    "type": float,
+                    "default": 1.0,
+                    "metavar": "W",
+                    "help": "of a run with dataset.condition_drop: exaggerate (above 1) or soften what --condition tells "
+                    "(default: 1)",
+                },
+            ),
         ),
     ),
     "interpolate": Verb(
@@ -153,7 +165,7 @@ VERBS: dict[str, Verb] = {
         "samples",
         _moved,
         (
-            ("--unit", {"type": int, "required": True, "metavar": "J", "help": "number of the unit, from 0"}),
+            ("--unit", {"type": int, "metavar": "J", "help": "number of the unit, from 0; or --condition NAME: every class"}),
             ("--values", {"type": float, "nargs": "+", "metavar": "V", "help": "default: 7 quantiles of it in training"}),
         ),
     ),

@@ -7,12 +7,14 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
+from aerun.dataset import telling
 from aerun.settings.auto import as_saved
 from aerun.settings.flat import as_plain, flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
+LATER_DATASET = telling.SETTINGS  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
     "aerun.model.bottleneck.vq.Vq": {"stages": 1, "shared": True, "start": "batch"},
@@ -35,6 +37,8 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     if isinstance(trainer := settings.get("trainer"), dict):
         settings["trainer"] = {k: v for k, v in trainer.items() if k not in LATER or v != LATER[k]}
+    if isinstance(dataset := settings.get("dataset"), dict):
+        settings["dataset"] = {k: v for k, v in dataset.items() if k not in LATER_DATASET or v != LATER_DATASET[k]}
     if isinstance(model := settings.get("model"), dict):
         model = {k: v for k, v in model.items() if k not in LATER_PARTS or v != LATER_PARTS[k]}
         settings["model"] = {k: _without_later(v) for k, v in model.items()}

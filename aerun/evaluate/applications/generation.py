@@ -45,14 +45,16 @@ def evaluate(trained: Trained) -> Outcome:
     features, see `aerun.metrics.distribution`. copied: share of samples that lie nearer to one of 10,000 training samples than
     99 % of the test samples do; 0.01 is no copying. nats: -log p of test codes (of random ones a draw each), which ranks
     densities without a decoder; that of second_stage is a bound above the truth. bits: of discrete codes, -log2 p of the
-    numbers of test codes, which the training codes alone decide; that of prior is what they take without a model. The note
+    numbers of test codes, which the training codes alone decide; that of prior is what they take without a model. A model
+    that is told something of samples beforehand (dataset.condition) is told what is known of the test samples. The note
     gives the distance of samples from those training samples over that of test samples.
     """
     facts, data = trained.autoencoder.facts, trained.data
     refuse_few(len(data.test), FEWEST, "test", "a ball that reaches to the fifth neighbour of each")
+    shown = subsample(data.test, _MOST, facts.size)
     test, train = (trained.samples(subsample(split, n, facts.size)) for split, n in ((data.test, _MOST), (data.train, _KNOWN)))
     sources = samplers(trained)
-    space, made = features(trained), _made(trained, sources, len(test))
+    space, made = features(trained), _made(trained, sources, len(test), trained.told(shown))
     sizes = _sizes(trained, sources)
     if len(data.val) >= FEWEST:
         made["real"] = trained.samples(subsample(data.val, _MOST, facts.size))
@@ -79,15 +81,17 @@ def _sizes(trained: Trained, sources: Mapping[str, Source]) -> dict[str, dict[st
         return {who: {"bits": float(source.bits(numbers).mean())} for who, source in discrete.items()}
     if model.bottleneck.whole:
         return {}
-    codes = sampled_codes(trained, split)
+    codes, c = sampled_codes(trained, split), trained.told(split)
     real = {who: source for who, source in sources.items() if not isinstance(source, OfNumbers)}
-    figures = {who: float(-source.log_density(codes).double().mean()) for who, source in real.items()}
+    densities = {who: s.log_density(codes, c) if isinstance(s, OfPrior) else s.log_density(codes) for who, s in real.items()}
+    figures = {who: float(-density.double().mean()) for who, density in densities.items()}
     return {who: {"nats": value} for who, value in figures.items() if math.isfinite(value)}
 
 
-def _made(trained: Trained, sources: Mapping[str, Source], n: int) -> dict[str, Tensor]:
-    model, facts = trained.autoencoder, trained.autoencoder.facts
-    drawn = {who: in_parts(model.decode, rows_of(model), sampler(n)) for who, sampler in sources.items()}
+def _made(trained: Trained, sources: Mapping[str, Source], n: int, c: Tensor | None) -> dict[str, Tensor]:
+    model, facts, rows = trained.autoencoder, trained.autoencoder.facts, rows_of(trained.autoencoder)
+    draws = {who: source(n, c) if isinstance(source, OfPrior) else source(n) for who, source in sources.items()}
+    drawn = {who: in_parts(model.decode, rows, z, None, c) for who, z in draws.items()}
     base = trained.pca
     codes = torch.cat([base.codes(x) for x in trained.batches(subsample(trained.data.train, _KNOWN, facts.size))])
     flat = Gaussian.fitted(codes.double()).draw(n).to(base.mean)

@@ -103,14 +103,17 @@ class OfPrior:
     def __init__(self, model: Autoencoder, like: Tensor) -> None:
         self.model, self.like = model, like
 
-    def __call__(self, n: int) -> Tensor:
-        return self.model.prior_codes(self.like[:1].expand(n, *self.like.shape[1:]))
+    def __call__(self, n: int, c: Tensor | None = None) -> Tensor:
+        return self.model.prior_codes(self.like[:1].expand(n, *self.like.shape[1:]), c=c)
 
-    def log_density(self, codes: Tensor) -> Tensor:
-        """Return log p of codes (n, d, *grid) in nats, (n,); NaN of codes that are no real numbers."""
+    def log_density(self, codes: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return log p of codes (n, d, *grid) in nats, (n,); NaN of codes that are no real numbers.
+
+        c (n, m): what is known of their samples beforehand.
+        """
         if "prior" not in self.model.offers:
             return codes.new_full((len(codes),), float("nan"))
-        prior: Distribution = self.model.prior_of(codes)
+        prior: Distribution = self.model.prior_of(codes, c)
         return log_density(prior, codes)
 
     def bits(self, numbers: Tensor) -> Tensor:
@@ -157,7 +160,7 @@ def samplers(trained: Trained) -> dict[str, Source]:
 def numbers_of(trained: Trained, split: Split) -> Tensor:
     """Return the numbers (n, u, *grid) of the discrete codes of clean samples."""
     model = trained.autoencoder
-    parts = (model.bottleneck.indices(model.arch.encode(x, valid=valid)) for x, valid in trained.valid_batches(split))
+    parts = (model.bottleneck.indices(model.features(x, **beside)) for x, beside in trained.known_batches(split))
     return torch.cat([part.long() for part in parts])
 
 
