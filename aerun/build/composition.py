@@ -11,7 +11,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.parts import Arch, Term
 from aerun.preparation.base import Preparation
-from aerun.runs.identity import LATER_PARTS
+from aerun.runs.identity import LATER_PARTS, LATER_TERMS
 
 _TERM = ("weight", "warmup", "cycles")
 
@@ -76,7 +76,7 @@ def _term(make: Maker, name: str, node: Any, from_data: Config) -> Term:
     key = f"reg.terms.{name}"
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise AerunError(f"{key} is set, but no such regularizer is chosen: add regularizer={name}.")
-    own = {k: v for k, v in node.items() if k not in _TERM}
+    own = {**LATER_TERMS.get(name, {}), **{k: v for k, v in node.items() if k not in _TERM}}
     regularizer = make(key, own, from_data)
     warmup = within(f"{key}.warmup", number(f"{key}.warmup", node.get("warmup", 0.0)), 0, 1)
     cycles = integer(f"{key}.cycles", node.get("cycles", 1), 1)

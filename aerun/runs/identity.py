@@ -14,6 +14,7 @@ from aerun.settings.labels import ASKED, without_labels
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
+LATER_TERMS = {"iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"}}  # likewise of regularizers
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 
 
@@ -31,10 +32,19 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(settings.get(key), dict):
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     if isinstance(trainer := settings.get("trainer"), dict):
-        settings["trainer"] = {k: v for k, v in trainer.items() if k not in LATER or v != LATER[k]}
+        settings["trainer"] = _without(trainer, LATER)
     if isinstance(model := settings.get("model"), dict):
-        settings["model"] = {k: v for k, v in model.items() if k not in LATER_PARTS or v != LATER_PARTS[k]}
+        settings["model"] = _without(model, LATER_PARTS)
+    terms = (settings.get("reg") or {}).get("terms") if isinstance(settings.get("reg"), dict) else None
+    if isinstance(terms, dict):
+        kept = {k: _without(node, LATER_TERMS[k]) if k in LATER_TERMS else node for k, node in terms.items()}
+        settings["reg"] = {**settings["reg"], "terms": kept}
     return settings
+
+
+def _without(node: Any, later: Mapping[str, Any]) -> Any:
+    """Return a node of the config without later settings at the value by which older runs were trained."""
+    return {k: v for k, v in node.items() if k not in later or v != later[k]} if isinstance(node, dict) else node
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
