@@ -1,6 +1,7 @@
 """How a model looks in Python: in one line, as a card of a notebook, and drawn."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def _reconstructions(model: Runner, stored: Tensor, samples: int, ax: Any) -> An
     few = stored[:samples]
     if facts.tokens:
         return drawing().lines(_symbols(few, facts.tokens), _symbols(model.rebuilt(few), facts.tokens))
-    x, x_hat = model.units(few), model.over_samples(lambda u, v: model.autoencoder(u, valid=v), few)
+    x, x_hat = model.units(few), model.over_samples(lambda u, beside: model.autoencoder(u, **beside), few)
     if facts.kind == "image":
         return drawing().images(x.cpu(), x_hat, facts, _of_prefixes(model, few))
     valid = facts.valid(few)
@@ -113,10 +114,12 @@ def _symbols(numbers: Tensor, tokens: Sequence[str]) -> list[list[str]]:
 def _of_prefixes(model: Runner, stored: Tensor) -> dict[str, Tensor]:
     """Return the reconstructions from the first units of nested codes, by words for their number, but from all of them."""
     own = model.autoencoder
-    return {
-        f"first {size}": model.over_samples(lambda u, _, k=size: own.decode(own.prefix(own.encode(u), k)), stored)  # type: ignore[misc]
-        for size in own.sizes[:-1][-_PREFIXES:]
-    }
+
+    def first(u: Tensor, beside: dict[str, Tensor], size: int) -> Tensor:
+        return own.decode(own.prefix(own.encode(u, **beside), size), **beside)
+
+    sizes = own.sizes[:-1][-_PREFIXES:]
+    return {f"first {size}": model.over_samples(partial(first, size=size), stored) for size in sizes}
 
 
 def _of_columns(model: Runner, part: Tensor) -> Tensor:

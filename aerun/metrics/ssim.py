@@ -2,9 +2,11 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import avg_pool2d, conv2d
 
 WINDOW, _SIGMA, _K1, _K2 = 11, 1.5, 0.01, 0.03
+_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the sizes, from the largest on
+_LEAST = 1e-4  # smallest factor: a power below 1 has no slope at 0
 
 
 def ssim_applies(shape: tuple[int, ...]) -> bool:
@@ -20,12 +22,42 @@ def ssim(x: Tensor, y: Tensor, span: float) -> Tensor:
     range of the data. Wang, Bovik, Sheikh & Simoncelli 2004, https://doi.org/10.1109/TIP.2003.819861
     """
     a, b = (v.double().flatten(0, 1)[:, None] for v in (x, y))  # each channel by itself
-    blurred = [_blur(v) for v in (a, b, a * a, b * b, a * b)]
-    mx, my = blurred[0], blurred[1]
-    xx, yy, xy = blurred[2] - mx * mx, blurred[3] - my * my, blurred[4] - mx * my
+    luminance, structure = _factors(a, b, span)
+    return (luminance * structure).flatten(1).mean(1).view(x.shape[:2]).mean(1)
+
+
+def ms_ssim(x: Tensor, y: Tensor, span: float) -> Tensor:
+    """Return MS-SSIM of images x and y (B, C, H, W), the mean over channels: (B,), in the precision of x.
+
+    It is prod_l c_l^w_l over sizes l < L, times s_L^w_L: c the contrast and structure of SSIM averaged over places, s the whole
+    of it; each size is the mean of 2 x 2 pixels of the one before. L of the five sizes have a side of at least 11 pixels, and
+    their weights are divided by their sum. Factors count as at least 1e-4.
+    Wang, Simoncelli & Bovik 2003, https://doi.org/10.1109/ACSSC.2003.1292216
+    """
+    a, b = (v.flatten(0, 1)[:, None] for v in (x, y))
+    weights = _WEIGHTS[: ms_ssim_levels(x.shape)]
+    log_total = torch.zeros(len(a), dtype=a.dtype, device=a.device)
+    for level, weight in enumerate(weights):
+        luminance, structure = _factors(a, b, span)
+        similarity = luminance * structure if level == len(weights) - 1 else structure
+        log_total = log_total + weight / sum(weights) * similarity.flatten(1).mean(1).clamp_min(_LEAST).log()
+        a, b = avg_pool2d(a, 2), avg_pool2d(b, 2)
+    return log_total.exp().view(x.shape[:2]).mean(1)
+
+
+def ms_ssim_levels(shape: tuple[int, ...]) -> int:
+    """Return how many of the five sizes images of this shape (..., H, W) have."""
+    side = min(shape[-2:])
+    return sum(side >> level >= WINDOW for level in range(len(_WEIGHTS)))
+
+
+def _factors(a: Tensor, b: Tensor, span: float) -> tuple[Tensor, Tensor]:
+    """Return the luminance, and the contrast times the structure, at each place of images (N, 1, H, W)."""
+    mx, my, squares, product = _blur(torch.cat([a, b, a * a + b * b, a * b])).chunk(4)
     c1, c2 = (_K1 * span) ** 2, (_K2 * span) ** 2
-    similarity = (2 * mx * my + c1) * (2 * xy + c2) / ((mx * mx + my * my + c1) * (xx + yy + c2))
-    return similarity.flatten(1).mean(1).view(x.shape[:2]).mean(1)
+    means = mx * mx + my * my
+    structure = (2 * (product - mx * my) + c2) / (squares - means + c2)
+    return (2 * mx * my + c1) / (means + c1), structure
 
 
 def _blur(v: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from aerun.parts.base import Part
 class Loss(Part):
     """How a reconstruction is judged. Works on `raw`; owns the output activation.
 
-    density: what the loss is -log p(x | raw) of, in nats: `frequency` (of values between 0 and 1, or symbols), `gaussian`,
-    `half` (a Gaussian of variance 1/2 without its constant); empty where it is no likelihood.
+    density: what the loss is -log p(x | raw) of, in nats: `frequency` (of values between 0 and 1, or symbols), `gaussian` (any
+    density of real values), `half` (a Gaussian of variance 1/2 without its constant), `levels` (of the whole numbers that are
+    stored); empty where it is no likelihood.
     """
 
     density: str = ""

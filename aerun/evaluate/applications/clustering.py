@@ -17,7 +17,7 @@ _MOST, _STARTS, _DRAWS = 5000, 10, 3
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why codes cannot be clustered here, or nothing: classes are needed to compare the clusters with."""
-    return "needs labels" if dataset.facts().classes is None else ""
+    return "needs labels" if dataset.facts().classes is None else dataset.label_told
 
 
 def evaluate(trained: Trained) -> Outcome:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
@@ -29,7 +30,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     if not model.has_bound:
         return "needs a code with a posterior and a prior: model/bottleneck=gaussian"
     if not model.loss.density or model.loss.per_lambda(2) != 1:
-        return "needs a loss in nats: model/loss=bce, gaussian or categorical, with model.loss.reduction=sum"
+        return "needs a loss in nats, such as model/loss=bce, gaussian, logistic or categorical, with model.loss.reduction=sum"
     return ""
 
 
@@ -38,8 +39,9 @@ def evaluate(trained: Trained) -> Outcome:
     """Return the mean of -log p(x) over test samples, in nats: at most 500, fewer of large ones.
 
     Rows: model, importance sampling with 64 codes a sample (`aerun.evaluate.likelihood`), on average above the truth;
-    independent, no code at all: each element by itself under its training frequency (bce, categorical) or Gaussian (gaussian);
-    gaussian, one Gaussian with the training mean and covariance (of the loss gaussian, up to 4,096 features). The loss mse is
+    independent, no code at all: each element by itself under its training frequency (bce, categorical), its Gaussian
+    (densities of real values: gaussian, student_t, continuous_bernoulli) or what its Gaussian gives each level (logistic);
+    gaussian, one Gaussian with the training mean and covariance (of densities, up to 4,096 features). The loss mse is
     a Gaussian of variance 1/2 without its constant, for all rows. AerunError where nothing is finite.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
@@ -50,7 +52,10 @@ def evaluate(trained: Trained) -> Outcome:
         raise AerunError("held_out: is not finite.")
     grey = " (values between 0 and 1 count as probabilities)" if model.loss.density == "frequency" and not facts.tokens else ""
     constant = "; variance 1/2 without its constant" if model.loss.density == "half" else ""
-    return Outcome(figures, f"{len(split):,} test samples, {_DRAWS} codes each{grey}{constant}; nats a sample, less is better")
+    bits = "" if model.loss.density != "levels" else f"; bits per dimension: nats / {facts.size * math.log(2):.5g}"
+    return Outcome(
+        figures, f"{len(split):,} test samples, {_DRAWS} codes each{grey}{constant}; nats a sample, less is better{bits}"
+    )
 
 
 def _mean(nats: Iterator[Tensor]) -> float:
@@ -58,8 +63,8 @@ def _mean(nats: Iterator[Tensor]) -> float:
 
 
 def _model(trained: Trained, split: Split) -> Iterator[Tensor]:
-    for x, valid in trained.valid_batches(split):
-        yield -log_likelihood(trained.autoencoder, x, _DRAWS, valid)
+    for x, beside in trained.known_batches(split):
+        yield -log_likelihood(trained.autoencoder, x, _DRAWS, **beside)
 
 
 def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
@@ -71,11 +76,25 @@ def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
             each = (x - mean).double().square() / variance + (2 * math.pi * variance).log()
             yield (each * valid_weight(valid, x)).flatten(1).sum(1) / 2
         return
+    if model.loss.density == "levels":
+        yield from _levels(trained, split)
+        return
     likely = mean if model.loss.density == "half" else mean.clamp(_RARE, 1 - _RARE)
     for x, valid in trained.valid_batches(split):
         raw = model.loss.deactivate(likely).expand_as(x)
         names: Pass = {"x": x, "raw": raw, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
         yield call(model.loss, names)
+
+
+def _levels(trained: Trained, split: Split) -> Iterator[Tensor]:
+    """Yield nats of the levels (stored whole numbers) under each element's training Gaussian, the outermost ones open."""
+    facts, normal = trained.autoencoder.facts, Normal(0.0, 1.0)
+    half, scale = 0.5 / facts.unit, (_variance(trained) + 1 / (12 * facts.unit**2)).sqrt()  # the variance within a level
+    for x, valid in trained.valid_batches(split):
+        upper = normal.cdf(((x + half - trained.mean) / scale).double()).masked_fill(x > 1 - half, 1)
+        lower = normal.cdf(((x - half - trained.mean) / scale).double()).masked_fill(x < half, 0)
+        each = -(upper - lower).clamp_min(_RARE * half).log()
+        yield (each * valid_weight(valid, each)).flatten(1).sum(1)
 
 
 def _variance(trained: Trained) -> Tensor:

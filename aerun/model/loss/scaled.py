@@ -1,0 +1,82 @@
+"""Likelihoods of a residual that have a scale, fixed or learned from the batches."""
+
+import copy
+from abc import abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from aerun.core.checks import at_least, one_of
+from aerun.core.facts import valid_weight
+from aerun.model.loss.base import ResidualLoss
+from aerun.vocabulary import wide
+
+_MOMENTUM = 0.1  # of the running scale, as in batch norm
+
+
+class ScaledLoss(ResidualLoss):
+    """-log p(x | x_hat, s), summed over the event, with a scale s of its own; (B, *S) -> (B,).
+
+    scale: fixed (s = `sigma` for good), shared (one s for all elements), or element (one s for each). A learned s starts at
+    `sigma` and follows the training batches: each moves it a tenth of the way to `best`, of which the s of greatest likelihood
+    is the fixed point, before the batch is judged by it. Evaluation uses the last s; further codes of a pass (iwae) are judged
+    by the s of that pass. s is kept above `least`. For the gradient s is a constant, as at its optimum (envelope theorem).
+    """
+
+    watches: tuple[str, ...] = ("sigma",)
+    sigma: Tensor  # s, a scalar or *S
+
+    def __init__(
+        self,
+        *,
+        scale: str,
+        sigma: float,
+        least: float,
+        shape: tuple[int, ...],
+        activation: str,
+        reduction: str,
+        low: float | None,
+        high: float | None,
+    ) -> None:
+        super().__init__(activation=activation, reduction=reduction, low=low, high=high)
+        self.by_element = one_of("model.loss.scale", scale, ("fixed", "shared", "element")) == "element"
+        self.follows_batches = self.learned = scale != "fixed"
+        self.least = least
+        start = torch.tensor(at_least("model.loss.sigma", sigma, least))
+        self.register_buffer("sigma", start.repeat(*shape) if self.by_element else start)
+
+    @abstractmethod
+    def best(self, size: Tensor, weight: Tensor) -> Tensor:
+        """Return the scale that the present one is to move to, as `sigma`, from sizes (B, *S) with weights (B, *S)."""
+
+    def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        if self.learned and self.training:
+            self._follow(wide(self.residual(raw, x)).detach().abs(), valid)
+        return super().forward(raw, x, valid)
+
+    @torch.no_grad()
+    def _follow(self, size: Tensor, valid: Tensor | None) -> None:
+        weight = torch.ones_like(size) * valid_weight(valid, size)
+        best = self.best(size, weight)
+        if self.by_element:  # an element that no sample of the batch has keeps its scale
+            best = torch.where(weight.sum(0) > 0, best, self.sigma)
+        self.sigma.copy_((self.sigma + _MOMENTUM * (best - self.sigma)).clamp_min(self.least))
+
+    def average(self, values: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean of values (B, *S) over what shares a scale, as `sigma`."""
+        if self.by_element:
+            return (values * weight).sum(0) / weight.sum(0).clamp_min(1)
+        return (values * weight).sum() / weight.sum()
+
+    def of_pass(self) -> Self:
+        """Return the loss with the s of this pass, which further codes do not move."""
+        if not (self.learned and self.training):
+            return self
+        frozen = copy.copy(self)
+        frozen._buffers = {**self._buffers, "sigma": self.sigma.clone()}
+        frozen.training = False
+        return frozen
+
+    def watch(self) -> dict[str, Tensor]:
+        return {"sigma": self.sigma.mean()}
