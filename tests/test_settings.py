@@ -17,6 +17,7 @@ MASKED = "model/corruption=masking"
 BASE = {
     "arch": {"recurrent": ["model=recurrent", *SEQUENCE]},
     "bottleneck": {
+        "joint": ["model.latent_dim=18"],
         "topk": ["regularizer=revival", "model.latent_dim=64"],
         "vq": ["model.latent_dim=8", "model.bottleneck.groups=2", "model.bottleneck.codes=64"],
     },
@@ -45,7 +46,8 @@ CHANGED = {
     "reduction": "mean", "restart_after": "1", "reverse": "false", "rho": "0.2", "rows": "8", "samples": "2", "scales":
     "[3]", "scope": "batch", "share": "0.6", "show_mask": "true", "sigma": "0.6", "smallest": "0.45", "span": "9",
     "strokes": "9", "teacher_forcing": "1", "teacher_forcing_until": "0.9", "thickness": "4", "tied": "true",
-    "levels": "5", "stages": "2", "shared": "false", "start": "kmeans", "upsample": "nearest",
+    "classes": "2", "final_temperature": "0.9", "levels": "5", "sample": "relaxed", "temperature": "3", "stages": "2",
+    "shared": "false", "start": "kmeans", "upsample": "nearest",
     "variance": "fixed", "visible": "0", "warmup": "1", "weight": "7", "whiten": "true",
 }  # fmt: skip
 # Where a setting matters only with others, or means something else than elsewhere: (more overrides, value).
