@@ -113,6 +113,12 @@ class Autoencoder(nn.Module):
         """Map (B, *S) -> deterministic code z (B, d, *grid)."""
         return self.bottleneck.code(self.features(x, mask, valid, c))
 
+    def first(self, x: Tensor, size: int | None, **beside: Tensor) -> Tensor:
+        """Return codes of which the first `size` pieces alone count; None: all. beside: valid and c, where there are any."""
+        if size is None:
+            return self.encode(x, **beside)
+        return self.bottleneck.first(self.features(x, **beside), size)
+
     def decode(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map code (B, d, *grid) -> reconstruction (B, *S)."""
         return self.loss.activate(self.raw(z, valid, c))
@@ -140,10 +146,6 @@ class Autoencoder(nn.Module):
         c = self._c(z.shape[0], c, z).to(z)
         return torch.cat([c.reshape(*c.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:]), z], 1)
 
-    def prefix(self, z: Tensor, size: int) -> Tensor:
-        """Return codes (B, d, *grid) with all units after the first `size` set to 0."""
-        return torch.cat([z[:, :size], torch.zeros_like(z[:, size:])], 1)
-
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Return the clean, deterministic reconstruction of (B, *S)."""
         return self.decode(self.encode(x, mask, valid, c), valid, c)
@@ -161,7 +163,10 @@ class Autoencoder(nn.Module):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut."""
+        """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut.
+
+        They are numbers of units, or of what else the bottleneck calls a `piece`.
+        """
         return tuple(sorted({k for key in self._weighing for k in self.terms[key].regularizer.cuts}))
 
     @property
