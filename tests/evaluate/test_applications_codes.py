@@ -260,7 +260,10 @@ def test_clustering_says_its_draws():
     outcome = ask("clustering", untrained())[0]
     assert "3 draws" in outcome.note
     assert outcome.spread["model"]["acc"] >= 0
-    assert set(outcome.figures) == set(clustering.WHO)
+    assert set(outcome.figures) == {*clustering.WHO} - {"own"}
+    own = ask("clustering", untrained("model=vae", "model/prior=mixture"))[0]
+    assert [*own.figures] == [*clustering.WHO]
+    assert own.spread["own"]["acc"] == 0
 
 
 # -- few labels ----------------------------------------------------------------------------------------------------------
