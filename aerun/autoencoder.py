@@ -20,6 +20,7 @@ from aerun.core.facts import Facts, valid_weight
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.parts import Discrete, Opposed, Part, Term
 from aerun.preparation.base import Preparation
+from aerun.preparation.told import Conditions
 from aerun.vocabulary import Pass, call
 
 _ELEMENTS = 1_000_000  # of samples that are widened at a time
@@ -85,21 +86,73 @@ class Autoencoder(nn.Module):
         """Return `seen` as losses get it, where gaps are kept (`dataset.missing=keep`); None elsewhere."""
         return self.seen(stored) if self.preparation.keeps_gaps else None
 
-    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """Map (B, *S) -> deterministic code z (B, d, *grid)."""
-        return self.bottleneck.code(self.arch.encode(x, mask, valid))
+    @property
+    def told(self) -> Conditions | None:
+        """Return what turns conditions into c; None where the model is told nothing beforehand."""
+        return self.preparation.told
 
-    def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
+    def beside(self, stored: Tensor) -> dict[str, Tensor]:
+        """Return what is known of stored samples beside their values: valid (B, T) and c (B, m), where there are any."""
+        known = {"valid": self.facts.valid(stored), "c": self.known(stored)}
+        return {k: v for k, v in known.items() if v is not None}
+
+    def known(self, stored: Tensor) -> Tensor | None:
+        """Return c (B, m), what is known beforehand of stored samples; None where the model is told nothing."""
+        if self.told is None:
+            return None
+        c: Tensor = self.told(self.facts.conditions(stored).to(self.told.rate))
+        return c
+
+    def features(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """Return the encoder's features h (B, F, *grid) of (B, *S); without c those of samples of which nothing is known."""
+        if not self.arch.known:
+            return self.arch.encode(x, mask, valid)
+        return self.arch.encode(x, mask, valid, self._c(x.shape[0], c, x))
+
+    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """Map (B, *S) -> deterministic code z (B, d, *grid)."""
+        return self.bottleneck.code(self.features(x, mask, valid, c))
+
+    def decode(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map code (B, d, *grid) -> reconstruction (B, *S)."""
-        return self.loss.activate(self.arch.decode(z, valid))
+        return self.loss.activate(self.raw(z, valid, c))
+
+    def guided(self, z: Tensor, guidance: float, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """Map code -> reconstruction of raw_null + guidance * (raw_c - raw_null); raw_null: where nothing is known."""
+        if guidance == 1:
+            return self.decode(z, valid, c)
+        null = self.raw(z, valid)
+        return self.loss.activate(null + guidance * (self.raw(z, valid, c) - null))
+
+    def raw(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """Map code (B, d, *grid) -> the decoder's output (B, *S) before the loss's activation."""
+        return self.arch.decode(self._read(z, c), valid)
+
+    def _c(self, n: int, c: Tensor | None, like: Tensor) -> Tensor:
+        """Return c (n, m), of samples of which nothing is known where it is None."""
+        assert self.told is not None
+        return self.told.null(n, like) if c is None else c
+
+    def _read(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """Return what the decoder reads: c at every place, and behind it the code; (B, m + d, *grid)."""
+        if self.told is None:
+            return z
+        c = self._c(z.shape[0], c, z).to(z)
+        return torch.cat([c.reshape(*c.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:]), z], 1)
 
     def prefix(self, z: Tensor, size: int) -> Tensor:
         """Return codes (B, d, *grid) with all units after the first `size` set to 0."""
         return torch.cat([z[:, :size], torch.zeros_like(z[:, size:])], 1)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Return the clean, deterministic reconstruction of (B, *S)."""
-        return self.decode(self.encode(x, mask, valid), valid)
+        return self.decode(self.encode(x, mask, valid, c), valid, c)
+
+    def decoder_weights(self) -> list[Tensor]:
+        """Return the decoder's weights in order; of the first those on the code alone, not on what is known beforehand."""
+        weights = self.arch.decoder_weights()
+        m, d = 0 if self.told is None else self.told.size, self.bottleneck.latent_dim
+        return [w[:, m:] if m and i == 0 and w.shape[1] == m + d else w for i, w in enumerate(weights)]
 
     def chosen_parts(self) -> dict[str, Part]:
         """Return the parts by the name of their group; the prior only where it is not the usual one."""
@@ -136,49 +189,54 @@ class Autoencoder(nn.Module):
         mask = hidden[..., :1].expand_as(hidden) if self.leaders is None else hidden[:, self.leaders]
         return {**names, "x_in": x.masked_fill(mask, self.corruption.fill), "mask": mask}
 
-    def code_pass(self, x: Tensor, valid: Tensor | None = None, progress: float = 1.0) -> Pass:
+    def code_pass(self, x: Tensor, valid: Tensor | None = None, progress: float = 1.0, c: Tensor | None = None) -> Pass:
         """Return the pass as far as the code: corrupted input, sampled code."""
         names: Pass = {"x": x, **self.corrupted(x), "progress": progress}
-        if valid is not None:
-            names["valid"] = valid
+        names |= {k: v for k, v in (("valid", valid), ("c", c)) if v is not None}
         if torch.is_grad_enabled() and any(t.regularizer.differentiates_input for t in self.terms.values()):
             names["x_in"] = names["x_in"].detach().requires_grad_()
-        names["h"] = self.arch.encode(names["x_in"], names.get("mask"), valid)
+        names["h"] = self.features(names["x_in"], names.get("mask"), valid, c)
         self._add_code(names)
         for key in self._weighing:
             names |= call(self.terms[key].regularizer.fill, names)
         return names
 
     def objective_pass(
-        self, x: Tensor, valid: Tensor | None = None, progress: float | None = None, seen: Tensor | None = None
+        self,
+        x: Tensor,
+        valid: Tensor | None = None,
+        progress: float | None = None,
+        seen: Tensor | None = None,
+        c: Tensor | None = None,
     ) -> Pass:
         """Fill the vocabulary for one batch (B, *S); `progress` of training, None in validation."""
-        names = self.code_pass(x, valid, 1.0 if progress is None else progress)
+        names = self.code_pass(x, valid, 1.0 if progress is None else progress, c)
         if seen is not None:
             names["seen"] = seen
         if progress is None:
-            names["raw"] = self.arch.decode(names["z"], valid)
+            names["raw"] = self.raw(names["z"], valid, c)
         else:
-            names["raw"] = self.arch.decode_taught(names["z"], x, valid, progress)
+            names["raw"] = self.arch.decode_taught(self._read(names["z"], c), x, valid, progress)
         if "x_hat" in self._takes:
             names["x_hat"] = self.loss.activate(names["raw"])
         names["reconstruction"] = call(self.loss, names)
         self._add_functions(names)
-        for weights in ("encoder_weights", "decoder_weights"):
-            if weights in self._takes:
-                names[weights] = getattr(self.arch, weights)()
+        if "encoder_weights" in self._takes:
+            names["encoder_weights"] = self.arch.encoder_weights()
+        if "decoder_weights" in self._takes:
+            names["decoder_weights"] = self.decoder_weights()
         return names
 
-    def clean_pass(self, x: Tensor, valid: Tensor | None = None) -> Pass:
+    def clean_pass(self, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Pass:
         """Return the pass of clean samples (B, *S) as far as the code, which is sampled where codes are random."""
-        names = self._clean(x, valid)
+        names = self._clean(x, valid, c)
         self._add_code(names)
         return names
 
-    def _clean(self, x: Tensor, valid: Tensor | None = None) -> Pass:
+    def _clean(self, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Pass:
         """Return the pass of clean samples as far as the encoder."""
-        names: Pass = {"x": x, "x_in": x, "h": self.arch.encode(x, valid=valid), "progress": 1.0}
-        return names if valid is None else {**names, "valid": valid}
+        names: Pass = {"x": x, "x_in": x, "h": self.features(x, None, valid, c), "progress": 1.0}
+        return names | {k: v for k, v in (("valid", valid), ("c", c)) if v is not None}
 
     def _add_code(self, names: Pass) -> None:
         """Fill what the bottleneck and the prior make of the encoder's features."""
@@ -203,36 +261,42 @@ class Autoencoder(nn.Module):
         """Return whether there is an evidence lower bound: codes have a posterior, at a finite distance from the prior."""
         return {"posterior", "prior"} <= self.offers and not (self.prior is not None and self.prior.bounded)
 
-    def prior_codes(self, like: Tensor, times: int = 1) -> Tensor:
-        """Return `times` as many codes as `like` (m, d, *grid) holds, drawn from the prior: (times * m, d, *grid), as `like`.
+    def prior_codes(self, like: Tensor, times: int = 1, c: Tensor | None = None) -> Tensor:
+        """Return `times` as many codes as `like` (n, d, *grid) holds, drawn from the prior: (times * n, d, *grid), as `like`.
 
-        Of a discrete code all are equally likely. Raises AerunError where there is no prior.
+        c (n, m): what is known of the samples that they are of. Of a discrete code all are equally likely. Raises AerunError
+        where there is no prior.
         """
         if "prior" in self.offers:
-            prior = self.prior_of(like)
+            prior = self.prior_of(like, c)
             return torch.cat([prior.sample() for _ in range(times)]).to(like)
         if isinstance(self.bottleneck, Discrete):
             return self.bottleneck.draw_uniformly(like, times)
         raise AerunError(f"model/bottleneck={option(self.bottleneck)}: its codes have no prior to draw from.")
 
-    def prior_of(self, like: Tensor) -> Distribution:
-        """Return p(z) for as many codes as `like` (m, d, *grid) holds. KeyError where there is no prior."""
+    def prior_of(self, like: Tensor, c: Tensor | None = None) -> Distribution:
+        """Return p(z) for as many codes as `like` (n, d, *grid) holds, of samples of which c is known.
+
+        KeyError where there is no prior.
+        """
         names: Pass = {"h": like.new_zeros(len(like), self.bottleneck.features, *like.shape[2:]), "progress": 1.0}
+        if self.told is not None:
+            names["c"] = self._c(len(like), c, like).to(like)
         self._add_code(names)
         prior: Distribution = names["prior"]
         return prior
 
     def _add_functions(self, names: Pass) -> None:
-        mask, valid = names.get("mask"), names.get("valid")
-        names["encode"] = partial(self.encode, mask=mask, valid=valid)
-        names["decode"] = partial(self.decode, valid=valid)
+        mask, valid, c = (names.get(k) for k in ("mask", "valid", "c"))
+        names["encode"] = partial(self.encode, mask=mask, valid=valid, c=c)
+        names["decode"] = partial(self.decode, valid=valid, c=c)
         names["judge"] = partial(self._judge, names)
 
     def _judge(self, names: Pass, z: Tensor) -> Tensor:
         """Return losses (K, B) of K codes for each sample, z (K * B, d)."""
         k = len(z) // len(names["x"])
-        repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in ("x", "mask", "valid")}
-        repeated["raw"] = self.arch.decode(z, repeated.get("valid"))
+        repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in ("x", "mask", "valid", "c")}
+        repeated["raw"] = self.raw(z, repeated.get("valid"), repeated.get("c"))
         losses: Tensor = call(call(self.loss.of_pass, names), repeated)
         return losses.reshape(k, -1)
 
@@ -255,16 +319,20 @@ class Autoencoder(nn.Module):
         valid: Tensor | None = None,
         seen: Tensor | None = None,
         weight: Tensor | None = None,
+        c: Tensor | None = None,
     ) -> Value:
         """Return objective of one batch at `progress` in [0, 1] of training; None: in validation, at full weights.
 
+        c (B, m): what is known of the samples beforehand, of which training leaves out a share (`dataset.condition_drop`).
         weight (B,): how much each sample counts, 1 on average over all batches; None: all alike. What is one value for the
         whole batch, such as a penalty on weights, stays as it is.
         """
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)
+        if progress is not None and c is not None and self.told is not None:
+            c = self.told.dropped(c)
         with cached():  # a constrained matrix is computed once a pass, so that whoever reads it reads the same tensor
-            return self._objective(self.objective_pass(x, valid, progress, seen), progress, weight)
+            return self._objective(self.objective_pass(x, valid, progress, seen, c), progress, weight)
 
     def _objective(self, names: Pass, progress: float | None, weight: Tensor | None) -> Value:
         loss = reconstruction = _mean(names["reconstruction"], weight)
@@ -351,6 +419,7 @@ class Autoencoder(nn.Module):
     def start_from(self, stored: Tensor) -> None:
         """Learn from the stored training samples what the parts begin with, the prior last: it may read codes."""
         self.start_parts(stored)
+        self.bottleneck.prepare(len(stored), partial(self._some_features, stored))
         if self.prior is not None:
             self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
         for term in self.terms.values():
@@ -361,6 +430,8 @@ class Autoencoder(nn.Module):
         """Centre the encoder on the mean of the stored training samples and start the output there."""
         if self.facts.prepared_from is not None:
             self.preparation.fit(self.facts.units(sample_rows(stored)))
+        if self.told is not None:
+            self.told.fit(self.facts.conditions(stored))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         for part in stored.split(self._rows):
             x = self.units(part).double()
@@ -382,12 +453,15 @@ class Autoencoder(nn.Module):
         like = next(self.arch.parameters())
         return (self.units(part).to(like) for part in stored.split(self._rows))
 
+    def _some_features(self, stored: Tensor, n: int) -> Tensor:
+        """Return what the encoder makes of n random samples (at most 20,000), (n, F, *grid)."""
+        stored, like = _drawn(stored, min(n, _CODES)), next(self.arch.parameters())
+        return torch.cat([self.features(self.units(p).to(like), **self.beside(p)) for p in stored.split(self._rows)])
+
     def _codes(self, stored: Tensor) -> Tensor:
         """Return a draw of the code of each of at most 20,000 random samples, (n, d, *grid)."""
-        order = torch.randperm(len(stored), generator=torch.Generator().manual_seed(0))[:_CODES].sort().values
-        stored = stored.index_select(0, order.to(stored.device))
-        like = next(self.arch.parameters())
-        return torch.cat([self.clean_pass(self.units(p).to(like), self.facts.valid(p))["z"] for p in stored.split(self._rows)])
+        stored, like = _drawn(stored, _CODES), next(self.arch.parameters())
+        return torch.cat([self.clean_pass(self.units(p).to(like), **self.beside(p))["z"] for p in stored.split(self._rows)])
 
     def dry_run(self) -> None:
         """Try one objective pass on two blank samples.
@@ -399,8 +473,15 @@ class Autoencoder(nn.Module):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             x = torch.full((2, *self.facts.shape), 0.5, dtype=like.dtype, device=like.device)
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
-            self.watch(self.objective(x, None, valid).names)
+            known = {} if self.told is None else {"c": x.new_zeros(2, self.told.size)}
+            self.watch(self.objective(x, None, valid, **known).names)
         self.train(was)
+
+
+def _drawn(stored: Tensor, n: int) -> Tensor:
+    """Return n random samples of the stored ones in their order, always the same."""
+    order = torch.randperm(len(stored), generator=torch.Generator().manual_seed(0))[:n].sort().values
+    return stored.index_select(0, order.to(stored.device))
 
 
 def _leaders(owners: Tensor | None) -> Tensor | None:

@@ -28,12 +28,12 @@ ROOMS = {
     "prior": "model/prior",
     "regularizer": "regularizer",
 }
-_BEFORE_CODES = frozenset({"x", "x_in", "h", "progress"})  # names that a pass always has when the bottleneck is called
+_BEFORE_CODES = frozenset({"x", "x_in", "h", "c", "progress"})  # names that a pass always has when the bottleneck is called
 
 
 @dataclass(frozen=True)
 class Composition:
-    """The parts of one autoencoder, as chosen."""
+    """The parts of one autoencoder, as chosen. told: they are told something of each sample beforehand."""
 
     arch: Arch
     bottleneck: Bottleneck
@@ -42,6 +42,7 @@ class Composition:
     terms: Mapping[str, Term]
     lambda_: float
     prior: Prior | None = None
+    told: bool = False
 
     def parts(self) -> dict[str, Part]:
         """Return the four single parts by the name of their group."""
@@ -59,6 +60,7 @@ class Composition:
         names = ALWAYS.union(*(p.offers for p in self.parts().values()))
         names |= {"prior"} if self.has_prior else set()
         names |= {"posterior_of"} if "posterior" in names and "encode" in self.arch.offers else set()
+        names |= {"c"} if self.told else set()
         both = "encode" in self.arch.offers and "encode" in self.bottleneck.offers
         return names if both else names - {"encode"}
 
@@ -70,7 +72,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
             f"model/bottleneck={option(c.bottleneck)}: a discrete code says its `levels`, how many there are of each number; "
             f"this one says {c.bottleneck.levels}."
         )
-    if unknown := sorted(c.bottleneck.needs() - _BEFORE_CODES):
+    if unknown := sorted(c.bottleneck.needs() - (_BEFORE_CODES if c.told else _BEFORE_CODES - {"c"})):
         raise AerunError(
             f"model/bottleneck={option(c.bottleneck)}: its `forward` needs `{unknown[0]}`, which no pass has before the "
             f"code. It can take {', '.join(sorted(_BEFORE_CODES))}."
@@ -79,9 +81,15 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _satisfied(f"regularizer={name}", term.regularizer, c)
         _cut(name, term.regularizer, c.bottleneck)
         _differentiated(name, term.regularizer, c)
+        if term.regularizer.judges_whole and "mask" in c.loss.needs():
+            raise AerunError(
+                f"regularizer={name} needs a loss that judges whole samples, and model/loss={option(c.loss)} can leave out "
+                "what was not hidden. Use model/loss=mse."
+            )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_prior(c)
-    free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers  # a code of few bits pays for copies
+    # A code of few bits pays for copies, and one of few levels cannot hold them.
+    free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
     if elements >= facts.size and free and not c.corruption.alters:
         return [
@@ -93,6 +101,10 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
 
 def _satisfied(asker: str, part: Part, c: Composition) -> None:
     for name in sorted(part.needs() - c.offers):
+        if name == "c":
+            raise AerunError(
+                f"{asker} needs to be told something of each sample: dataset.condition=label, or columns, as [site]."
+            )
         name = "encode" if name == "posterior_of" and "posterior" in c.offers else name  # it takes an encoder of each sample
         room, guilty = _who_withholds(name, c)
         givers = [o for o, cls in options(room).items() if name in cls.offers or (name == "prior" and _fits(cls, c.prior))]

@@ -9,12 +9,13 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from aerun.compose import option
 from aerun.core.collector import go_on
 from aerun.core.errors import FolderInUseError, TrainingError
 from aerun.core.logs import quiet_aerun
+from aerun.core.seeding import seed_all
 from aerun.dataset.base import Dataset, validate_data
 from aerun.dataset.splits import Data
 from aerun.dataset.storage.fingerprint import fingerprint, listed
@@ -60,6 +62,21 @@ Begun = Callable[[RunPlan, Job], None]
 log = logging.getLogger("aerun")
 
 _last: dict[str, Any] = {}  # the data that jobs of a sweep share: those of the last one
+_MOST = 256  # runs that wait for their jobs in memory
+_prepared: dict[Path, "Prepared"] = {}  # runs that were trained as one in this process
+
+
+class Prepared(NamedTuple):
+    """A run whose folder is open. config: as its job has it. scale: of its decoder before training.
+
+    fitted: what training reports, where the model has its best weights already.
+    """
+
+    config: Mapping[str, Any]
+    plan: RunPlan
+    job: Job
+    scale: float
+    fitted: Fitted | None = None
 
 
 def train(
@@ -117,21 +134,18 @@ def _run(
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
     clock = Clock([folder], resume)
-    plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
-    go_on()  # what it takes is loaded; the data are next
+    ready = _prepared.pop(path.resolve(), None)
+    if ready is None or not resume or ready.config != cfg:
+        ready = _opened(cfg, folder, command, resume, trusted, in_sweep)
+    else:
+        _tell_plan(ready.plan)
+        seed_all(ready.plan.seed)  # as making its model would leave them
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
-    if few:
-        plan = replace(plan, pictures=pictures.of_sweep(plan.pictures))
-    data = None
-    if in_sweep and not trusted:
-        dataset, data = of_command(plan)
-        plan = replace(plan, dataset=dataset)
-    for warning in plan.warnings:
-        log.warning(warning)
-    job = replace(open_folder(plan, prepare(plan, path, trusted, data), command, resume), drawn=not few)
+    plan = replace(ready.plan, pictures=pictures.of_sweep(ready.plan.pictures)) if few else ready.plan
+    job = replace(ready.job, drawn=not few)
     begun(plan, job)
     with marked([folder], clock), _logged(job) as loggers:
-        trained, results = _fitted(plan, job, resume)
+        trained, results = _fitted(plan, job, resume, ready)
         if tested:
             results |= _tested(plan, trained, folder, results["decoder_growth"], loggers)
         else:
@@ -144,6 +158,29 @@ def _run(
         _finish(plan, folder, results, loggers)
         folder.results(results)
     return results
+
+
+def _opened(cfg: Config, folder: Folder, command: str, resume: bool, trusted: Sequence[str] | None, in_sweep: bool) -> Prepared:
+    """Return a run that may begin, its folder open."""
+    plan = build(as_saved(cfg, folder.config()) if resume else cfg, trusted)
+    go_on()  # what it takes is loaded; the data are next
+    data = None
+    if in_sweep and not trusted:
+        dataset, data = of_command(plan)
+        plan = replace(plan, dataset=dataset)
+    _tell_plan(plan)
+    job = open_folder(plan, prepare(plan, folder.path, trusted, data), command, resume)
+    return Prepared(cfg, plan, job, health.decoder_scale(job.autoencoder))
+
+
+def _tell_plan(plan: RunPlan) -> None:
+    for warning in plan.warnings:
+        log.warning(warning)
+
+
+def keep_prepared(runs: Iterable[Prepared]) -> None:
+    """Keep runs that were trained as one, until their own jobs find them: at most so many as take little memory."""
+    _prepared.update({run.job.folder.resolve(): run for run in islice(runs, max(0, _MOST - len(_prepared)))})
 
 
 @contextmanager
@@ -249,12 +286,11 @@ def _read_now(dataset: str, command: str) -> dict[str, Any]:
         return fingerprint(dataset_of({"dataset": json.loads(dataset)}).load())
 
 
-def _fitted(plan: RunPlan, job: Job, resume: bool) -> tuple[Trained, dict[str, Any]]:
-    """Train; return the model and what is known of the run before it is tested."""
-    scale = health.decoder_scale(job.autoencoder)
-    fitted, seconds = _timed(lambda: plan.trainer.fit(job, resume))
+def _fitted(plan: RunPlan, job: Job, resume: bool, ready: Prepared) -> tuple[Trained, dict[str, Any]]:
+    """Train, unless that is done; return the model and what is known of the run before it is tested."""
+    fitted, seconds = (ready.fitted, 0.0) if ready.fitted is not None else _timed(lambda: plan.trainer.fit(job, resume))
     trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
-    growth = health.decoder_scale(job.autoencoder) / scale
+    growth = health.decoder_scale(job.autoencoder) / ready.scale
     return trained, {**_of_training(plan, job, fitted, seconds), "decoder_growth": growth}
 
 
@@ -266,6 +302,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "task": plan.task,
         "kind": plan.facts.kind,
         **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
+        **({"told": model.told.names} if model.told is not None else {}),
         **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},

@@ -13,9 +13,11 @@ from torch.distributions import Distribution
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import valid_weight
 from aerun.core.memory import rows_that_fit
+from aerun.core.seeding import own_draws, seed_all
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.metrics.pca import Pca, fit
+from aerun.metrics.within import Within, within
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class Trained:
 
     def batches(self, split: Split, rows: int | None = None) -> Iterator[Tensor]:
         """Yield samples (B, *S) in the units the model works in."""
-        return (x for x, _ in self.valid_batches(split, rows))
+        return (x for x, _ in self.known_batches(split, rows))
 
     def stored_batches(self, split: Split, rows: int | None = None) -> Iterator[Tensor]:
         """Yield samples (B, *stored) as they are stored."""
@@ -45,9 +47,18 @@ class Trained:
 
     def valid_batches(self, split: Split, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the same with what is real of them, (B, T), where samples have lengths of their own."""
+        return ((x, beside.get("valid")) for x, beside in self.known_batches(split, rows))
+
+    def known_batches(self, split: Split, rows: int | None = None) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Yield the same with what is known of them beside their values, see `Autoencoder.beside`: what passes ask for."""
         model = self.autoencoder
         for stored in self.stored_batches(split, rows):
-            yield model.units(stored).to(next(model.arch.parameters()).dtype), model.facts.valid(stored)
+            yield model.units(stored).to(next(model.arch.parameters()).dtype), model.beside(stored)
+
+    def told(self, split: Split) -> Tensor | None:
+        """Return c (n, m), what is known of samples beforehand; None where the model is told nothing."""
+        parts = [beside["c"] for _, beside in self.known_batches(split) if "c" in beside]
+        return torch.cat(parts) if parts else None
 
     def kept(self, name: str, compute: Callable[[], T]) -> T:
         """Return what `compute` returned when it was first asked for under this name; the weights stay as they are."""
@@ -55,6 +66,17 @@ class Trained:
             self.__dict__[name] = compute()
         value: T = self.__dict__[name]
         return value
+
+    def of_data(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what depends on the data, the type of numbers and the size of the code alone; runs that share data share it.
+
+        Where the data are prepared for the model, each run computes it.
+        """
+        model = self.autoencoder
+        if model.facts.prepared_from is not None:
+            return compute()
+        like = next(model.arch.parameters())
+        return self.data.kept((name, model.code_elements, like.dtype, like.device), compute)
 
     @cached_property
     def exact(self) -> Autoencoder:
@@ -64,7 +86,7 @@ class Trained:
     @cached_property
     def mean(self) -> Tensor:
         """Return mean of the training samples over their real elements, (1, *S)."""
-        return mean_of(lambda: self.valid_batches(self.data.train))
+        return self.of_data("mean", lambda: mean_of(lambda: self.valid_batches(self.data.train)))
 
     @cached_property
     def variance(self) -> Tensor:
@@ -79,10 +101,34 @@ class Trained:
     @cached_property
     def pca(self) -> Pca:
         """Return PCA of the training samples with as many numbers in its code as the model's."""
-        return fit(
-            lambda: (filled(x, valid, self.mean) for x, valid in self.valid_batches(self.data.train)),
-            self.autoencoder.code_elements,
+        return self.of_data("pca", self._pca)
+
+    def _pca(self) -> Pca:
+        def batches() -> Iterator[Tensor]:
+            return (filled(x, valid, self.mean) for x, valid in self.valid_batches(self.data.train))
+
+        return fit(batches, self.autoencoder.code_elements)
+
+    def informed(self, x: Tensor, beside: dict[str, Tensor], components: int | None = None) -> Tensor:
+        """Return the reconstructions of x (B, *S) by a PCA that is told what the model is told, `beside` their values.
+
+        It is about the best estimate from that, see `Within`, and about the training mean where the model is told nothing.
+        components: the first so many; None: as many as the code has numbers.
+        """
+        k, whole = (
+            self.autoencoder.code_elements if components is None else components,
+            filled(x, beside.get("valid"), self.mean),
         )
+        return self.pca.first(k)(whole) if self.autoencoder.told is None else self._within.first(k)(whole, beside["c"])
+
+    @cached_property
+    def _within(self) -> Within:
+        return within(self._with_c, self.autoencoder.code_elements)
+
+    def _with_c(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield training samples (B, *S), the mean where there is no step, and what is known of them beforehand."""
+        for x, beside in self.known_batches(self.data.train):
+            yield filled(x, beside.get("valid"), self.mean), beside["c"]
 
     def flat(self, split: Split) -> Tensor:
         """Return samples (n, D), the mean where there is no step: what baselines without a model read."""
@@ -95,7 +141,7 @@ class Trained:
     @torch.no_grad()
     def codes(self, split: Split) -> Tensor:
         """Return deterministic codes of clean samples, (n, d)."""
-        return torch.cat([self.autoencoder.encode(x, valid=valid).flatten(1) for x, valid in self.valid_batches(split)])
+        return torch.cat([self.autoencoder.encode(x, **beside).flatten(1) for x, beside in self.known_batches(split)])
 
 
 def in_64_bits(model: Autoencoder) -> Autoencoder:
@@ -121,17 +167,17 @@ def sampled_codes(trained: Trained, split: Split) -> Tensor:
     """
     model = trained.autoencoder
     if "posterior" not in model.bottleneck.offers:
-        return torch.cat([model.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
-    with torch.random.fork_rng():
-        torch.manual_seed(trained.seed)
+        return torch.cat([model.encode(x, **beside) for x, beside in trained.known_batches(split)])
+    with own_draws():
+        seed_all(trained.seed)
         return torch.cat([posterior.sample() for posterior in posteriors(trained, split)])
 
 
 @torch.no_grad()
 def posteriors(trained: Trained, split: Split) -> Iterator[Distribution]:
     """Yield q(z|x) of clean samples, of a part of them at a time; only where codes are random."""
-    for x, valid in trained.valid_batches(split):
-        yield trained.autoencoder.clean_pass(x, valid)["posterior"]
+    for x, beside in trained.known_batches(split):
+        yield trained.autoencoder.clean_pass(x, **beside)["posterior"]
 
 
 def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Tensor:

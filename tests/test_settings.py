@@ -16,7 +16,11 @@ MASKED = "model/corruption=masking"
 # What a setting needs to matter, option by option; then each setting with another value than its default.
 BASE = {
     "arch": {"recurrent": ["model=recurrent", *SEQUENCE]},
-    "bottleneck": {"topk": ["regularizer=revival", "model.latent_dim=64"], "vq": ["model.latent_dim=8"]},
+    "bottleneck": {
+        "joint": ["model.latent_dim=18"],
+        "topk": ["regularizer=revival", "model.latent_dim=64"],
+        "vq": ["model.latent_dim=8", "model.bottleneck.groups=2", "model.bottleneck.codes=64"],
+    },
     "corruption": {"time_dropout": SEQUENCE},
     "loss": {"categorical": ["model=recurrent", "dataset=text"], "emphasized": [MASKED]},
     "prior": {"mixture": ["model=vae"], "vamp": ["model=vae", "model.prior.inputs=20"], "flow": ["model=vae"]},
@@ -36,13 +40,15 @@ CHANGED = {
     "spatial", "combine": "sum", "draw": "sample", "sizes": "[2]", "components": "3", "inputs": "9", "steps": "3",
     "codes": "16", "commitment": "2", "count": "4", "cycles": "2", "db": "0", "dead_after": "1", "decay": "0.5",
     "decoder": "autoregressive", "delta": "0.01", "dropout": "0.5", "element": "absolute", "fill": "0.7", "free_bits":
-    "3", "g": "l1smooth", "groups": "2", "hidden": "[16]", "higher_order": "1", "k": "3", "k_aux": "1", "kernel":
+    "3", "g": "l1smooth", "groups": "4", "hidden": "[16]", "higher_order": "1", "k": "3", "k_aux": "1", "kernel":
     "gaussian", "largest": "0.9", "layers": "2", "mixture": "1", "lr": "0.05", "method": "projection", "norm": "layer",
     "norm_weighted": "false", "normalize": "false", "of": "encoder", "p": "0.6", "probes": "3", "rate": "2",
     "reduction": "mean", "restart_after": "1", "reverse": "false", "rho": "0.2", "rows": "8", "samples": "2", "scales":
     "[3]", "scope": "batch", "share": "0.6", "show_mask": "true", "sigma": "0.6", "smallest": "0.45", "span": "9",
     "strokes": "9", "teacher_forcing": "1", "teacher_forcing_until": "0.9", "thickness": "4", "tied": "true",
-    "upsample": "nearest", "variance": "fixed", "visible": "0", "warmup": "1", "weight": "7", "whiten": "true",
+    "classes": "2", "final_temperature": "0.9", "levels": "5", "sample": "relaxed", "temperature": "3", "stages": "2",
+    "shared": "false", "start": "kmeans", "upsample": "nearest",
+    "variance": "fixed", "visible": "0", "warmup": "1", "weight": "7", "whiten": "true",
 }  # fmt: skip
 # Where a setting matters only with others, or means something else than elsewhere: (more overrides, value).
 SPECIAL = {

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from aerun import pictures
 from aerun.autoencoder import Autoencoder
 from aerun.build.auto import settled
@@ -20,6 +18,8 @@ from aerun.build.optimizer import recipe_of
 from aerun.core.checks import integer, matches_type, reject_unknown_keys, seed_of, table
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
+from aerun.core.seeding import seed_all
+from aerun.dataset import telling
 from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
 from aerun.evaluate import applications
@@ -41,7 +41,7 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "prior", "init_from", "init_part", "freeze")
-_ANY_DATASET = ("epochs", "normal", "contamination")  # Settings that are not the class's own.
+_ANY_DATASET = ("epochs", "normal", "contamination", *telling.SETTINGS)  # Settings that are not the class's own.
 _OLDER = {"max_steps": None, "save_every": 10, **LATER}  # Settings of a trainer that older runs do not name.
 _WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
 
@@ -92,10 +92,10 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     make.refuse_foreign(cfg, ("dataset", "trainer", "optimizer", "schedule"))
     seed = seed_of(cfg)
     dataset = dataset_of(cfg, trusted)
-    facts = dataset.facts()
+    facts = dataset.row_facts()
     cfg, auto = settled(cfg, facts, make)
-    torch.manual_seed(seed)
-    autoencoder, warnings = model_of(cfg, facts, dataset.preparation(), trusted)
+    seed_all(seed)
+    autoencoder, warnings = model_of(cfg, facts, dataset.row_preparation(), trusted)
     trainer = _trainer_of(make, cfg)
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
@@ -140,6 +140,7 @@ def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
         node |= {k: v for k, v in _WRITING.items() if k in node}  # A folder must not say where files are written.
     dataset: Dataset = Maker(trusted)("dataset", node, {})
     dataset.set_normal_classes(about.get("normal"), about.get("contamination", 0.0))
+    dataset.set_told(telling.telling_of({**telling.SETTINGS, **{k: v for k, v in about.items() if k in telling.SETTINGS}}))
     return dataset
 
 

@@ -11,7 +11,8 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.parts import Arch, Term
 from aerun.preparation.base import Preparation
-from aerun.runs.identity import LATER_PARTS, LATER_TERMS
+from aerun.preparation.told import Conditions
+from aerun.runs.identity import LATER_PARTS
 
 _TERM = ("weight", "warmup", "cycles")
 
@@ -26,7 +27,7 @@ def model_of(
     latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
     make = Maker(trusted)
     make.refuse_foreign(cfg)
-    composition = _compose(make, cfg, facts)
+    composition = _compose(make, cfg, facts, preparation.told)
     warnings = check(composition, latent_dim, facts)
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:
@@ -45,7 +46,7 @@ def _refuse_weightless(arch: Arch) -> None:
             )
 
 
-def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
+def _compose(make: Maker, cfg: Config, facts: Facts, told: Conditions | None) -> Composition:
     from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "unit", "low", "high", "ragged", "tokens")}
     model = cfg["model"]
     _refuse_other_size(model)
@@ -53,14 +54,33 @@ def _compose(make: Maker, cfg: Config, facts: Facts) -> Composition:
     corruption = make("model.corruption", model["corruption"], from_data)
     bottleneck = make("model.bottleneck", model["bottleneck"], from_data)
     from_parts = {"features": bottleneck.features, "sees_mask": corruption.shows_mask, "activate": loss.activate}
-    arch = make("model.arch", model["arch"], {**from_data, **from_parts})
+    arch = make("model.arch", _reading(model["arch"], told), {**from_data, **from_parts, **_known(told)})
     reg = cfg["reg"]
     if not isinstance(reg, Mapping):
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
     terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
-    prior = make("model.prior", model.get("prior", LATER_PARTS["prior"]), from_data)
-    return Composition(arch, bottleneck, corruption, loss, terms, number("reg.lambda", reg["lambda"]), prior)
+    prior = make("model.prior", model.get("prior", LATER_PARTS["prior"]), {**from_data, **_known(told)})
+    if told is not None and told.encoder and not told.nullable and "posterior_of" in prior.takes():
+        raise AerunError(
+            f"model/prior={option(prior)}: the encoder is told {told.names} of every sample, and of the samples that "
+            "this prior learns nothing is known. Use dataset.condition_to=decoder or dataset.condition_drop=0.1."
+        )
+    strength = number("reg.lambda", reg["lambda"])
+    return Composition(arch, bottleneck, corruption, loss, terms, strength, prior, told is not None)
+
+
+def _reading(node: Any, told: Conditions | None) -> Any:
+    """Return the settings of an arch whose decoder also reads what is known beforehand, as further numbers of its code."""
+    if told is None or not isinstance(node, Mapping) or "latent_dim" not in node:
+        return node
+    return {**node, "latent_dim": node["latent_dim"] + told.size}
+
+
+def _known(told: Conditions | None) -> dict[str, int]:
+    """Return how many numbers are known beforehand: `known` to the encoder, and `given` to decoder and prior."""
+    given = 0 if told is None else told.size
+    return {"known": given if told is not None and told.encoder else 0, "given": given}
 
 
 def _refuse_other_size(model: Config) -> None:
@@ -76,7 +96,7 @@ def _term(make: Maker, name: str, node: Any, from_data: Config) -> Term:
     key = f"reg.terms.{name}"
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise AerunError(f"{key} is set, but no such regularizer is chosen: add regularizer={name}.")
-    own = {**LATER_TERMS.get(name, {}), **{k: v for k, v in node.items() if k not in _TERM}}
+    own = {k: v for k, v in node.items() if k not in _TERM}
     regularizer = make(key, own, from_data)
     warmup = within(f"{key}.warmup", number(f"{key}.warmup", node.get("warmup", 0.0)), 0, 1)
     cycles = integer(f"{key}.cycles", node.get("cycles", 1), 1)

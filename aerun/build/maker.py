@@ -13,6 +13,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.logger.base import Logger
 from aerun.parts import Arch, Bottleneck, Corruption, Loss, Prior, Regularizer
+from aerun.runs.identity import with_later
 from aerun.schedule.base import Schedule
 from aerun.settings.synonyms import own_words
 from aerun.settings.targets import group_of, named_in, refuse_foreign, targets
@@ -55,6 +56,7 @@ class Maker:
         self.trusted = trusted
 
     def __call__(self, key: str, node: Config, supplied: Config) -> Any:
+        node = with_later(node) if isinstance(node, Mapping) else node
         cls = self.checked(key, node, supplied)
         wanted = settings_of(cls)
         settings = {k: v for k, v in node.items() if k != "_target_"}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from aerun.command.conditions import told_model, typed_words
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
 from aerun.core.streams import is_stdout
@@ -42,13 +43,13 @@ _MAPS: dict[str, dict[str, Kind]] = {
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     """Answer for every sample of the files, and say how many there were."""
-    model = load(args.run, args.weights, args.trust)
+    model = told_model(load(args.run, args.weights, args.trust), word, args)
     about, scoring = _about(model), _scoring(word, args, model)
     kind = scoring.kind if scoring else None
     about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
     if verb.answers == "packed":
-        args.packer, kind = Packer.of(model, args.step), Packed
-        about["head"] = args.packer.head()
+        args.packer, kind = Packer.of(model, args.step, args.prior, args.data), Packed
+        about["start"] = args.packer.start
     output = args.output or "-"
     done, reader, lines = 0, _reader(model, args), list[str]()
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
@@ -121,6 +122,12 @@ def _size(args: argparse.Namespace, model: Model, done: int) -> str:
     """Return how small the file is, and whether anything was lost."""
     size = Path(args.output).expanduser().stat().st_size
     bits = f"{size:,} bytes, {8 * size / done:.4g} bits a sample, {8 * size / done / model.facts.size:.3g} an element"
+    if args.packer.prior is not None:
+        name, sampler = args.packer.prior
+        weights = sum(v.numel() for v in sampler.arrays().values())
+        return (
+            f"{bits}; codes kept exactly, coded by {name}, whose own {weights:,} numbers stay in the run's folder, not counted"
+        )
     if args.packer.rounding.steps is None:
         return f"{bits}; codes kept exactly"
     return f"{bits}; codes rounded to {args.step or 0.1:g} standard deviations of training codes"
@@ -135,7 +142,7 @@ def _about(model: Model) -> dict[str, Any]:
 
 def _pieces(verb: Verb, args: argparse.Namespace, model: Model, reader: Reader) -> Iterator[Piece]:
     if verb.reads == "nothing":
-        yield Piece(None, "", 1)
+        yield Piece(None, "", 1, beside=typed_words(model, args.count))
     elif verb.reads == "codes":
         yield from codes_of(Path(args.files[0]), args.key, model.rows)
     elif verb.reads == "pairs":

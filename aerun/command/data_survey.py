@@ -33,7 +33,7 @@ def look(cfg: Mapping[str, Any], option: str, typed: Sequence[str], output: Path
     if problems:
         problems_page(option, [p.words for p in problems], command(typed, settings))
         return 2
-    facts, data = dataset.facts(), dataset.load()
+    facts, data = dataset.facts(), dataset.own_samples(dataset.load())
     broken = _refused(data, facts, option)
     why, warnings = data_fits.refusal(cfg, facts, dataset.normal_classes)
     columns = columns_of(dataset.preparation(), facts.stored[0]) if facts.kind == "table" else ()

@@ -11,6 +11,10 @@ from aerun.core.streams import is_stdout
 from aerun.inference.verb import Verb
 from aerun.inference.verbs import VERBS
 
+_CONDITION = (
+    "of a run with dataset.condition: tell it this of all samples, as label=3; else their columns say it. generate, traverse: "
+    "NAME alone is every class in turn"
+)
 _RAW = "words in csv as they are; else those that a spreadsheet would run begin with an apostrophe, which aerun reads back"
 
 
@@ -59,6 +63,8 @@ def parser(word: str, verb: Verb) -> argparse.ArgumentParser:
         parser.add_argument("--raw", action="store_true", help=_RAW)
     if verb.reads in ("samples", "pairs"):
         parser.add_argument("--resize", action="store_true", help="bring images of other sizes to the one of training")
+    if verb.reads != "packed" and verb.answers != "packed":
+        parser.add_argument("--condition", action="append", default=[], metavar="NAME=VALUE", help=_CONDITION)
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which checkpoint")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     return parser

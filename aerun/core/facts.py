@@ -18,7 +18,9 @@ class Facts:
     lengths of their own, up to T; missing steps are stored as NaN (text: -1) behind the last one. tokens: the V symbols of
     text, which is stored as their numbers (n, T). binarize: grey values are probabilities, drawn anew for every training batch.
     prepared_from: shape of one stored sample where a preparation stands between it and the model; low and high then hold
-    behind the preparation. gaps: samples may lack values (NaN), which the preparation deals with; see `real_steps`.
+    behind the preparation. gaps: samples may lack values (NaN), which the preparation deals with; see `real_steps`. told: how
+    many values stand behind each stored sample that say what is known of it beforehand, its condition: a stored sample is then
+    a row of all its own values and these.
     """
 
     shape: tuple[int, ...]
@@ -32,6 +34,7 @@ class Facts:
     binarize: bool = False
     prepared_from: tuple[int, ...] | None = None
     gaps: bool = False
+    told: int = 0
 
     @property
     def size(self) -> int:
@@ -40,16 +43,34 @@ class Facts:
 
     @property
     def stored(self) -> tuple[int, ...]:
-        """Return the shape of one sample as it is stored."""
+        """Return the shape of one sample as it is stored, without its condition."""
         if self.prepared_from is not None:
             return self.prepared_from
         return self.shape[:1] if self.tokens else self.shape
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """Return the shape of one sample as it is stored, its condition included."""
+        return (int(torch.Size(self.stored).numel()) + self.told,) if self.told else self.stored
+
+    def own(self, stored: Tensor) -> Tensor:
+        """Return stored samples (B, *stored) without the conditions behind them."""
+        return stored[:, : -self.told].reshape(-1, *self.stored) if self.told else stored
+
+    def conditions(self, stored: Tensor) -> Tensor:
+        """Return the conditions (B, told) behind stored samples, in the values of their columns."""
+        return stored[:, stored.shape[1] - self.told :].float()
+
+    def joined(self, own: Tensor, conditions: Tensor) -> Tensor:
+        """Return samples (n, *stored) as they are stored with conditions (n, told) behind them."""
+        return torch.cat([own.flatten(1), conditions.to(own.dtype)], 1)
 
     def units(self, stored: Tensor) -> Tensor:
         """Map stored samples to x (B, *S) in the units that the model works in, zero where there is no step.
 
         Where a preparation follows, the result is the preparation's input, with NaN where there is no step.
         """
+        stored = self.own(stored)
         if self.tokens:
             ids = stored.long()
             return one_hot(ids.clamp_min(0), len(self.tokens)).float() * (ids >= 0)[..., None]
@@ -62,6 +83,7 @@ class Facts:
         """Return (B, T), True where a sequence really has a step; None where all samples are whole."""
         if not self.ragged:
             return None
+        stored = self.own(stored)
         if self.gaps:
             return real_steps(stored)
         return stored >= 0 if self.tokens else ~stored[..., 0].isnan()

@@ -3,7 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,9 @@ from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
 from aerun.dataset.splits import Data, Split, split
 from aerun.dataset.tables.decisions import Decision
+from aerun.dataset.telling import Telling, joined, of_classes, untold
 from aerun.preparation.base import Preparation, Unchanged
+from aerun.preparation.feature import Feature
 
 __all__ = ["Data", "Dataset", "Split", "split", "validate_data"]  # what a data set of one's own is written with
 
@@ -40,9 +42,10 @@ class Dataset(ABC):
     """A source of samples.
 
     normal, contamination: the anomaly protocol, see `normal_only`. selects: `read` itself keeps to it, so that what is left
-    out need not be read.
+    out need not be read. telling: what its model is told of each sample beforehand.
     """
 
+    telling: Telling | None = None
     normal: Normal = None
     contamination: float = 0.0
     selects = False
@@ -61,6 +64,15 @@ class Dataset(ABC):
             raise AerunError(f"dataset.normal={normal}: must be null, a class or a list of classes.")
         self.normal, self.contamination = normal, share_of_anomalies(contamination)
         self.refuse_protocol()
+
+    def set_told(self, telling: Telling | None) -> None:
+        """Set what the model is told of each sample beforehand: called by `build`, behind `set_normal_classes`.
+
+        AerunError for what this data set cannot tell, and for the classes that say what is normal.
+        """
+        self.telling = telling
+        if telling is not None and not telling.columns and self.normal is not None:
+            raise AerunError("dataset.condition=label: with dataset.normal the label says what is to be found out.")
 
     def refuse_protocol(self) -> None:
         """Raise AerunError where the protocol asks for what this data set does not have."""
@@ -98,6 +110,39 @@ class Dataset(ABC):
         """Return what stands between stored samples and the model, not yet fitted."""
         return Unchanged()
 
+    # -- what the model is told beforehand ---------------------------------------------------------------------------------
+
+    @cached_property
+    def told(self) -> tuple[Feature, ...]:
+        """Return what the model is told of each sample; nothing where `telling` is None. AerunError for what is not there."""
+        if self.telling is None:
+            return ()
+        if self.telling.columns:
+            words = "columns are told of tables (dataset=table); of other samples their classes: dataset.condition=label."
+            raise AerunError(f"dataset.condition=[{','.join(self.telling.columns)}]: {words}")
+        return of_classes(self.class_names, option(self))
+
+    @property
+    def label_told(self) -> str:
+        """Return why codes are not judged by the label: the model is told it. Empty where it is not."""
+        told = self.telling is not None and not self.telling.columns
+        return "needs labels that the model is not told (dataset.condition): ask for another" if told else ""
+
+    def told_values(self, data: Data) -> list[Tensor]:
+        """Return what is told of the samples of each split of `data`, which `read` gave: (n, columns)."""
+        return [torch.as_tensor(part.y)[:, None].float() for part in (data.train, data.val, data.test)]
+
+    def row_facts(self) -> Facts:
+        """Return `facts()` of samples as `load` gives them, with what is told behind each."""
+        return replace(self.facts(), told=len(self.told))
+
+    def row_preparation(self) -> Preparation:
+        """Return `preparation()` with the module that turns what is told into numbers."""
+        preparation = self.preparation()
+        if self.telling is not None:
+            preparation.told = self.telling.conditions(self.told)
+        return preparation
+
     def decisions(self) -> list[Decision]:
         """Return what was decided about each column of a file with named columns; nothing for other data."""
         return []
@@ -113,7 +158,17 @@ class Dataset(ABC):
     def load(self) -> Data:
         """Return the samples to train, validate and test on. AerunError names what is missing or damaged."""
         with kept_warnings(self.notes):
-            return self._selected()
+            data = self._selected()
+            if self.telling is None:
+                return data
+            values = self.told_values(data)
+            self.counts.update(untold(self.telling, self.told, values))
+            return joined(self.telling, self.told, data, values, self.row_facts())
+
+    def own_samples(self, data: Data) -> Data:
+        """Return what `load` gave without what is told of each sample."""
+        facts, splits = self.row_facts(), (data.train, data.val, data.test)
+        return Data(*(replace(part, x=facts.own(part.x)) for part in splits)) if self.telling is not None else data
 
     def _selected(self) -> Data:
         normal = self.normal_classes
@@ -164,11 +219,11 @@ def validate_data(data: Data, facts: Facts, name: str) -> Data:
             raise AerunError(f"dataset={name}: the {part} split is empty.")
         if samples.w is not None and part != "test":
             _refuse_weights(samples.w, f"dataset={name}: the {part} split")
-        if tuple(samples.x.shape[1:]) != facts.stored:
-            raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.stored}.")
+        if tuple(samples.x.shape[1:]) != facts.row:
+            raise AerunError(f"dataset={name}: samples have shape {tuple(samples.x.shape[1:])}, expected {facts.row}.")
         if facts.prepared_from is not None and (facts.kind == "table" or facts.gaps):
             continue  # missing values and ranges are the preparation's business
-        x = _real(samples.x, facts, name) if facts.ragged else samples.x
+        x = _real(samples.x, facts, name) if facts.ragged else facts.own(samples.x)
         low, high = (0.0, 1.0) if facts.tokens else (float(v) / facts.unit for v in x.aminmax())
         if not (low == low and abs(low) < float("inf") and abs(high) < float("inf")):
             raise AerunError(f"dataset={name}: the {part} split holds NaN or infinite values.")
@@ -200,4 +255,4 @@ def _real(stored: Tensor, facts: Facts, name: str) -> Tensor:
     for row, wrong in enumerate((lengths == 0) | (valid != (steps < lengths[:, None])).any(1)):
         if bool(wrong):
             raise AerunError(f"dataset={name}: sequence {row} has no steps, or missing values between real ones.")
-    return stored[valid]
+    return facts.own(stored)[valid]

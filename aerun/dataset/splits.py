@@ -1,10 +1,14 @@
 """Three splits of one data set, and how they are drawn."""
 
 import re
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 _SEED = 20061  # the split belongs to the data set, not to the run: every seed is judged on the same test samples
 _WORDS = {
@@ -52,6 +56,13 @@ class Data:
     train: Split
     val: Split
     test: Split
+
+    def kept(self, about: Hashable, compute: Callable[[], T]) -> T:
+        """Return what `compute` returned when this was first asked of these data, which many runs may share."""
+        kept: dict[Hashable, T] = self.__dict__.setdefault("_kept", {})
+        if about not in kept:
+            kept[about] = compute()
+        return kept[about]
 
 
 def number_type(rows: int) -> torch.dtype:

@@ -29,16 +29,22 @@ Score = Callable[["Batch"], Tensor]
 class Batch:
     """Some samples, as scores look at them.
 
-    stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; seen (B, *S): not those of missing
-    cells, None where there are none; weight: 0 for elements behind the end and for those of missing cells.
+    stored (B, *stored); x (B, *S) as the model sees it; exact: the same, never clipped; beside: see
+    `Autoencoder.beside`; seen (B, *S): not those of missing cells, None where there are none; weight: 0 for elements behind
+    the end and for those of missing cells.
     """
 
     stored: Tensor
     x: Tensor
     exact: Tensor
-    valid: Tensor | None
+    beside: dict[str, Tensor]
     seen: Tensor | None
     weight: Tensor | float
+
+    @property
+    def valid(self) -> Tensor | None:
+        """Return which steps are real, (B, T); None where all are."""
+        return self.beside.get("valid")
 
 
 def scored(trained: Trained, split: Split, scorer: Score) -> Tensor:
@@ -54,7 +60,7 @@ def batch(model: Autoencoder, stored: Tensor) -> Batch:
     """Return stored samples as scores look at them."""
     like = next(model.arch.parameters()).dtype
     x, exact = model.units(stored).to(like), model.exact(stored).to(like)
-    return Batch(stored, x, exact, model.facts.valid(stored), _gaps(model, stored), weight(model, stored, x))
+    return Batch(stored, x, exact, model.beside(stored), _gaps(model, stored), weight(model, stored, x))
 
 
 def scorers(trained: Trained) -> dict[str, Score]:
@@ -67,7 +73,7 @@ def scorers(trained: Trained) -> dict[str, Score]:
         ways["latent"] = lambda b: latent(_code(model, b))
         ways["combined"] = lambda b: count(b.x, b.weight) * ways["model"](b) / (2 * variance) + ways["latent"](b) / 2
     if model.has_bound:
-        ways["elbo"] = lambda b: _elbo(model, b.x, b.valid)
+        ways["elbo"] = lambda b: _elbo(model, b)
     pca = Pca(trained.pca.mean.to(mean), trained.pca.components.to(mean))
     ways["pca"] = lambda b: _mse(_rebuilt(pca, filled(b.x, b.valid, mean), b.seen), b)
     scale = _scale(trained).to(mean)
@@ -111,7 +117,7 @@ def _complete(trained: Trained, mean: Tensor) -> Callable[[], Iterator[Tensor]]:
 
 
 def _code(model: Autoencoder, b: Batch) -> Tensor:
-    return model.encode(b.x, valid=b.valid).flatten(1)
+    return model.encode(b.x, **b.beside).flatten(1)
 
 
 def _scaled(b: Batch, mean: Tensor, scale: Tensor) -> Tensor:
@@ -133,14 +139,14 @@ def _scale(trained: Trained) -> Tensor:
     return torch.where(deviation > _FEW, deviation, torch.ones_like(deviation)).to(trained.mean.dtype)
 
 
-def _elbo(model: Autoencoder, x: Tensor, valid: Tensor | None) -> Tensor:
-    names = model.clean_pass(x, valid)
+def _elbo(model: Autoencoder, b: Batch) -> Tensor:
+    x, valid, names = b.x, b.valid, model.clean_pass(b.x, **b.beside)
     posterior, prior = names["posterior"], names["prior"]
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     draws = [posterior.sample() for _ in range(_DRAWS)]
     for z in draws:
         seen: Pass = {"x": x, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
-        seen["raw"] = model.arch.decode(z, valid)
+        seen["raw"] = model.raw(z, **b.beside)
         total += call(model.loss, seen).double() * model.loss.per_lambda(model.facts.size)
     kl = divergence(posterior, prior, torch.stack(draws)).reshape(len(x), -1).sum(1)
     return total / _DRAWS + kl.double()

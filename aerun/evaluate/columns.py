@@ -27,7 +27,7 @@ def rmse(model: Autoencoder, data: Data, device: torch.device) -> dict[str, floa
     sums = torch.zeros(3, len(at), dtype=torch.float64, device=device)
     for stored in data.test.x.to(device).split(rows):
         own = model.facts.units(stored)[:, at].double()
-        output = model.preparation.inverse(model(model.units(stored).to(dtype)))[:, at].double()
+        output = model.preparation.inverse(model(model.units(stored).to(dtype), **model.beside(stored)))[:, at].double()
         there = ~own.isnan()
         sums = sums + torch.stack([_squares(output, own, there), _squares(mean, own, there), there.double().sum(0)])
     roots = (sums[:2] / sums[2]).sqrt().tolist()

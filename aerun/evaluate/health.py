@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import valid_weight
+from aerun.core.seeding import own_draws
 from aerun.dataset.splits import Split
 from aerun.evaluate import codes
 from aerun.evaluate.subset import subsample
@@ -31,7 +32,7 @@ def decoder_scale(model: Autoencoder) -> float:
 
     It says which of the two carries the scale of the code.
     """
-    columns = model.arch.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
+    columns = model.decoder_weights()[0].detach().transpose(0, 1).flatten(1).norm(dim=1)
     rows = model.arch.encoder_weights()[-1].detach().flatten(1).norm(dim=1)
     return float(columns.mean() / rows.mean().clamp_min(1e-12))
 
@@ -65,7 +66,7 @@ def examine(trained: Trained) -> dict[str, float]:
     model = trained.autoencoder
     most = max(100, min(_SAMPLES, _NUMBERS // model.code_elements))
     val, train = (subsample(split, most, model.facts.size) for split in (trained.data.val, trained.data.train))
-    with torch.random.fork_rng():  # computing the KL draws from the posterior
+    with own_draws():  # computing the KL draws from the posterior
         seen, seen_train = _through(trained, val), _through(trained, train)
     figures = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
     figures |= {} if seen.kl is None else codes.told_rates(seen.kl, seen.z.shape[1])
@@ -85,11 +86,11 @@ def _through(trained: Trained, split: Split) -> _Seen:
     model, mean, z, kl = trained.autoencoder, trained.mean.double(), list[Tensor](), list[Tensor]()
     error, away = 0.0, 0.0
     sums = torch.zeros(4, *mean.shape[1:], dtype=torch.float64, device=mean.device)  # of x, x^2, x_hat, x_hat^2
-    for x, valid in trained.valid_batches(split):
-        z.append(model.encode(x, valid=valid))
+    for x, beside in trained.known_batches(split):
+        z.append(model.encode(x, **beside))
         if model.has_bound:
-            kl.append(codes.rates(model, x, valid).double().sum(0))
-        weight, own, x_hat = valid_weight(valid, x), x.double(), model.decode(z[-1], valid).double()
+            kl.append(codes.rates(model, x, **beside).double().sum(0))
+        weight, own, x_hat = valid_weight(beside.get("valid"), x), x.double(), model.decode(z[-1], **beside).double()
         error += float(of_elements(x_hat, own, weight).sum())
         away += float(of_elements(mean, own, weight).sum())
         own, x_hat = own * weight, x_hat * weight
@@ -104,16 +105,21 @@ def _through(trained: Trained, split: Split) -> _Seen:
 
 def _copy(trained: Trained, val: Split, train: Split) -> float:
     some_val = val.take(torch.arange(min(_COPIES, len(val))))
-    x, base = trained.flat(some_val), trained.flat(train)
     x_hat = torch.cat(
         [
-            filled(trained.autoencoder(x, valid=valid), valid, trained.mean).flatten(1)
-            for x, valid in trained.valid_batches(some_val)
+            filled(trained.autoencoder(x, **beside), beside.get("valid"), trained.mean).flatten(1)
+            for x, beside in trained.known_batches(some_val)
         ]
     )
-    t = base[nearest(x, base, 1)[:, 0]]
+    x, t = trained.of_data(f"nearest {len(train)} {len(val)}", lambda: _with_nearest(trained, some_val, train))
     ratios = (x_hat - t).norm(dim=1) / (x - t).norm(dim=1).clamp_min(1e-12)
     return float(ratios.median())
+
+
+def _with_nearest(trained: Trained, split: Split, train: Split) -> tuple[Tensor, Tensor]:
+    """Return samples (n, D) and the training samples that are nearest to them."""
+    x, base = trained.flat(split), trained.flat(train)
+    return x, base[nearest(x, base, 1)[:, 0]]
 
 
 def warnings(model: Autoencoder, figures: Mapping[str, float]) -> list[str]:

@@ -6,7 +6,7 @@ from torch import Tensor
 from aerun.core.facts import valid_weight
 from aerun.metrics.interval import standard_error
 from aerun.metrics.squared_error import of_samples
-from aerun.trained import Trained, filled
+from aerun.trained import Trained
 
 
 def size_errors(trained: Trained) -> dict[int, dict[str, float]]:
@@ -21,15 +21,15 @@ def size_errors(trained: Trained) -> dict[int, dict[str, float]]:
 
 @torch.no_grad()
 def _size_errors(trained: Trained) -> dict[int, dict[str, float]]:
-    model, pca = trained.autoencoder, trained.pca
+    model = trained.autoencoder
     places = model.code_elements // model.bottleneck.latent_dim
     errors: dict[int, list[Tensor]] = {size: [] for size in model.sizes}
     pcas = dict.fromkeys(model.sizes, 0.0)
-    for x, valid in trained.valid_batches(trained.data.test):
-        z, weight, whole = model.encode(x, valid=valid), valid_weight(valid, x), filled(x, valid, trained.mean)
+    for x, beside in trained.known_batches(trained.data.test):
+        z, weight = model.encode(x, **beside), valid_weight(beside.get("valid"), x)
         for size in model.sizes:
-            errors[size].append(of_samples(model.decode(model.prefix(z, size), valid), x, weight).cpu())
-            pcas[size] += float(of_samples(pca.first(size * places)(whole), x, weight).sum())
+            errors[size].append(of_samples(model.decode(model.prefix(z, size), **beside), x, weight).cpu())
+            pcas[size] += float(of_samples(trained.informed(x, beside, size * places), x, weight).sum())
     each = {size: torch.cat(parts)[None].double().numpy() for size, parts in errors.items()}
     found = {}
     for size, values in each.items():

@@ -20,9 +20,9 @@ from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained, filled
 from aerun.vocabulary import call
 
-Batch = tuple[Tensor, Tensor | None]
+Batch = tuple[Tensor, dict[str, Tensor]]  # samples, and what is known beside their values
 Source = Callable[[], Iterator[Batch]]
-Reconstruct = Callable[[Tensor, Tensor | None], Tensor]
+Reconstruct = Callable[[Tensor, dict[str, Tensor]], Tensor]
 
 _SCORES = ("se", "se_clamped", "mse", "psnr", "psnr_mean")
 FIGURES = (
@@ -40,22 +40,28 @@ def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, fl
 
     test/against_pca_low, test/against_pca_high: see `_against_pca`. pca/components: fewer than the code has numbers where the
     training samples determine no more.
+    Of a model that is told something beforehand (`dataset.condition`) that PCA is told it too, see `Trained.informed`, and
+    pca_plain is the one that is not.
     errors: the model's SE_i are put into it, batch after batch, in the order of the test split.
     Sequences of varying length: only real steps count, and PCA reads the mean where there is none.
     """
     model, data, mean = trained.autoencoder, trained.data, trained.mean
 
     def test() -> Iterator[Batch]:
-        return trained.valid_batches(data.test)
+        return trained.known_batches(data.test)
 
     span = _range(model.facts, test)
-    models: dict[str, Reconstruct] = {
-        "test": lambda x, valid: model(x, valid=valid),
-        "pca": lambda x, valid: trained.pca(filled(x, valid, mean)),
-        "mean": lambda x, valid: mean.expand_as(x),
-    }
-    each: dict[str, list[Tensor]] = {"test": [] if errors is None else errors, "pca": []}
-    scores = {who: _scores(f, test, model.facts, span, each.get(who)) for who, f in models.items()}
+    baselines: dict[str, Reconstruct] = {"pca": trained.informed, "mean": lambda x, known: mean.expand_as(x)}
+    if model.told is not None:
+        baselines["pca_plain"] = lambda x, known: trained.pca(filled(x, known.get("valid"), mean))
+
+    def of_baselines() -> dict[str, tuple[dict[str, float], list[Tensor]]]:
+        return {who: (_scores(f, test, model.facts, span, each := list[Tensor]()), each) for who, f in baselines.items()}
+
+    beside = trained.of_data("baselines", of_baselines)
+    each = {"test": [] if errors is None else errors, "pca": beside["pca"][1]}
+    scores = {"test": _scores(lambda x, known: model(x, **known), test, model.facts, span, each["test"])}
+    scores |= {who: row for who, (row, _) in beside.items()}
     figures = {f"{who}/{k}": v for who, row in scores.items() for k, v in row.items()}
     for who in ("test", "pca"):
         figures[f"{who}/fvu"] = figures[f"{who}/se"] / figures["mean/se"] if figures["mean/se"] > 0 else math.nan
@@ -80,8 +86,8 @@ def _against_pca(model: Tensor, pca: Tensor, overlap: int) -> dict[str, float]:
 
 def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: list[Tensor] | None = None) -> dict[str, float]:
     se, clamped, psnr, count, elements = 0.0, 0.0, 0.0, 0, 0.0
-    for x, valid in batches():
-        x_hat, weight = f(x, valid), valid_weight(valid, x)
+    for x, beside in batches():
+        x_hat, weight = f(x, beside), valid_weight(beside.get("valid"), x)
         each = of_samples(x_hat, x, weight)
         if errors is not None:
             errors.append(each.cpu())
@@ -98,8 +104,8 @@ def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: 
 def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
     """Return the model's own reconstruction loss on clean input, and its excess over the least value it can have."""
     loss, floor, count = 0.0, 0.0, 0
-    for x, valid in batches():
-        raw = model.arch.decode(model.encode(x, valid=valid), valid)
+    for x, beside in batches():
+        raw, valid = model.raw(model.encode(x, **beside), **beside), beside.get("valid")
         names = {"x": x, "raw": raw, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
         loss += float(call(model.loss, names).double().sum())
         floor += float(model.loss.floor(x, valid).double().sum())
@@ -112,7 +118,7 @@ def _range(facts: Facts, batches: Source) -> float:
     if facts.low is not None and facts.high is not None:
         return facts.high - facts.low
     low, high = math.inf, -math.inf
-    for x, valid in batches():
-        real = x if valid is None else x[valid]
+    for x, beside in batches():
+        real = x[beside["valid"]] if "valid" in beside else x
         low, high = min(low, float(real.min())), max(high, float(real.max()))
     return max(high - low, 1e-12)

@@ -18,13 +18,13 @@ from aerun.trained import Trained
 _MOST, _ELEMENTS = 1000, 20_000_000
 
 
-def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None]:
-    """Return the first 1,000 samples (n, *S), fewer where they hold more than 20 million elements, and their real steps."""
+def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return the first 1,000 samples (n, *S), fewer where they hold more than 20 million elements, their real steps and c."""
     facts = trained.autoencoder.facts
     rows = max(1, min(_MOST, len(split), _ELEMENTS // facts.size))
-    pairs = list(trained.valid_batches(Split(split.x[:rows], None)))
-    valid = [v for _, v in pairs if v is not None]
-    return torch.cat([x for x, _ in pairs]), torch.cat(valid) if valid else None
+    pairs = list(trained.known_batches(Split(split.x[:rows], None)))
+    valid, c = ([b[k] for _, b in pairs if k in b] for k in ("valid", "c"))
+    return torch.cat([x for x, _ in pairs]), torch.cat(valid) if valid else None, torch.cat(c) if c else None
 
 
 def in_parts(f: Callable[..., Tensor], rows: int, *tensors: Tensor | None) -> Tensor:

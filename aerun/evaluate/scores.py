@@ -1,6 +1,7 @@
 """The anomaly score: one function for what a run writes down, for verbs, evaluation, scikit-learn and exported files."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,13 +23,13 @@ def score(model: Autoencoder, stored: Tensor) -> Tensor:
     sample is ordinary.
     """
     x = _units(model, stored)
-    return score_of(model, stored, x, model(x, valid=model.facts.valid(stored))).double()
+    return score_of(model, stored, x, model(x, **model.beside(stored))).double()
 
 
 def errors(model: Autoencoder, stored: Tensor) -> Tensor:
     """Return the squared error of each element (B, *S), 0 where there is no step and where the cell is missing."""
     x = _units(model, stored)
-    return _errors(model, stored, _refilled(model, stored, x, model(x, valid=model.facts.valid(stored))))
+    return _errors(model, stored, _refilled(model, stored, x, model(x, **model.beside(stored))))
 
 
 def score_of(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> Tensor:
@@ -55,13 +56,15 @@ def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> T
     seen = model.seen(stored)
     if seen is None:
         return x_hat
+    beside = model.beside(stored)
     if torch.compiler.is_exporting():  # no rows can be chosen by their values there
-        return settled(model, x, seen, x_hat)
+        return settled(partial(model, **beside), x, seen, x_hat)
     rows = (~seen).flatten(1).any(1)
     if not bool(rows.any()):
         return x_hat
     refilled = x_hat.clone()
-    refilled[rows] = settled(model, x[rows], seen[rows], x_hat[rows])
+    chosen = {k: v[rows] for k, v in beside.items()}
+    refilled[rows] = settled(partial(model, **chosen), x[rows], seen[rows], x_hat[rows])
     return refilled
 
 

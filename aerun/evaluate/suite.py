@@ -3,10 +3,10 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-
-import torch
+from dataclasses import replace
 
 from aerun.core.errors import AerunError
+from aerun.core.seeding import own_draws, seed_all
 from aerun.evaluate import applications
 from aerun.evaluate.outcome import Outcome
 from aerun.trained import Trained
@@ -20,9 +20,12 @@ def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
     Random numbers are drawn from the run's seed, and torch's generator is left as it was.
     """
     began = time.perf_counter()
-    with torch.random.fork_rng():
-        torch.manual_seed(trained.seed)
+    with own_draws():
+        seed_all(trained.seed)
         outcome: Outcome = applications.module(name).evaluate(trained)
+    told = trained.autoencoder.told
+    if told is not None and name != "reconstruction":  # whose PCA is told it too
+        outcome = replace(outcome, note=f"{outcome.note}; only the model is told {told.names}")
     return outcome, time.perf_counter() - began
 
 

@@ -102,7 +102,7 @@ def told_of(dataset: Dataset, data: Data) -> dict[str, Any]:
     leaks/val and leaks/test: the samples that are equal to a training sample, see `duplicates`; leaks/near_val and
     leaks/near_test: those that are nearly equal to one, see `nearly_equal`. notes: what was logged while the data were read.
     """
-    copies, near = _leaks(data, bool(dataset.facts().tokens))
+    copies, near = _leaks(dataset.own_samples(data), bool(dataset.facts().tokens))
     notes = list(dataset.notes)
     for words in (leak_words(copies), near_words(near)):
         if words:

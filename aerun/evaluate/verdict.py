@@ -41,17 +41,18 @@ def verdict(results: Figures) -> str:
 def plain(results: Figures) -> str:
     """Return `1.62 times better than PCA of the same size (test squared error, seed 0).`, or that it cannot be told."""
     model, baseline = results["test/se"], results["pca/se"]
+    pca = f"PCA of the same size{f' that is told {told} too' if (told := results.get('told')) else ''}"
     if pca_is_exact(results):
         error = f"squared error {model:.4g} a sample, {_where(results)}"
-        return f"PCA of the same size loses nothing here: reconstruction error is no yardstick for this code size ({error})."
+        return f"{pca} loses nothing here: reconstruction error is no yardstick for this code size ({error})."
     rests = f"test squared error{_few(results)}, seed {results['seed']}"
     if abs(model / baseline - 1) < _SAME:
-        return f"As good as PCA of the same size ({rests})."
+        return f"As good as {pca} ({rests})."
     if why := _untold(results):
-        return f"Cannot be told from PCA of the same size: {why} (seed {results['seed']})."
+        return f"Cannot be told from {pca}: {why} (seed {results['seed']})."
     word = "better" if model <= baseline else "worse"
     ratio = max(model, baseline) / max(min(model, baseline), 1e-12)
-    return f"{ratio:.2f} times {word} than PCA of the same size ({rests})."
+    return f"{ratio:.2f} times {word} than {pca} ({rests})."
 
 
 def _untold(results: Figures) -> str:

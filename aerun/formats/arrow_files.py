@@ -17,6 +17,7 @@ SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
 _ROWS = 65_536  # of a piece at most
 _CELLS = 2_000_000  # of a piece, about
 _BUFFER = 65_536  # bytes of each column that are read at a time: without, it is all of a row group
+_TOGETHER = 8_000_000  # bytes of a row group whose columns are read together: all of their dictionaries are held
 
 
 def is_parquet(path: Path) -> bool:
@@ -59,20 +60,73 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
             yield where, named_classes(table)
 
 
+def columns_in_turn(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
+    """Yield all cells in tables of some of the columns each: words that say where it is, the number of its first row, it.
+
+    A row group of parquet comes a few columns after the other, about 8 MB of it at a time: of all columns at once it would be
+    held as a whole, however few rows are taken.
+    """
+    pa = needed("pyarrow", path)
+    if not is_parquet(path):
+        start = 0
+        for where, table in batches(path, columns):
+            yield where, start, table
+            start += table.num_rows
+        return
+    with _file(path) as file:
+        start = 0
+        for number in range(file.metadata.num_row_groups):
+            for some in _together(file.metadata.row_group(number), columns):
+                row = start
+                for where, batch in _of_group(path, file, number, some):
+                    yield where, row, named_classes(pa.Table.from_batches([batch]).select(some))
+                    row += batch.num_rows
+            start += file.metadata.row_group(number).num_rows
+
+
+def _together(group: Any, columns: Sequence[str]) -> list[list[str]]:
+    """Return the columns in lists, of each of which the row group holds at most about 8 MB."""
+    sizes = dict.fromkeys(columns, 0)
+    for i in range(group.num_columns):
+        chunk = group.column(i)
+        name = chunk.path_in_schema
+        while name not in sizes and "." in name:  # a field of a column of records
+            name = name.rpartition(".")[0]
+        if name in sizes:
+            sizes[name] += chunk.total_uncompressed_size
+    lists, taken = list[list[str]]([[]]), 0
+    for name, size in sizes.items():
+        if lists[-1] and taken + size > _TOGETHER:
+            lists.append([])
+            taken = 0
+        lists[-1].append(name)
+        taken += size
+    return lists
+
+
 def release() -> None:
     """Return what Arrow and the C library have freed to the system."""
     needed("pyarrow", Path()).default_memory_pool().release_unused()
     trim_heap()
 
 
+def _of_group(path: Path, file: Any, number: int, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    where = f"{path}, row group {number + 1}"
+    make = partial(file.iter_batches, _rows(columns), row_groups=[number], columns=list(columns))
+    for batch in _each(where, make):
+        yield where, batch
+
+
+def _rows(columns: Sequence[str]) -> int:
+    return max(1, min(_ROWS, _CELLS // max(1, len(columns))))
+
+
 def _parts(path: Path, file: Any, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    rows = max(1, min(_ROWS, _CELLS // max(1, len(columns))))
     if is_parquet(path):
-        for group in range(file.metadata.num_row_groups):
-            where = f"{path}, row group {group + 1}"
-            for batch in _each(where, partial(file.iter_batches, rows, row_groups=[group], columns=list(columns))):
-                yield where, batch
+        for number in range(file.metadata.num_row_groups):
+            yield from _of_group(path, file, number, columns)
         return
+    rows = _rows(columns)
     if hasattr(file, "num_record_batches"):
         for i in range(file.num_record_batches):
             where = f"{path}, batch {i + 1}"

@@ -16,14 +16,16 @@ from aerun.core.memory import available_memory, trim_heap
 from aerun.formats.limits import Limits
 
 Array = NDArray[Any]
-_PIECE = 16_000_000  # bytes of a piece, about
+_PIECE = 4_000_000  # bytes of a piece, about: libraries read in threads, each of which keeps what its share of one took
+_TOGETHER = 64_000_000  # bytes that are stored as one and are then read as one, at most
 
 
 @dataclass(frozen=True)
 class Pieces:
     """An array of this shape and type, of which `read(first, last)` gives the rows from `first` on, before `last`.
 
-    where: how messages name it. about: changes whenever its content does.
+    where: how messages name it. about: changes whenever its content does. together: rows that are stored as one, such as a
+    chunk's, so that a part of them costs as much as all.
     """
 
     where: str
@@ -31,6 +33,7 @@ class Pieces:
     dtype: np.dtype[Any]
     read: Callable[[int, int], Array]
     about: object
+    together: int = 1
 
     @property
     def size(self) -> int:
@@ -43,7 +46,9 @@ class Pieces:
         return int(np.prod(self.shape, dtype=np.float64)) * (1 if self.dtype in (np.uint8, np.bool_) else 4)
 
     def __iter__(self) -> Iterator[Array]:
-        rows = max(1, _PIECE // max(1, self.size // max(1, self.shape[0])))
+        each = max(1, self.size // max(1, self.shape[0]))
+        one = max(1, min(self.together, _TOGETHER // each))
+        rows = max(one, _PIECE // each // one * one)
         for first in range(0, self.shape[0], rows):
             yield np.asarray(self.read(first, min(first + rows, self.shape[0])), dtype=self.dtype)
 

@@ -100,4 +100,6 @@ def _numbers(path: Path, name: str, array: Any, bounds: Limits | None) -> Array:
             words = (str(e).strip() or type(e).__name__).splitlines()[0]
             raise AerunError(f"{where}: rows {first + 1} to {last} cannot be read: damaged ({words}).") from e
 
-    return gathered(Pieces(where, tuple(array.shape), dtype, rows, identity(path, name, array.shape, str(dtype))), bounds)
+    about = identity(path, name, array.shape, str(dtype))
+    together = array.chunks[0] if array.chunks else 1
+    return gathered(Pieces(where, tuple(array.shape), dtype, rows, about, together), bounds)

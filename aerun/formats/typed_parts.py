@@ -50,15 +50,18 @@ def typed_parts(label: str, parts: Sequence[Part], reading: Reading, limits: Lim
     table = _Table(label, reading, room, {n: i for i, n in enumerate(wanted)})
     kept = {*wanted, *(reading.carried & set(known))}
     own = {n: title for n, title in zip(known, names, strict=False) if n in kept}
-    for part in parts:
-        for where, batch in arrow_files.batches(part.path, list(own.values())):
-            values = {n: batch.column(title) for n, title in own.items()}
-            words = {n: [part.constants[n]] * batch.num_rows for n in constants if n in kept}
-            table.add(where, {**values, **words}, batch.num_rows)
+    start = 0
+    for part, count in zip(parts, counts, strict=True):
+        for where, first, batch in arrow_files.columns_in_turn(part.path, list(own.values())):
+            values = {n: batch.column(title) for n, title in own.items() if title in batch.column_names}
+            if not own or next(iter(own)) in values:
+                values |= {n: [part.constants[n]] * batch.num_rows for n in constants if n in kept}
+            table.add(f"{where}, from row {start + first + 1} of all on", values)
+        start += count
     files = tuple((str(p.path), n) for p, n in zip(parts, counts, strict=True))
     if isinstance(room, DiskRoom):
         arrow_files.release()
-    return replace(table.frame(known, files), names=tuple(p.name for p in parts))
+    return replace(table.frame(known, rows, files), names=tuple(p.name for p in parts))
 
 
 def _same_columns(parts: Sequence[Part]) -> tuple[list[str], list[int]]:
@@ -91,29 +94,27 @@ class _Table:
     places: Mapping[str, int]
     columns: "dict[str, _Growing]" = field(default_factory=dict)
     carried: dict[str, list[Words]] = field(default_factory=dict)
-    rows: int = 0
 
-    def add(self, where: str, values: Mapping[str, Any], rows: int) -> None:
-        """Take the next rows of every column."""
-        for name in self.places:
+    def add(self, where: str, values: Mapping[str, Any]) -> None:
+        """Take the next rows of some of the columns."""
+        for name in (n for n in self.places if n in values):
             if name not in self.columns:
                 self.columns[name] = _Growing(self.label, name, self.reading, self.room, self.places[name])
-            self.columns[name].add(f"{where}, from row {self.rows + 1} of all on", values[name])
+            self.columns[name].add(where, values[name])
         for name in self.reading.carried & set(values):
             self.carried.setdefault(name, []).append(as_words(values[name]))
-        self.rows += rows
         words = sum(len(c.cells.words) for c in self.columns.values() if c.cells is not None)
         refuse_beyond(self.label, float(WORD) * words)
 
-    def frame(self, names: Sequence[str], files: tuple[tuple[str, int], ...]) -> Frame:
+    def frame(self, names: Sequence[str], rows: int, files: tuple[tuple[str, int], ...]) -> Frame:
         """Return what was taken, with the meaning of words decided by all of them."""
         worded = {n: c.cells for n, c in self.columns.items() if c.cells is not None}
         plain = {n: c.column() for n, c in self.columns.items() if c.cells is None}
         meant, reading = by_meaning(self.label, worded, self.reading)
         formats = {n: c.kind for n, c in plain.items()} | dict(reading.formats)
-        columns = {n: plain[n] if n in plain else meant[n] for n in self.columns}
+        columns = {n: plain[n] if n in plain else meant[n] for n in self.places}
         carried = {n: np.concatenate(self.carried[n]) for n in names if n in self.carried}
-        return Frame(columns, ((self.label, self.rows),), replace(reading, formats=formats), carried, files)
+        return Frame(columns, ((self.label, rows),), replace(reading, formats=formats), carried, files)
 
 
 class _Growing:

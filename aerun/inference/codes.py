@@ -10,15 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aerun.build import dataset_of
 from aerun.core.errors import AerunError
-from aerun.core.paths import data_paths, with_data
-from aerun.evaluate.samplers import NAMES, Sampler, samplers
+from aerun.evaluate.samplers import NAMES, Sampler
 from aerun.evaluate.samplers.gaussian import Gaussian
-from aerun.inference.kept_samplers import keep_sampler, kept_sampler
+from aerun.inference.fitted_samplers import fitted_sampler
 from aerun.inference.runner import Runner
 from aerun.pictures.interpolations import circle, straight
-from aerun.trained import Trained
 
 log = logging.getLogger("aerun")
 
@@ -51,27 +48,32 @@ def _with_all_units(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]
     return np.concatenate([given, np.zeros((len(array), shape[0] - units, *shape[1:]), array.dtype)], axis=1)
 
 
-def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None) -> Tensor:
+def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None, c: Tensor | None = None) -> Tensor:
     """Return n codes (n, d, *grid), always the same ones for the same seed.
+
+    c (n, m): what is known beforehand of their samples, on which a prior may depend.
 
     sampler: auto, or one of `aerun.evaluate.samplers`. data: where the training data are, to which all but prior and gaussian
     are fitted. What was fitted is kept in the run's folder, and needs no data again.
     """
     if sampler == "auto":
         sampler = "prior" if runner.autoencoder.follows_prior else "gaussian"
-    fitted = None if sampler in ("prior", "gaussian") else kept_sampler(runner, sampler) or _fit(runner, sampler, data)
+    fitted = None if sampler in ("prior", "gaussian") else fitted_sampler(runner, sampler, data)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         if fitted is not None:
             return fitted(n).cpu().float()
         if sampler == "prior":
-            return _prior(runner, n)
+            return _prior(runner, n, c)
         return _gaussian(runner, n)
 
 
-def _prior(runner: Runner, n: int) -> Tensor:
+def _prior(runner: Runner, n: int, c: Tensor | None) -> Tensor:
     if not runner.autoencoder.has_prior:
         raise AerunError("sampler=prior: this run's codes have no prior; sampler=gaussian is fitted to its training codes.")
+    if c is not None:
+        like = torch.zeros(n, *runner.code_shape, device=runner.device)
+        return runner.autoencoder.prior_codes(like, 1, c.to(runner.device)).cpu()
     like = torch.zeros(1, *runner.code_shape, device=runner.device)
     return runner.autoencoder.prior_codes(like, n).cpu()
 
@@ -88,20 +90,3 @@ def _gaussian(runner: Runner, n: int) -> Tensor:
         torch.from_numpy(np.asarray(v)).double() for v in (about.mean, about.covariance, about.low, about.high)
     )
     return Sampler(runner.autoencoder, low, high, lambda: Gaussian(mean, covariance))(n).cpu().float()
-
-
-def _fit(runner: Runner, name: str, data: str | Path | None) -> Sampler:
-    """Return a sampler that was fitted to the training data, and keep it."""
-    paths = data_paths(runner.config)
-    if paths and data is None:
-        raise AerunError(
-            f"sampler={name} is fitted to the training data, and a run's folder alone does not say where files are read: "
-            f"use --data PATH (data=PATH in Python). They were {', '.join(f'{k}={v}' for k, v in paths.items())}."
-        )
-    with torch.inference_mode(False):
-        dataset = dataset_of(with_data(runner.config, data), ())
-        sampler = samplers(Trained(runner.autoencoder, dataset, runner.device, runner.seed)).get(name)
-    if not isinstance(sampler, Sampler):
-        raise AerunError(f"sampler={name}: so large a code has no covariance to begin with. Use sampler=mixture or aggregate.")
-    keep_sampler(runner, name, sampler)
-    return sampler

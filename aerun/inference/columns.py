@@ -71,16 +71,19 @@ def stored_rows(frame: Frame, features: Sequence[Feature]) -> Tensor:
 
 
 class Rows(dict[str, Any]):
-    """Stored rows (n, columns) as columns by name, which keeps how they are stored."""
+    """Stored rows (n, columns) as columns by name, which keeps how they are stored, and what is told of them beforehand."""
 
-    def __init__(self, stored: NDArray[np.float32], features: Sequence[Feature]) -> None:
+    def __init__(
+        self, stored: NDArray[np.float32], features: Sequence[Feature], told: NDArray[np.float32] | None = None
+    ) -> None:
         super().__init__(told_columns(stored, features))
-        self.stored, self.features = stored, features
+        self.stored, self.features, self.told = stored, features, told
 
     @classmethod
     def of(cls, parts: Sequence["Rows"]) -> "Rows":
         """Return several, one behind the other."""
-        return cls(np.concatenate([p.stored for p in parts]), parts[0].features)
+        told = [p.told for p in parts if p.told is not None]
+        return cls(np.concatenate([p.stored for p in parts]), parts[0].features, np.concatenate(told) if told else None)
 
 
 def told_columns(own: NDArray[Any], features: Sequence[Feature]) -> dict[str, NDArray[Any]]:

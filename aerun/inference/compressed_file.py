@@ -1,12 +1,12 @@
 """Samples as a file of their codes: `aerun compress` and `aerun decompress`. For its format see `packed_format`."""
 
-import hashlib
 import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,53 +17,53 @@ from aerun.coding.block import pack, unpack
 from aerun.coding.quantizer import Quantizer
 from aerun.core.errors import AerunError
 from aerun.core.version import __version__
+from aerun.evaluate.samplers import CODE_PRIORS, OfNumbers
 from aerun.formats.writing.base import Array
 from aerun.inference.columns import Rows
+from aerun.inference.fingerprint import fingerprint
+from aerun.inference.fitted_samplers import code_prior
+from aerun.inference.kept_samplers import kept_sampler
 from aerun.inference.packed_format import block, read_block, read_start, start
+from aerun.inference.predicted import MARK, hash_of, pack_predicted, unpack_predicted
 from aerun.inference.reading import join_samples
 from aerun.inference.rounding import Rounding, rounding
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
+from aerun.inference.support import unsupported_reason
 
 _KINDS = ("array", "tensor", "list", "columns", "words")
 _SIZE, _SAMPLES = struct.Struct("<I"), struct.Struct("<IB3s")
 _MOST_ROWS = 4096
 
 
-def fingerprint(runner: Runner) -> str:
-    """Return a hash of all that codes and samples depend on: the weights, the parts that use them, facts about the data."""
-    digest, own = hashlib.sha256(), runner.config["model"]
-    parts = {k: own[k] for k in ("arch", "bottleneck", "loss")}
-    digest.update(json.dumps([parts, asdict(runner.facts)], sort_keys=True).encode())
-    for name, value in sorted(runner.autoencoder.state_dict().items()):
-        array = np.ascontiguousarray(value.detach().cpu().numpy())
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class Packer:
-    """A model and how its codes are rounded."""
+    """A model and how its codes are rounded; prior: the name and the sampler by whose probabilities discrete ones are coded."""
 
     runner: Runner
     rounding: Rounding
     shared: Quantizer | None
+    prior: tuple[str, OfNumbers] | None = None
 
     @classmethod
-    def of(cls, runner: Runner, step: float | None) -> "Packer":
+    def of(cls, runner: Runner, step: float | None, prior: str | None = None, data: str | Path | None = None) -> "Packer":
         """Return the packer of a model whose codes are rounded as `rounding` says.
 
-        Raises AerunError for a step that cannot be.
+        prior: a sampler of discrete codes by whose probabilities they are coded; data: where the training data are, to which
+        it is fitted. Raises AerunError for a step that cannot be, and a prior of other codes.
         """
-        rule = rounding(runner, step)
-        return cls(runner, rule, rule.shared(runner))
+        if why := unsupported_reason("compress", runner.autoencoder):
+            raise AerunError(f"compress: {why}")
+        rule, sampler = rounding(runner, step), code_prior(runner, prior, data)
+        return cls(runner, rule, rule.shared(runner), None if sampler is None or prior is None else (prior, sampler))
 
-    def head(self) -> bytes:
-        """Return the file's head, deflated."""
+    def start(self, count: int) -> bytes:
+        """Return what stands before the blocks of so many samples."""
         steps = None if self.rounding.steps is None else self.rounding.steps.tolist()
         about = {"aerun": __version__, "model": fingerprint(self.runner), "code": self.runner.code_shape, "steps": steps}
-        return zlib.compress(json.dumps(about).encode(), 9)
+        if self.prior is not None:
+            about["prior"] = [self.prior[0], hash_of(self.prior[1])]
+        return start(zlib.compress(json.dumps(about).encode(), 9), count, predicted=self.prior is not None)
 
     def arrays(self, x: Any) -> dict[str, Array]:
         """Return samples as the arrays that `Packed` takes."""
@@ -83,8 +83,11 @@ class Packer:
         valid = self.runner.facts.valid(stored)
         lengths = b"" if valid is None else zlib.compress(valid.sum(1).numpy().astype("<u4").tobytes(), 9)
         kind = _SAMPLES.pack(len(stored), _KINDS.index(output_format.kind), output_format.dtype.str.encode())
-        data = kind + _SIZE.pack(len(lengths)) + lengths + pack(self.rounding.levels(self.runner, stored), self.shared)
-        return block(data)
+        levels = self.rounding.levels(self.runner, stored)
+        packed = pack(levels, self.shared)
+        if self.prior is not None:
+            packed = min(packed, pack_predicted(levels, self.prior[1]), key=len)
+        return block(kind + _SIZE.pack(len(lengths)) + lengths + packed)
 
     def samples(self, data: bytes) -> tuple[int, Any]:
         """Return the number of samples in a block's bytes, and the samples.
@@ -102,17 +105,21 @@ class Packer:
             raise ValueError("lengths")
         valid = None if lengths is None else self.runner.steps_of(n, lengths.astype(np.int64).tolist())
         shape = (n, self.rounding.units(self.runner), *grid)
-        levels = unpack(data[at + size :], shape, self.shared)
+        rest = data[at + size :]
+        if self.prior is not None and rest[:1] == bytes([MARK]):
+            levels = unpack_predicted(rest, shape, self.prior[1])
+        else:
+            levels = unpack(rest, shape, self.shared)
         z = self.rounding.codes(self.runner, levels)
         own = self.runner.decoded(z, valid)
         return n, self.runner.form.to_caller(own, valid, OutputFormat(_KINDS[kind], np.dtype(dtype.rstrip(b"\0").decode())))
 
 
-def compress(runner: Runner, x: Any, step: float | None) -> bytes:
+def compress(runner: Runner, x: Any, step: float | None, prior: str | None, data: str | Path | None) -> bytes:
     """Return samples as the bytes of a file."""
-    packer = Packer.of(runner, step)
+    packer = Packer.of(runner, step, prior, data)
     blocks = list(packer.blocks(x))
-    return start(packer.head(), sum(n for n, _ in blocks)) + b"".join(data for _, data in blocks)
+    return packer.start(sum(n for n, _ in blocks)) + b"".join(part for _, part in blocks)
 
 
 def decompress(runner: Runner, data: bytes) -> Any:
@@ -134,7 +141,7 @@ def pieces(runner: Runner, file: BinaryIO, name: str) -> Iterator[tuple[int, Any
     _refuse_others(runner, head, name)
     steps = head["steps"]
     rule = Rounding(None if steps is None else torch.tensor(steps, dtype=torch.float32))
-    packer, done = Packer(runner, rule, rule.shared(runner)), 0
+    packer, done = Packer(runner, rule, rule.shared(runner), _prior(runner, head["prior"], name)), 0
     while done < count:
         data = read_block(file, name, done)
         try:
@@ -158,3 +165,24 @@ def _refuse_others(runner: Runner, head: Mapping[str, Any], name: str) -> None:
     real = steps is None or (len(steps) == code[0] and all(isinstance(s, float) and s > 0 for s in steps))
     if code != runner.code_shape or not real:
         raise AerunError(f"{name}: damaged in its head.")
+
+
+def _prior(runner: Runner, asked: Any, name: str) -> tuple[str, OfNumbers] | None:
+    """Return the probabilities that a file was coded by, which the run's folder holds. Raises AerunError where it does not."""
+    if asked is None:
+        return None
+    if (
+        not isinstance(asked, list)
+        or len(asked) != 2
+        or asked[0] not in CODE_PRIORS
+        or not runner.autoencoder.bottleneck.levels
+    ):
+        raise AerunError(f"{name}: damaged in its head.")
+    sampler = kept_sampler(runner, asked[0])
+    if not isinstance(sampler, OfNumbers) or hash_of(sampler) != asked[1]:
+        lacks = "lacks" if sampler is None else "holds another fit of"
+        raise AerunError(
+            f"{name}: was coded by the probabilities in the run's sampler_{asked[0]}.npz, and its folder {lacks} that file. "
+            "Without them it cannot be read."
+        )
+    return asked[0], sampler

@@ -16,6 +16,9 @@ OUTPUTS = ("code", "reconstruction", "score", "anomaly")
 class Exported(nn.Module):
     """A trained model as one function of stored samples (n, *stored) in the data's own units.
 
+    Of a model that is told something beforehand they are rows (n, elements + conditions): all values of a sample one after the
+    other, and behind them its conditions, classes as their numbers from 0.
+
     It returns code (n, d, *grid), reconstruction (n, *stored) in the same units, score (n,) and anomaly (n,), true where the
     score is above `threshold` by more than a millionth of it.
 
@@ -33,9 +36,9 @@ class Exported(nn.Module):
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         facts = self.autoencoder.facts
-        x, valid = self.autoencoder.units(samples), facts.valid(samples)
-        z = self.autoencoder.encode(x, valid=valid)
-        x_hat = self.autoencoder.decode(z, valid)
+        x, beside = self.autoencoder.units(samples), self.autoencoder.beside(samples)
+        z = self.autoencoder.encode(x, **beside)
+        x_hat, valid = self.autoencoder.decode(z, **beside), beside.get("valid")
         score = score_of(self.autoencoder, samples, x, x_hat).to(x.dtype)
         own = self.form.own(x_hat, valid)
         if valid is not None and not facts.tokens:
@@ -67,12 +70,17 @@ def _fix(autoencoder: nn.Module) -> None:
 def example(model: Model, n: int, seed: int) -> Tensor:
     """Return n stored samples as the data might hold them: decoded from codes around those of training, with noise and gaps."""
     g = torch.Generator().manual_seed(seed)
-    facts = model.facts
-    about = model.training_codes
+    own, conditions = _own_example(model, n, g), model.form.conditions
+    return own if conditions is None else model.facts.joined(own, conditions.random(n, g))
+
+
+def _own_example(model: Model, n: int, g: torch.Generator) -> Tensor:
+    facts, about, told = model.facts, model.training_codes, model.autoencoder.told
     low, high = torch.from_numpy(about.low), torch.from_numpy(about.high)
     z = (low + (high - low) * torch.rand(n, len(low), generator=g)).reshape(n, *model.code_shape)
     with torch.inference_mode():
-        x_hat = model.autoencoder.decode(z.to(model.device)).cpu()
+        c = None if told is None else told.nothing.expand(n, -1)
+        x_hat = model.autoencoder.decode(z.to(model.device), c=c).cpu()
     own = model.form.own(x_hat, None)
     if facts.tokens:
         lengths = torch.randint(1, own.shape[1] + 1, (n, 1), generator=g)

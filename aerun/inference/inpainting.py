@@ -24,18 +24,18 @@ def inpaint(runner: Runner, x: Any, mask: Any) -> Any:
     """Return samples in the form in which they came, with what `mask` hides, or what is missing, filled in."""
     model, corruption = runner.autoencoder, runner.autoencoder.corruption
     masked = mask_of(x, mask, runner.form)
-    stored, output_format = runner.form.to_stored(masked.x)
+    stored, output_format = runner.form.to_stored(masked.x, x)
     if has_columns(x):
         output_format = OutputFormat("columns", output_format.dtype, frame=FrameFormat.of(x))
 
     def fill(part: Tensor, hidden: Tensor) -> Tensor:
-        units, valid = runner.units(part), runner.facts.valid(part)
+        units, beside = runner.units(part), model.beside(part)
         hole = masked.of_elements(hidden).expand_as(units)
         mask_input = hole if corruption.shows_mask else None
-        return runner.form.own(model(units.masked_fill(hole, corruption.fill), mask_input, valid), valid)
+        return runner.form.own(model(units.masked_fill(hole, corruption.fill), mask_input, **beside), beside.get("valid"))
 
     filled = runner.in_batches(fill, stored, masked.mask)
-    whole = torch.where(masked.mask, filled, stored.to(filled.dtype))
+    whole = torch.where(masked.mask, filled, runner.facts.own(stored).to(filled.dtype))
     answer = runner.form.to_caller(whole, runner.facts.valid(stored), replace(output_format, frame=None))
     if output_format.frame is None:
         return answer

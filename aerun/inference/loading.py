@@ -128,7 +128,7 @@ def _facts_of(folder: Folder, dataset: Dataset | None) -> tuple[Facts, Preparati
         _refuse_facts(facts)
         return facts, restored(table["preparation"])
     if dataset is not None and (table or not folder.has("facts.json")):
-        return dataset.facts(), dataset.preparation()
+        return dataset.row_facts(), dataset.row_preparation()
     if not table:
         there = folder.has("facts.json")
         why = "damaged: it is no JSON" if there else "missing: an older aerun left this run. Train it again to use it"

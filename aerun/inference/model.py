@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -85,8 +86,8 @@ class Model(Runner):
         """Draw and return a matplotlib figure, which a notebook shows where it is a cell's value, into `ax` where given.
 
         what: history, the losses over the epochs; codes, those of samples x, coloured by `labels` (n,), more than two numbers
-        by PCA; reconstructions, of x: the first `samples` images or series beside what is left of them, of tables the error of
-        each column.
+        by PCA; reconstructions, of x: the first `samples` images, series or lines of text beside what is left of them, of
+        nested codes also from their first numbers; of tables the error of each column.
         """
         return looks.plot(self, self.history, what, x, labels, samples, ax)
 
@@ -96,6 +97,17 @@ class Model(Runner):
     def sizes(self) -> tuple[int, ...]:
         """Return the code sizes that one nested run serves, its own last; empty where codes have one size."""
         return self.autoencoder.sizes
+
+    def given(self, **conditions: Any) -> "Model":
+        """Return this model, told these conditions of all samples that it is asked for: `model.given(label=3).generate(64)`.
+
+        Of a run that was trained with `dataset.condition`. Each is one value, or one for each sample; columns of a frame say
+        what is not given. AerunError for a condition or a class that training had not.
+        """
+        told = copy(self)
+        told.form = copy(self.form)
+        told.form.give(conditions)
+        return told
 
     def encode(self, x: Samples, size: int | None = None) -> Any:
         """Map n samples -> their deterministic codes (n, d, *grid), 32-bit; size: of nested codes the first so many units."""
@@ -111,7 +123,7 @@ class Model(Runner):
         """
         codes_, tensor = codes.to_code_tensor(z, self.code_shape, bool(self.sizes))
         valid = self.steps_of(len(codes_), lengths)
-        own = self.decoded(codes_, valid)
+        own = self.decoded(codes_, valid, self.given_c(len(codes_)))
         output_format = self.form.way
         if tensor and output_format.kind == "array":
             output_format = OutputFormat("tensor", output_format.dtype)
@@ -131,13 +143,16 @@ class Model(Runner):
         """Return names of the encoder's layers, in order."""
         return layers.names(self.autoencoder)
 
-    def compress(self, x: Samples, step: float | None = None) -> bytes:
+    def compress(
+        self, x: Samples, step: float | None = None, prior: str | None = None, data: str | Path | None = None
+    ) -> bytes:
         """Map n samples -> a file's bytes: their codes, entropy-coded.
 
         Whole numbers (bottleneck quantized, vq) lose nothing; other codes are rounded to `step` (0.1) standard deviations of
-        training codes.
+        training codes. prior: counts or transformer, of discrete codes: they are coded by how probable a sampler finds them
+        that is fitted as in `generate`; the folder keeps it, and `decompress` needs it.
         """
-        return compressed_file.compress(self, x, step)
+        return compressed_file.compress(self, x, step, prior, data)
 
     def decompress(self, data: bytes) -> Any:
         """Map what `compress` gave -> samples, as they were given.
@@ -191,16 +206,30 @@ class Model(Runner):
         if why := unsupported_reason(verb, self.autoencoder):
             raise AerunError(f"{verb}: {why}")
 
-    def generate(self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None) -> Any:
+    def generate(
+        self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None, guidance: float = 1.0
+    ) -> Any:
         """Return n new samples, from codes drawn by `sampler`.
 
-        prior; gaussian, mixture, flow, second_stage, fitted to training codes; aggregate, codes of training samples; or auto,
-        prior where codes follow it by training, else gaussian. All but prior and gaussian read the training data once, from
-        `data` where they are files.
+        prior; gaussian, mixture, flow, second_stage, fitted to training codes; counts, transformer, fitted to the numbers of
+        discrete ones; aggregate, codes of training samples; or auto, prior where codes follow it by training, else gaussian.
+        All but prior and gaussian read the training data once, from `data` where they are files. guidance: how strongly what
+        the model is told counts, where training left it out of some samples (dataset.condition_drop): raw = raw_null +
+        guidance (raw_told - raw_null), raw_null the output without it.
         """
         integer("n", n, 1)
-        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data)
-        return self.form.to_caller(self.decoded(drawn), None, self.form.way)
+        self._refuse_guidance(guidance)
+        c = self.given_c(n)
+        drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data, c)
+        return self.form.to_caller(self.decoded(drawn, None, c, guidance), None, self.form.way)
+
+    def _refuse_guidance(self, guidance: float) -> None:
+        told = self.autoencoder.told
+        if guidance != 1 and (told is None or not told.nullable):
+            raise AerunError(
+                f"guidance={guidance}: compares the output with that of a model which is told nothing, and this one was never "
+                "trained without: dataset.condition=label dataset.condition_drop=0.1."
+            )
 
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:
         """Return what lies between samples a and b, through their codes: (n, steps, *stored).
@@ -213,20 +242,45 @@ class Model(Runner):
         if len(first) != len(last):
             raise AerunError(f"interpolate: {len(first)} samples on one side and {len(last)} on the other.")
         z = torch.stack([line(p, q, t) for p, q in zip(self.codes_of(first), self.codes_of(last), strict=True)])
-        return self._rows_of_samples(z, back)
+        return self._rows_of_samples(z, back, self._c_between(first, last, t))
 
-    def traverse(self, x: Samples, unit: int, values: Sequence[float] | None = None) -> Any:
+    def _c_between(self, first: Tensor, last: Tensor, t: Tensor) -> Tensor | None:
+        """Return c (n, steps, m) on the way from stored samples to others: numbers in equal steps, classes of the first."""
+        told = self.autoencoder.told
+        if told is None:
+            return None
+        a, b = (self.c_of(self.facts.conditions(x))[:, None] for x in (first, last))
+        c = a.repeat(1, len(t), 1)
+        numbers = len(told.numeric)
+        c[..., :numbers] = torch.lerp(a[..., :numbers], b[..., :numbers], t[None, :, None])
+        return c
+
+    def traverse(self, x: Samples, unit: int | None, values: Sequence[float] | None = None) -> Any:
         """Return samples whose codes have one unit set to each of `values` (default: 7 quantiles of it in training).
 
-        (n, values, *stored).
+        (n, values, *stored). unit: None for a model that is told a class beforehand: the code stays as it is, and the model is
+        told each class in turn, (n, classes, *stored).
         """
+        if unit is None:
+            return self._told_each(x)
         if not 0 <= unit < self.code_shape[0]:
             raise AerunError(f"unit={unit}: this run's codes have units 0 to {self.code_shape[0] - 1}.")
         wanted = self.training_codes.units[:, unit] if values is None else values
         stored, back = self.form.to_stored(x)
         moved = self.codes_of(stored)[:, None].repeat(1, len(wanted), *[1] * len(self.code_shape))
         moved[:, :, unit] = torch.as_tensor(np.asarray(wanted, np.float32)).reshape(1, -1, *[1] * (len(self.code_shape) - 1))
-        return self._rows_of_samples(moved, back)
+        c = self.autoencoder.known(stored.to(self.device))
+        return self._rows_of_samples(moved, back, None if c is None else c.cpu()[:, None].expand(-1, len(wanted), -1))
+
+    def _told_each(self, x: Samples) -> Any:
+        """Return each sample as it would be of every class, (n, classes, *stored)."""
+        classes = None if self.form.conditions is None else self.form.conditions.classes()
+        if classes is None:
+            raise AerunError("traverse: without a unit the class is moved, and this run is told none: dataset.condition=label.")
+        stored, back = self.form.to_stored(x)
+        c = self.c_of(classes)[None].expand(len(stored), -1, -1)
+        z = self.codes_of(stored)[:, None]
+        return self._rows_of_samples(z.expand(-1, len(classes), *z.shape[2:]), back, c)
 
     # -- scores ------------------------------------------------------------------------------------------------------
 
@@ -317,9 +371,10 @@ class Model(Runner):
             return places.to(output_format.device), far.to(output_format.device)
         return places.numpy(), far.numpy()
 
-    def _rows_of_samples(self, z: Tensor, back: OutputFormat) -> Any:
+    def _rows_of_samples(self, z: Tensor, back: OutputFormat, c: Tensor | None = None) -> Any:
         n, count = z.shape[:2]
-        samples = self.form.to_caller(self.decoded(z.flatten(0, 1)), None, replace(back, frame=None))
+        own = self.decoded(z.flatten(0, 1), None, None if c is None else c.flatten(0, 1))
+        samples = self.form.to_caller(own, None, replace(back, frame=None))
         if isinstance(samples, Mapping):
             return {k: v.reshape(n, count) for k, v in samples.items()}
         return (

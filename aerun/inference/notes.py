@@ -145,7 +145,8 @@ def cells_of(dataset: Dataset, preparation: Preparation, data: Data) -> dict[str
     if rule is None:
         return {}
     totals: dict[str, int] = {}
-    for name, split in (("val", data.val), ("test", data.test)):
+    own = dataset.own_samples(data)
+    for name, split in (("val", own.val), ("test", own.test)):
         rows = rows_that_fit(max(1, split.x[:1].numel()), _ELEMENTS)
         counts = together(rule.notes(part).counts() for part in split.x.split(rows))
         totals |= {f"cells/{name}/{kind}": sum(by_column.values()) for kind, by_column in counts.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import is_url
@@ -241,7 +242,8 @@ class Reader:
 
     def _stored(self, frame: Frame) -> Any:
         if self.form.features:
-            return stored_rows(frame, self.form.features).numpy()
+            rows, given = stored_rows(frame, self.form.features), self.form.conditions
+            return (rows if given is None else torch.cat([rows, given.of(len(frame), frame)], 1)).numpy()
         wrong = [n for n, c in frame.columns.items() if c.kind != "number"]
         if wrong:
             raise AerunError(f"{frame.where(wrong[0], 0)}: is not a number, and this run was trained on numbers alone.")
@@ -251,7 +253,9 @@ class Reader:
         """Return rows of named columns as such."""
         if not self.form.features:
             return piece
-        return replace(piece, x=Rows(piece.x, self.form.features))
+        own = len(self.form.features)
+        told = piece.x[:, own:] if piece.x.shape[1] > own else None
+        return replace(piece, x=Rows(piece.x[:, :own], self.form.features, told))
 
     def _images(self, paths: Sequence[Source], lenient: bool) -> Iterator[Piece]:
         """Yield samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""

@@ -92,21 +92,22 @@ class Runner:
 
     def codes_of(self, stored: Tensor) -> Tensor:
         """Return the codes (n, d, *grid) of stored samples."""
-        return self.over_samples(lambda u, v: self.autoencoder.encode(u, valid=v), stored)
+        return self.over_samples(lambda u, beside: self.autoencoder.encode(u, **beside), stored)
 
     def numbers_of(self, stored: Tensor) -> Tensor:
         """Return the numbers (n, u, *grid) that stand for the codes of stored samples."""
         model = self.autoencoder
-        return self.over_samples(lambda u, v: model.bottleneck.indices(model.arch.encode(u, None, v)), stored)
+        return self.over_samples(lambda u, beside: model.bottleneck.indices(model.features(u, **beside)), stored)
 
     def rebuilt(self, stored: Tensor, size: int | None = None) -> Tensor:
         """Return the reconstructions (n, *stored) of stored samples, in own units; size: from so many units of the code."""
         model = self.autoencoder
 
-        def again(u: Tensor, v: Tensor | None) -> Tensor:
-            if size is None:
-                return self.form.own(model(u, valid=v), v)
-            return self.form.own(model.decode(model.prefix(model.encode(u, valid=v), size), v), v)
+        def again(u: Tensor, beside: dict[str, Tensor]) -> Tensor:
+            x_hat = (
+                model(u, **beside) if size is None else model.decode(model.prefix(model.encode(u, **beside), size), **beside)
+            )
+            return self.form.own(x_hat, beside.get("valid"))
 
         return self.over_samples(again, stored)
 
@@ -119,10 +120,32 @@ class Runner:
         """Return the model in 64 bits, see `in_64_bits`."""
         return in_64_bits(self.autoencoder)
 
-    def decoded(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the samples (n, *stored), in own units, of codes (n, d, *grid); valid (n, T): their real steps."""
-        model = self.autoencoder
-        return self.in_batches(lambda part, v: self.form.own(model.decode(part.to(self.dtype), v), v), z, valid)
+    def decoded(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        """Return the samples (n, *stored), in own units, of codes (n, d, *grid).
+
+        valid (n, T): their real steps. c (n, m): what is known of them beforehand; guidance: see `Autoencoder.guided`.
+        """
+
+        def samples(part: Tensor, beside: Mapping[str, Tensor]) -> Tensor:
+            x_hat = self.autoencoder.guided(part.to(self.dtype), guidance, **beside)
+            return self.form.own(x_hat, beside.get("valid"))
+
+        beside = {k: v for k, v in (("valid", valid), ("c", c)) if v is not None}
+        return self.in_batches(samples, z, beside)
+
+    def given_c(self, n: int) -> Tensor | None:
+        """Return c (n, m) of n samples of which only is known what the question says; None where the model is told nothing."""
+        if self.form.conditions is None:
+            return None
+        return self.c_of(self.form.conditions.of(n))
+
+    def c_of(self, values: Tensor) -> Tensor:
+        """Return c (n, m) of conditions (n, columns), on the CPU."""
+        told = self.autoencoder.told
+        assert told is not None
+        with torch.inference_mode():
+            c: Tensor = told(values.to(told.rate)).cpu()
+        return c
 
     # -- batches -----------------------------------------------------------------------------------------------------
 
@@ -130,20 +153,23 @@ class Runner:
         """Return stored samples in the units and the type that the model works in, on its device."""
         return self.autoencoder.units(stored.to(self.device)).to(self.dtype)
 
-    def over_samples(self, f: Callable[[Tensor, Tensor | None], Tensor], stored: Tensor) -> Tensor:
-        """Return f of samples in the model's units and of their real steps, batch by batch."""
-        return self.in_batches(lambda part, _: f(self.units(part), self.facts.valid(part)), stored, None)
+    def over_samples(self, f: Callable[[Tensor, dict[str, Tensor]], Tensor], stored: Tensor) -> Tensor:
+        """Return f of samples in the model's units and of what is known beside them (`Autoencoder.beside`), batch by batch."""
+        return self.in_batches(lambda part, _: f(self.units(part), self.autoencoder.beside(part)), stored, None)
 
     @torch.inference_mode()
-    def in_batches(self, f: Callable[[Tensor, Any], Tensor], x: Tensor, beside: Tensor | None) -> Tensor:
+    def in_batches(self, f: Callable[[Tensor, Any], Tensor], x: Tensor, beside: Tensor | Mapping[str, Tensor] | None) -> Tensor:
         """Return f of batches of x and of what lies beside them."""
         parts = [f(*pair) for pair in self._pairs(x, beside)]
         return torch.cat([part.cpu() for part in parts])
 
-    def _pairs(self, x: Tensor, beside: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def _pairs(self, x: Tensor, beside: Tensor | Mapping[str, Tensor] | None) -> Iterator[tuple[Tensor, Any]]:
         for first in range(0, len(x), self.rows):
             part = slice(first, first + self.rows)
-            yield x[part].to(self.device), None if beside is None else beside[part].to(self.device)
+            if isinstance(beside, Mapping):
+                yield x[part].to(self.device), {k: v[part].to(self.device) for k, v in beside.items()}
+            else:
+                yield x[part].to(self.device), None if beside is None else beside[part].to(self.device)
 
     def steps_of(self, n: int, lengths: Sequence[int] | None) -> Tensor | None:
         """Return which steps of n samples are real, (n, T), or None where all are.

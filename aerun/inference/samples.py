@@ -19,6 +19,7 @@ from aerun.formats.frames import has_columns
 from aerun.formats.framing import FrameFormat
 from aerun.formats.reading import Reading
 from aerun.inference.columns import Rows, frame_of, reading_for, stored_rows, told_columns
+from aerun.inference.given import Given
 from aerun.inference.notes import Counts, Notes, Rule, rule_of, together
 from aerun.preparation.base import Preparation
 from aerun.preparation.columns import Columns
@@ -70,6 +71,7 @@ class SampleConverter:
     a run that was trained on a data frame in Python, how answers to no samples become one.
     """
 
+    conditions: Given | None = None  # what the model is told beforehand, where it is
     quiet = False
     last = ""  # what was told of the samples before
     frame: FrameFormat | None = None
@@ -82,11 +84,24 @@ class SampleConverter:
         self.features = preparation.features
         self.by_word, self.lower = settings.get("tokens") == "words", bool(settings.get("lower"))
         self.symbols = {symbol: i for i, symbol in enumerate(facts.tokens)}
+        self.give({})
+
+    def give(self, values: Mapping[str, Any]) -> None:
+        """Set what the model is told of all samples, one value or one of each. AerunError for what this run is not told."""
+        told = self.preparation.told
+        if told is not None:
+            self.conditions = Given(told, self.reading, values)
+        elif values:
+            name = next(iter(values))
+            raise AerunError(
+                f"condition {name}: this run is told nothing beforehand: it was trained without dataset.condition."
+            )
 
     @cached_property
     def reading(self) -> Reading:
         """Return how tables are read. AerunError where what the run wrote down is damaged."""
-        return reading_for(self.settings, self.stored_reading, self.features)
+        told = () if self.preparation.told is None else self.preparation.told.features
+        return reading_for(self.settings, self.stored_reading, (*self.features, *told) if self.features else ())
 
     @cached_property
     def rule(self) -> Rule | None:
@@ -98,7 +113,7 @@ class SampleConverter:
 
     def notes(self, x: Any) -> Notes | None:
         """Return what rows of a table hold that training rows do not; None for other samples."""
-        return None if self.rule is None else self.rule.notes(self.to_stored(x)[0])
+        return None if self.rule is None else self.rule.notes(self._own_stored(x)[0])
 
     def line(self, counted: Sequence[Counts], filled: bool = False) -> str:
         """Return what `notes` of several pieces counted, in one line; nothing where there is nothing to say.
@@ -138,11 +153,28 @@ class SampleConverter:
             return OutputFormat("columns", np.dtype(np.float32), frame=self.frame)
         return OutputFormat("array", np.dtype(np.uint8 if self.facts.unit == 255 else np.float32))
 
-    def to_stored(self, x: Any) -> tuple[Tensor, OutputFormat]:
+    def to_stored(self, x: Any, about: Any = None) -> tuple[Tensor, OutputFormat]:
         """Return stored samples, and the way back.
 
-        Raises AerunError, which names what does not fit the data that the model was trained on.
+        about: the samples whose columns say what the model is told beforehand; None: x. Raises AerunError, which names what
+        does not fit the data that the model was trained on.
         """
+        own, output_format = self._own_stored(x)
+        if self.conditions is None:
+            return own, output_format
+        about = x if about is None else about
+        values = self.told_of(about) if has_columns(about) and self.features else self.conditions.of(len(own))
+        return self.facts.joined(own, values), output_format
+
+    def told_of(self, x: Any) -> Tensor:
+        """Return the conditions (n, columns) of samples that are columns by name."""
+        assert self.conditions is not None
+        if isinstance(x, Rows):
+            return self.conditions.of(len(x.stored)) if x.told is None else torch.from_numpy(x.told)
+        frame = frame_of(x, self.reading)
+        return self.conditions.of(len(frame), frame)
+
+    def _own_stored(self, x: Any) -> tuple[Tensor, OutputFormat]:
         if self.facts.tokens:
             return self._of_words(x)
         if has_columns(x):

@@ -122,7 +122,11 @@ def _covered(model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64])
     steps = np.arange(model.facts.stored[0])
     for first in range(0, len(starts), model.rows):
         part = starts[first : first + model.rows]
-        stored = torch.from_numpy(x[part[:, None] + steps])
+        stored = (
+            model.form.to_stored(x[part[:, None] + steps])[0]
+            if model.facts.told
+            else torch.from_numpy(x[part[:, None] + steps])
+        )
         error, weight = own_errors(model.exact, stored.to(model.device))
         errors.add(part, error)
         seen.add(part, weight)

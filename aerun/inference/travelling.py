@@ -25,7 +25,9 @@ def columns_beside(settings: Mapping[str, Any]) -> list[str]:
     named = [str(settings[role]) for role in _ROLES if settings.get(role) is not None]
     normal = settings.get("normal")
     asked = sorted(Query(normal).columns) if isinstance(normal, str) and is_query(normal) else []
-    return list(dict.fromkeys([*named, *asked, *names_in("dataset.drop", settings.get("drop") or [])]))
+    told = settings.get("condition")
+    told = [str(n) for n in told] if isinstance(told, list) else []
+    return list(dict.fromkeys([*named, *asked, *told, *names_in("dataset.drop", settings.get("drop") or [])]))
 
 
 def beside_pairs(first: Sequence[Mapping[str, Words]], last: Sequence[Mapping[str, Words]]) -> dict[str, Words]:

@@ -33,7 +33,7 @@ def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
-    return _samples(model.generate(args.count, args.seed, args.sampler, args.data))
+    return _samples(model.generate(args.count, args.seed, args.sampler, args.data, args.guidance))
 
 
 def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
@@ -42,11 +42,15 @@ def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
+    if args.unit is None and not args.each:
+        raise AerunError("traverse: --unit J moves a unit of the code; --condition label, of a run that is told it, the class.")
     return _samples(model.traverse(x, args.unit, args.values))
 
 
 _SIZE: Flag = ("--size", {"type": int, "metavar": "K", "help": "of a nested code (regularizer=nested) its first K units alone"})
 _SEED: Flag = ("--seed", {"type": int, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
+_DATA: Flag = ("--data", {"metavar": "PATH", "help": "where the training data are, to which samplers are fitted"})
+_CODE_PRIORS = ("counts", "transformer")
 
 VERBS: dict[str, Verb] = {
     "encode": Verb(
@@ -117,14 +121,25 @@ VERBS: dict[str, Verb] = {
             (
                 "--sampler",
                 {
-                    "choices": ("auto", "prior", "gaussian", "mixture", "flow", "second_stage", "aggregate"),
+                    "choices": ("auto", "prior", "gaussian", "mixture", "flow", "second_stage", "aggregate", *_CODE_PRIORS),
                     "default": "auto",
                     "help": "where codes come from: the prior; fitted to training codes: a Gaussian, a mixture of ten, a "
-                    "flow, a second VAE; aggregate: the posteriors of training samples. All but prior and gaussian read the "
-                    "training data, once. auto: the prior where codes were trained to follow it, else gaussian",
+                    "flow, a second VAE; aggregate: the posteriors of training samples; of discrete codes: counts of their "
+                    "numbers, or a transformer over them. All but prior and gaussian read the training data, once. auto: the "
+                    "prior where codes were trained to follow it, else gaussian",
                 },
             ),
-            ("--data", {"metavar": "PATH", "help": "where the training data are, to which samplers are fitted"}),
+            _DATA,
+            (
+                "--guidance",
+                {
+                    "type": float,
+                    "default": 1.0,
+                    "metavar": "W",
+                    "help": "of a run with dataset.condition_drop: exaggerate (above 1) or soften what --condition tells "
+                    "(default: 1)",
+                },
+            ),
         ),
     ),
     "interpolate": Verb(
@@ -150,7 +165,7 @@ VERBS: dict[str, Verb] = {
         "samples",
         _moved,
         (
-            ("--unit", {"type": int, "required": True, "metavar": "J", "help": "number of the unit, from 0"}),
+            ("--unit", {"type": int, "metavar": "J", "help": "number of the unit, from 0; or --condition NAME: every class"}),
             ("--values", {"type": float, "nargs": "+", "metavar": "V", "help": "default: 7 quantiles of it in training"}),
         ),
     ),
@@ -216,7 +231,18 @@ VERBS: dict[str, Verb] = {
         "samples",
         "packed",
         lambda model, x, args: args.packer.arrays(x),
-        (("--step", {"type": float, "metavar": "STEP", "help": "of rounding; not of whole numbers (default: 0.1)"}),),
+        (
+            ("--step", {"type": float, "metavar": "STEP", "help": "of rounding; not of whole numbers (default: 0.1)"}),
+            (
+                "--prior",
+                {
+                    "choices": _CODE_PRIORS,
+                    "help": "code discrete codes by what this sampler expects, which is fitted as in generate; the run's "
+                    "folder keeps it, its size is not counted, and decompress needs it",
+                },
+            ),
+            _DATA,
+        ),
     ),
     "decompress": Verb(
         "samples from a file of compress",

@@ -7,6 +7,7 @@ the settings that are compared most begin with a capital.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aerun.core.text import shown_line
@@ -109,12 +110,12 @@ _NOISE = {  # settings of which nothing is compared
 }
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
-    """Return the settings of a run that are compared, by short names. Numbers are floats (one type a column), lists text.
+def settings(config: Mapping[str, Any], folder: Path | None = None) -> dict[str, bool | str | float]:
+    """Return the settings of a run in `folder` that are compared, by short names. Numbers are floats, lists text.
 
     Without a regularizer the weight is 0, so that it is compared with that of runs that have one.
     """
-    names, terms = names_of(config), config["reg"].get("terms") or {}
+    names, terms = names_of(config, folder), config["reg"].get("terms") or {}
     short = {_setting(k): v if terms or k != "reg.lambda" else 0.0 for k, v in _flat(config).items()}
     named = {shown_line(k): shown_line(v) if isinstance(v, str) else v for k, v in short.items()}
     first: dict[str, bool | str | float] = {

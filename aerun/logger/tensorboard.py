@@ -1,6 +1,5 @@
 """Events for TensorBoard: curves over epochs, pictures, the run's card, settings and results for HParams."""
 
-import io
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from aerun.core.text import shown_line
 from aerun.logger import names
 from aerun.logger.base import About, Logger
+from aerun.logger.png import png
 from aerun.logger.rows import METRICS
 from aerun.runs import plain
 
@@ -59,7 +58,9 @@ class Tensorboard(Logger):
 
         self.named = set()
         self.writer = Events(about.folder, suffix, purge_step=purge_step)
-        self._session = hparams(names.settings(about.config), {})[1:] if about.config else ()  # its start and its end
+        self._session = (
+            hparams(names.settings(about.config, about.folder), {})[1:] if about.config else ()
+        )  # its start and its end
 
     @property
     def _events(self) -> "Events":
@@ -100,11 +101,9 @@ class Tensorboard(Logger):
         from tensorboard.compat.proto.tensor_pb2 import TensorProto
         from tensorboard.plugins.image.metadata import create_summary_metadata
 
-        content = io.BytesIO()
-        Image.fromarray(pixels).save(content, "PNG", compress_level=1)
         height, width, _ = pixels.shape
         # A tensor and not an image of old: of such, TensorBoard's faster reader leaves out the caption.
-        parts = TensorProto(dtype="DT_STRING", string_val=[b"%d" % width, b"%d" % height, content.getvalue()])
+        parts = TensorProto(dtype="DT_STRING", string_val=[b"%d" % width, b"%d" % height, png(pixels)])
         parts.tensor_shape.dim.add(size=3)
         tag = names.picture(name)
         about = create_summary_metadata(tag.partition("/")[2], caption, converted_to_tensor=True)

@@ -27,7 +27,8 @@ class Level:
 class Arch(Part):
     """Encoder and decoder. `encode` subtracts the training mean; the output bias starts at it.
 
-    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. grid: sides of a spatial code.
+    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. known: how many numbers c, what is
+    known of a sample beforehand, the encoder reads as further inputs or channels. grid: sides of a spatial code.
     levels: layers from the input inwards, for training one by one; empty where that makes no sense.
     """
 
@@ -35,24 +36,31 @@ class Arch(Part):
     decoder: nn.Sequential
     mean: Tensor  # a buffer, *S or broadcastable to it
     sees_mask: bool = False
+    known: int = 0
     grid: tuple[int, ...] = ()
     levels: tuple[Level, ...] = ()
 
-    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map x (B, *S) to features h (B, F, *grid).
 
-        mask (B, *S): hidden entries. valid (B, T): real steps.
+        mask (B, *S): hidden entries. valid (B, T): real steps. c (B, known): what is known beforehand.
         """
-        h: Tensor = self.encoder(self.centred(x, mask))
+        h: Tensor = self.encoder(self.centred(x, mask, c))
         return h
 
-    def centred(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return x less the mean and, where the encoder sees it, the mask as further channels."""
+    def centred(self, x: Tensor, mask: Tensor | None, c: Tensor | None = None) -> Tensor:
+        """Return x less the mean and, where the encoder sees them, the mask and c as further channels."""
         x = x - self.mean
-        if not self.sees_mask:
+        channels = -1 if x.ndim == 3 else 1
+        if self.sees_mask:
+            hidden = torch.zeros_like(x, dtype=torch.bool) if mask is None else mask
+            x = torch.cat([x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=channels)
+        if c is None or not self.known:
             return x
-        hidden = torch.zeros_like(x, dtype=torch.bool) if mask is None else mask
-        return torch.cat([x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=-1 if x.ndim == 3 else 1)
+        c = c.to(x.dtype)
+        wide = c[:, None] if channels == -1 else c.reshape(*c.shape, *[1] * (x.ndim - 2))
+        sides = (len(x), x.shape[1], -1) if channels == -1 else (len(x), -1, *x.shape[2:])
+        return torch.cat([x, wide.expand(sides)], dim=channels)
 
     def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
         """Map codes z (B, d, *grid) to raw (B, *S), from the code alone; `valid` (B, T) gives the length of each output."""

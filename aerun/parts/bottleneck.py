@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -43,6 +44,12 @@ class Bottleneck(Part):
     @abstractmethod
     def code(self, h: Tensor) -> Tensor:
         """Map h (B, F, *grid) to the deterministic code (B, d, *grid) of all use after training."""
+
+    def prepare(self, count: int, features: Callable[[int], Tensor]) -> None:
+        """Learn from what the encoder makes of random training samples: h (n, F, *grid) of the first n of `count`.
+
+        Called before the first step, after the weights were initialized; by default it does nothing.
+        """
 
     def indices(self, h: Tensor) -> Tensor:
         """Return the numbers (B, u, *grid) that stand for the code of h (B, F, *grid)."""

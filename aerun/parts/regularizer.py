@@ -21,7 +21,7 @@ class Regularizer(Part):
     their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
     a prior of whole codes does not have; empty without one. `differentiates_decoder`: needs a decoder whose gradient by the
     code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
-    samples, which a run has to bring (model.init_from).
+    samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole.
     """
 
     batch_statistic: bool = False
@@ -29,6 +29,7 @@ class Regularizer(Part):
     differentiates_input: bool = False
     differentiates_decoder: bool = False
     reads_codes: bool = False
+    judges_whole: bool = False
     asked_rate: float | None = None
     gentler: str = ""
     not_fooled: str = ""

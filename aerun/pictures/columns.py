@@ -59,7 +59,7 @@ def _values(trained: Trained) -> tuple[list[str], Tensor, Tensor]:
     columns = dict(model.preparation.columns) or {i: f"column {i}" for i in range(model.facts.stored[0])}
     at = torch.tensor(list(columns), device=stored.device)
     x = model.units(stored).to(next(model.arch.parameters()).dtype)
-    rebuilt = model.preparation.inverse(model(x))[:, at].double().cpu()
+    rebuilt = model.preparation.inverse(model(x, **model.beside(stored)))[:, at].double().cpu()
     return list(columns.values()), model.facts.units(stored)[:, at].double().cpu(), rebuilt
 
 

@@ -32,12 +32,14 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     model = trained.autoencoder
     refuse_few(len(trained.data.val), 2, "validation", "an interpolation")
     pairs = stride_sample(trained.data.val, 2 * _PAIRS)
-    x, z = trained.samples(pairs), grids(trained, pairs)
+    x, z, c = trained.samples(pairs), grids(trained, pairs), trained.told(pairs)
     round_ = "posterior" in model.bottleneck.offers
     rows = []
     for a in range(0, len(x) - 1, 2):
         line = (circle if round_ else straight)(z[a], z[a + 1], torch.linspace(0, 1, _STEPS).to(z))
-        cells = torch.cat([x[a : a + 1], model.decode(line), x[a + 1 : a + 2]])
+        cells = torch.cat(
+            [x[a : a + 1], model.decode(line, c=None if c is None else c[a : a + 1].expand(len(line), -1)), x[a + 1 : a + 2]]
+        )
         rows.append(Row("", shown(cells, model.facts)))
     heads = ["input", *(f"{i / (_STEPS - 1):.3g}" for i in range(_STEPS)), "input"]
     return sheet(

@@ -25,9 +25,11 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 def draw(trained: Trained, folder: Path) -> Pixels:
     """Draw a row for each size, the input above them."""
     model, facts = trained.autoencoder, trained.autoencoder.facts
-    x = model.units(samples(trained.data.val).to(trained.device)).to(next(model.arch.parameters()).dtype)
-    z = model.encode(x)
+    stored = samples(trained.data.val).to(trained.device)
+    x, beside = model.units(stored).to(next(model.arch.parameters()).dtype), model.beside(stored)
+    z = model.encode(x, **beside)
     rows = [
-        Row(f"{size} of {max(model.sizes)} units", shown(model.decode(model.prefix(z, size)), facts, x)) for size in model.sizes
+        Row(f"{size} of {max(model.sizes)} units", shown(model.decode(model.prefix(z, size), **beside), facts, x))
+        for size in model.sizes
     ]
     return sheet([Row("input", shown(x, facts)), *rows], "Held-out samples from the first units of their codes")

@@ -33,15 +33,22 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     A sample that looks like its neighbour is a copy.
     """
     model, train = trained.autoencoder, stride_sample(trained.data.train, _MOST)
-    like = trained.samples(stride_sample(trained.data.val, _ROWS * _ACROSS))
-    like = like.repeat(-(-_ROWS * _ACROSS // len(like)), *[1] * (like.ndim - 1))[: _ROWS * _ACROSS]
-    x = model.decode(model.code_pass(like)["prior"].sample().to(like.dtype))
+    val = stride_sample(trained.data.val, _ROWS * _ACROSS)
+    like, c = (_repeated(t) for t in (trained.samples(val), trained.told(val)))
+    assert like is not None
+    x = model.decode(model.code_pass(like, c=c)["prior"].sample().to(like.dtype), c=c)
     near = trained.samples(train.take(_nearest(x, trained, train)))
     cells, beside = shown(x, model.facts, like), shown(near, model.facts)
     rows = []
     for part in torch.arange(len(x)).split(_ACROSS):
         rows += [Row("from the prior", cells[part]), Row("nearest", beside[part])]
     return sheet(rows, f"Decoded draws from the prior, above the nearest of {len(train):,} training samples")
+
+
+def _repeated(x: Tensor | None) -> Tensor | None:
+    """Return 40 samples (n, ...), repeated where they are fewer."""
+    most = _ROWS * _ACROSS
+    return None if x is None else x.repeat(-(-most // len(x)), *[1] * (x.ndim - 1))[:most]
 
 
 def _nearest(x: Tensor, trained: Trained, train: Split) -> Tensor:

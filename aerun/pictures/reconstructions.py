@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.seeding import seed_all
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
 from aerun.pictures.canvas.rows import stride_sample
@@ -42,9 +43,9 @@ def page(model: Autoencoder, stored: Tensor) -> Pixels:
     dark, full at half of that range.
     """
     x = model.units(stored.float() if not stored.is_floating_point() else stored)
-    torch.manual_seed(0)
+    seed_all(0)
     corrupted = model.corrupted(x)
-    x_hat = model(corrupted["x_in"], corrupted.get("mask"))
+    x_hat = model(corrupted["x_in"], corrupted.get("mask"), c=model.known(stored))
     facts = model.facts
     rows = [
         Row("input", shown(x, facts)),

@@ -27,10 +27,10 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     """
     model = trained.autoencoder
     samples = stride_sample(trained.data.val, _SAMPLES)
-    batches = list(trained.valid_batches(samples))
+    batches = list(trained.known_batches(samples))
     x = torch.cat([b for b, _ in batches])
-    x_hat = torch.cat([model(b, valid=v) for b, v in batches]).double().cpu().numpy()
-    valid = None if batches[0][1] is None else torch.cat([v for _, v in batches if v is not None])
+    x_hat = torch.cat([model(b, **beside) for b, beside in batches]).double().cpu().numpy()
+    valid = torch.cat([beside["valid"] for _, beside in batches]) if "valid" in batches[0][1] else None
     steps = [x.shape[1]] * len(x) if valid is None else valid.sum(1).tolist()
     variance = (x if valid is None else x[valid]).double().reshape(-1, x.shape[2]).var(0)
     features = sorted(variance.argsort(descending=True)[:_FEATURES].tolist())

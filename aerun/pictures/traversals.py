@@ -6,7 +6,7 @@ import torch
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.base import Dataset
-from aerun.pictures.canvas.code import centre, continuous_image
+from aerun.pictures.canvas.code import centre, continuous_image, decoded
 from aerun.pictures.canvas.sheet import Row, sheet, shown, signed
 from aerun.pictures.canvas.style import Pixels
 from aerun.trained import Trained
@@ -31,14 +31,17 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     middle, model = centre(trained), trained.autoencoder
     shares = torch.tensor(_SHARES, dtype=middle.units.dtype, device=middle.units.device)
     values = torch.quantile(middle.units.double(), shares.double(), dim=0).to(middle.units)  # (7, d)
-    ends = [torch.cat([model.decode(middle.moved(j, values[[0, -1], j])) for j in part]) for part in _parts(values.shape[1])]
+    ends = [
+        torch.cat([decoded(model, middle.moved(j, values[[0, -1], j]), middle) for j in part])
+        for part in _parts(values.shape[1])
+    ]
     both = torch.cat(ends).unflatten(0, (-1, 2))
     effect = (both[:, 1] - both[:, 0]).flatten(1).square().sum(1)
     best = effect.argsort(descending=True)[:_UNITS].tolist()
     most = (both[:, 1] - both[:, 0])[best].mean(1).abs().max().clamp_min(1e-12)
     rows = []
     for j in best:
-        cells = shown(model.decode(middle.moved(j, values[:, j])), model.facts).expand(-1, 3, -1, -1)
+        cells = shown(decoded(model, middle.moved(j, values[:, j]), middle), model.facts).expand(-1, 3, -1, -1)
         rows.append(Row(f"unit {j}", torch.cat([cells, signed(both[j, 1:] - both[j, :1], most)])))
     title = f"Each unit through quantiles of its values; {len(best)} of {len(effect)} units, largest change first"
     return sheet(rows, title, heads=[*(f"{100 * s:g} %" for s in _SHARES), "change"])

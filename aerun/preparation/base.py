@@ -7,18 +7,25 @@ from typing import Any
 from torch import Tensor, nn
 
 from aerun.preparation.feature import Feature
+from aerun.preparation.told import Conditions
 
 
 class Preparation(nn.Module, ABC):
     """A map of samples with an inverse. What it learns it keeps in buffers, so that a checkpoint holds it.
 
     columns: place in a stored sample and name of each numeric column, for errors told in the data's own units.
-    features: what is known of each column of a table; empty where samples are none of a table.
+    features: what is known of each column of a table; empty where samples are none of a table. told: what the model is told of
+    each sample beside its values, which is kept with it; None: nothing.
     """
 
     columns: Mapping[int, str] = {}
     features: tuple[Feature, ...] = ()
     keeps_gaps = False  # is `seen` offered to losses?
+    told: Conditions | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("told", None)
 
     @property
     def owners(self) -> Tensor | None:

@@ -7,6 +7,7 @@ from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import feature
 from aerun.preparation.scale import Scale
+from aerun.preparation.told import Conditions
 
 _KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Columns, "scale": Scale}
 
@@ -18,7 +19,8 @@ def plain(preparation: Preparation) -> dict[str, Any]:
     """
     names = {v: k for k, v in _KINDS.items()}
     kind = names.get(type(preparation))
-    return {} if kind is None else {"kind": kind, **preparation.settings}
+    told = {} if preparation.told is None else {"told": preparation.told.settings}
+    return {} if kind is None else {"kind": kind, **preparation.settings, **told}
 
 
 def restored(data: Mapping[str, Any]) -> Preparation:
@@ -26,7 +28,10 @@ def restored(data: Mapping[str, Any]) -> Preparation:
 
     Raises KeyError, TypeError or ValueError for data that `plain` did not write.
     """
-    settings = {k: v for k, v in data.items() if k != "kind"}
+    settings = {k: v for k, v in data.items() if k not in ("kind", "told")}
     if data["kind"] == "columns":
         settings["features"] = [feature(**f) for f in settings["features"]]
-    return _KINDS[data["kind"]](**settings)
+    preparation = _KINDS[data["kind"]](**settings)
+    if "told" in data:
+        preparation.told = Conditions(**{**data["told"], "features": [feature(**f) for f in data["told"]["features"]]})
+    return preparation

@@ -1,5 +1,10 @@
 """KL divergence from the prior: the variational term."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -22,32 +27,37 @@ class Kl(Regularizer):
     free_bits: nats that each unit may use for nothing; Omega = sum_j max(free_bits, mean_i KL_ij), a unit's KL summed over
                the places of its grid. A scalar: the mean is inside, over the batch.
     capacity:  nats that the whole code is held at; Omega = |mean_i KL_i - C|, C rising from 0 to `capacity` over training
-               (at `capacity` in validation). A scalar. It holds from reg.lambda = 1 to 5 on; more (the paper's 1000, over
+               (at `capacity` in validation). A scalar. A list holds each part of a code of several kinds (`joint`) at its own.
+               It holds from reg.lambda = 1 to 5 on; more (the paper's 1000, over
                100,000 steps) slows the reconstruction down: on the digits with C = 10, val/mse .017 at 1 and .058 at 100.
 
     Where codes are cut to prefixes (`nested`), a unit pays for the passes that it is part of: its KL is multiplied by `kept`.
 
-    active_units (logged): units whose posterior mean varies over samples by more than 0.01 (variance; mean over a grid).
-    Raises AerunError for negative values and for both at once.
-    Kingma & Welling 2013, https://arxiv.org/abs/1312.6114; beta: Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl;
-    free bits: Kingma et al. 2016, https://arxiv.org/abs/1606.04934; capacity: Burgess et al. 2018,
-    https://arxiv.org/abs/1804.03599; active units: Burda et al. 2015, https://arxiv.org/abs/1509.00519
+    active_units (logged): units whose posterior mean varies over samples by more than 0.01 (variance; mean over a grid). Raises
+    AerunError for negative values and for both at once. Kingma & Welling 2013, https://arxiv.org/abs/1312.6114; beta: Higgins
+    et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl; free bits: Kingma et al. 2016, https://arxiv.org/abs/1606.04934;
+    capacity: Burgess et al. 2018, https://arxiv.org/abs/1804.03599; active units: Burda et al. 2015,
+    https://arxiv.org/abs/1509.00519
     """
 
     watches = ("active_units",)
     gentler = "leave each unit some nats (reg.terms.kl.free_bits=0.1)"
 
-    def __init__(self, *, free_bits: float, capacity: float | None) -> None:
+    def __init__(self, *, free_bits: float, capacity: float | Sequence[float] | None) -> None:
         super().__init__()
         self.free_bits = at_least("reg.terms.kl.free_bits", free_bits, 0)
-        self.capacity = None if capacity is None else at_least("reg.terms.kl.capacity", capacity, 0)
+        self.by_part = not isinstance(capacity, int | float) and capacity is not None
+        each: Any = [] if capacity is None else capacity if self.by_part else [capacity]
+        self.capacity = [at_least("reg.terms.kl.capacity", c, 0) for c in each]
         if free_bits > 0 and capacity is not None:
             raise AerunError(
                 f"reg.terms.kl.capacity={capacity}: cannot be held while reg.terms.kl.free_bits={free_bits} leaves each unit "
                 "a floor of its own. Use capacity=null or free_bits=0."
             )
+        if self.by_part and not self.capacity:
+            raise AerunError("reg.terms.kl.capacity=[]: nats for each part of the code, such as [20,2], or null.")
         self.batch_statistic = free_bits > 0 or capacity is not None
-        self.by_unit = "free_bits" if free_bits > 0 else ""
+        self.by_unit = "free_bits" if free_bits > 0 else "capacity" if self.by_part else ""
 
     def forward(
         self,
@@ -58,18 +68,37 @@ class Kl(Regularizer):
         z: Tensor | None = None,
     ) -> Tensor:
         kl = divergence(posterior, prior, z)
-        kl = (kl if kept is None else kl * kept).reshape(len(kl), -1)
+        kl = kl if kept is None else kl * kept
         if self.free_bits > 0:
-            return _by_unit(kl, posterior).sum(2).mean(0).clamp_min(self.free_bits).sum()
-        if self.capacity is not None:
-            return (kl.sum(1).mean() - self.capacity * progress).abs()
-        return kl.sum(1)
+            return _by_unit(kl).sum(2).mean(0).clamp_min(self.free_bits).sum()
+        if self.by_part:
+            return self._held(_by_unit(kl).sum(2).mean(0), posterior, progress)
+        kl = kl.reshape(len(kl), -1).sum(1)
+        return (kl.mean() - self.capacity[0] * progress).abs() if self.capacity else kl
+
+    def _held(self, nats: Tensor, posterior: Distribution, progress: float) -> Tensor:
+        """Return sum_b |KL_b - C_b|, over the parts b of a code, of the mean nats (u,)."""
+        blocks = getattr(posterior, "blocks", [(len(nats), math.inf)])
+        if len(blocks) != len(self.capacity):
+            raise AerunError(
+                f"reg.terms.kl.capacity={self.capacity}: has {len(self.capacity)} numbers, and this code has {len(blocks)} "
+                f"part{'s' if len(blocks) > 1 else ''}: it needs {'a number for each' if len(blocks) > 1 else 'one number'}."
+            )
+        for c, (_, most) in zip(self.capacity, blocks, strict=True):
+            if c > most + 1e-6:
+                raise AerunError(
+                    f"reg.terms.kl.capacity={self.capacity}: {c:g} nats are more than the classes can hold, {most:.4g}, the "
+                    f"log of how many codes there are: it needs at most that."
+                )
+        parts = nats.split([count for count, _ in blocks])
+        held = [(own.sum() - c * progress).abs() for own, c in zip(parts, self.capacity, strict=True)]
+        return torch.stack(held).sum()
 
     def watch(self, posterior: Distribution) -> dict[str, Tensor]:
-        spread = _by_unit(posterior.mean, posterior).var(0, correction=0).mean(1)  # (d,)
+        spread = _by_unit(posterior.mean).var(0, correction=0).mean(1)  # (d,)
         return {"active_units": (spread > _ACTIVE).sum().to(spread.dtype)}
 
 
-def _by_unit(values: Tensor, posterior: Distribution) -> Tensor:
-    """Map (B, d, *grid), in whatever shape, to (B, d, places)."""
-    return values.reshape(*posterior.batch_shape[:2], -1)
+def _by_unit(values: Tensor) -> Tensor:
+    """Map (B, d, *grid) to (B, d, places)."""
+    return values.reshape(*values.shape[:2], -1)

@@ -35,8 +35,9 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
         table.add_column(column, justify="right")
     most = min(metrics["code_elements"], metrics["features"])
     components = int(metrics.get("pca/components", most))
-    pca = f"PCA, {counted(components, 'component')}"
-    for label, key in ((title.split(" ")[0], "test"), (pca, "pca"), ("training mean", "mean")):
+    pca, told = f"PCA, {counted(components, 'component')}", metrics.get("told")
+    baselines = [(f"{pca}, told {told}", "pca"), (pca, "pca_plain")] if told else [(pca, "pca")]
+    for label, key in ((title.split(" ")[0], "test"), *baselines, ("training mean", "mean")):
         figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
     console.say(title, style="bold")

@@ -42,7 +42,7 @@ IN_FOLDERS = {
 ADDED = {
     "evaluation.json": "what `aerun evaluate` found",
     "report.html": "the page of `aerun report`",
-    "sampler_*.npz": "a density of codes that `aerun generate` fitted, and of which weights",
+    "sampler_*.npz": "a density of codes that `aerun generate` or `compress` fitted, and of which weights",
     "figures.json": "what `aerun experiment` measured",
 }
 GIVEN = {"samples.*": "the array or frame that `aerun.train(x=...)` was given"}

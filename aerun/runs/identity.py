@@ -7,14 +7,19 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import data_paths, with_absolute_paths
+from aerun.dataset import telling
 from aerun.settings.auto import as_saved
 from aerun.settings.flat import as_plain, flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
+LATER_DATASET = {**telling.SETTINGS, "side": 28}  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
-LATER_TERMS = {"iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"}}  # likewise of regularizers
+LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
+    "aerun.model.bottleneck.vq.Vq": {"stages": 1, "shared": True, "start": "batch"},
+    "aerun.regularizer.iwae.Iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"},
+}
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 
 
@@ -32,19 +37,26 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(settings.get(key), dict):
             settings[key] = {k: v for k, v in settings[key].items() if k not in gone}
     if isinstance(trainer := settings.get("trainer"), dict):
-        settings["trainer"] = _without(trainer, LATER)
+        settings["trainer"] = {k: v for k, v in trainer.items() if k not in LATER or v != LATER[k]}
+    if isinstance(dataset := settings.get("dataset"), dict):
+        settings["dataset"] = {k: v for k, v in dataset.items() if k not in LATER_DATASET or v != LATER_DATASET[k]}
     if isinstance(model := settings.get("model"), dict):
-        settings["model"] = _without(model, LATER_PARTS)
-    terms = (settings.get("reg") or {}).get("terms") if isinstance(settings.get("reg"), dict) else None
-    if isinstance(terms, dict):
-        kept = {k: _without(node, LATER_TERMS[k]) if k in LATER_TERMS else node for k, node in terms.items()}
-        settings["reg"] = {**settings["reg"], "terms": kept}
+        model = {k: v for k, v in model.items() if k not in LATER_PARTS or v != LATER_PARTS[k]}
+        settings["model"] = {k: _without_later(v) for k, v in model.items()}
+    if isinstance(reg := settings.get("reg"), dict) and isinstance(terms := reg.get("terms"), dict):
+        settings["reg"] = {**reg, "terms": {k: _without_later(v) for k, v in terms.items()}}
     return settings
 
 
-def _without(node: Any, later: Mapping[str, Any]) -> Any:
-    """Return a node of the config without later settings at the value by which older runs were trained."""
-    return {k: v for k, v in node.items() if k not in later or v != later[k]} if isinstance(node, dict) else node
+def with_later(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of a part, with those that older runs do not name as they were trained."""
+    return {**LATER_SETTINGS.get(str(node.get("_target_")), {}), **node}
+
+
+def _without_later(node: Any) -> Any:
+    """Return the settings of a part without later ones at the value by which older runs were trained."""
+    later = LATER_SETTINGS.get(str(node.get("_target_")), {}) if isinstance(node, dict) else {}
+    return {k: v for k, v in node.items() if k not in later or v != later[k]} if later else node
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -77,7 +77,7 @@ def write(trained: Trained, folder: Path) -> None:
         about |= {"steps": steps}
     files.replace(folder, SCORES, json.dumps(about))
     split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
-    codes = torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
+    codes = torch.cat([trained.autoencoder.encode(x, **beside) for x, beside in trained.known_batches(split)])
     arrays = _described(codes)
     if "posterior" in trained.autoencoder.bottleneck.offers:
         arrays |= {f"drawn_{k}": v for k, v in _described(sampled_codes(trained, split)).items() if k != "units"}

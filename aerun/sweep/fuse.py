@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from aerun.build import RunPlan, build
 from aerun.core.errors import StoppedError, line_of
 from aerun.core.text import say
+from aerun.evaluate.health import decoder_scale
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import Clock, mark_trained, marked
@@ -25,8 +26,8 @@ from aerun.settings.labels import ASIDE
 from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
-from aerun.train import of_command, open_folder, prepare
-from aerun.trainer.base import Job
+from aerun.train import Prepared, keep_prepared, of_command, open_folder, prepare
+from aerun.trainer.base import Fitted, Job
 
 log = logging.getLogger("aerun")
 
@@ -40,6 +41,7 @@ class Candidate:
     typed: Sequence[str]
     path: Path
     config: dict[str, Any]
+    given: Mapping[str, Any]  # what its job has, which leaves open what a run decides as it begins
 
     @property
     def kind(self) -> str:
@@ -104,7 +106,7 @@ def train_fused(folder: Path, jobs: Mapping[str, GridJob]) -> None:
     groups: dict[str, list[Candidate]] = {}
     for name, job in jobs.items():
         path = folder.resolve() / name
-        one = Candidate(job.typed, path, _as_begun(path, dict(job.config)))
+        one = Candidate(job.typed, path, _as_begun(path, dict(job.config)), job.config)
         groups.setdefault(one.kind, []).append(one)
     tally = Tally()
     for group in groups.values():
@@ -184,12 +186,17 @@ def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[
 
     folders = [Folder(one.path) for one in group]
     clock = Clock(folders, resume=steps > 0)
+    scales = [decoder_scale(job.autoencoder) for job in jobs]
     opened = []
     for one, plan, job in zip(group, plans, jobs, strict=True):
         if not steps:
             clear(one.path)
         opened.append(open_folder(plan, job, job_command(one.typed), resume=steps > 0))
     with marked(folders, clock):
-        errors = fit(opened, plans[0].trainer, resume=steps > 0)
+        errors = fit(opened, plans[0].trainer, resume=steps > 0, done=(done := dict[Path, Fitted]()))
     for folder, error in zip(folders, errors, strict=True):
         mark_trained(folder, clock, error, attempt())
+    runs = zip(group, plans, opened, scales, errors, strict=True)
+    keep_prepared(
+        Prepared(one.given, plan, job, scale, done.get(job.folder)) for one, plan, job, scale, error in runs if error is None
+    )

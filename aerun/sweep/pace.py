@@ -13,12 +13,15 @@ from aerun.sweep.standing import DONE, FAILED, Standing, line, standings
 _BEGUN = "AERUN_SWEEP"  # the sweep's folder, when this command began, and how many jobs were done then; also for its workers
 _MOST = 1_000  # jobs: beyond, to look into every folder after every job would take long
 _ENDED = ("completed", "failed")
+_PAUSE = 20.0  # times what looking took, until it is looked again: of many short jobs it would take longer than they do
 _known: dict[str, Standing] = {}  # jobs that are done
+_next = [0.0]  # when it is looked again
 
 
 def begin(folder: Path, jobs: Iterable[str]) -> None:
     """Keep how far the grid is as the command begins."""
     _known.clear()
+    _next[0] = 0.0
     done = sum(Folder(folder / name).read().get("status") in _ENDED for name in jobs)
     os.environ[_BEGUN] = json.dumps([str(folder.resolve()), time.time(), done])
 
@@ -31,10 +34,18 @@ def end() -> None:
 def pace() -> str:
     """Return `3 of 24 jobs done, 21 waiting, about 5 min left`, the line of `aerun status`.
 
-    Empty outside of a grid, at its end, and where it has very many jobs.
+    Empty outside of a grid, at its end, where it has very many jobs, and shortly after the last one.
     """
-    if _BEGUN not in os.environ:
+    if _BEGUN not in os.environ or time.monotonic() < _next[0]:
         return ""
+    looked = time.monotonic()
+    try:
+        return _pace()
+    finally:
+        _next[0] = time.monotonic() + _PAUSE * (time.monotonic() - looked)
+
+
+def _pace() -> str:
     where, began, before = json.loads(os.environ[_BEGUN])
     grid = read(Path(where))
     if grid is None or len(grid.jobs) > _MOST:

@@ -105,14 +105,15 @@ class Training(pl.LightningModule):
         optimizer, rows, sizes = self._raw_optimizer(), list[Tensor](), [share.samples for share in call.shares]
         samples = call.samples(self.autoencoder.units)
         for left, (stored, x), share in zip(reversed(range(len(call))), samples, call.shares, strict=True):
-            valid = self.autoencoder.facts.valid(stored)
-            value = self._backward_pass(x, valid, self.autoencoder.offered_seen(stored), optimizer, call.weight(share))
+            valid, c = self.autoencoder.facts.valid(stored), self.autoencoder.known(stored)
+            about = (valid, self.autoencoder.offered_seen(stored), call.weight(share), c)
+            value = self._backward_pass(optimizer, x, *about)
             rows.append(self.ranks.mean(self._descended, torch.stack(value.parts), share.weight))
             if self.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
             # The last step of a call goes through Lightning, so that its own counters move.
             (self._step if left else self._counted_optimizer().step)()
-            self._take_turns(value, x, valid)
+            self._take_turns(value, x, valid, c)
             value.names.clear()
             self.steps += 1
             if self._without:
@@ -122,10 +123,11 @@ class Training(pl.LightningModule):
         self._sums["values"] = self._sums["values"] + (values * values.new_tensor(sizes)[:, None]).sum(0, dtype=torch.float64)
         self._sums["samples"] += sum(sizes)
 
-    def _backward_pass(
-        self, x: Tensor, valid: Tensor | None, seen: Tensor | None, optimizer: Optimizer, weight: Tensor | None
-    ) -> Value:
-        """Compute the gradients of this rank's rows of one batch, in `accumulate` parts, and return their values."""
+    def _backward_pass(self, optimizer: Optimizer, x: Tensor, *about: Tensor | None) -> Value:
+        """Compute the gradients of this rank's rows of one batch, in `accumulate` parts, and return their values.
+
+        about: valid, seen, weight and c of them.
+        """
         factor = self.schedule.factor(self.steps, self.total)
         for group, lr in zip(optimizer.param_groups, self._lr, strict=True):
             group["lr"] = lr * factor
@@ -133,9 +135,9 @@ class Training(pl.LightningModule):
             for p in group["params"]:
                 p.grad = None
         if self.accumulate == 1:
-            return self._add_gradients(1.0, x, valid, seen, weight)
+            return self._add_gradients(1.0, x, *about)
         means = list[Tensor]()
-        for part in _parts(self.accumulate, x, valid, seen, weight):
+        for part in _parts(self.accumulate, x, *about):
             share = len(part[0]) / len(x)
             value = self._add_gradients(share, *part)
             value.names.clear()  # It refers to itself: its tensors would outlast the next part.
@@ -143,16 +145,16 @@ class Training(pl.LightningModule):
         return Value(value.loss, list(torch.stack(means).sum(0)), value.names)
 
     def _add_gradients(self, share: float, x: Tensor, *about: Tensor | None) -> Value:
-        """Add to the gradients those of some rows, which are this share of a batch. about: valid, seen and weight of them."""
+        """Add to the gradients those of some rows, which are this share of a batch. about: as above."""
         value = self.autoencoder.objective(x, self.steps / self.total, *about)
         loss = value.loss if share == 1 else share * value.loss
         loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
         return value
 
-    def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None) -> None:
+    def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None, c: Tensor | None) -> None:
         progress, factor = self.steps / self.total, self.schedule.factor(self.steps, self.total)
         for turn in self.turns:
-            turn.take(value.names, x, valid, progress=progress, factor=factor, clip=self.clip)
+            turn.take(value.names, x, valid, c, progress=progress, factor=factor, clip=self.clip)
 
     def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
         """Raise TrainingError for the first row (step) with a value that is not finite, before a checkpoint is written."""
@@ -190,11 +192,12 @@ class Training(pl.LightningModule):
 
     def validation_step(self, call: Call, index: int) -> None:
         for stored, share in zip(call, call.shares, strict=True):
-            x, valid = self.autoencoder.units(stored), self.autoencoder.facts.valid(stored)
-            value = self.autoencoder.objective(x, None, valid, self.autoencoder.offered_seen(stored), call.weight(share))
+            x, beside = self.autoencoder.units(stored), self.autoencoder.beside(stored)
+            about = {"seen": self.autoencoder.offered_seen(stored), "weight": call.weight(share)}
+            value, valid = self.autoencoder.objective(x, None, **beside, **about), beside.get("valid")
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
             value.names.clear()  # It refers to itself: batches would pile up until Python looks for such cycles.
-            error = of_elements(self.autoencoder(x, valid=valid), x, valid_weight(valid, x))
+            error = of_elements(self.autoencoder(x, **beside), x, valid_weight(valid, x))
             elements = x.numel() if valid is None else int(valid.sum()) * x[0, 0].numel()
             rows = [torch.stack([*value.parts, *figures]).double() * len(x), error.sum().double()[None]]
             row = torch.cat([*rows, rows[0].new_tensor([len(x), elements])])

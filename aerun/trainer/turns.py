@@ -35,14 +35,24 @@ class Turn:
         """Return the opponent's optimizer and, where the term is apart, the encoder's."""
         return [o for o in (self.opponent, self.encoder) if o is not None]
 
-    def take(self, names: Pass, x: Tensor, valid: Tensor | None, *, progress: float, factor: float, clip: float | None) -> None:
+    def take(
+        self,
+        names: Pass,
+        x: Tensor,
+        valid: Tensor | None,
+        c: Tensor | None = None,
+        *,
+        progress: float,
+        factor: float,
+        clip: float | None,
+    ) -> None:
         """Take both phases, after the model's step on x (B, *S) with the pass `names`.
 
         factor: the schedule's, at `progress`.
         """
         self.teach(names, factor=factor, clip=clip)
         if self.encoder is not None:
-            fresh = self.autoencoder.code_pass(torch.bernoulli(x) if self.autoencoder.facts.binarize else x, valid)
+            fresh = self.autoencoder.code_pass(torch.bernoulli(x) if self.autoencoder.facts.binarize else x, valid, c=c)
             weight = self.autoencoder.weight(self.key, progress)
             self._step(self.encoder, call(self.regularizer, fresh).mean(), factor * weight, clip)
 

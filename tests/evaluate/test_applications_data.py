@@ -43,7 +43,7 @@ def learned(*overrides, **how):
 
 def saying(trained, function):
     """The same run, whose model is one function of x, mask and valid."""
-    trained.autoencoder.forward = lambda x, mask=None, valid=None: function(x)
+    trained.autoencoder.forward = lambda x, mask=None, valid=None, c=None: function(x)
     trained.__dict__.pop("exact", None)  # the copy in 64 bits says the same
     return trained
 
@@ -254,7 +254,9 @@ def test_elbo_is_that_of_the_objective():
     x = trained.samples(trained.data.test)
     torch.manual_seed(0)
     with torch.no_grad():
-        own = float(anomaly_scores._elbo(trained.autoencoder, x, None).mean())
+        own = float(
+            anomaly_scores._elbo(trained.autoencoder, anomaly_scores.batch(trained.autoencoder, trained.data.test.x)).mean()
+        )
         objective = sum(float(trained.autoencoder.objective(x, None).loss) for _ in range(20)) / 20
     assert own == pytest.approx(objective, rel=0.01)
 
@@ -411,7 +413,7 @@ def test_model_is_told_what_training_tells_it():
     for x, mask in seen:
         assert (x[mask] == 0.5).all()
     untold = untrained("model=inpainting", "model.corruption.show_mask=false")
-    untold.autoencoder.forward = lambda x, mask, valid: seen.append(mask) or x
+    untold.autoencoder.forward = lambda x, mask, valid, c: seen.append(mask) or x
     ask("inpainting", untold)
     assert seen[-1] is None
 
@@ -568,7 +570,7 @@ def test_tables_tell_who_samples_well():
 def test_decoder_that_copies_is_found_out():
     trained = untrained("model.latent_dim=4")
     train = trained.samples(trained.data.train)
-    trained.autoencoder.decode = lambda z, valid=None: train[: len(z)]
+    trained.autoencoder.decode = lambda z, valid=None, c=None: train[: len(z)]
     found = figures("generation", trained)
     assert found["prior"]["copied"] == 1
     assert found["pca"]["copied"] < 0.05

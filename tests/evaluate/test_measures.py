@@ -34,6 +34,7 @@ class Map(nn.Module):
         super().__init__()
         self.facts, self.corruption, self.bottleneck, self.arch = like.facts, like.corruption, like.bottleneck, like.arch
         self.units, self.offers, self.function = like.units, like.offers, function
+        self.beside, self.told = like.beside, like.told
 
     def forward(self, x):
         return self.function(x)

@@ -10,7 +10,7 @@ import torch
 import aerun
 from aerun.coding.block import pack, unpack
 from aerun.core.errors import AerunError
-from aerun.inference import compressed_file, packed_format
+from aerun.inference import compressed_file
 from tests.shell import here
 
 QUICK = ("trainer=smoke", "trainer.progress=false", "pictures=[]")
@@ -162,7 +162,7 @@ def test_every_damage_is_refused_in_a_line(work):
 def test_blocks_of_a_stranger_cannot_ask_for_memory(work):
     """P: checksums can be forged; sizes are held against bounds before anything is built."""
     model = trained(work, "whole")
-    head = packed_format.start(compressed_file.Packer.of(model, None).head(), 1 << 31)
+    head = compressed_file.Packer.of(model, None).start(1 << 31)
 
     def block(n, rest):
         body = struct.pack("<IB3s", n, 0, b"|u1") + struct.pack("<I", 0) + rest

@@ -1,6 +1,7 @@
 """The discrete code: nearest entries, straight-through gradients, the codebook's running means, restarts, reductions."""
 
 import io
+import itertools
 import math
 
 import pytest
@@ -17,7 +18,16 @@ def _seeded():
 
 
 def vq(latent_dim=6, **settings):
-    given = {"codes": 16, "groups": 1, "decay": 0.9, "commitment": 0.25, "restart_after": 100}
+    given = {
+        "codes": 16,
+        "groups": 1,
+        "stages": 1,
+        "shared": True,
+        "start": "batch",
+        "decay": 0.9,
+        "commitment": 0.25,
+        "restart_after": 100,
+    }
     return Vq(latent_dim=latent_dim, **given | settings)
 
 
@@ -230,3 +240,111 @@ def test_training_on_digits_uses_many_codes(digits, code):
     x = model.units(digits.train.x)
     assert (model(x) - x).square().flatten(1).sum(1).mean() < 0.5 * (x - x.mean(0)).square().flatten(1).sum(1).mean()
     assert model.bottleneck.watch(model.arch.encode(x))["perplexity"] > 40
+
+
+# -- stages, and codebooks of their own ------------------------------------------------------------------------------
+
+STAGED = [
+    {"stages": 3},
+    {"stages": 2, "groups": 3},
+    {"stages": 2, "groups": 3, "shared": False},
+    {"groups": 3, "shared": False},
+]
+
+
+@pytest.mark.parametrize("settings", STAGED, ids=str)
+@pytest.mark.parametrize("shape", [(40, 6), (10, 6, 3, 2)])
+def test_each_stage_has_a_codebook_for_what_those_before_it_leave(double, shape, settings):
+    """P83: the plain loop; the first numbers are a coarser code; bits = stages log2 K for each group."""
+    h = torch.randn(shape)
+    bottleneck = started(h, **settings).eval()
+    stages, groups = bottleneck.stages, bottleneck.groups
+    numbers, width, rest, z = bottleneck.indices(h), 6 // groups, h.clone(), torch.zeros_like(h)
+    assert numbers.shape == (shape[0], stages * groups, *shape[2:])
+    books = bottleneck.codebook.view(stages, -1, 16, width)
+    for s in range(stages):
+        for g in range(groups):
+            book = books[s, min(g, books.shape[1] - 1)]
+            part = rest[:, g * width : (g + 1) * width].movedim(1, -1)
+            k = torch.cdist(part.reshape(-1, width), book).argmin(1).reshape(part.shape[:-1])
+            assert torch.equal(numbers[:, s * groups + g], k)
+            rest[:, g * width : (g + 1) * width] -= book[k].movedim(-1, 1)
+            z[:, g * width : (g + 1) * width] += book[k].movedim(-1, 1)
+        torch.testing.assert_close(bottleneck.lookup(numbers[:, : (s + 1) * groups]), z)
+    torch.testing.assert_close(bottleneck.code(h), z)
+    assert bottleneck.bits(6) == 6 * stages * groups * 4
+    assert bottleneck.watch(h)["bits"] == bottleneck.bits(math.prod(shape[2:]))
+
+
+@pytest.mark.parametrize("settings", STAGED, ids=str)
+def test_one_straight_through_on_the_sum_and_commitment_on_every_residual(double, settings):
+    """P83: dz/dh = 1, not the number of stages."""
+    bottleneck = started(torch.randn(40, 6), **settings).eval()
+    h, probe = torch.randn(8, 6, requires_grad=True), torch.randn(8, 6)
+    out = bottleneck(h)
+    (slope,) = torch.autograd.grad((out["z"] * probe).sum(), h, retain_graph=True)
+    assert torch.equal(slope, probe)
+    numbers, expected = bottleneck.indices(h), torch.zeros(8)
+    for s in range(bottleneck.stages):
+        coarser = bottleneck.lookup(numbers[:, : (s + 1) * bottleneck.groups])
+        expected = expected + 0.25 * (h - coarser).square().sum(1)
+    torch.testing.assert_close(out["penalty"], expected)
+    torch.testing.assert_close(torch.autograd.grad(out["penalty"].sum(), h), torch.autograd.grad(expected.sum(), h))
+
+
+@pytest.mark.parametrize("settings", STAGED, ids=str)
+def test_codebooks_of_stages_follow_their_own_residuals(double, settings):
+    bottleneck = started(torch.randn(40, 6), **settings)
+    before = {k: v.clone() for k, v in bottleneck.state_dict().items()}
+    bottleneck(torch.randn(40, 6))
+    books = len(bottleneck.codebook)
+    assert books == bottleneck.stages * (1 if bottleneck._apart == 1 else bottleneck.groups)
+    moved = (bottleneck.codebook != before["codebook"]).any(2).any(1)
+    assert moved.all()
+    torch.testing.assert_close(
+        bottleneck.mass.sum(1), before["mass"].sum(1) * 0.9 + 0.1 * 40 * bottleneck.groups / bottleneck._apart
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, *STAGED], ids=str)
+def test_k_means_begins_where_vectors_are_and_each_stage_leaves_less(double, settings):
+    """P83: the mean residual falls with every stage; it begins better than with vectors of a batch."""
+    features, asked = torch.randn(400, 6) @ torch.diag(torch.tensor([3.0, 2, 1, 1, 1, 0.5])), []
+
+    def first(n):
+        asked.append(n)
+        return features[:n]
+
+    bottleneck = vq(start="kmeans", **settings)
+    bottleneck.prepare(400, first)
+    vectors = bottleneck.groups // bottleneck._apart
+    assert asked == [1, min(400, -(-160 // vectors))]
+    h = features[: asked[1]]
+    numbers, left = bottleneck.indices(h), [h.square().sum()]
+    for s in range(bottleneck.stages):
+        left.append((h - bottleneck.lookup(numbers[:, : (s + 1) * bottleneck.groups])).square().sum())
+    assert all(after < 0.8 * before for before, after in itertools.pairwise(left))
+    batch = started(h, **settings).eval()
+    assert left[-1] < (h - batch.code(h)).square().sum()
+    assert not bottleneck.idle.any()
+    before = bottleneck.codebook.clone()
+    bottleneck.prepare(400, first)  # what another run has brought stays
+    assert torch.equal(before, bottleneck.codebook)
+    plain = vq(**settings)
+    plain.prepare(400, lambda n: 1 / 0)
+    assert plain.idle.min() == 100
+
+
+def test_k_means_is_asked_for_before_the_first_step(digits):
+    plan = built("model=vqvae", "model.bottleneck.start=kmeans", "model.bottleneck.codes=16")
+    plan.autoencoder.start_from(digits.train.x)
+    assert not plan.autoencoder.bottleneck.idle.any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"stages": 0}, r"model.bottleneck.stages=0"), ({"start": "zeros"}, r"model.bottleneck.start=zeros.*batch.*kmeans")],
+)
+def test_senseless_stages_are_refused(settings, words):
+    with pytest.raises(AerunError, match=words):
+        vq(**settings)

@@ -11,6 +11,7 @@ from aerun import Loss
 from aerun.core.errors import AerunError, TrainingError
 from aerun.settings.naming import job_name
 from aerun.trainer.base import Job
+from aerun.trainer.fused import passes
 from aerun.trainer.fused.fit import equivalence_error, fit, unsupported_reason
 from aerun.trainer.fused.training import FusedTraining
 from tests import loaded
@@ -62,6 +63,12 @@ def same(one, other):
     assert [list(row) for row in metrics(one)] == [list(row) for row in metrics(other)]
     for a, b in zip(timeless(one), timeless(other), strict=True):
         assert a == pytest.approx(b, rel=1e-5, abs=1e-6)
+
+
+@pytest.fixture(autouse=True)
+def replayed(monkeypatch):
+    """Passes are written down at once: short tests would end before."""
+    monkeypatch.setattr(passes, "USES", 1)
 
 
 def compared(tmp_path, words, numbers):

@@ -67,9 +67,9 @@ def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path, words):
 def test_accumulated_parts_keep_less_in_memory(tmp_path, monkeypatch):
     seen, objective = [], Autoencoder.objective
 
-    def watched(self, x, progress, *more):
+    def watched(self, x, progress, *more, **about):
         seen.append((len(x), progress is None))
-        return objective(self, x, progress, *more)
+        return objective(self, x, progress, *more, **about)
 
     monkeypatch.setattr(Autoencoder, "objective", watched)
     fit(tmp_path, "trainer.accumulate=3", "trainer.limit_batches=1", "trainer.max_epochs=1")

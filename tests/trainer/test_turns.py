@@ -168,7 +168,7 @@ def test_the_fresh_pass_draws_anew_where_grey_values_are_probabilities(monkeypat
     model.facts = type(model.facts)(**{**vars(model.facts), "binarize": True})
     seen, x = [], torch.full((16, *model.facts.shape), 0.5)
     original = model.code_pass
-    monkeypatch.setattr(model, "code_pass", lambda x, *rest: seen.append(x) or original(x, *rest))
+    monkeypatch.setattr(model, "code_pass", lambda x, *rest, **about: seen.append(x) or original(x, *rest, **about))
     turn = Turn("adversarial", model.opposed()["adversarial"], model)
     turn.take(model.objective(x, 0.5).names, x, None, progress=0.5, factor=1.0, clip=None)
     assert all(set(s.unique().tolist()) == {0.0, 1.0} for s in seen)

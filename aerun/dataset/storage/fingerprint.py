@@ -24,6 +24,10 @@ _PIECE = 4_000_000  # bytes that are read in one piece
 
 def fingerprint(data: Data) -> dict[str, Any]:
     """Return the rows of each split, the elements of a stored sample, and the hash of each split, ready for run.json."""
+    return data.kept("fingerprint", lambda: _fingerprint(data)).copy()
+
+
+def _fingerprint(data: Data) -> dict[str, Any]:
     parts = [(name, getattr(data, name)) for name in (field.name for field in fields(data))]
     return {
         "rows": {name: len(part) for name, part in parts},

@@ -113,7 +113,11 @@ class Tabular(Dataset):
         rows = normal_rows(rows, classes, normal, self.contamination)
         roles = self.roles
         asked = [n for n in (roles.label, roles.anomaly, roles.weights, *roles.others) if n is not None]
-        used = {*(frame.name("dataset", n) for n in asked), *(self.query.columns if self.query else ())}
+        used = {
+            *(frame.name("dataset", n) for n in asked),
+            *(self.query.columns if self.query else ()),
+            *self._told_names(frame),
+        }
         names = [name for name in frame.columns if name not in used]
         if self.cut.split is None and len(frame.files) == 1:
             refuse_unused_split(frame, [n for n in names if n not in self.roles.categorical])
@@ -125,6 +129,36 @@ class Tabular(Dataset):
             refuse_missing(frame, names)
         return TableFacts(frame, features, rows, classes)
 
+    def _told_names(self, frame: Frame) -> list[str]:
+        """Return the columns that the model is told beforehand, and which are therefore no features."""
+        if self.telling is None:
+            return []
+        if self.telling.columns:
+            return [frame.name("dataset.condition", n) for n in self.telling.columns]
+        if self.roles.label is None:
+            raise AerunError(
+                "dataset.condition=label: dataset.label names no column. A column is told by dataset.condition=[COLUMN]."
+            )
+        return [frame.name("dataset.label", self.roles.label)]
+
+    @cached_property
+    def told(self) -> tuple[Feature, ...]:
+        frame = self.known.frame
+        categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}
+        if self.telling is not None and not self.telling.columns:
+            categorical |= {*self._told_names(frame)}
+        return learn(frame, self._told_names(frame), categorical, self.known.rows.train.x.numpy())
+
+    @property
+    def label_told(self) -> str:
+        frame, label = self.known.frame, self.roles.label
+        named = self.telling is not None and label is not None and frame.name("dataset.label", label) in self._told_names(frame)
+        return "needs labels that the model is not told (dataset.condition): ask for another" if named else ""
+
+    def told_values(self, data: Data) -> list[Tensor]:
+        rows = self.known.rows
+        return [encode(self.known.frame, self.told, part.x.numpy()) for part in (rows.train, rows.val, rows.test)]
+
     def decisions(self) -> list[Decision]:
         """Return what was decided about each column of the file, one after the other."""
         frame, roles = self.known.frame, self.roles
@@ -134,6 +168,7 @@ class Tabular(Dataset):
         if self.key is not None:
             used[frame.name("dataset", self.key)] = f"dataset.id={self.key}"
         used |= _query_columns(self.query)
+        used |= dict.fromkeys(self._told_names(frame), "told to the model: dataset.condition")
         categorical = frozenset(frame.name("dataset.categorical", n) for n in roles.categorical)
         return decisions(frame, {f.name: f for f in self.known.features}, used, categorical)
 
@@ -143,7 +178,7 @@ class Tabular(Dataset):
 
     def stored_reading(self) -> dict[str, Any]:
         """Return how the features' columns were read, and the range of numbers and dates in the training rows, in own units."""
-        frame, features = self.known.frame, self.known.features
+        frame, features = self.known.frame, (*self.known.features, *self.told)
         if frame.reading is None:
             return {}
         rows = self.known.rows.train.x.numpy()

@@ -19,7 +19,7 @@ _WIDEST = 64  # codes to which Gaussians with covariances of their own are fitte
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why codes cannot be clustered here, or nothing: classes are needed to compare the clusters with."""
-    return "needs labels" if dataset.facts().classes is None else ""
+    return "needs labels" if dataset.facts().classes is None else dataset.label_told
 
 
 def evaluate(trained: Trained) -> Outcome:

@@ -41,6 +41,8 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     facts = dataset.facts()
     if facts.tokens or facts.ragged:
         return "needs samples of one length and numbers in them"
+    if model.told is not None:
+        return f"needs a decoder that reads the code alone, and this one is also told {model.told.names}"
     return ""
 
 
@@ -62,7 +64,7 @@ def evaluate(trained: Trained) -> Outcome:
     are not counted.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
-    x, _ = first(trained, trained.data.test)
+    x, *_ = first(trained, trained.data.test)
     reach = span(facts, x)
     codec = _codec(trained)
     points = {name: _measured(trained, codec, _quantizer(trained, codec, loss), x, reach) for name, loss in _points(codec)}
@@ -140,7 +142,7 @@ def _quantizer(trained: Trained, codec: _Codec, loss: float) -> Quantizer:
 def _scale(trained: Trained, codec: _Codec, loss: float) -> float:
     """Return the rounding error of the output, as a step, at which validation samples lose `loss` dB."""
     assert codec.gains is not None
-    x, _ = first(trained, trained.data.val)
+    x, *_ = first(trained, trained.data.val)
     numbers, rows = in_parts(codec.numbers, rows_of(trained.autoencoder), x), rows_of(trained.autoencoder)
     gains = codec.gains.reshape(1, -1, *[1] * (numbers.ndim - 2)).to(numbers)
 

@@ -35,9 +35,9 @@ def evaluate(trained: Trained) -> Outcome:
     for noise of an unknown law). All are clamped to the data's range. psnr is pooled.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
-    x, valid = first(trained, trained.data.test)
+    x, valid, c = first(trained, trained.data.test)
     noisy, mask = _corrupted(model, x)
-    ways = {"model": in_parts(model, rows_of(model), noisy, mask, valid), "identity": noisy}
+    ways = {"model": in_parts(model, rows_of(model), noisy, mask, valid, c), "identity": noisy}
     if facts.kind == "image":
         ways |= filters(noisy)
     if facts.kind == "sequence":
@@ -71,7 +71,7 @@ def _linear(trained: Trained, noisy: Tensor, mask: Tensor | None) -> dict[str, T
 
 
 def _width(trained: Trained) -> int:
-    x, valid = first(trained, trained.data.val)
+    x, valid, _ = first(trained, trained.data.val)
     noisy, _ = _corrupted(trained.autoencoder, x)
     reach = span(trained.autoencoder.facts, x)
     scores = [quality(moving_average(noisy, w, valid), x, valid, trained.autoencoder.facts, reach)["psnr"] for w in _WIDTHS]

@@ -63,8 +63,8 @@ def _mean(nats: Iterator[Tensor]) -> float:
 
 
 def _model(trained: Trained, split: Split) -> Iterator[Tensor]:
-    for x, valid in trained.valid_batches(split):
-        yield -log_likelihood(trained.autoencoder, x, _DRAWS, valid)
+    for x, beside in trained.known_batches(split):
+        yield -log_likelihood(trained.autoencoder, x, _DRAWS, **beside)
 
 
 def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:

@@ -29,10 +29,10 @@ def evaluate(trained: Trained) -> Outcome:
     The device is the run's, the threads are those of this process; pca: a product with its components, and back.
     """
     model, pca = trained.autoencoder, trained.pca
-    x, valid = next(iter(trained.valid_batches(trained.data.test, 1)))
-    whole = filled(x, valid, trained.mean)
+    x, beside = next(iter(trained.known_batches(trained.data.test, 1)))
+    whole = filled(x, beside.get("valid"), trained.mean)
     ways: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]] = {
-        "model": (lambda: model.encode(x, valid=valid), lambda: model(x, valid=valid)),
+        "model": (lambda: model.encode(x, **beside), lambda: model(x, **beside)),
         "pca": (lambda: pca.codes(whole.flatten(1)), lambda: pca(whole)),
     }
     figures = {who: {"encode_ms": _median(a), "reconstruct_ms": _median(b)} for who, (a, b) in ways.items()}

@@ -30,6 +30,8 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why no classifier can be trained here, or nothing: labels of more than one class are needed."""
     if dataset.facts().classes is None:
         return "needs labels"
+    if dataset.label_told:
+        return dataset.label_told
     return (
         "needs training samples of every class, which dataset.normal leaves out" if dataset.normal_classes is not None else ""
     )

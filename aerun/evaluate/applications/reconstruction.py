@@ -9,7 +9,7 @@ from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.reconstruction import report
 from aerun.evaluate.subset import subsample
 from aerun.metrics import ssim
-from aerun.trained import Trained, filled
+from aerun.trained import Trained
 
 WHO = ("model", "pca", "mean")
 METRICS = {"se": "min", "se_clamped": "min", "mse": "min", "psnr": "max", "psnr_mean": "max", "ssim": "max", "fvu": "min"}
@@ -44,8 +44,8 @@ def _structure(trained: Trained, low: float, high: float) -> dict[str, Tensor]:
     """Return the SSIM of each sample, for the model and its baselines."""
     split = subsample(trained.data.test, _MOST, trained.autoencoder.facts.size)
     values: dict[str, list[Tensor]] = {who: [] for who in WHO}
-    for x, valid in trained.valid_batches(split):
-        outputs = (trained.autoencoder(x, valid=valid), trained.pca(filled(x, valid, trained.mean)), trained.mean.expand_as(x))
+    for x, beside in trained.known_batches(split):
+        outputs = (trained.autoencoder(x, **beside), trained.informed(x, beside), trained.mean.expand_as(x))
         for who, x_hat in zip(WHO, outputs, strict=True):
             values[who].append(ssim.ssim(x.clamp(low, high), x_hat.clamp(low, high), high - low))
     return {who: torch.cat(parts) for who, parts in values.items()}

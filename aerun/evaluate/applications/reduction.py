@@ -31,7 +31,7 @@ def evaluate(trained: Trained) -> Outcome:
     test, train = subsample(data.test, _MOST, size), subsample(data.train, _KNOWN, size)
     if len(test) <= 2 * _K:
         raise AerunError(f"{len(test)} test samples: 12 neighbours of each need at least {2 * _K + 2}.")
-    labels = trained.dataset.facts().classes is not None and train.y is not None
+    labels = trained.dataset.facts().classes is not None and train.y is not None and not trained.dataset.label_told
     reference = _spaces(trained, train) if labels else {}
     figures: dict[str, dict[str, float]] = {}
     spaces = _spaces(trained, test)

@@ -20,7 +20,7 @@ _QUERIES, _MOST, _FIRST, _ROWS = 500, 10_000, 10, 50
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why samples cannot be retrieved here, or nothing: classes are needed to say which ones are relevant."""
-    return "needs labels" if dataset.facts().classes is None else ""
+    return "needs labels" if dataset.facts().classes is None else dataset.label_told
 
 
 def evaluate(trained: Trained) -> Outcome:

@@ -1,5 +1,6 @@
 """Samplers of new codes: the prior, or a density fitted to the codes of training samples."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -9,11 +10,14 @@ from torch.distributions import Distribution
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
 from aerun.evaluate.samplers.aggregate import Aggregate
+from aerun.evaluate.samplers.code_prior import CodePrior, from_raster, in_raster
+from aerun.evaluate.samplers.counts import Counts
 from aerun.evaluate.samplers.fit import Fit
 from aerun.evaluate.samplers.flow import Flow
 from aerun.evaluate.samplers.gaussian import Gaussian
 from aerun.evaluate.samplers.mixture import Mixture
 from aerun.evaluate.samplers.second_stage import SecondStage
+from aerun.evaluate.samplers.transformer import Transformer
 from aerun.evaluate.subset import refuse_few, subsample
 from aerun.metrics.moments import WIDEST
 from aerun.regularizer.log_ratio import log_density
@@ -26,7 +30,8 @@ FITS: Mapping[str, type[Fit]] = {
     "second_stage": SecondStage,
     "aggregate": Aggregate,
 }
-NAMES = ("prior", *FITS)
+CODE_PRIORS: Mapping[str, type[CodePrior]] = {"counts": Counts, "transformer": Transformer}  # of discrete codes
+NAMES = ("prior", *FITS, *CODE_PRIORS)
 _ROWS = 20_000  # codes that densities are fitted to
 
 
@@ -54,9 +59,42 @@ class Sampler:
         flat = torch.minimum(torch.maximum(self.fit.draw(n), self.low), self.high)
         return self.model.bottleneck.nearest(flat.reshape(n, -1, *self.model.arch.grid).to(like))
 
+    def arrays(self) -> dict[str, Tensor]:
+        """Return all that it consists of."""
+        return {**self.fit.arrays(), "low": self.low, "high": self.high}
+
     def log_density(self, codes: Tensor) -> Tensor:
         """Return log p of codes (n, d, *grid) in nats, (n,), without regard to the range; NaN where there is no density."""
         return self.fit.log_density(codes.flatten(1).double())
+
+
+class OfNumbers:
+    """A source of discrete codes: their numbers are drawn, from a probability that is fitted when first asked."""
+
+    def __init__(self, model: Autoencoder, fit: Callable[[], CodePrior]) -> None:
+        self.model, self._make = model, fit
+        self._fit: CodePrior | None = None
+
+    @property
+    def fit(self) -> CodePrior:
+        """Return the fitted probability."""
+        if self._fit is None:
+            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+                self._fit = self._make()
+        return self._fit
+
+    def __call__(self, n: int) -> Tensor:
+        bottleneck, like = self.model.bottleneck, next(self.model.arch.parameters())
+        numbers = from_raster(self.fit.draw(n), len(bottleneck.levels), self.model.arch.grid)
+        return bottleneck.lookup(numbers.to(like.device)).to(like)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Return all that it consists of."""
+        return self.fit.arrays()
+
+    def bits(self, numbers: Tensor) -> Tensor:
+        """Return -log2 p of the numbers (n, u, *grid) of whole codes, (n,)."""
+        return -self.fit.log_density(in_raster(numbers).cpu()) / math.log(2)
 
 
 class OfPrior:
@@ -65,25 +103,39 @@ class OfPrior:
     def __init__(self, model: Autoencoder, like: Tensor) -> None:
         self.model, self.like = model, like
 
-    def __call__(self, n: int) -> Tensor:
-        return self.model.prior_codes(self.like[:1].expand(n, *self.like.shape[1:]))
+    def __call__(self, n: int, c: Tensor | None = None) -> Tensor:
+        return self.model.prior_codes(self.like[:1].expand(n, *self.like.shape[1:]), c=c)
 
-    def log_density(self, codes: Tensor) -> Tensor:
-        """Return log p of codes (n, d, *grid) in nats, (n,); NaN of codes that are no real numbers."""
+    def log_density(self, codes: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return log p of codes (n, d, *grid) in nats, (n,); NaN of codes that are no real numbers.
+
+        c (n, m): what is known of their samples beforehand.
+        """
         if "prior" not in self.model.offers:
             return codes.new_full((len(codes),), float("nan"))
-        prior: Distribution = self.model.prior_of(codes)
+        prior: Distribution = self.model.prior_of(codes, c)
         return log_density(prior, codes)
+
+    def bits(self, numbers: Tensor) -> Tensor:
+        """Return the bits of the numbers (n, u, *grid) of discrete codes where none is known to be more likely, (n,)."""
+        places = numbers[0, 0].numel()
+        return numbers.new_full(
+            (len(numbers),), places * sum(map(math.log2, self.model.bottleneck.levels)), dtype=torch.float64
+        )
+
+
+Source = Sampler | OfNumbers | OfPrior
 
 
 @torch.no_grad()
-def samplers(trained: Trained) -> dict[str, Sampler | OfPrior]:
+def samplers(trained: Trained) -> dict[str, Source]:
     """Map the name of each sampler to a source of codes.
 
     prior: N(0, I), or the learned one; of a discrete code (vq) every one as likely. Not where there is none. Others are fitted
     to codes of at most 20,000 training samples; where codes are random, to a draw from the posterior of each sample, never its
     mean. gaussian: mean and covariance. mixture: ten Gaussians, with correlations up to 64 numbers. flow: the Gaussian, bent by
-    an invertible network. second_stage: a VAE of codes. aggregate: the posteriors of the training samples themselves.
+    an invertible network. second_stage: a VAE of codes. aggregate: the posteriors of the training samples themselves. Of
+    discrete codes alone, to their numbers: counts, how often each came; transformer, each given those before it.
     Ex-post density: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436.
     """
     model = trained.autoencoder
@@ -92,13 +144,34 @@ def samplers(trained: Trained) -> dict[str, Sampler | OfPrior]:
     codes = sampled_codes(trained, split)
     flat = codes.flatten(1).double()
     low, high = flat.aminmax(dim=0)
-    by_name: dict[str, Sampler | OfPrior] = {"prior": OfPrior(model, codes)} if model.has_prior else {}
+    by_name: dict[str, Source] = {"prior": OfPrior(model, codes)} if model.has_prior else {}
     for name, cls in FITS.items():
         if name == "aggregate":
             by_name[name] = Sampler(model, low, high, lambda: _aggregate(trained, split, flat))
         elif name == "mixture" or flat.shape[1] <= WIDEST:
             by_name[name] = Sampler(model, low, high, lambda cls=cls: cls.fitted(flat, trained.seed))  # type: ignore[misc]
+    if model.bottleneck.levels:
+        for key, prior in CODE_PRIORS.items():
+            by_name[key] = OfNumbers(model, lambda prior=prior: _of_numbers(trained, split, prior))  # type: ignore[misc]
     return by_name
+
+
+@torch.no_grad()
+def numbers_of(trained: Trained, split: Split) -> Tensor:
+    """Return the numbers (n, u, *grid) of the discrete codes of clean samples."""
+    model = trained.autoencoder
+    parts = (model.bottleneck.indices(model.features(x, **beside)) for x, beside in trained.known_batches(split))
+    return torch.cat([part.long() for part in parts])
+
+
+def positions(model: Autoencoder) -> tuple[int, ...]:
+    """Return the levels of each position of a discrete code in raster order."""
+    return model.bottleneck.levels * int(torch.Size(model.arch.grid).numel())
+
+
+def _of_numbers(trained: Trained, split: Split, prior: type[CodePrior]) -> CodePrior:
+    rows = in_raster(numbers_of(trained, split)).cpu()
+    return prior.fitted(rows, positions(trained.autoencoder), trained.seed)
 
 
 @torch.no_grad()

@@ -22,6 +22,6 @@ def measure(trained: Trained) -> dict[str, float]:
     for name, split in (("train", data.train), ("test", data.test)):
         x = trained.samples(split)
         ratios[name] = float(of_elements(model(x), x, exact=True).sum() / of_elements(baseline(x), x, exact=True).sum())
-    basis = torch.linalg.qr(model.arch.decoder_weights()[0].double())[0]
+    basis = torch.linalg.qr(model.decoder_weights()[0].double())[0]
     cosines = torch.linalg.svdvals(basis.t() @ baseline.components.double())
     return {**ratios, "angle": float(torch.rad2deg(torch.acos(cosines.clamp(max=1)).max()))}

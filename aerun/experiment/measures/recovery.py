@@ -21,7 +21,7 @@ def measure(trained: Trained) -> dict[str, float]:
     atoms = trained.dataset.atoms()
     if atoms is None:
         raise AerunError("measures: recovery: needs data with planted atoms, such as dataset=dictionary.")
-    best = cosines(trained.autoencoder.arch.decoder_weights()[0].detach().cpu(), atoms)
+    best = cosines(trained.autoencoder.decoder_weights()[0].detach().cpu(), atoms)
     return {"mmcs": float(best.mean()), "found": float((best > _FOUND).float().mean())}
 
 

@@ -13,7 +13,7 @@ def measure(trained: Trained) -> dict[str, float]:
     """
     z = trained.codes(trained.data.test).abs()
     on = (z > _ON).float()
-    columns = trained.autoencoder.arch.decoder_weights()[0].detach().norm(dim=0)
+    columns = trained.autoencoder.decoder_weights()[0].detach().norm(dim=0)
     return {
         "l0": float(on.sum(1).mean()),
         "dead": float((on.sum(0) == 0).float().mean()),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.model.arch.conv_layers import Swap, TiedPointwise, doubling, halving, outputs_first, pointwise
-from aerun.model.arch.layers import Hidden, TiedLinear, refuse_ragged, refuse_tied, widths
+from aerun.model.arch.layers import Hidden, TiedLinear, refuse_known, refuse_ragged, refuse_tied, widths
 from aerun.parts import Arch, Level
 
 
@@ -26,7 +26,8 @@ class Conv(Arch):
     https://doi.org/10.23915/distill.00003), and an output padding of n - 2 floor(n / 2) on each side; or nearest, the
     nearest neighbour at exactly the mirrored size and a convolution of kernel 3.
 
-    The input is centred per channel. Where the encoder sees a mask it reads twice the channels. Raises AerunError for tables,
+    The input is centred per channel. Where the encoder sees a mask it reads twice the channels, and a further channel for each
+    number that is known beforehand. Raises AerunError for tables,
     for samples of varying length, for sides below 8, for more levels than the sides can be halved, and for `tied` where the
     decoder is not the encoder's transpose.
     """
@@ -40,6 +41,8 @@ class Conv(Arch):
         kind: str,
         ragged: bool,
         sees_mask: bool,
+        known: int = 0,
+        given: int = 0,
         features: int,
         latent_dim: int,
         hidden: Sequence[int],
@@ -57,14 +60,15 @@ class Conv(Arch):
         sizes = widths("model.arch.hidden", hidden, least=1)
         sides = _sides(tuple(shape), kind, len(sizes))
         if tied:
+            refuse_known(given, "model.arch.tied=true")
             _refuse_tied(features, latent_dim, sees_mask, upsample)
         image = kind == "image"
         channels = shape[0] if image else shape[-1]
-        self.sees_mask, self.swapped = sees_mask, not image
+        self.sees_mask, self.known, self.swapped = sees_mask, known, not image
         self.grid = sides[-1] if spatial else ()
         self.register_buffer("mean", torch.zeros(channels, 1, 1) if image else torch.zeros(1, channels))
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
-        down = [halving(a, b, len(sides[0])) for a, b in pairwise([channels * (1 + sees_mask), *sizes])]
+        down = [halving(a, b, len(sides[0])) for a, b in pairwise([channels * (1 + sees_mask) + known, *sizes])]
         up = [doubling(a, layer, side, upsample, tied) for a, layer, side in zip([channels, *sizes], down, sides, strict=False)]
         ends = _ends((sizes[-1], *sides[-1]), features, latent_dim, spatial, tied)
         self.levels = (*_levels(down, up, sizes, after, self.swapped), _level(*ends, after.image(sizes[-1], len(sides[0]))))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from aerun.core.checks import one_of
-from aerun.model.arch.layers import ATOMS, Hidden, TiedLinear, constrain, refuse_ragged, refuse_tied
+from aerun.model.arch.layers import ATOMS, Hidden, TiedLinear, constrain, refuse_known, refuse_ragged, refuse_tied
 from aerun.parts import Arch, Level
 
 
@@ -16,7 +16,7 @@ class Dense(Arch):
     """D - hidden... - F | d - ...hidden - D. Decoder widths are the encoder's, reversed.
 
     atoms: the columns of the decoder's first matrix are free, of norm 1, or orthonormal. Where the encoder sees a mask it
-    reads 2 D numbers. Raises AerunError for samples of varying length.
+    reads 2 D numbers, and behind them what is known beforehand. Raises AerunError for samples of varying length.
     """
 
     offers = frozenset({"encode"})
@@ -24,16 +24,20 @@ class Dense(Arch):
     def _build(self, interface: dict[str, Any], hidden: Sequence[int], after: Hidden, *, tied: bool, atoms: str) -> None:
         """Build encoder, decoder and levels.
 
-        interface: shape, ragged, sees_mask, features, latent_dim.
+        interface: shape, ragged, sees_mask, known, given, features, latent_dim.
         """
-        self.shape, self.sees_mask = tuple(interface["shape"]), bool(interface["sees_mask"])
+        self.shape, self.sees_mask, self.known = tuple(interface["shape"]), bool(interface["sees_mask"]), interface["known"]
         refuse_ragged(interface["ragged"], type(self).__name__.lower())
         one_of("model.arch.atoms", atoms, ATOMS)
         size = int(torch.Size(self.shape).numel())
         self.register_buffer("mean", torch.zeros(self.shape))
         if tied:
+            refuse_known(interface["given"], "model.arch.tied=true")
             refuse_tied(interface["features"], interface["latent_dim"], self.sees_mask)
-        down = [nn.Linear(a, b) for a, b in pairwise([size * (1 + self.sees_mask), *hidden, interface["features"]])]
+        if atoms != "free":
+            refuse_known(interface["given"], f"model.arch.atoms={atoms}")
+        read = size * (1 + self.sees_mask) + self.known
+        down = [nn.Linear(a, b) for a, b in pairwise([read, *hidden, interface["features"]])]
         up: list[Any] = [nn.Linear(a, b) for a, b in pairwise([interface["latent_dim"], *reversed(hidden), size])]
         if tied:
             up = [TiedLinear(layer) for layer in reversed(down)]
@@ -44,6 +48,10 @@ class Dense(Arch):
         self.decoder = nn.Sequential(*_interleave(up, ahead[::-1]), nn.Unflatten(1, self.shape))
         self.offers = after.offers() if hidden else Dense.offers
         self.levels = _levels(down, up[::-1], behind, ahead, after, self.shape)
+
+    def centred(self, x: Tensor, mask: Tensor | None, c: Tensor | None = None) -> Tensor:
+        read = super().centred(x, mask)
+        return read if c is None or not self.known else torch.cat([read.flatten(1), c.to(x.dtype)], 1)
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:

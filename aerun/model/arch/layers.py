@@ -125,6 +125,15 @@ def refuse_ragged(ragged: bool, arch: str) -> None:
         raise AerunError(f"model/arch={arch} reads samples of one length; this data set's differ. Use model/arch=recurrent.")
 
 
+def refuse_known(known: int, setting: str) -> None:
+    """Raise AerunError for a setting that a decoder cannot have which also reads what is known of samples beforehand."""
+    if known:
+        raise AerunError(
+            f"{setting}: the decoder also reads what is known beforehand (dataset.condition), which such a matrix has no place "
+            "for. Leave the setting out."
+        )
+
+
 def refuse_tied(features: int, latent_dim: int, sees_mask: bool) -> None:
     """Raise AerunError where encoder and decoder cannot share weights.
 

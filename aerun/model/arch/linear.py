@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from aerun.core.errors import AerunError
 from aerun.model.arch.dense import Dense
-from aerun.model.arch.layers import Hidden
+from aerun.model.arch.layers import Hidden, refuse_known
 from aerun.model.arch.whitening import Colouring, Whitening
 
 
@@ -28,6 +28,8 @@ class Linear(Dense):
         shape: tuple[int, ...],
         ragged: bool,
         sees_mask: bool,
+        known: int = 0,
+        given: int = 0,
         features: int,
         latent_dim: int,
         tied: bool,
@@ -36,10 +38,12 @@ class Linear(Dense):
     ) -> None:
         super().__init__()
         inner = (latent_dim,) if whiten else shape
-        interface = {"shape": inner, "ragged": ragged, "sees_mask": sees_mask, "features": features, "latent_dim": latent_dim}
+        read = {"shape": inner, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given}
+        interface = {**read, "features": features, "latent_dim": latent_dim}
         self._build(interface, [], Hidden(activation="relu", norm="none", dropout=0.0), tied=tied, atoms=atoms)
         self.whiten = whiten
         if whiten:
+            refuse_known(given, "model.arch.whiten=true")
             if sees_mask:
                 raise AerunError("model.arch.whiten=true cannot read a mask. Use model.corruption.show_mask=false.")
             self._whiten(shape, latent_dim)

@@ -21,6 +21,8 @@ class Mlp(Dense):
         shape: tuple[int, ...],
         ragged: bool,
         sees_mask: bool,
+        known: int = 0,
+        given: int = 0,
         features: int,
         latent_dim: int,
         hidden: Sequence[int],
@@ -32,5 +34,6 @@ class Mlp(Dense):
     ) -> None:
         super().__init__()
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
-        interface = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "features": features, "latent_dim": latent_dim}
+        read = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given}
+        interface = {**read, "features": features, "latent_dim": latent_dim}
         self._build(interface, widths("model.arch.hidden", hidden), after, tied=tied, atoms=atoms)

@@ -43,6 +43,7 @@ class Recurrent(Arch):
         kind: str,
         features: int,
         sees_mask: bool,
+        known: int = 0,
         activate: Function,
         latent_dim: int,
         cell: str,
@@ -60,9 +61,9 @@ class Recurrent(Arch):
         integer("model.arch.hidden", hidden, 1)
         integer("model.arch.layers", layers, 1)
         self.forcing, self.until = _forcing(teacher_forcing, teacher_forcing_until, decoder)
-        self.reverse, self.sees_mask = reverse, sees_mask
+        self.reverse, self.sees_mask, self.known = reverse, sees_mask, known
         self.register_buffer("mean", torch.zeros(size))
-        width, embed = embedding(size * (1 + sees_mask), hidden, kind == "text")
+        width, embed = embedding(size * (1 + sees_mask) + known, hidden, kind == "text")
         reader = CELLS[cell][0](width, hidden, layers, batch_first=True)
         remembering(reader, cell, hidden)
         self.encoder = nn.Sequential(embed, reader, nn.Linear(hidden, features))
@@ -71,10 +72,10 @@ class Recurrent(Arch):
         writer: Writer = Repeat(**sizes) if repeat else Autoregressive(**sizes, text=kind == "text", activate=activate)
         self.decoder = nn.Sequential(writer)
 
-    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         embed, reader, last = self.encoder
         states = run(
-            cast(nn.RNNBase, reader), embed(_blank(self.centred(x, mask), valid)), None, x.requires_grad
+            cast(nn.RNNBase, reader), embed(_blank(self.centred(x, mask, c), valid)), None, x.requires_grad
         )  # (B, T, hidden)
         h: Tensor = last(_last(states, valid))
         return h

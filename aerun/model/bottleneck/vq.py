@@ -1,18 +1,19 @@
 """A discrete code: the nearest entries of a learned codebook."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from aerun.core.checks import at_least, integer, within
+from aerun.core.checks import at_least, integer, one_of, within
 from aerun.core.errors import AerunError
+from aerun.model.bottleneck.codebook import Codebook
 from aerun.parts import Discrete
 from aerun.vocabulary import wide
 
-_ROWS = 16384  # vectors that are compared with the codebook at once, to limit memory
-_LEAST = 1e-6  # least running count of a code, which decays while no vector chooses it
+_VECTORS = 10  # for each code, that k-means begins from
 
 
 class Vq(Discrete):
@@ -25,10 +26,19 @@ class Vq(Discrete):
     for `restart_after` training samples becomes a random vector of the batch; so do all codes in the first batch. All of
     this is done in 32 bits.
 
-    Watched, of a validation batch: perplexity, exp of the entropy of its codes' frequencies; used, the number of different
-    codes in it; bits, log2(codes) for each place and group. Raises AerunError where d is not divisible by `groups`.
+    stages: residual quantization. Each stage has a codebook of its own for what those before it leave: r_0 = h, e_s the code
+            nearest to r_(s-1), r_s = r_(s-1) - e_s, and z = sum_s e_s. Gradients pass straight through the sum, dz/dh = 1, and
+            the commitment is the sum over stages of ||r_(s-1) - e_s||^2. The numbers of a code are those of stage 1, of stage
+            2 and so on: the first ones are a coarser code.
+    shared: whether groups share a codebook; otherwise each has its own.
+    start:  batch, codes begin as vectors of the first batch; kmeans, as the centres of k-means on the features of as many
+            training samples as give each code 10 vectors (fewer where there are not as many), of later stages on residuals.
+
+    Watched, of a validation batch: perplexity, exp of the entropy of its codes' frequencies, the mean over codebooks; used, the
+    number of different codes in it, over all of them; bits, log2(codes) for each place, group and stage. Raises AerunError
+    where d is not divisible by `groups`.
     van den Oord, Vinyals & Kavukcuoglu 2017, https://arxiv.org/abs/1711.00937 (appendix A.1: running means); restarts:
-    Dhariwal et al. 2020, https://arxiv.org/abs/2005.00341
+    Dhariwal et al. 2020, https://arxiv.org/abs/2005.00341; stages: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312
     """
 
     offers = frozenset({"penalty"})
@@ -40,7 +50,17 @@ class Vq(Discrete):
     idle: Tensor
 
     def __init__(
-        self, *, latent_dim: int, codes: int, groups: int, decay: float, commitment: float, restart_after: int
+        self,
+        *,
+        latent_dim: int,
+        codes: int,
+        groups: int,
+        stages: int,
+        shared: bool,
+        start: str,
+        decay: float,
+        commitment: float,
+        restart_after: int,
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
@@ -50,78 +70,108 @@ class Vq(Discrete):
             raise AerunError(
                 f"model.bottleneck.groups={groups}: equal parts of a code need a divisor of model.latent_dim={latent_dim}."
             )
-        self.levels = (self.codes,) * self.groups
+        self.stages = integer("model.bottleneck.stages", stages, 1)
+        self.start = one_of("model.bottleneck.start", start, ("batch", "kmeans"))
+        self.levels = (self.codes,) * (self.stages * self.groups)
         self.decay = within("model.bottleneck.decay", decay, 0, 1)
         if self.decay == 1:
             raise AerunError("model.bottleneck.decay=1: the codebook would never move. Use a value below 1, 0.99 say.")
         self.commitment = at_least("model.bottleneck.commitment", commitment, 0)
         self.restart_after = integer("model.bottleneck.restart_after", restart_after, 1)
-        self.register_buffer("codebook", torch.randn(codes, latent_dim // groups))
-        self.register_buffer("mass", torch.ones(codes))
-        self.register_buffer("idle", torch.full((codes,), restart_after))  # so that the first batch sets every code
+        self._apart = 1 if shared else self.groups  # codebooks of a stage
+        books = self.stages * self._apart
+        several = () if books == 1 else (books,)
+        self.register_buffer("codebook", torch.randn(*several, codes, latent_dim // groups))
+        self.register_buffer("mass", torch.ones(*several, codes))
+        self.register_buffer("idle", torch.full((*several, codes), restart_after))  # so that the first batch sets every code
 
     @property
     def features(self) -> int:
         return self.latent_dim
 
     def indices(self, h: Tensor) -> Tensor:
-        """Map h (B, d, *grid) to the numbers of its codes (B, groups, *grid)."""
-        return self._nearest(self._vectors(h)).view(h.shape[0], self.groups, *h.shape[2:])
+        """Map h (B, d, *grid) to the numbers of its codes (B, stages * groups, *grid)."""
+        numbers = [chosen for chosen, _ in self._by_stage(wide(h))]
+        return numbers[0] if len(numbers) == 1 else torch.cat(numbers, 1)
 
     def lookup(self, indices: Tensor) -> Tensor:
-        """Map numbers (B, groups, *grid) to z (B, d, *grid)."""
-        parts = embedding(indices, self.codebook)  # (B, groups, *grid, d / groups)
-        return parts.movedim(-1, 2).reshape(indices.shape[0], self.latent_dim, *indices.shape[2:])
+        """Map numbers (B, stages * groups, *grid) to z (B, d, *grid); those of the first stages alone to theirs."""
+        stages = [self._codes(s, part) for s, part in enumerate(indices.split(self.groups, 1))]
+        return stages[0] if len(stages) == 1 else torch.stack(stages).sum(0)
 
     def nearest(self, z: Tensor) -> Tensor:
+        """Return the code of z: stage by stage, so that with several of them z itself need not be found again."""
         return self.code(z)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
-        vectors = self._vectors(h.detach())
-        if self.training:
-            self._restart(vectors)
-        chosen = self._nearest(vectors)
-        e = self.lookup(chosen.view(h.shape[0], self.groups, *h.shape[2:]))
-        if self.training:
-            self._follow(vectors, chosen, h.shape[0])
-        penalty = self.commitment * (h - e).square().flatten(1).sum(1)
-        return {"z": e + (h - h.detach()), "penalty": penalty}
+        codes = [e for _, e in self._by_stage(wide(h.detach()), self.training)]
+        distance, z = (h - codes[0]).square(), codes[0]
+        for e in codes[1:]:
+            distance = distance + (h - (z := z + e)).square()
+        return {"z": z + (h - h.detach()), "penalty": self.commitment * distance.flatten(1).sum(1)}
 
-    def _vectors(self, h: Tensor) -> Tensor:
-        """Map (B, d, *grid) to vectors (B * groups * places, d / groups)."""
-        parts = wide(h).reshape(h.shape[0], self.groups, self.codebook.shape[1], -1)
-        return parts.movedim(2, -1).reshape(-1, self.codebook.shape[1])
+    def prepare(self, count: int, features: Callable[[int], Tensor]) -> None:
+        places = max(1, features(1)[0, 0].numel()) if self.start == "kmeans" else 1
+        if self.start == "batch" or bool((self.idle < self.restart_after).any()):  # codes that another run has brought
+            return
+        vectors = self.groups // self._apart * places  # of a sample, for one codebook
+        rest = wide(features(min(count, -(-_VECTORS * self.codes // vectors))))
+        for s in range(self.stages):
+            for i, own in enumerate(self._vectors(rest)):
+                self._book(s, i).start_at_centres(own)
+            rest = rest - self._codes(s, self._choose(s, rest))
 
-    def _nearest(self, vectors: Tensor) -> Tensor:
-        with torch.autocast(vectors.device.type, enabled=False):
-            squares = self.codebook.square().sum(1)
-            # In an export the number of rows is unknown.
-            parts = [vectors] if torch.compiler.is_exporting() else vectors.split(_ROWS)
-            nearest = [(squares - 2 * part @ self.codebook.t()).argmin(1) for part in parts]
-        return torch.cat(nearest)
+    def _by_stage(self, rest: Tensor, learn: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the numbers (B, groups, *grid) and the codes (B, d, *grid) of each stage; learn: move the codebooks."""
+        for s in range(self.stages):
+            chosen = self._choose(s, rest, learn)
+            e = self._codes(s, chosen)
+            if learn:
+                self._follow(s, rest, chosen)
+            yield chosen, e
+            if s + 1 < self.stages:
+                rest = rest - e
 
-    def _restart(self, vectors: Tensor) -> None:
-        """Replace codes that have long been unused by vectors of the batch, by different ones as far as there are enough."""
-        drawn = torch.randperm(len(vectors), device=vectors.device).repeat(-(-self.codes // len(vectors)))[: self.codes]
-        expired = self.idle >= self.restart_after
-        self.codebook.copy_(torch.where(expired[:, None], vectors[drawn], self.codebook))
-        self.mass.copy_(torch.where(expired, 1, self.mass))
-        self.idle.copy_(torch.where(expired, 0, self.idle))
+    def _choose(self, stage: int, rest: Tensor, learn: bool = False) -> Tensor:
+        """Return the numbers (B, groups, *grid) of the codes of one stage."""
+        numbers = []
+        for i, vectors in enumerate(self._vectors(rest)):
+            book = self._book(stage, i)
+            if learn:
+                book.restart(vectors, self.restart_after)
+            numbers.append(book.nearest(vectors).view(len(rest), self.groups // self._apart, *rest.shape[2:]))
+        return numbers[0] if len(numbers) == 1 else torch.cat(numbers, 1)
 
-    def _follow(self, vectors: Tensor, chosen: Tensor, samples: int) -> None:
-        """Update the running means, so that the code of an unused entry stays exactly as it is."""
-        n = self._counts(chosen)
-        sums = torch.zeros_like(self.codebook).index_add_(0, chosen, vectors)
-        self.mass.copy_(self.decay * self.mass + (1 - self.decay) * n)
-        shift = (sums - n[:, None] * self.codebook) / self.mass.clamp_min(_LEAST)[:, None]
-        self.codebook.add_(shift, alpha=1 - self.decay)
-        self.idle.copy_(torch.where(n > 0, 0, self.idle + samples))
+    def _follow(self, stage: int, rest: Tensor, chosen: Tensor) -> None:
+        for i, vectors in enumerate(self._vectors(rest)):
+            own = chosen if self._apart == 1 else chosen[:, i]
+            self._book(stage, i).follow(vectors, own.reshape(-1), len(rest), self.decay)
 
-    def _counts(self, chosen: Tensor) -> Tensor:
-        return torch.zeros_like(self.mass).index_add_(0, chosen, torch.ones_like(chosen, dtype=self.mass.dtype))
+    def _codes(self, stage: int, numbers: Tensor) -> Tensor:
+        """Map the numbers (B, groups, *grid) of one stage to its codes (B, d, *grid)."""
+        if self._apart == 1:
+            parts = embedding(numbers, self._book(stage, 0).codes)  # (B, groups, *grid, d / groups)
+        else:
+            parts = torch.stack([embedding(numbers[:, i], self._book(stage, i).codes) for i in range(self._apart)], 1)
+        return parts.movedim(-1, 2).reshape(numbers.shape[0], self.latent_dim, *numbers.shape[2:])
+
+    def _vectors(self, h: Tensor) -> list[Tensor]:
+        """Map (B, d, *grid) to the vectors (N, d / groups) of each codebook of a stage."""
+        width = self.codebook.shape[-1]
+        parts = h.reshape(h.shape[0], self.groups, width, -1).movedim(2, -1)
+        return [parts.reshape(-1, width)] if self._apart == 1 else [parts[:, i].reshape(-1, width) for i in range(self.groups)]
+
+    def _book(self, stage: int, i: int) -> Codebook:
+        buffers = (self.codebook, self.mass, self.idle)
+        n = stage * self._apart + i
+        return Codebook(*(b if self.mass.ndim == 1 else b[n] for b in buffers))
 
     def watch(self, h: Tensor) -> dict[str, Tensor]:
-        counts = self._counts(self._nearest(self._vectors(h)))
-        entropy = torch.special.entr(counts / counts.sum()).sum()
-        bits = counts.new_tensor(self.bits(h[0, 0].numel()))
-        return {"perplexity": entropy.exp(), "used": (counts > 0).sum(), "bits": bits}
+        counts = []
+        for s, (chosen, _) in enumerate(self._by_stage(wide(h))):
+            for i in range(self._apart):
+                counts.append(self._book(s, i).counts((chosen if self._apart == 1 else chosen[:, i]).reshape(-1)))
+        each = torch.stack(counts)
+        entropy = torch.special.entr(each / each.sum(1, keepdim=True)).sum(1)
+        bits = each.new_tensor(self.bits(h[0, 0].numel()))
+        return {"perplexity": entropy.exp().mean(), "used": (each > 0).sum(), "bits": bits}

@@ -4,11 +4,10 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-from PIL import Image
-
 from aerun import pictures
 from aerun.core.errors import AerunError
+from aerun.core.seeding import own_draws, seed_all
+from aerun.logger.png import png
 from aerun.logger.rows import last_epoch
 from aerun.logger.several import Loggers
 from aerun.runs import files
@@ -25,8 +24,8 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path, loggers: Logg
     drawn, epoch = list[str](), last_epoch(folder)
     for name in names:
         try:
-            with torch.random.fork_rng():
-                torch.manual_seed(trained.seed)
+            with own_draws():
+                seed_all(trained.seed)
                 picture = pictures.module(name).draw(trained, folder)
         except AerunError as e:
             log.warning("pictures: %s: %s", name, e)
@@ -34,7 +33,7 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path, loggers: Logg
         if picture is None:
             continue
         with files.replaced(folder, f"pictures/{name}.png") as file:
-            Image.fromarray(picture).save(file, "PNG", compress_level=1)
+            file.write(png(picture))
         drawn.append(name)
         if loggers is not None:
             loggers.picture(name, picture, pictures.summary(name), epoch)

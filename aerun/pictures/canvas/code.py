@@ -26,10 +26,14 @@ def continuous_image(model: Autoencoder, dataset: Dataset) -> str:
 
 @dataclass(frozen=True)
 class Centre:
-    """codes (n, d, *grid) of every (n / 1,000)-th validation sample; code (d, *grid): the one nearest to their mean."""
+    """codes (n, d, *grid) of every (n / 1,000)-th validation sample; code (d, *grid): the one nearest to their mean.
+
+    c (1, m): what is known beforehand of the sample that it is of; None where the model is told nothing.
+    """
 
     codes: Tensor
     code: Tensor
+    c: Tensor | None = None
 
     @property
     def units(self) -> Tensor:
@@ -49,9 +53,15 @@ def centre(trained: Trained) -> Centre:
     Raises AerunError for a single sample, whose units do not vary.
     """
     refuse_few(len(trained.data.val), 2, "validation", "a picture of how units vary")
-    codes = grids(trained, stride_sample(trained.data.val, _MOST))
-    distance = (codes - codes.mean(0)).flatten(1).square().sum(1)
-    return Centre(codes, codes[int(distance.argmin())])
+    split = stride_sample(trained.data.val, _MOST)
+    codes, c = grids(trained, split), trained.told(split)
+    place = int((codes - codes.mean(0)).flatten(1).square().sum(1).argmin())
+    return Centre(codes, codes[place], None if c is None else c[place : place + 1])
+
+
+def decoded(model: Autoencoder, z: Tensor, middle: Centre) -> Tensor:
+    """Return samples (n, *S) of codes moved from the centre, of which is known what is known of the centre."""
+    return model.decode(z, c=None if middle.c is None else middle.c.expand(len(z), -1))
 
 
 @torch.no_grad()
@@ -67,5 +77,6 @@ def responses(trained: Trained, middle: Centre) -> Tensor:
         z = middle.code.expand(len(units), *middle.code.shape)
         shift = torch.zeros_like(z)
         shift[(torch.arange(len(units)), units, *place)] = step[units]
-        answers.append((trained.autoencoder.decode(z + shift) - trained.autoencoder.decode(z - shift)) / 2)
+        model = trained.autoencoder
+        answers.append((decoded(model, z + shift, middle) - decoded(model, z - shift, middle)) / 2)
     return torch.cat(answers)

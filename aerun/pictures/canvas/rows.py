@@ -6,7 +6,7 @@ from torch import Tensor
 from aerun.core.facts import valid_weight
 from aerun.dataset.splits import Split
 from aerun.metrics.squared_error import of_samples
-from aerun.trained import Trained, filled
+from aerun.trained import Trained
 
 
 def stride_sample(split: Split, most: int) -> Split:
@@ -22,8 +22,9 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
     (n,) float64.
     """
     parts, like = [], next(trained.exact.arch.parameters()).dtype
-    for x, valid in trained.valid_batches(split):
-        x_hat = trained.pca(filled(x, valid, trained.mean)) if pca else trained.exact(x.to(like), valid=valid)
+    for x, beside in trained.known_batches(split):
+        valid = beside.get("valid")
+        x_hat = trained.informed(x, beside) if pca else trained.exact(x.to(like), **beside)
         parts.append(of_samples(x_hat, x, valid_weight(valid, x)).cpu())
     return torch.cat(parts)
 
@@ -31,4 +32,4 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
 @torch.no_grad()
 def grids(trained: Trained, split: Split) -> Tensor:
     """Return codes of clean samples, (n, d, *grid)."""
-    return torch.cat([trained.autoencoder.encode(x, valid=valid) for x, valid in trained.valid_batches(split)])
+    return torch.cat([trained.autoencoder.encode(x, **beside) for x, beside in trained.known_batches(split)])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.seeding import seed_all
 from aerun.trainer.fused.members import Members, Objective, part_of
 
 _AGREES = 1e-3  # The largest difference of a value or a gradient, relative to its largest entry.
@@ -27,7 +28,7 @@ def disagreement(members: Members, x: Tensor, seeds: Sequence[int], seen: Tensor
     except Exception as e:
         return f"torch.func.vmap cannot take this model: {str(e).splitlines()[0][:100]}"
     for row, seed in enumerate(seeds):
-        torch.manual_seed(seed)
+        seed_all(seed)
         figures, gradients = _alone(
             members.autoencoders[members.numbers[row]], x[row], list(weights), None if seen is None else seen[row]
         )

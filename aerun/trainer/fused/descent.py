@@ -83,17 +83,11 @@ class Descent:
         self.members.keep(rows)
         self.place(state)
 
-    def gradients(self, losses: Tensor, clip: float | None) -> None:
-        """Hand the optimizer the gradient of each run's loss; losses: (A,)."""
-        weights = self.members.weights
-        for w in weights.values():
-            w.grad = None
-        losses.sum().backward(inputs=list(weights.values()))
-        gradients = {k: w.grad for k, w in weights.items() if w.grad is not None}
-        for name in gradients.keys() & self.members.masks.keys():
-            gradients[name].mul_(self.members.masks[name])
+    def hand(self, gradients: Mapping[str, Tensor], clip: float | None) -> None:
+        """Hand the optimizer the gradients of the runs' losses, name of a weight -> (A, *shape)."""
+        gradients = {k: g * self.members.masks[k] if k in self.members.masks else g for k, g in gradients.items()}
         if clip is not None:
-            _clip(list(gradients.values()), clip)
+            gradients = _clipped(gradients, clip)
         for (names, rows), group in zip(self._slots, self.optimizer.param_groups, strict=True):
             for name, view in zip(names, group["params"], strict=True):
                 view.grad = gradients[name][rows] if name in gradients else None
@@ -120,9 +114,8 @@ def order(recipes: Sequence[Recipe]) -> list[int]:
     return sorted(range(len(recipes)), key=lambda i: repr(recipes[i].settings))
 
 
-def _clip(gradients: Sequence[Tensor], norm: float) -> None:
-    """Limit each run's gradient to a norm of `norm`, in place, as `torch.nn.utils.clip_grad_norm_` does."""
-    total = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
+def _clipped(gradients: Mapping[str, Tensor], norm: float) -> dict[str, Tensor]:
+    """Return the gradients with that of each run limited to a norm of `norm`, as `torch.nn.utils.clip_grad_norm_` does."""
+    total = torch.stack([g.flatten(1).norm(dim=1) for g in gradients.values()]).norm(dim=0)
     factor = (norm / (total + 1e-6)).clamp_max(1.0)
-    for g in gradients:
-        g.mul_(factor.reshape(-1, *[1] * (g.ndim - 1)))
+    return {k: g * factor.reshape(-1, *[1] * (g.ndim - 1)) for k, g in gradients.items()}

@@ -9,6 +9,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from aerun.trainer.fused.tape import Tape
+
 _DRAWS = {
     *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.rand_like, torch.randn_like, torch.randint_like),
     *(torch.bernoulli, torch.normal, torch.multinomial, torch.poisson),
@@ -24,6 +26,7 @@ class Streams:
         if device.type == "cuda":
             self.generators.append(torch.cuda.default_generators[device.index or 0])
         self.states: list[list[Tensor]] = []
+        self.tape: Tape | None = None  # that writes down what is drawn
 
     def seed(self, seeds: Sequence[int]) -> None:
         """Begin anew: run i as after `torch.manual_seed(seeds[i])`."""
@@ -91,11 +94,21 @@ class _Draw(torch.autograd.Function):
     def vmap(
         info: Any, dims: Any, streams: Streams, func: Any, spec: TreeSpec, member: Tensor, *leaves: Any
     ) -> tuple[Tensor, int]:
-        drawn = []
-        for i, number in enumerate(member.tolist()):
-            mine = [x if dim is None else x.select(dim, i) for x, dim in zip(leaves, dims[4:], strict=True)]
-            if func.__name__.endswith("_"):
-                mine[0] = mine[0].clone()
-            args, kwargs = tree_unflatten(mine, spec)
-            drawn.append(streams.draw(number, lambda a=args, k=kwargs: func(*a, **k)))  # type: ignore[misc]
-        return torch.stack(drawn), 0
+        numbers = range(info.batch_size)  # as `member` has them, whose values would be read
+
+        def draw(*leaves: Any) -> Tensor:
+            return _each(streams, func, spec, numbers, dims[4:], leaves)
+
+        return (draw(*leaves) if streams.tape is None else streams.tape.draw(draw, leaves)), 0
+
+
+def _each(streams: Streams, func: Any, spec: TreeSpec, numbers: Sequence[int], dims: Any, leaves: Sequence[Any]) -> Tensor:
+    """Return what each run draws of its part of the leaves, stacked."""
+    drawn = []
+    for number in numbers:
+        mine = [x if dim is None else x.select(dim, number) for x, dim in zip(leaves, dims, strict=True)]
+        if func.__name__.endswith("_"):
+            mine[0] = mine[0].clone()
+        args, kwargs = tree_unflatten(mine, spec)
+        drawn.append(streams.draw(number, lambda a=args, k=kwargs: func(*a, **k)))  # type: ignore[misc]
+    return torch.stack(drawn)

@@ -12,6 +12,7 @@ from aerun.trainer.figures import non_finite, train_row, val_row
 from aerun.trainer.fused.batches import Together
 from aerun.trainer.fused.descent import Descent
 from aerun.trainer.fused.member import Member
+from aerun.trainer.fused.passes import Passes
 from aerun.trainer.optimizer import forgotten_state
 from aerun.trainer.quick_step import quick_step
 
@@ -25,6 +26,7 @@ class FusedTraining:
     def __init__(self, descent: Descent, runs: list[Member], batches: Together, total: int, clip: float | None) -> None:
         self.descent, self.runs, self.batches, self.total, self.clip = descent, runs, batches, total, clip
         self.members = descent.members
+        self.passes = Passes(self.members)
         self.schedule = runs[0].job.schedule
         self.steps = self.current_epoch = 0
         self.over = False  # whether no run goes on
@@ -62,10 +64,10 @@ class FusedTraining:
             x = self.batches.samples(drawn, self.template.units)
             self.descent.pace(self.schedule.factor(self.steps, self.total))
             seen = self.batches.seen(drawn, self.template)
-            losses, parts = self.members.objective(x, self.steps / self.total, seen)
-            self.descent.gradients(losses, self.clip)
+            parts, gradients = self.passes.train(x, self.steps / self.total, seen)
+            self.descent.hand(gradients, self.clip)
             step()
-            rows.append(parts.detach())
+            rows.append(parts)
             sizes.append(drawn.shape[1])
             self.steps += 1
             if self.without:
@@ -119,10 +121,10 @@ class FusedTraining:
             return
         for stored in call:
             x = self.template.units(stored)
-            _, parts = self.members.objective(x, None, self.template.offered_seen(stored))
+            parts = self.passes.validate(x, self.template.offered_seen(stored))
             sizes = parts.new_full((parts.shape[1],), len(x), dtype=torch.float64)
             sizes[-1] = 1.0  # The squared error is a sum already.
-            self._val_sums = self._val_sums + parts.detach().double() * sizes
+            self._val_sums = self._val_sums + parts.double() * sizes
             self._val_samples, self._val_elements = self._val_samples + len(x), self._val_elements + x.numel()
 
     def on_validation_epoch_end(self) -> None:

@@ -1,0 +1,146 @@
+"""What the model of a data set is told of each sample beforehand (`dataset.condition`), beside its values."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aerun.core.checks import integer, matches_type, one_of, within
+from aerun.core.errors import AerunError
+from aerun.core.facts import Facts
+from aerun.dataset.splits import Data, Split
+from aerun.dataset.storage.mapped import Mapped
+from aerun.preparation.feature import Feature
+from aerun.preparation.told import Conditions
+
+log = logging.getLogger("aerun")
+
+LABEL = "label"
+SETTINGS: dict[str, Any] = {  # of every data set, and what runs that do not name them were trained with
+    "condition": None,
+    "condition_drop": 0.0,
+    "condition_to": "both",
+    "labelled": None,
+    "labelled_draw": 0,
+}
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What is told: of each sample its label, or columns of its row.
+
+    drop: the share of training samples of which nothing is told. encoder: the encoder is told too. labelled: how many training
+    samples are told at all, as many of each class; None: all. draw: which ones.
+    """
+
+    condition: str | tuple[str, ...]
+    drop: float = 0.0
+    encoder: bool = True
+    labelled: int | None = None
+    draw: int = 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that are told; none where it is the label."""
+        return () if isinstance(self.condition, str) else self.condition
+
+    def conditions(self, features: Sequence[Feature]) -> Conditions:
+        """Return the module that turns these into numbers, not yet fitted."""
+        nullable = self.drop > 0 or self.labelled is not None
+        return Conditions(features=features, drop=self.drop, nullable=nullable, encoder=self.encoder)
+
+
+def telling_of(settings: dict[str, Any]) -> Telling | None:
+    """Return what settings of a data set ask to be told; None: nothing. AerunError for what cannot be meant."""
+    condition, drop, to, labelled, draw = (settings[k] for k in SETTINGS)
+    drop = within("dataset.condition_drop", drop, 0, 1)
+    encoder = one_of("dataset.condition_to", to, ("both", "decoder")) == "both"
+    if condition is None:
+        for key, value in (("condition_drop", drop or None), ("labelled", labelled), ("condition_to", None if encoder else to)):
+            if value is not None:
+                raise AerunError(f"dataset.{key}={value}: nothing is told. Add dataset.condition=label, or columns, as [site].")
+        return None
+    if not matches_type(condition, str | list[str]) or not condition:
+        raise AerunError(f"dataset.condition={condition}: must be null, label, or a list of columns, such as [site,age].")
+    if isinstance(condition, str) and condition != LABEL:
+        raise AerunError(
+            f"dataset.condition={condition}: the classes are called label; a column is dataset.condition=[{condition}]."
+        )
+    told = condition if isinstance(condition, str) else tuple(dict.fromkeys(condition))
+    count = None if labelled is None else integer("dataset.labelled", labelled, 1)
+    return Telling(told, drop, encoder, count, integer("dataset.labelled_draw", draw, 0))
+
+
+def of_classes(names: Sequence[str], name: str) -> tuple[Feature, ...]:
+    """Return the label as what is told. AerunError where a data set, called `name`, has no classes."""
+    if len(names) < 2:
+        raise AerunError(f"dataset.condition=label: dataset={name} has no classes{' but one' if names else ''} to tell.")
+    return (Feature(LABEL, "category", tuple(names)),)
+
+
+def untold(telling: Telling, features: Sequence[Feature], values: Sequence[Tensor]) -> dict[str, int]:
+    """Return of how many samples of each split, by its name, a model that may be told nothing is told nothing, and say so."""
+    conditions = telling.conditions(features)
+    counts = {f"untold/{k}": int(conditions.unknown(v).sum()) for k, v in zip(("train", "val", "test"), values, strict=True)}
+    counts = {k: n for k, n in counts.items() if n}
+    if counts and conditions.nullable:
+        words = ", ".join(f"{n} of {k.partition('/')[2]}" for k, n in counts.items())
+        log.warning(
+            "dataset.condition: no known %s in some samples (%s): the model is told nothing of them.", conditions.names, words
+        )
+    return counts
+
+
+def joined(telling: Telling, features: Sequence[Feature], data: Data, values: Sequence[Tensor], facts: Facts) -> Data:
+    """Return samples with what is told of them, three times (n, columns), behind each. AerunError for what cannot be told."""
+    train, val, test = values
+    conditions = telling.conditions(features)
+    if telling.labelled is not None:
+        train = _few(train, telling.labelled, features, telling.draw)
+    if not conditions.nullable:
+        for name, part in (("training", train), ("validation", val), ("test", test)):
+            _refuse_unknown(part, conditions, name)
+    parts = zip((data.train, data.val, data.test), (train, val, test), strict=True)
+    return Data(*(_behind(part, told, conditions, facts) for part, told in parts))
+
+
+def _behind(split: Split, values: Tensor, conditions: Conditions, facts: Facts) -> Split:
+    """Return a split with conditions behind its samples: bytes stay bytes, and what is unknown of them is 255."""
+    if isinstance(split.x, Mapped):
+        raise AerunError("dataset.condition: needs samples in memory, and these are read from disk: raise dataset.memory.")
+    x = split.x.to(torch.int16) if split.x.dtype == torch.uint8 and int(conditions.sizes.max()) >= 255 else split.x
+    unknown = conditions.unknown(values)[:, None]
+    gone = float("nan") if x.is_floating_point() else 255 if x.dtype == torch.uint8 else -1
+    return replace(split, x=facts.joined(x, values.masked_fill(unknown, gone)))
+
+
+def _few(values: Tensor, count: int, features: Sequence[Feature], draw: int) -> Tensor:
+    """Return values of which `count` samples, as many of each class, are told, and NaN for all others."""
+    if len(features) != 1 or features[0].kind != "category":
+        raise AerunError(f"dataset.labelled={count}: counts samples of each class, and needs one condition that is a class.")
+    classes, per = len(features[0].words), count // len(features[0].words)
+    if per < 1 or per * classes != count:
+        raise AerunError(f"dataset.labelled={count}: must be a multiple of the {classes} classes, as each has as many.")
+    order = torch.randperm(len(values), generator=torch.Generator().manual_seed(draw))
+    kept = torch.full_like(values, torch.nan)
+    for k in range(classes):
+        rows = order[values[order, 0] == k][:per]
+        if len(rows) < per:
+            word = features[0].words[k]
+            raise AerunError(f"dataset.labelled={count}: {per} of each class, and {len(rows)} training samples are of {word}.")
+        kept[rows] = values[rows]
+    return kept
+
+
+def _refuse_unknown(values: Tensor, conditions: Conditions, part: str) -> None:
+    unknown = conditions.unknown(values)
+    if not bool(unknown.any()):
+        return
+    row = int(unknown.int().argmax())
+    raise AerunError(
+        f"dataset.condition: {int(unknown.sum())} {part} samples, the first in place {row + 1}, have no value of "
+        f"{conditions.names}, or one that no training sample has. dataset.condition_drop=0.1 teaches the model such samples."
+    )

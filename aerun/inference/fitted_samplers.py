@@ -1,0 +1,61 @@
+"""What is fitted to the codes of training samples: found in the run's folder, or fitted and kept there."""
+
+from pathlib import Path
+
+import torch
+
+from aerun.build import dataset_of
+from aerun.core.errors import AerunError
+from aerun.core.paths import data_paths, with_data
+from aerun.evaluate.samplers import CODE_PRIORS, OfNumbers, OfPrior, Sampler, samplers
+from aerun.inference.kept_samplers import keep_sampler, kept_sampler
+from aerun.inference.runner import Runner
+from aerun.parts import option
+from aerun.trained import Trained
+
+
+def fitted_sampler(runner: Runner, name: str, data: str | Path | None) -> Sampler | OfNumbers:
+    """Return a sampler that is fitted to the training data, which are read where the folder does not hold it yet.
+
+    data: where they are, where they are files. Raises AerunError for one that is of other codes.
+    """
+    bottleneck = runner.autoencoder.bottleneck
+    if name in CODE_PRIORS and not bottleneck.levels:
+        raise AerunError(
+            f"sampler={name}: is one of the numbers of discrete codes, and those of model/bottleneck={option(bottleneck)} have "
+            "no end. Use gaussian or mixture."
+        )
+    return kept_sampler(runner, name) or _fit(runner, name, data)
+
+
+def code_prior(runner: Runner, name: str | None, data: str | Path | None) -> OfNumbers | None:
+    """Return the probabilities of discrete codes by which `compress` codes them; None where none are asked for."""
+    if name is None:
+        return None
+    if name not in CODE_PRIORS or not runner.autoencoder.bottleneck.levels:
+        raise AerunError(
+            f"prior={name}: one of {', '.join(CODE_PRIORS)}, of a run whose codes are discrete; those of "
+            f"model/bottleneck={option(runner.autoencoder.bottleneck)} are compressed without."
+            if name in CODE_PRIORS
+            else f"prior={name}: one of {', '.join(CODE_PRIORS)}."
+        )
+    sampler = fitted_sampler(runner, name, data)
+    assert isinstance(sampler, OfNumbers)
+    return sampler
+
+
+def _fit(runner: Runner, name: str, data: str | Path | None) -> Sampler | OfNumbers:
+    """Return a sampler that was fitted to the training data, and keep it."""
+    paths = data_paths(runner.config)
+    if paths and data is None:
+        raise AerunError(
+            f"sampler={name} is fitted to the training data, and a run's folder alone does not say where files are read: "
+            f"use --data PATH (data=PATH in Python). They were {', '.join(f'{k}={v}' for k, v in paths.items())}."
+        )
+    with torch.inference_mode(False):
+        dataset = dataset_of(with_data(runner.config, data), ())
+        sampler = samplers(Trained(runner.autoencoder, dataset, runner.device, runner.seed)).get(name)
+    if sampler is None or isinstance(sampler, OfPrior):
+        raise AerunError(f"sampler={name}: so large a code has no covariance to begin with. Use sampler=mixture or aggregate.")
+    keep_sampler(runner, name, sampler)
+    return sampler

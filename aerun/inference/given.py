@@ -1,0 +1,137 @@
+"""What a model is told of samples beforehand when it is asked: by the question, or by the samples' own columns."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aerun.core.errors import AerunError, nearest
+from aerun.dataset.tables.columns import own_values
+from aerun.dataset.telling import LABEL
+from aerun.formats.frame import Frame
+from aerun.formats.number_words import matching
+from aerun.formats.reading import Reading
+from aerun.formats.tables import from_columns
+from aerun.preparation.feature import Feature
+from aerun.preparation.told import Conditions
+
+log = logging.getLogger("aerun")
+
+_SHOWN = 12
+
+
+class Given:
+    """The conditions (n, columns) of samples, as `Feature` stores them.
+
+    A value of the question (`--condition site=A`, `Model.given(site="A")`) counts before the column of a file or a frame; what
+    neither says is unknown, which AerunError refuses where training knew it of every sample. label: another name of the
+    condition where it is the only one, as in `label=3`.
+    """
+
+    def __init__(self, conditions: Conditions, reading: Reading, values: Mapping[str, Any]) -> None:
+        self.conditions, self.reading = conditions, reading
+        self.values = {self._name(k): v for k, v in values.items()}
+        self.said = False
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Return what is told."""
+        return self.conditions.features
+
+    def _name(self, name: str) -> str:
+        known = [f.name for f in self.features]
+        if name == LABEL and len(known) == 1:
+            return known[0]
+        found = matching(name, known)
+        if found is None:
+            raise AerunError(f"condition {name}: this run is told {', '.join(known)}{nearest(name, known)}.")
+        return found
+
+    def of(self, n: int, frame: Frame | None = None) -> Tensor:
+        """Return the conditions of n samples, (n, columns). frame: their columns, where they have names."""
+        columns = [self._column(f, n, frame) for f in self.features]
+        values = torch.from_numpy(np.stack(columns, 1).astype(np.float32))
+        gone = self.conditions.unknown(values)
+        if bool(gone.any()):
+            if not self.conditions.nullable:
+                self._refuse(values[int(gone.int().argmax())])
+            self._tell(int(gone.sum()), n)
+        return values
+
+    def _tell(self, gone: int, n: int) -> None:
+        """Say once of how many samples the model is told nothing."""
+        if not self.said:
+            words = "no sample" if gone == n else f"{gone} of {n} samples not"
+            log.warning("condition: %s is known of %s: the model is told nothing there.", self.conditions.names, words)
+        self.said = True
+
+    def random(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return conditions (n, columns) at random: any class, and numbers around those of training."""
+        told, numbers = self.conditions, iter(range(len(self.conditions.numeric)))
+        columns = []
+        for feature in self.features:
+            if feature.kind == "category":
+                columns.append(torch.randint(len(feature.words), (n,), generator=generator).float())
+            else:
+                i = next(numbers)
+                columns.append((told.centre[i] + torch.randn(n, generator=generator) / told.rate[i].clamp_min(1e-12)).float())
+        return torch.stack(columns, 1)
+
+    def classes(self) -> Tensor | None:
+        """Return each class in turn, (classes, columns); None where what is told is not one class."""
+        if len(self.features) != 1 or self.features[0].kind != "category":
+            return None
+        return torch.arange(len(self.features[0].words), dtype=torch.float32)[:, None]
+
+    def _column(self, feature: Feature, n: int, frame: Frame | None) -> Any:
+        if feature.name in self.values:
+            return self._typed(feature, n)
+        if frame is not None and feature.name in frame.columns:
+            return own_values(frame, feature)
+        return np.full(n, np.nan)
+
+    def _typed(self, feature: Feature, n: int) -> Any:
+        """Return the values that the question gives, one or one of each sample. AerunError for an unknown class."""
+        given = self.values[feature.name]
+        cells = [given] if isinstance(given, str) or np.ndim(given) == 0 else list(given)
+        if len(cells) not in (1, n):
+            raise AerunError(f"condition {feature.name}: {len(cells)} values for {n} samples: give one, or one for each.")
+        words = [str(c.item() if isinstance(c, np.generic | Tensor) else c) for c in cells]
+        form = {"category": "text", "number": "number", "date": "date"}[feature.kind]
+        reading = replace(self.reading, formats={feature.name: form}, carried=frozenset())
+        frame = from_columns({feature.name: words}, f"condition {feature.name}", len(words), reading)
+        values = own_values(frame, feature)
+        wrong = ~(values >= 0) if feature.kind == "category" else ~np.isfinite(values)
+        if wrong.any():
+            raise AerunError(f"condition {feature.name}={words[int(wrong.argmax())]}: {_kinds(feature)}.")
+        return np.broadcast_to(values, (n,)) if len(words) == 1 else values
+
+    def _refuse(self, row: Tensor) -> None:
+        """Raise AerunError for what is not known of a sample."""
+        value, feature = next(
+            (v, f)
+            for v, f in zip(row.tolist(), self.features, strict=True)
+            if v != v or (f.kind == "category" and not 0 <= v < len(f.words))
+        )
+        there = "is empty" if value != value else "holds a word that training has not"
+        raise AerunError(
+            f"this run is told {feature.name} of each sample, which is not there or {there}: add the column, or "
+            f"--condition {feature.name}=VALUE ({_kinds(feature)})."
+        )
+
+
+def _kinds(feature: Feature) -> str:
+    """Return in words what a value may be."""
+    if feature.kind != "category":
+        return f"it is a {feature.kind}"
+    more = ", ..." if len(feature.words) > _SHOWN else ""
+    return f"it is one of {', '.join(feature.words[:_SHOWN])}{more}"
+
+
+def typed_conditions(words: Sequence[str]) -> dict[str, str | None]:
+    """Return NAME -> VALUE of words `NAME=VALUE`, None for a bare `NAME`, which asks for every class in turn."""
+    return {name.strip(): value.strip() if sign else None for name, sign, value in (w.partition("=") for w in words)}
