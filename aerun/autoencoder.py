@@ -88,8 +88,9 @@ class Autoencoder(nn.Module):
 
     @property
     def told(self) -> Conditions | None:
-        """Return what turns conditions into c; None where the model is told nothing beforehand."""
-        return self.preparation.told
+        """Return what turns conditions into c, which encoder or decoder read; None where they are told nothing beforehand."""
+        told = self.preparation.told
+        return told if told is not None and told.read else None
 
     def beside(self, stored: Tensor) -> dict[str, Tensor]:
         """Return what is known of stored samples beside their values: valid (B, T) and c (B, m), where there are any."""
@@ -97,10 +98,11 @@ class Autoencoder(nn.Module):
         return {k: v for k, v in known.items() if v is not None}
 
     def known(self, stored: Tensor) -> Tensor | None:
-        """Return c (B, m), what is known beforehand of stored samples; None where the model is told nothing."""
-        if self.told is None:
+        """Return c (B, m), what is known beforehand of stored samples, if only for terms; None where nothing is told."""
+        told = self.preparation.told
+        if told is None:
             return None
-        c: Tensor = self.told(self.facts.conditions(stored).to(self.told.rate))
+        c: Tensor = told(self.facts.conditions(stored).to(told.rate))
         return c
 
     def features(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
@@ -324,8 +326,8 @@ class Autoencoder(nn.Module):
         """
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)
-        if progress is not None and c is not None and self.told is not None:
-            c = self.told.dropped(c)
+        if progress is not None and c is not None and self.preparation.told is not None:
+            c = self.preparation.told.dropped(c)
         with cached():  # a constrained matrix is computed once a pass, so that whoever reads it reads the same tensor
             return self._objective(self.objective_pass(x, valid, progress, seen, c), progress, weight)
 
@@ -422,8 +424,8 @@ class Autoencoder(nn.Module):
         """Centre the encoder on the mean of the stored training samples and start the output there."""
         if self.facts.prepared_from is not None:
             self.preparation.fit(self.facts.units(sample_rows(stored)))
-        if self.told is not None:
-            self.told.fit(self.facts.conditions(stored))
+        if self.preparation.told is not None:
+            self.preparation.told.fit(self.facts.conditions(stored))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         for part in stored.split(self._rows):
             x = self.units(part).double()
@@ -432,8 +434,11 @@ class Autoencoder(nn.Module):
         mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
         self.arch.start_from(mean, self.loss.deactivate(mean))
         self.arch.prepare(partial(self._samples, stored))
+        c = self.known(stored)
         for term in self.terms.values():
             term.regularizer.setup(len(stored))
+            if c is not None:
+                term.regularizer.setup_known(c)
 
     @property
     def _rows(self) -> int:
@@ -465,7 +470,8 @@ class Autoencoder(nn.Module):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             x = torch.full((2, *self.facts.shape), 0.5, dtype=like.dtype, device=like.device)
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
-            known = {} if self.told is None else {"c": x.new_zeros(2, self.told.size)}
+            told = self.preparation.told
+            known = {} if told is None else {"c": x.new_zeros(2, told.size)}
             self.watch(self.objective(x, None, valid, **known).names)
         self.train(was)
 

@@ -274,7 +274,8 @@ class Model(Runner):
 
     def _told_each(self, x: Samples) -> Any:
         """Return each sample as it would be of every class, (n, classes, *stored)."""
-        classes = None if self.form.conditions is None else self.form.conditions.classes()
+        given = self.form.conditions
+        classes = None if given is None or self.autoencoder.told is None else given.classes()
         if classes is None:
             raise AerunError("traverse: without a unit the class is moved, and this run is told none: dataset.condition=label.")
         stored, back = self.form.to_stored(x)

@@ -19,7 +19,8 @@ class Regularizer(Part):
     samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
     their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
-    a prior of whole codes does not have; empty without one.
+    a prior of whole codes does not have; empty without one. `infers`: what is told of samples, c, is a class that it teaches
+    the code to say, so that neither encoder nor decoder may be told it.
     """
 
     batch_statistic: bool = False
@@ -30,9 +31,13 @@ class Regularizer(Part):
     not_fooled: str = ""
     cuts: tuple[int, ...] = ()
     by_unit: str = ""
+    infers: bool = False
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
+
+    def setup_known(self, c: Tensor) -> None:
+        """Learn what is known beforehand of the training samples, c (n, m), before the first step; by default nothing."""
 
     def fill(self, *_: Any, **names: Any) -> dict[str, Tensor]:
         """Return names of a pass that it fills for others, from those that its signature takes; by default none."""
