@@ -80,6 +80,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
     for name, term in c.terms.items():
         _satisfied(f"regularizer={name}", term.regularizer, c)
         _cut(name, term.regularizer, c.bottleneck)
+        _differentiated(name, term.regularizer, c)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_prior(c)
     # A code of few bits pays for copies, and one of few levels cannot hold them.
@@ -150,6 +151,27 @@ def _cut(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
         raise AerunError(
             f"regularizer={name} sets the last units of a code to 0, and such a code does not exist for "
             f"model/bottleneck={option(bottleneck)}. It works with {', '.join(fit)}."
+        )
+
+
+def _differentiated(name: str, regularizer: Regularizer, c: Composition) -> None:
+    """Raise AerunError where the decoder's gradient by a code is to be penalized and is none, or is not to be had."""
+    if not regularizer.differentiates_decoder:
+        return
+    if c.bottleneck.whole:
+        fit = [o for o, cls in options("bottleneck").items() if not cls.whole]  # type: ignore[attr-defined]
+        raise AerunError(
+            f"regularizer={name} needs codes that can move a little, and those of model/bottleneck={option(c.bottleneck)} are "
+            f"some of finitely many. It works with {', '.join(fit)}."
+        )
+    if c.arch.is_taught:
+        raise AerunError(
+            f"regularizer={name} needs a decoder that writes a sample at once: in training that of model/arch={option(c.arch)} "
+            "is fed the truth, and on a GPU its gradient cannot be differentiated. Use regularizer=l2, or another model/arch."
+        )
+    if "encode" not in c.arch.offers:
+        raise AerunError(
+            f"regularizer={name} needs a decoder without norm=batch: it couples samples. Use model.arch.norm=layer or none."
         )
 
 

@@ -22,8 +22,8 @@ class Emnist(Grey):
     reader = "EMNIST"
     shape = (1, 28, 28)
 
-    def __init__(self, *, root: str, download: bool, val: int, binarize: str, split: str) -> None:
-        super().__init__(root=root, download=download, val=val, binarize=binarize)
+    def __init__(self, *, root: str, download: bool, val: int, binarize: str, split: str, side: int = 28) -> None:
+        super().__init__(root=root, download=download, val=val, binarize=binarize, side=side)
         self.part = one_of("dataset.split", split, tuple(_CLASSES))
 
     def facts(self) -> Facts:

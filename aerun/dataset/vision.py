@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from aerun.compose import option
 from aerun.core.checks import at_least, one_of
@@ -17,6 +18,8 @@ from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split, split
 
+_HALF = 128
+_SIDES = (28, 14, 7)
 _DRAW_SEED = 20081  # the draw of binarized images belongs to the data set, not to the run
 
 
@@ -73,24 +76,32 @@ class Vision(Dataset):
 
 
 class Grey(Vision):
-    """Grey values as they are (`binarize: none`) or as probabilities of a pixel being on, drawn as 0 or 255.
+    """Images of 28 x 28, or of `side` 14 or 7: means of 2 x 2 or 4 x 4 of their pixels. Grey values as they are (`binarize: none`) or as probabilities of a pixel being on, drawn as 0 or 255.
 
     static: each image is drawn once, the same way in every run. dynamic: validation and test images are drawn so, training
-    images anew in every batch. Salakhutdinov & Murray 2008, https://doi.org/10.1145/1390156.1390266. Figures of the three
+    images anew in every batch. threshold: bytes from 128 on are on. Salakhutdinov & Murray 2008, https://doi.org/10.1145/1390156.1390266. Figures of the four
     are not comparable with each other.
     """
 
-    def __init__(self, *, root: str, download: bool, val: int, binarize: str) -> None:
+    def __init__(self, *, root: str, download: bool, val: int, binarize: str, side: int = 28) -> None:
         super().__init__(root=root, download=download, val=val)
-        self.binarize = one_of("dataset.binarize", binarize, ("none", "static", "dynamic"))
+        if side not in _SIDES:
+            raise AerunError(f"dataset.side={side}: one of {', '.join(map(str, _SIDES))}.")
+        self.side = side
+        self.binarize = one_of("dataset.binarize", binarize, ("none", "static", "dynamic", "threshold"))
 
     def facts(self) -> Facts:
-        return replace(super().facts(), binarize=self.binarize == "dynamic")
+        facts = replace(super().facts(), binarize=self.binarize == "dynamic")
+        return replace(facts, shape=(1, self.side, self.side))
 
     def read(self) -> Data:
         grey = super().read()
+        if self.side < self.shape[1]:
+            grey = Data(*(replace(part, x=_shrunk(part.x, self.side)) for part in (grey.train, grey.val, grey.test)))
         if self.binarize == "none":
             return grey
+        if self.binarize == "threshold":
+            return Data(*(replace(p, x=(p.x >= _HALF).to(torch.uint8) * 255) for p in (grey.train, grey.val, grey.test)))
         train = grey.train if self.binarize == "dynamic" else _drawn(grey.train, 0)
         return Data(train, _drawn(grey.val, 1), _drawn(grey.test, 2))
 
@@ -99,6 +110,12 @@ class Grey(Vision):
         if (self.root / self.reader / "raw").is_dir():
             return ""
         return f"{self.reader} is not in {self.root}: set AERUN_DATA to the folder that holds it"
+
+
+def _shrunk(x: Tensor, side: int) -> Tensor:
+    """Return bytes (n, 1, side, side): means over squares of those (n, 1, S, S), rounded."""
+    width = x.shape[-1] // side
+    return torch.cat([avg_pool2d(part.float(), width).round().to(torch.uint8) for part in x.split(8192)])
 
 
 def _drawn(samples: Split, stream: int) -> Split:

@@ -71,6 +71,11 @@ class Arch(Part):
         """Return the raw output (B, *S) in training, where a decoder may be fed the truth; by default `decode`'s."""
         return self.decode(z, valid)
 
+    @property
+    def is_taught(self) -> bool:
+        """Return whether its decoder may be fed the truth in training, step by step."""
+        return type(self).decode_taught is not Arch.decode_taught
+
     @abstractmethod
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
         """Centre the input on `mean` (*S) and start the output at `raw_mean` (*S), its image before the activation."""

@@ -19,13 +19,15 @@ class Regularizer(Part):
     samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
     their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
-    a prior of whole codes does not have; empty without one. `infers`: what is told of samples, c, is a class that it teaches
-    the code to say, so that neither encoder nor decoder may be told it.
+    a prior of whole codes does not have; empty without one. `differentiates_decoder`: needs a decoder whose gradient by the
+    code can be differentiated itself, and codes that can move a little. `infers`: what is told of samples, c, is a class that
+    it teaches the code to say, so that neither encoder nor decoder may be told it.
     """
 
     batch_statistic: bool = False
     shrinks_code: bool = False
     differentiates_input: bool = False
+    differentiates_decoder: bool = False
     asked_rate: float | None = None
     gentler: str = ""
     not_fooled: str = ""

@@ -14,7 +14,7 @@ from aerun.settings.catalog import catalog
 from tests.conftest import built, composed
 
 DATA = ("wine", "digits", "sines", "text")
-ADVICE = re.compile(r"(?:Use|these data) ((?:model/\w+|trainer)=\w+)")
+ADVICE = re.compile(r"(?:Use|these data) ((?:model/\w+|trainer|regularizer)=\w+)")
 
 
 @cache

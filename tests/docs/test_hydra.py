@@ -23,7 +23,7 @@ JOBS = {
     "aerun -m model=ae,vae seed=0,1": ["model=ae seed=0", "model=ae seed=1", "model=vae seed=0", "model=vae seed=1"],
     "aerun -m 'model=choice(ae,vae)'": ["model=ae", "model=vae"],
     "aerun -m 'model.latent_dim=range(2,5)'": [f"model.latent_dim={n}" for n in (2, 3, 4)],
-    "aerun -m 'model=glob(s*,exclude=stacked*)'": ["model=sigma_vae", "model=sparse", "model=sparse_kl"],
+    "aerun -m 'model=glob(s*,exclude=stacked*)'": ["model=sigma_vae", "model=sparse", "model=sparse_kl", "model=swae"],
     "aerun -m 'seed=sort(3,1,2)'": ["seed=1", "seed=2", "seed=3"],
     "aerun -m 'optimizer.lr=tag(log,choice(1e-3,1e-2))'": ["optimizer.lr=0.001", "optimizer.lr=0.01"],
     "aerun -m 'seed=int(choice(0.0,1.0))'": ["seed=0", "seed=1"],

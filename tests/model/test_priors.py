@@ -91,6 +91,18 @@ def test_the_divergence_at_draws_is_the_closed_form_on_average():
     assert divergence(same, one(same.mean), same.sample()).abs().max() < 1e-12
 
 
+def test_a_posterior_that_a_flow_bends_alike_for_all_samples_is_a_learned_prior():
+    """P67: log q(z) - log p(z) of z = f(z0), by autograd, is log q0(z0) less the density of z0 under the prior that f makes."""
+    flow, q0 = bent(3), Normal(torch.randn(5, 3).double(), torch.rand(5, 3).double() + 0.5)
+    z0 = q0.sample()
+    z = flow(z0)[0]
+    slopes = [torch.autograd.functional.jacobian(lambda one: flow(one[None])[0][0], one) for one in z0]
+    bends = torch.stack([torch.linalg.slogdet(slope).logabsdet for slope in slopes])
+    posterior = q0.log_prob(z0).sum(1) - bends - Normal(0.0, 1.0).log_prob(z).sum(1)
+    prior = q0.log_prob(z0).sum(1) - Bent(5, flow).log_prob(z0)
+    torch.testing.assert_close(posterior, prior, rtol=1e-10, atol=1e-10)
+
+
 def test_a_mixture_of_one_component_trains_as_the_standard_prior():
     """P69: the same objective on average, in the objective itself."""
     plan = built(*SMALL, "model/prior=mixture", "model.prior.components=1")

@@ -448,6 +448,7 @@ def test_contractive_refuses(key, value):
 SETTINGS = {
     "contractive": ["reg.terms.contractive.method=exact"],
     "iwae": ["reg.terms.iwae.samples=1"],
+    "decoder_gradient": ["reg.terms.decoder_gradient.method=exact"],
     "tc": ["reg.terms.tc.method=mws"],
     "revival": ["model/bottleneck=topk", "model.bottleneck.dead_after=1", "model.bottleneck.k=1"],
 }

@@ -17,7 +17,7 @@ def measure(trained: Trained) -> dict[str, float]:
     """Return elbo: the negative ELBO of the test split, one draw a sample; rate: its KL part. nll.
 
     importance-weighted estimate -log (1/K) sum_k p(x|z_k) p(z_k) / q(z_k|x), K = 200, of the first 1,000 test samples;
-    elbo_there: -ELBO of those.
+    elbo_there: -ELBO of those. A model that is told something of samples is told it here: nats are then of x given that.
 
     A likelihood only where the loss is one, in nats, and the data fit it: bce on binarized images. Burda, Grosse &
     Salakhutdinov 2016, https://arxiv.org/abs/1509.00519. AerunError for a code without a posterior.
@@ -25,15 +25,16 @@ def measure(trained: Trained) -> dict[str, float]:
     if "posterior" not in trained.autoencoder.bottleneck.offers:
         raise AerunError("measures: likelihood: needs a code with a posterior, such as model/bottleneck=gaussian.")
     test = trained.data.test
-    whole = torch.cat([_bound(trained, x) for x in trained.batches(test)])
+    whole = torch.cat([_bound(trained, x, beside) for x, beside in trained.known_batches(test)])
     first = Split(test.x[:_IMAGES], None)
-    weighted = torch.cat([-log_likelihood(trained.autoencoder, x, _SAMPLES) for x in trained.batches(first, _ROWS)])
+    pairs = trained.known_batches(first, _ROWS)
+    weighted = torch.cat([-log_likelihood(trained.autoencoder, x, _SAMPLES, **beside) for x, beside in pairs])
     elbo, rate = whole.mean(0).tolist()
     return {"elbo": elbo, "rate": rate, "nll": float(weighted.mean()), "elbo_there": float(whole[:_IMAGES, 0].mean())}
 
 
-def _bound(trained: Trained, x: Tensor) -> Tensor:
+def _bound(trained: Trained, x: Tensor, beside: dict[str, Tensor]) -> Tensor:
     """Return -ELBO and its KL part of each sample, (B, 2)."""
-    names = trained.autoencoder.objective_pass(x)
+    names = trained.autoencoder.objective_pass(x, **beside)
     kl = divergence(names["posterior"], names["prior"], names["z"]).reshape(len(x), -1).sum(1)
     return torch.stack([names["reconstruction"] + kl, kl], 1).double()

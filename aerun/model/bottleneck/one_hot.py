@@ -81,8 +81,7 @@ class OneHots(Distribution):
 class Blocks(Distribution):
     """Independent distributions of the parts of a code along its units: batch (B,), event (d, *grid).
 
-    parts: those of the parts, with batch as z or (B,). Their divergences stand side by side, (B, u, *grid). `blocks`: how many
-    of the u belong to each part, and the most nats that a code can have in it.
+    parts: those of the parts, with batch as z or (B,). Their divergences stand side by side, (B, u, *grid).
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
@@ -96,6 +95,7 @@ class Blocks(Distribution):
 
     @property
     def blocks(self) -> list[tuple[int, float]]:
+        """Return of each part how many divergences it has, and the most nats that these can be together."""
         return [
             (p.groups.shape[1], p.most) if isinstance(p, OneHots) else (w, math.inf)
             for p, w in zip(self.parts, self.widths, strict=True)
