@@ -4,6 +4,7 @@ Two passes, chosen by the method that is called and never by `training`: the *ob
 pass (encode, decode, forward) is clean and deterministic.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -136,25 +137,42 @@ class Autoencoder(nn.Module):
         return self.told.null(n, like) if c is None else c
 
     def _read(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """Return what the decoder reads: c at every place, and behind it the code; (B, m + d, *grid)."""
+        """Return what the decoder reads: c at every place, and behind it the code; (B, m + d, *grid).
+
+        Where it is told which units are cut (NaN), another d say of each whether it is there: (B, m + 2 d, *grid).
+        """
+        if self.tells_cuts:
+            cut = z.isnan()
+            z = torch.cat([z.masked_fill(cut, 0), (~cut).to(z.dtype)], 1)
         if self.told is None:
             return z
         c = self._c(z.shape[0], c, z).to(z)
         return torch.cat([c.reshape(*c.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:]), z], 1)
 
     def prefix(self, z: Tensor, size: int) -> Tensor:
-        """Return codes (B, d, *grid) with all units after the first `size` set to 0."""
-        return torch.cat([z[:, :size], torch.zeros_like(z[:, size:])], 1)
+        """Return codes (B, d, *grid) with all units after the first `size` cut."""
+        return torch.cat([z[:, :size], torch.full_like(z[:, size:], self.cut)], 1)
+
+    @property
+    def tells_cuts(self) -> bool:
+        """Return whether the decoder is told which units of a code are cut."""
+        return any(t.regularizer.tells_cuts for t in self.terms.values())
+
+    @property
+    def cut(self) -> float:
+        """Return what stands for a unit that is cut: NaN where the decoder is told of it, else 0."""
+        return math.nan if self.tells_cuts else 0.0
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Return the clean, deterministic reconstruction of (B, *S)."""
         return self.decode(self.encode(x, mask, valid, c), valid, c)
 
     def decoder_weights(self) -> list[Tensor]:
-        """Return the decoder's weights in order; of the first those on the code alone, not on what is known beforehand."""
+        """Return the decoder's weights in order; of the first those on the code alone, not on what else it is told."""
         weights = self.arch.decoder_weights()
         m, d = 0 if self.told is None else self.told.size, self.bottleneck.latent_dim
-        return [w[:, m:] if m and i == 0 and w.shape[1] == m + d else w for i, w in enumerate(weights)]
+        read = m + d * (1 + self.tells_cuts)
+        return [w[:, m : m + d] if read > d and i == 0 and w.shape[1] == read else w for i, w in enumerate(weights)]
 
     def chosen_parts(self) -> dict[str, Part]:
         """Return the parts by the name of their group; the prior only where it is not the usual one."""

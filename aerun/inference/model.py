@@ -121,7 +121,7 @@ class Model(Runner):
 
         lengths: steps of each, where sequences have lengths of their own.
         """
-        codes_, tensor = codes.to_code_tensor(z, self.code_shape, bool(self.sizes))
+        codes_, tensor = codes.to_code_tensor(z, self.code_shape, self.autoencoder.cut if self.sizes else None)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid, self.given_c(len(codes_)))
         output_format = self.form.way

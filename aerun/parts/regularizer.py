@@ -18,7 +18,8 @@ class Regularizer(Part):
     the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the target share of
     samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
-    their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
+    their own, in order; empty where it cuts no code. `tells_cuts`: the decoder reads beside each unit whether it is there, and
+    NaN stands for one that is cut. `by_unit`: its setting that looks at the divergence of each unit, which
     a prior of whole codes does not have; empty without one. `differentiates_decoder`: needs a decoder whose gradient by the
     code can be differentiated itself, and codes that can move a little. `infers`: what is told of samples, c, is a class that
     it teaches the code to say, so that neither encoder nor decoder may be told it.
@@ -32,6 +33,7 @@ class Regularizer(Part):
     gentler: str = ""
     not_fooled: str = ""
     cuts: tuple[int, ...] = ()
+    tells_cuts: bool = False
     by_unit: str = ""
     infers: bool = False
 

@@ -1,5 +1,6 @@
 """Nested codes: every prefix of a code is a code, so that one run serves many code sizes."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,6 +23,7 @@ class Nested(Regularizer):
     sizes:   numbers of units, or shares of d below 1; null: powers of 2.
     combine: mean; sum, Omega_i = sum_k w_k l_i(k) over the sizes below d, beside the reconstruction itself.
     balance: w_k = r_d / r_k with r_k the running mean of l(k): what counts is the relative error of each size. Otherwise 1.
+    tell:    the decoder also reads which units are cut: d further inputs, all 1 for a whole code.
     draw:    all, each size in every step, a decoder pass each; sample, one size for each sample, drawn uniformly, one pass. In
              validation all count.
 
@@ -34,8 +36,11 @@ class Nested(Regularizer):
 
     means: Tensor
 
-    def __init__(self, *, latent_dim: int, sizes: Sequence[float] | None, combine: str, balance: bool, draw: str) -> None:
+    def __init__(
+        self, *, latent_dim: int, sizes: Sequence[float] | None, combine: str, balance: bool, draw: str, tell: bool
+    ) -> None:
         super().__init__()
+        self.tells_cuts = tell
         self.cuts = _counts(sizes, latent_dim)
         self.combine = one_of("reg.terms.nested.combine", combine, ("mean", "sum"))
         self.draw = one_of("reg.terms.nested.draw", draw, ("all", "sample"))
@@ -57,7 +62,7 @@ class Nested(Regularizer):
         if self._draws and kept is not None:
             return self._drawn(z, own, judge, kept)
         below = self._masks(z)[:-1]
-        cut = (z[None] * below[:, None]).flatten(0, 1)
+        cut = self._cut(z.expand(len(below), *z.shape), below[:, None]).flatten(0, 1)
         losses = torch.cat([wide(judge(cut)), own[None]]) if len(below) else own[None]  # (sizes, B)
         weights = self._weights(losses.detach().mean(1), losses.new_ones(len(self.cuts)))
         if self.combine == "sum":
@@ -70,12 +75,16 @@ class Nested(Regularizer):
         return self.draw == "sample" and self.training and torch.is_grad_enabled()
 
     def _drawn(self, z: Tensor, own: Tensor, judge: Function, kept: Tensor) -> Tensor:
-        losses = wide(judge(z * kept))[0]
+        losses = wide(judge(self._cut(z, kept)))[0]
         units = kept.flatten(1).sum(1)[:, None]
         chosen = (units == units.new_tensor(self.cuts)).to(losses.dtype)  # (B, sizes)
         counts = chosen.sum(0)
         weights = self._weights(losses.detach() @ chosen / counts.clamp_min(1), counts)
         return (chosen @ weights) * losses - own
+
+    def _cut(self, z: Tensor, kept: Tensor) -> Tensor:
+        """Return codes without the units that are not kept, as the decoder is handed them."""
+        return z.masked_fill(kept == 0, math.nan) if self.tells_cuts else z * kept
 
     def _masks(self, z: Tensor) -> Tensor:
         """Return (sizes, d, *1): 1 for units that a size keeps."""

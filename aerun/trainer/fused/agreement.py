@@ -26,8 +26,8 @@ def disagreement(members: Members, batch: Batch, seeds: Sequence[int]) -> str:
         return f"torch.func.vmap cannot take this model: {str(e).splitlines()[0][:100]}"
     for row, seed in enumerate(seeds):
         seed_all(seed)
-        own = Batch(*(None if t is None else t[row] for t in batch))  # type: ignore[arg-type]
-        figures, gradients = _alone(members.autoencoders[members.numbers[row]], own, list(weights))
+        mine = Batch(*(None if t is None else t[row] for t in batch))  # type: ignore[arg-type]
+        figures, gradients = _alone(members.autoencoders[members.numbers[row]], mine, list(weights))
         pairs = [(parts[row], figures)]
         for name, as_one, own in zip(weights, together, gradients, strict=True):
             pairs.append((part_of(_whole(as_one, weights[name])[row], own.shape), own))
