@@ -250,7 +250,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     Raises AerunError where a run would go on with other data than before.
     """
     assert job.config is not None
-    folder, now = Folder(job.folder), fingerprint(job.data)
+    folder, now = Folder(job.folder), fingerprint(plan.dataset.compared_samples(job.data))
     if resume and (changed := change(folder.read("run.json").get("data") or {}, now)):
         raise FolderInUseError(
             f"{folder.path}: the data have changed since this run began: {changed}. It would be a mix of old and new: put the "
@@ -283,7 +283,8 @@ def data_of(cfg: Config) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _read_now(dataset: str, command: str) -> dict[str, Any]:
     with quiet_aerun():  # the run itself says what is to be said of its data
-        return fingerprint(dataset_of({"dataset": json.loads(dataset)}).load())
+        source = dataset_of({"dataset": json.loads(dataset)})
+        return fingerprint(source.compared_samples(source.load()))
 
 
 def _fitted(plan: RunPlan, job: Job, resume: bool, ready: Prepared) -> tuple[Trained, dict[str, Any]]:
@@ -302,7 +303,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "task": plan.task,
         "kind": plan.facts.kind,
         **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
-        **({"told": model.told.names} if model.told is not None else {}),
+        **({"told": words} if (words := plan.dataset.told_words) else {}),
         **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
