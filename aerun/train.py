@@ -63,7 +63,7 @@ log = logging.getLogger("aerun")
 
 _last: dict[str, Any] = {}  # the data that jobs of a sweep share: those of the last one
 _MOST = 256  # runs that wait for their jobs in memory
-_prepared: dict[Path, "Prepared"] = {}  # runs that were trained as one in this process
+_prepared: dict[tuple[str, Path], "Prepared"] = {}  # runs that this command has trained as one, in this process
 
 
 class Prepared(NamedTuple):
@@ -134,7 +134,7 @@ def _run(
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
     clock = Clock([folder], resume)
-    ready = _prepared.pop(path.resolve(), None)
+    ready = _prepared.pop(_key(path), None)
     if ready is None or not resume or ready.config != cfg:
         ready = _opened(cfg, folder, command, resume, trusted, in_sweep)
     else:
@@ -180,7 +180,18 @@ def _tell_plan(plan: RunPlan) -> None:
 
 def keep_prepared(runs: Iterable[Prepared]) -> None:
     """Keep runs that were trained as one, until their own jobs find them: at most so many as take little memory."""
-    _prepared.update({run.job.folder.resolve(): run for run in islice(runs, max(0, _MOST - len(_prepared)))})
+    for key in [key for key in _prepared if key[0] != _attempt()]:
+        del _prepared[key]  # of a command that was interrupted
+    _prepared.update({_key(run.job.folder): run for run in islice(runs, max(0, _MOST - len(_prepared)))})
+
+
+def _attempt() -> str:
+    """Return the mark of this command."""
+    return os.environ.get("AERUN_ATTEMPT", "")
+
+
+def _key(path: Path) -> tuple[str, Path]:
+    return _attempt(), path.resolve()
 
 
 @contextmanager
