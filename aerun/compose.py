@@ -153,9 +153,10 @@ def _cut(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
     """Raise AerunError where codes are to be cut whose units have no order."""
     if regularizer.cuts and not bottleneck.can_be_cut:
         fit = [o for o, cls in options("bottleneck").items() if cls.can_be_cut]  # type: ignore[attr-defined]
+        own = f", and with {option(bottleneck)} where {bottleneck.cut_by}" if bottleneck.cut_by else ""
         raise AerunError(
             f"regularizer={name} sets the last units of a code to 0, and such a code does not exist for "
-            f"model/bottleneck={option(bottleneck)}. It works with {', '.join(fit)}."
+            f"model/bottleneck={option(bottleneck)}. It works with {', '.join(fit)}{own}."
         )
 
 

@@ -23,6 +23,7 @@ from aerun.dataset import telling
 from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
 from aerun.evaluate import applications
+from aerun.evaluate.prefixes import group_of
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.evaluate.task import AUTO, PLAIN, task_of, unmeasured
 from aerun.logger.base import Logger
@@ -202,7 +203,7 @@ def _objectives(requested: Any, autoencoder: Autoencoder, evaluate: list[str]) -
     figures += [f"val/{k}" for k in autoencoder.watch_keys()]
     if evaluate:
         figures += applications.figures(evaluate)
-    figures += [f"size/{k}/se" for k in autoencoder.sizes]
+    figures += [f"{group_of(autoencoder)}/{k}/se" for k in autoencoder.sizes]
     figures += ["latent_dim", "code_elements", "parameters", "bytes", "seconds"]
     for name in names:
         if name not in figures:
