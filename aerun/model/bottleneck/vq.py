@@ -152,7 +152,7 @@ class Vq(Discrete):
             book = self._book(stage, i)
             if learn:
                 book.restart(vectors, self.restart_after)
-            numbers.append(book.nearest(vectors).view(len(rest), self.groups // self._apart, *rest.shape[2:]))
+            numbers.append(book.nearest(vectors).view(rest.shape[0], self.groups // self._apart, *rest.shape[2:]))
         return numbers[0] if len(numbers) == 1 else torch.cat(numbers, 1)
 
     def _follow(self, stage: int, rest: Tensor, chosen: Tensor) -> None:
