@@ -161,6 +161,11 @@ class Autoencoder(nn.Module):
         parts = {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
         return parts | ({"prior": self.prior} if self.prior is not None and not self.prior.usual else {})
 
+    def assign(self, z: Tensor) -> Tensor | None:
+        """Return the number of the cluster of each code (n, d), of the prior or a regularizer; None where neither has any."""
+        parts = [*([] if self.prior is None else [self.prior]), *(self.terms[k].regularizer for k in self._weighing)]
+        return next((found for part in parts if (found := part.assign(z)) is not None), None)
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut.
@@ -422,6 +427,9 @@ class Autoencoder(nn.Module):
         self.bottleneck.prepare(len(stored), partial(self._some_features, stored))
         if self.prior is not None:
             self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
+        for term in self.terms.values():
+            if term.regularizer.reads_codes:
+                term.regularizer.start_from(self._codes(stored))
 
     def start_parts(self, stored: Tensor) -> None:
         """Centre the encoder on the mean of the stored training samples and start the output there."""

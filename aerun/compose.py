@@ -81,6 +81,11 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _satisfied(f"regularizer={name}", term.regularizer, c)
         _cut(name, term.regularizer, c.bottleneck)
         _differentiated(name, term.regularizer, c)
+        if term.regularizer.judges_whole and "mask" in c.loss.needs():
+            raise AerunError(
+                f"regularizer={name} needs a loss that judges whole samples, and model/loss={option(c.loss)} can leave out "
+                "what was not hidden. Use model/loss=mse."
+            )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_prior(c)
     # A code of few bits pays for copies, and one of few levels cannot hold them.

@@ -155,6 +155,12 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
             "model.prior.start=fit: a prior is fitted to codes of a trained model: add model.init_from=RUN, or use "
             "model.prior.start=spread."
         )
+    for key, term in autoencoder.terms.items():
+        if settings.get("init_from") is None and term.regularizer.reads_codes:
+            raise AerunError(
+                f"regularizer={key} needs codes of a trained model to begin with: add model.init_from=RUN, a run of the same "
+                "sizes without it, such as one of model=ae."
+            )
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
     return load_initial_weights(autoencoder, settings, again=trusted is not None)

@@ -86,8 +86,8 @@ class Model(Runner):
         """Draw and return a matplotlib figure, which a notebook shows where it is a cell's value, into `ax` where given.
 
         what: history, the losses over the epochs; codes, those of samples x, coloured by `labels` (n,), more than two numbers
-        by PCA; reconstructions, of x: the first `samples` images or series beside what is left of them, of tables the error of
-        each column.
+        by PCA; reconstructions, of x: the first `samples` images, series or lines of text beside what is left of them, of
+        nested codes also from their first numbers; of tables the error of each column.
         """
         return looks.plot(self, self.history, what, x, labels, samples, ax)
 

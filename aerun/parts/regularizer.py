@@ -20,13 +20,16 @@ class Regularizer(Part):
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
     their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
     a prior of whole codes does not have; empty without one. `differentiates_decoder`: needs a decoder whose gradient by the
-    code can be differentiated itself, and codes that can move a little.
+    code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
+    samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole.
     """
 
     batch_statistic: bool = False
     shrinks_code: bool = False
     differentiates_input: bool = False
     differentiates_decoder: bool = False
+    reads_codes: bool = False
+    judges_whole: bool = False
     asked_rate: float | None = None
     gentler: str = ""
     not_fooled: str = ""
@@ -35,6 +38,9 @@ class Regularizer(Part):
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
+
+    def start_from(self, codes: Tensor) -> None:
+        """Learn from codes of training samples (n, d, *grid), before the first step, where `reads_codes` asks for them."""
 
     def fill(self, *_: Any, **names: Any) -> dict[str, Tensor]:
         """Return names of a pass that it fills for others, from those that its signature takes; by default none."""
