@@ -114,14 +114,13 @@ class Vq(Discrete):
         return self.code(z)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
-        parts = [e for _, e in self._by_stage(wide(h.detach()), self.training)]
-        sums = list(accumulate(parts))
-        distance = (h - sums[0]).square()
-        for z in sums[1:]:
-            distance = distance + (h - z).square()
-        straight, penalty = h - h.detach(), self.commitment * distance.flatten(1).sum(1)
-        prefixes = {"prefixes": torch.stack(sums) + straight} if self.stages > 1 else {}
-        return {"z": sums[-1] + straight, "penalty": penalty, **prefixes}
+        sums = list(accumulate(e for _, e in self._by_stage(wide(h.detach()), self.training)))
+        straight = h - h.detach()
+        if len(sums) == 1:
+            return {"z": sums[0] + straight, "penalty": self.commitment * (h - sums[0]).square().flatten(1).sum(1)}
+        prefixes = torch.stack(sums)
+        penalty = self.commitment * (h - prefixes).square().flatten(2).sum((0, 2))
+        return {"z": sums[-1] + straight, "penalty": penalty, "prefixes": prefixes + straight}
 
     def prepare(self, count: int, features: Callable[[int], Tensor]) -> None:
         places = max(1, features(1)[0, 0].numel()) if self.start == "kmeans" else 1
@@ -132,33 +131,34 @@ class Vq(Discrete):
         for s in range(self.stages):
             for i, own in enumerate(self._vectors(rest)):
                 self._book(s, i).start_at_centres(own)
-            rest = rest - self._codes(s, self._choose(s, rest))
+            rest = rest - self._codes(s, self._choose(s, rest, self._vectors(rest)))
 
     def _by_stage(self, rest: Tensor, learn: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the numbers (B, groups, *grid) and the codes (B, d, *grid) of each stage; learn: move the codebooks."""
         for s in range(self.stages):
-            chosen = self._choose(s, rest, learn)
+            vectors = self._vectors(rest)
+            chosen = self._choose(s, rest, vectors, learn)
             e = self._codes(s, chosen)
             if learn:
-                self._follow(s, rest, chosen)
+                self._follow(s, vectors, chosen)
             yield chosen, e
             if s + 1 < self.stages:
                 rest = rest - e
 
-    def _choose(self, stage: int, rest: Tensor, learn: bool = False) -> Tensor:
-        """Return the numbers (B, groups, *grid) of the codes of one stage."""
+    def _choose(self, stage: int, rest: Tensor, vectors: list[Tensor], learn: bool = False) -> Tensor:
+        """Return the numbers (B, groups, *grid) of the codes of one stage, for what is left and its vectors."""
         numbers = []
-        for i, vectors in enumerate(self._vectors(rest)):
+        for i, own in enumerate(vectors):
             book = self._book(stage, i)
             if learn:
-                book.restart(vectors, self.restart_after)
-            numbers.append(book.nearest(vectors).view(rest.shape[0], self.groups // self._apart, *rest.shape[2:]))
+                book.restart(own, self.restart_after)
+            numbers.append(book.nearest(own).view(rest.shape[0], self.groups // self._apart, *rest.shape[2:]))
         return numbers[0] if len(numbers) == 1 else torch.cat(numbers, 1)
 
-    def _follow(self, stage: int, rest: Tensor, chosen: Tensor) -> None:
-        for i, vectors in enumerate(self._vectors(rest)):
-            own = chosen if self._apart == 1 else chosen[:, i]
-            self._book(stage, i).follow(vectors, own.reshape(-1), len(rest), self.decay)
+    def _follow(self, stage: int, vectors: list[Tensor], chosen: Tensor) -> None:
+        for i, own in enumerate(vectors):
+            numbers = chosen if self._apart == 1 else chosen[:, i]
+            self._book(stage, i).follow(own, numbers.reshape(-1), len(chosen), self.decay)
 
     def _codes(self, stage: int, numbers: Tensor) -> Tensor:
         """Map the numbers (B, groups, *grid) of one stage to its codes (B, d, *grid)."""
