@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
 from aerun.core.checks import integer
 from aerun.core.errors import AerunError
 from aerun.model.bottleneck.categorical import Categorical
