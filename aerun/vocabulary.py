@@ -34,6 +34,10 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "spare": ("as z", "code of units that have long been silent, for their revival"),
     "posterior": ("Distribution, batch as z or (B,)", "q(z given x)"),
     "posterior_of": ("function", "samples (n, *S) to their q(z given x)"),
+    "log_classes": (
+        "(B, G, K, *grid)",
+        "log-probability of each of the K classes of G groups; the last G K units of a code say which it is",
+    ),
     "factors": ("Distribution, batch as z", "q(z given x) where it is one of units by themselves"),
     "prior": ("Distribution, batch as z or (B,)", "p(z), the reference on this code space"),
     "kept": ("as z, or (1, d, *1), in [0, 1]", "share of the passes that a unit is part of, where codes are cut"),
@@ -59,6 +63,7 @@ ALWAYS = frozenset(VOCABULARY) - {
     "spare",
     "posterior",
     "posterior_of",
+    "log_classes",
     "factors",
     "prior",
     "penalty",

@@ -1,8 +1,8 @@
-"""What a step of each recipe's parts costs beside the same arithmetic written plainly: `python scripts/step_costs.py [NAME ...]`.
+"""What a step of each part costs beside the same arithmetic written plainly: `python scripts/step_costs.py [NAME ...]`.
 
 A step is the objective of one batch and its gradients. The plain one is a function of tensors without modules, vocabulary or
-checks that does the same on the same weights; their losses must agree on average, or the comparison is refused. Both take turns in
-one process, and the median of the ratios of their seconds is told. Only ratios mean anything.
+checks that does the same on the same weights; their losses must agree on average, or the comparison is refused. Both take
+turns in one process, and the median of the ratios of their seconds is told. Only ratios mean anything.
 """
 
 import argparse

@@ -35,7 +35,7 @@ def _size_errors(trained: Trained) -> dict[int, dict[str, float]]:
     for x, beside in trained.known_batches(trained.data.test):
         h, weight = model.features(x, **beside), valid_weight(beside.get("valid"), x)
         for size in model.sizes:
-            z = model.bottleneck.first(h, size)
+            z = model.first_of(h, size)
             errors[size].append(of_samples(model.decode(z, **beside), x, weight).cpu())
             if units:
                 pcas[size] += float(of_samples(trained.informed(x, beside, size * places), x, weight).sum())

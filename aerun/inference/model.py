@@ -122,8 +122,8 @@ class Model(Runner):
 
         lengths: steps of each, where sequences have lengths of their own.
         """
-        of_units = self.autoencoder.bottleneck.piece == "unit"
-        codes_, tensor = codes.to_code_tensor(z, self.code_shape, bool(self.sizes) and of_units)
+        cut = self.autoencoder.cut if self.sizes and self.autoencoder.bottleneck.piece == "unit" else None
+        codes_, tensor = codes.to_code_tensor(z, self.code_shape, cut)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid, self.given_c(len(codes_)))
         output_format = self.form.way
@@ -277,7 +277,8 @@ class Model(Runner):
 
     def _told_each(self, x: Samples) -> Any:
         """Return each sample as it would be of every class, (n, classes, *stored)."""
-        classes = None if self.form.conditions is None else self.form.conditions.classes()
+        given = self.form.conditions
+        classes = None if given is None or self.autoencoder.told is None else given.classes()
         if classes is None:
             raise AerunError("traverse: without a unit the class is moved, and this run is told none: dataset.condition=label.")
         stored, back = self.form.to_stored(x)

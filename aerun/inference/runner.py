@@ -132,7 +132,7 @@ class Runner:
 
     def given_c(self, n: int) -> Tensor | None:
         """Return c (n, m) of n samples of which only is known what the question says; None where the model is told nothing."""
-        if self.form.conditions is None:
+        if self.form.conditions is None or self.autoencoder.told is None:
             return None
         return self.c_of(self.form.conditions.of(n))
 

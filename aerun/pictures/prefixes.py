@@ -29,7 +29,7 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     x, beside = model.units(stored).to(next(model.arch.parameters()).dtype), model.beside(stored)
     piece, h = model.bottleneck.piece, model.features(x, **beside)
     rows = [
-        Row(f"{size} of {max(model.sizes)} {piece}s", shown(model.decode(model.bottleneck.first(h, size), **beside), facts, x))
+        Row(f"{size} of {max(model.sizes)} {piece}s", shown(model.decode(model.first_of(h, size), **beside), facts, x))
         for size in model.sizes
     ]
     return sheet([Row("input", shown(x, facts)), *rows], f"Held-out samples from the first {piece}s of their codes")

@@ -1,5 +1,6 @@
 """Nested codes: every prefix of a code is a code, so that one run serves many code sizes."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -23,6 +24,7 @@ class Nested(Regularizer):
     sizes:   numbers of units, or shares of d below 1; null: powers of 2. Of stages likewise, and null is each of them.
     combine: mean; sum, Omega_i = sum_k w_k l_i(k) over the sizes below d, beside the reconstruction itself.
     balance: w_k = r_d / r_k with r_k the running mean of l(k): what counts is the relative error of each size. Otherwise 1.
+    tell:    the decoder also reads which units are cut: d further inputs, all 1 for a whole code.
     draw:    all, each size in every step, a decoder pass each; sample, one size for each sample, drawn uniformly, one pass. In
              validation all count.
 
@@ -45,8 +47,12 @@ class Nested(Regularizer):
         combine: str,
         balance: bool,
         draw: str,
+        tell: bool,
     ) -> None:
         super().__init__()
+        if tell and piece != "unit":
+            raise AerunError(f"reg.terms.nested.tell=true: tells which units are cut, and this code is cut by {piece}s.")
+        self.tells_cuts = tell
         every = tuple(range(1, pieces + 1)) if sizes is None and piece != "unit" else sizes
         self.cuts = _counts(every, pieces, f"model.latent_dim={latent_dim}" if piece == "unit" else f"{pieces} {piece}s")
         self.combine = one_of("reg.terms.nested.combine", combine, ("mean", "sum"))
@@ -76,7 +82,10 @@ class Nested(Regularizer):
         if self._draws and kept is not None:
             return self._drawn(z, own, judge, kept, prefixes)
         below = [k - 1 for k in self.cuts[:-1]]
-        cut = (z[None] * self._masks(z)[:-1, None] if prefixes is None else prefixes[below]).flatten(0, 1)
+        if prefixes is None:
+            cut = self._cut(z.expand(len(below), *z.shape), self._masks(z)[:-1, None]).flatten(0, 1)
+        else:
+            cut = prefixes[below].flatten(0, 1)
         losses = torch.cat([wide(judge(cut)), own[None]]) if below else own[None]  # (sizes, B)
         weights = self._weights(losses.detach().mean(1), losses.new_ones(len(self.cuts)))
         if self.combine == "sum":
@@ -90,7 +99,7 @@ class Nested(Regularizer):
 
     def _drawn(self, z: Tensor, own: Tensor, judge: Function, kept: Tensor, prefixes: Tensor | None) -> Tensor:
         if prefixes is None:
-            sizes, cut = kept.flatten(1).sum(1), z * kept
+            sizes, cut = kept.flatten(1).sum(1), self._cut(z, kept)
         else:
             sizes = (kept.flatten(1)[:, 0] * self.cuts[-1]).round()
             cut = prefixes[sizes.long() - 1, torch.arange(len(z), device=z.device)]
@@ -99,6 +108,10 @@ class Nested(Regularizer):
         counts = chosen.sum(0)
         weights = self._weights(losses.detach() @ chosen / counts.clamp_min(1), counts)
         return (chosen @ weights) * losses - own
+
+    def _cut(self, z: Tensor, kept: Tensor) -> Tensor:
+        """Return codes without the units that are not kept, as the decoder is handed them."""
+        return z.masked_fill(kept == 0, math.nan) if self.tells_cuts else z * kept
 
     def _masks(self, z: Tensor) -> Tensor:
         """Return (sizes, d, *1): 1 for units that a size keeps."""

@@ -12,11 +12,12 @@ from aerun.runs.groups import selected
 from tests.shell import here
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "told"])
+def model(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("nested") / "run"
     words = (
         "regularizer=nested",
+        f"reg.terms.nested.tell={str(request.param).lower()}",
         "model.latent_dim=8",
         "model.arch.hidden=[16]",
         "trainer.max_epochs=2",
@@ -31,14 +32,15 @@ def x():
 
 
 def test_a_prefix_is_the_first_units_and_comes_back_as_such(model, x):
-    """P92: encode --size k is encode[:, :k]; decode of short codes puts 0 for the others."""
+    """P92: encode --size k is encode[:, :k]; decode of short codes puts 0 for the others, and tells a decoder that asks."""
     whole = model.encode(x)
     assert model.sizes == (1, 2, 4, 8)
     np.testing.assert_array_equal(model.encode(x, size=2), whole[:, :2])
     short = whole.copy()
     short[:, 2:] = 0
-    np.testing.assert_array_equal(model.decode(whole[:, :2]), model.decode(short))
-    np.testing.assert_array_equal(model.reconstruct(x, size=2), model.decode(short))
+    told = model.autoencoder.tells_cuts
+    assert np.array_equal(model.decode(whole[:, :2]), model.decode(short)) != told
+    np.testing.assert_array_equal(model.reconstruct(x, size=2), model.decode(whole[:, :2]))
     np.testing.assert_array_equal(model.reconstruct(x, size=8), model.reconstruct(x))
 
 

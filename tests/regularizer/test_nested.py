@@ -18,6 +18,7 @@ _NET = ("model.latent_dim=8", "model.arch.hidden=[16]")
 def nested(d=4, **settings):
     return Nested(
         **{"latent_dim": d, "pieces": d, "piece": "unit", "sizes": None, "combine": "mean", "balance": False, "draw": "all"}
+        | {"tell": False}
         | settings
     )
 
@@ -57,6 +58,43 @@ def test_nothing_is_added_where_the_only_size_is_that_of_the_code():
     plan = built(*_NET, "regularizer=nested", "reg.terms.nested.sizes=[8]")
     value = plan.autoencoder.train().objective(torch.rand(5, 1, 8, 8), 0.5)
     torch.testing.assert_close(value.parts[0], value.parts[1])
+
+
+TELLING = (*_NET, "regularizer=nested", "reg.terms.nested.sizes=[2,5]", "reg.terms.nested.balance=false", "reg.lambda=1")
+
+
+@pytest.mark.parametrize("more", [(), ("dataset.condition=label",), ("model/arch=conv", "model.arch.code=spatial")], ids=str)
+@pytest.mark.parametrize("draw", ["all", "sample"])
+def test_a_decoder_that_is_told_reads_which_units_are_cut(more, draw):
+    """The decoder's input, written plainly: c, the units with 0 for those that are cut, and 1 for each that is there."""
+    torch.manual_seed(0)
+    if more[:1] == ("model/arch=conv",):
+        more = (*more, "model.arch.hidden=[8,8]")
+    told = ("reg.terms.nested.tell=true", f"reg.terms.nested.draw={draw}", *more)
+    model = built(*TELLING, *told).autoencoder.double().train()
+    x, c = torch.rand(6, 1, 8, 8).double(), torch.eye(10)[:6].double() if model.told is not None else None
+    value = model.objective(x, 0.5, c=c)
+    z = value.names["z"]
+    per_size = []
+    for k in (2, 5, 8):
+        there = torch.zeros_like(z)
+        there[:, :k] = 1
+        place = [] if c is None else [c]
+        raw = model.arch.decode(torch.cat([*place, z * there, there], 1))
+        per_size.append((model.loss.activate(raw) - x).square().flatten(1).sum(1))
+        torch.testing.assert_close(model.decode(model.prefix(z, k), c=c), model.loss.activate(raw))
+        assert not torch.allclose(model.decode(z * there, c=c), model.loss.activate(raw)) or k == 8
+    if draw == "all":
+        torch.testing.assert_close(value.loss, torch.stack(per_size).mean())
+    value.loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.arch.parameters())
+    weights = model.decoder_weights()[0]
+    assert weights.shape[1] == 8 or more[:1] == ("model/arch=conv",)
+
+
+def test_what_cannot_tell_is_refused():
+    with pytest.raises(AerunError, match="which units are cut"):
+        built(*TELLING, "model.arch.tied=true", "reg.terms.nested.tell=true")
 
 
 @pytest.mark.parametrize("combine", ["mean", "sum"])
