@@ -67,13 +67,8 @@ class Categorical(Discrete):
         posterior = OneHots(wide(h), self.classes, self.draw.temperature(progress), not self.draw.straight)
         if self.training and torch.is_grad_enabled():
             self.heat.fill_(posterior.temperature)
-<<<<<<< HEAD
         prior = OneHots.uniform(wide(h), self.classes)
-        return {"z": self.draw(posterior), "posterior": posterior, "prior": prior}
-=======
-        prior = OneHots(torch.zeros_like(wide(h)), self.classes)
         return {"z": self.draw(posterior), "posterior": posterior, "prior": prior, "log_classes": posterior.groups}
->>>>>>> main
 
     def watch(self, h: Tensor) -> dict[str, Tensor]:
         used = self.code(h).transpose(0, 1).flatten(1).amax(1).sum()
