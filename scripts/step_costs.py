@@ -209,6 +209,76 @@ def flow(model: Autoencoder, z: Tensor) -> Tensor:
     return total - z.square().sum(1) / 2 - z.shape[1] * HALF_LOG
 
 
+def errors_of(model: Autoencoder, x: Tensor, z: Tensor) -> Tensor:
+    """Return the squared error of the decoded code, (B,)."""
+    return (affine(model, "decoder", z) - x.flatten(1)).square().sum(1)
+
+
+def centred(model: Autoencoder, x: Tensor) -> Tensor:
+    """Return the encoder's features."""
+    return affine(model, "encoder", x.flatten(1) - model.arch.mean.flatten())
+
+
+def fsq(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the squared error of a code of 8 levels."""
+    reach = 3.5 * 1.001
+    bound = torch.tanh(centred(model, x) + math.atanh(0.5 / reach)) * reach - 0.5
+    return errors_of(model, x, (bound + (bound.round() - bound).detach()) / 4).mean()
+
+
+class Residual:
+    """Squared error and commitment of four stages of 512 codes, which follow running means and are restarted."""
+
+    def __init__(self) -> None:
+        self.state: list[list[Tensor]] = []
+
+    def __call__(self, model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+        b = model.bottleneck
+        self.state = self.state or [[t[s].clone() for t in (b.codebook, b.mass, b.idle)] for s in range(4)]  # type: ignore
+        h = centred(model, x)
+        rest, z, penalty = h.detach(), torch.zeros_like(h), torch.zeros(len(h))
+        for e, mass, idle in self.state:
+            drawn = rest[torch.randperm(len(rest)).repeat(-(-len(e) // len(rest)))[: len(e)]]
+            gone = idle >= 2000
+            e.copy_(torch.where(gone[:, None], drawn, e))
+            mass.copy_(torch.where(gone, 1, mass))
+            idle.copy_(torch.where(gone, 0, idle))
+            k = (e.square().sum(1) - 2 * rest @ e.t()).argmin(1)
+            own, n = e[k], torch.zeros(len(e)).index_add_(0, k, torch.ones(len(k)))
+            sums = torch.zeros_like(e).index_add_(0, k, rest)
+            mass.mul_(0.99).add_(n, alpha=0.01)
+            e.add_((sums - n[:, None] * e) / mass.clamp_min(1e-6)[:, None], alpha=0.01)
+            idle.copy_(torch.where(n > 0, 0, idle + len(h)))
+            rest, z = rest - own, z + own
+            penalty = penalty + (h - z).square().sum(1)
+        return (errors_of(model, x, z + (h - h.detach())) + 0.25 * penalty).mean()
+
+
+def classes(logits: Tensor, k: int, temperature: float) -> tuple[Tensor, Tensor]:
+    """Return one-hot draws with the gradient of soft ones, and their divergence from the uniform law, (B,)."""
+    l = logits.unflatten(1, (-1, k)).log_softmax(2)  # noqa: E741
+    noisy = l - torch.empty_like(l).exponential_().log()
+    soft = (noisy / temperature).softmax(2)
+    z = torch.zeros_like(soft).scatter(2, noisy.argmax(2, keepdim=True), 1.0) + soft - soft.detach()
+    return z.flatten(1), (l.exp() * (l + math.log(k))).sum((1, 2))
+
+
+def categorical(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the negative ELBO of a code of classes."""
+    z, kl = classes(centred(model, x), 8, 0.75)
+    return (binary_cross_entropy_with_logits(affine(model, "decoder", z), x.flatten(1), reduction="none").sum(1) + kl).mean()
+
+
+def joint(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the same of real numbers beside four classes."""
+    mu, lv, logits = centred(model, x).split([12, 12, 4], 1)
+    z, kl = classes(logits, 4, 0.75)
+    lv = lv.clamp(-10, 10)
+    z = torch.cat([mu + (lv / 2).exp() * torch.randn_like(mu), z], 1)
+    kl = kl + (mu.square() + lv.exp() - lv - 1).sum(1) / 2
+    return (binary_cross_entropy_with_logits(affine(model, "decoder", z), x.flatten(1), reduction="none").sum(1) + kl).mean()
+
+
 COSTS: dict[str, tuple[list[str], Plain]] = {
     "vae": ([], vae),
     "cvae": (["dataset.condition=label"], vae),
@@ -224,6 +294,10 @@ COSTS: dict[str, tuple[list[str], Plain]] = {
     "decoder_gradient": (["regularizer=[kl,decoder_gradient]"], decoder_gradient),
     "miwae": (["regularizer=iwae", "reg.terms.iwae.samples=4", "reg.terms.iwae.groups=2"], bound(2, 4, dreg=False)),
     "dreg": (["regularizer=iwae", "reg.terms.iwae.samples=8", "reg.terms.iwae.encoder=dreg"], bound(1, 8, dreg=True)),
+    "fsq": (["model/bottleneck=fsq", "regularizer=none"], fsq),
+    "residual vq": (["model/bottleneck=vq", "model.bottleneck.stages=4", "regularizer=none"], Residual()),
+    "categorical": (["model/bottleneck=categorical"], categorical),
+    "joint": (["model/bottleneck=joint"], joint),
 }
 
 
