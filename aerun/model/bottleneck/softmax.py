@@ -40,10 +40,6 @@ class Softmax(Bottleneck):
         u, logits = self._parts(h)
         return torch.cat([u, logits.softmax(1)], 1)
 
-    def lookup(self, indices: Tensor) -> Tensor:
-        """Return the code of numbers that were rounded: its probabilities add up to 1 again."""
-        return self.nearest(indices)
-
     def nearest(self, z: Tensor) -> Tensor:
         u, y = self._parts(z)
         y = y.clamp_min(1e-6)
