@@ -42,8 +42,9 @@ class Softmax(Bottleneck):
 
     def nearest(self, z: Tensor) -> Tensor:
         u, y = self._parts(z)
-        y = y.clamp_min(1e-6)
-        return torch.cat([u, y / y.sum(1, keepdim=True)], 1)
+        sure = (y >= 0).all(1, keepdim=True) & ((y.sum(1, keepdim=True) - 1).abs() < 1e-5)
+        positive = y.clamp_min(1e-6)
+        return torch.cat([u, torch.where(sure, y, positive / positive.sum(1, keepdim=True))], 1)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
         u, logits = self._parts(wide(h))
