@@ -28,6 +28,7 @@ from aerun.inference.model import Model
 from aerun.report import banner
 from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.runs.in_memory import BOTH, SAMPLES, TABLE
 from aerun.runs.plain import array as stored
 from aerun.runs.reuse import goes_on
 from aerun.settings.explain import explain
@@ -37,7 +38,7 @@ from aerun.settings.quoting import in_quotes, reads_as
 from aerun.settings.replaced import replaced
 from aerun.train import train as run
 
-_SAMPLES, _BOTH, _TABLE, _FRAME = "samples.npy", "samples.npz", "samples.parquet", "frame.json"
+_FRAME = "frame.json"
 _RIGHT = re.compile(r"as in ([a-z_]+(?:\.[a-z_]+)+)=")
 _OTHERS = "{}: holds an unfinished run of other samples x. Choose another folder, or fresh=True."
 _FEWEST = 3  # samples of an estimator
@@ -116,7 +117,7 @@ def _remembering(x: Any, path: Path, trust: Sequence[str]) -> Model:
 def load(run: str | PathLike[str], weights: str = "best", trust: Sequence[str] = ()) -> Model:
     """See `aerun.load`."""
     model = loading.load(run, weights, trust)
-    if Path(str((model.config.get("dataset") or {}).get("path"))).name == _TABLE:
+    if Path(str((model.config.get("dataset") or {}).get("path"))).name == TABLE:
         model.form.frame = FrameFormat.stored(model.folder.read(_FRAME))
     return model
 
@@ -194,28 +195,28 @@ def in_memory(x: Any, path: Path, keep: bool = False) -> list[str]:
         _keep_table(x, path, keep)
         return _read_from(path, x)
     if isinstance(x, _Arrays):
-        with Folder(path).kept(_BOTH) as file:
+        with Folder(path).kept(BOTH) as file:
             np.savez(file, **x._asdict())
         return _read_from(path, x)
     array = array_of(x)
     if array.dtype.kind not in "biuf":
         raise AerunError(f"x: holds {array.dtype}, not numbers.")
-    if keep and Folder(path).has(_SAMPLES) and not _equal(stored(path, _SAMPLES, limit=sys.maxsize), array):
+    if keep and Folder(path).has(SAMPLES) and not _equal(stored(path, SAMPLES, limit=sys.maxsize), array):
         raise AerunError(_OTHERS.format(path))
-    Folder(path).keep(_SAMPLES, array)
+    Folder(path).keep(SAMPLES, array)
     return _read_from(path, x)
 
 
 def _keep_table(x: Any, path: Path, keep: bool) -> None:
     table = io.BytesIO()
     write_frame(x, table)
-    if keep and Folder(path).has(_TABLE) and files.read(path, _TABLE, sys.maxsize - 1) != table.getvalue():
+    if keep and Folder(path).has(TABLE) and files.read(path, TABLE, sys.maxsize - 1) != table.getvalue():
         raise AerunError(_OTHERS.format(path))
-    files.replace(path, _TABLE, table.getvalue())
+    files.replace(path, TABLE, table.getvalue())
 
 
 def _file(path: Path, x: Any) -> Path:
-    return path / (_TABLE if has_columns(x) else _BOTH if isinstance(x, _Arrays) else _SAMPLES)
+    return path / (TABLE if has_columns(x) else BOTH if isinstance(x, _Arrays) else SAMPLES)
 
 
 def _read_from(path: Path, x: Any) -> list[str]:

@@ -116,6 +116,12 @@ class Autoencoder(nn.Module):
         """Map (B, *S) -> deterministic code z (B, d, *grid)."""
         return self.bottleneck.code(self.features(x, mask, valid, c))
 
+    def first(self, x: Tensor, size: int | None, **beside: Tensor) -> Tensor:
+        """Return codes of which the first `size` pieces alone count; None: all. beside: valid and c, where there are any."""
+        if size is None:
+            return self.encode(x, **beside)
+        return self.first_of(self.features(x, **beside), size)
+
     def decode(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map code (B, d, *grid) -> reconstruction (B, *S)."""
         return self.loss.activate(self.raw(z, valid, c))
@@ -149,9 +155,10 @@ class Autoencoder(nn.Module):
         c = self._c(z.shape[0], c, z).to(z)
         return torch.cat([c.reshape(*c.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:]), z], 1)
 
-    def prefix(self, z: Tensor, size: int) -> Tensor:
-        """Return codes (B, d, *grid) with all units after the first `size` cut."""
-        return torch.cat([z[:, :size], torch.full_like(z[:, size:], self.cut)], 1)
+    def first_of(self, h: Tensor, size: int) -> Tensor:
+        """Return the codes (B, d, *grid) of features h (B, F, *grid) without all pieces after the first `size`."""
+        z = self.bottleneck.first(h, size)
+        return torch.cat([z[:, :size], torch.full_like(z[:, size:], self.cut)], 1) if self.tells_cuts else z
 
     @property
     def tells_cuts(self) -> bool:
@@ -179,9 +186,17 @@ class Autoencoder(nn.Module):
         parts = {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
         return parts | ({"prior": self.prior} if self.prior is not None and not self.prior.usual else {})
 
+    def assign(self, z: Tensor) -> Tensor | None:
+        """Return the number of the cluster of each code (n, d), of the prior or a regularizer; None where neither has any."""
+        parts = [*([] if self.prior is None else [self.prior]), *(self.terms[k].regularizer for k in self._weighing)]
+        return next((found for part in parts if (found := part.assign(z)) is not None), None)
+
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut."""
+        """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut.
+
+        They are numbers of units, or of what else the bottleneck calls a `piece`.
+        """
         return tuple(sorted({k for key in self._weighing for k in self.terms[key].regularizer.cuts}))
 
     @property
@@ -437,6 +452,9 @@ class Autoencoder(nn.Module):
         self.bottleneck.prepare(len(stored), partial(self._some_features, stored))
         if self.prior is not None:
             self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
+        for term in self.terms.values():
+            if term.regularizer.reads_codes:
+                term.regularizer.start_from(self._codes(stored))
 
     def start_parts(self, stored: Tensor) -> None:
         """Centre the encoder on the mean of the stored training samples and start the output there."""

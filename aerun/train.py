@@ -67,12 +67,16 @@ _prepared: dict[Path, "Prepared"] = {}  # runs that were trained as one in this 
 
 
 class Prepared(NamedTuple):
-    """A run whose folder is open and whose training is done. config: as its job has it. scale: of its decoder before."""
+    """A run whose folder is open. config: as its job has it. scale: of its decoder before training.
+
+    fitted: what training reports, where the model has its best weights already.
+    """
 
     config: Mapping[str, Any]
     plan: RunPlan
     job: Job
     scale: float
+    fitted: Fitted | None = None
 
 
 def train(
@@ -141,7 +145,7 @@ def _run(
     job = replace(ready.job, drawn=not few)
     begun(plan, job)
     with marked([folder], clock), _logged(job) as loggers:
-        trained, results = _fitted(plan, job, resume, ready.scale)
+        trained, results = _fitted(plan, job, resume, ready)
         if tested:
             results |= _tested(plan, trained, folder, results["decoder_growth"], loggers)
         else:
@@ -282,11 +286,11 @@ def _read_now(dataset: str, command: str) -> dict[str, Any]:
         return fingerprint(dataset_of({"dataset": json.loads(dataset)}).load())
 
 
-def _fitted(plan: RunPlan, job: Job, resume: bool, scale: float) -> tuple[Trained, dict[str, Any]]:
-    """Train; return the model and what is known of the run before it is tested. scale: of its decoder at the beginning."""
-    fitted, seconds = _timed(lambda: plan.trainer.fit(job, resume))
+def _fitted(plan: RunPlan, job: Job, resume: bool, ready: Prepared) -> tuple[Trained, dict[str, Any]]:
+    """Train, unless that is done; return the model and what is known of the run before it is tested."""
+    fitted, seconds = (ready.fitted, 0.0) if ready.fitted is not None else _timed(lambda: plan.trainer.fit(job, resume))
     trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
-    growth = health.decoder_scale(job.autoencoder) / scale
+    growth = health.decoder_scale(job.autoencoder) / ready.scale
     return trained, {**_of_training(plan, job, fitted, seconds), "decoder_growth": growth}
 
 

@@ -60,7 +60,8 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, told: Cond
     if not isinstance(reg, Mapping):
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
-    terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
+    for_terms = {**from_data, "pieces": bottleneck.pieces, "piece": bottleneck.piece}
+    terms = {name: _term(make, name, node, for_terms) for name, node in (reg.get("terms") or {}).items()}
     prior = make("model.prior", model.get("prior", LATER_PARTS["prior"]), {**from_data, **_known(told)})
     if told is not None and told.encoder and not told.nullable and "posterior_of" in prior.takes():
         raise AerunError(

@@ -22,7 +22,7 @@ class Emnist(Grey):
     reader = "EMNIST"
     shape = (1, 28, 28)
 
-    def __init__(self, *, root: str, download: bool, val: int, binarize: str, split: str, side: int = 28) -> None:
+    def __init__(self, *, root: str, download: bool, val: int, binarize: str, split: str, side: int) -> None:
         super().__init__(root=root, download=download, val=val, binarize=binarize, side=side)
         self.part = one_of("dataset.split", split, tuple(_CLASSES))
 

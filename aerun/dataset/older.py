@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+_GREY = {"side": 28}
 _SINCE: Mapping[str, Mapping[str, Any]] = {
+    "aerun.dataset.mnist.Mnist": _GREY,
+    "aerun.dataset.fashion_mnist.FashionMnist": _GREY,
+    "aerun.dataset.kmnist.Kmnist": _GREY,
+    "aerun.dataset.emnist.Emnist": _GREY,
     "aerun.dataset.array.Array": {"weights": None},
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},

@@ -76,14 +76,15 @@ class Vision(Dataset):
 
 
 class Grey(Vision):
-    """Images of 28 x 28, or of `side` 14 or 7: means of 2 x 2 or 4 x 4 of their pixels. Grey values as they are (`binarize: none`) or as probabilities of a pixel being on, drawn as 0 or 255.
+    """Images of 28 x 28, or of `side` 14 or 7: means of 2 x 2 or 4 x 4 of their pixels.
 
-    static: each image is drawn once, the same way in every run. dynamic: validation and test images are drawn so, training
-    images anew in every batch. threshold: bytes from 128 on are on. Salakhutdinov & Murray 2008, https://doi.org/10.1145/1390156.1390266. Figures of the four
-    are not comparable with each other.
+    Grey values are as they are (`binarize: none`), or probabilities of a pixel being on, drawn as 0 or 255. static: each image
+    is drawn once, the same way in every run. dynamic: validation and test images are drawn so, training images anew in every
+    batch. Salakhutdinov & Murray 2008, https://doi.org/10.1145/1390156.1390266. threshold: bytes from 128 on are on, without a
+    draw. Figures of the four are not comparable with each other.
     """
 
-    def __init__(self, *, root: str, download: bool, val: int, binarize: str, side: int = 28) -> None:
+    def __init__(self, *, root: str, download: bool, val: int, binarize: str, side: int) -> None:
         super().__init__(root=root, download=download, val=val)
         if side not in _SIDES:
             raise AerunError(f"dataset.side={side}: one of {', '.join(map(str, _SIDES))}.")

@@ -2,12 +2,16 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from glob import has_magic
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from aerun.core.cache import cache_folder, refuse_full
@@ -18,8 +22,13 @@ _EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gs",
 _MARKS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "size")  # what changes with it
 _PIECE = 1 << 20
 _LONGEST = 200  # characters of what a library says
+_PATIENCE = 20  # seconds until the first answer; libraries try again for minutes
+_LOGGERS = ("gcsfs", "s3fs", "fsspec", "aiobotocore", "google.auth", "grpc")  # what they say comes in the error
+_ADC = Path("~/.config/gcloud/application_default_credentials.json")  # what gcloud's login leaves
 
 log = logging.getLogger("aerun")
+
+T = TypeVar("T")
 
 
 def local_files(key: str, url: str) -> list[Path]:
@@ -29,14 +38,15 @@ def local_files(key: str, url: str) -> list[Path]:
     changed file is fetched anew, and told. AerunError for what is not there, is cut short, or needs a library.
     """
     with _in_words(key, url):
-        system, path = _opened(key, url)
+        asked = _Patience()
+        system, path = asked(lambda: _opened(key, url), answers=False)
         scheme = urlsplit(url).scheme.lower()
         if scheme in ("http", "https") or not has_magic(path):
-            return [_kept(key, url, system, path)]
-        paths = sorted(system.glob(path))
+            return [_kept(key, url, system, path, asked)]
+        paths = sorted(asked(lambda: system.glob(path)))
         if not paths:
             raise AerunError(f"{key}={url}: no file matches this pattern.")
-        return [_kept(key, f"{scheme}://{p.lstrip('/')}", system, p) for p in paths]
+        return [_kept(key, f"{scheme}://{p.lstrip('/')}", system, p, asked) for p in paths]
 
 
 def shown(url: str) -> str:
@@ -63,9 +73,35 @@ def _opened(key: str, url: str) -> tuple[Any, str]:
     return system, path
 
 
+class _Patience:
+    """Asks the other side, and waits for its first answer for 20 seconds in all, and for each further one as long."""
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+
+    def __call__(self, ask: Callable[[], T], answers: bool = True) -> T:
+        """Return what `ask` does. TimeoutError where that takes too long. answers: whether it is an answer, not a beginning."""
+        ends: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                ends.set_result(ask())
+            except BaseException as e:  # whoever waits raises it
+                ends.set_exception(e)
+
+        Thread(target=work, daemon=True).start()  # one that still waits does not keep the program from its end
+        told = ends.result(max(0.1, self.since + _PATIENCE - time.monotonic()))
+        if answers:
+            self.since = time.monotonic()
+        return told
+
+
 @contextmanager
 def _in_words(key: str, url: str) -> Iterator[None]:
-    """Turn whatever a library of the other side raises into one line."""
+    """Turn whatever a library of the other side raises, and logs, into one line."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
     except AerunError:
@@ -76,8 +112,25 @@ def _in_words(key: str, url: str) -> Iterator[None]:
             raise AerunError(f"{key}={shown(url)}: there is no such {what} (the other side answers 404).") from e
         cause = e.__cause__ or e
         words = (" ".join(str(cause).split()) or type(cause).__name__).replace(url, shown(url))[:_LONGEST].rstrip(".")
-        public = " A public bucket needs none: FSSPEC_S3_ANON=true." if type(cause).__name__ == "NoCredentialsError" else ""
-        raise AerunError(f"{key}={shown(url)}: cannot be fetched: {words}.{public}") from e
+        if isinstance(e, TimeoutError):
+            words = f"no answer for {_PATIENCE} seconds"
+        raise AerunError(f"{key}={shown(url)}: cannot be fetched: {words}.{_of_credentials(url, cause)}") from e
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _of_credentials(url: str, cause: BaseException) -> str:
+    """Return what there is to say of credentials where none were found."""
+    if type(cause).__name__ == "NoCredentialsError":
+        return " A public bucket needs none: FSSPEC_S3_ANON=true."
+    known = any(os.environ.get(v) for v in ("GOOGLE_APPLICATION_CREDENTIALS", "FSSPEC_GS_TOKEN", "FSSPEC_GCS_TOKEN"))
+    if _EXTRAS.get(urlsplit(url).scheme.lower()) != "gs" or known or _ADC.expanduser().is_file():
+        return ""
+    return (
+        " There are no credentials: GOOGLE_APPLICATION_CREDENTIALS=FILE, or gcloud auth application-default login; a public "
+        "bucket needs none: FSSPEC_GS_TOKEN=anon."
+    )
 
 
 def _is_gone(e: BaseException) -> bool:
@@ -87,13 +140,13 @@ def _is_gone(e: BaseException) -> bool:
     return isinstance(e, FileNotFoundError) and (answered or not type(cause).__module__.startswith("aiohttp"))
 
 
-def _kept(key: str, url: str, system: Any, path: str) -> Path:
+def _kept(key: str, url: str, system: Any, path: str, asked: "_Patience") -> Path:
     name = unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2] or "file"
     folder = cache_folder() / "urls" / blake2b(url.encode(), digest_size=10).hexdigest()
     copy, about = folder / name.replace("\\", "_"), folder / "about.json"
     before = _about(about, copy)
     try:
-        info = system.info(path)
+        info = asked(lambda: system.info(path))
     except Exception as e:
         if before is None or _is_gone(e):
             raise

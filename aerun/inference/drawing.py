@@ -13,13 +13,13 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.pictures.canvas.sheet import shown, signed, span
-from aerun.pictures.canvas.style import AMOUNT, BLUE, COLOURS, MARKERS, whole
+from aerun.pictures.canvas.style import AMOUNT, BLUE, COLOURS, MARKERS, RED, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CLASSES = 30  # different labels up to which each has a colour of its own
-_COLUMNS, _FEATURES, _SAMPLES = 30, 3, 5000
+_COLUMNS, _FEATURES, _LETTERS = 30, 3, 72
 Codes = NDArray[np.float64]
 
 
@@ -54,7 +54,8 @@ def history(figures: Mapping[str, Codes], names: Sequence[str], best: int | None
         ax.set_yscale("log")
     if best is not None:
         ax.axvline(best, color="grey", linestyle=":", label=f"best epoch ({best})")
-    ax.set(xlabel="epoch", ylabel=names[0] if len(names) == 1 else "", title="Training")
+    alike = {name.rpartition("/")[2] for name in names}  # train/loss and val/loss are both a loss
+    ax.set(xlabel="epoch", ylabel=names[0] if len(names) == 1 else alike.pop() if len(alike) == 1 else "", title="Training")
     ax.legend()
     whole(ax)
     return ax.figure
@@ -77,6 +78,7 @@ def codes(z: Codes, labels: Any, ax: "Axes | None") -> Any:
         names = (f"component 1 ({shares[0]:.0%} of the variance)", f"component 2 ({shares[1]:.0%})")
         title = f"PCA of {z.shape[1]}-number codes of {len(z):,} samples"
     _scatter(ax, points, labels)
+    ax.locator_params(nbins=6)  # more of them, with minus signs and decimals, would run into each other
     ax.set(xlabel=names[0], ylabel=names[1], title=title)
     return ax.figure
 
@@ -120,18 +122,58 @@ def _histogram(z: NDArray[np.float64], labels: Any, ax: "Axes") -> Any:
     return ax.figure
 
 
-def images(x: Tensor, x_hat: Tensor, facts: Any) -> Any:
-    """Draw images (n, C, H, W) above their reconstructions and the errors x_hat - x: orange too bright, blue too dark."""
-    rows = (shown(x, facts), shown(x_hat, facts, x), signed(x_hat - x, span(x, facts) / 2))
-    figure, axes = _drawing(3, len(x), 0.95, 0.95)
-    for r, (cells, name) in enumerate(zip(rows, ("input", "reconstruction", "error"), strict=True)):
+def images(x: Tensor, x_hat: Tensor, facts: Any, prefixes: Mapping[str, Tensor]) -> Any:
+    """Draw images (n, C, H, W) above their reconstructions and the errors x_hat - x: orange too bright, blue too dark.
+
+    prefixes: reconstructions from fewer numbers, by words for how many, which are drawn in between.
+    """
+    rows = {
+        "input": shown(x, facts),
+        **{words: shown(rebuilt, facts, x) for words, rebuilt in prefixes.items()},
+        "all" if prefixes else "reconstruction": shown(x_hat, facts, x),
+        "error": signed(x_hat - x, span(x, facts) / 2),
+    }
+    figure, axes = _drawing(len(rows), len(x), 0.95, 0.95)
+    for r, (name, cells) in enumerate(rows.items()):
         for c, cell in enumerate(cells):
             ax = axes[r * len(x) + c]
             ax.imshow(cell.expand(3, -1, -1).permute(1, 2, 0).numpy(), interpolation="nearest")
             ax.set(xticks=[], yticks=[])
             if c == 0:
                 ax.set_ylabel(name, fontsize="small")
-    figure.suptitle("Error: orange too bright, blue too dark, full colour at half of the range", fontsize="small")
+    lines = ["Reconstructions from the first numbers of nested codes, and from all of them"] if prefixes else []
+    lines += ["Error: orange too bright, blue too dark, full colour at half of the range"]
+    figure.suptitle("\n".join(lines), fontsize="small", wrap=True)
+    return figure
+
+
+def lines(x: Sequence[Sequence[str]], x_hat: Sequence[Sequence[str]]) -> Any:
+    """Draw the symbols of lines above what is left of them, those that differ in orange; of long lines the beginning."""
+    gap = int(any(len(symbol) > 1 for line in x for symbol in line))  # words have spaces between them
+    most = max(sum(len(s) + gap for s in line) for line in (*x, *x_hat))
+    width = max(20, min(_LETTERS, most))
+    figure, (ax,) = _drawing(width=1.7 + 0.09 * width, height=0.5 + 0.5 * len(x))
+    differ = 0
+    for i, pair in enumerate(zip(x, x_hat, strict=True)):
+        same = [a == b for a, b in zip(*pair, strict=False)]
+        differ += max(map(len, pair)) - sum(same)
+        for row, name, symbols in zip((3 * i, 3 * i + 1), ("input", "reconstruction"), pair, strict=True):
+            ax.text(-1, row, name, fontsize="x-small", ha="right", va="center", color="grey")
+            at = 0
+            for k, symbol in enumerate(symbols):
+                if at + len(symbol) > width:
+                    ax.text(width, row, "…", va="center")
+                    break
+                right = name == "input" or (k < len(same) and same[k])
+                look: dict[str, Any] = {} if right else {"color": RED, "fontweight": "bold"}
+                letters = symbol if right else symbol.replace(" ", "_")
+                ax.text(at, row, letters, family="monospace", va="center", parse_math=False, **look)
+                at += len(symbol) + gap
+    ax.set(xlim=(-16, width + 1), ylim=(3 * len(x) - 1, -1))
+    ax.axis("off")
+    total = sum(max(len(a), len(b)) for a, b in zip(x, x_hat, strict=True))
+    what = "words" if gap else "letters"
+    figure.suptitle(f"{differ:,} of {total:,} {what} of these reconstructions differ (orange)", fontsize="small")
     return figure
 
 

@@ -1,5 +1,7 @@
 """How a model looks in Python: in one line, as a card of a notebook, and drawn."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,9 @@ from aerun.inference.columns import of_columns
 from aerun.inference.history import LOSS, History, drawing
 from aerun.inference.runner import Runner
 from aerun.runs.figures import main_figure
-from aerun.runs.folder import names_of
 
 PLOTS = ("history", "codes", "reconstructions")
+_PREFIXES = 4  # sizes of a nested code that are drawn beside all of it
 
 
 def _sizes(model: Runner) -> str:
@@ -24,6 +26,11 @@ def _sizes(model: Runner) -> str:
         return f"{facts.stored[0]} columns"
     shape = " x ".join(map(str, facts.stored)) + (" at most" if facts.ragged else "")
     return f"text of {shape}" if facts.tokens else f"{facts.kind}s of {shape}"
+
+
+def _data(model: Runner) -> str:
+    name = model.folder.names()["data"]
+    return name if name.startswith("X (") and model.facts.kind == "table" else f"{name}, {_sizes(model)}"
 
 
 def _code(model: Runner) -> str:
@@ -42,9 +49,8 @@ def _measure(results: dict[str, Any]) -> str:
 
 def line(model: Runner, name: str, results: dict[str, Any]) -> str:
     """Return recipe, data, code size, main figure and folder in one line."""
-    data = f"{names_of(model.config)['data']}, {_sizes(model)}"
     where = f", {model.folder.path}" if model.folder.path.is_dir() else ""
-    return f"<aerun.Model {name}: {data} -> code of {_code(model)}, {_measure(results)}{where}>"
+    return f"<aerun.Model {name}: {_data(model)} -> code of {_code(model)}, {_measure(results)}{where}>"
 
 
 def card(model: Runner, name: str, results: dict[str, Any], history: History) -> str:
@@ -52,7 +58,7 @@ def card(model: Runner, name: str, results: dict[str, Any], history: History) ->
     counts = [f"{results[k]:,} {k.partition('/')[2]}" for k in ("samples/train", "samples/val", "samples/test") if k in results]
     weights = sum(p.numel() for p in model.autoencoder.own_parameters())
     rows = [
-        ("data", f"{names_of(model.config)['data']}, {_sizes(model)}"),
+        ("data", _data(model)),
         ("samples", ", ".join(counts) or "not recorded"),
         ("model", f"{name}, code of {_code(model)}, {weights:,} parameters"),
         ("result", _measure(results)),
@@ -83,8 +89,6 @@ def plot(model: Runner, history: History, what: str, x: Any, labels: Any, sample
 
 def _reconstructions(model: Runner, stored: Tensor, samples: int, ax: Any) -> Any:
     facts = model.facts
-    if facts.tokens:
-        raise AerunError("plot: text is not drawn; reconstruct(x) returns it as words.")
     if facts.kind == "table":
         names = [f.name for f in model.form.features] or [f"f{i + 1}" for i in range(facts.stored[0])]
         parts = model.in_batches(lambda part, _: _of_columns(model, part), stored, None)
@@ -92,12 +96,30 @@ def _reconstructions(model: Runner, stored: Tensor, samples: int, ax: Any) -> An
     if ax is not None:
         raise AerunError(f"plot: reconstructions of {facts.kind}s are several panels: leave ax out.")
     few = stored[:samples]
+    if facts.tokens:
+        return drawing().lines(_symbols(few, facts.tokens), _symbols(model.rebuilt(few), facts.tokens))
     x, x_hat = model.units(few), model.over_samples(lambda u, beside: model.autoencoder(u, **beside), few)
     if facts.kind == "image":
-        return drawing().images(x.cpu(), x_hat, facts)
+        return drawing().images(x.cpu(), x_hat, facts, _of_prefixes(model, few))
     valid = facts.valid(few)
     lengths = [x.shape[1]] * len(x) if valid is None else valid.sum(1).tolist()
     return drawing().series(np.asarray(x.double().cpu()), np.asarray(x_hat.double()), lengths)
+
+
+def _symbols(numbers: Tensor, tokens: Sequence[str]) -> list[list[str]]:
+    """Return the symbols of each line by their numbers (n, T), which are negative behind its end."""
+    return [[tokens[i] for i in line if i >= 0] for line in numbers.tolist()]
+
+
+def _of_prefixes(model: Runner, stored: Tensor) -> dict[str, Tensor]:
+    """Return the reconstructions from the first units of nested codes, by words for their number, but from all of them."""
+    own = model.autoencoder
+
+    def first(u: Tensor, beside: dict[str, Tensor], size: int) -> Tensor:
+        return own.decode(own.first_of(own.features(u, **beside), size), **beside)
+
+    sizes = own.sizes[:-1][-_PREFIXES:]
+    return {f"first {size}": model.over_samples(partial(first, size=size), stored) for size in sizes}
 
 
 def _of_columns(model: Runner, part: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def card(about: About, results: Mapping[str, Any] | None, following: Sequence[st
 
     What comes from data, settings and people is shown letter by letter: none of it is markup, a link or a picture.
     """
-    names, labels = names_of(about.config or {}), labels_of(about.config or {})
+    names, labels = names_of(about.config or {}, about.folder), labels_of(about.config or {})
     said = verdict(results) if results and "test/se" in results else "" if results else "training"
     rows = {**about.lines, **({} if results is None else _end(results))}
     rows |= {"tags": ", ".join(labels["tags"]), "notes": labels["notes"]}

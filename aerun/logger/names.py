@@ -7,6 +7,7 @@ the settings that are compared most begin with a capital.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aerun.core.text import shown_line
@@ -34,6 +35,13 @@ _OWN = {
     "lr": Named("Training/learning rate", "Of the epoch's last step."),
     "samples_per_second": Named("Training/samples per second", "Speed of training, validation not counted."),
     "step": Named("Training/optimizer steps", "Steps that were taken by the end of the epoch."),
+}
+_NESTED = {  # of the first units of a nested code, see `evaluate.prefixes`
+    "se": "SE per sample",
+    "pca_se": "SE per sample of PCA",
+    "ratio": "SE relative to PCA",
+    "behind": "SE per sample beyond the best size's",
+    "spread": "standard error of what is beyond",
 }
 _FINAL = ("test/psnr", "test/se", "pca_ratio")
 _TERMS = {
@@ -68,6 +76,9 @@ def final(key: str) -> Named:
     if key in _OWN:
         return _OWN[key]
     application, *who, metric = key.split("/")
+    if application == "size" and len(who) == 1 and metric in _NESTED:
+        units = "unit" if who == ["1"] else f"{who[0]} units"
+        return Named(f"Scores/nested {_NESTED[metric]}, first {units}", "Of the test split, from the code's first units alone.")
     what = readable(f"{application}/{metric}") if who else readable(key)
     return Named(f"Scores/{what}{', ' if who else ''}{_plain(' '.join(who))}")
 
@@ -109,12 +120,12 @@ _NOISE = {  # settings of which nothing is compared
 }
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float]:
-    """Return the settings of a run that are compared, by short names. Numbers are floats (one type a column), lists text.
+def settings(config: Mapping[str, Any], folder: Path | None = None) -> dict[str, bool | str | float]:
+    """Return the settings of a run in `folder` that are compared, by short names. Numbers are floats, lists text.
 
     Without a regularizer the weight is 0, so that it is compared with that of runs that have one.
     """
-    names, terms = names_of(config), config["reg"].get("terms") or {}
+    names, terms = names_of(config, folder), config["reg"].get("terms") or {}
     short = {_setting(k): v if terms or k != "reg.lambda" else 0.0 for k, v in _flat(config).items()}
     named = {shown_line(k): shown_line(v) if isinstance(v, str) else v for k, v in short.items()}
     first: dict[str, bool | str | float] = {

@@ -58,7 +58,9 @@ class Tensorboard(Logger):
 
         self.named = set()
         self.writer = Events(about.folder, suffix, purge_step=purge_step)
-        self._session = hparams(names.settings(about.config), {})[1:] if about.config else ()  # its start and its end
+        self._session = (
+            hparams(names.settings(about.config, about.folder), {})[1:] if about.config else ()
+        )  # its start and its end
 
     @property
     def _events(self) -> "Events":

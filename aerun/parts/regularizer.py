@@ -21,14 +21,17 @@ class Regularizer(Part):
     their own, in order; empty where it cuts no code. `tells_cuts`: the decoder reads beside each unit whether it is there, and
     NaN stands for one that is cut. `by_unit`: its setting that looks at the divergence of each unit, which
     a prior of whole codes does not have; empty without one. `differentiates_decoder`: needs a decoder whose gradient by the
-    code can be differentiated itself, and codes that can move a little. `infers`: what is told of samples, c, is a class that
-    it teaches the code to say, so that neither encoder nor decoder may be told it.
+    code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
+    samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
+    told of samples, c, is a class that it teaches the code to say, so that neither encoder nor decoder may be told it.
     """
 
     batch_statistic: bool = False
     shrinks_code: bool = False
     differentiates_input: bool = False
     differentiates_decoder: bool = False
+    reads_codes: bool = False
+    judges_whole: bool = False
     asked_rate: float | None = None
     gentler: str = ""
     not_fooled: str = ""
@@ -39,6 +42,9 @@ class Regularizer(Part):
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
+
+    def start_from(self, codes: Tensor) -> None:
+        """Learn from codes of training samples (n, d, *grid), before the first step, where `reads_codes` asks for them."""
 
     def setup_known(self, c: Tensor) -> None:
         """Learn what is known beforehand of the training samples, c (n, m), before the first step; by default nothing."""

@@ -27,7 +27,7 @@ def lines(plan: "RunPlan", job: "Job") -> dict[str, str]:
 def _data(plan: "RunPlan", job: "Job") -> str:
     data, facts = job.data, plan.facts
     rows = f"{len(data.train):,} training, {len(data.val):,} validation, {len(data.test):,} test"
-    name = names_of(job.config or {})["data"]
+    name = names_of(job.config or {}, job.folder)["data"]
     return f"{name}: {rows} samples, {facts.kind} of {' x '.join(map(str, facts.stored))}, {_range(facts)}"
 
 

@@ -15,6 +15,7 @@ from aerun.core.paths import all_paths, path_words, with_absolute_paths
 from aerun.core.text import say
 from aerun.core.version import __version__
 from aerun.runs import files, git, plain
+from aerun.runs.in_memory import in_memory
 from aerun.settings.auto import as_saved
 from aerun.settings.labels import LABELS, labels_of, without_labels
 
@@ -63,8 +64,8 @@ class Folder:
         try:
             labels = self._labels(config)
             files.replace(self.path, "config.yaml", as_yaml(with_absolute_paths(config)))
-            about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, "names": names_of(config)}
-            about["plan"] = dict(plan or {})
+            about = {"format": FORMAT, "command": command, "cwd": os.getcwd(), "data": data or {}, "plan": dict(plan or {})}
+            about["names"] = names_of(config, self.path)
             files.replace(self.path, "run.json", _json({**about, **labels, **surroundings()}))
             self.results({"status": "running", "seed": config["seed"]})
         except OSError as e:
@@ -99,6 +100,11 @@ class Folder:
         The trained model can be built and used without the data then.
         """
         self.write("facts.json", {"facts": facts, "preparation": preparation, **({"reading": reading} if reading else {})})
+
+    def names(self) -> dict[str, str]:
+        """Return what a list calls the run's data and model, as it was written down; older runs did not."""
+        names = self.read("run.json").get("names")
+        return {k: str(v) for k, v in names.items()} if isinstance(names, dict) else names_of(self.config(), self.path)
 
     def config(self) -> dict[str, Any]:
         """Return the resolved configuration, its targets by their names of today.
@@ -187,13 +193,14 @@ class Folder:
             say(f"aerun: could not write {self.path / 'results.json'}: {e.strerror}")
 
 
-def names_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a list calls the data and the model of these settings."""
+def names_of(config: Mapping[str, Any], folder: Path | None = None) -> dict[str, str]:
+    """Return what a list calls the data and the model of these settings. folder: the run's, which may keep samples itself."""
     data, model = config.get("dataset"), config.get("model")
     data, model = (part if isinstance(part, Mapping) else {} for part in (data, model))
     room = str(data.get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
     where = path_words([Path(p).name for p in all_paths(data.get("path"))])
-    return {"data": f"{room} {where}".strip(), "model": str(model.get("name", "?"))}
+    own = in_memory(folder, data.get("path")) if folder is not None else ""
+    return {"data": own or f"{room} {where}".strip(), "model": str(model.get("name", "?"))}
 
 
 def _renamed(node: Any) -> Any:

@@ -49,7 +49,7 @@ def listed(path: Path) -> Listed:
     folder = Folder(path)
     try:
         about, results = folder.read("run.json"), folder.read()
-        names = about.get("names") or names_of(folder.config())  # older runs did not keep them
+        names = about.get("names") or names_of(folder.config(), path)  # older runs did not keep them
         status, why = _status(path, results)
         epoch, left = progress(folder, about) if status == "running" else ("", None)
         tags = about.get("tags")

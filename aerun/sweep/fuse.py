@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aerun.build import RunPlan, build
+from aerun.core.collector import go_on
 from aerun.core.errors import StoppedError, line_of
 from aerun.core.text import say
 from aerun.evaluate.health import decoder_scale
@@ -27,7 +28,7 @@ from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
 from aerun.train import Prepared, keep_prepared, of_command, open_folder, prepare
-from aerun.trainer.base import Job
+from aerun.trainer.base import Fitted, Job
 
 log = logging.getLogger("aerun")
 
@@ -184,6 +185,7 @@ def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[
     # deferred: a sweep of which nothing is left to train needs none of this
     from aerun.trainer.fused.fit import fit
 
+    go_on()  # what it takes is loaded
     folders = [Folder(one.path) for one in group]
     clock = Clock(folders, resume=steps > 0)
     scales = [decoder_scale(job.autoencoder) for job in jobs]
@@ -193,8 +195,10 @@ def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[
             clear(one.path)
         opened.append(open_folder(plan, job, job_command(one.typed), resume=steps > 0))
     with marked(folders, clock):
-        errors = fit(opened, plans[0].trainer, resume=steps > 0)
+        errors = fit(opened, plans[0].trainer, resume=steps > 0, done=(done := dict[Path, Fitted]()))
     for folder, error in zip(folders, errors, strict=True):
         mark_trained(folder, clock, error, attempt())
     runs = zip(group, plans, opened, scales, errors, strict=True)
-    keep_prepared(Prepared(one.given, plan, job, scale) for one, plan, job, scale, error in runs if error is None)
+    keep_prepared(
+        Prepared(one.given, plan, job, scale, done.get(job.folder)) for one, plan, job, scale, error in runs if error is None
+    )

@@ -14,13 +14,15 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf
 
+from aerun.core.text import note
 from aerun.settings.plugins import register_module
-from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, of_trial, violations, worst
+from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, in_words, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
 from aerun.sweep.optuna import storage_of
 from aerun.sweep.space import space_of
 
 _PLACE = "hydra_plugins._aerun"  # Hydra makes plugins of that package only, but a file there would act in every program
+_AWARE = ("TPESampler", "NSGAIISampler", "NSGAIIISampler", "GPSampler")  # look at the constraints that a trial has
 _NONE_YET = "No trials are completed yet"
 
 
@@ -46,6 +48,8 @@ class Search(OptunaSweeper):
         self.points.constraints = space.constraints
         if space.constraints:
             self.sweeper.sampler = _constrained(self.sweeper.sampler, self.composed.hydra.sweeper.sampler)
+            if words := _unaware(self.sweeper.sampler, space.constraints):
+                note(words)
         try:
             super().sweep(space.arguments())
         except ValueError as e:
@@ -56,7 +60,8 @@ class Search(OptunaSweeper):
 def _constrained(sampler: Any, settings: DictConfig) -> Any:
     """Return a sampler as these settings make it, which knows of constraints; as it is where its kind or its settings do not.
 
-    TPE, NSGA-II, NSGA-III and GP know of them; the others draw as without. From Optuna 5 on a trial itself has them.
+    TPE, NSGA-II, NSGA-III and GP know of them; the others draw as without, see `_unaware`. From Optuna 5 on a
+    trial itself has them.
     """
     # Deferred: Optuna is an extra.
     from optuna.trial import Trial
@@ -73,6 +78,17 @@ def _constrained(sampler: Any, settings: DictConfig) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of the argument
         return kind(**{str(k): v for k, v in chosen.items() if k != "_target_"} | {"constraints_func": of_trial})
+
+
+def _unaware(sampler: Any, constraints: Mapping[str, float]) -> str:
+    """Return what there is to say where a sampler draws without looking at constraints; empty where it looks."""
+    kind = type(sampler)
+    if kind.__name__ in _AWARE or "constraints_func" in inspect.signature(kind).parameters:
+        return ""
+    return (
+        f"search.constraints: {kind.__name__} draws as without them: points that miss {in_words(constraints)} are trained as "
+        "well, and none of them is recommended; hydra/sweeper/sampler=tpe draws by them"
+    )
 
 
 def _configured(

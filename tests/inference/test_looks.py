@@ -41,17 +41,23 @@ def others(tmp_path_factory):
     """Models of images and of series, and samples of each."""
     g, place = np.random.default_rng(0), tmp_path_factory.mktemp("others")
     short = ["trainer.max_epochs=2", "trainer.progress=false", "pictures=[]"]
+    lines = ["a red fox", "a dog", "the cat", "one red ox"[:9]] * 12
+    (place / "lines.txt").write_text("\n".join(lines))
+    words = ["dataset=text", f"dataset.path={place / 'lines.txt'}", "model.latent_dim=2"]
     images = (g.random((40, 8, 8)) * 255).astype(np.uint8)
     waves = np.sin(np.arange(1200)).reshape(40, 30, 1)
     return {
-        "image": (aerun.train(*short, x=images, folder=place / "a", model__latent_dim=3), images),
+        "image": (aerun.train(*short, "regularizer=nested", x=images, folder=place / "a", model__latent_dim=4), images),
+        "text": (aerun.train(*short, *words, folder=place / "c"), lines),
         "series": (aerun.train(*short, x=waves, folder=place / "b", dataset__kind="sequence", model__latent_dim=1), waves),
     }
 
 
 def test_one_line_says_recipe_data_code_and_main_figure(table, others):
-    assert re.match(r"<aerun\.Model inpainting: table samples\.parquet, 5 columns -> code of 2, \S+ [\d.e+-]+", repr(table))
-    assert "images of 1 x 8 x 8 -> code of 3, test/se " in repr(others["image"][0])
+    assert re.match(r"<aerun\.Model inpainting: X \(60 x 5\) in memory -> code of 2, \S+ [\d.e+-]+", repr(table))
+    assert "X (40 x 8 x 8) in memory, images of 1 x 8 x 8 -> code of 4, test/se " in repr(others["image"][0])
+    assert "text lines.txt, text of 9 at most -> code of 2" in repr(others["text"][0])
+    assert "X (60 x 5) in memory" in table._repr_html_()
     shown = [table, table.folder, table.history, table.calibration, table.training_codes]
     assert not any(" object at 0x" in repr(o) or "\n" in repr(o) for o in shown)
 
@@ -107,11 +113,26 @@ def test_plots_are_figures(table, others):
     assert all(isinstance(figure, Figure) for figure in drawn)
     assert drawn[-1] is axes.figure
     assert drawn[0]._repr_png_().startswith(b"\x89PNG")
-    assert "PCA of 3-number codes" in drawn[3].axes[0].get_title()
-    assert len(drawn[4].axes) == 9
+    assert "PCA of 4-number codes" in drawn[3].axes[0].get_title()
+    rows = [ax.get_ylabel() for ax in drawn[4].axes if ax.get_ylabel()]
+    assert rows == ["input", "first 1", "first 2", "all", "error"]
+    assert len(drawn[4].axes) == 3 * len(rows)
     assert {t.get_text() for t in drawn[2].axes[0].get_yticklabels()} == set(frame)
     widths = sorted(bar.get_width() for bar in drawn[2].axes[0].patches)
     np.testing.assert_allclose(widths, sorted(table.errors(frame).to_numpy(np.float64).mean(0)), rtol=1e-3)
+
+
+def test_text_is_drawn_with_what_differs(others):
+    model, lines = others["text"]
+    figure = model.plot("reconstructions", lines, samples=4)
+    again = model.reconstruct(lines[:4])
+    wrong = sum(a != b for one, two in zip(lines[:4], again, strict=True) for a, b in zip(one, two, strict=True))
+    letters = sum(map(len, lines[:4]))
+    assert figure._suptitle.get_text() == f"{wrong} of {letters} letters of these reconstructions differ (orange)"
+    drawn = [t for t in figure.axes[0].texts if t.get_text() not in ("input", "reconstruction")]
+    assert "".join(t.get_text() for t in drawn if t.get_position()[1] % 3 == 0) == "".join(lines[:4])
+    assert sum(t.get_color() not in ("black", ".15") for t in drawn) == wrong > 0
+    assert model.plot("codes", lines).axes[0].get_xlabel() == "z1"
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,20 @@ def test_its_results_its_chart_and_compare_show_every_size(model, tmp_path):
     assert f"2: {results['size/2/se']:.4g} (PCA {results['size/2/pca_se']:.4g})" in here(
         tmp_path, "compare", str(model.folder.path)
     ).out.replace("\n", " ")
+
+
+def test_stages_of_a_residual_code_in_use(tmp_path, x):
+    """`size` counts stages: each prefix is a whole code, with bits in place of the error of PCA."""
+    words = ("model=vqvae", "model.bottleneck.stages=3", "model.bottleneck.codes=16", "regularizer=nested", "reg.lambda=1")
+    run = aerun.train(*words, "trainer=smoke", "trainer.progress=false", "pictures=[prefixes]", folder=tmp_path / "run")
+    assert run.sizes == (1, 2, 3)
+    coarse = run.encode(x, size=1)
+    assert coarse.shape == run.encode(x).shape
+    np.testing.assert_array_equal(run.decode(coarse), run.reconstruct(x, size=1))
+    np.testing.assert_array_equal(run.reconstruct(x, size=3), run.reconstruct(x))
+    with pytest.raises(AerunError, match="size=4: this run's codes have 3 stages; use 1 to 3"):
+        run.encode(x, size=4)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [results[f"stage/{k}/bits"] for k in (1, 2, 3)] == [16, 32, 48]
+    assert results["stage/3/se"] == pytest.approx(results["test/se"])
+    assert not [k for k in results if k.startswith("size/")]

@@ -12,7 +12,7 @@ from tests.shell import here
 
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-from aerun.sweep.search import _constrained  # noqa: E402
+from aerun.sweep.search import _constrained, _unaware  # noqa: E402
 from aerun.sweep.search_summary import _front, against  # noqa: E402
 
 OPTUNA_HAS_THEM = hasattr(optuna.trial.Trial, "set_constraint")
@@ -80,6 +80,17 @@ def test_samplers_that_know_constraints_are_told():
     for kind, knows in (("TPESampler", True), ("NSGAIISampler", True), ("RandomSampler", False)):
         sampler = getattr(optuna.samplers, kind)(seed=1)
         assert (_constrained(sampler, node) is not sampler) == (knows and not OPTUNA_HAS_THEM)
+
+
+def test_a_sampler_that_does_not_look_at_them_is_told(tmp_path):
+    kinds = {k: getattr(optuna.samplers, f"{k}Sampler") for k in ("TPE", "NSGAII", "Random")}
+    assert {k for k, kind in kinds.items() if not _unaware(kind(seed=1), {"parameters": 1})} == {"TPE", "NSGAII"}
+    random = [w for w in LINE if w != "search.trials=4"]
+    told = here(tmp_path, *random, "search.trials=1", "hydra/sweeper/sampler=random", "search.constraints={parameters: 1}")
+    assert told.code == 0, told.err
+    said = "RandomSampler draws as without them: points that miss parameters at most 1 are trained as well"
+    assert said in told.out + told.err
+    assert "0 of 1 point hold parameters at most 1" in told.out
 
 
 def trial(*values, seeds=()):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aerun.core.memory import trim_heap
 from aerun.dataset.splits import number_type
 
 _SOME = 16_000_000  # bytes of rows that statistics are computed from
@@ -20,7 +21,8 @@ class Mapped(Tensor):
 
     As a tensor it is a mapping of the file, so that whatever else is done with it is right too; but pages of a mapping count
     as this process's memory until the system wants them back. Reading rows instead leaves nothing behind but the rows
-    themselves, and is faster for rows in random order. `split` yields its parts one after the other.
+    themselves, and is faster for rows in random order. `split` yields its parts one after the other, and behind the last one
+    returns the memory that was freed: results that are kept lie between parts that are not, and would hold these.
     """
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # results are plain tensors
@@ -41,6 +43,7 @@ class Mapped(Tensor):
     def split(self, rows: int, dim: int = 0) -> Iterator[Tensor]:  # type: ignore[override]
         for first in range(0, len(self), rows):
             yield self[first : first + rows]
+        trim_heap()
 
     def aminmax(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         count, each = self.stride(0) * len(self), self.element_size()

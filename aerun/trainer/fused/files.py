@@ -63,7 +63,7 @@ class MemberFiles:
         for row, run in enumerate(self.training.present()):
             if run.improved:
                 rows = {k: v[row].detach().clone() for k, v in stacked.items()}
-                run.best_weights, run.improved = (run.best_epoch, rows), False
+                run.best_weights, run.best_rows, run.improved = (run.best_epoch, rows), rows, False
 
     def write(self, wanted: Callable[[Member], bool] = lambda _: True) -> None:
         """Write the rows and checkpoints of these runs, of each `best` first."""

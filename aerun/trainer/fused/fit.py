@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from aerun.dataset.storage.mapped import Mapped
+from aerun.logger.rows import row_of
 from aerun.parts import weights
 from aerun.runs.checkpoint import read
 from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose
-from aerun.trainer.base import Job, Trainer, has_batch_norm
+from aerun.trainer.base import Fitted, Job, Trainer, has_batch_norm
 from aerun.trainer.batches import Batches, mix
 from aerun.trainer.fit import batches, device_of
 from aerun.trainer.fused.agreement import disagreement
@@ -68,11 +70,12 @@ def equivalence_error(jobs: Sequence[Job], settings: Trainer) -> str:
     return disagreement(members, calls.batch(first, template), [mix(job.seed, 0, 0) for job in jobs])
 
 
-def fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception | None]:
+def fit(jobs: Sequence[Job], settings: Trainer, resume: bool, done: dict[Path, Fitted] | None = None) -> list[Exception | None]:
     """Train all runs to their ends, and return for each the error that ended it, or None.
 
     Each run's checkpoints, metrics.csv and events are left in its folder. With `resume` all go on from their last checkpoints,
-    which are of one epoch.
+    which are of one epoch. done: what training reports is put into it, by folders, for runs whose autoencoders then have the
+    best weights; of others the best epoch was before.
     """
     numbers = order([job.optimizer for job in jobs])
     runs = [Member(jobs[i], settings) for i in numbers]
@@ -90,6 +93,8 @@ def fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception 
         training.without = training.descent.stateless()
         training.steps = int(checkpoints[0]["steps"])
     _run(training, val, settings)
+    if done is not None:
+        done.update({run.job.folder: fitted for run in runs if (fitted := _fitted(training, run, settings, device))})
     errors = {id(run.job): run.error for run in runs}
     return [errors[id(job)] for job in jobs]
 
@@ -97,7 +102,21 @@ def fit(jobs: Sequence[Job], settings: Trainer, resume: bool) -> list[Exception 
 def _ready(jobs: Sequence[Job], settings: Trainer, device: torch.device) -> None:
     for job in jobs:
         job.autoencoder.to(device, torch.float64 if settings.precision == "64-true" else None).train()
-    log.info("%s", choose(settings.backend, jobs[0].autoencoder.busy_modules(), settings.batch_size, device))
+    log.info("%s", _backend(jobs[0], settings, device))
+
+
+def _backend(job: Job, settings: Trainer, device: torch.device) -> str:
+    return choose(settings.backend, job.autoencoder.busy_modules(), settings.batch_size, device)
+
+
+def _fitted(training: FusedTraining, run: Member, settings: Trainer, device: torch.device) -> Fitted | None:
+    """Return what training reports of a run, and give its autoencoder the best weights; None where these are not here."""
+    if run.error is not None or run.best_rows is None:
+        return None
+    training.members.hand_back(training.runs.index(run), run.best_rows).eval()
+    row = row_of(run.job.folder, run.best_epoch)
+    backend, count = _backend(run.job, settings, device), len(training.runs)
+    return Fitted(backend, device, row, run.best_epoch, run.epochs, run.seconds, count)
 
 
 def _training(runs: list[Member], settings: Trainer, device: torch.device) -> tuple[FusedTraining, Batches]:

@@ -15,7 +15,7 @@ class Member:
     best, patience: what the callbacks of the run alone would keep.
     rows: figures of epochs that are not yet written. seconds: its share of the time in epochs. improved: in the
     epoch that ends. best_weights: its best epoch and its rows of the stacked weights then; None where they are
-    written.
+    written. best_rows: these rows, also where they are written. epochs: how many there were.
     """
 
     def __init__(self, job: Job, settings: Trainer) -> None:
@@ -30,6 +30,8 @@ class Member:
         self.seconds = 0.0
         self.improved = self.ended = False
         self.best_weights: tuple[int, dict[str, torch.Tensor]] | None = None
+        self.best_rows: dict[str, torch.Tensor] | None = None
+        self.epochs = 0
         self.error: Exception | None = None
 
     def write_rows(self) -> None:
@@ -52,6 +54,7 @@ class Member:
     def reached(self, row: dict[str, float]) -> None:
         """Take in the figures of an epoch."""
         self.rows.append(row)
+        self.epochs = int(row["epoch"]) + 1
         score = torch.tensor(row[self.monitor])
         if self.patience is not None:
             self.ended = self.patience.is_over(score, int(row["epoch"]))

@@ -14,7 +14,7 @@ from aerun.trainer.fused.tape import Tape
 
 log = logging.getLogger("aerun")
 
-USES = 8  # of a shape of batches before its pass is written down, which takes as long as is saved in so many
+USES = 3  # of a shape of batches before its pass is written down, which takes as long as is saved in so many
 _AGREES = 1e-5  # the largest difference of a replay from the pass, relative to the largest entry
 
 Results = Sequence[Tensor | None]
