@@ -39,7 +39,8 @@ BASE = {
     },
 }
 CHANGED = {
-    "activation": "sigmoid", "alpha": "3", "tell": "true", "atoms": "unit", "balance": "false", "betas": "[0.1,0.2]", "capacity": "5", "cell": "gru", "code":
+    "alpha": "3", "tell": "true",
+    "activation": "sigmoid", "atoms": "unit", "balance": "false", "betas": "[0.1,0.2]", "capacity": "5", "cell": "gru", "code":
     "spatial", "combine": "sum", "draw": "sample", "sizes": "[2]", "components": "3", "inputs": "9", "steps": "3",
     "codes": "16", "commitment": "2", "count": "4", "cycles": "2", "db": "0", "dead_after": "1", "decay": "0.5",
     "decoder": "autoregressive", "delta": "0.01", "dropout": "0.5", "element": "absolute", "fill": "0.7", "free_bits":

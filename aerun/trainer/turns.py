@@ -1,8 +1,8 @@
 """What is trained by turns with the model: the opponents of the `Opposed` regularizers.
 
 One batch: (1) the model descends the objective without the terms that are apart; (2) each opponent learns on the codes of
-that pass, which carry no gradient; (3) for each term that is apart, the encoder alone descends it on a fresh pass; (4) for each that
-guides, the encoder alone descends that on another. Every
+that pass, which carry no gradient; (3) for each term that is apart, the encoder alone descends it on a fresh pass; (4) for each
+that guides, the encoder alone descends that on another. Every
 phase has an optimizer of its own, which is checkpointed with the others (Makhzani et al. 2015,
 https://arxiv.org/abs/1511.05644).
 """

@@ -16,8 +16,8 @@ from aerun.vocabulary import wide
 class Softmax(Bottleneck):
     """z = (u, y): u the first d - K elements of h (B, d, *grid), y the softmax of the other K = `classes`; nothing is drawn.
 
-    Prior, for terms that hold codes against it: N(0, I), and one-hot codes of equally likely classes. Raises AerunError where the
-    code has no room for both. Makhzani et al. 2015, https://arxiv.org/abs/1511.05644
+    Prior, for terms that hold codes against it: N(0, I), and one-hot codes of equally likely classes. Raises AerunError where
+    the code has no room for both. Makhzani et al. 2015, https://arxiv.org/abs/1511.05644
     """
 
     offers = frozenset({"encode", "prior", "log_classes"})
