@@ -19,8 +19,8 @@ class Label(Opposed):
     """Omega_i = softplus(-D(u_i)) + softplus(-E(y_i)): opponents D and E judge the vector and the class of z = (u, y); (B,).
 
     Four phases a batch, each with an optimizer of its own: (1) the autoencoder descends the reconstruction and other terms, (2)
-    D and E learn to tell draws of N(0, I) and of equally likely classes from u and y, (3) the encoder alone descends Omega, (4) it
-    descends -log q(y_i|x_i), the mean over the samples of the batch whose class is known (`dataset.labelled`), 0 without
+    D and E learn to tell draws of N(0, I) and of equally likely classes from u and y, (3) the encoder alone descends Omega, (4)
+    it descends -log q(y_i|x_i), the mean over the samples of the batch whose class is known (`dataset.labelled`), 0 without
     any. reg.lambda times the weight scales the learning rate of (3), see adversarial, and not of (4).
     Needs `model/bottleneck=softmax`, or joint of one group, of as many classes as the terms are told (`dataset.condition=label
     dataset.condition_to=terms`).
