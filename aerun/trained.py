@@ -1,7 +1,7 @@
 """A trained model, and the data that it was trained on where they are asked for."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -44,6 +44,10 @@ class Trained:
     def stored_batches(self, split: Split, rows: int | None = None) -> Iterator[Tensor]:
         """Yield samples (B, *stored) as they are stored."""
         yield from split.x.to(self.device).split(rows or rows_that_fit(self.autoencoder.facts.size))
+
+    def exact_batches(self, split: Split) -> Iterator[Tensor]:
+        """Yield samples as they are stored, half as many at a time: in 64 bits they take twice the memory."""
+        return self.stored_batches(split, rows_that_fit(2 * self.autoencoder.facts.size))
 
     def valid_batches(self, split: Split, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the same with what is real of them, (B, T), where samples have lengths of their own."""
@@ -142,6 +146,19 @@ class Trained:
     def codes(self, split: Split) -> Tensor:
         """Return deterministic codes of clean samples, (n, d)."""
         return torch.cat([self.autoencoder.encode(x, **beside).flatten(1) for x, beside in self.known_batches(split)])
+
+
+def gathered(parts: Iterable[Tensor], n: int) -> Tensor:
+    """Return parts (m, ...) of n rows in all as one tensor on the CPU, filled as they come.
+
+    A list of small results that are made between large ones would keep the heap from being used again.
+    """
+    whole, done = torch.empty(0), 0
+    for part in parts:
+        whole = whole if done else torch.empty(n, *part.shape[1:], dtype=part.dtype)
+        whole[done : done + len(part)] = part
+        done += len(part)
+    return whole
 
 
 def in_64_bits(model: Autoencoder) -> Autoencoder:

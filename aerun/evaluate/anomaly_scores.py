@@ -53,7 +53,7 @@ def scored(trained: Trained, split: Split, scorer: Score) -> Tensor:
 
 
 def _batches(trained: Trained, split: Split) -> Iterator[Batch]:
-    return (batch(trained.exact, stored) for stored in trained.stored_batches(split))
+    return (batch(trained.exact, stored) for stored in trained.exact_batches(split))
 
 
 def batch(model: Autoencoder, stored: Tensor) -> Batch:

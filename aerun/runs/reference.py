@@ -19,7 +19,7 @@ from aerun.evaluate.step_scores import Cover, own_errors
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import moments
 from aerun.runs import files, plain
-from aerun.trained import Trained, sampled_codes
+from aerun.trained import Trained, gathered, sampled_codes
 
 _MOST_SCORES = 100_000  # that are kept
 _ROWS, _WIDEST = 20_000, 1024  # codes; numbers of a code up to which their covariance is kept
@@ -70,7 +70,8 @@ def write(trained: Trained, folder: Path) -> None:
     Of more than 100,000 scores that many are drawn at random, always the same ones: what is promised of thresholds holds for a
     random part as it does for the whole.
     """
-    val_scores = torch.cat([score(trained.exact, stored).cpu() for stored in trained.stored_batches(trained.data.val)])
+    val = trained.data.val
+    val_scores = gathered((score(trained.exact, stored) for stored in trained.exact_batches(val)), len(val))
     kept = val_scores[torch.randperm(len(val_scores), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
     about = {"score": "mean squared error over real and seen elements", "samples": len(val_scores), "sorted": kept.tolist()}
     if (steps := _step_scores(trained)) is not None:

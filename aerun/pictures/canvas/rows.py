@@ -6,7 +6,7 @@ from torch import Tensor
 from aerun.core.facts import valid_weight
 from aerun.dataset.splits import Split
 from aerun.metrics.squared_error import of_samples
-from aerun.trained import Trained
+from aerun.trained import Trained, gathered
 
 
 def stride_sample(split: Split, most: int) -> Split:
@@ -21,12 +21,13 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
 
     (n,) float64.
     """
-    parts, like = [], next(trained.exact.arch.parameters()).dtype
-    for x, beside in trained.known_batches(split):
-        valid = beside.get("valid")
+    like = next(trained.exact.arch.parameters()).dtype
+
+    def each(x: Tensor, beside: dict[str, Tensor]) -> Tensor:
         x_hat = trained.informed(x, beside) if pca else trained.exact(x.to(like), **beside)
-        parts.append(of_samples(x_hat, x, valid_weight(valid, x)).cpu())
-    return torch.cat(parts)
+        return of_samples(x_hat, x, valid_weight(beside.get("valid"), x))
+
+    return gathered((each(x, beside) for x, beside in trained.known_batches(split)), len(split))
 
 
 @torch.no_grad()
