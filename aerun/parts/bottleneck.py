@@ -24,12 +24,14 @@ class Bottleneck(Part):
     bottleneck brings its own, as `prior` among the names that it offers.
     whole: the numbers are whole ones, so that nothing is lost by storing them. levels: the i-th number is one of
     0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code whose last units are set to 0 is still a code.
+    entangled: its posterior is one of whole codes that are vectors, so that units have no divergence of their own.
     """
 
     latent_dim: int
     space: str = ""
     whole: bool = False
     can_be_cut: bool = True
+    entangled: bool = False
     levels: tuple[int, ...] = ()
 
     @property
