@@ -83,7 +83,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _differentiated(name, term.regularizer, c)
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_prior(c)
-    _refuse_entangled(c)
+    _refuse_shape(c)
     # A code of few bits pays for copies, and one of few levels cannot hold them.
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
@@ -141,16 +141,18 @@ def _refuse_prior(c: Composition) -> None:
         _refuse_units(terms, name)
 
 
-def _refuse_entangled(c: Composition) -> None:
-    """Raise AerunError where units are asked for something of their own, and the posterior is one of whole codes."""
-    if not c.bottleneck.entangled:
-        return
-    name = f"model/bottleneck={option(c.bottleneck)}"
+def _refuse_shape(c: Composition) -> None:
+    """Raise AerunError where grids, units or lengths are asked for something that such codes do not have."""
+    terms = {k: t.regularizer for k, t in c.terms.items()}
     key, value, _ = next(iter(c.bottleneck.lacking.values()), ("", "", ""))
-    name = f"{key}={value}" if key else name
-    if c.arch.grid:
+    name = f"{key}={value}" if key else f"model/bottleneck={option(c.bottleneck)}"
+    if c.bottleneck.of_vectors and c.arch.grid:
         raise AerunError(f"{name} needs codes that are vectors: choose a model/arch without a grid.")
-    _refuse_units({k: t.regularizer for k, t in c.terms.items()}, name)
+    if c.bottleneck.entangled:
+        _refuse_units(terms, name)
+    for term, regularizer in terms.items() if c.bottleneck.curved else ():
+        if regularizer.of_length:
+            raise AerunError(f"regularizer={term} means nothing here: all codes of {name} have length 1.")
 
 
 def _refuse_units(terms: Mapping[str, Regularizer], name: str) -> None:

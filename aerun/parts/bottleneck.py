@@ -24,14 +24,18 @@ class Bottleneck(Part):
     bottleneck brings its own, as `prior` among the names that it offers.
     whole: the numbers are whole ones, so that nothing is lost by storing them. levels: the i-th number is one of
     0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code whose last units are set to 0 is still a code.
-    entangled: its posterior is one of whole codes that are vectors, so that units have no divergence of their own.
+    of_vectors: it makes codes without a grid alone. entangled: its posterior is one of whole codes, so that units have no
+    divergence of their own. curved: codes are unit vectors, a straight line between two of them leaves them, and `nearest`
+    brings it back; a number of them follows from the others.
     """
 
     latent_dim: int
     space: str = ""
     whole: bool = False
     can_be_cut: bool = True
+    of_vectors: bool = False
     entangled: bool = False
+    curved: bool = False
     levels: tuple[int, ...] = ()
 
     @property

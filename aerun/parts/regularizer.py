@@ -19,8 +19,9 @@ class Regularizer(Part):
     samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
     their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
-    a prior of whole codes does not have; empty without one. `differentiates_decoder`: needs a decoder whose gradient by the
-    code can be differentiated itself, and codes that can move a little.
+    a prior of whole codes does not have; empty without one. `of_length`: it depends on the length of a code
+    alone. `differentiates_decoder`: needs a decoder whose gradient by the code can be differentiated itself, and codes that
+    can move a little.
     """
 
     batch_statistic: bool = False
@@ -32,6 +33,7 @@ class Regularizer(Part):
     not_fooled: str = ""
     cuts: tuple[int, ...] = ()
     by_unit: str = ""
+    of_length: bool = False
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""

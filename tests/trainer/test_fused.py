@@ -32,6 +32,7 @@ MODELS = {
     "full": ["model=vae", *SMALL, "model.bottleneck.posterior=full"],
     "planar": ["model=vae", *SMALL, "model.bottleneck.posterior=planar"],
     "iaf": ["model=vae", *SMALL, "model.bottleneck.posterior=iaf"],
+    "ladder": ["model=lvae", *SMALL],
     "iwae": ["model=iwae", *SMALL, "reg.terms.iwae.samples=3"],
     "sparse": ["model=sparse", *SMALL[1:]],
     "rate": ["model=sparse_kl", *SMALL[1:]],

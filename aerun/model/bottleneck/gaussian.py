@@ -49,7 +49,7 @@ class Gaussian(Bottleneck):
             )
         self.steps = integer("model.bottleneck.steps", _STEPS.get(posterior, 1) if steps is None else steps, 1)
         if posterior != "diagonal":
-            self.entangled = True
+            self.entangled = self.of_vectors = True
             self.offers = self.offers - {"factors"}
             self.lacking = {"factors": ("model.bottleneck.posterior", posterior, "diagonal")}
         if posterior == "iaf":
