@@ -4,6 +4,7 @@ Two passes, chosen by the method that is called and never by `training`: the *ob
 pass (encode, decode, forward) is clean and deterministic.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -88,8 +89,9 @@ class Autoencoder(nn.Module):
 
     @property
     def told(self) -> Conditions | None:
-        """Return what turns conditions into c; None where the model is told nothing beforehand."""
-        return self.preparation.told
+        """Return what turns conditions into c, which encoder or decoder read; None where they are told nothing beforehand."""
+        told = self.preparation.told
+        return told if told is not None and told.read else None
 
     def beside(self, stored: Tensor) -> dict[str, Tensor]:
         """Return what is known of stored samples beside their values: valid (B, T) and c (B, m), where there are any."""
@@ -97,10 +99,11 @@ class Autoencoder(nn.Module):
         return {k: v for k, v in known.items() if v is not None}
 
     def known(self, stored: Tensor) -> Tensor | None:
-        """Return c (B, m), what is known beforehand of stored samples; None where the model is told nothing."""
-        if self.told is None:
+        """Return c (B, m), what is known beforehand of stored samples, if only for terms; None where nothing is told."""
+        told = self.preparation.told
+        if told is None:
             return None
-        c: Tensor = self.told(self.facts.conditions(stored).to(self.told.rate))
+        c: Tensor = told(self.facts.conditions(stored).to(told.rate))
         return c
 
     def features(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
@@ -112,6 +115,12 @@ class Autoencoder(nn.Module):
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map (B, *S) -> deterministic code z (B, d, *grid)."""
         return self.bottleneck.code(self.features(x, mask, valid, c))
+
+    def first(self, x: Tensor, size: int | None, **beside: Tensor) -> Tensor:
+        """Return codes of which the first `size` pieces alone count; None: all. beside: valid and c, where there are any."""
+        if size is None:
+            return self.encode(x, **beside)
+        return self.first_of(self.features(x, **beside), size)
 
     def decode(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map code (B, d, *grid) -> reconstruction (B, *S)."""
@@ -134,34 +143,60 @@ class Autoencoder(nn.Module):
         return self.told.null(n, like) if c is None else c
 
     def _read(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """Return what the decoder reads: c at every place, and behind it the code; (B, m + d, *grid)."""
+        """Return what the decoder reads: c at every place, and behind it the code; (B, m + d, *grid).
+
+        Where it is told which units are cut (NaN), another d say of each whether it is there: (B, m + 2 d, *grid).
+        """
+        if self.tells_cuts:
+            cut = z.isnan()
+            z = torch.cat([z.masked_fill(cut, 0), (~cut).to(z.dtype)], 1)
         if self.told is None:
             return z
         c = self._c(z.shape[0], c, z).to(z)
         return torch.cat([c.reshape(*c.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:]), z], 1)
 
-    def prefix(self, z: Tensor, size: int) -> Tensor:
-        """Return codes (B, d, *grid) with all units after the first `size` set to 0."""
-        return torch.cat([z[:, :size], torch.zeros_like(z[:, size:])], 1)
+    def first_of(self, h: Tensor, size: int) -> Tensor:
+        """Return the codes (B, d, *grid) of features h (B, F, *grid) without all pieces after the first `size`."""
+        z = self.bottleneck.first(h, size)
+        return torch.cat([z[:, :size], torch.full_like(z[:, size:], self.cut)], 1) if self.tells_cuts else z
+
+    @property
+    def tells_cuts(self) -> bool:
+        """Return whether the decoder is told which units of a code are cut."""
+        return any(t.regularizer.tells_cuts for t in self.terms.values())
+
+    @property
+    def cut(self) -> float:
+        """Return what stands for a unit that is cut: NaN where the decoder is told of it, else 0."""
+        return math.nan if self.tells_cuts else 0.0
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Return the clean, deterministic reconstruction of (B, *S)."""
         return self.decode(self.encode(x, mask, valid, c), valid, c)
 
     def decoder_weights(self) -> list[Tensor]:
-        """Return the decoder's weights in order; of the first those on the code alone, not on what is known beforehand."""
+        """Return the decoder's weights in order; of the first those on the code alone, not on what else it is told."""
         weights = self.arch.decoder_weights()
         m, d = 0 if self.told is None else self.told.size, self.bottleneck.latent_dim
-        return [w[:, m:] if m and i == 0 and w.shape[1] == m + d else w for i, w in enumerate(weights)]
+        read = m + d * (1 + self.tells_cuts)
+        return [w[:, m : m + d] if read > d and i == 0 and w.shape[1] == read else w for i, w in enumerate(weights)]
 
     def chosen_parts(self) -> dict[str, Part]:
         """Return the parts by the name of their group; the prior only where it is not the usual one."""
         parts = {"arch": self.arch, "bottleneck": self.bottleneck, "corruption": self.corruption, "loss": self.loss}
         return parts | ({"prior": self.prior} if self.prior is not None and not self.prior.usual else {})
 
+    def assign(self, z: Tensor) -> Tensor | None:
+        """Return the number of the cluster of each code (n, d), of the prior or a regularizer; None where neither has any."""
+        parts = [*([] if self.prior is None else [self.prior]), *(self.terms[k].regularizer for k in self._weighing)]
+        return next((found for part in parts if (found := part.assign(z)) is not None), None)
+
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut."""
+        """Return the sizes of prefixes that it was trained to read as codes, its own last; empty where codes are not cut.
+
+        They are numbers of units, or of what else the bottleneck calls a `piece`.
+        """
         return tuple(sorted({k for key in self._weighing for k in self.terms[key].regularizer.cuts}))
 
     @property
@@ -329,8 +364,8 @@ class Autoencoder(nn.Module):
         """
         if progress is not None and self.facts.binarize:
             x = torch.bernoulli(x)
-        if progress is not None and c is not None and self.told is not None:
-            c = self.told.dropped(c)
+        if progress is not None and c is not None and self.preparation.told is not None:
+            c = self.preparation.told.dropped(c)
         with cached():  # a constrained matrix is computed once a pass, so that whoever reads it reads the same tensor
             return self._objective(self.objective_pass(x, valid, progress, seen, c), progress, weight)
 
@@ -422,13 +457,16 @@ class Autoencoder(nn.Module):
         self.bottleneck.prepare(len(stored), partial(self._some_features, stored))
         if self.prior is not None:
             self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
+        for term in self.terms.values():
+            if term.regularizer.reads_codes:
+                term.regularizer.start_from(self._codes(stored))
 
     def start_parts(self, stored: Tensor) -> None:
         """Centre the encoder on the mean of the stored training samples and start the output there."""
         if self.facts.prepared_from is not None:
             self.preparation.fit(self.facts.units(sample_rows(stored)))
-        if self.told is not None:
-            self.told.fit(self.facts.conditions(stored))
+        if self.preparation.told is not None:
+            self.preparation.told.fit(self.facts.conditions(stored))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         for part in stored.split(self._rows):
             x = self.units(part).double()
@@ -437,8 +475,11 @@ class Autoencoder(nn.Module):
         mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
         self.arch.start_from(mean, self.loss.deactivate(mean))
         self.arch.prepare(partial(self._samples, stored))
+        c = self.known(stored)
         for term in self.terms.values():
             term.regularizer.setup(len(stored))
+            if c is not None:
+                term.regularizer.setup_known(c)
 
     @property
     def _rows(self) -> int:
@@ -470,7 +511,8 @@ class Autoencoder(nn.Module):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             x = torch.full((2, *self.facts.shape), 0.5, dtype=like.dtype, device=like.device)
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
-            known = {} if self.told is None else {"c": x.new_zeros(2, self.told.size)}
+            told = self.preparation.told
+            known = {} if told is None else {"c": x.new_zeros(2, told.size)}
             self.watch(self.objective(x, None, valid, **known).names)
         self.train(was)
 

@@ -81,6 +81,11 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _satisfied(f"regularizer={name}", term.regularizer, c)
         _cut(name, term.regularizer, c.bottleneck)
         _differentiated(name, term.regularizer, c)
+        if term.regularizer.judges_whole and "mask" in c.loss.needs():
+            raise AerunError(
+                f"regularizer={name} needs a loss that judges whole samples, and model/loss={option(c.loss)} can leave out "
+                "what was not hidden. Use model/loss=mse."
+            )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_prior(c)
     _refuse_shape(c)
@@ -172,9 +177,10 @@ def _cut(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
     """Raise AerunError where codes are to be cut whose units have no order."""
     if regularizer.cuts and not bottleneck.can_be_cut:
         fit = [o for o, cls in options("bottleneck").items() if cls.can_be_cut]  # type: ignore[attr-defined]
+        own = f", and with {option(bottleneck)} where {bottleneck.cut_by}" if bottleneck.cut_by else ""
         raise AerunError(
             f"regularizer={name} sets the last units of a code to 0, and such a code does not exist for "
-            f"model/bottleneck={option(bottleneck)}. It works with {', '.join(fit)}."
+            f"model/bottleneck={option(bottleneck)}. It works with {', '.join(fit)}{own}."
         )
 
 

@@ -9,6 +9,7 @@ Seconds are told and never judged.
 import argparse
 import json
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -44,8 +45,11 @@ def measure(command: str) -> Measured:
     runs = []
     for seed in SEEDS:
         with tempfile.TemporaryDirectory() as where:
-            words = [*command.split()[1:], f"seed={seed}", "hydra.run.dir=run", "trainer.progress=false"]
-            subprocess.run([sys.executable, "-m", "aerun", *words], cwd=where, check=True, capture_output=True)
+            first, _, last = command.rpartition(" && ")
+            for part, folder in ((first, []), (last, ["hydra.run.dir=run"])):
+                words = [*shlex.split(part)[1:], f"seed={seed}", *folder, "trainer.progress=false"]
+                if part:  # a recipe that begins with a run has one trained before it
+                    subprocess.run([sys.executable, "-m", "aerun", *words], cwd=where, check=True, capture_output=True)
             results = json.loads((Path(where) / "run" / "results.json").read_text())
             config = (Path(where) / "run" / "config.yaml").read_text()
         runs.append(results)

@@ -24,6 +24,8 @@ GIVEN = {
     "ragged",
     "tokens",
     "features",
+    "pieces",
+    "piece",
     "sees_mask",
     "known",
     "given",

@@ -23,6 +23,7 @@ from aerun.dataset import telling
 from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
 from aerun.evaluate import applications
+from aerun.evaluate.prefixes import group_of
 from aerun.evaluate.reconstruction import FIGURES
 from aerun.evaluate.task import AUTO, PLAIN, task_of, unmeasured
 from aerun.logger.base import Logger
@@ -154,6 +155,12 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
             "model.prior.start=fit: a prior is fitted to codes of a trained model: add model.init_from=RUN, or use "
             "model.prior.start=spread."
         )
+    for key, term in autoencoder.terms.items():
+        if settings.get("init_from") is None and term.regularizer.reads_codes:
+            raise AerunError(
+                f"regularizer={key} needs codes of a trained model to begin with: add model.init_from=RUN, a run of the same "
+                "sizes without it, such as one of model=ae."
+            )
     if all(settings.get(k) in (None, "all") for k in ("init_from", "init_part", "freeze")):
         return []
     return load_initial_weights(autoencoder, settings, again=trusted is not None)
@@ -196,7 +203,7 @@ def _objectives(requested: Any, autoencoder: Autoencoder, evaluate: list[str]) -
     figures += [f"val/{k}" for k in autoencoder.watch_keys()]
     if evaluate:
         figures += applications.figures(evaluate)
-    figures += [f"size/{k}/se" for k in autoencoder.sizes]
+    figures += [f"{group_of(autoencoder)}/{k}/se" for k in autoencoder.sizes]
     figures += ["latent_dim", "code_elements", "parameters", "bytes", "seconds"]
     for name in names:
         if name not in figures:

@@ -5,11 +5,11 @@ from typing import Any
 
 from aerun.autoencoder import Autoencoder
 from aerun.build.maker import Config, Maker
-from aerun.compose import Composition, check, option
+from aerun.compose import Composition, check, option, options
 from aerun.core.checks import integer, number, reject_unknown_keys, within
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.parts import Arch, Term
+from aerun.parts import Arch, Part, Term
 from aerun.preparation.base import Preparation
 from aerun.preparation.told import Conditions
 from aerun.runs.identity import LATER_PARTS
@@ -27,7 +27,7 @@ def model_of(
     latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
     make = Maker(trusted)
     make.refuse_foreign(cfg)
-    composition = _compose(make, cfg, facts, preparation.told)
+    composition = _compose(make, cfg, latent_dim, facts, preparation.told)
     warnings = check(composition, latent_dim, facts)
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:
@@ -46,20 +46,22 @@ def _refuse_weightless(arch: Arch) -> None:
             )
 
 
-def _compose(make: Maker, cfg: Config, facts: Facts, told: Conditions | None) -> Composition:
+def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, told: Conditions | None) -> Composition:
     from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "unit", "low", "high", "ragged", "tokens")}
     model = cfg["model"]
     _refuse_other_size(model)
     loss = make("model.loss", model["loss"], from_data)
     corruption = make("model.corruption", model["corruption"], from_data)
     bottleneck = make("model.bottleneck", model["bottleneck"], from_data)
+    cuts = latent_dim if _tells_cuts(cfg["reg"]) else 0
     from_parts = {"features": bottleneck.features, "sees_mask": corruption.shows_mask, "activate": loss.activate}
-    arch = make("model.arch", _reading(model["arch"], told), {**from_data, **from_parts, **_known(told)})
+    arch = make("model.arch", _reading(model["arch"], told, cuts), {**from_data, **from_parts, **_known(told, cuts)})
     reg = cfg["reg"]
     if not isinstance(reg, Mapping):
         raise AerunError(f"reg={reg}: choose a regularizer with regularizer={reg}; reg.lambda=... sets its weight.")
     reject_unknown_keys("reg", reg, ("lambda", "terms"))
-    terms = {name: _term(make, name, node, from_data) for name, node in (reg.get("terms") or {}).items()}
+    for_terms = {**from_data, "pieces": bottleneck.pieces, "piece": bottleneck.piece}
+    terms = {name: _term(make, name, node, for_terms) for name, node in (reg.get("terms") or {}).items()}
     prior = make("model.prior", model.get("prior", LATER_PARTS["prior"]), {**from_data, **_known(told)})
     if told is not None and told.encoder and not told.nullable and "posterior_of" in prior.takes():
         raise AerunError(
@@ -67,20 +69,59 @@ def _compose(make: Maker, cfg: Config, facts: Facts, told: Conditions | None) ->
             "this prior learns nothing is known. Use dataset.condition_to=decoder or dataset.condition_drop=0.1."
         )
     strength = number("reg.lambda", reg["lambda"])
+    for name, term in terms.items():
+        _refuse_inferred(name, term, told)
+    _refuse_unread(told, (loss, bottleneck, prior, *(t.regularizer for t in terms.values())))
     return Composition(arch, bottleneck, corruption, loss, terms, strength, prior, told is not None)
 
 
-def _reading(node: Any, told: Conditions | None) -> Any:
-    """Return the settings of an arch whose decoder also reads what is known beforehand, as further numbers of its code."""
-    if told is None or not isinstance(node, Mapping) or "latent_dim" not in node:
+def _refuse_unread(told: Conditions | None, parts: Sequence[Part]) -> None:
+    """Raise AerunError where only terms are told something, and none of the parts reads it."""
+    if told is None or told.read or any("c" in part.takes() for part in parts):
+        return
+    fit = [o for o, cls in options("regularizer").items() if "c" in cls.takes()]
+    raise AerunError(
+        f"dataset.condition_to=terms: no term reads what is told. Add regularizer={' or '.join(fit)}, or use "
+        "dataset.condition_to=both."
+    )
+
+
+def _refuse_inferred(name: str, term: Term, told: Conditions | None) -> None:
+    """Raise AerunError where a term is to teach the code what is no class, or what the model is told anyway."""
+    if told is None or not term.regularizer.infers:
+        return
+    if told.read:
+        raise AerunError(
+            f"regularizer={name} teaches the code the class ({told.names}), and the model is told it: "
+            "use dataset.condition_to=terms."
+        )
+    if len(told.features) != 1 or told.features[0].kind != "category":
+        raise AerunError(f"regularizer={name} teaches the code one class, and dataset.condition tells {told.names}.")
+    if told.drop:
+        raise AerunError(
+            f"dataset.condition_drop={told.drop}: regularizer={name} counts the samples whose class is known. Use "
+            "dataset.labelled for fewer of them."
+        )
+
+
+def _tells_cuts(reg: Any) -> bool:
+    """Return whether a term asks that the decoder be told which units are cut: it is built before the terms are."""
+    terms = reg.get("terms") if isinstance(reg, Mapping) else None
+    return any(isinstance(node, Mapping) and bool(node.get("tell")) for node in (terms or {}).values())
+
+
+def _reading(node: Any, told: Conditions | None, cuts: int) -> Any:
+    """Return the settings of an arch whose decoder also reads what it is told beside the code, as further numbers of it."""
+    more = cuts + (0 if told is None or not told.decoder else told.size)
+    if not more or not isinstance(node, Mapping) or "latent_dim" not in node:
         return node
-    return {**node, "latent_dim": node["latent_dim"] + told.size}
+    return {**node, "latent_dim": node["latent_dim"] + more}
 
 
-def _known(told: Conditions | None) -> dict[str, int]:
-    """Return how many numbers are known beforehand: `known` to the encoder, and `given` to decoder and prior."""
-    given = 0 if told is None else told.size
-    return {"known": given if told is not None and told.encoder else 0, "given": given}
+def _known(told: Conditions | None, cuts: int = 0) -> dict[str, int]:
+    """Return how many numbers are read beside x and code: `known` by the encoder, `given` by decoder (`cuts` too) and prior."""
+    given = 0 if told is None or not told.read else told.size
+    return {"known": given if told is not None and told.encoder else 0, "given": given + cuts}
 
 
 def _refuse_other_size(model: Config) -> None:

@@ -125,7 +125,7 @@ class Dataset(ABC):
     @property
     def label_told(self) -> str:
         """Return why codes are not judged by the label: the model is told it. Empty where it is not."""
-        told = self.telling is not None and not self.telling.columns
+        told = self.telling is not None and not self.telling.columns and self.telling.to != "terms"
         return "needs labels that the model is not told (dataset.condition): ask for another" if told else ""
 
     def told_values(self, data: Data) -> list[Tensor]:

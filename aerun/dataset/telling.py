@@ -19,6 +19,7 @@ from aerun.preparation.told import Conditions
 log = logging.getLogger("aerun")
 
 LABEL = "label"
+TO = ("both", "decoder", "terms")  # encoder and decoder; the decoder alone; only terms of the objective
 SETTINGS: dict[str, Any] = {  # of every data set, and what runs that do not name them were trained with
     "condition": None,
     "condition_drop": 0.0,
@@ -32,13 +33,13 @@ SETTINGS: dict[str, Any] = {  # of every data set, and what runs that do not nam
 class Telling:
     """What is told: of each sample its label, or columns of its row.
 
-    drop: the share of training samples of which nothing is told. encoder: the encoder is told too. labelled: how many training
-    samples are told at all, as many of each class; None: all. draw: which ones.
+    drop: the share of training samples of which nothing is told. to: whom, one of `TO`. labelled: how many training samples are
+    told at all, as many of each class; None: all. draw: which ones.
     """
 
     condition: str | tuple[str, ...]
     drop: float = 0.0
-    encoder: bool = True
+    to: str = "both"
     labelled: int | None = None
     draw: int = 0
 
@@ -49,17 +50,22 @@ class Telling:
 
     def conditions(self, features: Sequence[Feature]) -> Conditions:
         """Return the module that turns these into numbers, not yet fitted."""
-        nullable = self.drop > 0 or self.labelled is not None
-        return Conditions(features=features, drop=self.drop, nullable=nullable, encoder=self.encoder)
+        nullable = self.drop > 0 or self.labelled is not None or self.to == "terms"
+        told = {"encoder": self.to == "both", "decoder": self.to != "terms"}
+        return Conditions(features=features, drop=self.drop, nullable=nullable, **told)
 
 
 def telling_of(settings: dict[str, Any]) -> Telling | None:
     """Return what settings of a data set ask to be told; None: nothing. AerunError for what cannot be meant."""
     condition, drop, to, labelled, draw = (settings[k] for k in SETTINGS)
     drop = within("dataset.condition_drop", drop, 0, 1)
-    encoder = one_of("dataset.condition_to", to, ("both", "decoder")) == "both"
+    to = one_of("dataset.condition_to", to, TO)
     if condition is None:
-        for key, value in (("condition_drop", drop or None), ("labelled", labelled), ("condition_to", None if encoder else to)):
+        for key, value in (
+            ("condition_drop", drop or None),
+            ("labelled", labelled),
+            ("condition_to", None if to == "both" else to),
+        ):
             if value is not None:
                 raise AerunError(f"dataset.{key}={value}: nothing is told. Add dataset.condition=label, or columns, as [site].")
         return None
@@ -71,7 +77,7 @@ def telling_of(settings: dict[str, Any]) -> Telling | None:
         )
     told = condition if isinstance(condition, str) else tuple(dict.fromkeys(condition))
     count = None if labelled is None else integer("dataset.labelled", labelled, 1)
-    return Telling(told, drop, encoder, count, integer("dataset.labelled_draw", draw, 0))
+    return Telling(told, drop, to, count, integer("dataset.labelled_draw", draw, 0))
 
 
 def of_classes(names: Sequence[str], name: str) -> tuple[Feature, ...]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import Facts, valid_weight
 from aerun.evaluate.columns import rmse
-from aerun.evaluate.prefixes import size_errors
+from aerun.evaluate.prefixes import group_of, size_errors
 from aerun.metrics.interval import interval
 from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained, filled
@@ -68,7 +68,7 @@ def report(trained: Trained, errors: list[Tensor] | None = None) -> dict[str, fl
     figures |= _against_pca(torch.cat(each["test"]), torch.cat(each["pca"]), trained.dataset.shared_steps)
     figures["pca/components"] = float(trained.pca.components.shape[1])
     own_units = rmse(model, data, trained.device) if model.facts.prepared_from is not None else {}
-    of_sizes = {f"size/{k}/{name}": v for k, row in size_errors(trained).items() for name, v in row.items()}
+    of_sizes = {f"{group_of(model)}/{k}/{name}": v for k, row in size_errors(trained).items() for name, v in row.items()}
     return {**figures, **_own_loss(model, test), **own_units, **of_sizes}
 
 

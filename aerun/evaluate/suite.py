@@ -23,9 +23,10 @@ def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
     with own_draws():
         seed_all(trained.seed)
         outcome: Outcome = applications.module(name).evaluate(trained)
-    told = trained.autoencoder.told
-    if told is not None and name != "reconstruction":  # whose PCA is told it too
-        outcome = replace(outcome, note=f"{outcome.note}; only the model is told {told.names}")
+    told = trained.autoencoder.preparation.told
+    if told is not None and (name != "reconstruction" or not told.read):  # whose PCA is told it too
+        words = f"is told {told.names}" if told.read else f"learned from {told.names}"
+        outcome = replace(outcome, note=f"{outcome.note}; only the model {words}")
     return outcome, time.perf_counter() - began
 
 

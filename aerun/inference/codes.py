@@ -23,29 +23,30 @@ SAMPLERS = ("auto", *NAMES)
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
 
-def to_code_tensor(z: Any, shape: tuple[int, ...], nested: bool = False) -> tuple[Tensor, bool]:
+def to_code_tensor(z: Any, shape: tuple[int, ...], cut: float | None = None) -> tuple[Tensor, bool]:
     """Return codes (n, d, *grid), which may come flat, and whether they came as a tensor.
 
-    nested: they may also be the first units of codes, whose others are then 0. Raises AerunError for anything that is no code.
+    cut: they may also be the first units of codes, whose others are then this. Raises AerunError for anything that is no code.
     """
     array = z.detach().cpu().numpy() if isinstance(z, Tensor) else np.asarray(z)
-    if nested and array.dtype.kind in "biuf" and array.ndim >= 2:
-        array = _with_all_units(array, shape)
+    wrong = array.dtype.kind == "f" and not np.isfinite(array).all()
+    if cut is not None and array.dtype.kind in "biuf" and array.ndim >= 2:
+        array = _with_all_units(array, shape, cut)
     if array.dtype.kind not in "biuf" or array.ndim < 2 or (array.shape[1:] != shape and array[0:1].size != np.prod(shape)):
         raise AerunError(f"codes of shape {array.shape}: this run's are (n, {', '.join(map(str, shape))}).")
-    if not len(array) or not np.isfinite(array).all():
+    if not len(array) or wrong:
         raise AerunError("there are no codes (the input is empty)." if not len(array) else "codes hold NaN or infinite values.")
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).reshape(-1, *shape), isinstance(z, Tensor)
 
 
-def _with_all_units(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _with_all_units(array: NDArray[Any], shape: tuple[int, ...], cut: float) -> NDArray[Any]:
     """Return codes (n, d, *grid) of those that hold their first units alone, also flat; others as they are."""
     places = int(np.prod(shape[1:]))
     units, rest = divmod(int(np.prod(array.shape[1:])), places)
     if rest or not 1 <= units < shape[0] or array.shape[2:] not in ((), shape[1:]):
         return array
     given = array.reshape(len(array), units, *shape[1:])
-    return np.concatenate([given, np.zeros((len(array), shape[0] - units, *shape[1:]), array.dtype)], axis=1)
+    return np.concatenate([given, np.full((len(array), shape[0] - units, *shape[1:]), cut, np.float32)], axis=1)
 
 
 def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None, c: Tensor | None = None) -> Tensor:

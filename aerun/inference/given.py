@@ -34,6 +34,11 @@ class Given:
 
     def __init__(self, conditions: Conditions, reading: Reading, values: Mapping[str, Any]) -> None:
         self.conditions, self.reading = conditions, reading
+        if values and not conditions.read:
+            raise AerunError(
+                f"condition {next(iter(values))}: {conditions.names} was told to terms of training alone "
+                "(dataset.condition_to=terms), and the model answers without."
+            )
         self.values = {self._name(k): v for k, v in values.items()}
         self.said = False
 
@@ -53,6 +58,8 @@ class Given:
 
     def of(self, n: int, frame: Frame | None = None) -> Tensor:
         """Return the conditions of n samples, (n, columns). frame: their columns, where they have names."""
+        if not self.conditions.read:
+            return torch.full((n, len(self.features)), torch.nan)
         columns = [self._column(f, n, frame) for f in self.features]
         values = torch.from_numpy(np.stack(columns, 1).astype(np.float32))
         gone = self.conditions.unknown(values)

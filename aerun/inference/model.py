@@ -110,10 +110,11 @@ class Model(Runner):
         return told
 
     def encode(self, x: Samples, size: int | None = None) -> Any:
-        """Map n samples -> their deterministic codes (n, d, *grid), 32-bit; size: of nested codes the first so many units."""
+        """Map n samples -> their deterministic codes (n, d, *grid), 32-bit; size: of nested ones so many units or stages."""
         self._require_size(size)
         stored, output_format = self.form.to_stored(x)
-        codes_ = self.codes_of(stored)[:, :size]
+        whole = self.codes_of(stored, size)
+        codes_ = whole[:, :size] if self.autoencoder.bottleneck.piece == "unit" else whole
         return output_format.numbers(codes_, [f"z{i + 1}" for i in range(codes_.shape[1])])
 
     def decode(self, z: Any, lengths: Sequence[int] | None = None) -> Any:
@@ -121,7 +122,8 @@ class Model(Runner):
 
         lengths: steps of each, where sequences have lengths of their own.
         """
-        codes_, tensor = codes.to_code_tensor(z, self.code_shape, bool(self.sizes))
+        cut = self.autoencoder.cut if self.sizes and self.autoencoder.bottleneck.piece == "unit" else None
+        codes_, tensor = codes.to_code_tensor(z, self.code_shape, cut)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid, self.given_c(len(codes_)))
         output_format = self.form.way
@@ -182,8 +184,9 @@ class Model(Runner):
             raise AerunError(
                 f"size={size}: this run's codes have one size, {self.code_shape[0]}. regularizer=nested gives others."
             )
-        if not 1 <= integer("size", size, 1) <= self.code_shape[0]:
-            raise AerunError(f"size={size}: this run's codes have {self.code_shape[0]} units; use 1 to {self.code_shape[0]}.")
+        most, piece = self.autoencoder.bottleneck.pieces, self.autoencoder.bottleneck.piece
+        if not 1 <= integer("size", size, 1) <= most:
+            raise AerunError(f"size={size}: this run's codes have {most} {piece}s; use 1 to {most}.")
         if size not in self.sizes:
             log.warning("size=%d: was not trained; %s were.", size, ", ".join(map(str, self.sizes)))
 
@@ -281,7 +284,8 @@ class Model(Runner):
 
     def _told_each(self, x: Samples) -> Any:
         """Return each sample as it would be of every class, (n, classes, *stored)."""
-        classes = None if self.form.conditions is None else self.form.conditions.classes()
+        given = self.form.conditions
+        classes = None if given is None or self.autoencoder.told is None else given.classes()
         if classes is None:
             raise AerunError("traverse: without a unit the class is moved, and this run is told none: dataset.condition=label.")
         stored, back = self.form.to_stored(x)

@@ -90,9 +90,9 @@ class Runner:
 
     # -- answers for stored samples ----------------------------------------------------------------------------------
 
-    def codes_of(self, stored: Tensor) -> Tensor:
-        """Return the codes (n, d, *grid) of stored samples."""
-        return self.over_samples(lambda u, beside: self.autoencoder.encode(u, **beside), stored)
+    def codes_of(self, stored: Tensor, size: int | None = None) -> Tensor:
+        """Return the codes (n, d, *grid) of stored samples; size: of so many of their pieces."""
+        return self.over_samples(lambda u, beside: self.autoencoder.first(u, size, **beside), stored)
 
     def numbers_of(self, stored: Tensor) -> Tensor:
         """Return the numbers (n, u, *grid) that stand for the codes of stored samples."""
@@ -100,14 +100,11 @@ class Runner:
         return self.over_samples(lambda u, beside: model.bottleneck.indices(model.features(u, **beside)), stored)
 
     def rebuilt(self, stored: Tensor, size: int | None = None) -> Tensor:
-        """Return the reconstructions (n, *stored) of stored samples, in own units; size: from so many units of the code."""
+        """Return the reconstructions (n, *stored) of stored samples, in own units; size: from so many pieces of the code."""
         model = self.autoencoder
 
         def again(u: Tensor, beside: dict[str, Tensor]) -> Tensor:
-            x_hat = (
-                model(u, **beside) if size is None else model.decode(model.prefix(model.encode(u, **beside), size), **beside)
-            )
-            return self.form.own(x_hat, beside.get("valid"))
+            return self.form.own(model.decode(model.first(u, size, **beside), **beside), beside.get("valid"))
 
         return self.over_samples(again, stored)
 
@@ -135,7 +132,7 @@ class Runner:
 
     def given_c(self, n: int) -> Tensor | None:
         """Return c (n, m) of n samples of which only is known what the question says; None where the model is told nothing."""
-        if self.form.conditions is None:
+        if self.form.conditions is None or self.autoencoder.told is None:
             return None
         return self.c_of(self.form.conditions.of(n))
 

@@ -36,6 +36,13 @@ _OWN = {
     "samples_per_second": Named("Training/samples per second", "Speed of training, validation not counted."),
     "step": Named("Training/optimizer steps", "Steps that were taken by the end of the epoch."),
 }
+_NESTED = {  # of the first units of a nested code, see `evaluate.prefixes`
+    "se": "SE per sample",
+    "pca_se": "SE per sample of PCA",
+    "ratio": "SE relative to PCA",
+    "behind": "SE per sample beyond the best size's",
+    "spread": "standard error of what is beyond",
+}
 _FINAL = ("test/psnr", "test/se", "pca_ratio")
 _TERMS = {
     "loss": Named("Objective/loss per sample", "What is minimized: the reconstruction and all weighted terms."),
@@ -69,6 +76,9 @@ def final(key: str) -> Named:
     if key in _OWN:
         return _OWN[key]
     application, *who, metric = key.split("/")
+    if application == "size" and len(who) == 1 and metric in _NESTED:
+        units = "unit" if who == ["1"] else f"{who[0]} units"
+        return Named(f"Scores/nested {_NESTED[metric]}, first {units}", "Of the test split, from the code's first units alone.")
     what = readable(f"{application}/{metric}") if who else readable(key)
     return Named(f"Scores/{what}{', ' if who else ''}{_plain(' '.join(who))}")
 

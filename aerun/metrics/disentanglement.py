@@ -8,6 +8,8 @@ from torch import Tensor
 _BINS = 20
 _FAR = 5  # interquartile ranges from the median, beyond which a value is an outlier
 _TREES, _LEAST = 20, 5  # trees in a forest; fewest samples in a leaf
+_VOTES, _SHARED = 800, 64  # votes that a classifier is made of, and judged by; samples of one vote
+_COLLAPSED = 0.01  # variance, as a share of the largest unit's, below which a unit carries nothing
 
 
 def gap(codes: Tensor, factors: Tensor) -> float:
@@ -24,6 +26,54 @@ def gap(codes: Tensor, factors: Tensor) -> float:
         best, second, *_ = sorted([*(_information(truth, unit) for unit in units), 0.0], reverse=True)
         gaps.append((best - second) / max(_information(truth, truth), 1e-12))
     return float(np.mean(gaps))
+
+
+def modularity(codes: Tensor, factors: Tensor) -> float:
+    """Return mean_j 1 - sum_{f != best} I(z_j; f)^2 / ((F - 1) I(z_j; best)^2) over the units j that vary.
+
+    1: each unit speaks of one factor alone; 0: of all alike. Several units may share a factor. Informations as in `gap`; units
+    with less than a hundredth of the largest variance are left out. Ridgeway & Mozer 2018, https://arxiv.org/abs/1802.05312.
+    """
+    if factors.shape[1] < 2:
+        return 1.0
+    truths = [_bins(f.double()) if (numbers := values(f)) is None else numbers for f in factors.t()]
+    each = []
+    for z in codes.double().t()[_varying(codes)]:
+        unit = _bins(z)
+        squares = sorted((_information(truth, unit) ** 2 for truth in truths), reverse=True)
+        each.append(1 - sum(squares[1:]) / ((len(squares) - 1) * max(squares[0], 1e-12)))
+    return float(np.mean(each))
+
+
+def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
+    """Return the FactorVAE score: how often the unit that varies least tells which factor is held fixed.
+
+    A vote: 64 samples with one value of a random factor (in one of 20 bins, where it has more values), and the unit whose
+    variance over them is the smallest share of its variance over all. 800 votes say which factor each unit stands for, 800
+    others are judged by it. Units with less than a hundredth of the largest variance take no part: noise of any of them would
+    win. It is 1 too where two units hold one factor: see `gap`. Kim & Mnih 2018, https://arxiv.org/abs/1802.05983.
+    """
+    rng = np.random.default_rng(seed)
+    z = codes.double()[:, _varying(codes)].numpy()
+    z = (z - z.mean(0)) / z.std(0)
+    alike = []
+    for factor in factors.t():
+        bins = (_bins(factor.double()) if (numbers := values(factor)) is None else numbers).numpy()
+        alike.append([np.flatnonzero(bins == b) for b in np.unique(bins)])
+    votes = np.zeros((2, z.shape[1], len(alike)))
+    for i in range(2 * _VOTES):
+        fixed = int(rng.integers(len(alike)))
+        rows = alike[fixed][rng.integers(len(alike[fixed]))]
+        unit = int(z[rng.choice(rows, _SHARED)].var(0).argmin())
+        votes[i % 2, unit, fixed] += 1
+    majority = votes[0].argmax(1)
+    return float(votes[1][np.arange(len(majority)), majority].sum() / _VOTES)
+
+
+def _varying(codes: Tensor) -> Tensor:
+    """Return which units (d,) carry something."""
+    variance = codes.double().var(0)
+    return variance >= _COLLAPSED * variance.max()
 
 
 def matched(codes: Tensor, factors: Tensor) -> Tensor:

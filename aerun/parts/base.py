@@ -26,6 +26,10 @@ class Part(nn.Module, ABC):
         """Return figures of a validation batch, logged beside the objective; parameters are names of the vocabulary."""
         return {}
 
+    def assign(self, z: Tensor) -> Tensor | None:
+        """Return the number of the cluster that each code (n, d) belongs to, (n,), or None for a part that has no clusters."""
+        return None
+
     @classmethod
     def needs(cls) -> frozenset[str]:
         """Return the names that `forward` cannot do without."""

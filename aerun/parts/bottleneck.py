@@ -23,7 +23,8 @@ class Bottleneck(Part):
     space: the codes that a prior can be a distribution of: `real`, any vector; empty where no prior fits, or where the
     bottleneck brings its own, as `prior` among the names that it offers.
     whole: the numbers are whole ones, so that nothing is lost by storing them. levels: the i-th number is one of
-    0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code whose last units are set to 0 is still a code.
+    0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code without its last pieces, which are its units set to
+    0 where `piece` says nothing else, is still a code; cut_by: the setting with which it can be, where it cannot as it is.
     of_vectors: it makes codes without a grid alone. entangled: its posterior is one of whole codes, so that units have no
     divergence of their own. curved: codes are unit vectors, a straight line between two of them leaves them, and `nearest`
     brings it back; a number of them follows from the others.
@@ -33,6 +34,8 @@ class Bottleneck(Part):
     space: str = ""
     whole: bool = False
     can_be_cut: bool = True
+    cut_by: str = ""
+    piece: str = "unit"
     of_vectors: bool = False
     entangled: bool = False
     curved: bool = False
@@ -50,6 +53,20 @@ class Bottleneck(Part):
     @abstractmethod
     def code(self, h: Tensor) -> Tensor:
         """Map h (B, F, *grid) to the deterministic code (B, d, *grid) of all use after training."""
+
+    @property
+    def pieces(self) -> int:
+        """Return of how many pieces a code is made that can be left out from its end."""
+        return self.latent_dim
+
+    def bits_of(self, size: int, places: int) -> float:
+        """Return the bits of the first `size` pieces of a code whose grid has so many places, where its levels are finite."""
+        return places * sum(math.log2(n) for n in self.levels) * size / self.pieces
+
+    def first(self, h: Tensor, size: int) -> Tensor:
+        """Map h to the code (B, d, *grid) of its first `size` pieces alone."""
+        z = self.code(h)
+        return torch.cat([z[:, :size], torch.zeros_like(z[:, size:])], 1)
 
     def prepare(self, count: int, features: Callable[[int], Tensor]) -> None:
         """Learn from what the encoder makes of random training samples: h (n, F, *grid) of the first n of `count`.

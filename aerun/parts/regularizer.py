@@ -18,25 +18,38 @@ class Regularizer(Part):
     the pass with a graph from `x_in` to `z`, where gradients are computed at all. `asked_rate`: the target share of
     samples that each unit is on for, where there is one. `gentler`, `not_fooled`: advice that names its own settings with
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
-    their own, in order; empty where it cuts no code. `by_unit`: its setting that looks at the divergence of each unit, which
-    a prior of whole codes does not have; empty without one. `of_length`: it depends on the length of a code
-    alone. `differentiates_decoder`: needs a decoder whose gradient by the code can be differentiated itself, and codes that
-    can move a little.
+    their own, in order; empty where it cuts no code. `tells_cuts`: the decoder reads beside each unit whether it is there, and
+    NaN stands for one that is cut. `by_unit`: its setting that looks at the divergence of each unit, which
+    a prior of whole codes does not have; empty without one. `of_length`: it depends on the length of a code alone.
+    `differentiates_decoder`: needs a decoder whose gradient by the
+    code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
+    samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
+    told of samples, c, is a class that it teaches the code to say, so that neither encoder nor decoder may be told it.
     """
 
     batch_statistic: bool = False
     shrinks_code: bool = False
     differentiates_input: bool = False
     differentiates_decoder: bool = False
+    reads_codes: bool = False
+    judges_whole: bool = False
     asked_rate: float | None = None
     gentler: str = ""
     not_fooled: str = ""
     cuts: tuple[int, ...] = ()
+    tells_cuts: bool = False
     by_unit: str = ""
+    infers: bool = False
     of_length: bool = False
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
+
+    def start_from(self, codes: Tensor) -> None:
+        """Learn from codes of training samples (n, d, *grid), before the first step, where `reads_codes` asks for them."""
+
+    def setup_known(self, c: Tensor) -> None:
+        """Learn what is known beforehand of the training samples, c (n, m), before the first step; by default nothing."""
 
     def fill(self, *_: Any, **names: Any) -> dict[str, Tensor]:
         """Return names of a pass that it fills for others, from those that its signature takes; by default none."""

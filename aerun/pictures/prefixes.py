@@ -27,9 +27,9 @@ def draw(trained: Trained, folder: Path) -> Pixels:
     model, facts = trained.autoencoder, trained.autoencoder.facts
     stored = samples(trained.data.val).to(trained.device)
     x, beside = model.units(stored).to(next(model.arch.parameters()).dtype), model.beside(stored)
-    z = model.encode(x, **beside)
+    piece, h = model.bottleneck.piece, model.features(x, **beside)
     rows = [
-        Row(f"{size} of {max(model.sizes)} units", shown(model.decode(model.prefix(z, size), **beside), facts, x))
+        Row(f"{size} of {max(model.sizes)} {piece}s", shown(model.decode(model.first_of(h, size), **beside), facts, x))
         for size in model.sizes
     ]
-    return sheet([Row("input", shown(x, facts)), *rows], "Held-out samples from the first units of their codes")
+    return sheet([Row("input", shown(x, facts)), *rows], f"Held-out samples from the first {piece}s of their codes")

@@ -18,7 +18,7 @@ class Conditions(nn.Module):
     Numbers and dates: (v - mean) / deviation of the training samples; categories: one element a word. nullable: a further
     element is 1 where nothing is known, and all others are then 0; a row is of that kind as soon as one of its values is
     missing or a word that no training sample has. drop: the share of training samples of which the model is told nothing; 1:
-    it is told nothing at all. encoder: the encoder is told too, not the decoder alone.
+    it is told nothing at all. encoder, decoder: whether each is told; with neither only terms of the objective are, see `read`.
     """
 
     numeric: Tensor  # (N,) places of numbers and dates
@@ -29,9 +29,12 @@ class Conditions(nn.Module):
     nothing: Tensor  # (m,) c of a sample of which nothing is known
     rate: Tensor  # (N,) 1 / deviation, and 0 for a constant
 
-    def __init__(self, *, features: Sequence[Feature], drop: float, nullable: bool, encoder: bool) -> None:
+    def __init__(
+        self, *, features: Sequence[Feature], drop: float, nullable: bool, encoder: bool, decoder: bool = True
+    ) -> None:
         super().__init__()
-        self.features, self.drop, self.nullable, self.encoder = tuple(features), drop, nullable, encoder
+        self.features, self.drop, self.nullable = tuple(features), drop, nullable
+        self.encoder, self.decoder = encoder, decoder
         numeric = [i for i, f in enumerate(self.features) if f.kind != "category"]
         hot = [(i, k) for i, f in enumerate(self.features) for k in range(len(f.words))]
         for name, places in (("numeric", numeric), ("asked", [i for i, _ in hot]), ("word", [k for _, k in hot])):
@@ -48,7 +51,13 @@ class Conditions(nn.Module):
     def settings(self) -> dict[str, Any]:
         """Return what the constructor was given, as plain data."""
         features = [asdict(f) for f in self.features]
-        return {"features": features, "drop": self.drop, "nullable": self.nullable, "encoder": self.encoder}
+        told = {"encoder": self.encoder, "decoder": self.decoder}
+        return {"features": features, "drop": self.drop, "nullable": self.nullable, **told}
+
+    @property
+    def read(self) -> bool:
+        """Return whether a pass through the model reads c; otherwise only terms of training do, and nobody is asked for it."""
+        return self.encoder or self.decoder
 
     @property
     def size(self) -> int:

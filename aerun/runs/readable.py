@@ -36,6 +36,7 @@ _WHAT = {
     "kl": "KL divergence (nats)",
     "auroc": "AUROC",
     "fine_bpp": "bits per element",
+    "seconds": "time (s)",
 }
 
 

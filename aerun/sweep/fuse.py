@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aerun.build import RunPlan, build
+from aerun.core.collector import go_on
 from aerun.core.errors import StoppedError, line_of
 from aerun.core.text import say
 from aerun.evaluate.health import decoder_scale
@@ -184,6 +185,7 @@ def _train(group: Sequence[Candidate], plans: Sequence[RunPlan], jobs: Sequence[
     # deferred: a sweep of which nothing is left to train needs none of this
     from aerun.trainer.fused.fit import fit
 
+    go_on()  # what it takes is loaded
     folders = [Folder(one.path) for one in group]
     clock = Clock(folders, resume=steps > 0)
     scales = [decoder_scale(job.autoencoder) for job in jobs]

@@ -50,7 +50,7 @@ class Stacked(Trainer):
         super().refuse(autoencoder)
         if self.devices > 1:
             raise AerunError(f"trainer.devices={self.devices}: trainer=stacked trains on one. Use trainer=joint.")
-        if autoencoder.told is not None:
+        if autoencoder.preparation.told is not None:
             raise AerunError(
                 "trainer=stacked trains layer by layer, which has no place for dataset.condition. Use trainer=joint."
             )

@@ -37,7 +37,10 @@ def one_step(cfg, stored):
     return plan
 
 
-@pytest.mark.parametrize("recipe", catalog()["model"])
+BEGUN = ("idec", "vade")  # with a run that fits them: tests/regularizer/test_clusters.py
+
+
+@pytest.mark.parametrize("recipe", [name for name in catalog()["model"] if name not in BEGUN])
 def test_every_recipe_trains_on_every_kind_of_data_or_names_what_does(recipe):
     for name in DATA:
         dataset, stored = loaded(name)

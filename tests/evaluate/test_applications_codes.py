@@ -16,7 +16,7 @@ from aerun.evaluate.reconstruction import report
 from aerun.evaluate.subset import subsample
 from aerun.evaluate.suite import ask
 from aerun.metrics import few_labels, ssim
-from aerun.metrics.disentanglement import dci, fenced, gap, matched, separated
+from aerun.metrics.disentanglement import dci, factor_vae_score, fenced, gap, matched, modularity, separated
 from aerun.metrics.few_labels import drawn, logistic, paired
 from aerun.metrics.neighbours import nearest, trustworthiness, voted
 from aerun.metrics.ranking import average_precision, precision_at
@@ -260,7 +260,10 @@ def test_clustering_says_its_draws():
     outcome = ask("clustering", untrained())[0]
     assert "3 draws" in outcome.note
     assert outcome.spread["model"]["acc"] >= 0
-    assert set(outcome.figures) == set(clustering.WHO)
+    assert set(outcome.figures) == {*clustering.WHO} - {"own"}
+    own = ask("clustering", untrained("model=vae", "model/prior=mixture"))[0]
+    assert [*own.figures] == [*clustering.WHO]
+    assert own.spread["own"]["acc"] == 0
 
 
 # -- few labels ----------------------------------------------------------------------------------------------------------
@@ -560,3 +563,20 @@ def test_mean_and_deviation_over_draws():
     outcome = averaged([{"a": {"m": 1.0}}, {"a": {"m": 3.0}}], "")
     assert outcome.figures == {"a": {"m": 2.0}}
     assert outcome.spread["a"]["m"] == pytest.approx(2**0.5)
+
+
+def test_modularity_and_votes_are_one_for_the_factors_themselves():
+    """P88: two factors mixed evenly have modularity 0; collapsed units never win a vote; a factor held twice is not seen."""
+    factors = random(4000, 3)
+    noise = 1e-3 * random(4000, 2, seed=1)
+    assert modularity(factors, factors) > 0.99
+    assert factor_vae_score(factors, factors) == 1
+    mixed = factors[:, :2] @ torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=factors.dtype) / 2**0.5
+    assert abs(modularity(mixed, factors[:, :2])) < 0.1
+    collapsed = torch.cat([noise, factors], 1)
+    assert factor_vae_score(collapsed, factors) == 1
+    assert modularity(collapsed, factors) > 0.99
+    assert factor_vae_score(torch.cat([factors, factors], 1), factors) == 1
+    assert 0.2 < factor_vae_score(random(4000, 3, seed=2), factors) < 0.5
+    few = (factors > 0).double() + (factors > 1).double()  # factors of few values, as in sprites
+    assert factor_vae_score(few, few) == 1

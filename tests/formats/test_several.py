@@ -3,7 +3,10 @@
 import bz2
 import gzip
 import json
+import logging
 import lzma
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -170,6 +173,49 @@ def test_a_damaged_row_group_is_named(tmp_path):
         read(pattern)
 
 
+def test_a_row_group_is_read_a_few_columns_at_a_time(tmp_path, whole, monkeypatch):
+    """And so are two that share the work, with what the folder's name adds; the table is the same."""
+    from pyarrow import parquet
+
+    place = tmp_path / "place=here"
+    place.mkdir()
+    parquet.write_table(pa.table(COLUMNS), place / "t.parquet", row_group_size=16)
+    seen = []
+    original = parquet.ParquetFile.iter_batches
+
+    def iter_batches(self, rows, row_groups, columns):
+        seen.append((row_groups[0], tuple(columns)))
+        yield from original(self, rows, row_groups=row_groups, columns=columns)
+
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", iter_batches)
+    monkeypatch.setattr("aerun.formats.arrow_files._TOGETHER", 1)
+    frame = read_tables("dataset.path", str(tmp_path), READING, Limits(1.0, tmp_path / "cache"))
+    assert seen == [(group, (name,)) for group in (0, 1) for name in COLUMNS]
+    assert list(frame.columns) == [*COLUMNS, "place"]
+    assert frame.columns["place"].words == ("here",)
+    assert len(frame.columns["place"]) == N
+    assert {n: values for n, values in told(frame).items() if n != "place"} == whole
+
+
+def test_chunks_are_read_once(tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    x = np.arange(1000, dtype=np.float32).reshape(100, 10)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=x, chunks=(16, 10))
+    seen, original = [], h5py.Dataset.__getitem__
+
+    def getitem(self, rows):
+        seen.append((rows.start, rows.stop))
+        return original(self, rows)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", getitem)
+    monkeypatch.setattr("aerun.formats.copied._PIECE", 40 * 40)  # bytes of 40 rows: two chunks and a half
+    array = read_array("x", tmp_path / "x.h5", "x", bounds=Limits(1.0, tmp_path / "cache"))
+    assert is_mapped(array)
+    np.testing.assert_array_equal(array, x)
+    assert seen == [(0, 32), (32, 64), (64, 96), (96, 100)]
+
+
 def test_records_that_are_none_are_named(tmp_path):
     path = tmp_path / "t.jsonl"
     for text, words in (
@@ -307,6 +353,35 @@ def test_a_registered_file_system_is_read_and_its_patterns_too(tmp_path, monkeyp
     with pytest.raises(AerunError, match=r"nothing:// is not known|needs a library"):
         read("nothing://bucket/x.csv")
     elsewhere.store.clear()
+
+
+def test_a_silent_other_side_is_left_and_missing_credentials_are_named(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    library, goes_on = logging.getLogger("gcsfs"), threading.Event()
+
+    class Silent(fsspec.get_filesystem_class("memory")):
+        def info(self, path, **kwargs):
+            library.error("out of retries")
+            goes_on.wait(60)
+
+    monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, "gs", Silent)
+    monkeypatch.setattr("aerun.formats.remote._PATIENCE", 0.3)
+    monkeypatch.setattr("aerun.formats.remote._ADC", tmp_path / "none.json")
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "FSSPEC_GS_TOKEN", "FSSPEC_GCS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: pytest.fail("the library's own log"))
+    library.addHandler(handler)
+    try:
+        words = r"gs://b/t.csv: cannot be fetched: no answer for 0.3 seconds. There are no credentials: GOOGLE_APPLICATION_"
+        with pytest.raises(AerunError, match=words):
+            read_tables("dataset.path", "gs://b/t.csv", READING, limits(None, None))
+        (tmp_path / "none.json").write_text("{}")
+        with pytest.raises(AerunError, match=r"0.3 seconds.$"):
+            read_tables("dataset.path", "gs://b/t.csv", READING, limits(None, None))
+    finally:
+        goes_on.set()
+        library.removeHandler(handler)
 
 
 def test_s3_is_read_kept_and_refused_in_words(tmp_path, monkeypatch):

@@ -12,11 +12,12 @@ from aerun.runs.groups import selected
 from tests.shell import here
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "told"])
+def model(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("nested") / "run"
     words = (
         "regularizer=nested",
+        f"reg.terms.nested.tell={str(request.param).lower()}",
         "model.latent_dim=8",
         "model.arch.hidden=[16]",
         "trainer.max_epochs=2",
@@ -31,14 +32,15 @@ def x():
 
 
 def test_a_prefix_is_the_first_units_and_comes_back_as_such(model, x):
-    """P92: encode --size k is encode[:, :k]; decode of short codes puts 0 for the others."""
+    """P92: encode --size k is encode[:, :k]; decode of short codes puts 0 for the others, and tells a decoder that asks."""
     whole = model.encode(x)
     assert model.sizes == (1, 2, 4, 8)
     np.testing.assert_array_equal(model.encode(x, size=2), whole[:, :2])
     short = whole.copy()
     short[:, 2:] = 0
-    np.testing.assert_array_equal(model.decode(whole[:, :2]), model.decode(short))
-    np.testing.assert_array_equal(model.reconstruct(x, size=2), model.decode(short))
+    told = model.autoencoder.tells_cuts
+    assert np.array_equal(model.decode(whole[:, :2]), model.decode(short)) != told
+    np.testing.assert_array_equal(model.reconstruct(x, size=2), model.decode(whole[:, :2]))
     np.testing.assert_array_equal(model.reconstruct(x, size=8), model.reconstruct(x))
 
 
@@ -80,3 +82,20 @@ def test_its_results_its_chart_and_compare_show_every_size(model, tmp_path):
     assert f"2: {results['size/2/se']:.4g} (PCA {results['size/2/pca_se']:.4g})" in here(
         tmp_path, "compare", str(model.folder.path)
     ).out.replace("\n", " ")
+
+
+def test_stages_of_a_residual_code_in_use(tmp_path, x):
+    """`size` counts stages: each prefix is a whole code, with bits in place of the error of PCA."""
+    words = ("model=vqvae", "model.bottleneck.stages=3", "model.bottleneck.codes=16", "regularizer=nested", "reg.lambda=1")
+    run = aerun.train(*words, "trainer=smoke", "trainer.progress=false", "pictures=[prefixes]", folder=tmp_path / "run")
+    assert run.sizes == (1, 2, 3)
+    coarse = run.encode(x, size=1)
+    assert coarse.shape == run.encode(x).shape
+    np.testing.assert_array_equal(run.decode(coarse), run.reconstruct(x, size=1))
+    np.testing.assert_array_equal(run.reconstruct(x, size=3), run.reconstruct(x))
+    with pytest.raises(AerunError, match="size=4: this run's codes have 3 stages; use 1 to 3"):
+        run.encode(x, size=4)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [results[f"stage/{k}/bits"] for k in (1, 2, 3)] == [16, 32, 48]
+    assert results["stage/3/se"] == pytest.approx(results["test/se"])
+    assert not [k for k in results if k.startswith("size/")]

@@ -129,6 +129,8 @@ def test_names_stand_in_the_order_of_reading():
     assert scalar("val/mse").tag == "Error/MSE per element, val"
     assert scalar("effective_lambda/weight_l1").tag == "Regularizers/weight l1 weight"
     assert final("probe/logistic/acc_50").tag == "Scores/probe acc 50, logistic"
+    assert final("size/16/pca_se").tag == "Scores/nested SE per sample of PCA, first 16 units"
+    assert final("sizes/seconds").tag == "Scores/sizes time (s)"
 
 
 def test_no_two_figures_and_no_two_settings_share_a_name():

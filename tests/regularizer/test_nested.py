@@ -16,12 +16,16 @@ _NET = ("model.latent_dim=8", "model.arch.hidden=[16]")
 
 
 def nested(d=4, **settings):
-    return Nested(**{"latent_dim": d, "sizes": None, "combine": "mean", "balance": False, "draw": "all"} | settings)
+    return Nested(
+        **{"latent_dim": d, "pieces": d, "piece": "unit", "sizes": None, "combine": "mean", "balance": False, "draw": "all"}
+        | {"tell": False}
+        | settings
+    )
 
 
 def lone_error(plan, x, size):
     model = plan.autoencoder
-    return (model.decode(model.prefix(model.encode(x), size)) - x).square().flatten(1).sum(1)
+    return (model.decode(model.first(x, size)) - x).square().flatten(1).sum(1)
 
 
 @pytest.mark.usefixtures("double")
@@ -35,11 +39,11 @@ def test_units_of_a_linear_model_are_the_principal_components_in_order(cut):
     x = (torch.randn(150, 3) * torch.tensor([3.0, 2.0, 1.0]) @ directions.t() + 0.2 * torch.randn(150, 64)).reshape(-1, 1, 8, 8)
     settle(model, x, max_iter=400, history_size=30, tolerance_grad=1e-9, tolerance_change=1e-13)
     with torch.no_grad():
-        best, z = pca.fit(lambda: iter([x]), 3), model.encode(x)
+        best = pca.fit(lambda: iter([x]), 3)
         columns = torch.stack([(model.decode(unit[None]) - model.decode(torch.zeros(1, 3))).flatten() for unit in torch.eye(3)])
         cosines = torch.nn.functional.cosine_similarity(columns, best.components.t()).abs()
         errors = [
-            (model.decode(model.prefix(z, k)) - x).square().sum() / (best.first(k)(x) - x).square().sum() for k in (1, 2, 3)
+            (model.decode(model.first(x, k)) - x).square().sum() / (best.first(k)(x) - x).square().sum() for k in (1, 2, 3)
         ]
     if cut:
         assert bool((cosines > 0.9999).all())
@@ -54,6 +58,43 @@ def test_nothing_is_added_where_the_only_size_is_that_of_the_code():
     plan = built(*_NET, "regularizer=nested", "reg.terms.nested.sizes=[8]")
     value = plan.autoencoder.train().objective(torch.rand(5, 1, 8, 8), 0.5)
     torch.testing.assert_close(value.parts[0], value.parts[1])
+
+
+TELLING = (*_NET, "regularizer=nested", "reg.terms.nested.sizes=[2,5]", "reg.terms.nested.balance=false", "reg.lambda=1")
+
+
+@pytest.mark.parametrize("more", [(), ("dataset.condition=label",), ("model/arch=conv", "model.arch.code=spatial")], ids=str)
+@pytest.mark.parametrize("draw", ["all", "sample"])
+def test_a_decoder_that_is_told_reads_which_units_are_cut(more, draw):
+    """The decoder's input, written plainly: c, the units with 0 for those that are cut, and 1 for each that is there."""
+    torch.manual_seed(0)
+    if more[:1] == ("model/arch=conv",):
+        more = (*more, "model.arch.hidden=[8,8]")
+    told = ("reg.terms.nested.tell=true", f"reg.terms.nested.draw={draw}", *more)
+    model = built(*TELLING, *told).autoencoder.double().train()
+    x, c = torch.rand(6, 1, 8, 8).double(), torch.eye(10)[:6].double() if model.told is not None else None
+    value = model.objective(x, 0.5, c=c)
+    z = value.names["z"]
+    per_size = []
+    for k in (2, 5, 8):
+        there = torch.zeros_like(z)
+        there[:, :k] = 1
+        place = [] if c is None else [c]
+        raw = model.arch.decode(torch.cat([*place, z * there, there], 1))
+        per_size.append((model.loss.activate(raw) - x).square().flatten(1).sum(1))
+        torch.testing.assert_close(model.decode(model.prefix(z, k), c=c), model.loss.activate(raw))
+        assert not torch.allclose(model.decode(z * there, c=c), model.loss.activate(raw)) or k == 8
+    if draw == "all":
+        torch.testing.assert_close(value.loss, torch.stack(per_size).mean())
+    value.loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.arch.parameters())
+    weights = model.decoder_weights()[0]
+    assert weights.shape[1] == 8 or more[:1] == ("model/arch=conv",)
+
+
+def test_what_cannot_tell_is_refused():
+    with pytest.raises(AerunError, match="which units are cut"):
+        built(*TELLING, "model.arch.tied=true", "reg.terms.nested.tell=true")
 
 
 @pytest.mark.parametrize("combine", ["mean", "sum"])
@@ -145,3 +186,49 @@ def test_errors_of_sizes_are_those_of_the_cut_codes_and_of_pca(digits):
             small = pca.fit(lambda: iter([plan.autoencoder.units(digits.train.x)]), size)
             assert row["pca_se"] == pytest.approx((small(x) - x).square().flatten(1).sum(1).mean().item(), rel=1e-4)
     assert all(math.isfinite(v) for row in found.values() for v in row.values())
+
+
+# -- codes of stages -------------------------------------------------------------------------------------------------
+
+_STAGES = ("model/bottleneck=vq", "model.bottleneck.stages=3", "model.bottleneck.codes=16", *_NET)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("draw", ["all", "sample"])
+def test_of_a_residual_code_each_prefix_is_the_sum_of_its_first_stages(draw):
+    """P83: the plain loop over stages; where each sample draws one, the loss of that one, on average the same."""
+    torch.manual_seed(0)
+    words = ("regularizer=nested", f"reg.terms.nested.draw={draw}", "reg.terms.nested.balance=false")
+    model, x = built(*_STAGES, *words).autoencoder.double().train(), torch.rand(64, 1, 8, 8)
+    model.objective(x, 0.0)  # sets the codebooks
+    own = model.eval()
+    assert own.sizes == (1, 2, 3)
+    expected = torch.stack([lone_error(built_as(own), x, k) for k in (1, 2, 3)])
+    if draw == "all":
+        reconstruction, term = own.objective(x, None).parts[1], own.objective(x, None).parts[3]
+        torch.testing.assert_close(reconstruction, expected[2].mean())
+        torch.testing.assert_close(term, expected.mean() - expected[2].mean())
+        return
+    term, names = own.terms["nested"].regularizer.train(), own.objective_pass(x)
+    names |= term.fill(names["z"], names["prefixes"])
+    drawn = (names["kept"][:, 0] * 3).round().long()
+    assert set(drawn.tolist()) == {1, 2, 3}
+    found = term(**{k: names[k] for k in ("z", "reconstruction", "judge", "kept", "prefixes")})
+    torch.testing.assert_close(found, expected.gather(0, drawn[None] - 1)[0] - expected[2])
+
+
+def built_as(model):
+    """What `lone_error` asks for."""
+    return type("Plan", (), {"autoencoder": model})
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("reg.terms.nested.sizes=[4]",), r"sizes=\[4\]: 4 is no size of a code of 3 stages"),
+        (("model.bottleneck.stages=1",), r"It works with .*, and with vq where model.bottleneck.stages is 2 or more"),
+    ],
+)
+def test_sizes_beyond_the_stages_are_refused(words, told):
+    with pytest.raises(AerunError, match=told):
+        built(*_STAGES, "regularizer=nested", *words)

@@ -43,9 +43,15 @@ MODELS = {
     "hsic": ["model=ae", *SMALL, "regularizer=hsic", "reg.terms.hsic.rows=32", "reg.lambda=0.1"],
     "compression": ["model=compression", *SMALL],
     "clipped sgd": ["model=ae", *SMALL, "optimizer=sgd", "optimizer.lr=1e-3", "trainer.gradient_clip=0.5"],
+    "told": ["model=vae", *SMALL, "dataset.condition=label", "dataset.condition_drop=0.3", "model/prior=conditional"],
+    "told, decoder": ["model=ae", *SMALL, "dataset.condition=label", "dataset.condition_to=decoder"],
+    "few labels": [
+        *("model=ae", *SMALL, "model/bottleneck=joint", "model.latent_dim=13", "model.bottleneck.classes=10", "regularizer=m2"),
+        *("dataset.condition=label", "dataset.condition_to=terms", "dataset.labelled=50", "reg.lambda=1", "model/loss=bce"),
+    ],
     "double": ["model=ae", *SMALL, "trainer.precision=64-true"],
 }
-FAST = ("ae", "vae", "dropout, layer norm", "sparse")
+FAST = ("ae", "vae", "told", "dropout, layer norm", "sparse")
 NUMBERS = [["seed=0"], ["seed=1", "optimizer.lr=0.002"], ["seed=2", "optimizer.lr=0.002"]]
 
 

@@ -5,7 +5,7 @@ import torch
 
 from aerun.trainer.fused import passes
 from aerun.trainer.fused.draws import Streams
-from aerun.trainer.fused.members import Members
+from aerun.trainer.fused.members import Batch, Members
 from aerun.trainer.fused.passes import Passes
 from tests.conftest import built
 
@@ -31,8 +31,8 @@ NOISY = ["model=denoising", "model.arch.hidden=[16]", "model.arch.dropout=0.2"]
 def test_a_replay_is_the_pass_whatever_the_weights_have_become(words):
     (one, batches), (other, _) = started(*words), started(*words)
     for number, x in enumerate(batches):
-        parts, gradients = one.train(x, 0.1 * number, None)
-        losses, expected = other.members.objective(x, 0.1 * number)
+        parts, gradients = one.train(Batch(x), 0.1 * number)
+        losses, expected = other.members.objective(Batch(x), 0.1 * number)
         own = torch.autograd.grad(losses.sum(), list(other.members.weights.values()))
         torch.testing.assert_close(parts, expected)
         for gradient, named in zip(own, gradients.items(), strict=True):
@@ -49,8 +49,8 @@ def test_a_replay_is_the_pass_whatever_the_weights_have_become(words):
 def test_what_reads_progress_or_changes_a_buffer_is_computed_anew(words):
     (one, batches), (other, _) = started(*words), started(*words)
     for number, x in enumerate(batches):
-        parts, _ = one.train(x, 0.1 * number, None)
-        torch.testing.assert_close(parts, other.members.objective(x, 0.1 * number)[1].detach())
+        parts, _ = one.train(Batch(x), 0.1 * number)
+        torch.testing.assert_close(parts, other.members.objective(Batch(x), 0.1 * number)[1].detach())
     assert [r.replay for r in one._repeated.values()] == [None]
     for name, tensor in one.members.rest.items():
         assert torch.equal(tensor, other.members.rest[name])
@@ -67,7 +67,7 @@ def test_a_replay_that_comes_to_something_else_is_noticed():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(loss), "element", counted)
-        values = [float(one.train(x, 0.5, None)[0][0, 0]) for x in [batches[0]] * 4]
+        values = [float(one.train(Batch(x), 0.5)[0][0, 0]) for x in [batches[0]] * 4]
     assert [r.replay for r in one._repeated.values()] == [None]
     assert values == pytest.approx([values[0] * n for n in (1, 2, 3, 4)])
 
@@ -75,8 +75,8 @@ def test_a_replay_that_comes_to_something_else_is_noticed():
 def test_a_run_that_ends_is_no_longer_there():
     one, batches = started("model=ae", "model.arch.hidden=[16]")
     for x in batches[:3]:
-        one.train(x, 0.5, None)
+        one.train(Batch(x), 0.5)
     one.members.keep([0, 2])
-    parts = [one.train(batches[0][[0, 2]], 0.5, None)[0] for _ in range(3)]
+    parts = [one.train(Batch(batches[0][[0, 2]]), 0.5)[0] for _ in range(3)]
     assert [p.shape[0] for p in parts] == [2, 2, 2]
     torch.testing.assert_close(parts[2], parts[0])

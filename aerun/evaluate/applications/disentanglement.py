@@ -10,7 +10,7 @@ from aerun.core.errors import AerunError
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.evaluate.outcome import Outcome
-from aerun.metrics.disentanglement import dci, gap, matched, separated
+from aerun.metrics.disentanglement import dci, factor_vae_score, gap, matched, modularity, separated
 from aerun.trained import Trained
 
 WHO = ("model", "rotated", "pca")
@@ -19,6 +19,8 @@ METRICS = {
     "sap": "max",
     "mcc": "max",
     "mcc_least": "max",
+    "modularity": "max",
+    "factor_vae": "max",
     "dci": "max",
     "completeness": "max",
     "informativeness": "max",
@@ -38,12 +40,12 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
 
 
 def evaluate(trained: Trained) -> Outcome:
-    """Return mig, sap, mcc, mcc_least, dci, completeness and informativeness of the code.
+    """Return mig, sap, mcc, mcc_least, modularity, factor_vae, dci, completeness and informativeness of the code.
 
     Factors that never vary are left out. mcc is the mean over factors, mcc_least the worst factor. See
     `metrics/disentanglement.py`. Of the test samples at most 10,000 are used; of all three splits where the test split has
-    fewer than 1,000. rotated: the median over 10 random rotations of the model's code (3 for the forests of dci); pca: as many
-    components.
+    fewer than 1,000. rotated: the median over 10 random rotations of the model's code (3 for modularity, factor_vae and dci);
+    pca: as many components.
     """
     factors = trained.dataset.factors()
     assert factors is not None
@@ -80,4 +82,7 @@ def _scores(z: Tensor, truth: Tensor, forest: bool = True) -> dict[str, float]:
         "mcc": float(own.mean()),
         "mcc_least": float(own.min()),
     }
-    return {**scores, **dci(z[:_FOREST], truth[:_FOREST])} if forest else scores
+    if not forest:
+        return scores
+    further = {"modularity": modularity(z, truth), "factor_vae": factor_vae_score(z, truth)}
+    return {**scores, **further, **dci(z[:_FOREST], truth[:_FOREST])}

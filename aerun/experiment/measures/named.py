@@ -14,7 +14,8 @@ def measure(trained: Trained) -> dict[str, float]:
     """Return share: of 200 draws of each class, at 0.5 made black or white, those that a classifier gives that class.
 
     The classifier is the small one of `evaluate.features`, trained on the training split; test: the share of the test split
-    that it gets right, in the same way. AerunError for a model that is not told the label, and for data without a range of 0 to 1.
+    that it gets right, in the same way. AerunError for a model that is not told the label, and for
+    data without a range of 0 to 1.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
     if model.told is None or not trained.dataset.label_told or "prior" not in model.offers:

@@ -126,11 +126,11 @@ def refuse_ragged(ragged: bool, arch: str) -> None:
 
 
 def refuse_known(known: int, setting: str) -> None:
-    """Raise AerunError for a setting that a decoder cannot have which also reads what is known of samples beforehand."""
+    """Raise AerunError for a setting that a decoder cannot have which reads more than the code."""
     if known:
         raise AerunError(
-            f"{setting}: the decoder also reads what is known beforehand (dataset.condition), which such a matrix has no place "
-            "for. Leave the setting out."
+            f"{setting}: the decoder also reads what is known beforehand (dataset.condition) or which units are cut "
+            "(reg.terms.nested.tell), which such a matrix has no place for. Leave the setting out."
         )
 
 

@@ -26,7 +26,7 @@ class Categorical(Discrete):
     Jang, Gu & Poole 2016, https://arxiv.org/abs/1611.01144; Maddison, Mnih & Teh 2016, https://arxiv.org/abs/1611.00712
     """
 
-    offers = frozenset({"posterior", "prior"})
+    offers = frozenset({"posterior", "prior", "log_classes"})
     watches = ("temperature", "used", "bits")
     space = "simplex"
 
@@ -68,7 +68,7 @@ class Categorical(Discrete):
         if self.training and torch.is_grad_enabled():
             self.heat.fill_(posterior.temperature)
         prior = OneHots(torch.zeros_like(wide(h)), self.classes)
-        return {"z": self.draw(posterior), "posterior": posterior, "prior": prior}
+        return {"z": self.draw(posterior), "posterior": posterior, "prior": prior, "log_classes": posterior.groups}
 
     def watch(self, h: Tensor) -> dict[str, Tensor]:
         used = self.code(h).transpose(0, 1).flatten(1).amax(1).sum()

@@ -25,7 +25,7 @@ class Joint(Bottleneck):
     Dupont 2018, https://arxiv.org/abs/1804.00104
     """
 
-    offers = frozenset({"posterior", "prior"})
+    offers = frozenset({"posterior", "prior", "log_classes"})
     watches = ("temperature",)
     can_be_cut = False  # a class that is 0 everywhere is none
 
@@ -67,7 +67,8 @@ class Joint(Bottleneck):
         standard = Normal(torch.zeros_like(real["z"]), torch.ones_like(real["z"]), validate_args=False)
         posterior = Blocks([real["posterior"], classes["posterior"]])
         prior = Blocks([standard, classes["prior"]])
-        return {"z": torch.cat([real["z"], classes["z"]], 1), "posterior": posterior, "prior": prior}
+        z = torch.cat([real["z"], classes["z"]], 1)
+        return {"z": z, "posterior": posterior, "prior": prior, "log_classes": classes["log_classes"]}
 
     def watch(self) -> dict[str, Tensor]:
         return {"temperature": self.classes.heat}

@@ -21,8 +21,8 @@ class Ladder(Bottleneck):
 
     Upward: the first 2 d_1 of h are mean and log variance (m_1, lv_1) of what x says of z_1, the rest t_1; t_l of t_(l-1),
     and (m_l, lv_l) of t_l, by layers of `hidden` units. Downward q(z_L|x) = N(m_L, v_L), and q(z_l|z_(l+1), x) is the product
-    of p and N(m_l, v_l): v = 1 / (1/v_l + 1/v_p), mean v (m_l/v_l + m_p/v_p). The decoder reads all levels. Use pass: means all the way
-    down. KL(q || p) is the sum over levels, each exact given the drawn level above. One level is `gaussian`.
+    of p and N(m_l, v_l): v = 1 / (1/v_l + 1/v_p), mean v (m_l/v_l + m_p/v_p). The decoder reads all levels. Use pass: means all
+    the way down. KL(q || p) is the sum over levels, each exact given the drawn level above. One level is `gaussian`.
 
     levels: shares of model.latent_dim, from the level at the decoder to the top, or numbers of units.
 

@@ -14,9 +14,9 @@ from aerun.vocabulary import wide
 class Sphere(Bottleneck):
     """q(z|x) prop. (1 + mu^T z)^k on the unit vectors z (B, d); mu = h_1..d / ||h_1..d||, k = softplus(h_(d+1)) + 1.
 
-    Prior: uniform. Objective pass: a draw; use pass: z = mu. KL(q || p) is exact, of whole codes, and at least that of k = 1, so that a code
-    always says something. Points of the sphere have d - 1 free numbers, which is what PCA beside it has. On the way from one
-    code to another codes are brought back to the sphere. Samplers: prior and aggregate.
+    Prior: uniform. Objective pass: a draw; use pass: z = mu. KL(q || p) is exact, of whole codes, and at least that of
+    k = 1, so that a code always says something. Points of the sphere have d - 1 free numbers, which is what PCA beside it has.
+    On the way from one code to another codes are brought back to the sphere. Samplers: prior and aggregate.
 
     Raises AerunError for codes of one number. Davidson et al. 2018, https://arxiv.org/abs/1804.00891, with von Mises-Fisher
     posteriors; ours are power spherical (De Cao & Aziz 2020, https://arxiv.org/abs/2006.04437), which need no Bessel functions.

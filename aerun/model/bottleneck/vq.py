@@ -1,6 +1,7 @@
 """A discrete code: the nearest entries of a learned codebook."""
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ class Vq(Discrete):
     stages: residual quantization. Each stage has a codebook of its own for what those before it leave: r_0 = h, e_s the code
             nearest to r_(s-1), r_s = r_(s-1) - e_s, and z = sum_s e_s. Gradients pass straight through the sum, dz/dh = 1, and
             the commitment is the sum over stages of ||r_(s-1) - e_s||^2. The numbers of a code are those of stage 1, of stage
-            2 and so on: the first ones are a coarser code.
+            2 and so on: the first ones are a coarser code, which `regularizer=nested` trains the decoder to read.
     shared: whether groups share a codebook; otherwise each has its own.
     start:  batch, codes begin as vectors of the first batch; kmeans, as the centres of k-means on the features of as many
             training samples as give each code 10 vectors (fewer where there are not as many), of later stages on residuals.
@@ -41,9 +42,10 @@ class Vq(Discrete):
     Dhariwal et al. 2020, https://arxiv.org/abs/2005.00341; stages: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312
     """
 
-    offers = frozenset({"penalty"})
+    offers = frozenset({"penalty", "prefixes"})
     watches = ("perplexity", "used", "bits")
     follows_batches = True
+    cut_by = "model.bottleneck.stages is 2 or more"
 
     codebook: Tensor
     mass: Tensor
@@ -71,6 +73,7 @@ class Vq(Discrete):
                 f"model.bottleneck.groups={groups}: equal parts of a code need a divisor of model.latent_dim={latent_dim}."
             )
         self.stages = integer("model.bottleneck.stages", stages, 1)
+        self.can_be_cut, self.piece = self.stages > 1, "stage" if self.stages > 1 else "unit"
         self.start = one_of("model.bottleneck.start", start, ("batch", "kmeans"))
         self.levels = (self.codes,) * (self.stages * self.groups)
         self.decay = within("model.bottleneck.decay", decay, 0, 1)
@@ -89,6 +92,13 @@ class Vq(Discrete):
     def features(self) -> int:
         return self.latent_dim
 
+    @property
+    def pieces(self) -> int:
+        return self.stages if self.stages > 1 else self.latent_dim
+
+    def first(self, h: Tensor, size: int) -> Tensor:
+        return self.lookup(self.indices(h)[:, : size * self.groups])
+
     def indices(self, h: Tensor) -> Tensor:
         """Map h (B, d, *grid) to the numbers of its codes (B, stages * groups, *grid)."""
         numbers = [chosen for chosen, _ in self._by_stage(wide(h))]
@@ -96,19 +106,22 @@ class Vq(Discrete):
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Map numbers (B, stages * groups, *grid) to z (B, d, *grid); those of the first stages alone to theirs."""
-        stages = [self._codes(s, part) for s, part in enumerate(indices.split(self.groups, 1))]
-        return stages[0] if len(stages) == 1 else torch.stack(stages).sum(0)
+        *_, z = accumulate(self._codes(s, part) for s, part in enumerate(indices.split(self.groups, 1)))
+        return z
 
     def nearest(self, z: Tensor) -> Tensor:
         """Return the code of z: stage by stage, so that with several of them z itself need not be found again."""
         return self.code(z)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
-        codes = [e for _, e in self._by_stage(wide(h.detach()), self.training)]
-        distance, z = (h - codes[0]).square(), codes[0]
-        for e in codes[1:]:
-            distance = distance + (h - (z := z + e)).square()
-        return {"z": z + (h - h.detach()), "penalty": self.commitment * distance.flatten(1).sum(1)}
+        parts = [e for _, e in self._by_stage(wide(h.detach()), self.training)]
+        sums = list(accumulate(parts))
+        distance = (h - sums[0]).square()
+        for z in sums[1:]:
+            distance = distance + (h - z).square()
+        straight, penalty = h - h.detach(), self.commitment * distance.flatten(1).sum(1)
+        prefixes = {"prefixes": torch.stack(sums) + straight} if self.stages > 1 else {}
+        return {"z": sums[-1] + straight, "penalty": penalty, **prefixes}
 
     def prepare(self, count: int, features: Callable[[int], Tensor]) -> None:
         places = max(1, features(1)[0, 0].numel()) if self.start == "kmeans" else 1

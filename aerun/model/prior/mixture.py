@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.model.prior.density import GaussianMixture
 from aerun.parts import Prior
+from aerun.vocabulary import wide
 
 _LEAST = 1e-4  # variance that a fit adds to each component's, as a share of the codes'
 
@@ -19,9 +19,10 @@ class Mixture(Prior):
     """p(z) = sum_k pi_k N(m_k, diag s_k^2), k = 1 ... components; pi, m and s are learned.
 
     start: spread, centres drawn from N(0, I), of scale 1; fit, a mixture fitted to codes of the training samples, drawn from
-    their posteriors, which takes a run to begin with (model.init_from). With kl it is the prior of VaDE, whose classes are
-    the components. Jiang et al. 2017, https://arxiv.org/abs/1611.05148. We take KL(q || p) at a draw of the code and not their
-    bound, which is never smaller. Raises AerunError for more components than training samples.
+    their posteriors, which takes a run to begin with (model.init_from). With kl it is the prior of VaDE, whose clusters are
+    the components (row `own` of evaluate=[clustering]). Jiang et al. 2017, https://arxiv.org/abs/1611.05148. We take
+    KL(q || p) at a draw of the code and not their bound, which is never smaller. Raises AerunError for more components than
+    training samples.
     """
 
     learned = whole = True
@@ -35,8 +36,11 @@ class Mixture(Prior):
         self.log_scale = nn.Parameter(torch.zeros(self.components, latent_dim))
         self.logit = nn.Parameter(torch.zeros(self.components))
 
-    def forward(self, z: Tensor) -> Distribution:
+    def forward(self, z: Tensor) -> GaussianMixture:
         return GaussianMixture(len(z), self.centre, self.log_scale.exp(), self.logit.log_softmax(0))
+
+    def assign(self, z: Tensor) -> Tensor:
+        return self.forward(z).log_components(wide(z)).argmax(1)
 
     def prepare(self, count: int, samples: Callable[[], Iterator[Tensor]], codes: Callable[[], Tensor]) -> None:
         if self.components > count:

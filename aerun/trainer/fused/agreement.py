@@ -8,30 +8,26 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.seeding import seed_all
-from aerun.trainer.fused.members import Members, Objective, part_of
+from aerun.trainer.fused.members import Batch, Members, Objective, part_of
 
 _AGREES = 1e-3  # The largest difference of a value or a gradient, relative to its largest entry.
 
 
-def disagreement(members: Members, x: Tensor, seeds: Sequence[int], seen: Tensor | None = None) -> str:
-    """Return why these cannot be trained as one, from their figures and gradients on x (A, B, *S); empty where they can.
-
-    seen: which elements of x were really recorded, as x; None: not told.
-    """
+def disagreement(members: Members, batch: Batch, seeds: Sequence[int]) -> str:
+    """Return why these cannot be trained as one, from their figures and gradients on a batch; empty where they can."""
     members.streams.seed(seeds)
     weights = members.weights
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # vmap warns where it takes the runs one by one: nothing is gained then.
-            losses, parts = members.objective(x, 0.0, seen)
+            losses, parts = members.objective(batch, 0.0)
         together = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
     except Exception as e:
         return f"torch.func.vmap cannot take this model: {str(e).splitlines()[0][:100]}"
     for row, seed in enumerate(seeds):
         seed_all(seed)
-        figures, gradients = _alone(
-            members.autoencoders[members.numbers[row]], x[row], list(weights), None if seen is None else seen[row]
-        )
+        mine = Batch(*(None if t is None else t[row] for t in batch))  # type: ignore[arg-type]
+        figures, gradients = _alone(members.autoencoders[members.numbers[row]], mine, list(weights))
         pairs = [(parts[row], figures)]
         for name, as_one, own in zip(weights, together, gradients, strict=True):
             pairs.append((part_of(_whole(as_one, weights[name])[row], own.shape), own))
@@ -40,10 +36,10 @@ def disagreement(members: Members, x: Tensor, seeds: Sequence[int], seen: Tensor
     return ""
 
 
-def _alone(autoencoder: Autoencoder, x: Tensor, names: Sequence[str], seen: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
+def _alone(autoencoder: Autoencoder, batch: Batch, names: Sequence[str]) -> tuple[Tensor, Sequence[Tensor]]:
     """Return the parts (K,) and the gradients of one run."""
     before = [b.clone() for b in autoencoder.buffers()]
-    value = autoencoder.objective(x, 0.0, seen=seen)
+    value = autoencoder.objective(batch.x, 0.0, seen=batch.seen, c=batch.c)
     own = dict(Objective(autoencoder).named_parameters())
     gradients = torch.autograd.grad(value.loss, [own[k] for k in names], allow_unused=True)
     value.names.clear()

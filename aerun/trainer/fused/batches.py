@@ -7,6 +7,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.trainer.batches import Batches, Order
+from aerun.trainer.fused.members import Batch
 
 
 class Orders:
@@ -44,6 +45,12 @@ class Together:
         for first in range(0, steps, self.alone.per_call):
             last = min(first + self.alone.per_call, steps)
             yield [order[:, step * size : (step + 1) * size] for step in range(first, last)]
+
+    def batch(self, index: Tensor, autoencoder: Autoencoder) -> Batch:
+        """Return the samples at these indices (A, B), and what is known of them, as the autoencoders read them."""
+        told = autoencoder.preparation.told is not None
+        known = self.samples(index, autoencoder.known) if told else None  # type: ignore[arg-type]
+        return Batch(self.samples(index, autoencoder.units), self.seen(index, autoencoder), known)
 
     def samples(self, index: Tensor, units: Callable[[Tensor], Tensor]) -> Tensor:
         """Return samples (A, B, *S) at these indices (A, B). units: of a model, which all of them share."""

@@ -67,8 +67,7 @@ def equivalence_error(jobs: Sequence[Job], settings: Trainer) -> str:
     members = Members([job.autoencoder for job in jobs], Streams(device))
     calls = Together(batches(jobs[0], settings, device)[0], lambda: [job.seed for job in jobs])
     first, template = next(iter(calls))[0], jobs[0].autoencoder
-    x, seen = calls.samples(first, template.units), calls.seen(first, template)
-    return disagreement(members, x, [mix(job.seed, 0, 0) for job in jobs], seen)
+    return disagreement(members, calls.batch(first, template), [mix(job.seed, 0, 0) for job in jobs])
 
 
 def fit(jobs: Sequence[Job], settings: Trainer, resume: bool, done: dict[Path, Fitted] | None = None) -> list[Exception | None]:

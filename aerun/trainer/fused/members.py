@@ -1,6 +1,7 @@
 """The weights of several autoencoders of one architecture, stacked, and their objectives in one pass."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,22 @@ from aerun.metrics.squared_error import of_elements
 from aerun.trainer.fused.draws import Apart, Streams
 
 
+class Batch(NamedTuple):
+    """Samples x (A, B, *S) of A runs, and what is known of them; in validation (B, *S), one batch for all.
+
+    seen: which elements were really recorded, as x; None: not told. c: what is known beforehand, (A, B, m) or (B, m); None:
+    nothing.
+    """
+
+    x: Tensor
+    seen: Tensor | None = None
+    c: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        """Return those of its tensors that are there."""
+        return [t for t in self if t is not None]
+
+
 class Objective(nn.Module):
     """(loss, parts (K,)) of one run, whose strengths of regularizers come from outside."""
 
@@ -18,22 +35,20 @@ class Objective(nn.Module):
         super().__init__()
         self.autoencoder = autoencoder
 
-    def forward(
-        self, x: Tensor, progress: float | None, strength: Mapping[str, Tensor], seen: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: Batch, progress: float | None, strength: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         was, self.autoencoder.strength = self.autoencoder.strength, dict(strength)
         try:
-            value = self.autoencoder.objective(x, progress, seen=seen)
-            parts = torch.stack([*value.parts, *(self._watched(value.names, x) if progress is None else [])])
+            value = self.autoencoder.objective(batch.x, progress, seen=batch.seen, c=batch.c)
+            parts = torch.stack([*value.parts, *(self._watched(value.names, batch) if progress is None else [])])
             value.names.clear()
             return value.loss, parts
         finally:
             self.autoencoder.strength = was
 
-    def _watched(self, names: Mapping[str, object], x: Tensor) -> list[Tensor]:
+    def _watched(self, names: Mapping[str, object], batch: Batch) -> list[Tensor]:
         """Return the figures beside the objective, and the squared error of the clean pass, summed."""
-        figures = [f.to(x) for f in self.autoencoder.watch(dict(names))]
-        return [*figures, of_elements(self.autoencoder(x), x).sum()]
+        figures = [f.to(batch.x) for f in self.autoencoder.watch(dict(names))]
+        return [*figures, of_elements(self.autoencoder(batch.x, c=batch.c), batch.x).sum()]
 
 
 class Members:
@@ -64,12 +79,10 @@ class Members:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def objective(self, x: Tensor, progress: float | None, seen: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the losses (A,) and parts (A, K) of a batch (A, B, *S).
+    def objective(self, batch: Batch, progress: float | None) -> tuple[Tensor, Tensor]:
+        """Return the losses (A,) and parts (A, K) of a batch.
 
-        seen: which elements of x were really recorded, as x; None: not told.
-
-        In validation (progress: None) one batch (B, *S) serves all, and the parts are followed by what is watched and by the
+        In validation (progress: None) one batch serves all, and the parts are followed by what is watched and by the
         squared error of the clean pass.
         """
 
@@ -78,19 +91,17 @@ class Members:
             rest: dict[str, Tensor],
             strength: dict[str, Tensor],
             member: tuple[Tensor, Tensor],
-            batch: tuple[Tensor, Tensor | None],
+            batch: Batch,
         ) -> tuple[Tensor, Tensor]:
-            x, seen = batch
             with Apart(self.streams, *member):
                 values: tuple[Tensor, Tensor] = functional_call(
-                    self._objective, (weights, rest), (x, progress, strength, seen), tie_weights=self._ties
+                    self._objective, (weights, rest), (batch, progress, strength), tie_weights=self._ties
                 )
             return values
 
-        batched = None if progress is None else 0
-        dims = (0, 0, 0, 0, (batched, None if seen is None else batched))
+        each = Batch(*(None if t is None or progress is None else 0 for t in batch))  # type: ignore[arg-type]
         stacked = (self.weights, self.rest, self.strength, (torch.arange(len(self)), self.rates))
-        losses, parts = vmap(one, in_dims=dims)(*stacked, (x, seen))
+        losses, parts = vmap(one, in_dims=(0, 0, 0, 0, each))(*stacked, batch)
         return losses, parts
 
     def keep(self, rows: Sequence[int]) -> None:

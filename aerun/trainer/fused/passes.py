@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aerun.trainer.fused.members import Members
+from aerun.trainer.fused.members import Batch, Members
 from aerun.trainer.fused.replay import Replay, replay_of
 from aerun.trainer.fused.tape import Tape
 
 log = logging.getLogger("aerun")
 
-USES = 8  # of a shape of batches before its pass is written down, which takes as long as is saved in so many
+USES = 3  # of a shape of batches before its pass is written down, which takes as long as is saved in so many
 _AGREES = 1e-5  # the largest difference of a replay from the pass, relative to the largest entry
 
 Results = Sequence[Tensor | None]
@@ -43,27 +43,27 @@ class Passes:
         self.members, self._weights = members, members.weights
         self._repeated: dict[Any, _Repeated] = {}
 
-    def train(self, x: Tensor, progress: float, seen: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the parts (A, K) and the gradients of a batch (A, B, *S), see `Members.objective`."""
-        parts, *gradients = self._results(x, progress, seen)
+    def train(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the parts (A, K) and the gradients of a batch, see `Members.objective`."""
+        parts, *gradients = self._results(batch, progress)
         assert parts is not None
         named = zip(self.members.weights, gradients, strict=True)
         return parts, {k: g.contiguous() for k, g in named if g is not None}
 
-    def validate(self, x: Tensor, seen: Tensor | None) -> Tensor:
-        """Return the parts (A, K) of a batch (B, *S), see `Members.objective`."""
-        (parts,) = self._results(x, None, seen)
+    def validate(self, batch: Batch) -> Tensor:
+        """Return the parts (A, K) of a batch that serves all, see `Members.objective`."""
+        (parts,) = self._results(batch, None)
         assert parts is not None
         return parts
 
-    def _results(self, x: Tensor, progress: float | None, seen: Tensor | None) -> Results:
-        if x.device.type != "cpu":
-            return _results(self.members, x, progress, seen)
+    def _results(self, batch: Batch, progress: float | None) -> Results:
+        if batch.x.device.type != "cpu":
+            return _results(self.members, batch, progress)
         if self._weights is not self.members.weights:  # runs have ended
             self._weights = self.members.weights
             self._repeated.clear()
-        key = progress is None, x.shape, seen is None
-        return self._repeated.setdefault(key, _Repeated(self.members)).results(x, progress, seen)
+        key = progress is None, batch.x.shape, batch.seen is None
+        return self._repeated.setdefault(key, _Repeated(self.members)).results(batch, progress)
 
 
 class _Repeated:
@@ -74,26 +74,26 @@ class _Repeated:
         self.replay: Replay | None = None
         self.unused: list[bool] = []  # of the results: which are None
 
-    def results(self, x: Tensor, progress: float | None, seen: Tensor | None) -> Results:
+    def results(self, batch: Batch, progress: float | None) -> Results:
         """Return the parts and, in training, the gradients."""
         self.times += 1
         if self.times == USES:
-            return self._written(x, progress, seen)
+            return self._written(batch, progress)
         if self.replay is None:
-            return _results(self.members, x, progress, seen)
+            return _results(self.members, batch, progress)
         if self.times == USES + 1:
-            return self._proven(x, progress, seen)
-        return self._replayed(x, seen)
+            return self._proven(batch, progress)
+        return self._replayed(batch)
 
-    def _written(self, x: Tensor, progress: float | None, seen: Tensor | None) -> Results:
+    def _written(self, batch: Batch, progress: float | None) -> Results:
         streams = self.members.streams
         before, rest = list(streams.states), [t.clone() for t in self.members.rest.values()]
         try:
             with Tape() as streams.tape:
-                results = _results(self.members, x, None if progress is None else _Unread(), seen)
+                results = _results(self.members, batch, None if progress is None else _Unread())
             self.unused = [r is None for r in results]
             wanted = [r for r in results if r is not None]
-            self.replay = replay_of(streams.tape, list(self.members.weights.values()), _given(x, seen), wanted)
+            self.replay = replay_of(streams.tape, list(self.members.weights.values()), batch.tensors(), wanted)
             return results
         except Exception as e:  # whatever it is, the pass itself says it where it concerns training
             log.debug("passes are not replayed: %s: %s", type(e).__name__, e)
@@ -102,14 +102,14 @@ class _Repeated:
                 tensor.copy_(was)
         finally:
             streams.tape = None
-        return _results(self.members, x, progress, seen)
+        return _results(self.members, batch, progress)
 
-    def _proven(self, x: Tensor, progress: float | None, seen: Tensor | None) -> Results:
+    def _proven(self, batch: Batch, progress: float | None) -> Results:
         streams = self.members.streams
         before = list(streams.states)
-        replayed, after = self._replayed(x, seen), streams.states
+        replayed, after = self._replayed(batch), streams.states
         streams.states = before
-        results = _results(self.members, x, progress, seen)
+        results = _results(self.members, batch, progress)
         same = all(_agree(a, b) for a, b in zip(replayed, results, strict=True))
         pairs = zip(chain(*after), chain(*streams.states), strict=True)
         drawn = all(torch.equal(a, b) for a, b in pairs)
@@ -118,21 +118,17 @@ class _Repeated:
             self.replay = None
         return results
 
-    def _replayed(self, x: Tensor, seen: Tensor | None) -> Results:
+    def _replayed(self, batch: Batch) -> Results:
         assert self.replay is not None
-        found = iter(self.replay(*_given(x, seen)))
+        found = iter(self.replay(*batch.tensors()))
         return [None if unused else next(found) for unused in self.unused]
 
 
-def _results(members: Members, x: Tensor, progress: Any, seen: Tensor | None) -> Results:
-    losses, parts = members.objective(x, progress, seen)
+def _results(members: Members, batch: Batch, progress: Any) -> Results:
+    losses, parts = members.objective(batch, progress)
     if progress is None:
         return [parts.detach()]
     return [parts.detach(), *torch.autograd.grad(losses.sum(), list(members.weights.values()), allow_unused=True)]
-
-
-def _given(x: Tensor, seen: Tensor | None) -> list[Tensor]:
-    return [x] if seen is None else [x, seen]
 
 
 def _agree(one: Tensor | None, other: Tensor | None) -> bool:

@@ -47,7 +47,7 @@ class _Build:
     """The graph of a replay, as far as it is made."""
 
     def __init__(self, tape: Tape, weights: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
-        self._graph, self._there = fx.Graph(), dict[int, tuple[fx.Node, Tensor]]()
+        self._graph, self._there = fx.Graph(), dict[tuple[Any, ...], tuple[fx.Node, Tensor]]()
         self._places, self._keys = dict[int, Place](), dict[tuple[Any, ...], Place]()
         self._weights = {memory(w) for w in weights}
         self._written = {memory(t) for step in tape.steps for t in step.changed()}
@@ -60,6 +60,7 @@ class _Build:
         """Return the replay that returns these."""
         self._graph.output([self._node(self._place(t)) for t in results])
         if not self._written:
+            _share(self._graph)
             _turn_products(self._graph)
         _prune(self._graph)
         return Replay(self._graph, [t for _, t in self._there.values()])
@@ -116,11 +117,11 @@ class _Build:
         """Return what stands for it in the graph: for a tensor that is there, one more argument."""
         if isinstance(place, fx.Node):
             return place
-        if id(place) not in self._there:
+        if (key := _key(place)) not in self._there:
             arguments = [n for n in self._graph.nodes if n.op == "placeholder"]
             with self._graph.inserting_after(arguments[-1]):
-                self._there[id(place)] = self._graph.placeholder(f"there{len(self._there)}"), place
-        return self._there[id(place)][0]
+                self._there[key] = self._graph.placeholder(f"there{len(self._there)}"), place
+        return self._there[key][0]
 
 
 def _key(tensor: Tensor) -> tuple[Any, ...]:
@@ -133,6 +134,17 @@ def _changes_nothing(step: Step, made: Tensor) -> bool:
     if step.drawn or step.changed() or not isinstance(first, Tensor):
         return False
     return _key(made) == _key(first) or (step.function in _BY_ONE and step.args[1] == 1 and made.dtype == first.dtype)
+
+
+def _share(graph: fx.Graph) -> None:
+    """Compute once what several steps compute alike, such as the pass of clean samples where they are not corrupted."""
+    first: dict[Any, fx.Node] = {}
+    for node in graph.nodes:
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        key = repr((str(node.target), node.args, sorted(node.kwargs.items())))  # nodes are written as their names
+        if (before := first.setdefault(key, node)) is not node:
+            node.replace_all_uses_with(before)
 
 
 def _turn_products(graph: fx.Graph) -> None:

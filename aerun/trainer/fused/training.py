@@ -12,6 +12,7 @@ from aerun.trainer.figures import non_finite, train_row, val_row
 from aerun.trainer.fused.batches import Together
 from aerun.trainer.fused.descent import Descent
 from aerun.trainer.fused.member import Member
+from aerun.trainer.fused.members import Batch
 from aerun.trainer.fused.passes import Passes
 from aerun.trainer.optimizer import forgotten_state
 from aerun.trainer.quick_step import quick_step
@@ -61,10 +62,9 @@ class FusedTraining:
         """Take the steps of a call."""
         step, rows, sizes = quick_step(self.descent.optimizer), list[Tensor](), list[int]()
         for drawn in call:
-            x = self.batches.samples(drawn, self.template.units)
+            batch = self.batches.batch(drawn, self.template)
             self.descent.pace(self.schedule.factor(self.steps, self.total))
-            seen = self.batches.seen(drawn, self.template)
-            parts, gradients = self.passes.train(x, self.steps / self.total, seen)
+            parts, gradients = self.passes.train(batch, self.steps / self.total)
             self.descent.hand(gradients, self.clip)
             step()
             rows.append(parts)
@@ -121,7 +121,7 @@ class FusedTraining:
             return
         for stored in call:
             x = self.template.units(stored)
-            parts = self.passes.validate(x, self.template.offered_seen(stored))
+            parts = self.passes.validate(Batch(x, self.template.offered_seen(stored), self.template.known(stored)))
             sizes = parts.new_full((parts.shape[1],), len(x), dtype=torch.float64)
             sizes[-1] = 1.0  # The squared error is a sum already.
             self._val_sums = self._val_sums + parts.double() * sizes
