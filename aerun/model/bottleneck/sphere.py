@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
@@ -9,6 +10,8 @@ from aerun.core.errors import AerunError
 from aerun.model.bottleneck.spherical import PowerSpherical, UniformSphere
 from aerun.parts import Bottleneck
 from aerun.vocabulary import wide
+
+_ROUNDING = 16  # last digits that the length of a unit vector may be off by
 
 
 class Sphere(Bottleneck):
@@ -47,5 +50,11 @@ class Sphere(Bottleneck):
     def code(self, h: Tensor) -> Tensor:
         return normalize(h[:, : self.latent_dim], dim=1)
 
+    def lookup(self, indices: Tensor) -> Tensor:
+        """Return the code of numbers that were rounded: of length 1 again."""
+        return self.nearest(indices)
+
     def nearest(self, z: Tensor) -> Tensor:
-        return normalize(z, dim=1)
+        """Return the direction of z; what has length 1 to rounding stays as it is."""
+        length = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+        return torch.where((length - 1).abs() <= _ROUNDING * torch.finfo(z.dtype).eps, z, normalize(z, dim=1))
