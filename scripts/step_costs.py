@@ -11,10 +11,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from plain_codes import CODES, Drawn
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, linear
 
@@ -104,6 +106,18 @@ def flow(model: Autoencoder, z: Tensor) -> Tensor:
     return total - z.square().sum(1) / 2 - z.shape[1] * HALF_LOG
 
 
+def of_code(code: Callable[[Any, Tensor], Drawn]) -> Plain:
+    """Return the negative ELBO of a code that is written plainly."""
+
+    def loss(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+        flat = x.flatten(1)
+        z, kl = code(model.bottleneck, affine(model, "encoder", flat - model.arch.mean.flatten()))
+        bce = binary_cross_entropy_with_logits(affine(model, "decoder", z), flat, reduction="none").sum(1)
+        return (bce + kl).mean()
+
+    return loss
+
+
 COSTS: dict[str, tuple[list[str], Plain]] = {
     "vae": ([], vae),
     "cvae": (["dataset.condition=label"], vae),
@@ -111,6 +125,7 @@ COSTS: dict[str, tuple[list[str], Plain]] = {
     "mixture prior": (["model/prior=mixture"], learned(mixture)),
     "vamp prior": (["model/prior=vamp"], learned(vamp)),
     "flow prior": (["model/prior=flow"], learned(flow)),
+    **{name: (overrides, of_code(code)) for name, (overrides, code) in CODES.items()},
 }
 
 
