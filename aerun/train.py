@@ -63,7 +63,7 @@ log = logging.getLogger("aerun")
 
 _last: dict[str, Any] = {}  # the data that jobs of a sweep share: those of the last one
 _MOST = 256  # runs that wait for their jobs in memory
-_prepared: dict[Path, "Prepared"] = {}  # runs that were trained as one in this process
+_prepared: dict[tuple[str, Path], "Prepared"] = {}  # runs that this command has trained as one, in this process
 
 
 class Prepared(NamedTuple):
@@ -134,7 +134,7 @@ def _run(
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
     clock = Clock([folder], resume)
-    ready = _prepared.pop(path.resolve(), None)
+    ready = _prepared.pop(_key(path), None)
     if ready is None or not resume or ready.config != cfg:
         ready = _opened(cfg, folder, command, resume, trusted, in_sweep)
     else:
@@ -180,7 +180,18 @@ def _tell_plan(plan: RunPlan) -> None:
 
 def keep_prepared(runs: Iterable[Prepared]) -> None:
     """Keep runs that were trained as one, until their own jobs find them: at most so many as take little memory."""
-    _prepared.update({run.job.folder.resolve(): run for run in islice(runs, max(0, _MOST - len(_prepared)))})
+    for key in [key for key in _prepared if key[0] != _attempt()]:
+        del _prepared[key]  # of a command that was interrupted
+    _prepared.update({_key(run.job.folder): run for run in islice(runs, max(0, _MOST - len(_prepared)))})
+
+
+def _attempt() -> str:
+    """Return the mark of this command."""
+    return os.environ.get("AERUN_ATTEMPT", "")
+
+
+def _key(path: Path) -> tuple[str, Path]:
+    return _attempt(), path.resolve()
 
 
 @contextmanager
@@ -250,7 +261,7 @@ def open_folder(plan: RunPlan, job: Job, command: str, resume: bool) -> Job:
     Raises AerunError where a run would go on with other data than before.
     """
     assert job.config is not None
-    folder, now = Folder(job.folder), fingerprint(job.data)
+    folder, now = Folder(job.folder), fingerprint(plan.dataset.compared_samples(job.data))
     if resume and (changed := change(folder.read("run.json").get("data") or {}, now)):
         raise FolderInUseError(
             f"{folder.path}: the data have changed since this run began: {changed}. It would be a mix of old and new: put the "
@@ -283,7 +294,8 @@ def data_of(cfg: Config) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _read_now(dataset: str, command: str) -> dict[str, Any]:
     with quiet_aerun():  # the run itself says what is to be said of its data
-        return fingerprint(dataset_of({"dataset": json.loads(dataset)}).load())
+        source = dataset_of({"dataset": json.loads(dataset)})
+        return fingerprint(source.compared_samples(source.load()))
 
 
 def _fitted(plan: RunPlan, job: Job, resume: bool, ready: Prepared) -> tuple[Trained, dict[str, Any]]:
@@ -302,7 +314,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "task": plan.task,
         "kind": plan.facts.kind,
         **({"unmeasured": plan.unmeasured} if plan.unmeasured else {}),
-        **({"told": model.told.names} if model.told is not None else {}),
+        **({"told": words} if (words := plan.dataset.told_words) else {}),
         **({"own_modules": modules} if (modules := own_modules(plan.config)) else {}),
         **fitted.metrics,
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},

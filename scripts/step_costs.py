@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from plain_codes import CODES, Drawn
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, linear
+from torch.nn.functional import binary_cross_entropy_with_logits, linear, softplus
 
 from aerun.autoencoder import Autoencoder
 from aerun.build import build
@@ -45,7 +45,112 @@ def coded(model: Autoencoder, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tens
     lv = lv.clamp(-10, 10)
     z = mu + (lv / 2).exp() * torch.randn_like(mu)
     raw = affine(model, "decoder", torch.cat([*known, z], 1))
-    return binary_cross_entropy_with_logits(raw, flat, reduction="none").sum(1), z, mu, lv
+    return bce_of(raw, flat), z, mu, lv
+
+
+def bce_of(raw: Tensor, flat: Tensor) -> Tensor:
+    """Return the binary cross-entropy of each sample, (B,)."""
+    return binary_cross_entropy_with_logits(raw, flat, reduction="none").sum(1)
+
+
+def judged(element: Callable[[Autoencoder, Tensor, Tensor], Tensor]) -> Plain:
+    """Return the negative ELBO with another loss of elements: raw and x (B, D) to (B, D)."""
+
+    def loss(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+        flat = x.flatten(1)
+        mu, lv = affine(model, "encoder", flat - model.arch.mean.flatten()).chunk(2, 1)
+        lv = lv.clamp(-10, 10)
+        raw = affine(model, "decoder", mu + (lv / 2).exp() * torch.randn_like(mu))
+        return (element(model, raw, flat).sum(1) + (mu.square() + lv.exp() - lv - 1).sum(1) / 2).mean()
+
+    return loss
+
+
+def log_cosh(model: Autoencoder, raw: Tensor, x: Tensor) -> Tensor:
+    """Return log cosh(10 r) / 10 where nothing overflows."""
+    size = (raw - x).abs()
+    return size + (softplus(-20 * size) - math.log(2)) / 10
+
+
+def student_t(model: Autoencoder, raw: Tensor, x: Tensor) -> Tensor:
+    """Return -log of Student's t with 4 degrees of freedom, its scale moved to the batch's before."""
+    square, sigma = (raw - x).square(), model.loss.sigma
+    with torch.no_grad():
+        best = (5 / (4 + square / sigma.square()) * square).mean().sqrt()  # type: ignore[operator]
+        sigma.add_(0.1 * (best - sigma))  # type: ignore[operator]
+    constant = math.lgamma(2) - math.lgamma(2.5) + math.log(4 * math.pi) / 2 + sigma.log()  # type: ignore[operator]
+    return constant + 2.5 * torch.log1p(square / (4 * sigma.square()))  # type: ignore[operator]
+
+
+def logistic(model: Autoencoder, raw: Tensor, x: Tensor) -> Tensor:
+    """Return -log of the mass of a level of the digits' 17, the scale moved to the batch's before."""
+    half, sigma = 0.5 / 16, model.loss.sigma
+    r = x - raw.sigmoid()
+    with torch.no_grad():
+        best = (r.abs() * torch.tanh(r.abs() / (2 * sigma))).mean()  # type: ignore[operator]
+        sigma.add_(0.1 * (best - sigma))  # type: ignore[operator]
+    high, low = x > 1 - half, x < half
+    ends = softplus(-(r + half) / sigma).masked_fill(high, 0) + softplus((r - half) / sigma).masked_fill(low, 0)
+    return ends - torch.log(-torch.expm1(-2 * half / sigma)) * ~(high | low)  # type: ignore[operator]
+
+
+def beside(term: Callable[[Autoencoder, Tensor, Tensor, Tensor], Tensor]) -> Plain:
+    """Return the negative ELBO and a term of the draw and of mean and log variance of its posterior."""
+
+    def loss(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+        bce, z, mu, lv = coded(model, x, c)
+        return (bce + (mu.square() + lv.exp() - lv - 1).sum(1) / 2).mean() + term(model, z, mu, lv)
+
+    return loss
+
+
+def dip(model: Autoencoder, z: Tensor, mu: Tensor, lv: Tensor) -> Tensor:
+    """Return the penalty of DIP-VAE II, weights 10."""
+    centred = mu - mu.mean(0)
+    c = centred.t() @ centred / len(mu) + lv.exp().mean(0).diag()
+    return 10 * (c - torch.eye(len(c))).square().sum()
+
+
+def swae(model: Autoencoder, z: Tensor, mu: Tensor, lv: Tensor) -> Tensor:
+    """Return the sliced Wasserstein distance to N(0, I) in 50 directions."""
+    t = torch.randn(z.shape[1], 50)
+    q = torch.special.ndtri((torch.arange(len(z)) + 0.5) / len(z))[:, None]
+    return ((z @ (t / t.norm(dim=0))).sort(0).values - q).square().mean()
+
+
+def decoder_gradient(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the negative ELBO and the squared norm of the decoder's Jacobian by one projection."""
+    flat = x.flatten(1)
+    mu, lv = affine(model, "encoder", flat - model.arch.mean.flatten()).chunk(2, 1)
+    lv = lv.clamp(-10, 10)
+    z = mu + (lv / 2).exp() * torch.randn_like(mu)
+    raw = affine(model, "decoder", z)
+    x_hat = raw.sigmoid()
+    (row,) = torch.autograd.grad(x_hat, z, torch.randint_like(x_hat, 2) * 2 - 1, create_graph=True)
+    return (bce_of(raw, flat) + (mu.square() + lv.exp() - lv - 1).sum(1) / 2 + row.square().sum(1)).mean()
+
+
+def bound(groups: int, samples: int, dreg: bool) -> Plain:
+    """Return the negative bound of so many groups of codes; dreg: with the doubly reparametrized gradient of the encoder."""
+
+    def loss(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+        flat, count = x.flatten(1), groups * samples
+        mu, lv = affine(model, "encoder", flat - model.arch.mean.flatten()).chunk(2, 1)
+        lv = lv.clamp(-10, 10)
+        z = mu + (lv / 2).exp() * torch.randn(count, *mu.shape)
+        m, v = (mu.detach(), lv.detach()) if dreg else (mu, lv)
+        raw = affine(model, "decoder", z.flatten(0, 1))
+        joint = -bce_of(raw, flat.repeat(count, 1)).reshape(count, -1) - z.square().sum(2) / 2
+        log_w = (joint + ((z - m).square() / v.exp() + v).sum(2) / 2).unflatten(0, (groups, samples))
+        value = (log_w.logsumexp(1) - math.log(samples)).mean(0)
+        if not dreg:
+            return -value.mean()
+        share = log_w.detach().softmax(1)
+        z.register_hook(lambda g: g * share.flatten(0, 1)[..., None])  # w~ in the decoder, w~^2 in the encoder
+        moving = (share * log_w).sum(1).mean(0)
+        return -(value.detach() + moving - moving.detach()).mean()
+
+    return loss
 
 
 def vae(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
@@ -118,6 +223,76 @@ def of_code(code: Callable[[Any, Tensor], Drawn]) -> Plain:
     return loss
 
 
+def errors_of(model: Autoencoder, x: Tensor, z: Tensor) -> Tensor:
+    """Return the squared error of the decoded code, (B,)."""
+    return (affine(model, "decoder", z) - x.flatten(1)).square().sum(1)
+
+
+def centred(model: Autoencoder, x: Tensor) -> Tensor:
+    """Return the encoder's features."""
+    return affine(model, "encoder", x.flatten(1) - model.arch.mean.flatten())
+
+
+def fsq(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the squared error of a code of 8 levels."""
+    reach = 3.5 * 1.001
+    bound = torch.tanh(centred(model, x) + math.atanh(0.5 / reach)) * reach - 0.5
+    return errors_of(model, x, (bound + (bound.round() - bound).detach()) / 4).mean()
+
+
+class Residual:
+    """Squared error and commitment of four stages of 512 codes, which follow running means and are restarted."""
+
+    def __init__(self) -> None:
+        self.state: list[list[Tensor]] = []
+
+    def __call__(self, model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+        b = model.bottleneck
+        self.state = self.state or [[t[s].clone() for t in (b.codebook, b.mass, b.idle)] for s in range(4)]  # type: ignore
+        h = centred(model, x)
+        rest, z, penalty = h.detach(), torch.zeros_like(h), torch.zeros(len(h))
+        for e, mass, idle in self.state:
+            drawn = rest[torch.randperm(len(rest)).repeat(-(-len(e) // len(rest)))[: len(e)]]
+            gone = idle >= 2000
+            e.copy_(torch.where(gone[:, None], drawn, e))
+            mass.copy_(torch.where(gone, 1, mass))
+            idle.copy_(torch.where(gone, 0, idle))
+            k = (e.square().sum(1) - 2 * rest @ e.t()).argmin(1)
+            own, n = e[k], torch.zeros(len(e)).index_add_(0, k, torch.ones(len(k)))
+            sums = torch.zeros_like(e).index_add_(0, k, rest)
+            mass.mul_(0.99).add_(n, alpha=0.01)
+            e.add_((sums - n[:, None] * e) / mass.clamp_min(1e-6)[:, None], alpha=0.01)
+            idle.copy_(torch.where(n > 0, 0, idle + len(h)))
+            rest, z = rest - own, z + own
+            penalty = penalty + (h - z).square().sum(1)
+        return (errors_of(model, x, z + (h - h.detach())) + 0.25 * penalty).mean()
+
+
+def classes(logits: Tensor, k: int, temperature: float) -> tuple[Tensor, Tensor]:
+    """Return one-hot draws with the gradient of soft ones, and their divergence from the uniform law, (B,)."""
+    l = logits.unflatten(1, (-1, k)).log_softmax(2)  # noqa: E741
+    noisy = l - torch.empty_like(l).exponential_().log()
+    soft = (noisy / temperature).softmax(2)
+    z = torch.zeros_like(soft).scatter(2, noisy.argmax(2, keepdim=True), 1.0) + soft - soft.detach()
+    return z.flatten(1), (l.exp() * (l + math.log(k))).sum((1, 2))
+
+
+def categorical(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the negative ELBO of a code of classes."""
+    z, kl = classes(centred(model, x), 8, 0.75)
+    return (binary_cross_entropy_with_logits(affine(model, "decoder", z), x.flatten(1), reduction="none").sum(1) + kl).mean()
+
+
+def joint(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the same of real numbers beside four classes."""
+    mu, lv, logits = centred(model, x).split([12, 12, 4], 1)
+    z, kl = classes(logits, 4, 0.75)
+    lv = lv.clamp(-10, 10)
+    z = torch.cat([mu + (lv / 2).exp() * torch.randn_like(mu), z], 1)
+    kl = kl + (mu.square() + lv.exp() - lv - 1).sum(1) / 2
+    return (binary_cross_entropy_with_logits(affine(model, "decoder", z), x.flatten(1), reduction="none").sum(1) + kl).mean()
+
+
 COSTS: dict[str, tuple[list[str], Plain]] = {
     "vae": ([], vae),
     "cvae": (["dataset.condition=label"], vae),
@@ -125,6 +300,18 @@ COSTS: dict[str, tuple[list[str], Plain]] = {
     "mixture prior": (["model/prior=mixture"], learned(mixture)),
     "vamp prior": (["model/prior=vamp"], learned(vamp)),
     "flow prior": (["model/prior=flow"], learned(flow)),
+    "log_cosh": (["model/loss=log_cosh"], judged(log_cosh)),
+    "student_t": (["model/loss=student_t"], judged(student_t)),
+    "logistic": (["model/loss=logistic"], judged(logistic)),
+    "dip": (["regularizer=[kl,dip]"], beside(dip)),
+    "swae": (["regularizer=[kl,swae]"], beside(swae)),
+    "decoder_gradient": (["regularizer=[kl,decoder_gradient]"], decoder_gradient),
+    "miwae": (["regularizer=iwae", "reg.terms.iwae.samples=4", "reg.terms.iwae.groups=2"], bound(2, 4, dreg=False)),
+    "dreg": (["regularizer=iwae", "reg.terms.iwae.samples=8", "reg.terms.iwae.encoder=dreg"], bound(1, 8, dreg=True)),
+    "fsq": (["model/bottleneck=fsq", "regularizer=none"], fsq),
+    "residual vq": (["model/bottleneck=vq", "model.bottleneck.stages=4", "regularizer=none"], Residual()),
+    "categorical": (["model/bottleneck=categorical"], categorical),
+    "joint": (["model/bottleneck=joint"], joint),
     **{name: (overrides, of_code(code)) for name, (overrides, code) in CODES.items()},
 }
 
@@ -148,7 +335,8 @@ def ratio(name: str) -> float:
         "aerun": lambda: model.objective(x, 0.5, c=c).loss,
         "plain": lambda: plain(model, x, c),
     }
-    means = {k: statistics.mean(loss().item() for _ in range(50)) for k, loss in ways.items()}
+    both = [[loss().item() for loss in ways.values()] for _ in range(100)][50:]  # what follows the batches has come to rest
+    means = dict(zip(ways, map(statistics.mean, zip(*both, strict=True)), strict=True))
     if abs(means["aerun"] / means["plain"] - 1) > 0.01:
         raise ValueError(f"{name}: another loss: {means}")
 
@@ -158,8 +346,8 @@ def ratio(name: str) -> float:
             torch.autograd.grad(loss(), weights, allow_unused=True)
         return time.process_time() - began
 
-    both = [[seconds(loss) for loss in ways.values()] for _ in range(ROUNDS)]
-    return statistics.median(a / b for a, b in both[1:])
+    rounds = [[seconds(loss) for loss in ways.values()] for _ in range(ROUNDS)]
+    return statistics.median(a / b for a, b in rounds[1:])
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from aerun.build import settings_of
 from aerun.compose import ROOMS
 from aerun.core.paths import config_dir
-from aerun.dataset import telling
 from aerun.settings.catalog import ORDER, catalog
+from aerun.settings.conditions import SETTINGS
 from aerun.vocabulary import VOCABULARY
 from tests.conftest import composed
 
@@ -32,7 +32,7 @@ GIVEN = {
     "activate",
 }
 # read by the builder, not by the class
-ADDED = {"_target_", "epochs", "normal", "contamination", *telling.SETTINGS, "weight", "warmup", "cycles", "defaults", "auto"}
+ADDED = {"_target_", "epochs", "normal", "contamination", *SETTINGS, "weight", "warmup", "cycles", "defaults", "auto"}
 BUILT = [g for g in ORDER if g not in ("model", "optimizer", "search")]
 OURS = [(g, o) for g in BUILT for o in catalog()[g] if (g, o) != ("regularizer", "none")]
 

@@ -14,6 +14,7 @@ from tests.conftest import built
 SEQUENCE = ["dataset=sines", "dataset.n=80"]
 MASKED = "model/corruption=masking"
 # What a setting needs to matter, option by option; then each setting with another value than its default.
+TAUGHT = ["dataset.condition=label", "dataset.condition_to=terms"]
 BASE = {
     "arch": {"recurrent": ["model=recurrent", *SEQUENCE]},
     "bottleneck": {
@@ -29,6 +30,8 @@ BASE = {
         "factor": ["model=factor_vae"],
         "iwae": ["model=iwae"],
         "kl": ["model=vae"],
+        "label": ["model/bottleneck=softmax", "model.latent_dim=13", "model.bottleneck.classes=10", *TAUGHT],
+        "m2": ["model/bottleneck=joint", "model.latent_dim=13", "model.bottleneck.classes=10", *TAUGHT],
         "l1": ["model=sparse"],
         "rate": ["model=sparse_kl"],
         "revival": ["model=topk", "model.bottleneck.dead_after=1", "model.bottleneck.k=2"],
@@ -36,6 +39,7 @@ BASE = {
     },
 }
 CHANGED = {
+    "alpha": "3", "tell": "true",
     "activation": "sigmoid", "atoms": "unit", "balance": "false", "betas": "[0.1,0.2]", "capacity": "5", "cell": "gru", "code":
     "spatial", "combine": "sum", "draw": "sample", "sizes": "[2]", "components": "3", "inputs": "9", "steps": "3",
     "codes": "16", "commitment": "2", "count": "4", "cycles": "2", "db": "0", "dead_after": "1", "decay": "0.5",
@@ -94,21 +98,21 @@ def fingerprint(overrides):
     model = plan.autoencoder
     stored = samples(plan, tuple(o for o in overrides if o.startswith("dataset")))
     model.start_from(stored)
-    x, valid = model.units(stored[:32]), model.facts.valid(stored[:32])
+    x, valid, c = model.units(stored[:32]), model.facts.valid(stored[:32]), model.known(stored[:32])
     optimizer = plan.optimizer.make(model.own_parameters())
     turns = [Turn(key, regularizer, model) for key, regularizer in model.opposed().items()]
     torch.manual_seed(1)
     for progress in (0.1, 0.4, 0.7):
-        value = model.objective(x, progress, valid)
+        value = model.objective(x, progress, valid, c=c)
         optimizer.zero_grad()
         value.loss.backward()
         optimizer.step()
         for turn in turns:
-            turn.take(value.names, x, valid, progress=progress, factor=1.0, clip=None)
+            turn.take(value.names, x, valid, c, progress=progress, factor=1.0, clip=None)
     model.eval()
     own = [p.detach().double().sum() for p in model.parameters()]
     return torch.stack(
-        [*own, *(p.double() for p in model.objective(x, None, valid).parts), model(x, valid=valid).double().sum()]
+        [*own, *(p.double() for p in model.objective(x, None, valid, c=c).parts), model(x, valid=valid, c=c).double().sum()]
     )
 
 
@@ -150,7 +154,8 @@ TERMS = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml") if 
 def test_a_term_of_no_weight_is_the_plain_autoencoder_bit_for_bit_and_a_large_one_is_not(kind):
     own = [o for o in BASE["regularizer"].get(kind, []) if o.startswith("model")]
     without = (*own, "model/corruption=gaussian", "regularizer=none")
-    with_it = (*own, "model/corruption=gaussian", f"regularizer={kind}")
+    told = [o for o in BASE["regularizer"].get(kind, []) if o.startswith("dataset")]
+    with_it = (*own, *told, "model/corruption=gaussian", f"regularizer={kind}")
     size = sum(1 for p in built(*without).autoencoder.own_parameters())
     expected = fingerprint((*without, "reg.lambda=1"))
     for nothing in ("reg.lambda=0", f"reg.terms.{kind}.weight=0"):

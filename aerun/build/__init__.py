@@ -19,9 +19,9 @@ from aerun.core.checks import integer, matches_type, reject_unknown_keys, seed_o
 from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.core.seeding import seed_all
-from aerun.dataset import telling
 from aerun.dataset.base import Dataset
 from aerun.dataset.older import completed
+from aerun.dataset.telling import telling_of
 from aerun.evaluate import applications
 from aerun.evaluate.prefixes import group_of
 from aerun.evaluate.reconstruction import FIGURES
@@ -30,6 +30,7 @@ from aerun.logger.base import Logger
 from aerun.runs.identity import LATER
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
+from aerun.settings.conditions import SETTINGS
 from aerun.settings.labels import ASIDE, labels_of
 from aerun.settings.synonyms import own_words
 from aerun.trainer.base import Trainer
@@ -42,7 +43,7 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "prior", "init_from", "init_part", "freeze")
-_ANY_DATASET = ("epochs", "normal", "contamination", *telling.SETTINGS)  # Settings that are not the class's own.
+_ANY_DATASET = ("epochs", "normal", "contamination", *SETTINGS)  # Settings that are not the class's own.
 _OLDER = {"max_steps": None, "save_every": 10, **LATER}  # Settings of a trainer that older runs do not name.
 _WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
 
@@ -141,7 +142,7 @@ def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
         node |= {k: v for k, v in _WRITING.items() if k in node}  # A folder must not say where files are written.
     dataset: Dataset = Maker(trusted)("dataset", node, {})
     dataset.set_normal_classes(about.get("normal"), about.get("contamination", 0.0))
-    dataset.set_told(telling.telling_of({**telling.SETTINGS, **{k: v for k, v in about.items() if k in telling.SETTINGS}}))
+    dataset.set_told(telling_of({**SETTINGS, **{k: v for k, v in about.items() if k in SETTINGS}}))
     return dataset
 
 

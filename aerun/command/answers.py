@@ -144,7 +144,7 @@ def _pieces(verb: Verb, args: argparse.Namespace, model: Model, reader: Reader) 
     if verb.reads == "nothing":
         yield Piece(None, "", 1, beside=typed_words(model, args.count))
     elif verb.reads == "codes":
-        yield from codes_of(Path(args.files[0]), args.key, model.rows)
+        yield from codes_of(Path(args.files[0]), args.key, model.rows, model.form.told_names)
     elif verb.reads == "pairs":
         yield _pair(args, reader)
     elif verb.reads == "packed":
@@ -177,7 +177,8 @@ def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
     """Return what finds places and distances for queries, and ids where the index has them; it is encoded once."""
     codes, ids, key = list[torch.Tensor](), list[Any](), str(reader.settings.get("id"))
     for piece in reader.pieces(args.index):
-        codes.append(model.codes_of(model.form.to_stored(piece.x)[0]))
+        own = model.of_file(piece.told)
+        codes.append(own.codes_of(own.form.to_stored(piece.x)[0]))
         ids.append(piece.beside.get(key, np.full(len(piece), "")))
     base, named = torch.cat(codes), np.concatenate(ids)
     if not 1 <= args.k <= len(base):
@@ -206,7 +207,7 @@ def _answer(
         args.hidden = args.masks.next(len(piece))
     try:
         noted = [n for x in _sides(verb, piece) if (n := noted_of(model, x)) is not None]
-        outputs = verb.run(model, piece.x, args)
+        outputs = verb.run(model.of_file(piece.told), piece.x, args)
     except AerunError as e:
         where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e

@@ -55,6 +55,11 @@ def run(argv: list[str]) -> int:
     if limits:
         say(limits)
     _tell(groups, held, keys, runs, args)
+    if args.udr:
+        # Deferred: it loads models, and with them torch, which a comparison of figures does without.
+        from aerun.command.agreement import tell
+
+        tell(groups, keys)
     if args.csv:
         _write(args.csv, groups, keys, figures)
     return 0
@@ -76,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"keys of results.json (default: {','.join(_FIGURES)}, and the task's own)",
     )
     parser.add_argument("--any-data", action="store_true", help="rank runs of different data too; a column tells them apart")
+    parser.add_argument(
+        "--udr",
+        action="store_true",
+        help="also tell how far runs that differ in their seed alone (five or more) found the same units: unsupervised "
+        "disentanglement ranking, from the codes of test samples",
+    )
     parser.add_argument("--top", type=int, metavar="N", help="the best N only")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them, mean, deviation and seeds in own columns")
     return parser

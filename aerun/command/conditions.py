@@ -1,31 +1,55 @@
 """`--condition NAME=VALUE` of a verb: what the model is told of all samples of a call."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 import numpy as np
 
 from aerun.core.errors import AerunError
+from aerun.core.text import note
 from aerun.formats.frame import Words
-from aerun.inference.given import typed_conditions
 from aerun.inference.model import Model
 
 
 def told_model(model: Model, word: str, args: Namespace) -> Model:
-    """Return the model, told what was typed. A bare NAME is every class in turn, which `generate` and `traverse` understand.
+    """Return the model, told what was typed, which is said. A bare NAME is every class in turn, of `generate` and `traverse`.
 
-    args.each is set: whether traverse goes through classes. AerunError for what the run is not told.
+    args.each is set: the condition whose classes traverse goes through, or nothing. AerunError for what the run is not told.
     """
-    typed = typed_conditions(getattr(args, "condition", []))
+    typed = _typed(getattr(args, "condition", []))
     bare = [name for name, value in typed.items() if value is None]
-    args.each = word == "traverse" and bool(bare)
     values = {name: value for name, value in typed.items() if value is not None}
+    args.each = bare[0] if word == "traverse" and bare else ""
     if bare and word not in ("generate", "traverse"):
         raise AerunError(f"--condition {bare[0]}: of which value? --condition {bare[0]}=VALUE.")
-    model = model.given(**values, **{name: _first(model, name) for name in bare})
-    if bare and word == "generate":
-        classes = _classes(model, bare[0])
-        return model.given(**values, **{bare[0]: [classes[i % len(classes)] for i in range(args.count)]})
-    return model
+    if len(bare) > 1:
+        raise AerunError(f"--condition {bare[1]}: every class of one condition at a time; --condition {bare[1]}=VALUE.")
+    told = model.given(**values, **{name: _classes(model, name)[0] for name in bare})
+    for name in bare:
+        classes = _classes(model, name)
+        note(f"{name}, in turn: {', '.join(classes)}")
+        told = _in_turn(model, values, name, classes, args) if word == "generate" else model.given(**values)
+    if values:
+        note(f"the model is told of all samples: {', '.join(f'{k}={v}' for k, v in values.items())}")
+    return told
+
+
+def _typed(words: Sequence[str]) -> dict[str, str | None]:
+    """Return NAME -> VALUE of words `NAME=VALUE`, None for a bare `NAME`. AerunError for one that is typed twice."""
+    typed: dict[str, str | None] = {}
+    for word in words:
+        name, sign, value = (part.strip() for part in word.partition("="))
+        if not name:
+            raise AerunError(f"--condition {word}: of what? --condition NAME=VALUE.")
+        if name in typed:
+            raise AerunError(f"--condition {word}: {name} is told twice.")
+        typed[name] = value if sign else None
+    return typed
+
+
+def _in_turn(model: Model, values: dict[str, str], name: str, classes: tuple[str, ...], args: Namespace) -> Model:
+    """Return the model, told each class in turn of so many samples as are wanted."""
+    return model.given(**values, **{name: [classes[i % len(classes)] for i in range(args.count)]})
 
 
 def typed_words(model: Model, n: int) -> dict[str, Words]:
@@ -36,16 +60,8 @@ def typed_words(model: Model, n: int) -> dict[str, Words]:
 
 def _classes(model: Model, name: str) -> tuple[str, ...]:
     """Return the classes of a condition. AerunError where it has none, or is not told."""
-    told = model.autoencoder.told
-    known = () if told is None else told.features
-    found = [f for f in known if f.name == name or len(known) == 1]
-    if not found:
-        names = ", ".join(f.name for f in known)
-        raise AerunError(f"--condition {name}: this run is told {names or 'nothing beforehand: train with dataset.condition'}.")
-    if not found[0].words:
-        raise AerunError(f"--condition {name}: is a number, which has no classes to go through: --condition {name}=VALUE.")
-    return found[0].words
-
-
-def _first(model: Model, name: str) -> str:
-    return _classes(model, name)[0]
+    given = model.form.conditions
+    if given is None:
+        raise AerunError(f"--condition {name}: this run is told nothing beforehand: it was trained without dataset.condition.")
+    place, _ = given.category(name)
+    return given.features[place].words

@@ -59,6 +59,7 @@ def _lines(model: "Model") -> list[tuple[str, str]]:
         ("content", words(about["data"]) if about.get("data") else "not recorded: made by an older aerun"),
         *([("files", files)] if (files := files_in_words(about.get("data") or {})) else []),
         *([("reading", words_read)] if (words_read := spoken(model.reading)) else []),
+        *([("told", str(told))] if (told := model.results.get("told")) else []),
         *_figures(model.results),
         ("asks", f"aerun {', '.join(_fitting(model))} {model.folder.path} ..."),
     ]
@@ -68,6 +69,9 @@ def _data(model: "Model") -> str:
     settings = model.config.get("dataset") or {}
     name = str(settings.get("_target_", "")).rpartition(".")[0].rpartition(".")[2]
     return f"{name} {path_words(settings['path'])}" if settings.get("path") else name
+
+
+_ERRORS = (("SE", "test/se"), ("PCA", "pca/se"), ("PCA that is told nothing", "pca_plain/se"), ("mean", "mean/se"))
 
 
 def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
@@ -81,7 +85,12 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     figures = [
         f"{name} {results[key]:.4g}"
-        for name, key in (("SE", "test/se"), ("PCA", "pca/se"), ("mean", "mean/se"))
+        for name, key in (
+            ("SE", "test/se"),
+            ("PCA", "pca/se"),
+            ("PCA that is told nothing", "pca_plain/se"),
+            ("mean", "mean/se"),
+        )
         if isinstance(results.get(key), int | float)
     ]
     return [*rows, ("test", f"squared error per sample: {', '.join(figures)}")]

@@ -167,8 +167,20 @@ class Dataset(ABC):
 
     def own_samples(self, data: Data) -> Data:
         """Return what `load` gave without what is told of each sample."""
+        if self.telling is None:
+            return data
         facts, splits = self.row_facts(), (data.train, data.val, data.test)
-        return Data(*(replace(part, x=facts.own(part.x)) for part in splits)) if self.telling is not None else data
+        return data.kept("own", lambda: Data(*(replace(part, x=facts.own(part.x)) for part in splits)))
+
+    def compared_samples(self, data: Data) -> Data:
+        """Return what `load` gave as runs are compared by it: a label counts once, whether or not the model is told it."""
+        return data if self.telling is None or self.telling.columns else self.own_samples(data)
+
+    @property
+    def told_words(self) -> str:
+        """Return what the model is told, of how many samples and whom, for people; empty where it is told nothing."""
+        names = ", ".join(f.name for f in self.told)
+        return names and f"{names}{self.telling.words if self.telling is not None else ''}"
 
     def _selected(self) -> Data:
         normal = self.normal_classes

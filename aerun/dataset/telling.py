@@ -15,18 +15,12 @@ from aerun.dataset.splits import Data, Split
 from aerun.dataset.storage.mapped import Mapped
 from aerun.preparation.feature import Feature
 from aerun.preparation.told import Conditions
+from aerun.settings.conditions import SETTINGS
 
 log = logging.getLogger("aerun")
 
 LABEL = "label"
 TO = ("both", "decoder", "terms")  # encoder and decoder; the decoder alone; only terms of the objective
-SETTINGS: dict[str, Any] = {  # of every data set, and what runs that do not name them were trained with
-    "condition": None,
-    "condition_drop": 0.0,
-    "condition_to": "both",
-    "labelled": None,
-    "labelled_draw": 0,
-}
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,15 @@ class Telling:
     def columns(self) -> tuple[str, ...]:
         """Return the columns that are told; none where it is the label."""
         return () if isinstance(self.condition, str) else self.condition
+
+    @property
+    def words(self) -> str:
+        """Return what is said behind the names of what is told; empty where encoder and decoder are told it of all samples."""
+        whom = {"both": "", "decoder": "the decoder alone", "terms": "terms of the objective alone"}[self.to]
+        few = f"of {self.labelled:,} training samples" if self.labelled is not None else ""
+        left = f"not of {100 * self.drop:g} % of the training samples" if self.drop else ""
+        said = ", ".join(part for part in (few, left, whom) if part)
+        return f" ({said})" if said else ""
 
     def conditions(self, features: Sequence[Feature]) -> Conditions:
         """Return the module that turns these into numbers, not yet fitted."""

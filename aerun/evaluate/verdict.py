@@ -41,7 +41,8 @@ def verdict(results: Figures) -> str:
 def plain(results: Figures) -> str:
     """Return `1.62 times better than PCA of the same size (test squared error, seed 0).`, or that it cannot be told."""
     model, baseline = results["test/se"], results["pca/se"]
-    pca = f"PCA of the same size{f' that is told {told} too' if (told := results.get('told')) else ''}"
+    told = str(results.get("told", "")).partition(" (")[0] if "pca_plain/se" in results else ""
+    pca = f"PCA of the same size{f' that is told {told} too' if told else ''}"
     if pca_is_exact(results):
         error = f"squared error {model:.4g} a sample, {_where(results)}"
         return f"{pca} loses nothing here: reconstruction error is no yardstick for this code size ({error})."

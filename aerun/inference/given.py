@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from aerun.core.errors import AerunError, nearest
 from aerun.dataset.tables.columns import own_values
 from aerun.dataset.telling import LABEL
-from aerun.formats.frame import Frame
+from aerun.formats.frame import Frame, Words
 from aerun.formats.number_words import matching
 from aerun.formats.reading import Reading
 from aerun.formats.tables import from_columns
@@ -40,7 +41,14 @@ class Given:
                 "(dataset.condition_to=terms), and the model answers without."
             )
         self.values = {self._name(k): v for k, v in values.items()}
-        self.said = False
+        self.columns: Mapping[str, Words] = {}  # what a file says of its samples that are no table
+        self.said = set[str]()
+
+    def of_file(self, columns: Mapping[str, Words]) -> "Given":
+        """Return the same for the samples of a file that says these conditions (n,) of each, as words."""
+        given = copy(self)
+        given.columns = columns
+        return given
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -64,17 +72,23 @@ class Given:
         values = torch.from_numpy(np.stack(columns, 1).astype(np.float32))
         gone = self.conditions.unknown(values)
         if bool(gone.any()):
-            if not self.conditions.nullable:
+            if not self.conditions.nullable or (self.values and self._lacks(frame)):
                 self._refuse(values[int(gone.int().argmax())])
             self._tell(int(gone.sum()), n)
         return values
 
+    def _lacks(self, frame: Frame | None) -> bool:
+        """Return whether something is told neither by the question nor by a column."""
+        known = {*self.values, *self.columns, *(frame.columns if frame is not None else ())}
+        return any(f.name not in known for f in self.features)
+
     def _tell(self, gone: int, n: int) -> None:
         """Say once of how many samples the model is told nothing."""
         if not self.said:
-            words = "no sample" if gone == n else f"{gone} of {n} samples not"
-            log.warning("condition: %s is known of %s: the model is told nothing there.", self.conditions.names, words)
-        self.said = True
+            of = "any sample" if gone == n else f"{gone} of {n} samples"
+            words = "condition: %s of %s is empty, not there or new to the model, which is told nothing of them."
+            log.warning(words, self.conditions.names, of)
+            self.said.add(words)
 
     def random(self, n: int, generator: torch.Generator) -> Tensor:
         """Return conditions (n, columns) at random: any class, and numbers around those of training."""
@@ -88,18 +102,33 @@ class Given:
                 columns.append((told.centre[i] + torch.randn(n, generator=generator) / told.rate[i].clamp_min(1e-12)).float())
         return torch.stack(columns, 1)
 
-    def classes(self) -> Tensor | None:
-        """Return each class in turn, (classes, columns); None where what is told is not one class."""
-        if len(self.features) != 1 or self.features[0].kind != "category":
-            return None
-        return torch.arange(len(self.features[0].words), dtype=torch.float32)[:, None]
+    def category(self, name: str | None) -> tuple[int, int]:
+        """Return the place and the number of classes of a condition; None: the only one with classes.
+
+        AerunError where there is none, or several.
+        """
+        named = None if name is None else self._name(name)
+        found = [(i, f) for i, f in enumerate(self.features) if f.kind == "category" and named in (None, f.name)]
+        if len(found) != 1:
+            among = ", ".join(f.name for f in self.features if f.kind == "category")
+            raise AerunError(f"condition {named or ''}: has no classes to go through; of {among or 'what is told none has'}.")
+        return found[0][0], len(found[0][1].words)
 
     def _column(self, feature: Feature, n: int, frame: Frame | None) -> Any:
         if feature.name in self.values:
             return self._typed(feature, n)
         if frame is not None and feature.name in frame.columns:
             return own_values(frame, feature)
+        if feature.name in self.columns:
+            return self._stored(feature, self.columns[feature.name])
         return np.full(n, np.nan)
+
+    def _stored(self, feature: Feature, words: Sequence[str] | Words) -> Any:
+        """Return words (n,) as a feature stores their values; -1 for a class that is not there."""
+        form = {"category": "text", "number": "number", "date": "date"}[feature.kind]
+        reading = replace(self.reading, formats={feature.name: form}, carried=frozenset())
+        frame = from_columns({feature.name: list(words)}, f"condition {feature.name}", len(words), reading)
+        return own_values(frame, feature)
 
     def _typed(self, feature: Feature, n: int) -> Any:
         """Return the values that the question gives, one or one of each sample. AerunError for an unknown class."""
@@ -108,10 +137,7 @@ class Given:
         if len(cells) not in (1, n):
             raise AerunError(f"condition {feature.name}: {len(cells)} values for {n} samples: give one, or one for each.")
         words = [str(c.item() if isinstance(c, np.generic | Tensor) else c) for c in cells]
-        form = {"category": "text", "number": "number", "date": "date"}[feature.kind]
-        reading = replace(self.reading, formats={feature.name: form}, carried=frozenset())
-        frame = from_columns({feature.name: words}, f"condition {feature.name}", len(words), reading)
-        values = own_values(frame, feature)
+        values = self._stored(feature, words)
         wrong = ~(values >= 0) if feature.kind == "category" else ~np.isfinite(values)
         if wrong.any():
             raise AerunError(f"condition {feature.name}={words[int(wrong.argmax())]}: {_kinds(feature)}.")
@@ -124,10 +150,10 @@ class Given:
             for v, f in zip(row.tolist(), self.features, strict=True)
             if v != v or (f.kind == "category" and not 0 <= v < len(f.words))
         )
-        there = "is empty" if value != value else "holds a word that training has not"
+        there = "is not there or empty" if value != value else "holds a word that no training sample has"
         raise AerunError(
-            f"this run is told {feature.name} of each sample, which is not there or {there}: add the column, or "
-            f"--condition {feature.name}=VALUE ({_kinds(feature)})."
+            f"this run is told {feature.name} of each sample, which {there} here. --condition {feature.name}=VALUE says it of "
+            f"all: {_kinds(feature)}. A column of a table says it of each."
         )
 
 
@@ -137,8 +163,3 @@ def _kinds(feature: Feature) -> str:
         return f"it is a {feature.kind}"
     more = ", ..." if len(feature.words) > _SHOWN else ""
     return f"it is one of {', '.join(feature.words[:_SHOWN])}{more}"
-
-
-def typed_conditions(words: Sequence[str]) -> dict[str, str | None]:
-    """Return NAME -> VALUE of words `NAME=VALUE`, None for a bare `NAME`, which asks for every class in turn."""
-    return {name.strip(): value.strip() if sign else None for name, sign, value in (w.partition("=") for w in words)}

@@ -1,6 +1,7 @@
 """`aerun.load(RUN)`: a trained model, and everything that can be asked of it."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -107,6 +108,15 @@ class Model(Runner):
         told = copy(self)
         told.form = copy(self.form)
         told.form.give(conditions)
+        return told
+
+    def of_file(self, columns: Mapping[str, Any]) -> "Model":
+        """Return this model, for the samples of a file that says these conditions of each of them, as words."""
+        if not columns or self.form.conditions is None:
+            return self
+        told = copy(self)
+        told.form = copy(self.form)
+        told.form.conditions = self.form.conditions.of_file(columns)
         return told
 
     def encode(self, x: Samples, size: int | None = None) -> Any:
@@ -227,12 +237,19 @@ class Model(Runner):
         return self.form.to_caller(self.decoded(drawn, None, c, guidance), None, self.form.way)
 
     def _refuse_guidance(self, guidance: float) -> None:
-        told = self.autoencoder.told
-        if guidance != 1 and (told is None or not told.nullable):
+        if guidance == 1:
+            return
+        told, given = self.autoencoder.told, self.form.conditions
+        if not math.isfinite(guidance) or guidance < 0:
+            raise AerunError(f"guidance={guidance}: a number from 0 on: 1 is what is told as it is, 0 nothing of it.")
+        if told is None or not told.nullable:
+            missing = "dataset.condition=label and dataset.condition_drop=0.1" if told is None else "dataset.condition_drop=0.1"
             raise AerunError(
                 f"guidance={guidance}: compares the output with that of a model which is told nothing, and this one was never "
-                "trained without: dataset.condition=label dataset.condition_drop=0.1."
+                f"trained so: train with {missing}."
             )
+        if given is None or not given.values:
+            raise AerunError(f"guidance={guidance}: of what? It stresses what is told: --condition NAME=VALUE.")
 
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:
         """Return what lies between samples a and b, through their codes: (n, steps, *stored).
@@ -264,14 +281,18 @@ class Model(Runner):
         c[..., :numbers] = torch.lerp(a[..., :numbers], b[..., :numbers], t[None, :, None])
         return c
 
-    def traverse(self, x: Samples, unit: int | None, values: Sequence[float] | None = None) -> Any:
+    def traverse(
+        self, x: Samples, unit: int | None, values: Sequence[float] | None = None, condition: str | None = None
+    ) -> Any:
         """Return samples whose codes have one unit set to each of `values` (default: 7 quantiles of it in training).
 
         (n, values, *stored). unit: None for a model that is told a class beforehand: the code stays as it is, and the model is
-        told each class in turn, (n, classes, *stored).
+        told each class in turn, (n, classes, *stored); condition: which one, where it is told several.
         """
         if unit is None:
-            return self._told_each(x)
+            return self._told_each(x, condition)
+        if condition is not None:
+            raise AerunError(f"traverse: either unit {unit} is moved or {condition}, and what else is told can be given.")
         if not 0 <= unit < self.code_shape[0]:
             raise AerunError(f"unit={unit}: this run's codes have units 0 to {self.code_shape[0] - 1}.")
         wanted = self.training_codes.units[:, unit] if values is None else values
@@ -282,16 +303,18 @@ class Model(Runner):
         c = self.autoencoder.known(stored.to(self.device))
         return self._rows_of_samples(moved, back, None if c is None else c.cpu()[:, None].expand(-1, len(wanted), -1))
 
-    def _told_each(self, x: Samples) -> Any:
-        """Return each sample as it would be of every class, (n, classes, *stored)."""
+    def _told_each(self, x: Samples, condition: str | None) -> Any:
+        """Return each sample as it would be of every class of a condition, (n, classes, *stored)."""
         given = self.form.conditions
-        classes = None if given is None or self.autoencoder.told is None else given.classes()
-        if classes is None:
-            raise AerunError("traverse: without a unit the class is moved, and this run is told none: dataset.condition=label.")
+        if given is None or self.autoencoder.told is None:
+            raise AerunError("traverse: without a unit a class is moved, and this run is told none: dataset.condition=label.")
+        place, count = given.category(condition)
         stored, back = self.form.to_stored(x)
-        c = self.c_of(classes)[None].expand(len(stored), -1, -1)
+        values = self.facts.conditions(stored)[:, None].repeat(1, count, 1)
+        values[:, :, place] = torch.arange(count).float()
         z = self.codes_of(stored)[:, None]
-        return self._rows_of_samples(z.expand(-1, len(classes), *z.shape[2:]), back, c)
+        c = self.c_of(values.flatten(0, 1)).unflatten(0, (-1, count))
+        return self._rows_of_samples(z.expand(-1, count, *z.shape[2:]), back, c)
 
     # -- scores ------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from aerun.core.errors import AerunError
 from aerun.evaluate.samplers import OfNumbers
 from aerun.evaluate.samplers.code_prior import CodePrior, from_raster, in_raster
 
+_DIGITS = 16  # of a hash
 _HEAD, MARK = struct.Struct("<BI"), 2  # 0 and 1 are of `aerun.coding.block`
 
 
@@ -54,7 +55,7 @@ def hash_of(sampler: OfNumbers) -> str:
     for name, value in sorted(sampler.fit.arrays().items()):
         array = np.ascontiguousarray(value.cpu().numpy())
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:_DIGITS]
 
 
 def _parts(rows: Tensor, prior: CodePrior) -> Iterator[Tensor]:

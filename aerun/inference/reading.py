@@ -17,6 +17,7 @@ from aerun.dataset.storage.array_samples import source_array
 from aerun.dataset.storage.image_files import image_files
 from aerun.dataset.storage.scale import depth_of
 from aerun.dataset.storage.skipped_files import SkippedFiles
+from aerun.dataset.telling import LABEL
 from aerun.formats import h5ad, images, several
 from aerun.formats.archives import Member, is_archive
 from aerun.formats.arrays import SUFFIXES, forget, is_array, names_of, read_array
@@ -46,7 +47,8 @@ class Piece:
     """Some samples as `Model` takes them.
 
     file: where they are from; first: the number of the first one in it, from 1; names: of each, where each is a file of its
-    own. beside: the columns of the file that travel, see `travelling`.
+    own. beside: the columns of the file that travel, see `travelling`. told: what the
+    file says of each that the model is told beforehand, where samples are no rows of a table.
     """
 
     x: Any
@@ -54,6 +56,7 @@ class Piece:
     first: int
     names: tuple[str, ...] = ()
     beside: Mapping[str, Words] = field(default_factory=dict)
+    told: Mapping[str, Words] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.x.values()))) if isinstance(self.x, Mapping) else len(self.x)
@@ -191,16 +194,19 @@ class Reader:
         shape = read_array("FILE", path, key).shape
         return shape[1:] != (steps, features) and not (features == 1 and shape[1:] == (steps,))
 
-    def _cut(self, file: str, array: Any, beside: Mapping[str, Words] | None = None) -> Iterator[Piece]:
+    def _cut(
+        self, file: str, array: Any, beside: Mapping[str, Words] | None = None, told: Mapping[str, Words] | None = None
+    ) -> Iterator[Piece]:
         for first in range(0, len(array), self.rows):
             part = slice(first, first + self.rows)
-            yield Piece(array[part], file, first + 1, beside={n: words[part] for n, words in (beside or {}).items()})
+            columns = ({n: words[part] for n, words in (of or {}).items()} for of in (beside, told))
+            yield Piece(array[part], file, first + 1, (), *columns)
 
     def _array(self, path: Path) -> Iterator[Piece]:
         names = names_of(path)
-        columns = {f.name for f in self.form.features}
+        columns, told = {f.name for f in self.form.features}, [n for n in self.form.told_names if n in names]
         if self.key is None and columns and columns <= set(names):
-            table = {name: read_array("FILE", path, name, words=True) for name in columns}
+            table = {name: read_array("FILE", path, name, words=True) for name in (*columns, *told)}
             others = [n for n in columns_beside(self.settings) if n in names]
             beside = {n: as_words(read_array("FILE", path, n, words=True)) for n in others}
             yield Piece(table, str(path), 1, beside=beside)
@@ -210,7 +216,10 @@ class Reader:
         array = source_array("FILE", path, key)
         last = self.settings.get("channels") == "last" and array.shape[1:] == self.form.facts.stored
         array = np.moveaxis(array, 3, 1) if last and array.ndim == 4 else array
-        for piece in self._cut(str(path), array):
+        labels = str(self.settings.get("labels"))  # the array of the run's own classes
+        by_name = {n: n for n in told} or {n: labels for n in self.form.told_names if n == LABEL and labels in names}
+        known = {n: as_words(read_array("FILE", path, own, words=True)) for n, own in by_name.items()}
+        for piece in self._cut(str(path), array, None, {n: w for n, w in known.items() if len(w) == len(array)}):
             yield piece
             forget(array)
 
@@ -284,11 +293,18 @@ class Reader:
             read = [(str(p), _pixels(p, shape, left_out)) for p in part]
             kept = [(name, x) for name, x in read if x is not None]
             if kept:
-                yield Piece(np.stack([x for _, x in kept]), kept[0][0], 1, tuple(name for name, _ in kept))
+                names = tuple(name for name, _ in kept)
+                yield Piece(np.stack([x for _, x in kept]), kept[0][0], 1, names, told=self._of_folders(names))
         if reduced:
             log.warning("%d of %d images are of 16 bits and become %d, as in training.", reduced, len(paths), depth)
         if left_out is not None:
             left_out.tell()
+
+    def _of_folders(self, names: Sequence[str]) -> dict[str, Words]:
+        """Return the classes that images are in the folders of, where the model is told them; other folders say nothing."""
+        folders = np.array([Path(name).parent.name for name in names])
+        classes = self.form.classes_of(LABEL)
+        return {LABEL: folders} if classes and any(f in classes for f in folders) else {}
 
 
 def _place(path: Source) -> str:

@@ -23,7 +23,7 @@ def reasons(model: Runner, stored: Tensor, errors: Array, marks: Array) -> list[
     """
     if model.facts.tokens:
         return _text(model, stored, errors)
-    x, expected = stored.numpy(), model.rebuilt(stored).numpy()
+    x, expected = model.facts.own(stored).numpy(), model.rebuilt(stored).numpy()
     if model.facts.kind == "image":
         return [_region(*one) for one in zip(x, expected, errors, strict=True)]
     if errors.ndim == 3:
@@ -73,7 +73,7 @@ def _channels(names: Sequence[str], x: Array, expected: Array, errors: Array) ->
 def _text(model: Runner, stored: Tensor, errors: Array) -> list[str]:
     tokens, wanted = model.facts.tokens, model.rebuilt(stored)
     lines = []
-    for row, numbers, again in zip(errors, stored.tolist(), wanted.tolist(), strict=True):
+    for row, numbers, again in zip(errors, model.facts.own(stored).tolist(), wanted.tolist(), strict=True):
         names = [f"place {i + 1}" for i in range(len(row))]
         said = [[f"'{tokens[i]}'" if i >= 0 else "" for i in line] for line in (numbers, again)]
         lines.append(listed(names, said[0], said[1], row))

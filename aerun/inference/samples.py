@@ -97,6 +97,15 @@ class SampleConverter:
                 f"condition {name}: this run is told nothing beforehand: it was trained without dataset.condition."
             )
 
+    @property
+    def told_names(self) -> list[str]:
+        """Return the names of what the model is told beforehand."""
+        return [] if self.conditions is None else [f.name for f in self.conditions.features]
+
+    def classes_of(self, name: str) -> tuple[str, ...]:
+        """Return the classes of a condition; none where the model is not told it."""
+        return next((f.words for f in self.conditions.features if f.name == name), ()) if self.conditions is not None else ()
+
     @cached_property
     def reading(self) -> Reading:
         """Return how tables are read. AerunError where what the run wrote down is damaged."""

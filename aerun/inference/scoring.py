@@ -43,7 +43,7 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
         return columns
     errors, form = model.errors(x), model.form
     if is_picture(args.output):
-        return {"errors": errors, "under": form.to_stored(x)[0].numpy(), **columns}
+        return {"errors": errors, "under": model.facts.own(form.to_stored(x)[0]).numpy(), **columns}
     each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
     return {**columns, **each}
 

@@ -5,7 +5,7 @@ from aerun.autoencoder import Autoencoder
 
 def unsupported_reason(verb: str, model: Autoencoder) -> str:
     """Return why this verb means nothing for the model; empty where it means something."""
-    if verb == "compress" and model.told is not None:
+    if verb in ("compress", "decompress") and model.told is not None:
         return f"a file of codes does not hold what this run is also told of each sample ({model.told.names}). See encode."
     if verb == "denoise" and not model.corruption.alters:
         return "this run was trained on clean input (model/corruption=none); see reconstruct."

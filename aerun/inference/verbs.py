@@ -44,7 +44,7 @@ def _between(model: "Model", x: Any, args: "Namespace") -> Answer:
 def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
     if args.unit is None and not args.each:
         raise AerunError("traverse: --unit J moves a unit of the code; --condition label, of a run that is told it, the class.")
-    return _samples(model.traverse(x, args.unit, args.values))
+    return _samples(model.traverse(x, args.unit, args.values, args.each or None))
 
 
 _SIZE: Flag = ("--size", {"type": int, "metavar": "K", "help": "of a nested code (regularizer=nested) its first K units alone"})

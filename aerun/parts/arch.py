@@ -59,7 +59,7 @@ class Arch(Part):
             return x
         c = c.to(x.dtype)
         wide = c[:, None] if channels == -1 else c.reshape(*c.shape, *[1] * (x.ndim - 2))
-        sides = (len(x), x.shape[1], -1) if channels == -1 else (len(x), -1, *x.shape[2:])
+        sides = (-1, x.shape[1], -1) if channels == -1 else (-1, -1, *x.shape[2:])
         return torch.cat([x, wide.expand(sides)], dim=channels)
 
     def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -59,11 +59,13 @@ class Regularizer(Part):
 class Opposed(Regularizer):
     """A regularizer with an opponent, which it trains alternately with the model: `forward` queries it, `oppose` trains it.
 
-    apart: the term is not part of the descended objective but a phase of its own that changes the encoder alone.
+    apart: the term is not part of the descended objective but a phase of its own that changes the encoder alone. guides: it has
+    another such phase, in which the encoder descends `guide`.
     """
 
     opponent: nn.Module
     apart: bool = False
+    guides: bool = False
 
     def __init__(self, *, lr: float, betas: tuple[float, float]) -> None:
         super().__init__()
@@ -72,6 +74,10 @@ class Opposed(Regularizer):
     @abstractmethod
     def oppose(self, *_: Any, **names: Any) -> Tensor:
         """Return the opponent's own loss, a scalar, on a pass whose tensors carry no gradient; parameters as `forward`'s."""
+
+    def guide(self, *_: Any, **names: Any) -> Tensor:
+        """Return what the encoder descends in a further phase, a scalar; parameters as `forward`'s."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

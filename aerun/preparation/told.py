@@ -1,5 +1,6 @@
 """What a model is told of each sample beside its values: classes, sites, operating points."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aerun.core.errors import AerunError
-from aerun.preparation.feature import Feature
+from aerun.preparation.feature import Feature, feature
 from aerun.preparation.statistics import centre_and_spread, factor
 
 
@@ -68,6 +69,17 @@ class Conditions(nn.Module):
     def names(self) -> str:
         """Return the names of what is told, for people."""
         return ", ".join(f.name for f in self.features)
+
+    def get_extra_state(self) -> Tensor:
+        """Return what is told as JSON in bytes (uint8)."""
+        return torch.tensor(list(json.dumps([asdict(f) for f in self.features]).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Raise AerunError where a checkpoint was trained on other conditions than these."""
+        then = [feature(**f) for f in json.loads(bytes(state.cpu().tolist()))]
+        if then != list(self.features):
+            there = ", ".join(f.name + (f" of {len(f.words)} classes" if f.words else "") for f in then)
+            raise AerunError(f"what the model is told has changed since training: then it was told {there}.")
 
     def fit(self, values: Tensor) -> None:
         """Learn the scale of numbers from the conditions (n, columns) of the training samples."""

@@ -33,8 +33,9 @@ Value = TypeVar("Value")
 
 
 def line_of(e: BaseException) -> str:
-    """Return an error's first line."""
-    return (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
+    """Return an error's first line, and the next where that ends in a colon."""
+    first, *rest = [line.strip() for line in (str(e).strip() or type(e).__name__).splitlines()]
+    return (f"{first} {rest[0]}" if first.endswith(":") and rest else first).rstrip(".")
 
 
 def refuse_damaged(folder: Path, name: str, why: str) -> NoReturn:

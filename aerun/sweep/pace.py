@@ -13,7 +13,8 @@ from aerun.sweep.standing import DONE, FAILED, Standing, line, standings
 _BEGUN = "AERUN_SWEEP"  # the sweep's folder, when this command began, and how many jobs were done then; also for its workers
 _MOST = 1_000  # jobs: beyond, to look into every folder after every job would take long
 _ENDED = ("completed", "failed")
-_PAUSE = 20.0  # times what looking took, until it is looked again: of many short jobs it would take longer than they do
+_FEW = 20  # jobs, after each of which it is looked
+_PAUSE = 20.0  # times what looking took, until it is looked again where there are more: it would take longer than short jobs do
 _known: dict[str, Standing] = {}  # jobs that are done
 _next = [0.0]  # when it is looked again
 
@@ -34,23 +35,17 @@ def end() -> None:
 def pace() -> str:
     """Return `3 of 24 jobs done, 21 waiting, about 5 min left`, the line of `aerun status`.
 
-    Empty outside of a grid, at its end, where it has very many jobs, and shortly after the last one.
+    Empty outside of a grid, at its end, where it has very many jobs, and shortly after it was told for many.
     """
     if _BEGUN not in os.environ or time.monotonic() < _next[0]:
         return ""
-    looked = time.monotonic()
-    try:
-        return _pace()
-    finally:
-        _next[0] = time.monotonic() + _PAUSE * (time.monotonic() - looked)
-
-
-def _pace() -> str:
-    where, began, before = json.loads(os.environ[_BEGUN])
+    looked, (where, began, before) = time.monotonic(), json.loads(os.environ[_BEGUN])
     grid = read(Path(where))
     if grid is None or len(grid.jobs) > _MOST:
         return ""
     found = standings(Path(where), grid, _known, brief=True)
+    if len(found) > _FEW:
+        _next[0] = time.monotonic() + _PAUSE * (time.monotonic() - looked)
     ended, total = sum(one.state in (DONE, FAILED) for one in found), len(found)
     if ended <= before or ended >= total:
         return ""

@@ -1,7 +1,8 @@
 """What is trained by turns with the model: the opponents of the `Opposed` regularizers.
 
 One batch: (1) the model descends the objective without the terms that are apart; (2) each opponent learns on the codes of
-that pass, which carry no gradient; (3) for each term that is apart, the encoder alone descends it on a fresh pass. Every
+that pass, which carry no gradient; (3) for each term that is apart, the encoder alone descends it on a fresh pass; (4) for each
+that guides, the encoder alone descends that on another. Every
 phase has an optimizer of its own, which is checkpointed with the others (Makhzani et al. 2015,
 https://arxiv.org/abs/1511.05644).
 """
@@ -18,7 +19,7 @@ from aerun.vocabulary import Pass, call
 
 
 class Turn:
-    """Phases 2 and 3 of one term, by Adam at the regularizer's `lr` and `betas`.
+    """Phases 2 to 4 of one term, by Adam at the regularizer's `lr` and `betas`.
 
     All learning rates follow the model's schedule. The weight of a term that is apart (reg.lambda times its own weight and
     ramp) scales the learning rate of phase 3: a factor of the loss would be undone by Adam. So with 0 the encoder stands
@@ -29,11 +30,12 @@ class Turn:
         self.key, self.regularizer, self.autoencoder = key, regularizer, autoencoder
         self.opponent = _adam(regularizer, regularizer.opponent.parameters())
         self.encoder = _adam(regularizer, _encoder(autoencoder)) if regularizer.apart else None
+        self.guided = _adam(regularizer, _encoder(autoencoder)) if regularizer.guides else None
 
     @property
     def optimizers(self) -> list[Optimizer]:
-        """Return the opponent's optimizer and, where the term is apart, the encoder's."""
-        return [o for o in (self.opponent, self.encoder) if o is not None]
+        """Return the opponent's optimizer and those of the encoder's phases."""
+        return [o for o in (self.opponent, self.encoder, self.guided) if o is not None]
 
     def take(
         self,
@@ -46,15 +48,19 @@ class Turn:
         factor: float,
         clip: float | None,
     ) -> None:
-        """Take both phases, after the model's step on x (B, *S) with the pass `names`.
+        """Take all phases, after the model's step on x (B, *S) with the pass `names`.
 
         factor: the schedule's, at `progress`.
         """
         self.teach(names, factor=factor, clip=clip)
         if self.encoder is not None:
-            fresh = self.autoencoder.code_pass(torch.bernoulli(x) if self.autoencoder.facts.binarize else x, valid, c=c)
             weight = self.autoencoder.weight(self.key, progress)
-            self._step(self.encoder, call(self.regularizer, fresh).mean(), factor * weight, clip)
+            self._step(self.encoder, call(self.regularizer, self._fresh(x, valid, c)).mean(), factor * weight, clip)
+        if self.guided is not None:
+            self._step(self.guided, call(self.regularizer.guide, self._fresh(x, valid, c)), factor, clip)
+
+    def _fresh(self, x: Tensor, valid: Tensor | None, c: Tensor | None) -> Pass:
+        return self.autoencoder.code_pass(torch.bernoulli(x) if self.autoencoder.facts.binarize else x, valid, c=c)
 
     def teach(self, names: Pass, *, factor: float, clip: float | None) -> None:
         """Take phase 2: a step of the opponent alone."""

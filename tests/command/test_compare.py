@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,3 +258,21 @@ def test_which_way_is_better():
 def test_numbers_are_in_order():
     assert sorted(["32", "8", "1e-1", "2"], key=natural) == ["1e-1", "2", "8", "32"]
     assert sorted(["b10", "b9", "a"], key=natural) == ["a", "b9", "b10"]
+
+
+def test_agreement_of_seeds_is_told_from_their_codes(tmp_path, work):
+    """Five runs of one model, under five seeds, agree on all units; settings with fewer seeds are refused or left out."""
+    saved = Path(__file__).parents[1] / "data" / "runs" / "ae"
+    for seed in range(5):
+        shutil.copytree(saved, tmp_path / "same" / str(seed))
+        config = OmegaConf.load(saved / "config.yaml")
+        config.seed = seed
+        OmegaConf.save(config, tmp_path / "same" / str(seed) / "config.yaml")
+    told = here(tmp_path, "compare", "same", "--udr")
+    assert told.code == 0, told.err
+    (line,) = [line for line in told.out.splitlines() if line.startswith("udr")]
+    assert "seed 4" in line
+    assert 0.5 < float(line.split()[1]) <= 1
+    few = here(work, "compare", "runs", "--udr")
+    assert few.code == 2
+    assert "needs 5; here are 3" in few.err

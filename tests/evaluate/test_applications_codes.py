@@ -16,6 +16,7 @@ from aerun.evaluate.reconstruction import report
 from aerun.evaluate.subset import subsample
 from aerun.evaluate.suite import ask
 from aerun.metrics import few_labels, ssim
+from aerun.metrics.agreement import udr
 from aerun.metrics.disentanglement import dci, factor_vae_score, fenced, gap, matched, modularity, separated
 from aerun.metrics.few_labels import drawn, logistic, paired
 from aerun.metrics.neighbours import nearest, trustworthiness, voted
@@ -580,3 +581,16 @@ def test_modularity_and_votes_are_one_for_the_factors_themselves():
     assert 0.2 < factor_vae_score(random(4000, 3, seed=2), factors) < 0.5
     few = (factors > 0).double() + (factors > 1).double()  # factors of few values, as in sprites
     assert factor_vae_score(few, few) == 1
+
+
+def test_models_agree_on_units_whatever_their_sign_and_place_and_not_on_rotations():
+    """P88: a run and its signed permutation score 1, one that is rotated does not; collapsed units take no part."""
+    z = random(4000, 4)
+    signed = z[:, [2, 0, 3, 1]] * torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=z.dtype)
+    all_four = torch.ones(4, dtype=torch.bool)
+    assert min(udr([z, signed, signed.exp()], [all_four] * 3)) > 0.93  # chance correlations of 4,000 samples are in it
+    turns = [z @ torch.linalg.qr(random(4, 4, seed=i))[0] for i in range(5)]
+    assert max(udr(turns, [all_four] * 5)) < 0.6
+    wide = torch.cat([signed, random(4000, 3, seed=9)], 1)
+    assert min(udr([z, wide], [all_four, torch.arange(7) < 4])) > 0.93
+    assert udr([z, wide], [all_four, torch.zeros(7, dtype=torch.bool)]) == [0, 0]

@@ -212,7 +212,7 @@ def test_verbs_are_told_by_columns_or_by_the_question(rows):
     told = here(rows, "score", "r", "bare.csv", "-o", "b.csv")
     assert told.code == 2
     assert "is told site of each sample" in told.err
-    assert "--condition site=VALUE (it is one of x, y, z)" in told.err
+    assert "--condition site=VALUE says it of all: it is one of x, y, z" in told.err
     assert here(rows, "score", "r", "bare.csv", "--condition", "site=x", "-o", "b.csv").code == 0
     told = here(rows, "generate", "r", "--count", "3", "--condition", "site", "--condition", "age=30", "-o", "g.csv")
     assert told.code == 0, told.err

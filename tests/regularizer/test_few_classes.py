@@ -8,6 +8,7 @@ import torch
 
 import aerun
 from aerun.core.errors import AerunError
+from aerun.trainer.turns import Turn
 from tests.conftest import built
 from tests.shell import here
 
@@ -115,6 +116,51 @@ def test_neither_encoder_nor_decoder_reads_the_class(model):
     assert model.arch.known == 0
 
 
+SOFT = ["model/bottleneck=softmax", "model.latent_dim=13", "model.bottleneck.classes=10"]
+LABEL = [*SMALL[:1], *SOFT, *FEW, "regularizer=label", "reg.lambda=1", "reg.terms.label.hidden=[16]"]
+
+
+def test_the_code_is_a_vector_and_probabilities_held_against_their_priors():
+    model = built(*LABEL).autoencoder.double().train()
+    names = passed(model, torch.rand(6, 1, 8, 8, dtype=torch.double), torch.full((6,), -1)).names
+    torch.testing.assert_close(names["z"], torch.cat([names["h"][:, :3], names["h"][:, 3:].softmax(1)], 1))
+    assert torch.equal(names["z"], model.encode(names["x"]))
+    drawn = names["prior"].sample((500,)).flatten(0, 1)
+    assert torch.equal(drawn[:, 3:].sum(1), torch.ones(3000).double())
+    assert (drawn[:, 3:].mean(0) - 0.1).abs().max() < 0.03
+    assert (drawn[:, :3].std(0) - 1).abs().max() < 0.05
+    term = model.terms["label"].regularizer
+    d, e = term.opponent
+    u, y = names["z"][:, :3], names["z"][:, 3:]
+    expected = torch.nn.functional.softplus(-d(u)) + torch.nn.functional.softplus(-e(y))
+    torch.testing.assert_close(term(names["z"], names["prior"], names["log_classes"], names["c"]), expected)
+
+
+def test_each_phase_moves_its_own_part_and_labels_the_encoder_alone():
+    model = built(*LABEL).autoencoder.train()
+    term, x = model.terms["label"].regularizer, torch.rand(6, 1, 8, 8)
+    y = torch.tensor([3, -1, 2, -1, -1, 9])
+    value, turn = passed(model, x, y), Turn("label", model.terms["label"].regularizer, model)
+    log_q = value.names["log_classes"][:, 0]
+    expected = -(log_q[0, 3] + log_q[2, 2] + log_q[5, 9]) / 3
+    torch.testing.assert_close(term.guide(value.names["log_classes"], value.names["c"]), expected)
+    assert len(turn.optimizers) == 3
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    turn.take(value.names, x, None, value.names["c"], progress=0.5, factor=1.0, clip=None)
+    moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    assert any(k.startswith("arch.encoder") for k in moved)
+    assert {k.split(".")[3] for k in moved if ".opponent." in k} == {"0", "1"}
+    assert not any(k.startswith("arch.decoder") for k in moved)
+    again = passed(model, x, y).names
+    assert term.guide(again["log_classes"], again["c"]) < expected
+
+
+def test_a_batch_without_labels_teaches_no_class():
+    model = built(*LABEL).autoencoder.train()
+    names = passed(model, torch.rand(6, 1, 8, 8), torch.full((6,), -1)).names
+    assert model.terms["label"].regularizer.guide(names["log_classes"], names["c"]) == 0
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("few")
@@ -146,7 +192,11 @@ ILLEGAL = {
     ("regularizer=m2", *CODE, *FEW, "dataset.condition_drop=0.1"): "Use dataset.labelled for fewer",
     ("regularizer=m2", *CODE, *FEW, "reg.terms.m2.alpha=-1"): "reg.terms.m2.alpha=-1",
     ("regularizer=m2", *CODE, *FEW, "dataset.labelled=45"): "multiple of the 10 classes",
-    ("regularizer=kl", "model/bottleneck=gaussian", *FEW): "no term reads what is told. Add regularizer=m2",
+    ("regularizer=label", *SOFT): "label needs to be told something",
+    ("regularizer=label", *SOFT, "dataset.condition=label"): "dataset.condition_to=terms",
+    ("regularizer=label", "model/bottleneck=softmax", "model.latent_dim=13", *FEW): "10 classes are told",
+    ("model/bottleneck=softmax", "model.latent_dim=4"): "leaves no real number beside the classes: 5 or more",
+    ("regularizer=kl", "model/bottleneck=gaussian", *FEW): "no term reads what is told. Add regularizer=label or m2",
 }
 
 

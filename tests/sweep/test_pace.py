@@ -26,6 +26,9 @@ def test_the_rest_takes_as_long_as_what_was_done_since_the_command_began(tmp_pat
     clock[0] = 160.0
     ended(tmp_path, "b", "completed"), ended(tmp_path, "c", "failed"), ended(tmp_path, "d", "running")
     assert pace.pace() == "2 of 6 jobs done, 1 failed, 1 running, 2 waiting, about 2 min left"  # 60 s for two, 90 s for three
+    monkeypatch.setattr(pace, "_FEW", 5)
+    monkeypatch.setattr(pace, "_PAUSE", 1e9)
+    assert [bool(pace.pace()) for _ in range(2)] == [True, False]  # of many jobs it is not looked after every one
 
 
 def test_a_sweep_says_it_after_every_job_but_the_last(tmp_path):

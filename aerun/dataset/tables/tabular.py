@@ -122,7 +122,8 @@ class Tabular(Dataset):
         if self.cut.split is None and len(frame.files) == 1:
             refuse_unused_split(frame, [n for n in names if n not in self.roles.categorical])
         if not names:
-            raise AerunError(f"{frame.file}: no column is left to train on.")
+            told = f": dataset.condition tells {', '.join(self._told_names(frame))}" if self.telling is not None else ""
+            raise AerunError(f"{frame.file}: no column is left to train on{told}.")
         categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}
         features = learn(frame, names, categorical, rows.train.x.numpy())
         if self.missing == "refuse":

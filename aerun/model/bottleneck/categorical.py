@@ -67,7 +67,7 @@ class Categorical(Discrete):
         posterior = OneHots(wide(h), self.classes, self.draw.temperature(progress), not self.draw.straight)
         if self.training and torch.is_grad_enabled():
             self.heat.fill_(posterior.temperature)
-        prior = OneHots(torch.zeros_like(wide(h)), self.classes)
+        prior = OneHots.uniform(wide(h), self.classes)
         return {"z": self.draw(posterior), "posterior": posterior, "prior": prior, "log_classes": posterior.groups}
 
     def watch(self, h: Tensor) -> dict[str, Tensor]:

@@ -4,13 +4,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from aerun.core.checks import integer
 from aerun.core.errors import AerunError
 from aerun.model.bottleneck.categorical import Categorical
 from aerun.model.bottleneck.gaussian import Gaussian
 from aerun.model.bottleneck.one_hot import Blocks
+from aerun.model.prior.normal import StandardNormal
 from aerun.parts import Bottleneck
 
 
@@ -64,7 +64,7 @@ class Joint(Bottleneck):
     def forward(self, h: Tensor, progress: float = 1.0) -> dict[str, Any]:
         u, c = h.split([self.real.features, self.classes.features], 1)
         real, classes = self.real(u), self.classes(c, progress)
-        standard = Normal(torch.zeros_like(real["z"]), torch.ones_like(real["z"]), validate_args=False)
+        standard = StandardNormal(real["z"])
         posterior = Blocks([real["posterior"], classes["posterior"]])
         prior = Blocks([standard, classes["prior"]])
         z = torch.cat([real["z"], classes["z"]], 1)

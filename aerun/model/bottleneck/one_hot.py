@@ -27,6 +27,16 @@ class OneHots(Distribution):
         self.groups = grouped(logits, classes, 1).log_softmax(2)  # (B, G, K, *grid)
         super().__init__(logits.shape[:1], logits.shape[1:], validate_args=False)
 
+    @classmethod
+    def uniform(cls, like: Tensor, classes: int) -> "OneHots":
+        """Return the law by which all classes are equally likely, for codes (B, d, *grid)."""
+        law = cls.__new__(cls)
+        law.classes, law.temperature, law.soft = classes, 1.0, False
+        shape = like.shape[0], like.shape[1] // classes, classes, *like.shape[2:]
+        law.groups = like.new_full((), -math.log(classes)).expand(shape)
+        Distribution.__init__(law, like.shape[:1], like.shape[1:], validate_args=False)
+        return law
+
     @property
     def mean(self) -> Tensor:
         return self.groups.exp().flatten(1, 2)

@@ -106,7 +106,8 @@ class Vq(Discrete):
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Map numbers (B, stages * groups, *grid) to z (B, d, *grid); those of the first stages alone to theirs."""
-        *_, z = accumulate(self._codes(s, part) for s, part in enumerate(indices.split(self.groups, 1)))
+        stages = zip(self._books(), indices.split(self.groups, 1), strict=False)  # of the first ones alone, too
+        *_, z = accumulate(self._codes(books, part) for books, part in stages)
         return z
 
     def nearest(self, z: Tensor) -> Tensor:
@@ -114,14 +115,13 @@ class Vq(Discrete):
         return self.code(z)
 
     def forward(self, h: Tensor) -> dict[str, Any]:
-        parts = [e for _, e in self._by_stage(wide(h.detach()), self.training)]
-        sums = list(accumulate(parts))
-        distance = (h - sums[0]).square()
-        for z in sums[1:]:
-            distance = distance + (h - z).square()
-        straight, penalty = h - h.detach(), self.commitment * distance.flatten(1).sum(1)
-        prefixes = {"prefixes": torch.stack(sums) + straight} if self.stages > 1 else {}
-        return {"z": sums[-1] + straight, "penalty": penalty, **prefixes}
+        sums = list(accumulate(e for _, e in self._by_stage(wide(h.detach()), self.training)))
+        straight = h - h.detach()
+        if len(sums) == 1:
+            return {"z": sums[0] + straight, "penalty": self.commitment * (h - sums[0]).square().flatten(1).sum(1)}
+        prefixes = torch.stack(sums)
+        penalty = self.commitment * (h - prefixes).square().flatten(2).sum((0, 2))
+        return {"z": sums[-1] + straight, "penalty": penalty, "prefixes": prefixes + straight}
 
     def prepare(self, count: int, features: Callable[[int], Tensor]) -> None:
         places = max(1, features(1)[0, 0].numel()) if self.start == "kmeans" else 1
@@ -129,43 +129,44 @@ class Vq(Discrete):
             return
         vectors = self.groups // self._apart * places  # of a sample, for one codebook
         rest = wide(features(min(count, -(-_VECTORS * self.codes // vectors))))
-        for s in range(self.stages):
-            for i, own in enumerate(self._vectors(rest)):
-                self._book(s, i).start_at_centres(own)
-            rest = rest - self._codes(s, self._choose(s, rest))
+        for books in self._books():
+            own = self._vectors(rest)
+            for book, part in zip(books, own, strict=True):
+                book.start_at_centres(part)
+            rest = rest - self._codes(books, self._choose(books, rest, own))
 
     def _by_stage(self, rest: Tensor, learn: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the numbers (B, groups, *grid) and the codes (B, d, *grid) of each stage; learn: move the codebooks."""
-        for s in range(self.stages):
-            chosen = self._choose(s, rest, learn)
-            e = self._codes(s, chosen)
+        for s, books in enumerate(self._books()):
+            vectors = self._vectors(rest)
+            chosen = self._choose(books, rest, vectors, learn)
+            e = self._codes(books, chosen)
             if learn:
-                self._follow(s, rest, chosen)
+                self._follow(books, vectors, chosen)
             yield chosen, e
             if s + 1 < self.stages:
                 rest = rest - e
 
-    def _choose(self, stage: int, rest: Tensor, learn: bool = False) -> Tensor:
-        """Return the numbers (B, groups, *grid) of the codes of one stage."""
+    def _choose(self, books: list[Codebook], rest: Tensor, vectors: list[Tensor], learn: bool = False) -> Tensor:
+        """Return the numbers (B, groups, *grid) of the codes of one stage, for what is left and its vectors."""
         numbers = []
-        for i, vectors in enumerate(self._vectors(rest)):
-            book = self._book(stage, i)
+        for book, own in zip(books, vectors, strict=True):
             if learn:
-                book.restart(vectors, self.restart_after)
-            numbers.append(book.nearest(vectors).view(len(rest), self.groups // self._apart, *rest.shape[2:]))
+                book.restart(own, self.restart_after)
+            numbers.append(book.nearest(own).view(rest.shape[0], self.groups // self._apart, *rest.shape[2:]))
         return numbers[0] if len(numbers) == 1 else torch.cat(numbers, 1)
 
-    def _follow(self, stage: int, rest: Tensor, chosen: Tensor) -> None:
-        for i, vectors in enumerate(self._vectors(rest)):
-            own = chosen if self._apart == 1 else chosen[:, i]
-            self._book(stage, i).follow(vectors, own.reshape(-1), len(rest), self.decay)
+    def _follow(self, books: list[Codebook], vectors: list[Tensor], chosen: Tensor) -> None:
+        for i, (book, own) in enumerate(zip(books, vectors, strict=True)):
+            numbers = chosen if self._apart == 1 else chosen[:, i]
+            book.follow(own, numbers.reshape(-1), len(chosen), self.decay)
 
-    def _codes(self, stage: int, numbers: Tensor) -> Tensor:
+    def _codes(self, books: list[Codebook], numbers: Tensor) -> Tensor:
         """Map the numbers (B, groups, *grid) of one stage to its codes (B, d, *grid)."""
         if self._apart == 1:
-            parts = embedding(numbers, self._book(stage, 0).codes)  # (B, groups, *grid, d / groups)
+            parts = embedding(numbers, books[0].codes)  # (B, groups, *grid, d / groups)
         else:
-            parts = torch.stack([embedding(numbers[:, i], self._book(stage, i).codes) for i in range(self._apart)], 1)
+            parts = torch.stack([embedding(numbers[:, i], book.codes) for i, book in enumerate(books)], 1)
         return parts.movedim(-1, 2).reshape(numbers.shape[0], self.latent_dim, *numbers.shape[2:])
 
     def _vectors(self, h: Tensor) -> list[Tensor]:
@@ -174,16 +175,18 @@ class Vq(Discrete):
         parts = h.reshape(h.shape[0], self.groups, width, -1).movedim(2, -1)
         return [parts.reshape(-1, width)] if self._apart == 1 else [parts[:, i].reshape(-1, width) for i in range(self.groups)]
 
-    def _book(self, stage: int, i: int) -> Codebook:
+    def _books(self) -> list[list[Codebook]]:
+        """Return the codebooks of each stage, views of the buffers."""
         buffers = (self.codebook, self.mass, self.idle)
-        n = stage * self._apart + i
-        return Codebook(*(b if self.mass.ndim == 1 else b[n] for b in buffers))
+        each = [buffers] if self.mass.ndim == 1 else list(zip(*(b.unbind(0) for b in buffers), strict=True))
+        books = [Codebook(*views) for views in each]
+        return [books[i : i + self._apart] for i in range(0, len(books), self._apart)]
 
     def watch(self, h: Tensor) -> dict[str, Tensor]:
         counts = []
-        for s, (chosen, _) in enumerate(self._by_stage(wide(h))):
-            for i in range(self._apart):
-                counts.append(self._book(s, i).counts((chosen if self._apart == 1 else chosen[:, i]).reshape(-1)))
+        for books, (chosen, _) in zip(self._books(), self._by_stage(wide(h)), strict=True):
+            for i, book in enumerate(books):
+                counts.append(book.counts((chosen if self._apart == 1 else chosen[:, i]).reshape(-1)))
         each = torch.stack(counts)
         entropy = torch.special.entr(each / each.sum(1, keepdim=True)).sum(1)
         bits = each.new_tensor(self.bits(h[0, 0].numel()))

@@ -57,12 +57,11 @@ class Logistic(ScaledLoss):
         )
         self.reach = 0.5 / unit
 
-    def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        x, centre = wide(x), wide(self.activate(raw))
-        upper, lower = (x + self.reach - centre) / self.sigma, (x - self.reach - centre) / self.sigma
+    def nats(self, residual: Tensor, x: Tensor) -> Tensor:
+        upper, lower = (self.reach - residual) / self.sigma, (-self.reach - residual) / self.sigma
         highest, lowest = x > 1 - self.reach, x < self.reach
         ends = softplus(-upper).masked_fill(highest, 0) + softplus(lower).masked_fill(lowest, 0)
-        return ends - torch.log(-torch.expm1(-2 * self.reach / self.sigma)).expand_as(x).masked_fill(highest | lowest, 0)
+        return ends - torch.log(-torch.expm1(-2 * self.reach / self.sigma)) * ~(highest | lowest)
 
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the value at x_hat = x; at the ends of the range, which a linear output passes, 0 there."""
@@ -70,8 +69,8 @@ class Logistic(ScaledLoss):
         ends = (x > 1 - self.reach) | (x < self.reach)
         return self.reduce(loss.masked_fill(ends, 0) if self.activation == "linear" else loss, valid)
 
-    def best(self, size: Tensor, weight: Tensor) -> Tensor:
-        return self.average(size * torch.tanh(size / (2 * self.sigma)), weight)
+    def best(self, residual: Tensor, weight: Tensor | None) -> Tensor:
+        return self.average(residual * torch.tanh(residual / (2 * self.sigma)), weight)
 
     def watch(self, reconstruction: Tensor, x: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:  # type: ignore[override]
         each = wide(reconstruction) / self.reduce(torch.ones_like(x), valid)

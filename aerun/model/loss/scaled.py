@@ -47,24 +47,34 @@ class ScaledLoss(ResidualLoss):
         self.register_buffer("sigma", start.repeat(*shape) if self.by_element else start)
 
     @abstractmethod
-    def best(self, size: Tensor, weight: Tensor) -> Tensor:
-        """Return the scale that the present one is to move to, as `sigma`, from sizes (B, *S) with weights (B, *S)."""
+    def nats(self, residual: Tensor, x: Tensor) -> Tensor:
+        """Return -log p of each element, (B, *S), from x_hat - x and x."""
+
+    @abstractmethod
+    def best(self, residual: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the scale that the present one is to move to, as `sigma`; weight (B, *S): None where all count alike."""
+
+    def element(self, raw: Tensor, x: Tensor) -> Tensor:
+        return self.nats(wide(self.residual(raw, x)), x)
 
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        residual = wide(self.residual(raw, x))
         if self.learned and self.training:
-            self._follow(wide(self.residual(raw, x)).detach().abs(), valid)
-        return super().forward(raw, x, valid)
+            self._follow(residual.detach(), valid)
+        return self.reduce(self.nats(residual, x), valid)
 
     @torch.no_grad()
-    def _follow(self, size: Tensor, valid: Tensor | None) -> None:
-        weight = torch.ones_like(size) * valid_weight(valid, size)
-        best = self.best(size, weight)
-        if self.by_element:  # an element that no sample of the batch has keeps its scale
+    def _follow(self, residual: Tensor, valid: Tensor | None) -> None:
+        weight = None if valid is None else torch.ones_like(residual) * valid_weight(valid, residual)
+        best = self.best(residual, weight)
+        if self.by_element and weight is not None:  # an element that no sample of the batch has keeps its scale
             best = torch.where(weight.sum(0) > 0, best, self.sigma)
         self.sigma.copy_((self.sigma + _MOMENTUM * (best - self.sigma)).clamp_min(self.least))
 
-    def average(self, values: Tensor, weight: Tensor) -> Tensor:
+    def average(self, values: Tensor, weight: Tensor | None) -> Tensor:
         """Return the weighted mean of values (B, *S) over what shares a scale, as `sigma`."""
+        if weight is None:
+            return values.mean(0) if self.by_element else values.mean()
         if self.by_element:
             return (values * weight).sum(0) / weight.sum(0).clamp_min(1)
         return (values * weight).sum() / weight.sum()

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
 from aerun.model.loss.scaled import ScaledLoss
-from aerun.vocabulary import wide
 
 _START = 4.0  # degrees of freedom where they are learned
 _LEAST = 1e-3  # smallest scale: without it the likelihood of a perfect reconstruction is infinite
@@ -64,21 +63,22 @@ class StudentT(ScaledLoss):
         """Return nu, a scalar."""
         return self.sigma.new_tensor(self.fixed) if self.free is None else 1 + self.free.exp()
 
-    def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        return self._nats(wide(self.residual(raw, x)))
+    def nats(self, residual: Tensor, x: Tensor) -> Tensor:
+        if self.free is None:
+            nu: Tensor | float = self.fixed
+            constant: Tensor | float = math.lgamma(nu / 2) - math.lgamma((nu + 1) / 2) + math.log(nu * math.pi) / 2
+        else:
+            nu = self.df
+            constant = torch.lgamma(nu / 2) - torch.lgamma((nu + 1) / 2) + (nu * math.pi).log() / 2
+        tails = torch.log1p(residual.square() / (nu * self.sigma.square()))
+        return (nu + 1) / 2 * tails + (constant + self.sigma.log())
 
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(self._nats(torch.zeros_like(x)), valid)
+        return self.reduce(self.nats(torch.zeros_like(x), x), valid)
 
-    def _nats(self, residual: Tensor) -> Tensor:
-        nu = self.df
-        constant = torch.lgamma(nu / 2) - torch.lgamma((nu + 1) / 2) + (nu * math.pi).log() / 2 + self.sigma.log()
-        return constant + (nu + 1) / 2 * torch.log1p((residual / self.sigma).square() / nu)
-
-    def best(self, size: Tensor, weight: Tensor) -> Tensor:
-        nu = self.df
-        square = size.square()
-        return self.average((nu + 1) / (nu + square / self.sigma.square()) * square, weight).sqrt()
+    def best(self, residual: Tensor, weight: Tensor | None) -> Tensor:
+        nu, square = (self.fixed if self.free is None else self.df), residual.square()
+        return self.average(square / (nu + square / self.sigma.square()), weight).mul(nu + 1).sqrt()
 
     def watch(self) -> dict[str, Tensor]:
         return {**super().watch(), "df": self.df}
