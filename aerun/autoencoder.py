@@ -204,6 +204,11 @@ class Autoencoder(nn.Module):
         """Return numbers in one code: d times the places of its grid."""
         return int(self.bottleneck.latent_dim * torch.Size(self.arch.grid).numel())
 
+    @property
+    def free_numbers(self) -> int:
+        """Return how many numbers of a code do not follow from the others: what PCA beside it has as components."""
+        return self.code_elements - (1 if self.bottleneck.curved else 0)
+
     # -- the objective pass ------------------------------------------------------------------------------------------
 
     def corrupted(self, x: Tensor) -> Pass:

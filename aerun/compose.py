@@ -88,6 +88,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
             )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_prior(c)
+    _refuse_shape(c)
     # A code of few bits pays for copies, and one of few levels cannot hold them.
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
@@ -109,6 +110,9 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
         room, guilty = _who_withholds(name, c)
         givers = [o for o, cls in options(room).items() if name in cls.offers or (name == "prior" and _fits(cls, c.prior))]
         words = f"{asker} needs `{name}`, which {ROOMS[room]}={option(guilty)} does not give"
+        if name in guilty.lacking:
+            key, value, instead = guilty.lacking[name]
+            raise AerunError(f"{words} with {key}={value}. Use {key}={instead}.")
         if name == "encode" and room == "arch":
             raise AerunError(f"{words} with norm=batch: it couples samples. Use model.arch.norm=layer or none.")
         words += f". It is given by {' or '.join(f'{ROOMS[room]}={g}' for g in givers)}." if givers else "."
@@ -138,7 +142,27 @@ def _refuse_prior(c: Composition) -> None:
         raise AerunError(f"{name} needs a term by which it is learned: regularizer=kl or iwae, which evaluate it.")
     if prior.bounded and judges:
         raise AerunError(f"{name} needs terms that compare draws, such as mmd: regularizer={judges[0]} would be infinite.")
-    for key, regularizer in terms.items() if prior.whole else ():
+    if prior.whole:
+        _refuse_units(terms, name)
+
+
+def _refuse_shape(c: Composition) -> None:
+    """Raise AerunError where grids, units or lengths are asked for something that such codes do not have."""
+    terms = {k: t.regularizer for k, t in c.terms.items()}
+    key, value, _ = next(iter(c.bottleneck.lacking.values()), ("", "", ""))
+    name = f"{key}={value}" if key else f"model/bottleneck={option(c.bottleneck)}"
+    if c.bottleneck.of_vectors and c.arch.grid:
+        raise AerunError(f"{name} needs codes that are vectors: choose a model/arch without a grid.")
+    if c.bottleneck.entangled:
+        _refuse_units(terms, name)
+    for term, regularizer in terms.items() if c.bottleneck.curved else ():
+        if regularizer.of_length:
+            raise AerunError(f"regularizer={term} means nothing here: all codes of {name} have length 1.")
+
+
+def _refuse_units(terms: Mapping[str, Regularizer], name: str) -> None:
+    """Raise AerunError for a term that looks at the divergence of each unit, which `name` does not have."""
+    for key, regularizer in terms.items():
         if regularizer.cuts or regularizer.by_unit:
             what = f"reg.terms.{key}.{regularizer.by_unit}" if regularizer.by_unit else f"regularizer={key}"
             raise AerunError(f"{what} needs a divergence of each unit, and {name} has one of whole codes alone.")

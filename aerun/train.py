@@ -320,6 +320,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         **{f"effective_lambda/{k}": model.effective_lambda(k, None) for k in model.terms},
         "latent_dim": int((job.config or {})["model"]["latent_dim"]),
         "code_elements": model.code_elements,
+        **({"code_free": model.free_numbers} if model.free_numbers < model.code_elements else {}),
         "features": model.facts.size,
         "parameters": sum(p.numel() for p in model.own_parameters()),
         "bytes": sum(p.numel() * p.element_size() for p in model.own_parameters()),

@@ -80,7 +80,7 @@ class Trained:
         if model.facts.prepared_from is not None:
             return compute()
         like = next(model.arch.parameters())
-        return self.data.kept((name, model.code_elements, like.dtype, like.device), compute)
+        return self.data.kept((name, model.free_numbers, like.dtype, like.device), compute)
 
     @cached_property
     def exact(self) -> Autoencoder:
@@ -111,7 +111,7 @@ class Trained:
         def batches() -> Iterator[Tensor]:
             return (filled(x, valid, self.mean) for x, valid in self.valid_batches(self.data.train))
 
-        return fit(batches, self.autoencoder.code_elements)
+        return fit(batches, self.autoencoder.free_numbers)
 
     def informed(self, x: Tensor, beside: dict[str, Tensor], components: int | None = None) -> Tensor:
         """Return the reconstructions of x (B, *S) by a PCA that is told what the model is told, `beside` their values.
@@ -120,14 +120,14 @@ class Trained:
         components: the first so many; None: as many as the code has numbers.
         """
         k, whole = (
-            self.autoencoder.code_elements if components is None else components,
+            self.autoencoder.free_numbers if components is None else components,
             filled(x, beside.get("valid"), self.mean),
         )
         return self.pca.first(k)(whole) if self.autoencoder.told is None else self._within.first(k)(whole, beside["c"])
 
     @cached_property
     def _within(self) -> Within:
-        return within(self._with_c, self.autoencoder.code_elements)
+        return within(self._with_c, self.autoencoder.free_numbers)
 
     def _with_c(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield training samples (B, *S), the mean where there is no step, and what is known of them beforehand."""

@@ -11,10 +11,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from plain_codes import CODES, Drawn
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, linear, softplus
 
@@ -209,6 +211,18 @@ def flow(model: Autoencoder, z: Tensor) -> Tensor:
     return total - z.square().sum(1) / 2 - z.shape[1] * HALF_LOG
 
 
+def of_code(code: Callable[[Any, Tensor], Drawn]) -> Plain:
+    """Return the negative ELBO of a code that is written plainly."""
+
+    def loss(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+        flat = x.flatten(1)
+        z, kl = code(model.bottleneck, affine(model, "encoder", flat - model.arch.mean.flatten()))
+        bce = binary_cross_entropy_with_logits(affine(model, "decoder", z), flat, reduction="none").sum(1)
+        return (bce + kl).mean()
+
+    return loss
+
+
 def errors_of(model: Autoencoder, x: Tensor, z: Tensor) -> Tensor:
     """Return the squared error of the decoded code, (B,)."""
     return (affine(model, "decoder", z) - x.flatten(1)).square().sum(1)
@@ -298,6 +312,7 @@ COSTS: dict[str, tuple[list[str], Plain]] = {
     "residual vq": (["model/bottleneck=vq", "model.bottleneck.stages=4", "regularizer=none"], Residual()),
     "categorical": (["model/bottleneck=categorical"], categorical),
     "joint": (["model/bottleneck=joint"], joint),
+    **{name: (overrides, of_code(code)) for name, (overrides, code) in CODES.items()},
 }
 
 

@@ -58,7 +58,9 @@ def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | Non
     are fitted. What was fitted is kept in the run's folder, and needs no data again.
     """
     if sampler == "auto":
-        sampler = "prior" if runner.autoencoder.follows_prior else "gaussian"
+        sampler = "prior" if runner.autoencoder.follows_prior or runner.autoencoder.bottleneck.curved else "gaussian"
+    elif runner.autoencoder.bottleneck.curved and sampler not in ("prior", "aggregate"):
+        raise AerunError(f"sampler={sampler}: a density of real codes, and this run's have length 1. Use prior or aggregate.")
     fitted = None if sampler in ("prior", "gaussian") else fitted_sampler(runner, sampler, data)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)

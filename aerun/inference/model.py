@@ -262,7 +262,13 @@ class Model(Runner):
         if len(first) != len(last):
             raise AerunError(f"interpolate: {len(first)} samples on one side and {len(last)} on the other.")
         z = torch.stack([line(p, q, t) for p, q in zip(self.codes_of(first), self.codes_of(last), strict=True)])
+        z = self._brought_back(z)
         return self._rows_of_samples(z, back, self._c_between(first, last, t))
+
+    def _brought_back(self, z: Tensor) -> Tensor:
+        """Return codes (n, steps, d, *grid) as those of the bottleneck, where they were moved off a curved space."""
+        bottleneck = self.autoencoder.bottleneck
+        return bottleneck.nearest(z.flatten(0, 1)).view_as(z) if bottleneck.curved else z
 
     def _c_between(self, first: Tensor, last: Tensor, t: Tensor) -> Tensor | None:
         """Return c (n, steps, m) on the way from stored samples to others: numbers in equal steps, classes of the first."""
@@ -293,6 +299,7 @@ class Model(Runner):
         stored, back = self.form.to_stored(x)
         moved = self.codes_of(stored)[:, None].repeat(1, len(wanted), *[1] * len(self.code_shape))
         moved[:, :, unit] = torch.as_tensor(np.asarray(wanted, np.float32)).reshape(1, -1, *[1] * (len(self.code_shape) - 1))
+        moved = self._brought_back(moved)
         c = self.autoencoder.known(stored.to(self.device))
         return self._rows_of_samples(moved, back, None if c is None else c.cpu()[:, None].expand(-1, len(wanted), -1))
 

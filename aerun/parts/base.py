@@ -1,6 +1,8 @@
 """What all parts share: names that they need, names that they offer."""
 
 from abc import ABC
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,10 +11,15 @@ from aerun.vocabulary import parameters_of
 
 
 class Part(nn.Module, ABC):
-    """A part of the model that can be chosen on the command line."""
+    """A part of the model that can be chosen on the command line.
+
+    lacking: names that its option offers and that it does not, each with the setting because of which, the value of that, and
+    one with which it would.
+    """
 
     offers: frozenset[str] = frozenset()
     watches: tuple[str, ...] = ()  # figures that `watch` returns, logged in validation as val/OPTION/FIGURE
+    lacking: Mapping[str, tuple[str, str, str]] = MappingProxyType({})
     follows_batches: bool = False  # whether its buffers follow the batches of training
 
     def watch(self, *_: Any, **names: Any) -> dict[str, Tensor]:

@@ -25,6 +25,9 @@ class Bottleneck(Part):
     whole: the numbers are whole ones, so that nothing is lost by storing them. levels: the i-th number is one of
     0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code without its last pieces, which are its units set to
     0 where `piece` says nothing else, is still a code; cut_by: the setting with which it can be, where it cannot as it is.
+    of_vectors: it makes codes without a grid alone. entangled: its posterior is one of whole codes, so that units have no
+    divergence of their own. curved: codes are unit vectors, a straight line between two of them leaves them, and `nearest`
+    brings it back; a number of them follows from the others.
     """
 
     latent_dim: int
@@ -33,6 +36,9 @@ class Bottleneck(Part):
     can_be_cut: bool = True
     cut_by: str = ""
     piece: str = "unit"
+    of_vectors: bool = False
+    entangled: bool = False
+    curved: bool = False
     levels: tuple[int, ...] = ()
 
     @property

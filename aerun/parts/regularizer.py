@@ -20,7 +20,8 @@ class Regularizer(Part):
     which it leaves units alive, or with which it cannot be fooled. `cuts`: the sizes of prefixes that it makes codes of
     their own, in order; empty where it cuts no code. `tells_cuts`: the decoder reads beside each unit whether it is there, and
     NaN stands for one that is cut. `by_unit`: its setting that looks at the divergence of each unit, which
-    a prior of whole codes does not have; empty without one. `differentiates_decoder`: needs a decoder whose gradient by the
+    a prior of whole codes does not have; empty without one. `of_length`: it depends on the length of a code alone.
+    `differentiates_decoder`: needs a decoder whose gradient by the
     code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
     samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
     told of samples, c, is a class that it teaches the code to say, so that neither encoder nor decoder may be told it.
@@ -39,6 +40,7 @@ class Regularizer(Part):
     tells_cuts: bool = False
     by_unit: str = ""
     infers: bool = False
+    of_length: bool = False
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""

@@ -61,11 +61,12 @@ class Iwae(Regularizer):
         if self.encoder == "dreg" and factors is None:
             raise AerunError(
                 "reg.terms.iwae.encoder=dreg needs `factors`, a density that can be taken at any code: "
-                "model/bottleneck=gaussian. Use encoder=same."
+                "model/bottleneck=gaussian with model.bottleneck.posterior=diagonal. Use encoder=same."
             )
         own, count = wide(reconstruction), self.groups * self.samples
         draws = [z[None]] if count == 1 else [z[None], posterior.rsample(torch.Size([count - 1]))]  # (1, B, d), (M K - 1, B, d)
-        ratios = [code_log_ratio(each, posterior, prior) for each in draws]
+        # That of the pass is asked for as it is: a posterior may know the density of what it has drawn.
+        ratios = [code_log_ratio(z, posterior, prior)[None], *(code_log_ratio(each, posterior, prior) for each in draws[1:])]
         losses = [own[None], *(wide(judge(each.flatten(0, 1))) for each in draws[1:])]
         log_weights = torch.cat([r - loss for r, loss in zip(ratios, losses, strict=True)])  # (M K, B)
         if self.encoder == "same" or not torch.is_grad_enabled():

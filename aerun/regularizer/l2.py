@@ -14,7 +14,7 @@ class L2(Regularizer):
     Ghosh et al. 2020, https://arxiv.org/abs/1903.12436
     """
 
-    shrinks_code = True
+    shrinks_code = of_length = True
 
     def forward(self, z: Tensor) -> Tensor:
         return wide(z).square().flatten(1).sum(1)

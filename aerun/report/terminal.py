@@ -48,6 +48,8 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
     if components < most:
         rows, kept = counted(metrics["samples/train"], "training sample"), counted(components, "component")
         words = f"{rows} determine{'s' * (metrics['samples/train'] == 1)} {kept}; the code has {most} numbers."
+        if metrics.get("code_free", metrics["code_elements"]) == components:
+            words = f"{kept}, as many as numbers of a code do not follow from the others; it has {most}."
         console.print(f"PCA: {words}")
     console.say(f"run   {path}")
     console.say(f"see   {look(path)}")

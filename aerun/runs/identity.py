@@ -17,6 +17,7 @@ LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that o
 LATER_DATASET = {**SETTINGS, "side": 28}  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
+    "aerun.model.bottleneck.gaussian.Gaussian": {"posterior": "diagonal", "steps": None},
     "aerun.model.bottleneck.vq.Vq": {"stages": 1, "shared": True, "start": "batch"},
     "aerun.regularizer.nested.Nested": {"tell": False},
     "aerun.regularizer.iwae.Iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"},

@@ -146,6 +146,8 @@ def samplers(trained: Trained) -> dict[str, Source]:
     low, high = flat.aminmax(dim=0)
     by_name: dict[str, Source] = {"prior": OfPrior(model, codes)} if model.has_prior else {}
     for name, cls in FITS.items():
+        if model.bottleneck.curved and name != "aggregate":
+            continue  # a density of real codes, and these fill no part of that space
         if name == "aggregate":
             by_name[name] = Sampler(model, low, high, lambda: _aggregate(trained, split, flat))
         elif name == "mixture" or flat.shape[1] <= WIDEST:

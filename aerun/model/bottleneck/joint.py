@@ -40,7 +40,7 @@ class Joint(Bottleneck):
                 f"leaves no real number beside {groups} x {classes} classes: {size + 1} or more."
             )
         self.latent_dim = latent_dim
-        self.real = Gaussian(latent_dim=latent_dim - size)
+        self.real = Gaussian(latent_dim=latent_dim - size, posterior="diagonal", steps=None)
         self.classes = Categorical(
             latent_dim=size, classes=classes, sample=sample, temperature=temperature, final_temperature=final_temperature
         )
