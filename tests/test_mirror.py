@@ -18,7 +18,7 @@ from tests.conftest import composed
 GIVEN = {
     "shape",
     "kind",
-    "unit",
+    "stored_unit",
     "low",
     "high",
     "ragged",

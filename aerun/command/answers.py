@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from aerun.command.conditions import told_model, typed_words
+from aerun.command.conditions import of_file, told_model, typed_words
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
 from aerun.core.streams import is_stdout
@@ -177,7 +177,7 @@ def _search(model: Model, reader: Reader, args: argparse.Namespace) -> Any:
     """Return what finds places and distances for queries, and ids where the index has them; it is encoded once."""
     codes, ids, key = list[torch.Tensor](), list[Any](), str(reader.settings.get("id"))
     for piece in reader.pieces(args.index):
-        own = model.of_file(piece.told)
+        own = of_file(model, piece.told)
         codes.append(own.codes_of(own.form.to_stored(piece.x)[0]))
         ids.append(piece.beside.get(key, np.full(len(piece), "")))
     base, named = torch.cat(codes), np.concatenate(ids)
@@ -207,7 +207,7 @@ def _answer(
         args.hidden = args.masks.next(len(piece))
     try:
         noted = [n for x in _sides(verb, piece) if (n := noted_of(model, x)) is not None]
-        outputs = verb.run(model.of_file(piece.told), piece.x, args)
+        outputs = verb.run(of_file(model, piece.told), piece.x, args)
     except AerunError as e:
         where = piece.file if piece.first == 1 else f"{piece.file}, from sample {piece.first} on"
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e

@@ -1,7 +1,8 @@
 """`--condition NAME=VALUE` of a verb: what the model is told of all samples of a call."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -56,6 +57,16 @@ def typed_words(model: Model, n: int) -> dict[str, Words]:
     """Return what the model is told of n samples that have no file, as columns of words."""
     given = model.form.conditions
     return {} if given is None else {k: np.broadcast_to(np.asarray(v, np.str_), (n,)) for k, v in given.values.items()}
+
+
+def of_file(model: Model, columns: Mapping[str, Words]) -> Model:
+    """Return the model, for the samples of a file that says these conditions of each of them, as words."""
+    if not columns or model.form.conditions is None:
+        return model
+    told = copy(model)
+    told.form = copy(model.form)
+    told.form.conditions = model.form.conditions.of_file(columns)
+    return told
 
 
 def _classes(model: Model, name: str) -> tuple[str, ...]:

@@ -110,15 +110,6 @@ class Model(Runner):
         told.form.give(conditions)
         return told
 
-    def of_file(self, columns: Mapping[str, Any]) -> "Model":
-        """Return this model, for the samples of a file that says these conditions of each of them, as words."""
-        if not columns or self.form.conditions is None:
-            return self
-        told = copy(self)
-        told.form = copy(self.form)
-        told.form.conditions = self.form.conditions.of_file(columns)
-        return told
-
     def encode(self, x: Samples, size: int | None = None) -> Any:
         """Map n samples -> their deterministic codes (n, d, *grid), 32-bit; size: of nested ones so many units or stages."""
         self._require_size(size)

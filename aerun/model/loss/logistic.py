@@ -36,11 +36,11 @@ class Logistic(ScaledLoss):
         activation: str,
         reduction: str,
         shape: tuple[int, ...],
-        unit: float,
+        stored_unit: float,
         low: float | None,
         high: float | None,
     ) -> None:
-        if not (unit > 1 and unit == int(unit) and low == 0 and high == 1):
+        if not (stored_unit > 1 and stored_unit == int(stored_unit) and low == 0 and high == 1):
             raise AerunError(
                 "model/loss=logistic needs data stored as whole numbers between 0 and dataset.unit, such as bytes; this data "
                 "set's are real numbers. Use model/loss=gaussian, or continuous_bernoulli for data in [0, 1]."
@@ -48,14 +48,14 @@ class Logistic(ScaledLoss):
         super().__init__(
             scale=scale,
             sigma=sigma,
-            least=0.25 / unit,
+            least=0.25 / stored_unit,
             shape=shape,
             activation=activation,
             reduction=reduction,
             low=low,
             high=high,
         )
-        self.reach = 0.5 / unit
+        self.reach = 0.5 / stored_unit
 
     def nats(self, residual: Tensor, x: Tensor) -> Tensor:
         upper, lower = (self.reach - residual) / self.sigma, (-self.reach - residual) / self.sigma

@@ -22,7 +22,7 @@ class Conditional(Prior):
         super().__init__()
         if not given:
             raise AerunError(
-                "model/prior=conditional depends on what is told beforehand: add dataset.condition=label, or columns."
+                "model/prior=conditional needs to be told something of each sample: dataset.condition=label, or columns."
             )
         self.law = nn.Linear(given, 2 * integer("model.latent_dim", latent_dim, 1))
         nn.init.zeros_(self.law.weight)
