@@ -14,7 +14,7 @@ from tests.model.test_losses import FACTS, batch, made
 
 pytestmark = pytest.mark.usefixtures("double")
 
-GREY = {"shape": (1, 1, 1), "kind": "image", "low": 0.0, "high": 1.0, "unit": 255.0, "ragged": False, "tokens": ()}
+GREY = {"shape": (1, 1, 1), "kind": "image", "low": 0.0, "high": 1.0, "stored_unit": 255.0, "ragged": False, "tokens": ()}
 IMAGES = {**GREY, "shape": (2, 28, 28)}
 
 
@@ -103,7 +103,7 @@ def test_continuous_bernoulli_is_a_density_and_its_reconstruction_the_mean():
 @pytest.mark.parametrize("unit", [255, 16])
 @pytest.mark.parametrize("centre", [-0.2, 0.0, 0.3, 1.0])
 def test_logistic_gives_all_levels_a_probability_of_one(unit, centre):
-    loss = made("logistic", {**GREY, "unit": float(unit)}, scale="fixed", sigma=0.02, activation="linear")
+    loss = made("logistic", {**GREY, "stored_unit": float(unit)}, scale="fixed", sigma=0.02, activation="linear")
     levels = torch.arange(unit + 1) / unit
     total = (-loss.element(torch.full_like(levels, centre), levels)).exp().sum()
     assert total.item() == pytest.approx(1, abs=1e-12)
@@ -123,7 +123,7 @@ def test_logistic_is_finite_far_off_and_told_in_bits():
     x = torch.zeros(4, 1, 1, 1)
     nats = even(torch.zeros_like(x), x)
     assert even.watch(nats, x)["bits"].item() == pytest.approx(1, abs=1e-3)
-    for facts in ({**GREY, "unit": 1.0}, {**GREY, "low": None, "high": None}, {**GREY, "unit": 99.5}):
+    for facts in ({**GREY, "stored_unit": 1.0}, {**GREY, "low": None, "high": None}, {**GREY, "stored_unit": 99.5}):
         with pytest.raises(AerunError, match="logistic needs data stored as whole numbers"):
             made("logistic", facts)
 
