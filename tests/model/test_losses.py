@@ -18,7 +18,15 @@ from tests.conftest import built, descend, settle
 
 pytestmark = pytest.mark.usefixtures("double")
 
-FACTS = {"shape": (4, 3), "kind": "text", "low": 0.0, "high": 1.0, "stored_unit": 255.0, "ragged": True, "tokens": ("a", "b", "c")}
+FACTS = {
+    "shape": (4, 3),
+    "kind": "text",
+    "low": 0.0,
+    "high": 1.0,
+    "stored_unit": 255.0,
+    "ragged": True,
+    "tokens": ("a", "b", "c"),
+}
 ACTIVATED = [o for o, cls in options("loss").items() if "activation" in inspect.signature(cls).parameters and o != "ms_ssim"]
 VARIANTS = [
     *((option, {}) for option in catalog()["model/loss"] if option not in ("auto", "ms_ssim")),  # ms_ssim: in test_likelihoods
