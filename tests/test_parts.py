@@ -23,6 +23,7 @@ PLACES = [
     ("digits", "model/corruption=masking"),
     ("sines", "model/arch=recurrent"),
     ("text", "model/arch=recurrent"),
+    ("sprites",),  # larger images
 ]
 
 
