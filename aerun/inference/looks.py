@@ -15,6 +15,7 @@ from aerun.inference.columns import of_columns
 from aerun.inference.history import LOSS, History, drawing
 from aerun.inference.runner import Runner
 from aerun.runs.figures import main_figure
+from aerun.runs.folder import names_of
 
 PLOTS = ("history", "codes", "reconstructions")
 _PREFIXES = 4  # sizes of a nested code that are drawn beside all of it
@@ -29,7 +30,9 @@ def _sizes(model: Runner) -> str:
 
 
 def _data(model: Runner) -> str:
-    name = model.folder.names()["data"]
+    folder = model.folder
+    names = folder.names() if folder.path.is_dir() else names_of(model.config)  # that of an estimator may be gone
+    name = names["data"]
     return name if name.startswith("X (") and model.facts.kind == "table" else f"{name}, {_sizes(model)}"
 
 

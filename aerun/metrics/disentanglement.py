@@ -1,5 +1,7 @@
 """Whether each unit of a code stands for one factor that the data were made of: codes (n, d) against factors (n, f)."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -42,7 +44,7 @@ def modularity(codes: Tensor, factors: Tensor) -> float:
         unit = _bins(z)
         squares = sorted((_information(truth, unit) ** 2 for truth in truths), reverse=True)
         each.append(1 - sum(squares[1:]) / ((len(squares) - 1) * max(squares[0], 1e-12)))
-    return float(np.mean(each))
+    return float(np.mean(each)) if each else math.nan
 
 
 def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
@@ -53,6 +55,8 @@ def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
     others are judged by it. Units with less than a hundredth of the largest variance take no part: noise of any of them would
     win. It is 1 too where two units hold one factor: see `gap`. Kim & Mnih 2018, https://arxiv.org/abs/1802.05983.
     """
+    if len(codes) < 2 or not bool(_varying(codes).any()):
+        return math.nan
     rng = np.random.default_rng(seed)
     z = codes.double()[:, _varying(codes)].numpy()
     z = (z - z.mean(0)) / z.std(0)
@@ -73,7 +77,7 @@ def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
 def _varying(codes: Tensor) -> Tensor:
     """Return which units (d,) carry something."""
     variance = codes.double().var(0)
-    return variance >= _COLLAPSED * variance.max()
+    return (variance > 0) & (variance >= _COLLAPSED * variance.max())
 
 
 def matched(codes: Tensor, factors: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class Label(Opposed):
         super().__init__(lr=lr, betas=pair)
         self.classes = integer("reg.terms.label.classes", classes, 2)
         if classes >= latent_dim:
-            raise AerunError(f"reg.terms.label.classes={classes}: model.latent_dim={latent_dim} has no room beside them.")
+            raise AerunError(f"reg.terms.label.classes={classes}: needs model.latent_dim above that, and it is {latent_dim}.")
         self.opponent: nn.ModuleList = nn.ModuleList(Discriminator("label", n, hidden) for n in (latent_dim - classes, classes))
 
     def setup_known(self, c: Tensor) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from aerun.core.errors import AerunError
+from aerun.settings.conditions import SETTINGS as CONDITIONS
 from tests.conftest import built, composed
 
 NAMES = ["mixture", "factors", "dictionary", "manifold", "sprites"]
@@ -57,9 +58,9 @@ def test_every_setting_changes_the_data(name, setting):
 
 
 def test_every_setting_is_tried():
-    """But for normal classes, which all labelled sets have and test_normal.py asks about."""
+    """But for normal classes and conditions, which all labelled sets have: test_normal.py, test_conditions.py."""
     tried = {(name, setting.partition("=")[0]) for name, setting in SETTINGS}
-    others = ("_target_", "epochs", "normal", "contamination")
+    others = ("_target_", "epochs", "normal", "contamination", *CONDITIONS)
     assert tried == {(n, k) for n in NAMES for k in composed(f"dataset={n}")["dataset"] if k not in others}
 
 

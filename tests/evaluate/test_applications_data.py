@@ -550,7 +550,7 @@ def test_samples_of_discrete_codes_are_such_codes():
     book = trained.autoencoder.bottleneck.codebook
     by_name = samplers(trained)
     for who in ("prior", "gaussian", "mixture", "aggregate"):  # what is drawn becomes a code in one place
-        parts = trained.autoencoder.bottleneck._vectors(by_name[who](5))
+        (parts,) = trained.autoencoder.bottleneck._vectors(by_name[who](5))  # of one codebook
         assert torch.cdist(parts, book).min(1).values.max() < 1e-3, who
     whole = samplers(untrained("model=compression", "model.latent_dim=4"))
     assert "prior" not in whole

@@ -116,7 +116,16 @@ def test_discrete_codes_are_judged_as_bytes_and_as_samples(grid, digits):
     found = ask("compression", trained)[0].figures["model"]
     assert set(found) == {"fine_bpp", "fine_psnr", "excess"}
     assert 0 < 64 * found["fine_bpp"] < grid.autoencoder.bottleneck.bits(1) + 1
-    assert list(samplers(trained)) == ["prior", "gaussian", "mixture", "flow", "second_stage", "aggregate"]
+    assert list(samplers(trained)) == [
+        "prior",
+        "gaussian",
+        "mixture",
+        "flow",
+        "second_stage",
+        "aggregate",
+        "counts",
+        "transformer",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["safetensors", pytest.param("onnx", marks=pytest.mark.slow)])

@@ -463,7 +463,8 @@ VARIANTS = {
     "hsic": [],
     "decorrelation": [],
 }
-ROOM = [o for o, cls in options("regularizer").items() if not cls.batch_statistic]  # and of batch statistics those of VARIANTS
+# But for batch statistics, of which those of VARIANTS, and for what begins with a run or is told classes.
+ROOM = [o for o, c in options("regularizer").items() if not (c.batch_statistic or c.reads_codes or c.infers)]
 # HSIC is divided by (N - 1)^2, as its authors write it.
 GROWTH = {"hsic": lambda b: ((b - 1) / (b - 0.5)) ** 2}
 
