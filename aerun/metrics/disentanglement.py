@@ -1,6 +1,5 @@
 """Whether each unit of a code stands for one factor that the data were made of: codes (n, d) against factors (n, f)."""
 
-import math
 
 import numpy as np
 import torch
@@ -44,7 +43,7 @@ def modularity(codes: Tensor, factors: Tensor) -> float:
         unit = _bins(z)
         squares = sorted((_information(truth, unit) ** 2 for truth in truths), reverse=True)
         each.append(1 - sum(squares[1:]) / ((len(squares) - 1) * max(squares[0], 1e-12)))
-    return float(np.mean(each)) if each else math.nan
+    return float(np.mean(each)) if each else 0.0
 
 
 def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
@@ -56,7 +55,7 @@ def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
     win. It is 1 too where two units hold one factor: see `gap`. Kim & Mnih 2018, https://arxiv.org/abs/1802.05983.
     """
     if len(codes) < 2 or not bool(_varying(codes).any()):
-        return math.nan
+        return 0.0  # it tells nothing
     rng = np.random.default_rng(seed)
     z = codes.double()[:, _varying(codes)].numpy()
     z = (z - z.mean(0)) / z.std(0)
