@@ -115,7 +115,8 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
             raise AerunError(f"{words} with {key}={value}. Use {key}={instead}.")
         if name == "encode" and room == "arch":
             raise AerunError(f"{words} with norm=batch: it couples samples. Use model.arch.norm=layer or none.")
-        words += f". It is given by {' or '.join(f'{ROOMS[room]}={g}' for g in givers)}." if givers else "."
+        several = " or ".join(filter(None, (", ".join(givers[:-1]), *givers[-1:])))
+        words += f". It is given by {ROOMS[room]}={several}." if givers else "."
         if isinstance(part, Regularizer):
             fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers]
             words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."

@@ -62,12 +62,13 @@ def one_step(plan):
     x = torch.rand(16, *plan.facts.shape, generator=torch.Generator().manual_seed(1))
     valid = torch.arange(x.shape[1]) < torch.randint(1, x.shape[1] + 1, (16, 1)) if plan.facts.ragged else None
     optimizer = plan.optimizer.make(model.own_parameters())
-    loss = model.objective(x, 1.0, valid).loss
+    known = {} if model.told is None else {"c": model.told(torch.arange(16.0)[:, None] % 10)}
+    loss = model.objective(x, 1.0, valid, **known).loss
     loss.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
     optimizer.step()
-    assert model(x).shape == x.shape
+    assert model(x, **known).shape == x.shape
     return loss
 
 

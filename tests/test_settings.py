@@ -23,10 +23,15 @@ BASE = {
         "vq": ["model.latent_dim=8", "model.bottleneck.groups=2", "model.bottleneck.codes=64"],
     },
     "corruption": {"time_dropout": SEQUENCE},
-    "loss": {"categorical": ["model=recurrent", "dataset=text"], "emphasized": [MASKED]},
+    "loss": {
+        "categorical": ["model=recurrent", "dataset=text"],
+        "emphasized": [MASKED],
+        "ms_ssim": ["dataset=sprites"],
+    },
     "prior": {"mixture": ["model=vae"], "vamp": ["model=vae", "model.prior.inputs=20"], "flow": ["model=vae"]},
     "regularizer": {
         "adversarial": ["model=adversarial"],
+        "dip": ["model/bottleneck=gaussian"],
         "factor": ["model=factor_vae"],
         "iwae": ["model=iwae"],
         "kl": ["model=vae"],
@@ -52,6 +57,8 @@ CHANGED = {
     "strokes": "9", "teacher_forcing": "1", "teacher_forcing_until": "0.9", "thickness": "4", "tied": "true",
     "classes": "2", "final_temperature": "0.9", "levels": "5", "sample": "relaxed", "temperature": "3", "stages": "2",
     "shared": "false", "start": "kmeans", "upsample": "nearest",
+    "df": "9", "diagonal": "3", "directions": "7", "elbo": "0.3", "feature": "1", "off_diagonal": "3", "posterior": "full",
+    "scale": "element", "sharpness": "2", "version": "i",
     "variance": "fixed", "visible": "0", "warmup": "1", "weight": "7", "whiten": "true",
 }  # fmt: skip
 # Where a setting matters only with others, or means something else than elsewhere: (more overrides, value).
@@ -68,6 +75,14 @@ SPECIAL = {
     "contractive.probes": (["reg.terms.contractive.method=projection"], "3"),
     "contractive.sigma": (["reg.terms.contractive.higher_order=1"], "0.6"),
     "contractive.method": ([], "exact"),
+    "decoder_gradient.method": ([], "exact"),
+    "gaussian.steps": (["model.bottleneck.posterior=planar"], "3"),
+    "iwae.encoder": ([], "dreg"),
+    "ladder.levels": ([], "[0.5,0.5]"),
+    "ladder.hidden": ([], "16"),
+    "logistic.activation": ([], "linear"),
+    "patch_critic.encoder": ([], "false"),
+    "perceptual.draw": ([], "1"),
     "tc.method": ([], "mws"),
     "decorrelation.normalize": ([], "false"),
     "adversarial.hidden": ([], "[16]"),
@@ -87,7 +102,8 @@ ALL = [
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml"))
     if path.stem != "auto"  # which is one of the others
     for key in keys(room, path.stem)
-    if (path.stem, key) != ("mixture", "start")  # which takes a run to begin with: tests/model/test_priors.py
+    # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py
+    if (path.stem, key) != ("mixture", "start") and path.stem != "clusters"
 ]
 
 
@@ -146,7 +162,7 @@ def test_every_setting_changes_the_result(room, option, key):
     assert before.shape != after.shape or not torch.equal(before, after)
 
 
-TERMS = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml") if p.stem != "none")
+TERMS = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml") if p.stem not in ("none", "clusters"))
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | 
     """
     if settings.get("init_from") is None and autoencoder.prior is not None and autoencoder.prior.reads_codes:
         raise AerunError(
-            "model.prior.start=fit: a prior is fitted to codes of a trained model: add model.init_from=RUN, or use "
+            "model.prior.start=fit needs codes of a trained model, to which it is fitted: add model.init_from=RUN, or use "
             "model.prior.start=spread."
         )
     for key, term in autoencoder.terms.items():

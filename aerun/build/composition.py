@@ -66,8 +66,8 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, told: Cond
     prior = make("model.prior", model.get("prior", LATER_PARTS["prior"]), {**from_data, **_known(told)})
     if told is not None and told.encoder and not told.nullable and "posterior_of" in prior.takes():
         raise AerunError(
-            f"model/prior={option(prior)}: the encoder is told {told.names} of every sample, and of the samples that "
-            "this prior learns nothing is known. Use dataset.condition_to=decoder or dataset.condition_drop=0.1."
+            f"model/prior={option(prior)} needs an encoder that is not told {told.names}, which nobody knows of the samples "
+            "that it learns. Use dataset.condition_to=decoder or dataset.condition_drop=0.1."
         )
     strength = number("reg.lambda", reg["lambda"])
     for name, term in terms.items():
@@ -93,8 +93,8 @@ def _refuse_inferred(name: str, term: Term, told: Conditions | None) -> None:
         return
     if told.read:
         raise AerunError(
-            f"regularizer={name} teaches the code the class ({told.names}), and the model is told it: "
-            "use dataset.condition_to=terms."
+            f"regularizer={name} teaches the code the class ({told.names}), and needs a model that is not told it: "
+            "dataset.condition_to=terms."
         )
     if len(told.features) != 1 or told.features[0].kind != "category":
         raise AerunError(f"regularizer={name} teaches the code one class, and dataset.condition tells {told.names}.")

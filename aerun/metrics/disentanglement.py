@@ -1,6 +1,5 @@
 """Whether each unit of a code stands for one factor that the data were made of: codes (n, d) against factors (n, f)."""
 
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -52,7 +52,7 @@ class Stacked(Trainer):
             raise AerunError(f"trainer.devices={self.devices}: trainer=stacked trains on one. Use trainer=joint.")
         if autoencoder.preparation.told is not None:
             raise AerunError(
-                "trainer=stacked trains layer by layer, which has no place for dataset.condition. Use trainer=joint."
+                "trainer=stacked trains layer by layer, which has no way to tell them dataset.condition. Use trainer=joint."
             )
         if not autoencoder.arch.levels or autoencoder.arch.sees_mask:
             raise AerunError(

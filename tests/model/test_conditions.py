@@ -259,7 +259,7 @@ ILLEGAL = {
     ("dataset.condition=label", "model.arch.tied=true"): "which such a matrix has no place for",
     ("dataset.condition=label", "model=vae", "model/prior=vamp"): "dataset.condition_to=decoder",
     ("model=vae", "model/prior=conditional"): "needs to be told something|depends on what is told",
-    ("dataset.condition=label", "trainer=stacked"): "no place for dataset.condition",
+    ("dataset.condition=label", "trainer=stacked"): "no way to tell them dataset.condition",
 }
 
 
