@@ -59,7 +59,10 @@ CASES = {
     "activation misspelt": ("model.arch.activation=reul", ["model.arch.activation=reul", "nearest: relu"]),
     "reg is a word": ("reg=l1", ["reg=l1", "regularizer=l1"]),
     "arch is a word": ("model.arch=conv", ["model.arch=conv", "model/arch=NAME"]),
-    "kl on a vector code": ("regularizer=kl", ["regularizer=kl", "`posterior`", "bottleneck=vector", "bottleneck=categorical, gaussian"]),
+    "kl on a vector code": (
+        "regularizer=kl",
+        ["regularizer=kl", "`posterior`", "bottleneck=vector", "bottleneck=categorical, gaussian"],
+    ),
     "rate on a vector code": ("regularizer=rate", ["regularizer=rate", "`rate`", "bottleneck=vector", "bottleneck=sigmoid"]),
     "contractive and batch norm": (
         "regularizer=contractive model.arch.norm=batch",
