@@ -79,11 +79,20 @@ def _error() -> float:
 
 def keep_freed_memory() -> None:
     """Ask glibc to keep freed blocks in the heap: large activations are then not mapped and cleared anew at every step."""
+    _set_thresholds(1 << 30)
+
+
+def return_freed_memory() -> None:
+    """Ask glibc to give freed blocks from 1 MB on back at once: a heap with holes grows with the passes over a large set."""
+    _set_thresholds(1 << 20)
+
+
+def _set_thresholds(size: int) -> None:
     if sys.platform != "linux":
         return
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # Another C library has nothing to set; only speed is lost.
+    except (OSError, AttributeError):  # Another C library has nothing to set.
         return
-    mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-    mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    mallopt(_M_MMAP_THRESHOLD, size)
+    mallopt(_M_TRIM_THRESHOLD, size)
