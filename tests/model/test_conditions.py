@@ -221,6 +221,30 @@ def test_verbs_are_told_by_columns_or_by_the_question(rows):
     assert {r["age"] for r in made} == {"30"}
 
 
+def test_a_condition_is_told_whole_or_not_at_all(tmp_path):
+    file = table(tmp_path / "t.csv", False)
+    about = ["dataset=table", f"dataset.path={file}", "dataset.condition=[site,age]", "dataset.condition_drop=0.3"]
+    assert here(tmp_path, "model=vae", *about, *SMALL, *RUN, "hydra.run.dir=r").code == 0
+    told = here(tmp_path, "generate", "r", "--count", "2", "--condition", "site=x", "-o", "g.csv")
+    assert told.code == 2
+    assert "is told age of each sample" in told.err
+    told = here(tmp_path, "traverse", "r", "t.csv", "--condition", "site", "-o", "m.npz")
+    assert told.code == 0, told.err
+    assert "site, in turn: x, y, z" in told.err
+
+
+def test_files_say_what_is_told_and_reasons_are_of_the_samples_alone(run):
+    told = here(run, "generate", "r", "--condition", "label", "--count", "20", "-o", "each.npz")
+    assert told.code == 0, told.err
+    told = here(run, "encode", "r", "each.npz", "-o", "z.npz")
+    assert told.code == 0
+    assert "told nothing" not in told.err
+    model, x = aerun.load(run / "r"), np.load(run / "each.npz")
+    own = model.given(label=[str(w) for w in x["label"]]).encode(x["x"])
+    assert np.allclose(np.load(run / "z.npz")["z"], own, atol=1e-5)
+    assert all("of the error" in line for line in model.given(label=3).reasons(x["x"][:2]))
+
+
 @pytest.mark.slow
 def test_exported_models_read_conditions_behind_the_samples(rows, run):
     """`export` itself holds what the file answers against what the model does."""
@@ -230,6 +254,11 @@ def test_exported_models_read_conditions_behind_the_samples(rows, run):
 
 
 REFUSED = {
+    ("generate", "--condition", "label=3", "--condition", "label=4", "-o", "x.npz"): "label is told twice",
+    ("generate", "--condition", "=3", "-o", "x.npz"): "of what?",
+    ("generate", "--condition", "label=3", "--guidance", "nan", "-o", "x.npz"): "a number from 0 on",
+    ("generate", "--guidance", "2", "-o", "x.npz"): "of what? It stresses what is told",
+    ("traverse", "x.npy", "--unit", "0", "--condition", "label", "-o", "x.npz"): "either unit 0 is moved or label",
     ("generate", "--count", "2", "--condition", "label=44", "-o", "x.npz"): "it is one of 0, 1, 2",
     ("generate", "--count", "2", "--condition", "site=1", "-o", "x.npz"): "this run is told label",
     ("encode", "x.npy", "--condition", "label", "-o", "x.npz"): "of which value",
