@@ -26,7 +26,7 @@ class Patches(nn.Module):
         super().__init__()
         if kind == "text":
             raise AerunError(
-                f"regularizer={asker} needs numbers, and text is made of symbols. Use it with images, tables or series."
+                f"regularizer={asker} needs numbers, and text is made of symbols. Use regularizer=kl."
             )
         sizes = widths(f"reg.terms.{asker}.hidden", hidden, least=1)
         self.steps_first = kind == "sequence"
