@@ -61,7 +61,8 @@ class Trained:
 
     def told(self, split: Split) -> Tensor | None:
         """Return c (n, m), what is known of samples beforehand; None where the model is told nothing."""
-        parts = [beside["c"] for _, beside in self.known_batches(split) if "c" in beside]
+        known = (self.autoencoder.known(stored) for stored in self.stored_batches(split))
+        parts = [c for c in known if c is not None]
         return torch.cat(parts) if parts else None
 
     def kept(self, name: str, compute: Callable[[], T]) -> T:

@@ -125,8 +125,12 @@ class Dataset(ABC):
     @property
     def label_told(self) -> str:
         """Return why codes are not judged by the label: the model is told it. Empty where it is not."""
-        told = self.telling is not None and not self.telling.columns and self.telling.to != "terms"
+        told = self.telling is not None and self.telling.to != "terms" and self._tells_label()
         return "needs labels that the model is not told (dataset.condition): ask for another" if told else ""
+
+    def _tells_label(self) -> bool:
+        """Return whether the label is among what is told."""
+        return self.telling is not None and not self.telling.columns
 
     def told_values(self, data: Data) -> list[Tensor]:
         """Return what is told of the samples of each split of `data`, which `read` gave: (n, columns)."""

@@ -23,7 +23,7 @@ from aerun.preparation.feature import Feature
 
 _HERE = "columns given"
 _START = datetime(1970, 1, 1, tzinfo=UTC)
-_FORMATS = {"category": "text", "number": "number", "date": "date"}
+FORMATS = {"category": "text", "number": "number", "date": "date"}
 
 
 def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features: Sequence[Feature]) -> Reading:
@@ -42,7 +42,7 @@ def reading_for(settings: Mapping[str, Any], stored: Mapping[str, Any], features
         numeric=None,
         decimal="." if features else "auto",
         dates=str(settings.get("dates", "auto")),
-        formats={f.name: _FORMATS[f.kind] for f in features},
+        formats={f.name: FORMATS[f.kind] for f in features},
         carried=frozenset(columns_beside(settings)) if features else frozenset(),
     )
     return reading_from(stored, base) if stored.keys() - {"ranges"} and features else base

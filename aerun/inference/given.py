@@ -17,6 +17,7 @@ from aerun.formats.frame import Frame, Words
 from aerun.formats.number_words import matching
 from aerun.formats.reading import Reading
 from aerun.formats.tables import from_columns
+from aerun.inference.columns import FORMATS
 from aerun.preparation.feature import Feature
 from aerun.preparation.told import Conditions
 
@@ -125,8 +126,7 @@ class Given:
 
     def _stored(self, feature: Feature, words: Sequence[str] | Words) -> Any:
         """Return words (n,) as a feature stores their values; -1 for a class that is not there."""
-        form = {"category": "text", "number": "number", "date": "date"}[feature.kind]
-        reading = replace(self.reading, formats={feature.name: form}, carried=frozenset())
+        reading = replace(self.reading, formats={feature.name: FORMATS[feature.kind]}, carried=frozenset())
         frame = from_columns({feature.name: list(words)}, f"condition {feature.name}", len(words), reading)
         return own_values(frame, feature)
 

@@ -25,9 +25,7 @@ class Patches(nn.Module):
     def __init__(self, asker: str, shape: tuple[int, ...], kind: str, hidden: Sequence[int]) -> None:
         super().__init__()
         if kind == "text":
-            raise AerunError(
-                f"regularizer={asker} needs numbers, and text is made of symbols. Use regularizer=kl."
-            )
+            raise AerunError(f"regularizer={asker} needs numbers, and text is made of symbols. Use regularizer=kl.")
         sizes = widths(f"reg.terms.{asker}.hidden", hidden, least=1)
         self.steps_first = kind == "sequence"
         if kind == "table" or len(shape) == 1:

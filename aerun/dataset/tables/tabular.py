@@ -150,11 +150,9 @@ class Tabular(Dataset):
             categorical |= {*self._told_names(frame)}
         return learn(frame, self._told_names(frame), categorical, self.known.rows.train.x.numpy())
 
-    @property
-    def label_told(self) -> str:
+    def _tells_label(self) -> bool:
         frame, label = self.known.frame, self.roles.label
-        named = self.telling is not None and label is not None and frame.name("dataset.label", label) in self._told_names(frame)
-        return "needs labels that the model is not told (dataset.condition): ask for another" if named else ""
+        return label is not None and frame.name("dataset.label", label) in self._told_names(frame)
 
     def told_values(self, data: Data) -> list[Tensor]:
         rows = self.known.rows
