@@ -13,6 +13,7 @@ from aerun.coding.rans import Reader, Writer, tables_of
 from aerun.core.errors import AerunError
 from aerun.evaluate.samplers import OfNumbers
 from aerun.evaluate.samplers.code_prior import CodePrior, from_raster, in_raster
+from aerun.inference.fingerprint import add_arrays
 
 _DIGITS = 16  # of a hash
 _HEAD, MARK = struct.Struct("<BI"), 2  # 0 and 1 are of `aerun.coding.block`
@@ -52,9 +53,7 @@ def unpack_predicted(data: bytes, shape: tuple[int, ...], sampler: OfNumbers) ->
 def hash_of(sampler: OfNumbers) -> str:
     """Return a hash of a fitted probability."""
     digest = hashlib.sha256()
-    for name, value in sorted(sampler.fit.arrays().items()):
-        array = np.ascontiguousarray(value.cpu().numpy())
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    add_arrays(digest, sampler.fit.arrays())
     return digest.hexdigest()[:_DIGITS]
 
 

@@ -117,7 +117,7 @@ class Discrete(Bottleneck):
 
         places: how many places the grid has, 1 without a grid.
         """
-        return places * sum(math.log2(n) for n in self.levels)
+        return self.bits_of(self.pieces, places)
 
     def nearest(self, z: Tensor) -> Tensor:
         """Return the code of z itself.

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.seeding import own_draws
 from aerun.dataset.splits import Split
 from aerun.evaluate.samplers.aggregate import Aggregate
 from aerun.evaluate.samplers.code_prior import CodePrior, from_raster, in_raster
@@ -35,7 +37,31 @@ NAMES = ("prior", *FITS, *CODE_PRIORS)
 _ROWS = 20_000  # codes that densities are fitted to
 
 
-class Sampler:
+F = TypeVar("F", Fit, CodePrior)
+
+
+class Fitted(Generic[F]):
+    """A source of codes of a model that is fitted when it is first asked. make: returns the fit, once."""
+
+    def __init__(self, model: Autoencoder, make: Callable[[], F]) -> None:
+        self.model = model
+        self._make: Callable[[], F] = make
+        self._fit: F | None = None
+
+    @property
+    def fit(self) -> F:
+        """Return what is fitted."""
+        if self._fit is None:
+            with own_draws(), torch.inference_mode(False), torch.enable_grad():
+                self._fit = self._make()
+        return self._fit
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Return all that it consists of."""
+        return self.fit.arrays()
+
+
+class Sampler(Fitted[Fit]):
     """A source of codes: called with n it returns n of them, (n, d, *grid), to be decoded. What is fitted is, when first asked.
 
     Drawn codes are kept between `low` and `high` (E,), the range of each number in training, and become codes of the kind that
@@ -43,16 +69,8 @@ class Sampler:
     """
 
     def __init__(self, model: Autoencoder, low: Tensor, high: Tensor, fit: Callable[[], Fit]) -> None:
-        self.model, self.low, self.high, self._make = model, low, high, fit
-        self._fit: Fit | None = None
-
-    @property
-    def fit(self) -> Fit:
-        """Return the fitted density."""
-        if self._fit is None:
-            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
-                self._fit = self._make()
-        return self._fit
+        super().__init__(model, fit)
+        self.low, self.high = low, high
 
     def __call__(self, n: int) -> Tensor:
         like = next(self.model.arch.parameters())
@@ -60,37 +78,20 @@ class Sampler:
         return self.model.bottleneck.nearest(flat.reshape(n, -1, *self.model.arch.grid).to(like))
 
     def arrays(self) -> dict[str, Tensor]:
-        """Return all that it consists of."""
-        return {**self.fit.arrays(), "low": self.low, "high": self.high}
+        return {**super().arrays(), "low": self.low, "high": self.high}
 
     def log_density(self, codes: Tensor) -> Tensor:
         """Return log p of codes (n, d, *grid) in nats, (n,), without regard to the range; NaN where there is no density."""
         return self.fit.log_density(codes.flatten(1).double())
 
 
-class OfNumbers:
+class OfNumbers(Fitted[CodePrior]):
     """A source of discrete codes: their numbers are drawn, from a probability that is fitted when first asked."""
-
-    def __init__(self, model: Autoencoder, fit: Callable[[], CodePrior]) -> None:
-        self.model, self._make = model, fit
-        self._fit: CodePrior | None = None
-
-    @property
-    def fit(self) -> CodePrior:
-        """Return the fitted probability."""
-        if self._fit is None:
-            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
-                self._fit = self._make()
-        return self._fit
 
     def __call__(self, n: int) -> Tensor:
         bottleneck, like = self.model.bottleneck, next(self.model.arch.parameters())
         numbers = from_raster(self.fit.draw(n), len(bottleneck.levels), self.model.arch.grid)
         return bottleneck.lookup(numbers.to(like.device)).to(like)
-
-    def arrays(self) -> dict[str, Tensor]:
-        """Return all that it consists of."""
-        return self.fit.arrays()
 
     def bits(self, numbers: Tensor) -> Tensor:
         """Return -log2 p of the numbers (n, u, *grid) of whole codes, (n,)."""
@@ -118,10 +119,9 @@ class OfPrior:
 
     def bits(self, numbers: Tensor) -> Tensor:
         """Return the bits of the numbers (n, u, *grid) of discrete codes where none is known to be more likely, (n,)."""
-        places = numbers[0, 0].numel()
-        return numbers.new_full(
-            (len(numbers),), places * sum(map(math.log2, self.model.bottleneck.levels)), dtype=torch.float64
-        )
+        bottleneck = self.model.bottleneck
+        bits = bottleneck.bits_of(bottleneck.pieces, numbers[0, 0].numel())
+        return numbers.new_full((len(numbers),), bits, dtype=torch.float64)
 
 
 Source = Sampler | OfNumbers | OfPrior
