@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from aerun.evaluate.samplers.fit import Fit
 from aerun.evaluate.samplers.gaussian import Gaussian
 from aerun.evaluate.samplers.training import best_of
+from aerun.model.bottleneck.moments import moments_of
 
 _HIDDEN, _LAYERS, _DRAWS = 128, 3, 64
-_LOG_VAR = 10.0
 _LOG_G = -1.5  # to begin with: at g = 1 a whitened code is noise, u says nothing, and training never leaves that
 
 
@@ -78,8 +78,7 @@ class _Network(nn.Module):
 
     def bound(self, z: Tensor, draws: int) -> Tensor:
         """Return log (1/K) sum_k p(z|u_k) p(u_k) / q(u_k|z), K = draws, u_k ~ q: (n, E) -> (n,)."""
-        mean, log_var = self.to_code(torch.cat([self.up(z), z], -1)).chunk(2, -1)
-        log_var = log_var.clamp(-_LOG_VAR, _LOG_VAR)
+        mean, log_var = moments_of(self.to_code(torch.cat([self.up(z), z], -1)), -1)
         e = torch.randn(draws, *mean.shape, device=z.device)
         u = mean + (log_var / 2).exp() * e
         ratio = (e.square() + log_var - u.square()).sum(-1) / 2

@@ -23,6 +23,14 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+def silent(inputs: int, outputs: int) -> nn.Linear:
+    """Return an affine map that is 0 before it is trained."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class TiedLinear(nn.Module):
     """y = W^T x + b with W shared with `source` (the same Parameter, not a copy) and a bias of its own."""
 

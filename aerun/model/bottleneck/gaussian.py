@@ -11,11 +11,11 @@ from aerun.core.errors import AerunError
 from aerun.model.bottleneck.autoregressive import CONTEXT, Autoregressive, Gates
 from aerun.model.bottleneck.bent import BentNormal
 from aerun.model.bottleneck.full import FullNormal
+from aerun.model.bottleneck.moments import moments_of
 from aerun.model.bottleneck.planar import Planar
 from aerun.parts import Bottleneck
 from aerun.vocabulary import wide
 
-_LOG_VAR = 10.0  # |log variance| is kept below this: exp(10) in fp32 is harmless, exp(90) is not
 _STEPS = {"planar": 8, "iaf": 2}  # where nothing is said
 
 
@@ -81,8 +81,8 @@ class Gaussian(Bottleneck):
 
     def _units(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and s (B, d, *grid)."""
-        mu, log_var = wide(h).chunk(2, dim=1)
-        return mu, (log_var.clamp(-_LOG_VAR, _LOG_VAR) / 2).exp()
+        mu, log_var = moments_of(h)
+        return mu, (log_var / 2).exp()
 
     def _entangled(self, h: Tensor) -> Distribution:
         """Return q(z|x) of whole codes."""

@@ -8,11 +8,10 @@ from torch.distributions import Normal
 
 from aerun.core.checks import integer
 from aerun.core.errors import AerunError
+from aerun.model.arch.layers import silent
 from aerun.model.bottleneck.levels import LevelsPosterior, LevelsPrior
+from aerun.model.bottleneck.moments import moments_of
 from aerun.parts import Bottleneck
-from aerun.vocabulary import wide
-
-_LOG_VAR = 10.0  # |log variance| of evidence and of priors is kept below this, as of `gaussian`
 
 
 class Ladder(Bottleneck):
@@ -63,28 +62,20 @@ class Ladder(Bottleneck):
         for up, evidence in zip(self.up, self.evidence, strict=True):
             t = up(t)
             pairs.append(evidence(t))
-        return LevelsPosterior([_moments(pair) for pair in pairs], self._above)
+        return LevelsPosterior([moments_of(pair) for pair in pairs], self._above)
 
     def _above(self, level: int, z: Tensor) -> Normal:
         """Return p(z_l|z_(l+1)) of codes z of the level above, (..., d)."""
-        mean, log_variance = _moments(self.down[level](z.to(next(self.down.parameters()).dtype)), -1)
+        mean, log_variance = moments_of(self.down[level](z.to(next(self.down.parameters()).dtype)), -1)
         return Normal(mean, (log_variance / 2).exp(), validate_args=False)
 
     def watch(self, posterior: LevelsPosterior) -> dict[str, Tensor]:
         return {key: kl.sum(1).mean() for key, kl in zip(self.watches, posterior.kl_by_level(), strict=True)}
 
 
-def _moments(pair: Tensor, axis: int = 1) -> tuple[Tensor, Tensor]:
-    """Return mean and bounded log variance."""
-    mean, log_variance = wide(pair).chunk(2, axis)
-    return mean, log_variance.clamp(-_LOG_VAR, _LOG_VAR)
-
-
 def _net(size: int, hidden: int, units: int) -> nn.Module:
     """Return a network whose level is N(0, I) before it is trained."""
-    last = nn.Linear(hidden, 2 * units)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    last = silent(hidden, 2 * units)
     return nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), last)
 
 

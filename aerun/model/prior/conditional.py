@@ -1,10 +1,11 @@
 """A learned prior of codes that depends on what is known of a sample beforehand."""
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from aerun.core.checks import integer
 from aerun.core.errors import AerunError
+from aerun.model.arch.layers import silent
 from aerun.parts import Prior
 from aerun.vocabulary import wide
 
@@ -24,9 +25,7 @@ class Conditional(Prior):
             raise AerunError(
                 "model/prior=conditional needs to be told something of each sample: dataset.condition=label, or columns."
             )
-        self.law = nn.Linear(given, 2 * integer("model.latent_dim", latent_dim, 1))
-        nn.init.zeros_(self.law.weight)
-        nn.init.zeros_(self.law.bias)
+        self.law = silent(given, 2 * integer("model.latent_dim", latent_dim, 1))
 
     def forward(self, z: Tensor, c: Tensor) -> Distribution:
         mean, log_variance = self.law(c.to(self.law.weight)).chunk(2, 1)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from aerun.model.arch.layers import silent
 from aerun.model.prior.density import Density
 from aerun.vocabulary import wide
 
@@ -64,7 +65,5 @@ class Bent(Density):
 
 def _net(size: int, hidden: int) -> nn.Module:
     """Return a network from (n, d) to (n, 2d) that is 0 before it is trained."""
-    last = nn.Linear(hidden, 2 * size)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    last = silent(hidden, 2 * size)
     return nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), last)
