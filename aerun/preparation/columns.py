@@ -1,6 +1,5 @@
 """Tables: numbers scaled, categories one-hot, missing values filled in and marked."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from aerun.core.errors import AerunError
 from aerun.preparation.base import Preparation
-from aerun.preparation.feature import Feature, feature
+from aerun.preparation.feature import Feature, as_bytes, features_of, places
 from aerun.preparation.statistics import centre_and_spread, factor, quantiles
 
 MISSING = ("fill", "keep")  # what becomes of cells without a value
@@ -45,18 +44,17 @@ class Columns(Preparation):
     def __init__(self, *, features: Sequence[Feature], way: str, missing: str = "fill") -> None:
         super().__init__()
         self.features, self.way, self.missing = tuple(features), way, missing
-        numeric = [i for i, f in enumerate(self.features) if f.kind != "category"]
-        hot = [(i, k) for i, f in enumerate(self.features) for k in range(len(f.words))]
+        numeric, asked, word = places(self.features)
         self.columns = {i: self.features[i].name for i in numeric}
         self._index("numeric", numeric)
-        self._index("asked", [i for i, _ in hot])
-        self._index("word", [k for _, k in hot])
+        self._index("asked", asked)
+        self._index("word", word)
         self._index("marked", [i for i, f in enumerate(self.features) if f.missing and missing == "fill"])
         self.register_buffer("centre", torch.zeros(len(numeric)))
         self.register_buffer("spread", torch.ones(len(numeric)))
         self.register_buffer("rate", torch.ones(len(numeric)))
         self.register_buffer("fill", torch.zeros(len(self.features)))
-        self.register_buffer("alive", torch.ones(len(hot)))
+        self.register_buffer("alive", torch.ones(len(asked)))
         self.keeps_gaps = missing == "keep"
         if missing == "keep":  # no buffer of the other way, whose checkpoints have none
             self.register_buffer("average", torch.zeros(self.size))
@@ -146,15 +144,15 @@ class Columns(Preparation):
         own = x.new_zeros(x.shape[0], len(self.features))
         own[:, self.numeric] = self.centre + numbers * self.spread
         sizes = [len(f.words) for f in self.features if f.kind == "category"]
-        places = [i for i, f in enumerate(self.features) if f.kind == "category"]
-        for i, size, block in zip(places, sizes, hot.split(sizes, 1) if sizes else (), strict=True):
+        columns = [i for i, f in enumerate(self.features) if f.kind == "category"]
+        for i, size, block in zip(columns, sizes, hot.split(sizes, 1) if sizes else (), strict=True):
             best, word = block.max(1)
             own[:, i] = word.to(own.dtype) if size == 1 else torch.where(best > 0, word.to(own.dtype), -1.0)
         return own
 
     def get_extra_state(self) -> Tensor:
         """Return the features as JSON in bytes (uint8)."""
-        return torch.tensor(list(json.dumps([asdict(f) for f in self.features]).encode()), dtype=torch.uint8)
+        return as_bytes(self.features)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Raise AerunError where a checkpoint was trained on other columns than these."""
@@ -164,11 +162,6 @@ class Columns(Preparation):
         for mine, theirs in zip(self.features, then, strict=True):
             if mine != theirs:
                 raise AerunError(f"the data have changed since training: now {_spoken(mine)}, then {_spoken(theirs)}.")
-
-
-def features_of(state: Tensor) -> tuple[Feature, ...]:
-    """Return the features that a checkpoint holds under `preparation._extra_state`."""
-    return tuple(feature(**f) for f in json.loads(bytes(state.cpu().tolist())))
 
 
 def _spoken(f: Feature) -> str:

@@ -1,8 +1,12 @@
 """What is known of one column of a table."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,20 @@ class Feature:
 def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:
     """Return a feature from plain data, in which tuples have become lists."""
     return Feature(words=tuple(words), **other)
+
+
+def as_bytes(features: Sequence[Feature]) -> Tensor:
+    """Return features as JSON in bytes (uint8), as checkpoints hold them."""
+    return torch.tensor(list(json.dumps([asdict(f) for f in features]).encode()), dtype=torch.uint8)
+
+
+def features_of(state: Tensor) -> tuple[Feature, ...]:
+    """Return the features that `as_bytes` wrote."""
+    return tuple(feature(**f) for f in json.loads(bytes(state.cpu().tolist())))
+
+
+def places(features: Sequence[Feature]) -> tuple[list[int], list[int], list[int]]:
+    """Return the places of numbers and dates; and, one entry a word of a category, the place of its column and the word's."""
+    numeric = [i for i, f in enumerate(features) if f.kind != "category"]
+    hot = [(i, k) for i, f in enumerate(features) for k in range(len(f.words))]
+    return numeric, [i for i, _ in hot], [k for _, k in hot]

@@ -1,6 +1,5 @@
 """What a model is told of each sample beside its values: classes, sites, operating points."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from aerun.core.errors import AerunError
-from aerun.preparation.feature import Feature, feature
+from aerun.preparation.feature import Feature, as_bytes, features_of, places
 from aerun.preparation.statistics import centre_and_spread, factor
 
 
@@ -36,13 +35,12 @@ class Conditions(nn.Module):
         super().__init__()
         self.features, self.drop, self.nullable = tuple(features), drop, nullable
         self.encoder, self.decoder = encoder, decoder
-        numeric = [i for i, f in enumerate(self.features) if f.kind != "category"]
-        hot = [(i, k) for i, f in enumerate(self.features) for k in range(len(f.words))]
-        for name, places in (("numeric", numeric), ("asked", [i for i, _ in hot]), ("word", [k for _, k in hot])):
-            self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
+        numeric, asked, word = places(self.features)
+        for name, at in (("numeric", numeric), ("asked", asked), ("word", word)):
+            self.register_buffer(name, torch.tensor(at, dtype=torch.long), persistent=False)
         most = [len(f.words) if f.kind == "category" else 0 for f in self.features]
         self.register_buffer("sizes", torch.tensor(most), persistent=False)
-        nothing = torch.zeros(len(numeric) + len(hot) + nullable)
+        nothing = torch.zeros(len(numeric) + len(asked) + nullable)
         nothing[-1] = nullable
         self.register_buffer("nothing", nothing, persistent=False)
         self.register_buffer("centre", torch.zeros(len(numeric)))
@@ -72,12 +70,12 @@ class Conditions(nn.Module):
 
     def get_extra_state(self) -> Tensor:
         """Return what is told as JSON in bytes (uint8)."""
-        return torch.tensor(list(json.dumps([asdict(f) for f in self.features]).encode()), dtype=torch.uint8)
+        return as_bytes(self.features)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Raise AerunError where a checkpoint was trained on other conditions than these."""
-        then = [feature(**f) for f in json.loads(bytes(state.cpu().tolist()))]
-        if then != list(self.features):
+        then = features_of(state)
+        if then != self.features:
             there = ", ".join(f.name + (f" of {len(f.words)} classes" if f.words else "") for f in then)
             raise AerunError(f"what the model is told has changed since training: then it was told {there}.")
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from aerun.core.errors import AerunError
-from aerun.preparation.columns import Columns, features_of
-from aerun.preparation.feature import Feature
+from aerun.preparation.columns import Columns
+from aerun.preparation.feature import Feature, features_of
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS, centre_and_spread, quantiles
 
