@@ -101,10 +101,12 @@ class Folder:
         """
         self.write("facts.json", {"facts": facts, "preparation": preparation, **({"reading": reading} if reading else {})})
 
-    def names(self) -> dict[str, str]:
-        """Return what a list calls the run's data and model, as it was written down; older runs did not."""
-        names = self.read("run.json").get("names")
-        return {k: str(v) for k, v in names.items()} if isinstance(names, dict) else names_of(self.config(), self.path)
+    def names(self, about: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Return what a list calls the run's data and model, as it wrote them down; older runs did not. about: run.json."""
+        names = (self.read("run.json") if about is None else about).get("names")
+        if not names or not isinstance(names, dict):
+            return names_of(self.config(), self.path)
+        return {k: str(v) for k, v in names.items()}
 
     def config(self) -> dict[str, Any]:
         """Return the resolved configuration, its targets by their names of today.

@@ -8,7 +8,7 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.runs import files
-from aerun.runs.folder import Folder, names_of
+from aerun.runs.folder import Folder
 from aerun.runs.lock import at_work
 
 STATUSES = ("completed", "running", "interrupted", "failed", "unreadable")
@@ -49,7 +49,7 @@ def listed(path: Path) -> Listed:
     folder = Folder(path)
     try:
         about, results = folder.read("run.json"), folder.read()
-        names = about.get("names") or names_of(folder.config(), path)  # older runs did not keep them
+        names = folder.names(about)
         status, why = _status(path, results)
         epoch, left = progress(folder, about) if status == "running" else ("", None)
         tags = about.get("tags")
@@ -59,8 +59,8 @@ def listed(path: Path) -> Listed:
             path,
             status,
             _started(about, path),
-            str(names["data"]),
-            str(names["model"]),
+            names["data"],
+            names["model"],
             results,
             words,
             notes,

@@ -38,8 +38,7 @@ class Codebook:
 
     def follow(self, vectors: Tensor, chosen: Tensor, samples: int, decay: float) -> None:
         """Update the running means, so that the code of an unused entry stays exactly as it is."""
-        n = self.counts(chosen)
-        sums = torch.zeros_like(self.codes).index_add_(0, chosen, vectors)
+        n, sums = self.counts(chosen), self._sums(vectors, chosen)
         self.mass.copy_(decay * self.mass + (1 - decay) * n)
         shift = (sums - n[:, None] * self.codes) / self.mass.clamp_min(_LEAST)[:, None]
         self.codes.add_(shift, alpha=1 - decay)
@@ -49,13 +48,16 @@ class Codebook:
         """Return how often each code is among the numbers (N,), (K,)."""
         return torch.zeros_like(self.mass).index_add_(0, chosen, torch.ones_like(chosen, dtype=self.mass.dtype))
 
+    def _sums(self, vectors: Tensor, chosen: Tensor) -> Tensor:
+        """Return the sum of the vectors (N, w) that chose each code, (K, w)."""
+        return torch.zeros_like(self.codes).index_add_(0, chosen, vectors)
+
     def start_at_centres(self, vectors: Tensor) -> None:
         """Begin with the centres of k-means (Lloyd) on vectors (N, w); codes that none of them chooses stay to be restarted."""
         self.restart(vectors, 0)
         for _ in range(_ROUNDS):
             chosen = self.nearest(vectors)
-            n = self.counts(chosen)
-            sums = torch.zeros_like(self.codes).index_add_(0, chosen, vectors)
+            n, sums = self.counts(chosen), self._sums(vectors, chosen)
             spare = vectors[torch.randint(len(vectors), (len(n),), device=vectors.device)]
             self.codes.copy_(torch.where(n[:, None] > 0, sums / n.clamp_min(1)[:, None], spare))
         self.mass.fill_(1)
