@@ -87,7 +87,7 @@ IN_MEMORY = {  # calls that take a file that is open already
     ("runs.plain", "open"),
     ("runs.folder", "np.save"),
     ("runs.reference", "np.savez"),
-    ("inference.kept_samplers", "np.savez"),
+    ("inference.kept_arrays", "np.savez"),
     ("trainer.saved", "torch.save"),
     ("trainer.fused.training", "open"),  # of a record
     ("trainer.record", "open"),
