@@ -40,7 +40,8 @@ class Hamiltonian(Regularizer):
         super().__init__()
         self.steps = integer("reg.terms.hamiltonian.steps", steps, 0)
         self.size = at_least("reg.terms.hamiltonian.size", size, 0)
-        start = within("reg.terms.hamiltonian.temper", temper, _HOTTEST, 1) ** -0.5
+        self.temper = within("reg.terms.hamiltonian.temper", temper, _HOTTEST, 1)
+        start = self.temper**-0.5
         self.heats = [start + (1 - start) * (k / max(1, steps)) ** 2 for k in range(steps + 1)]  # 1 / b_k
 
     def forward(

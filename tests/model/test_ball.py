@@ -15,6 +15,7 @@ from aerun.model.bottleneck.ball import Ball
 from aerun.model.bottleneck.hyperbolic import FARTHEST, add, from_middle, inside, length, log_growth, move, to_middle, toward
 from aerun.model.bottleneck.wrapped import StandardWrapped, WrappedNormal
 from aerun.regularizer.log_ratio import code_log_ratio, divergence
+from aerun.trainer.figures import non_finite
 from tests.conftest import built
 from tests.shell import here
 
@@ -149,6 +150,14 @@ def test_bounds_rise_with_the_number_of_codes():
 def test_what_makes_no_sense_is_refused_in_words(overrides, words):
     with pytest.raises(AerunError, match=words):
         built("model=vae", "model/bottleneck=ball", *overrides)
+
+
+def test_a_log_density_that_is_no_number_is_told_by_its_term(monkeypatch):
+    monkeypatch.setattr("aerun.model.bottleneck.wrapped.log_growth", lambda r: r * math.nan)
+    model = built(*SMALL).autoencoder
+    parts = torch.stack(model.objective(torch.rand(4, 1, 8, 8), 0.5).parts)[None]
+    told = str(non_finite(parts, model.keys(training=True), first=7, epoch=2))
+    assert told.startswith("loss is not finite at step 7 (epoch 2): reg/kl, reg_w/kl. ")
 
 
 def test_a_run_in_a_ball_is_used(tmp_path, caplog):
