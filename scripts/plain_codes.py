@@ -76,7 +76,7 @@ def sphere(code: Any, h: Tensor) -> Drawn:
 
 
 def gamma(code: Any, h: Tensor) -> Drawn:
-    """Gamma units of mean m and shape a against Gamma(2, 1)."""
+    """Gamma units against Gamma(2, 1)."""
     m, log_a = h.chunk(2, 1)
     m, a = 2 / math.log(2) * softplus(m) + 1e-6, 2 * log_a.clamp(-3, 8).exp()
     psi, log_b = torch.digamma(a), a.log() - m.log()
@@ -85,7 +85,7 @@ def gamma(code: Any, h: Tensor) -> Drawn:
 
 
 def ball(code: Any, h: Tensor) -> Drawn:
-    """Wrapped normal in hyperbolic space at the draw, handed on as the vector of the middle that leads to it."""
+    """Hyperbolic space at the draw, which is handed on as the vector of the middle that leads to it."""
     mu, lv, s = moments(h)
     d, mu, s, lv = code.latent_dim, mu.double(), s.double(), lv.double()
     r0 = mu.square().sum(1, keepdim=True).sqrt()

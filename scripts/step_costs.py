@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -144,7 +145,7 @@ def hamiltonian(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
         return u, torch.autograd.grad(u.sum(), z, create_graph=True)[0]
 
     p, (u, force) = g * heats[0], forced(z)
-    for before, after in zip(heats, heats[1:], strict=False):
+    for before, after in pairwise(heats):
         p = p - e / 2 * force  # type: ignore[operator]
         z = z + e * p  # type: ignore[operator]
         u, force = forced(z)
