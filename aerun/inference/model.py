@@ -127,6 +127,7 @@ class Model(Runner):
         """
         cut = self.autoencoder.cut if self.sizes and self.autoencoder.bottleneck.piece == "unit" else None
         codes_, tensor = codes.to_code_tensor(z, self.code_shape, cut)
+        codes_ = codes.on_space(self.autoencoder.bottleneck, codes_)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid, self.given_c(len(codes_)))
         output_format = self.form.way
@@ -247,9 +248,10 @@ class Model(Runner):
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:
         """Return what lies between samples a and b, through their codes: (n, steps, *stored).
 
-        way: linear, or spherical (great circles).
+        way: linear, or spherical (great circles). Points of a curved space are joined by its own shortest ways: on a sphere
+        both are great circles, in a ball linear stands for geodesics.
         """
-        line = codes.LINES[one_of("way", way, tuple(codes.LINES))]
+        line = codes.line(self.autoencoder.bottleneck, one_of("way", way, tuple(codes.LINES)))
         t = torch.linspace(0, 1, integer("steps", steps, 2))
         (first, back), (last, _) = self.form.to_stored(a), self.form.to_stored(b)
         if len(first) != len(last):

@@ -156,7 +156,14 @@ VERBS: dict[str, Verb] = {
                 "--steps",
                 {"type": int, "default": 9, "metavar": "N", "help": "samples in a row, both ends included (default: 9)"},
             ),
-            ("--way", {"choices": ("linear", "spherical"), "default": "linear", "help": "straight lines, or great circles"}),
+            (
+                "--way",
+                {
+                    "choices": ("linear", "spherical"),
+                    "default": "linear",
+                    "help": "straight lines (of curved codes geodesics), or great circles",
+                },
+            ),
         ),
     ),
     "traverse": Verb(
