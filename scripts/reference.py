@@ -154,7 +154,7 @@ def _recipes(page: Path, of: str) -> str:
             rows.append(f"| {link} | {what} | not measured | | |")
         else:
             se, deviation, pca, dataset, seeds = found.groups()
-            pca = "0.000" if float(pca) < 1e-3 else pca
+            pca = "0" if float(pca) < 1e-3 else pca
             rows.append(f"| {link} | {what} | {se} ± {deviation} | {pca} | {dataset}, seeds {seeds} |")
     return "\n".join(rows)
 
@@ -171,7 +171,7 @@ def _families(page: Path, _: str) -> str:
     return "\n".join(rows)
 
 
-def _chosen_settings(_: Path, asked: str) -> str:
+def _chosen_settings(page: Path, asked: str) -> str:
     """Return the settings of an option that a page is about: `GROUP=NAME KEY ...`, all where no key is named."""
     option, *keys = asked.split()
     group, _, name = option.partition("=")
@@ -181,7 +181,8 @@ def _chosen_settings(_: Path, asked: str) -> str:
     if len(rows) < len(keys):
         raise SystemExit(f"{option} has not all of {', '.join(keys)}")
     lines = [f"| `{prefix}.{key.strip('`')}` | {default} | {what} |" for key, default, what in rows]
-    return "\n".join(["| setting | default | what it does |", "|---|---|---|", *lines])
+    link = f"[`{option}`]({'../' * len(page.parent.relative_to(DOCS).parts)}reference/options.md#{re.sub('[/=]', '', option)})"
+    return "\n".join([f"| {link} | default | what it does |", "|---|---|---|", *lines])
 
 
 def _either(match: re.Match[str]) -> str:
