@@ -111,7 +111,7 @@ def _merged_in_two(loader, defaults, repo):
         found = _plain(loader, one, repo)
         if found is None:
             return _merged(loader, defaults, repo)
-        _merge(plain, found)
+        merge(plain, found)
     about = plain.pop("hydra", {})
     cfg = _copy(("merged", repr(defaults[:own]), repr(about)), lambda: _with_own(loader, defaults[:own], repo, about))
     for key, node in OmegaConf.create(plain)._content.items():  # all new to it: there is nothing to merge
@@ -144,9 +144,12 @@ def _is_plain(node):
     return not node._is_missing()
 
 
-def _merge(into, new):
+def merge(into, new):
+    """Put settings on others, as Hydra merges plain ones; the dictionaries of `new` stay as they are."""
     for key, value in new.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+        if isinstance(value, dict):
+            if not isinstance(into.get(key), dict):
+                into[key] = {}
+            merge(into[key], value)
         else:
             into[key] = value
