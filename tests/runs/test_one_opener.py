@@ -96,9 +96,9 @@ IN_MEMORY = {  # calls that take a file that is open already
 }
 
 
-def calls(tree):
+def calls(nodes):
     """Names of what opens a path."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             if name in FUNCTIONS:
@@ -109,10 +109,10 @@ def calls(tree):
 
 def test_no_other_module_opens_a_path_of_a_run():
     found = set()
-    for module, tree in trees():
+    for module, nodes in trees():
         name = module.removeprefix("aerun.")
         if name not in ALLOWED and name.split(".")[0] not in ROOMS:
-            found |= {(name, call) for call in calls(tree)}
+            found |= {(name, call) for call in calls(nodes)}
     assert found <= IN_MEMORY
 
 
