@@ -215,6 +215,7 @@ def test_runner_prints_writes_and_takes_what_is_there(tmp_path):
     assert "there already" not in changed.out
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_another_and_is_trained_again_with_it(tmp_path):
     idec = {"overrides": ["model=idec", "model.latent_dim=4", "reg.terms.clusters.count=2"], "begins": "ae"}
     checks = [{"name": "error", "formula": "{idec.test/se} / {ae.test/se}"}]
