@@ -77,8 +77,8 @@ def _lengthen(config: dict[str, Any], before: int, epochs: int) -> None:
 
 def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> None:
     # deferred: keeps --help without torch
+    from aerun.build.from_run import refuse_unlike
     from aerun.command.train import command, stop_on_signals
-    from aerun.inference.loading import refuse_unlike
     from aerun.train import train
 
     stop_on_signals()

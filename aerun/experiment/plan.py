@@ -122,11 +122,10 @@ def read(path: Path) -> Experiment:
         checks=[_check(path.stem, check) for check in node["checks"]],
         control=_control(path.stem, node["control"]) if "control" in node else None,
     )
-    for place, run in enumerate(experiment.runs.values()):
-        if run.begins and run.begins not in (before := [*experiment.runs][:place]):
-            raise AerunError(
-                f"{path.stem}: runs.{run.name}.begins={run.begins}: no run before it{nearest(run.begins, before)}."
-            )
+    for place, later in enumerate(experiment.runs.values()):
+        if later.begins and later.begins not in (before := [*experiment.runs][:place]):
+            words = f"no run before it{nearest(later.begins, before)}"
+            raise AerunError(f"{path.stem}: runs.{later.name}.begins={later.begins}: {words}.")
     for run in sorted(set(experiment.control.runs if experiment.control else ()) - set(experiment.runs)):
         raise AerunError(f"{path.stem}: control: no run {run}{nearest(run, experiment.runs)}.")
     for check in experiment.checks:
