@@ -13,6 +13,7 @@ from aerun.build.auto import settled
 from aerun.build.callbacks import callbacks_of
 from aerun.build.composition import model_of
 from aerun.build.data import dataset_of
+from aerun.build.features import with_borrowed
 from aerun.build.loggers import loggers_of
 from aerun.build.maker import Config, Maker, settings_of
 from aerun.build.optimizer import recipe_of
@@ -93,7 +94,12 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     facts = dataset.row_facts()
     cfg, auto = settled(cfg, facts, make)
     seed_all(seed)
-    autoencoder, warnings = model_of(cfg, facts, dataset.row_preparation(), trusted)
+    preparation = dataset.row_preparation()
+    cfg, layers = with_borrowed(cfg, facts, preparation, make) if trusted is None else (cfg, {})
+    autoencoder, warnings = model_of(cfg, facts, preparation, trusted)
+    for key, found in layers.items():
+        autoencoder.terms[key].regularizer.borrow(found.weights)
+        warnings += found.warnings
     trainer = _trainer_of(make, cfg)
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)

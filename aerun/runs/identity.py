@@ -19,6 +19,7 @@ LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # 
 LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
     "aerun.model.bottleneck.gaussian.Gaussian": {"posterior": "diagonal", "steps": None},
     "aerun.model.bottleneck.vq.Vq": {"stages": 1, "shared": True, "start": "batch"},
+    "aerun.regularizer.perceptual.Perceptual": {"features": "random", "network": None},
     "aerun.regularizer.nested.Nested": {"tell": False},
     "aerun.regularizer.iwae.Iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"},
 }
