@@ -4,8 +4,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from aerun.core.errors import AerunError
-from aerun.model.loss.continuous_bernoulli import log_constant
-from aerun.parts.base import option
+from aerun.metrics.grey import log_constant
 from aerun.regularizer.log_ratio import divergence
 from aerun.trained import Trained
 from aerun.vocabulary import wide
@@ -20,7 +19,7 @@ def measure(trained: Trained) -> dict[str, float]:
     other losses.
     """
     model = trained.autoencoder
-    if "posterior" not in model.bottleneck.offers or option(model.loss) not in ("bce", "continuous_bernoulli"):
+    if "posterior" not in model.bottleneck.offers or not model.loss.logits:
         raise AerunError("measures: grey_likelihood: needs a variational model of model/loss=bce or continuous_bernoulli.")
     nats = []
     for x, beside in trained.known_batches(trained.data.test):
