@@ -58,7 +58,9 @@ class Stack(nn.Module):
         super().__init__()
         named = [word.split() for word in words]
         if not named or named[0][:1] != [_INPUT] or [TAP] not in named:
-            raise AerunError(f"network: the first words are `{_INPUT}` and a shape, and one at least is `{TAP}`.")
+            raise AerunError(
+                f"reg.terms.perceptual.network: the first words are `{_INPUT}` and a shape, and one at least is `{TAP}`."
+            )
         shape = _numbers(named[0])
         self.register_buffer("centre", torch.zeros(shape))
         self.register_buffer("scale", torch.ones(shape))
@@ -79,14 +81,16 @@ def _layer(words: Sequence[str]) -> nn.Module:
     count, make = _KINDS.get(words[0] if words else "", (-1, nn.Identity))
     numbers = _numbers(words)
     if len(numbers) != count:
-        raise AerunError(f"network: `{' '.join(words)}` is no layer; layers are {', '.join(_KINDS)}, with their sizes.")
+        raise AerunError(
+            f"reg.terms.perceptual.network: `{' '.join(words)}` is no layer; layers are {', '.join(_KINDS)}, with their sizes."
+        )
     return make(*numbers)
 
 
 def _numbers(words: Sequence[str]) -> list[int]:
     numbers = [int(word) for word in words[1:] if word.isdecimal()]
     if len(numbers) < len(words) - 1 or (numbers and min(numbers[:3]) < 1):
-        raise AerunError(f"network: `{' '.join(words)}`: sizes are positive integers.")
+        raise AerunError(f"reg.terms.perceptual.network: `{' '.join(words)}`: sizes are positive integers.")
     return numbers
 
 

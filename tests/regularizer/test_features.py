@@ -162,5 +162,5 @@ def test_a_strangers_code_is_not_run(tmp_path):
     [[], ["linear 3 4"], ["input 3", "linear 3 4"], ["input 3", "liner 3 4", "tap"], ["input 3", "linear 3 0", "tap"]],
 )
 def test_words_that_are_no_layers_are_refused(network):
-    with pytest.raises(AerunError, match="network:"):
+    with pytest.raises(AerunError, match=r"perceptual\.network:"):
         Perceptual(features="a", hidden=[32, 64], draw=0, network=network, shape=(3,), kind="table")
