@@ -13,10 +13,11 @@ class Loss(Part):
 
     density: what the loss is -log p(x | raw) of, in nats: `frequency` (of values between 0 and 1, or symbols), `gaussian` (any
     density of real values), `half` (a Gaussian of variance 1/2 without its constant), `levels` (of the whole numbers that are
-    stored); empty where it is no likelihood.
+    stored); empty where it is no likelihood. logits: raw are those of values in [0, 1], sigmoid(raw) of a binary one being 1.
     """
 
     density: str = ""
+    logits: bool = False
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:
