@@ -24,6 +24,7 @@ PLACES = [
     ("sines", "model/arch=recurrent"),
     ("text", "model/arch=recurrent"),
     ("sprites",),  # larger images
+    ("wine",),  # columns
 ]
 
 

@@ -98,10 +98,17 @@ class Use(nn.Module):
 
     def guided(self, z: Tensor, guidance: float, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map code -> reconstruction of raw_null + guidance * (raw_c - raw_null); raw_null: where nothing is known."""
+        return self.loss.activate(self._guided_raw(z, guidance, valid, c))
+
+    def sampled(self, z: Tensor, guidance: float = 1.0, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """Map code -> a draw of what a sample of it is, (B, *S); the reconstruction where the loss draws nothing."""
+        return self.loss.sample(self._guided_raw(z, guidance, valid, c))
+
+    def _guided_raw(self, z: Tensor, guidance: float, valid: Tensor | None, c: Tensor | None) -> Tensor:
         if guidance == 1:
-            return self.decode(z, valid, c)
+            return self.raw(z, valid, c)
         null = self.raw(z, valid)
-        return self.loss.activate(null + guidance * (self.raw(z, valid, c) - null))
+        return null + guidance * (self.raw(z, valid, c) - null)
 
     def raw(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map code (B, d, *grid) -> the decoder's output (B, *S) before the loss's activation."""

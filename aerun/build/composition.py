@@ -47,7 +47,7 @@ def _refuse_weightless(arch: Arch) -> None:
 
 
 def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, told: Conditions | None) -> Composition:
-    from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens")}
+    from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens", "columns")}
     from_data["stored_unit"] = facts.unit
     model = cfg["model"]
     _refuse_other_size(model)

@@ -224,15 +224,18 @@ class SampleConverter:
         dtype = output_format.dtype
         return own.cpu().numpy().astype(dtype if dtype.kind != "f" or dtype.itemsize > 4 else np.float32)
 
-    def own(self, x_hat: Tensor, valid: Tensor | None) -> Tensor:
-        """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text."""
+    def own(self, x_hat: Tensor, valid: Tensor | None, drawn: bool = False) -> Tensor:
+        """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text.
+
+        drawn: x_hat is a draw, see `Preparation.drawn`.
+        """
         facts = self.facts
         if facts.tokens:
             numbers = x_hat.argmax(-1)
             return numbers if valid is None else numbers.masked_fill(~valid, -1)
         if facts.low is not None or facts.high is not None:
             x_hat = x_hat.clamp(facts.low, facts.high)
-        return self.preparation.inverse(x_hat) * facts.unit
+        return (self.preparation.drawn(x_hat) if drawn else self.preparation.inverse(x_hat)) * facts.unit
 
     def shaped(self, array: Array) -> Array:
         """Return (n, *stored), also of grey images without their channel, and of colours that come last.

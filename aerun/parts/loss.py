@@ -1,6 +1,7 @@
 """How a reconstruction is judged."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
@@ -13,10 +14,11 @@ class Loss(Part):
 
     density: what the loss is -log p(x | raw) of, in nats: `frequency` (of values between 0 and 1, or symbols), `gaussian` (any
     density of real values), `half` (a Gaussian of variance 1/2 without its constant), `levels` (of the whole numbers that are
-    stored); empty where it is no likelihood.
+    stored), `columns` (of the columns of a table, each by itself); empty where it is no likelihood.
     """
 
     density: str = ""
+    beside_divergences: str = ""  # why its values cannot be weighed against divergences of posteriors; empty where they can
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:
@@ -25,6 +27,21 @@ class Loss(Part):
     @abstractmethod
     def deactivate(self, x: Tensor) -> Tensor:
         """Return the raw value whose reconstruction is x; the output bias starts there."""
+
+    @property
+    def draws(self) -> bool:
+        """Return whether it draws samples, given their raw output."""
+        return type(self).sample is not Loss.sample
+
+    def sample(self, raw: Tensor) -> Tensor:
+        """Return a draw (B, *S) of what a new sample is, given its raw output; by default the reconstruction itself."""
+        return self.activate(raw)
+
+    def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:
+        """Learn from the training samples, in batches (B, *S) as often as wanted, before `deactivate` says where output starts.
+
+        By default it does nothing.
+        """
 
     def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the smallest value that this loss can have on x, (B,): no model can go below it."""

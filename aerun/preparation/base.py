@@ -62,6 +62,14 @@ class Preparation(nn.Module, ABC):
     def inverse(self, x: Tensor) -> Tensor:
         """Map (B, *S) -> the data's own units (B, *stored)."""
 
+    def drawn(self, x: Tensor) -> Tensor:
+        """Map drawn samples (B, *S) -> own units (B, *stored) as data have them: to their resolution, with missing cells.
+
+        By default what `inverse` gives.
+        """
+        own: Tensor = self.inverse(x)
+        return own
+
 
 class Unchanged(Preparation):
     """Samples are worked on as they are."""

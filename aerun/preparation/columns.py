@@ -73,6 +73,18 @@ class Columns(Preparation):
         return len(self.numeric) + len(self.asked) + len(self.marked)
 
     @property
+    def layout(self) -> tuple[tuple[str, str, int, int], ...]:
+        """Return (name, kind, start, length) of each run of elements that say one thing, in order: see `Facts.columns`."""
+        categories = [(f.name, "category", len(f.words)) for f in self.features if f.kind == "category"]
+        numbers = [(f.name, "number", 1) for f in self.features if f.kind != "category"]
+        marks = [(self.features[i].name, "mark", 1) for i in self.marked.tolist()]
+        runs, start = [], 0
+        for name, kind, length in (*numbers, *categories, *marks):
+            runs.append((name, kind, start, length))
+            start += length
+        return tuple(runs)
+
+    @property
     def owners(self) -> Tensor | None:
         """Return (D,) the column of each element: a category's elements, and a column's mark, belong to one cell."""
         return (
@@ -148,6 +160,17 @@ class Columns(Preparation):
         for i, size, block in zip(columns, sizes, hot.split(sizes, 1) if sizes else (), strict=True):
             best, word = block.max(1)
             own[:, i] = word.to(own.dtype) if size == 1 else torch.where(best > 0, word.to(own.dtype), -1.0)
+        return own
+
+    def drawn(self, x: Tensor) -> Tensor:
+        own = self.inverse(x)
+        for i, feature in enumerate(self.features):
+            if feature.kind != "category" and feature.low < feature.high:
+                own[:, i] = own[:, i].clamp(feature.low, feature.high)
+            if feature.step:
+                own[:, i] = (own[:, i].double() / feature.step).round().mul(feature.step).to(own.dtype)
+        gone = x[:, self.size - len(self.marked) :] > 0.5
+        own[:, self.marked] = own[:, self.marked].masked_fill(gone, torch.nan)
         return own
 
     def get_extra_state(self) -> Tensor:

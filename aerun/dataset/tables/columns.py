@@ -21,6 +21,7 @@ _PIECE = 16_384  # rows that are encoded at a time, at most
 _CELLS = 500_000  # cells that are encoded at a time
 _LONGEST_NAME = 40  # letters of a word that may name a row
 _DAY = 86_400  # seconds
+_DECIMALS, _EXACT = 6, 2.0**52  # of a number's step; above which whole numbers are not told apart
 MOST_WORDS = 1000  # of one column: each becomes an element of x
 Rows = NDArray[Any]  # whole numbers of 32 bits, or of 64
 
@@ -57,11 +58,24 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
         words = sorted({column.words[int(v)] for v in codes[~np.isnan(codes)]})
         _refuse_many(frame.file, name, words, int((~missing).sum()), category)
         return Feature(name, "category", tuple(words), missing=bool(missing.any()))
-    if column.kind != "date":
-        return Feature(name, column.kind, missing=bool(missing.any()))
     known = values[~missing] if missing.any() else values
-    first = float(known.min())
-    return Feature(name, "date", (), first, bool(missing.any()), days=not np.fmod(known, _DAY, out=known).any())
+    first, last = float(known.min()), float(known.max())
+    if column.kind != "date":
+        return Feature(name, column.kind, missing=bool(missing.any()), step=_step(known), low=first, high=last)
+    days = not np.fmod(known, _DAY, out=known).any()
+    return Feature(name, "date", (), first, bool(missing.any()), days=days, low=0.0, high=last - first)
+
+
+def _step(values: Values) -> float:
+    """Return the largest number that all values (n,) are multiples of, with at most 6 decimals; 0 where there is none."""
+    for decimals in range(_DECIMALS + 1):
+        for part in (values[:1000], values):
+            whole = part * 10.0**decimals
+            if np.abs(whole).max() > _EXACT or not np.allclose(whole, np.rint(whole), rtol=1e-9, atol=1e-6):
+                break
+        else:
+            return float(np.gcd.reduce(np.rint(whole).astype(np.int64))) / 10.0**decimals
+    return 0.0
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:

@@ -196,14 +196,16 @@ class Tabular(Dataset):
 
     def facts(self) -> Facts:
         low, high = (0.0, 1.0) if self.prepare == "minmax" else (None, None)
+        preparation = self.preparation()
         return Facts(
-            shape=(self.preparation().size,),
+            shape=(preparation.size,),
             kind="table",
             unit=1.0,
             low=low,
             high=high,
             classes=len(self.known.classes) or None,
             prepared_from=(len(self.known.features),),
+            columns=preparation.layout,
         )
 
     def preparation(self) -> Columns:
