@@ -112,7 +112,7 @@ def shop(tmp_path_factory):
             age = "" if i % 9 == 0 else int(g.integers(18, 80))
             table.writerow([age, f"{spend:.2f}", plan, f"2024-{1 + i % 12:02}-{1 + i % 28:02}"])
     words = ["dataset=table", "dataset.path=shop.csv", "model=vae", "model.latent_dim=3", "trainer.max_epochs=8", "pictures=[]"]
-    told = here(folder, *words, "evaluate=[held_out]", "hydra.run.dir=run")
+    told = here(folder, *words, "evaluate=[held_out,synthesis]", "hydra.run.dir=run")
     assert told.code == 0
     assert "loss mixed (auto)" in told.out
     return folder
@@ -150,3 +150,11 @@ def test_a_score_is_split_by_column_in_nats(shop):
 def test_a_likelihood_of_columns_is_held_against_independent_ones(shop):
     figures = load(shop / "run").results
     assert figures["held_out/model/nats"] < figures["held_out/independent/nats"]
+
+
+def test_drawn_rows_are_held_against_copies_independent_columns_and_a_copula(shop):
+    figures = load(shop / "run").results
+    assert figures["synthesis/copy/closer"] == 1
+    for who in ("model", "copy", "columns", "copula"):
+        assert all(0 < figures[f"synthesis/{who}/{k}"] <= 1 for k in ("shape", "pair", "tstr", "closer"))
+        assert 0.5 <= figures[f"synthesis/{who}/auc"] <= 1
