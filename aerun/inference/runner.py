@@ -104,7 +104,7 @@ class Runner:
         model = self.autoencoder
 
         def again(u: Tensor, beside: dict[str, Tensor]) -> Tensor:
-            return self.form.own(model.decode(model.first(u, size, **beside), **beside), beside.get("valid"))
+            return self.form.own(model.decode(model.first(u, size, **beside), **beside, like=u), beside.get("valid"))
 
         return self.over_samples(again, stored)
 

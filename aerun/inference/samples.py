@@ -271,6 +271,9 @@ class SampleConverter:
                 raise AerunError(f"sample {int(wrong.flatten(1).any(1).int().argmax()) + 1} holds NaN or infinite values.")
             if facts.ragged:
                 self._refuse_gaps(x)
+        if refused := self.preparation.refuse(x):
+            row, place, why = refused
+            raise AerunError(f"sample {row + 1}, {self.features[place].name if self.features else place + 1}: {why}.")
         if facts.prepared_from is not None:
             return x
         real = x if not facts.ragged else x[~x.isnan()]

@@ -14,15 +14,21 @@ class Loss(Part):
 
     density: what the loss is -log p(x | raw) of, in nats: `frequency` (of values between 0 and 1, or symbols), `gaussian` (any
     density of real values), `half` (a Gaussian of variance 1/2 without its constant), `levels` (of the whole numbers that are
-    stored), `columns` (of the columns of a table, each by itself); empty where it is no likelihood.
+    stored), `columns` (of the columns of a table, each by itself), `counts`; empty where it is no likelihood. heads: how many
+    values of the decoder it reads for each element; above 1 raw is (B, heads, *S).
     """
 
     density: str = ""
+    heads: int = 1
     beside_divergences: str = ""  # why its values cannot be weighed against divergences of posteriors; empty where they can
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:
         """Map raw (B, *S) to the reconstruction x_hat (B, *S)."""
+
+    def activate_like(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Return the reconstruction of samples x (B, *S), whose size it may take from them; by default `activate`'s."""
+        return self.activate(raw)
 
     @abstractmethod
     def deactivate(self, x: Tensor) -> Tensor:

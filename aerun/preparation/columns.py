@@ -13,6 +13,8 @@ from aerun.preparation.feature import Feature, as_bytes, features_of, places
 from aerun.preparation.statistics import centre_and_spread, factor, quantiles
 
 MISSING = ("fill", "keep")  # what becomes of cells without a value
+COUNTS = "counts"  # the way of a table of counts alone
+COUNT = "count"  # and the kind of its columns in `layout`
 
 
 class Columns(Preparation):
@@ -22,6 +24,8 @@ class Columns(Preparation):
     Categories: one element a word; a word that no training row has is all zeros. What is missing is filled in with the
     median or the most frequent word of the training rows; where training rows lack values a mark, 1 for missing, says so.
     A column that lacks values only later is filled in without a mark. Columns that are constant in training become 0.
+
+    counts: x = log1p of whole numbers from 0 on; the counts themselves are what likelihoods of counts judge (`target`).
 
     missing=keep: nothing is filled in or marked. The elements of a missing cell are the means of those elements over the
     training rows that have one, and `seen` says which they are.
@@ -76,7 +80,7 @@ class Columns(Preparation):
     def layout(self) -> tuple[tuple[str, str, int, int], ...]:
         """Return (name, kind, start, length) of each run of elements that say one thing, in order: see `Facts.columns`."""
         categories = [(f.name, "category", len(f.words)) for f in self.features if f.kind == "category"]
-        numbers = [(f.name, "number", 1) for f in self.features if f.kind != "category"]
+        numbers = [(f.name, COUNT if self.way == COUNTS else "number", 1) for f in self.features if f.kind != "category"]
         marks = [(self.features[i].name, "mark", 1) for i in self.marked.tolist()]
         runs, start = [], 0
         for name, kind, length in (*numbers, *categories, *marks):
@@ -144,6 +148,8 @@ class Columns(Preparation):
     def _elements(self, x: Tensor) -> Tensor:
         gone = x.isnan()
         own = torch.where(gone, self.fill, x)
+        if self.way == COUNTS:
+            return own.log1p()
         plain = len(self.numeric) == len(self.features)
         numbers = ((own if plain else own.index_select(1, self.numeric)) - self.centre) * self.rate
         if self.size == len(self.numeric):
@@ -151,7 +157,23 @@ class Columns(Preparation):
         hot = (own.index_select(1, self.asked) == self.word).to(numbers.dtype) * self.alive
         return torch.cat([numbers, hot, gone.index_select(1, self.marked).to(numbers.dtype)], 1)
 
+    def target(self, x: Tensor) -> Tensor:
+        return x.double().expm1().round().to(x.dtype) if self.way == COUNTS else x
+
+    def refuse(self, x: Tensor) -> tuple[int, int, str] | None:
+        if self.way != COUNTS:
+            return None
+        wrong = ~(x >= 0) | (x != x.round())
+        if not bool(wrong.any()):
+            return None
+        row, column = wrong.nonzero()[0].tolist()
+        value = float(x[row, column])
+        why = "no value" if value != value else f"{value:g}, negative" if value < 0 else f"{value:g}, not whole"
+        return row, column, f"{why}, and dataset.prepare=counts reads counts: whole numbers from 0 on"
+
     def inverse(self, x: Tensor) -> Tensor:
+        if self.way == COUNTS:
+            return x.clamp_min(0).double().expm1().to(x.dtype)
         numbers, hot, _ = x.split([len(self.numeric), len(self.asked), len(self.marked)], 1)
         own = x.new_zeros(x.shape[0], len(self.features))
         own[:, self.numeric] = self.centre + numbers * self.spread

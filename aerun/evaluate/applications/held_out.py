@@ -84,10 +84,16 @@ def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
     if model.loss.density == "columns":
         yield from _columns(trained, split)
         return
-    likely = mean if model.loss.density == "half" else mean.clamp(_RARE, 1 - _RARE)
+    likely = mean if model.loss.density in ("half", "counts") else mean.clamp(_RARE, 1 - _RARE)
     for x, valid in trained.valid_batches(split):
-        raw = model.loss.deactivate(likely).expand_as(x)
-        names: Pass = {"x": x, "raw": raw, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
+        raw = model.loss.deactivate(likely).expand(len(x), *model.loss.deactivate(likely).shape[1:])
+        names: Pass = {
+            "x": x,
+            "target": model.target(x),
+            "raw": raw,
+            "valid": valid,
+            "mask": torch.zeros_like(x, dtype=torch.bool),
+        }
         yield call(model.loss, names)
 
 

@@ -45,7 +45,7 @@ class Mixed(ScaledLoss):
                 "or model/loss=gaussian."
             )
         one_of("model.loss.noise", noise, ("fixed", "learned"))
-        numbers = sum(kind == "number" for _, kind, _, _ in columns)
+        numbers = sum(kind not in ("category", "mark") for _, kind, _, _ in columns)
         super().__init__(
             scale="element" if noise == "learned" and numbers else "fixed",
             sigma=sigma,
