@@ -207,5 +207,5 @@ def test_a_job_is_made_and_a_run_is_marked_in_one_place():
                     makers.add(name)
                 if isinstance(called, ast.Attribute) and called.attr == "mark":
                     markers.add(name)
-    assert makers == {"aerun.train"}
+    assert makers == {"aerun.begin"}
     assert markers == {"aerun.runs.status"}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.seeding import own_draws
 from aerun.evaluate.samplers import CODE_PRIORS, FITS, OfNumbers, Sampler, positions
 from aerun.inference.fingerprint import fingerprint
 from aerun.inference.runner import Runner
@@ -46,7 +47,7 @@ def _density(runner: Runner, name: str, arrays: Mapping[str, Tensor]) -> Sampler
     if {low.shape, high.shape, arrays.get("mean", low).shape} != {(elements,)}:
         raise ValueError("it is of another code")
     fit = FITS[name].restored({k: v for k, v in arrays.items() if k not in _OWN})
-    with torch.random.fork_rng():
+    with own_draws():
         if fit.draw(1).shape != (1, elements):
             raise ValueError("its codes are of another size")
     return Sampler(runner.autoencoder, low, high, lambda: fit)

@@ -91,7 +91,7 @@ IN_MEMORY = {  # calls that take a file that is open already
     ("trainer.saved", "torch.save"),
     ("trainer.fused.training", "open"),  # of a record
     ("trainer.record", "open"),
-    ("train", "open"),  # of a `Folder`
+    ("begin", "open"),  # of a `Folder`
     ("sweep.fuse", "open"),
 }
 
