@@ -33,6 +33,7 @@ from aerun.formats.found import sized
 from aerun.formats.frame import Column, Frame
 from aerun.preparation.columns import COUNTS, Columns
 from aerun.preparation.feature import Feature
+from aerun.preparation.rank_gauss import RANK_GAUSS
 from aerun.preparation.statistics import WAYS
 
 log = logging.getLogger("aerun")
@@ -78,7 +79,7 @@ class Tabular(Dataset):
     cache: str | None = None  # folder for samples that do not fit into memory
 
     def __init__(self, *, prepare: str) -> None:
-        self.prepare = one_of("dataset.prepare", prepare, (*WAYS, COUNTS))
+        self.prepare = one_of("dataset.prepare", prepare, (*WAYS, RANK_GAUSS, COUNTS))
 
     query: Query | None = None
 
