@@ -17,7 +17,8 @@ class Feature:
     in `words`, -1 for any other word). missing: training rows lack a value, so that a mark says where. NaN is stored for
     what is missing. days: all its training dates are whole days. step: all training numbers are multiples of it; 0: of none.
     low, high: the range of training numbers and dates, as they are stored; equal where nothing is known of it. Older runs know
-    none of the last three, which make no other column of it.
+    none of these three, which make no other column of it. other: the last word stands for all that are not among the others.
+    hash: the words are so many groups, in which the word of a cell falls by its hash.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Feature:
     step: float = field(default=0.0, compare=False)
     low: float = field(default=0.0, compare=False)
     high: float = field(default=0.0, compare=False)
+    other: bool = False
+    hash: int = 0
 
 
 def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:

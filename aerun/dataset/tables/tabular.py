@@ -25,6 +25,7 @@ from aerun.dataset.storage.array_store import store_rows
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.dataset.tables.columns import blocks, encode, learn, refuse_missing
 from aerun.dataset.tables.decisions import Decision, decisions
+from aerun.dataset.tables.grouping import Grouping
 from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
@@ -76,6 +77,7 @@ class Tabular(Dataset):
     selects = True
 
     missing = "fill"
+    grouping = Grouping()  # of words
     cache: str | None = None  # folder for samples that do not fit into memory
 
     def __init__(self, *, prepare: str) -> None:
@@ -127,7 +129,7 @@ class Tabular(Dataset):
             told = f": dataset.condition tells {', '.join(self._told_names(frame))}" if self.telling is not None else ""
             raise AerunError(f"{frame.file}: no column is left to train on{told}.")
         categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}
-        features = learn(frame, names, categorical, rows.train.x.numpy())
+        features = learn(frame, names, categorical, rows.train.x.numpy(), self.grouping)
         if self.prepare == COUNTS:
             _refuse_uncounted(frame, features)
         if self.missing == "refuse":
