@@ -121,8 +121,18 @@ def _refuse_facts(facts: Facts) -> None:
     numbers = [facts.unit, *(v for v in (facts.low, facts.high) if v is not None)]
     if not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers) or facts.unit <= 0:
         raise ValueError("unit, low or high")
+    if not all(_is_run(c, facts.size) for c in facts.columns):
+        raise ValueError("columns")
     if not all(isinstance(t, str) for t in facts.tokens) or (facts.tokens and facts.shape[-1] != len(facts.tokens)):
         raise ValueError("tokens")
+
+
+def _is_run(column: Any, size: int) -> bool:
+    """Return whether this is a run of elements within a sample of so many."""
+    if not isinstance(column, tuple) or [type(v) for v in column] != [str, str, int, int]:
+        return False
+    _, _, start, length = column
+    return 0 <= start < start + length <= size
 
 
 def refuse_sizes(

@@ -24,6 +24,7 @@ from aerun.inference import codes, compressed_file, judged, layers, looks, reaso
 from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
 from aerun.inference.inpainting import inpaint
+from aerun.inference.nats import column_nats
 from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
@@ -216,7 +217,7 @@ class Model(Runner):
     def generate(
         self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None, guidance: float = 1.0
     ) -> Any:
-        """Return n new samples, from codes drawn by `sampler`.
+        """Return n new samples, from codes drawn by `sampler`; with loss=mixed words, numbers and gaps of rows are drawn too.
 
         prior; gaussian, mixture, flow, second_stage, fitted to training codes; counts, transformer, fitted to the numbers of
         discrete ones; aggregate, codes of training samples; or auto, prior where codes follow it by training, else gaussian.
@@ -228,7 +229,7 @@ class Model(Runner):
         self._refuse_guidance(guidance)
         c = self.given_c(n)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data, c)
-        return self.form.to_caller(self.decoded(drawn, None, c, guidance), None, self.form.way)
+        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way)
 
     def _refuse_guidance(self, guidance: float) -> None:
         if guidance == 1:
@@ -395,6 +396,15 @@ class Model(Runner):
             return element_errors.sum(-1) if self.facts.tokens else element_errors
 
         return self.in_batches(each, stored, None)
+
+    def nats(self, x: Samples) -> Any:
+        """Return how improbable each cell is, -log p(x_c | z) in nats, (n, columns): of runs with loss=mixed.
+
+        Their sum is the reconstruction loss of a row whose cells are all there. Numbers have densities, in prepared units, so
+        that theirs may be below 0.
+        """
+        stored, output_format = self.form.to_stored(x)
+        return output_format.numbers(column_nats(self, stored), [f.name for f in self.form.features])
 
     def mark_errors_of(self, stored: Tensor) -> Tensor:
         """Return the part of `errors_of` a table's rows that is of whether a cell is missing, (n, columns)."""

@@ -106,7 +106,7 @@ class Runner:
         model = self.autoencoder
 
         def again(u: Tensor, beside: dict[str, Tensor]) -> Tensor:
-            return self.form.own(model.decode(model.first(u, size, **beside), **beside), beside.get("valid"))
+            return self.form.own(model.decode(model.first(u, size, **beside), **beside, like=u), beside.get("valid"))
 
         return self.over_samples(again, stored)
 
@@ -131,6 +131,21 @@ class Runner:
 
         beside = {k: v for k, v in (("valid", valid), ("c", c)) if v is not None}
         return self.in_batches(samples, z, beside)
+
+    def sampled(self, z: Tensor, seed: int, c: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        """Return a draw of the samples (n, *stored), in own units, of codes; the same for the same seed.
+
+        Where the loss draws nothing it is what `decoded` gives.
+        """
+        if not self.autoencoder.loss.draws:
+            return self.decoded(z, None, c, guidance)
+
+        def samples(part: Tensor, beside: Mapping[str, Tensor]) -> Tensor:
+            return self.form.own(self.autoencoder.sampled(part.to(self.dtype), guidance, **beside), None, drawn=True)
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed + 1)  # the codes were drawn by the seed itself
+            return self.in_batches(samples, z, {} if c is None else {"c": c})
 
     def given_c(self, n: int) -> Tensor | None:
         """Return c (n, m) of n samples of which only is known what the question says; None where the model is told nothing."""

@@ -17,6 +17,7 @@ from aerun.formats.writing.output import Kind, written
 from aerun.inference.events import Events
 from aerun.inference.judged import ERROR
 from aerun.inference.maps import SeriesMap
+from aerun.inference.nats import has_nats
 from aerun.inference.notes import Notes
 from aerun.inference.reading import Piece
 from aerun.inference.recordings import has_windows
@@ -46,6 +47,8 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
     if is_picture(args.output):
         return {"errors": errors, "under": model.facts.own(form.to_stored(x)[0]).numpy(), **columns}
     each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
+    nats = model.nats(x) if has_nats(model) else None
+    each |= {} if nats is None else {f"nats_{f.name}": nats[:, i] for i, f in enumerate(form.features)}
     return {**columns, **each}
 
 

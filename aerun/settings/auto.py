@@ -13,7 +13,7 @@ from aerun.settings.borrowed import as_borrowed
 from aerun.settings.catalog import content, takes
 
 AUTO = "auto"  # the option of these groups, and the mark in its node
-OUTCOMES = {"loss": ("mse", "bce", "gaussian", "categorical"), "arch": ("mlp", "recurrent")}  # by part; the common one first
+OUTCOMES = {"loss": ("mse", "bce", "gaussian", "categorical", "mixed"), "arch": ("mlp", "recurrent")}  # the common one first
 
 
 def is_marked(node: Any) -> bool:
