@@ -88,6 +88,9 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
                 "what was not hidden. Use model/loss=mse."
             )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
+    for name, term in c.terms.items():
+        if c.loss.beside_divergences and "posterior" in term.regularizer.takes():
+            raise AerunError(f"regularizer={name}: {c.loss.beside_divergences}")
     _refuse_prior(c)
     _refuse_shape(c)
     # A code of few bits pays for copies, and one of few levels cannot hold them.

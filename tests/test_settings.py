@@ -100,14 +100,15 @@ def keys(room, option):
     return [k for k in node if k not in ("_target_", "latent_dim")] if node else []
 
 
+BEGUN = (("mixture", "start"), ("perceptual", "features"), ("perceptual", "network"))
 ALL = [
     (room, path.stem, key)
     for room in ROOMS
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml"))
     if path.stem != "auto"  # which is one of the others
     for key in keys(room, path.stem)
-    # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py
-    if (path.stem, key) != ("mixture", "start") and path.stem != "clusters"
+    # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py, test_features.py
+    if (path.stem, key) not in BEGUN and path.stem != "clusters"
 ]
 
 

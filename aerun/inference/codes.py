@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.seeding import own_draws
 from aerun.evaluate.samplers import NAMES, Sampler
 from aerun.evaluate.samplers.gaussian import Gaussian
 from aerun.inference.fitted_samplers import fitted_sampler
@@ -88,8 +89,7 @@ def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | Non
         its = runner.autoencoder.bottleneck.curved
         raise AerunError(f"sampler={sampler}: a density of real codes, and this run's {its}. Use prior or aggregate.")
     fitted = None if sampler in ("prior", "gaussian") else fitted_sampler(runner, sampler, data)
-    with torch.random.fork_rng(), torch.inference_mode():
-        torch.manual_seed(seed)
+    with own_draws(seed), torch.inference_mode():
         if fitted is not None:
             return fitted(n).cpu().float()
         if sampler == "prior":
