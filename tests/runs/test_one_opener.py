@@ -78,6 +78,7 @@ ALLOWED = {
     "inference.packed_format": "the file of --output",
     "inference.recordings": "recordings that a user names",
     "evaluate.codecs": "bytes in memory",
+    "build.features": "a file of weights that a user names, of which tensors alone are read",
 }
 ROOMS = ("formats", "dataset")  # the data themselves
 IN_MEMORY = {  # calls that take a file that is open already
@@ -87,7 +88,7 @@ IN_MEMORY = {  # calls that take a file that is open already
     ("runs.plain", "open"),
     ("runs.folder", "np.save"),
     ("runs.reference", "np.savez"),
-    ("inference.kept_samplers", "np.savez"),
+    ("inference.kept_arrays", "np.savez"),
     ("trainer.saved", "torch.save"),
     ("trainer.fused.training", "open"),  # of a record
     ("trainer.record", "open"),
