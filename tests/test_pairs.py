@@ -107,7 +107,10 @@ def typed_at(number):
     return {"model": OPTIONS["model"][number % len(OPTIONS["model"])], **names}
 
 
-@pytest.mark.parametrize("number", range(max(map(len, OPTIONS.values()))))
+NUMBERS = range(max(map(len, OPTIONS.values())))
+
+
+@pytest.mark.parametrize("number", [n if n % 5 == 0 else pytest.param(n, marks=pytest.mark.slow) for n in NUMBERS])
 def test_settings_are_what_the_command_line_composes(number):
     """Every recipe with all rooms replaced at once, and with one of them."""
     typed = typed_at(number)
