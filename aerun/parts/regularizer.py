@@ -25,6 +25,7 @@ class Regularizer(Part):
     code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
     samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
     told of samples, c, is a class that it teaches the code to say, so that neither encoder nor decoder may be told it.
+    `known_share`: the least share of samples in a batch whose class is known; 0: as they come.
     """
 
     batch_statistic: bool = False
@@ -41,6 +42,7 @@ class Regularizer(Part):
     by_unit: str = ""
     infers: bool = False
     of_length: bool = False
+    known_share: float = 0.0
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
