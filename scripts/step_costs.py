@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -128,6 +129,28 @@ def decoder_gradient(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
     x_hat = raw.sigmoid()
     (row,) = torch.autograd.grad(x_hat, z, torch.randint_like(x_hat, 2) * 2 - 1, create_graph=True)
     return (bce_of(raw, flat) + (mu.square() + lv.exp() - lv - 1).sum(1) / 2 + row.square().sum(1)).mean()
+
+
+def hamiltonian(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the Hamiltonian bound of three tempered leapfrog steps."""
+    flat, term = x.flatten(1), model.terms["hamiltonian"].regularizer
+    mu, lv = affine(model, "encoder", flat - model.arch.mean.flatten()).chunk(2, 1)
+    lv = lv.clamp(-10, 10)
+    eps, g = torch.randn_like(mu), torch.randn_like(mu)
+    z, hot = mu + (lv / 2).exp() * eps, term.temper**-0.5  # type: ignore[operator]
+    e, heats = term.size, [hot + (1 - hot) * (k / 3) ** 2 for k in range(4)]
+
+    def forced(z: Tensor) -> tuple[Tensor, Tensor]:
+        u = bce_of(affine(model, "decoder", z), flat) + z.square().sum(1) / 2
+        return u, torch.autograd.grad(u.sum(), z, create_graph=True)[0]
+
+    p, (u, force) = g * heats[0], forced(z)
+    for before, after in pairwise(heats):
+        p = p - e / 2 * force  # type: ignore[operator]
+        z = z + e * p  # type: ignore[operator]
+        u, force = forced(z)
+        p = (p - e / 2 * force) * (after / before)  # type: ignore[operator]
+    return (u - (eps.square() + lv).sum(1) / 2 + (p.square() - g.square()).sum(1) / 2).mean()
 
 
 def bound(groups: int, samples: int, dreg: bool) -> Plain:
@@ -325,6 +348,7 @@ COSTS: dict[str, tuple[list[str], Plain]] = {
     "dip": (["regularizer=[kl,dip]"], beside(dip)),
     "swae": (["regularizer=[kl,swae]"], beside(swae)),
     "decoder_gradient": (["regularizer=[kl,decoder_gradient]"], decoder_gradient),
+    "hamiltonian": (["regularizer=hamiltonian"], hamiltonian),
     "miwae": (["regularizer=iwae", "reg.terms.iwae.samples=4", "reg.terms.iwae.groups=2"], bound(2, 4, dreg=False)),
     "dreg": (["regularizer=iwae", "reg.terms.iwae.samples=8", "reg.terms.iwae.encoder=dreg"], bound(1, 8, dreg=True)),
     "fsq": (["model/bottleneck=fsq", "regularizer=none"], fsq),

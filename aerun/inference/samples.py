@@ -234,15 +234,18 @@ class SampleConverter:
         dtype = output_format.dtype
         return own.cpu().numpy().astype(dtype if dtype.kind != "f" or dtype.itemsize > 4 else np.float32)
 
-    def own(self, x_hat: Tensor, valid: Tensor | None) -> Tensor:
-        """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text."""
+    def own(self, x_hat: Tensor, valid: Tensor | None, drawn: bool = False) -> Tensor:
+        """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text.
+
+        drawn: x_hat is a draw, see `Preparation.drawn`.
+        """
         facts = self.facts
         if facts.tokens:
             numbers = x_hat.argmax(-1)
             return numbers if valid is None else numbers.masked_fill(~valid, -1)
         if facts.low is not None or facts.high is not None:
             x_hat = x_hat.clamp(facts.low, facts.high)
-        return self.preparation.inverse(x_hat) * facts.unit
+        return (self.preparation.drawn(x_hat) if drawn else self.preparation.inverse(x_hat)) * facts.unit
 
     def shaped(self, array: Array) -> Array:
         """Return (n, *stored), also of grey images without their channel, and of colours that come last.
@@ -278,6 +281,9 @@ class SampleConverter:
                 raise AerunError(f"sample {int(wrong.flatten(1).any(1).int().argmax()) + 1} holds NaN or infinite values.")
             if facts.ragged:
                 self._refuse_gaps(x)
+        if refused := self.preparation.refuse(x):
+            row, place, why = refused
+            raise AerunError(f"sample {row + 1}, {self.features[place].name if self.features else place + 1}: {why}.")
         if facts.prepared_from is not None:
             return x
         real = x if not facts.ragged else x[~x.isnan()]
