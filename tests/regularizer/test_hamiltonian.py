@@ -113,7 +113,7 @@ def test_gradients_go_through_the_steps():
         for sign in (1, -1):
             with torch.no_grad():
                 weight.add_(sign * 1e-5 * step)
-            ends.append(float(loss()))
+            ends.append(float(loss().detach()))
             with torch.no_grad():
                 weight.sub_(sign * 1e-5 * step)
         assert float((slope * step).sum()) == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-6)
