@@ -56,7 +56,7 @@ def test_small_steps_keep_the_energy():
     z, prior = torch.randn(500, 3, requires_grad=True), Normal(torch.zeros(500, 3), torch.ones(500, 3))
     q, own = Normal(torch.zeros(500, 3), torch.ones(500, 3)), judge(z)[0]
     plain, *moved = (
-        Hamiltonian(steps=k, size=e, temper=1.0)(z, q, prior, own, judge).detach() for k, e in ((0, 0.01), (10, 0.02), (10, 0.01))
+        Hamiltonian(steps=k, size=e, temper=1.0)(z, q, prior, own, judge).detach() for k, e in ((0, 1), (10, 0.02), (10, 0.01))
     )
     errors = [(each - plain).abs().mean() for each in moved]
     assert errors[1] < errors[0] / 2
