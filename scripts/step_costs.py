@@ -316,6 +316,25 @@ def joint(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
     return (binary_cross_entropy_with_logits(affine(model, "decoder", z), x.flatten(1), reduction="none").sum(1) + kl).mean()
 
 
+def m2(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the semi-supervised bound, every class in turn for every sample, labelled ones as often as they come."""
+    assert c is not None
+    mu, lv, logits = centred(model, x).split([12, 12, 10], 1)
+    lv, log_q = lv.clamp(-10, 10), logits.log_softmax(1)
+    u = mu + (lv / 2).exp() * torch.randn_like(mu)
+    kl = (mu.square() + lv.exp() - lv - 1).sum(1) / 2 + math.log(10)
+    z = torch.cat([u.expand(10, *u.shape), torch.eye(10)[:, None].expand(-1, len(u), -1)], 2).flatten(0, 1)
+    each = bce_of(affine(model, "decoder", z), x.flatten(1).repeat(10, 1)).reshape(10, -1).t() + kl[:, None]
+    known, share = c[:, -1] == 0, model.terms["m2"].regularizer.share
+    labelled = (c[:, :-1] * (each - 10 / share * log_q)).sum(1)
+    return torch.where(known, labelled, (log_q.exp() * (each + log_q)).sum(1)).mean()
+
+
+FEW = [
+    *("model/bottleneck=joint", "model.bottleneck.classes=10", "model.latent_dim=22", "regularizer=m2", "reg.lambda=1"),
+    *("reg.terms.m2.known=0", "dataset.condition=label", "dataset.condition_to=terms", "dataset.labelled=1000"),
+]
+
 COSTS: dict[str, tuple[list[str], Plain]] = {
     "vae": ([], vae),
     "cvae": (["dataset.condition=label"], vae),
@@ -336,6 +355,7 @@ COSTS: dict[str, tuple[list[str], Plain]] = {
     "residual vq": (["model/bottleneck=vq", "model.bottleneck.stages=4", "regularizer=none"], Residual()),
     "categorical": (["model/bottleneck=categorical"], categorical),
     "joint": (["model/bottleneck=joint"], joint),
+    "m2": (FEW, m2),
     **{name: (overrides, of_code(code)) for name, (overrides, code) in CODES.items()},
 }
 

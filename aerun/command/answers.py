@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from aerun.command import follow
 from aerun.command.conditions import of_file, told_model, typed_words
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
@@ -53,6 +54,9 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         about["start"] = args.packer.start
     output = args.output or "-"
     done, reader, lines = 0, _reader(model, args), list[str]()
+    if scoring and args.follow:
+        follow.answer(follow.Following(model, verb, args, reader, scoring), about)
+        return
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
     beside = Beside(output, verb.answers in ("rows", "codes") and model.form.named and has_columns_beside(output))
     travelling = Travelling(output)

@@ -53,7 +53,7 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
 
 
 def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any]:
-    series.judged = known = judge(model, series.opened.x, series.starts, series.tails)
+    series.judged = known = judge(model, series.opened.x, series.starts, series.tails, series.label)
     columns = {**series.places(), **judged(model, series.in_file(known.score), args, steps=True)}
     worst = np.where(np.isnan(known.errors), -1, known.errors).argmax(1)
     names = np.array([*series.channels, ""])

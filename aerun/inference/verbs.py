@@ -236,6 +236,14 @@ VERBS: dict[str, Verb] = {
                 "--events",
                 {"metavar": "FILE", "help": "of series: consecutive alarms as one, with start, end and peak; csv or the like"},
             ),
+            (
+                "--follow",
+                {
+                    "action": "store_true",
+                    "help": "score rows as they come, of a file that grows (until Ctrl-C) or of - until it ends, and append "
+                    "them to --output; a step of a series once its windows are there, by the scores of the whole file",
+                },
+            ),
             ("--windows", {"action": "store_true", "help": "of series: a row a window, not a time step"}),
         ),
     ),

@@ -26,6 +26,7 @@ class Regularizer(Part):
     code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
     samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
     told of samples, c, is a class that it teaches the code to say, so that neither encoder nor decoder may be told it.
+    `known_share`: the least share of samples in a batch whose class is known; 0: as they come.
     `moves_codes`: it moves codes freely, so that any real vector must be one.
     `borrows`: has layers of another run or of a file, which its setting `features` names unless it is `random`; its setting
     `network` has them in words (`aerun.regularizer.stack`), and `borrow` gives it their weights.
@@ -45,6 +46,7 @@ class Regularizer(Part):
     by_unit: str = ""
     infers: bool = False
     of_length: bool = False
+    known_share: float = 0.0
     moves_codes: bool = False
     borrows: bool = False
 

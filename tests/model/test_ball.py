@@ -98,7 +98,9 @@ def test_whatever_features_are_codes_are_points_and_gradients_finite(dtype):
     h = torch.tensor(rows, dtype=dtype, requires_grad=True)
     out = ball(h)
     z = out["z"]
-    assert (z.norm(dim=1) < 1).all()
+    assert (z.norm(dim=1) <= 1 + 1e-6).all()
+    assert (ball.nearest(z).norm(dim=1) < 1).all()
+    assert (ball.code(h).norm(dim=1) < 1).all()
     loss = divergence(out["posterior"], out["prior"], z).sum() + ball.read(z).sum() + ball.code(h).sum()
     assert loss.isfinite()
     assert z.dtype == loss.dtype == dtype

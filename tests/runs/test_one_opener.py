@@ -78,6 +78,8 @@ ALLOWED = {
     "inference.packed_format": "the file of --output",
     "inference.recordings": "recordings that a user names",
     "evaluate.codecs": "bytes in memory",
+    "command.follow": "rows at hand as a file of their own, in a folder for a moment",
+    "inference.arriving": "a file that grows, which a user names",
     "build.features": "a file of weights that a user names, of which tensors alone are read",
 }
 ROOMS = ("formats", "dataset")  # the data themselves

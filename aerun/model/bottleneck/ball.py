@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from aerun.model.bottleneck.hyperbolic import add, exact, from_middle, inside, length, to_middle
+from aerun.model.bottleneck.hyperbolic import EDGE, add, exact, from_middle, inside, length, to_middle
 from aerun.model.bottleneck.moments import moments_of
 from aerun.model.bottleneck.wrapped import StandardWrapped, WrappedNormal
 from aerun.parts import Bottleneck
@@ -19,7 +19,8 @@ class Ball(Bottleneck):
     mu = exp_0(h_1..d), log s^2 = h_(d+1)..2d, clamped to [-10, 10]; curvature -1. Prior: the same about the middle with s = 1.
     Objective pass: a draw; use pass: z = mu. The decoder reads log_0(z), whose length is the distance of z from the middle, so
     that points near the edge are told apart. KL(q || p), of whole codes, is that of the pass's draw. Means are at most at
-    distance 8 from the middle, draws at 12. From one code to another leads a geodesic. Samplers: prior and aggregate.
+    distance 8 from the middle, and the decoder reads distances up to 12. From one code to another leads a geodesic. Samplers:
+    prior and aggregate.
 
     Mathieu et al. 2019, https://arxiv.org/abs/1901.06033; wrapped normal: Nagano et al. 2019, https://arxiv.org/abs/1902.02992
     """
@@ -57,7 +58,7 @@ class Ball(Bottleneck):
         return inside(z)
 
     def read(self, z: Tensor) -> Tensor:
-        return to_middle(exact(inside(z))).to(z.dtype)
+        return to_middle(exact(z), EDGE).to(z.dtype)
 
     def between(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
         """Return points on the geodesic from a to b (d,), at equal speed: (n, d)."""

@@ -33,10 +33,14 @@ def from_middle(u: Tensor) -> Tensor:
     return torch.tanh(r / 2) / r * u
 
 
-def to_middle(z: Tensor) -> Tensor:
-    """Return the vector at the middle that leads to z (..., d), its inverse: log_0(z) = 2 artanh(|z|) z / |z|."""
+def to_middle(z: Tensor, edge: float | None = None) -> Tensor:
+    """Return the vector at the middle that leads to z (..., d), its inverse: log_0(z) = 2 artanh(|z|) z / |z|.
+
+    What is longer than `edge` counts as of that length on its ray; without it, as long as numbers tell it from 1.
+    """
     r = length(z)
-    return (torch.log1p(r) - torch.log1p(-r)) / r * z
+    near = r.clamp_max(1 - _ROUNDING * torch.finfo(z.dtype).eps if edge is None else edge)
+    return (torch.log1p(near) - torch.log1p(-near)) / r * z
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:

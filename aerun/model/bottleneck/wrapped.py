@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from aerun.model.bottleneck.hyperbolic import exact, from_middle, inside, length, log_growth, move, to_middle, toward
+from aerun.model.bottleneck.hyperbolic import add, exact, from_middle, inside, length, log_growth, to_middle, toward
 from aerun.model.prior.density import Density
 
 _KEPT = 2  # draws whose density is known from the drawing: that of the pass and those of a bound
@@ -45,8 +45,9 @@ class WrappedNormal(Distribution):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         eps = exact(torch.randn(*sample_shape, *self.scale.shape, dtype=self.dtype, device=self.scale.device))
         u = self.scale * eps
-        z = inside(move(self.middle, u)).to(self.dtype)
-        log_density = log_wrapped(eps, self.scale.log(), length(u))
+        r = length(u)
+        z = add(self.middle, torch.tanh(r / 2) / r * u).to(self.dtype)
+        log_density = log_wrapped(eps, self.scale.log(), r)
         self._known = [*self._known[1 - _KEPT :], (z, log_density.to(self.dtype))]
         return z
 
