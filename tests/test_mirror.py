@@ -34,8 +34,6 @@ GIVEN = {
     "known",
     "given",
     "activate",
-    "columns",
-    "heads",
 }
 # read by the builder, not by the class
 ADDED = {"_target_", "epochs", "normal", "contamination", *SETTINGS, "weight", "warmup", "cycles", "defaults", "auto"}
