@@ -53,7 +53,7 @@ class Following:
 
     def _refuse(self) -> None:
         args, settings = self.args, self.reader.settings
-        for flag in ("map", "events", "top", "fdr"):
+        for flag in ("map", "events", "top", "fdr", "smooth", "online"):
             if getattr(args, flag) not in (None, False):
                 raise AerunError(f"--follow: --{flag} waits for all rows; leave one of them out.")
         if len(args.files) != 1 or (self.name != "-" and Path(self.name).suffix.lower() not in _NAMES):
