@@ -1,6 +1,7 @@
 """Configs, modules and constructors mirror each other: one name everywhere."""
 
 import inspect
+from functools import cache
 
 import pytest
 from hydra.utils import get_class
@@ -16,6 +17,9 @@ from tests.conftest import composed
 
 # facts of the data, and what other parts say: never in YAML
 GIVEN = {
+    "columns",
+    "heads",
+    "name",
     "shape",
     "kind",
     "stored_unit",
@@ -37,7 +41,9 @@ BUILT = [g for g in ORDER if g not in ("model", "optimizer", "search")]
 OURS = [(g, o) for g in BUILT for o in catalog()[g] if (g, o) != ("regularizer", "none")]
 
 
+@cache
 def settings(group, option):
+    """What the files of an option hold, read once: nobody changes it."""
     node = OmegaConf.to_container(OmegaConf.load(config_dir() / group / f"{option}.yaml"))
     if node.get("defaults"):
         node = {**settings(group, node["defaults"][0]), **node}
@@ -56,7 +62,7 @@ def test_option_module_and_class_share_their_name(group, option):
 @pytest.mark.parametrize(("group", "option"), OURS)
 def test_yaml_keys_are_constructor_parameters(group, option):
     node = settings(group, option)
-    given = set() if group == "dataset" else GIVEN
+    given = set() if group == "dataset" else GIVEN - set(node)
     own = [p for p in settings_of(get_class(node["_target_"])).values() if p.name not in given]
     assert {p.name for p in own} == set(node) - ADDED - ({"warmup"} if group == "regularizer" else set()) | (
         {"warmup"} & {p.name for p in own}

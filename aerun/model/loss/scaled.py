@@ -60,12 +60,13 @@ class ScaledLoss(ResidualLoss):
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
         residual = wide(self.residual(raw, x))
         if self.learned and self.training:
-            self._follow(residual.detach(), valid)
+            weight = None if valid is None else torch.ones_like(residual) * valid_weight(valid, residual)
+            self.follow(residual.detach(), weight)
         return self.reduce(self.nats(residual, x), valid)
 
     @torch.no_grad()
-    def _follow(self, residual: Tensor, valid: Tensor | None) -> None:
-        weight = None if valid is None else torch.ones_like(residual) * valid_weight(valid, residual)
+    def follow(self, residual: Tensor, weight: Tensor | None) -> None:
+        """Move the scale towards that of a batch's residuals (B, *S); weight (B, *S): None where all count alike."""
         best = self.best(residual, weight)
         if self.by_element and weight is not None:  # an element that no sample of the batch has keeps its scale
             best = torch.where(weight.sum(0) > 0, best, self.sigma)
