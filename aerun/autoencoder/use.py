@@ -129,6 +129,7 @@ class Use(nn.Module):
 
         Where it is told which units are cut (NaN), another d say of each whether it is there: (B, m + 2 d, *grid).
         """
+        z = self.bottleneck.read(z)
         if self.tells_cuts:
             cut = z.isnan()
             z = torch.cat([z.masked_fill(cut, 0), (~cut).to(z.dtype)], 1)
@@ -189,7 +190,7 @@ class Use(nn.Module):
     @property
     def free_numbers(self) -> int:
         """Return how many numbers of a code do not follow from the others: what PCA beside it has as components."""
-        return self.code_elements - (1 if self.bottleneck.curved else 0)
+        return self.code_elements - self.bottleneck.dependent
 
 
 def _leaders(owners: Tensor | None) -> Tensor | None:

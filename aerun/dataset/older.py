@@ -9,6 +9,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
     "aerun.dataset.fashion_mnist.FashionMnist": _GREY,
     "aerun.dataset.kmnist.Kmnist": _GREY,
     "aerun.dataset.emnist.Emnist": _GREY,
+    "aerun.dataset.factors.Factors": {"spikes": 0.0},
     "aerun.dataset.array.Array": {"weights": None},
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aerun.autoencoder import Autoencoder
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
 from aerun.formats.framing import FrameFormat
-from aerun.inference import codes, compressed_file, layers, looks, reasons
+from aerun.inference import codes, compressed_file, judged, layers, looks, reasons
 from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
 from aerun.inference.inpainting import inpaint
@@ -30,6 +31,7 @@ from aerun.inference.samples import OutputFormat
 from aerun.inference.steps import judge
 from aerun.inference.support import unsupported_reason
 from aerun.metrics import conformal
+from aerun.runs.reference import Calibration
 
 Samples = Any
 """n samples in the data's own stored units: an array or a tensor (n, *stored); of sequences whose lengths differ a
@@ -126,6 +128,7 @@ class Model(Runner):
         """
         cut = self.autoencoder.cut if self.sizes and self.autoencoder.bottleneck.piece == "unit" else None
         codes_, tensor = codes.to_code_tensor(z, self.code_shape, cut)
+        codes_ = codes.on_space(self.autoencoder.bottleneck, codes_)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid, self.given_c(len(codes_)))
         output_format = self.form.way
@@ -246,9 +249,10 @@ class Model(Runner):
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:
         """Return what lies between samples a and b, through their codes: (n, steps, *stored).
 
-        way: linear, or spherical (great circles).
+        way: linear, or spherical (great circles). Points of a curved space are joined by its own shortest ways: on a sphere
+        both are great circles, in a ball linear stands for geodesics.
         """
-        line = codes.LINES[one_of("way", way, tuple(codes.LINES))]
+        line = codes.line(self.autoencoder.bottleneck, one_of("way", way, tuple(codes.LINES)))
         t = torch.linspace(0, 1, integer("steps", steps, 2))
         (first, back), (last, _) = self.form.to_stored(a), self.form.to_stored(b)
         if len(first) != len(last):
@@ -319,6 +323,33 @@ class Model(Runner):
         """
         stored, output_format = self.form.to_stored(x)
         return output_format.numbers(self.scores_of(stored), "score")
+
+    def by(self, judge: str, data: str | Path | None = None) -> "Model":
+        """Return this model with another score: `model.by("code_knn").score(x)`. Thresholds and p-values go by it too.
+
+        judge: error, the squared error of the reconstruction; code_knn, code_mixture, how far the code lies from those of
+        training; probability, expected, in nats, where codes are random: see `aerun.evaluate.judges`. What it learns from
+        training and validation samples is kept in the run's folder; the first call reads them, of files from `data`.
+        """
+        if one_of("by", judge, judged.WAYS) == judged.ERROR:
+            return self
+        return self._judged(*judged.judge_of(self, judge, data))
+
+    def together(self, *others: "Model") -> "Model":
+        """Return this model with the score of several that were trained on the same data, see `Ensemble`.
+
+        It is 1 less the mean of their p-values; thresholds and p-values hold for it. AerunError for runs of other data.
+        """
+        for other in others:
+            judged.refuse_other(self, other)
+        ensemble = judged.Ensemble([self, *others])
+        return self._judged(ensemble, ensemble.calibration)
+
+    def _judged(self, judge: Callable[[Autoencoder, Tensor], Tensor], calibration: Calibration) -> "Model":
+        other = copy(self)
+        other.judge = judge
+        other.__dict__["calibration"] = calibration
+        return other
 
     def reasons(self, x: Samples) -> Any:
         """Return for each sample (n,), in words, where its score comes from and what is expected there instead."""

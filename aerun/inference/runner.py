@@ -25,7 +25,8 @@ class Runner:
     """A trained autoencoder in evaluation mode, fed in batches that fit into memory.
 
     Stored samples (n, *stored) go in, tensors on the CPU come out. facts: those of its data. config: as it was trained. folder:
-    its run's. seed: that of the run. form: converts between samples in own units and stored ones.
+    its run's. seed: that of the run. form: converts between samples in own units and stored ones. judge: maps the model in 64
+    bits and stored samples to their scores (B,).
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Runner:
         settings = config.get("dataset")
         own = settings if isinstance(settings, Mapping) else {}
         self.form = SampleConverter(autoencoder.facts, autoencoder.preparation, own, self.reading)
+        self.judge: Callable[[Autoencoder, Tensor], Tensor] = score
 
     # -- what its run wrote down -------------------------------------------------------------------------------------
 
@@ -109,8 +111,8 @@ class Runner:
         return self.over_samples(again, stored)
 
     def scores_of(self, stored: Tensor) -> Tensor:
-        """Return their anomaly scores (n,); computed in 64 bits, see `in_64_bits`."""
-        return self.in_batches(lambda part, _: score(self.exact, part), stored, None)
+        """Return their anomaly scores (n,) by its judge; computed in 64 bits, see `in_64_bits`."""
+        return self.in_batches(lambda part, _: self.judge(self.exact, part), stored, None)
 
     @cached_property
     def exact(self) -> Autoencoder:

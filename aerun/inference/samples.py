@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts, real_steps
 from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.formats.arrays import plain
+from aerun.formats.frame import Words
 from aerun.formats.frames import has_columns
 from aerun.formats.framing import FrameFormat
 from aerun.formats.reading import Reading
@@ -96,6 +98,14 @@ class SampleConverter:
             raise AerunError(
                 f"condition {name}: this run is told nothing beforehand: it was trained without dataset.condition."
             )
+
+    def of_file(self, columns: Mapping[str, Words]) -> "SampleConverter":
+        """Return the same for the samples of a file that says these conditions of each of them, as words."""
+        if not columns or self.conditions is None:
+            return self
+        form = copy(self)
+        form.conditions = self.conditions.of_file(columns)
+        return form
 
     @property
     def told_names(self) -> list[str]:

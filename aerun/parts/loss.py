@@ -15,10 +15,12 @@ class Loss(Part):
     density: what the loss is -log p(x | raw) of, in nats: `frequency` (of values between 0 and 1, or symbols), `gaussian` (any
     density of real values), `half` (a Gaussian of variance 1/2 without its constant), `levels` (of the whole numbers that are
     stored), `columns` (of the columns of a table, each by itself), `counts`; empty where it is no likelihood. heads: how many
-    values of the decoder it reads for each element; above 1 raw is (B, heads, *S).
+    values of the decoder it reads for each element; above 1 raw is (B, heads, *S). logits: raw are those of values in [0, 1],
+    sigmoid(raw) of a binary one being 1.
     """
 
     density: str = ""
+    logits: bool = False
     heads: int = 1
     beside_divergences: str = ""  # why its values cannot be weighed against divergences of posteriors; empty where they can
 
