@@ -67,7 +67,7 @@ class Following:
             raise AerunError("--follow: needs --output FILE.csv, FILE.tsv or -, where rows are appended as they come.")
 
     def write(self, writer: Writer) -> int:
-        """Score until the input ends, or an interrupt does; return how many rows were written."""
+        """Write scores until the input ends, or an interrupt ends it; return how many."""
         self.writer, done = writer, 0
         source = Arriving(self.name, self.header is None)
         try:
@@ -90,7 +90,7 @@ class Following:
         return batch
 
     def _take(self, records: list[bytes], last: bool) -> int:
-        """Write the scores of records, in one read or, where that fails, half by half; one that cannot be read is said and has no score."""
+        """Write the scores of records: in one read or, where that fails, half by half until one is left without a score."""
         before = self.row
         self.row += len(records)
         try:

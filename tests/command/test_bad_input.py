@@ -61,7 +61,7 @@ CASES = {
     "arch is a word": ("model.arch=conv", ["model.arch=conv", "model/arch=NAME"]),
     "kl on a vector code": (
         "regularizer=kl",
-        ["regularizer=kl", "`posterior`", "bottleneck=vector", "bottleneck=categorical, gaussian"],
+        ["regularizer=kl", "`posterior`", "bottleneck=vector", "categorical, gaussian"],
     ),
     "rate on a vector code": ("regularizer=rate", ["regularizer=rate", "`rate`", "bottleneck=vector", "bottleneck=sigmoid"]),
     "contractive and batch norm": (
