@@ -230,7 +230,7 @@ class Model(Runner):
         self._refuse_guidance(guidance)
         c = self.given_c(n)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data, c)
-        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way)
+        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way, self.autoencoder.loss.draws)
 
     def _refuse_guidance(self, guidance: float) -> None:
         if guidance == 1:
