@@ -9,7 +9,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
     "aerun.dataset.fashion_mnist.FashionMnist": _GREY,
     "aerun.dataset.kmnist.Kmnist": _GREY,
     "aerun.dataset.emnist.Emnist": _GREY,
-    "aerun.dataset.array.Array": {"weights": None},
+    "aerun.dataset.array.Array": {"weights": None, "missing": "fill", "show_missing": False},
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},
     "aerun.dataset.series.Series": {
@@ -18,6 +18,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "dates": "auto",
         "skip": "auto",
         "missing_words": "auto",
+        "show_missing": False,
         "id": None,
     },
     "aerun.dataset.table.Table": {
@@ -26,6 +27,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "skip": 0,
         "missing_words": "auto",
         "missing": "fill",
+        "show_missing": False,
         "numeric": "all",
         "id": None,
         "weights": None,

@@ -65,12 +65,14 @@ class Table(Tabular):
         val: float,
         test: float,
         missing: str,
+        show_missing: bool,
         prepare: str,
         memory: float | None,
         cache: str | None,
     ) -> None:
         super().__init__(prepare=prepare)
         self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
+        self.show_missing = show_missing
         if path is None:
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
         self.path, self.test_path = path, test_path

@@ -21,6 +21,7 @@ class Preparation(nn.Module, ABC):
     columns: Mapping[int, str] = {}
     features: tuple[Feature, ...] = ()
     keeps_gaps = False  # is `seen` offered to losses?
+    shows_gaps = False  # and does the encoder read it?
     told: Conditions | None
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ class Columns(Preparation):
     A column that lacks values only later is filled in without a mark. Columns that are constant in training become 0.
 
     missing=keep: nothing is filled in or marked. The elements of a missing cell are the means of those elements over the
-    training rows that have one, and `seen` says which they are.
+    training rows that have one, and `seen` says which they are. shown: the encoder reads that too.
 
     `inverse`: numbers in own units, filled in where they were missing; the word with the largest element, -1 where none is
     above 0; the constant of a constant column. The checkpoint also holds the features themselves, as JSON in bytes.
@@ -41,7 +41,7 @@ class Columns(Preparation):
     alive: Tensor  # (K,) 0 for the word of a constant column
     average: Tensor  # (D,) mean of each element, where missing=keep
 
-    def __init__(self, *, features: Sequence[Feature], way: str, missing: str = "fill") -> None:
+    def __init__(self, *, features: Sequence[Feature], way: str, missing: str = "fill", shown: bool = False) -> None:
         super().__init__()
         self.features, self.way, self.missing = tuple(features), way, missing
         numeric, asked, word = places(self.features)
@@ -56,13 +56,15 @@ class Columns(Preparation):
         self.register_buffer("fill", torch.zeros(len(self.features)))
         self.register_buffer("alive", torch.ones(len(asked)))
         self.keeps_gaps = missing == "keep"
+        self.shows_gaps = self.keeps_gaps and shown
         if missing == "keep":  # no buffer of the other way, whose checkpoints have none
             self.register_buffer("average", torch.zeros(self.size))
 
     @property
     def settings(self) -> dict[str, Any]:
         kept = {"missing": self.missing} if self.missing != "fill" else {}
-        return {"features": [asdict(f) for f in self.features], "way": self.way, **kept}
+        shown = {"shown": True} if self.shows_gaps else {}
+        return {"features": [asdict(f) for f in self.features], "way": self.way, **kept, **shown}
 
     def _index(self, name: str, places: Sequence[int]) -> None:
         self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)

@@ -30,5 +30,5 @@ class Bce(ElementLoss):
     def deactivate(self, x: Tensor) -> Tensor:
         return torch.logit(x, eps=0.01)
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(torch.special.entr(x) + torch.special.entr(1 - x), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(torch.special.entr(x) + torch.special.entr(1 - x), valid, seen)

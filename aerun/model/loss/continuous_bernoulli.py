@@ -40,8 +40,8 @@ class ContinuousBernoulli(ElementLoss):
     def deactivate(self, x: Tensor) -> Tensor:
         return logit_of(x.clamp(_EPS, 1 - _EPS))
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(self.element(logit_of(x.clamp(1e-4, 1 - 1e-4)), x), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(self.element(logit_of(x.clamp(1e-4, 1 - 1e-4)), x), valid, seen)
 
 
 def log_constant(raw: Tensor) -> Tensor:

@@ -73,8 +73,8 @@ class StudentT(ScaledLoss):
         tails = torch.log1p(residual.square() / (nu * self.sigma.square()))
         return (nu + 1) / 2 * tails + (constant + self.sigma.log())
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(self.nats(torch.zeros_like(x), x), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(self.nats(torch.zeros_like(x), x), valid, seen)
 
     def best(self, residual: Tensor, weight: Tensor | None) -> Tensor:
         nu, square = (self.fixed if self.free is None else self.df), residual.square()
