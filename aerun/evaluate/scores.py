@@ -69,9 +69,9 @@ def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> T
     return refilled
 
 
-def settled(rebuild: Callable[[Tensor], Tensor], x: Tensor, seen: Tensor, x_hat: Tensor) -> Tensor:
+def settled(rebuild: Callable[[Tensor], Tensor], x: Tensor, seen: Tensor, x_hat: Tensor, rounds: int = _REFILLS) -> Tensor:
     """Return reconstructions of x (B, *S) whose elements that are not `seen` were filled in by reconstructions, 8 times."""
-    for _ in range(_REFILLS):
+    for _ in range(rounds):
         x_hat = rebuild(torch.where(seen, x, x_hat))
     return x_hat
 

@@ -26,6 +26,10 @@ class Loss(Part):
     def deactivate(self, x: Tensor) -> Tensor:
         """Return the raw value whose reconstruction is x; the output bias starts there."""
 
+    def emit(self, raw: Tensor) -> Tensor:
+        """Return a draw of p(x | raw), (B, *S); the reconstruction itself where the loss is no likelihood."""
+        return self.activate(raw)
+
     def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         """Return the smallest value that this loss can have on x, (B,): no model can go below it."""
         return x.new_zeros(x.shape[0])

@@ -59,6 +59,10 @@ class Preparation(nn.Module, ABC):
         """Return which elements of `forward` say what a value was, not whether it is missing, (B, *S) bool; None: all."""
         return self.seen(x)
 
+    def decided(self, x: Tensor) -> Tensor:
+        """Return x (B, *S) in which every word of a category is certain: what `inverse` then gives is one that training has."""
+        return x
+
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:
         """Map (B, *S) -> the data's own units (B, *stored)."""

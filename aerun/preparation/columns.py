@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from aerun.core.errors import AerunError
 from aerun.preparation.base import Preparation
@@ -151,6 +152,12 @@ class Columns(Preparation):
             best, word = block.max(1)
             own[:, i] = word.to(own.dtype) if size == 1 else torch.where(best > 0, word.to(own.dtype), -1.0)
         return own
+
+    def decided(self, x: Tensor) -> Tensor:
+        numbers, hot, marks = x.split([len(self.numeric), len(self.asked), len(self.marked)], 1)
+        sizes = [len(f.words) for f in self.features if f.kind == "category"]
+        words = [one_hot(block.argmax(1), block.shape[1]).to(x.dtype) for block in hot.split(sizes, 1)] if sizes else []
+        return torch.cat([numbers, *words, marks], 1)
 
     def get_extra_state(self) -> Tensor:
         """Return the features as JSON in bytes (uint8)."""

@@ -43,7 +43,7 @@ def learned(*overrides, **how):
 
 def saying(trained, function):
     """The same run, whose model is one function of x, mask and valid."""
-    trained.autoencoder.forward = lambda x, mask=None, valid=None, c=None: function(x)
+    trained.autoencoder.forward = lambda x, mask=None, valid=None, c=None, seen=None: function(x)
     trained.__dict__.pop("exact", None)  # the copy in 64 bits says the same
     return trained
 
@@ -570,7 +570,7 @@ def test_tables_tell_who_samples_well():
 def test_decoder_that_copies_is_found_out():
     trained = untrained("model.latent_dim=4")
     train = trained.samples(trained.data.train)
-    trained.autoencoder.decode = lambda z, valid=None, c=None: train[: len(z)]
+    trained.autoencoder.decode = lambda z, valid=None, c=None, seen=None: train[: len(z)]
     found = figures("generation", trained)
     assert found["prior"]["copied"] == 1
     assert found["pca"]["copied"] < 0.05

@@ -27,6 +27,9 @@ class Bce(ElementLoss):
     def activate(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw)
 
+    def emit(self, raw: Tensor) -> Tensor:
+        return torch.bernoulli(torch.sigmoid(raw))
+
     def deactivate(self, x: Tensor) -> Tensor:
         return torch.logit(x, eps=0.01)
 

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from aerun.model.loss.base import ElementLoss, refuse_outside_unit
@@ -36,6 +36,9 @@ class ContinuousBernoulli(ElementLoss):
 
     def activate(self, raw: Tensor) -> Tensor:
         return mean_of(wide(raw)).to(raw.dtype)
+
+    def emit(self, raw: Tensor) -> Tensor:
+        return distributions.ContinuousBernoulli(logits=wide(raw)).sample().to(raw.dtype)
 
     def deactivate(self, x: Tensor) -> Tensor:
         return logit_of(x.clamp(_EPS, 1 - _EPS))

@@ -51,6 +51,10 @@ class Gaussian(ResidualLoss):
             self.variance.lerp_(variance.to(self.variance), _MOMENTUM)
         return self.reduce(_nll(error, variance), valid, seen)
 
+    def emit(self, raw: Tensor) -> Tensor:
+        mean = self.activate(raw)
+        return mean + self.variance.sqrt() * torch.randn_like(mean)
+
     def of_pass(self, raw: Tensor, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> "Gaussian":
         """Return the loss with the s^2 of this pass held fixed.
 

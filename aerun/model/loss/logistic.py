@@ -69,6 +69,11 @@ class Logistic(ScaledLoss):
         ends = (x > 1 - self.reach) | (x < self.reach)
         return self.reduce(loss.masked_fill(ends, 0) if self.activation == "linear" else loss, valid, seen)
 
+    def emit(self, raw: Tensor) -> Tensor:
+        mean = self.activate(raw)
+        levels = (mean + self.sigma * torch.logit(torch.rand_like(mean), eps=1e-6)) / (2 * self.reach)
+        return (levels.round() * 2 * self.reach).clamp(0, 1)
+
     def best(self, residual: Tensor, weight: Tensor | None) -> Tensor:
         return self.average(residual * torch.tanh(residual / (2 * self.sigma)), weight)
 

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
 
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
@@ -72,6 +72,10 @@ class StudentT(ScaledLoss):
             constant = torch.lgamma(nu / 2) - torch.lgamma((nu + 1) / 2) + (nu * math.pi).log() / 2
         tails = torch.log1p(residual.square() / (nu * self.sigma.square()))
         return (nu + 1) / 2 * tails + (constant + self.sigma.log())
+
+    def emit(self, raw: Tensor) -> Tensor:
+        mean = self.activate(raw)
+        return mean + self.sigma * distributions.StudentT(self.df).sample(mean.shape).to(mean)
 
     def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         return self.reduce(self.nats(torch.zeros_like(x), x), valid, seen)
