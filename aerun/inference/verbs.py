@@ -121,7 +121,7 @@ VERBS: dict[str, Verb] = {
         "such as model=iwae model/loss=gaussian dataset.missing=keep, what is expected of a cell is a mean over codes, weighed "
         "by how well they explain the rest of the row, and of words the most probable one; others fill in what "
         "they reconstruct.",
-        "broken.csv --output whole.csv",
+        "broken.npy --output whole.npz",
         "samples",
         "samples",
         _imputed,

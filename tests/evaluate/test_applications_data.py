@@ -413,7 +413,7 @@ def test_model_is_told_what_training_tells_it():
     for x, mask in seen:
         assert (x[mask] == 0.5).all()
     untold = untrained("model=inpainting", "model.corruption.show_mask=false")
-    untold.autoencoder.forward = lambda x, mask, valid, c: seen.append(mask) or x
+    untold.autoencoder.forward = lambda x, mask, *about: seen.append(mask) or x
     ask("inpainting", untold)
     assert seen[-1] is None
 
