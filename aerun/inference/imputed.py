@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.core.streams import is_stdout
-from aerun.inference.inpainting import Imputation, Tally
+from aerun.inference.inpainting import Imputation, Tally, impute
 from aerun.inference.model import Model
 from aerun.inference.verb import Answer
 from aerun.inference.written_cells import Rewriter, WrittenRows
@@ -16,7 +16,7 @@ from aerun.inference.written_cells import Rewriter, WrittenRows
 def imputed(model: Model, x: Any, args: Namespace) -> Answer:
     """Return the columns or arrays that one piece of a file becomes. With draws each row stands there so many times."""
     seed, args.next_seed = getattr(args, "next_seed", args.seed), getattr(args, "next_seed", args.seed) + 1
-    found = model.imputation(x, args.codes, args.draws, args.interval, seed)
+    found = impute(model, x, args.codes, args.draws, args.interval, seed)
     args.tally = getattr(args, "tally", Tally()).plus(found)
     draws = found.draws if args.draws else (found.values,)
     answer = _rows(x, found, draws, args) if isinstance(x, WrittenRows) else {"x": _each(draws)}

@@ -23,6 +23,7 @@ from aerun.inference.columns import told_columns
 from aerun.inference.masks import Hidden, mask_of
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
+from aerun.inference.support import unsupported_reason
 from aerun.preparation.feature import Feature
 
 log = logging.getLogger("aerun")
@@ -63,6 +64,8 @@ def impute(
 ) -> Imputation:
     """Return samples in the form in which they came, with what is missing filled in, see `Model.impute`."""
     model = runner.autoencoder
+    if why := unsupported_reason("impute", model):
+        raise AerunError(f"impute: {why}")
     integer("codes", codes, 2)
     if draws < 0 or (interval is not None and not 0 < interval < 1):
         raise AerunError(f"impute: draws={draws} is a number from 0 on, and interval={interval} between 0 and 1, such as 0.9.")

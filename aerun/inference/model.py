@@ -22,7 +22,7 @@ from aerun.formats.framing import FrameFormat
 from aerun.inference import codes, compressed_file, layers, looks, reasons
 from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
-from aerun.inference.inpainting import CODES, Imputation, Tally, impute, inpaint
+from aerun.inference.inpainting import CODES, Tally, impute, inpaint
 from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
@@ -215,17 +215,10 @@ class Model(Runner):
         (Rubin: the variance of an estimate is W + (1 + 1/M) B, W its mean variance over M draws, B that between them).
         interval: the share of draws between `low` and `high`. With either an `Imputation` is returned, with `values` too.
         """
-        found = self.imputation(x, codes, draws, interval, seed)
+        found = impute(self, x, codes, draws, interval, seed)
         for line in Tally().plus(found).lines(self.autoencoder):
             log.warning(line)
         return found if draws or interval is not None else found.values
-
-    def imputation(
-        self, x: Samples, codes: int = CODES, draws: int = 0, interval: float | None = None, seed: int = 0
-    ) -> Imputation:
-        """Return `impute` with all that is known beside the values, see `Imputation`."""
-        self._refuse("impute")
-        return impute(self, x, codes, draws, interval, seed)
 
     def _refuse(self, verb: str) -> None:
         if why := unsupported_reason(verb, self.autoencoder):
