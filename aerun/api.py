@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from aerun.core.errors import AerunError
 from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir, seen_from
+from aerun.core.seeding import own_draws
 from aerun.core.text import note
 from aerun.formats.arrays import plain as array_of
 from aerun.formats.binary_tables import columns_in
@@ -155,7 +155,7 @@ def fitted(x: Any, overrides: Sequence[str], folder: Path, weights: Any = None, 
     if not fresh:
         goes_on(folder, cfg)  # what is refused is not touched
     in_memory(x, folder)
-    with quiet_aerun(), torch.random.fork_rng(), _in_words_of("X", x, folder):
+    with quiet_aerun(), own_draws(), _in_words_of("X", x, folder):
         run(cfg, folder, _ESTIMATOR, tested=False, fresh=fresh)
     return _remembering(like, folder, modules_of(cfg))
 

@@ -86,6 +86,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _satisfied(f"regularizer={name}", term.regularizer, c)
         _cut(name, term.regularizer, c.bottleneck)
         _differentiated(name, term.regularizer, c)
+        _moved(name, term.regularizer, c.bottleneck)
         if term.regularizer.judges_whole and "mask" in c.loss.needs():
             raise AerunError(
                 f"regularizer={name} needs a loss that judges whole samples, and model/loss={option(c.loss)} can leave out "
@@ -93,6 +94,9 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
             )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_blind(c)
+    for name, term in c.terms.items():
+        if c.loss.beside_divergences and "posterior" in term.regularizer.takes():
+            raise AerunError(f"regularizer={name}: {c.loss.beside_divergences}")
     _refuse_prior(c)
     _refuse_shape(c)
     # A code of few bits pays for copies, and one of few levels cannot hold them.
@@ -160,7 +164,9 @@ def _refuse_prior(c: Composition) -> None:
     if not c.has_prior:
         fit = [o for o, cls in options("bottleneck").items() if _fits(cls, prior)]
         own = "brings a prior of its own" if "prior" in c.bottleneck.offers else "has others"
-        words = f"{name} needs codes of the kind `{prior.space}`, and model/bottleneck={option(c.bottleneck)} {own}."
+        words = f"{name} needs codes of the kind `{prior.space}`, and {_name(c.bottleneck)} {own}."
+        if c.bottleneck.chosen:
+            raise AerunError(f"{words} Use {c.bottleneck.chosen[0]}={c.bottleneck.chosen[2]}.")
         raise AerunError(f"{words} It works with {', '.join(fit)}.")
     _satisfied(name, prior, c)
     if prior.whole and c.arch.grid:
@@ -178,15 +184,19 @@ def _refuse_prior(c: Composition) -> None:
 def _refuse_shape(c: Composition) -> None:
     """Raise AerunError where grids, units or lengths are asked for something that such codes do not have."""
     terms = {k: t.regularizer for k, t in c.terms.items()}
-    key, value, _ = next(iter(c.bottleneck.lacking.values()), ("", "", ""))
-    name = f"{key}={value}" if key else f"model/bottleneck={option(c.bottleneck)}"
+    name = _name(c.bottleneck)
     if c.bottleneck.of_vectors and c.arch.grid:
         raise AerunError(f"{name} needs codes that are vectors: choose a model/arch without a grid.")
     if c.bottleneck.entangled:
         _refuse_units(terms, name)
     for term, regularizer in terms.items() if c.bottleneck.curved else ():
         if regularizer.of_length:
-            raise AerunError(f"regularizer={term} means nothing here: all codes of {name} have length 1.")
+            raise AerunError(f"regularizer={term} means nothing here: all codes of {name} {c.bottleneck.curved}.")
+
+
+def _name(bottleneck: Bottleneck) -> str:
+    """Return by what a bottleneck was chosen."""
+    return "=".join(bottleneck.chosen[:2]) if bottleneck.chosen else f"model/bottleneck={option(bottleneck)}"
 
 
 def _refuse_units(terms: Mapping[str, Regularizer], name: str) -> None:
@@ -199,7 +209,8 @@ def _refuse_units(terms: Mapping[str, Regularizer], name: str) -> None:
 
 def _fits(bottleneck: type[Part], prior: Prior | None) -> bool:
     """Return whether a prior is one of this bottleneck's codes."""
-    return prior is not None and issubclass(bottleneck, Bottleneck) and bottleneck.space == prior.space
+    fits = prior is not None and issubclass(bottleneck, Bottleneck) and bottleneck.space == prior.space
+    return fits and "prior" not in bottleneck.offers
 
 
 def _cut(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
@@ -231,6 +242,16 @@ def _differentiated(name: str, regularizer: Regularizer, c: Composition) -> None
     if "encode" not in c.arch.offers:
         raise AerunError(
             f"regularizer={name} needs a decoder without norm=batch: it couples samples. Use model.arch.norm=layer or none."
+        )
+
+
+def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
+    """Raise AerunError where codes are to be moved freely that are no free vectors."""
+    if regularizer.moves_codes and bottleneck.space != "real":
+        real = [o for o, cls in options("bottleneck").items() if getattr(cls, "space", "") == "real"]
+        raise AerunError(
+            f"regularizer={name} moves codes and needs such as can be any real vector, which those of {_name(bottleneck)} "
+            f"cannot. It works with {', '.join(o for o in real if 'posterior' in options('bottleneck')[o].offers)}."
         )
 
 

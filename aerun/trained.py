@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from aerun.autoencoder import Autoencoder
 from aerun.core.facts import known_weight, valid_weight
 from aerun.core.memory import rows_that_fit
-from aerun.core.seeding import own_draws, seed_all
+from aerun.core.seeding import own_draws
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
 from aerun.metrics.pca import Pca, fit
@@ -186,8 +186,7 @@ def sampled_codes(trained: Trained, split: Split) -> Tensor:
     model = trained.autoencoder
     if "posterior" not in model.bottleneck.offers:
         return torch.cat([model.encode(x, **beside) for x, beside in trained.known_batches(split)])
-    with own_draws():
-        seed_all(trained.seed)
+    with own_draws(trained.seed):
         return torch.cat([posterior.sample() for posterior in posteriors(trained, split)])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Beta
+from torch.distributions import Beta, Gamma
 from torch.nn.functional import linear, logsigmoid, normalize, softplus
 
 Drawn = tuple[Tensor, Tensor]
@@ -75,6 +75,34 @@ def sphere(code: Any, h: Tensor) -> Drawn:
     return z, log_c + k * (math.log(2) + torch.digamma(a) - torch.digamma(a + b)) + area
 
 
+def gamma(code: Any, h: Tensor) -> Drawn:
+    """Gamma units against Gamma(2, 1)."""
+    m, log_a = h.chunk(2, 1)
+    m, a = 2 / math.log(2) * softplus(m) + 1e-6, 2 * log_a.clamp(-3, 8).exp()
+    psi, log_b = torch.digamma(a), a.log() - m.log()
+    kl = (a - 2) * psi - torch.lgamma(a) + 2 * log_b + m - a
+    return Gamma(a, a / m, validate_args=False).rsample(), kl.sum(1)
+
+
+def ball(code: Any, h: Tensor) -> Drawn:
+    """Hyperbolic space at the draw, which is handed on as the vector of the middle that leads to it."""
+    mu, lv, s = moments(h)
+    d, mu, s, lv = code.latent_dim, mu.double(), s.double(), lv.double()
+    r0 = mu.square().sum(1, keepdim=True).sqrt()
+    x = torch.tanh(r0.clamp_max(8) / 2) / r0 * mu
+    eps = torch.randn_like(h[:, :d]).double()
+    u = s * eps
+    r = u.square().sum(1, keepdim=True).sqrt()
+    y = torch.tanh(r / 2) / r * u
+    xy, xx, yy = (x * y).sum(1, keepdim=True), x.square().sum(1, keepdim=True), y.square().sum(1, keepdim=True)
+    z = ((1 + 2 * xy + yy) * x + (1 - xx) * y) / (1 + 2 * xy + xx * yy)
+    size = z.square().sum(1, keepdim=True).sqrt()
+    t = torch.log1p(size) - torch.log1p(-size)
+    growth = [v + torch.log(-torch.expm1(-2 * v)) - v.log() for v in (t[:, 0], r[:, 0])]
+    kl = (t[:, 0].square() - (eps.square() + lv).sum(1)) / 2 + (d - 1) * (growth[0] - growth[1])
+    return (t / size * z).to(h.dtype), kl.to(h.dtype)
+
+
 def ladder(code: Any, h: Tensor) -> Drawn:
     """Two levels."""
     first = 2 * code.widths[0]
@@ -96,6 +124,8 @@ CODES: dict[str, tuple[list[str], Callable[[Any, Tensor], Drawn]]] = {
     "full posterior": (["model.bottleneck.posterior=full"], full),
     "planar posterior": (["model.bottleneck.posterior=planar"], planar),
     "iaf posterior": (["model.bottleneck.posterior=iaf"], iaf),
+    "gamma posterior": (["model.bottleneck.posterior=gamma"], gamma),
     "sphere": (["model/bottleneck=sphere"], sphere),
+    "ball": (["model/bottleneck=ball"], ball),
     "ladder": (["model/bottleneck=ladder"], ladder),
 }

@@ -1,5 +1,8 @@
 """The generated pages of docs/reference: options from their YAML files, verbs from their parsers, two from tables of the code.
 
+Of written pages, the tables between `<!-- recipes: FAMILY -->`, `<!-- families -->` or `<!-- settings: GROUP=NAME KEY ... -->`
+and `<!-- end -->` are made, too, from the same files.
+
 `python scripts/reference.py` writes them, `--check` compares.
 """
 
@@ -15,11 +18,14 @@ from aerun.core.exits import MEANINGS
 from aerun.core.paths import config_dir
 from aerun.inference.verbs import VERBS as USE
 from aerun.runs import contents
-from aerun.settings.catalog import catalog
+from aerun.settings.catalog import FAMILIES, catalog, family, option_files, summary
 
-PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = DOCS / "reference"
 _LINE = re.compile(r"(?P<indent> *)(?P<item>- )?(?P<key>[\w /.]+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<comment>.*))?")
 _ELSE = re.compile(r"\$\{oc\.(env|select):([\w.]+),([^}]*)\}")
+_FILLED = re.compile(r"(<!-- (recipes|families|settings)(?:: ([^\n]*?))? -->\n).*?(<!-- end -->)", re.DOTALL)
+_MEASURED = re.compile(r"# test/se (\S+) \+- (\S+), PCA (\S+) \((\w+), seeds ([\d ]+),.*\)")
 _MADE = "<!-- Made by `python scripts/reference.py`; not written by hand. -->"
 _OPTIONS = f"""{_MADE}
 
@@ -59,10 +65,14 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is behind the code")
     check = parser.parse_args().check
     made = {"options.md": options, "verbs.md": verbs, "run-folder.md": run_folder, "exit-codes.md": exit_codes}
-    pages = {PAGES / name: page() for name, page in made.items()}
-    behind = [path.name for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    pages = {PAGES / name: page() for name, page in made.items()} | {path: filled(path) for path in with_tables()}
+    behind = [
+        str(path.relative_to(DOCS))
+        for path, text in pages.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     if check and behind:
-        sys.stderr.write(f"docs/reference: {', '.join(behind)} behind the code: run python scripts/reference.py\n")
+        sys.stderr.write(f"docs: {', '.join(behind)} behind the code: run python scripts/reference.py\n")
         return 1
     if not check:
         for path, text in pages.items():
@@ -111,6 +121,68 @@ def settings(group: str, name: str) -> list[str]:
         elif path not in ("_target_", "model.name") and not value.startswith("${model."):
             rows.append(f"`{path}` | `{_ELSE.sub(_either, value)}` | {_cell(comment)}")
     return rows
+
+
+def with_tables() -> list[Path]:
+    """Return the written pages that hold tables of configs."""
+    return [p for p in sorted(DOCS.rglob("*.md")) if p.parent != PAGES and _FILLED.search(p.read_text(encoding="utf-8"))]
+
+
+def filled(path: Path) -> str:
+    """Return a written page with its tables as configs have them."""
+    tables = {"recipes": _recipes, "families": _families, "settings": _chosen_settings}
+
+    def made(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{tables[match[2]](path, match[3])}\n\n{match[4]}"
+
+    return _FILLED.sub(made, path.read_text(encoding="utf-8"))
+
+
+def _recipes(page: Path, of: str) -> str:
+    """Return a family's recipes with the figures of their headers."""
+    rows = ["| recipe | what it is | test SE | PCA | measured on |", "|---|---|---|---|---|"]
+    up = "../" * len(page.parent.relative_to(DOCS).parts)
+    for name, path in option_files("model").items():
+        if family(path) != of:
+            continue
+        head = [line for line in path.read_text(encoding="utf-8").partition("\ndefaults:")[0].splitlines() if line[:2] == "# "]
+        found = next(filter(None, map(_MEASURED.fullmatch, head)), None)
+        notes = [line[2:] for line in head[2:] if not line.startswith(("# aerun ", "# test/se ", "# family:"))]
+        what = _cell(". ".join(f"{line[0].upper()}{line[1:]}" for line in [summary(path), *notes]))
+        link = f"[`{name}`]({up}reference/options.md#model{name})"
+        if found is None:
+            rows.append(f"| {link} | {what} | not measured | | |")
+        else:
+            se, deviation, pca, dataset, seeds = found.groups()
+            pca = "0" if float(pca) < 1e-3 else pca
+            rows.append(f"| {link} | {what} | {se} ± {deviation} | {pca} | {dataset}, seeds {seeds} |")
+    return "\n".join(rows)
+
+
+def _families(page: Path, _: str) -> str:
+    """Return all families, with the page that holds each one's recipes."""
+    rows = ["| family | for | recipes |", "|---|---|---|"]
+    for name, line in FAMILIES.items():
+        (there,) = [p for p in with_tables() if f"<!-- recipes: {name} -->" in p.read_text(encoding="utf-8")]
+        anchor = f"#{name}" if f"\n## {name.capitalize()}\n" in there.read_text(encoding="utf-8") else ""
+        link = f"[{name}]({'../' * len(page.parent.relative_to(DOCS).parts)}{there.relative_to(DOCS)}{anchor})"
+        names = ", ".join(f"`{n}`" for n, path in option_files("model").items() if family(path) == name)
+        rows.append(f"| {link} | {line} | {names} |")
+    return "\n".join(rows)
+
+
+def _chosen_settings(page: Path, asked: str) -> str:
+    """Return the settings of an option that a page is about: `GROUP=NAME KEY ...`, all where no key is named."""
+    option, *keys = asked.split()
+    group, _, name = option.partition("=")
+    prefix = f"reg.terms.{name}" if group == "regularizer" else group.replace("/", ".")
+    cells = [re.split(r" \| ?", row, maxsplit=2) for row in settings(group, name)]
+    rows = [cell for key in keys or [c[0].strip("`") for c in cells] for cell in cells if cell[0] == f"`{key}`"]
+    if len(rows) < len(keys):
+        raise SystemExit(f"{option} has not all of {', '.join(keys)}")
+    lines = [f"| `{prefix}.{key.strip('`')}` | {default} | {what} |" for key, default, what in rows]
+    link = f"[`{option}`]({'../' * len(page.parent.relative_to(DOCS).parts)}reference/options.md#{re.sub('[/=]', '', option)})"
+    return "\n".join([f"| {link} | default | what it does |", "|---|---|---|", *lines])
 
 
 def _either(match: re.Match[str]) -> str:

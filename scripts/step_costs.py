@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -128,6 +129,28 @@ def decoder_gradient(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
     x_hat = raw.sigmoid()
     (row,) = torch.autograd.grad(x_hat, z, torch.randint_like(x_hat, 2) * 2 - 1, create_graph=True)
     return (bce_of(raw, flat) + (mu.square() + lv.exp() - lv - 1).sum(1) / 2 + row.square().sum(1)).mean()
+
+
+def hamiltonian(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the Hamiltonian bound of three tempered leapfrog steps."""
+    flat, term = x.flatten(1), model.terms["hamiltonian"].regularizer
+    mu, lv = affine(model, "encoder", flat - model.arch.mean.flatten()).chunk(2, 1)
+    lv = lv.clamp(-10, 10)
+    eps, g = torch.randn_like(mu), torch.randn_like(mu)
+    z, hot = mu + (lv / 2).exp() * eps, term.temper**-0.5  # type: ignore[operator]
+    e, heats = term.size, [hot + (1 - hot) * (k / 3) ** 2 for k in range(4)]
+
+    def forced(z: Tensor) -> tuple[Tensor, Tensor]:
+        u = bce_of(affine(model, "decoder", z), flat) + z.square().sum(1) / 2
+        return u, torch.autograd.grad(u.sum(), z, create_graph=True)[0]
+
+    p, (u, force) = g * heats[0], forced(z)
+    for before, after in pairwise(heats):
+        p = p - e / 2 * force  # type: ignore[operator]
+        z = z + e * p  # type: ignore[operator]
+        u, force = forced(z)
+        p = (p - e / 2 * force) * (after / before)  # type: ignore[operator]
+    return (u - (eps.square() + lv).sum(1) / 2 + (p.square() - g.square()).sum(1) / 2).mean()
 
 
 def bound(groups: int, samples: int, dreg: bool) -> Plain:
@@ -293,6 +316,25 @@ def joint(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
     return (binary_cross_entropy_with_logits(affine(model, "decoder", z), x.flatten(1), reduction="none").sum(1) + kl).mean()
 
 
+def m2(model: Autoencoder, x: Tensor, c: Tensor | None) -> Tensor:
+    """Return the semi-supervised bound, every class in turn for every sample, labelled ones as often as they come."""
+    assert c is not None
+    mu, lv, logits = centred(model, x).split([12, 12, 10], 1)
+    lv, log_q = lv.clamp(-10, 10), logits.log_softmax(1)
+    u = mu + (lv / 2).exp() * torch.randn_like(mu)
+    kl = (mu.square() + lv.exp() - lv - 1).sum(1) / 2 + math.log(10)
+    z = torch.cat([u.expand(10, *u.shape), torch.eye(10)[:, None].expand(-1, len(u), -1)], 2).flatten(0, 1)
+    each = bce_of(affine(model, "decoder", z), x.flatten(1).repeat(10, 1)).reshape(10, -1).t() + kl[:, None]
+    known, share = c[:, -1] == 0, model.terms["m2"].regularizer.share
+    labelled = (c[:, :-1] * (each - 10 / share * log_q)).sum(1)
+    return torch.where(known, labelled, (log_q.exp() * (each + log_q)).sum(1)).mean()
+
+
+FEW = [
+    *("model/bottleneck=joint", "model.bottleneck.classes=10", "model.latent_dim=22", "regularizer=m2", "reg.lambda=1"),
+    *("reg.terms.m2.known=0", "dataset.condition=label", "dataset.condition_to=terms", "dataset.labelled=1000"),
+]
+
 COSTS: dict[str, tuple[list[str], Plain]] = {
     "vae": ([], vae),
     "cvae": (["dataset.condition=label"], vae),
@@ -306,12 +348,14 @@ COSTS: dict[str, tuple[list[str], Plain]] = {
     "dip": (["regularizer=[kl,dip]"], beside(dip)),
     "swae": (["regularizer=[kl,swae]"], beside(swae)),
     "decoder_gradient": (["regularizer=[kl,decoder_gradient]"], decoder_gradient),
+    "hamiltonian": (["regularizer=hamiltonian"], hamiltonian),
     "miwae": (["regularizer=iwae", "reg.terms.iwae.samples=4", "reg.terms.iwae.groups=2"], bound(2, 4, dreg=False)),
     "dreg": (["regularizer=iwae", "reg.terms.iwae.samples=8", "reg.terms.iwae.encoder=dreg"], bound(1, 8, dreg=True)),
     "fsq": (["model/bottleneck=fsq", "regularizer=none"], fsq),
     "residual vq": (["model/bottleneck=vq", "model.bottleneck.stages=4", "regularizer=none"], Residual()),
     "categorical": (["model/bottleneck=categorical"], categorical),
     "joint": (["model/bottleneck=joint"], joint),
+    "m2": (FEW, m2),
     **{name: (overrides, of_code(code)) for name, (overrides, code) in CODES.items()},
 }
 

@@ -5,6 +5,7 @@ import logging
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,14 @@ PACKAGE = Path(aerun.__file__).parent
 ROOMS = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()}
 
 
+@cache
 def trees():
-    """Every module of aerun by its dotted name."""
+    """Every module of aerun: its dotted name, and its nodes, which are read once for all tests."""
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        yield name.removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
+        found.append((name.removesuffix(".__init__"), list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))))
+    return found
 
 
 def test_rooms_import_only_rooms_below_them():
@@ -34,17 +38,17 @@ def test_rooms_import_only_rooms_below_them():
 def test_no_module_takes_a_private_name_of_another():
     taken = [
         f"{name}: {node.module}.{a.name}"
-        for name, tree in trees()
-        for node in ast.walk(tree)
+        for name, nodes in trees()
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aerun")
         for a in node.names
         if a.name.startswith("_") and not a.name.startswith("__")
     ]
-    modules = {name: {a.asname or a.name for a in _imported(tree)} for name, tree in trees()}
+    modules = {name: {a.asname or a.name for a in _imported(nodes)} for name, nodes in trees()}
     reached = [
         f"{name}: {ast.unparse(node)}"
-        for name, tree in trees()
-        for node in ast.walk(tree)
+        for name, nodes in trees()
+        for node in nodes
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id in modules[name]
@@ -54,11 +58,11 @@ def test_no_module_takes_a_private_name_of_another():
     assert not taken + reached
 
 
-def _imported(tree):
+def _imported(nodes):
     """Aliases of aerun's modules in a module."""
     return [
         a
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "aerun"
         for a in node.names
     ]
@@ -75,8 +79,8 @@ def test_saved_configs_name_modules_that_are_there():
 def test_modules_are_in_no_circle():
     names = dict(trees())
     arrows = {name: set() for name in names}
-    for name, tree in names.items():
-        for node in ast.walk(tree):
+    for name, nodes in names.items():
+        for node in nodes:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "aerun":
                 whole = {f"{node.module}.{a.name}" for a in node.names}
                 arrows[name] |= (whole & names.keys()) or {node.module}
@@ -103,8 +107,8 @@ def test_no_module_knows_an_option_of_another_room():
     """What a part is, it says itself: by an attribute or a method of its base class."""
     ours, known = options_of_ours(), set()
     assert len(ours) > 60
-    for name, tree in trees():
-        for node in ast.walk(tree):
+    for name, nodes in trees():
+        for node in nodes:
             if isinstance(node, ast.ImportFrom) and node.module:
                 for module in {node.module, *(f"{node.module}.{a.name}" for a in node.names)} & ours:
                     if not f"{name}.".startswith(f"{module.rpartition('.')[0]}."):
@@ -116,8 +120,8 @@ def test_no_module_asks_for_the_name_of_an_option():
     """`option` is for what is told to people, and for log keys."""
     asked = [
         f"{name}:{node.lineno}: {ast.unparse(node)}"
-        for name, tree in trees()
-        for node in ast.walk(tree)
+        for name, nodes in trees()
+        for node in nodes
         if isinstance(node, ast.Compare)
         for side in (node.left, *node.comparators)
         if isinstance(side, ast.Call) and isinstance(side.func, ast.Name) and side.func.id == "option"
@@ -199,13 +203,13 @@ def _says_why(lines, number):
 def test_a_job_is_made_and_a_run_is_marked_in_one_place():
     """Whatever starts a run goes through the one pipeline."""
     makers, markers = set(), set()
-    for name, tree in trees():
-        for node in ast.walk(tree):
+    for name, nodes in trees():
+        for node in nodes:
             if isinstance(node, ast.Call):
                 called = node.func
                 if isinstance(called, ast.Name) and called.id == "Job":
                     makers.add(name)
                 if isinstance(called, ast.Attribute) and called.attr == "mark":
                     markers.add(name)
-    assert makers == {"aerun.train"}
+    assert makers == {"aerun.begin"}
     assert markers == {"aerun.runs.status"}

@@ -33,6 +33,7 @@ BASE = {
         "adversarial": ["model=adversarial"],
         "dip": ["model/bottleneck=gaussian"],
         "factor": ["model=factor_vae"],
+        "hamiltonian": ["model=hvae"],
         "iwae": ["model=iwae"],
         "kl": ["model=vae"],
         "label": ["model/bottleneck=softmax", "model.latent_dim=13", "model.bottleneck.classes=10", *TAUGHT],
@@ -77,6 +78,9 @@ SPECIAL = {
     "contractive.method": ([], "exact"),
     "decoder_gradient.method": ([], "exact"),
     "gaussian.steps": (["model.bottleneck.posterior=planar"], "3"),
+    "hamiltonian.size": ([], "0.05"),
+    "hamiltonian.steps": ([], "2"),
+    "hamiltonian.temper": ([], "0.5"),
     "iwae.encoder": ([], "dreg"),
     "ladder.levels": ([], "[0.5,0.5]"),
     "ladder.hidden": ([], "16"),
@@ -96,14 +100,15 @@ def keys(room, option):
     return [k for k in node if k not in ("_target_", "latent_dim")] if node else []
 
 
+BEGUN = (("mixture", "start"), ("perceptual", "features"), ("perceptual", "network"))
 ALL = [
     (room, path.stem, key)
     for room in ROOMS
     for path in sorted((config_dir() / ROOMS[room]).glob("*.yaml"))
     if path.stem != "auto"  # which is one of the others
     for key in keys(room, path.stem)
-    # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py
-    if (path.stem, key) != ("mixture", "start") and path.stem != "clusters"
+    # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py, test_features.py
+    if (path.stem, key) not in BEGUN and path.stem != "clusters"
 ]
 
 

@@ -91,6 +91,11 @@ class Autoencoder(Start):
         return weight
 
     @property
+    def known_share(self) -> float:
+        """Return the least share of samples in a batch of which the terms want to know c."""
+        return max((self.terms[k].regularizer.known_share for k in self._weighing), default=0.0)
+
+    @property
     def follows_prior(self) -> bool:
         """Return whether its codes are trained to follow a prior."""
         asked = any("prior" in t.regularizer.takes() and self.strength[k] > 0 for k, t in self.terms.items())

@@ -72,7 +72,9 @@ class Passes(Use):
         else:
             names["raw"] = self.arch.decode_taught(self._read(names["z"], c), names["x"], valid, progress)
         if "x_hat" in self._takes:
-            names["x_hat"] = self.loss.activate(names["raw"])
+            names["x_hat"] = self.loss.activate_like(names["raw"], x)
+        if "target" in self._takes:
+            names["target"] = self.target(x)
         names["reconstruction"] = call(self.loss, names)
         self._add_functions(names)
         if "encoder_weights" in self._takes:
@@ -149,7 +151,8 @@ class Passes(Use):
     def _judge(self, names: Pass, z: Tensor) -> Tensor:
         """Return losses (K, B) of K codes for each sample, z (K * B, d)."""
         k = len(z) // len(names["x"])
-        repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in ("x", "mask", "valid", "seen", "c")}
+        kinds = ("x", "target", "mask", "valid", "seen", "c")
+        repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in kinds}
         repeated["raw"] = self.raw(z, repeated.get("valid"), repeated.get("c"))
         losses: Tensor = call(call(self.loss.of_pass, names), repeated)
         return losses.reshape(k, -1)

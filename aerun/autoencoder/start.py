@@ -40,6 +40,7 @@ class Start(Passes):
             weight = torch.full_like(x, 1) * valid_weight(self.facts.valid(part), x, self.offered_seen(part))
             total, count = total + (x * weight).sum(0), count + weight.sum(0)
         mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
+        self.loss.prepare(partial(self._samples, stored))
         self.arch.start_from(mean, self.loss.deactivate(mean))
         self.arch.prepare(partial(self._samples, stored))
         c = self.known(stored)

@@ -121,16 +121,38 @@ class Use(nn.Module):
             return self.encode(x, **beside)
         return self.first_of(self.features(x, **beside), size)
 
-    def decode(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
-        """Map code (B, d, *grid) -> reconstruction (B, *S). seen: of the samples, of which a decoder reads nothing."""
-        return self.loss.activate(self.raw(z, valid, c))
+    def decode(
+        self,
+        z: Tensor,
+        valid: Tensor | None = None,
+        c: Tensor | None = None,
+        seen: Tensor | None = None,
+        like: Tensor | None = None,
+    ) -> Tensor:
+        """Map code (B, d, *grid) -> reconstruction (B, *S); like (B, *S): of these samples, see `Loss.activate_like`.
+
+        seen: of the samples, of which a decoder reads nothing.
+        """
+        raw = self.raw(z, valid, c)
+        return self.loss.activate(raw) if like is None else self.loss.activate_like(raw, like)
+
+    def target(self, x: Tensor) -> Tensor:
+        """Return what reconstructions of prepared samples x (B, *S) are judged against."""
+        return self.preparation.target(x)
 
     def guided(self, z: Tensor, guidance: float, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map code -> reconstruction of raw_null + guidance * (raw_c - raw_null); raw_null: where nothing is known."""
+        return self.loss.activate(self._guided_raw(z, guidance, valid, c))
+
+    def sampled(self, z: Tensor, guidance: float = 1.0, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """Map code -> a draw of what a sample of it is, (B, *S); the reconstruction where the loss draws nothing."""
+        return self.loss.sample(self._guided_raw(z, guidance, valid, c))
+
+    def _guided_raw(self, z: Tensor, guidance: float, valid: Tensor | None, c: Tensor | None) -> Tensor:
         if guidance == 1:
-            return self.decode(z, valid, c)
+            return self.raw(z, valid, c)
         null = self.raw(z, valid)
-        return self.loss.activate(null + guidance * (self.raw(z, valid, c) - null))
+        return null + guidance * (self.raw(z, valid, c) - null)
 
     def raw(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         """Map code (B, d, *grid) -> the decoder's output (B, *S) before the loss's activation. seen: as in `decode`."""
@@ -146,6 +168,7 @@ class Use(nn.Module):
 
         Where it is told which units are cut (NaN), another d say of each whether it is there: (B, m + 2 d, *grid).
         """
+        z = self.bottleneck.read(z)
         if self.tells_cuts:
             cut = z.isnan()
             z = torch.cat([z.masked_fill(cut, 0), (~cut).to(z.dtype)], 1)
@@ -178,7 +201,7 @@ class Use(nn.Module):
         seen: Tensor | None = None,
     ) -> Tensor:
         """Return the clean, deterministic reconstruction of (B, *S)."""
-        return self.decode(self.encode(x, mask, valid, c, seen), valid, c)
+        return self.decode(self.encode(x, mask, valid, c, seen), valid, c, like=x)
 
     def decoder_weights(self) -> list[Tensor]:
         """Return the decoder's weights in order; of the first those on the code alone, not on what else it is told."""
@@ -213,7 +236,7 @@ class Use(nn.Module):
     @property
     def free_numbers(self) -> int:
         """Return how many numbers of a code do not follow from the others: what PCA beside it has as components."""
-        return self.code_elements - (1 if self.bottleneck.curved else 0)
+        return self.code_elements - self.bottleneck.dependent
 
 
 def _leaders(owners: Tensor | None) -> Tensor | None:

@@ -12,6 +12,8 @@ from aerun.autoencoder import Autoencoder
 from aerun.build.auto import settled
 from aerun.build.callbacks import callbacks_of
 from aerun.build.composition import model_of
+from aerun.build.data import dataset_of
+from aerun.build.features import with_borrowed
 from aerun.build.loggers import loggers_of
 from aerun.build.maker import Config, Maker, settings_of
 from aerun.build.optimizer import recipe_of
@@ -20,8 +22,6 @@ from aerun.core.errors import AerunError, nearest
 from aerun.core.facts import Facts
 from aerun.core.seeding import seed_all
 from aerun.dataset.base import Dataset
-from aerun.dataset.older import completed
-from aerun.dataset.telling import telling_of
 from aerun.evaluate import applications
 from aerun.evaluate.prefixes import group_of
 from aerun.evaluate.reconstruction import FIGURES
@@ -30,7 +30,6 @@ from aerun.logger.base import Logger
 from aerun.runs.identity import LATER
 from aerun.runs.warm_start import load_initial_weights
 from aerun.schedule.base import Schedule
-from aerun.settings.conditions import SETTINGS
 from aerun.settings.labels import ASIDE, labels_of
 from aerun.settings.synonyms import own_words
 from aerun.trainer.base import Trainer
@@ -43,9 +42,7 @@ __all__ = ["Config", "Maker", "RunPlan", "build", "dataset_of", "model_of", "set
 
 _TOP = ("dataset", "model", "reg", "trainer", "optimizer", "schedule", "seed", "objective", "evaluate", "pictures", "callbacks")
 _MODEL = ("name", "latent_dim", "arch", "bottleneck", "corruption", "loss", "prior", "init_from", "init_part", "freeze")
-_ANY_DATASET = ("epochs", "normal", "contamination", *SETTINGS)  # Settings that are not the class's own.
 _OLDER = {"max_steps": None, "save_every": 10, **LATER}  # Settings of a trainer that older runs do not name.
-_WRITING = {"cache": None, "download": False}  # Settings that write files, as they are while a folder is read.
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,12 @@ def build(cfg: Config, trusted: Sequence[str] | None = None) -> RunPlan:
     facts = dataset.row_facts()
     cfg, auto = settled(cfg, facts, make)
     seed_all(seed)
-    autoencoder, warnings = model_of(cfg, facts, dataset.row_preparation(), trusted)
+    preparation = dataset.row_preparation()
+    cfg, layers = with_borrowed(cfg, facts, preparation, make) if trusted is None else (cfg, {})
+    autoencoder, warnings = model_of(cfg, facts, preparation, trusted)
+    for key, found in layers.items():
+        autoencoder.terms[key].regularizer.borrow(found.weights)
+        warnings += found.warnings
     trainer = _trainer_of(make, cfg)
     trainer.refuse(autoencoder)
     warnings += _begun(autoencoder, cfg["model"], trusted)
@@ -132,18 +134,6 @@ def _trainer_of(make: Maker, cfg: Config) -> Trainer:
     trainer: Trainer = make("trainer", node, {})
     trainer.enough = None if enough is None else integer("dataset.epochs", enough, 1)
     return trainer
-
-
-def dataset_of(cfg: Config, trusted: Sequence[str] | None = None) -> Dataset:
-    """Return the data set alone, with its settings checked."""
-    about = completed(table("dataset", cfg))
-    node = {k: v for k, v in about.items() if k not in _ANY_DATASET}
-    if trusted is not None:
-        node |= {k: v for k, v in _WRITING.items() if k in node}  # A folder must not say where files are written.
-    dataset: Dataset = Maker(trusted)("dataset", node, {})
-    dataset.set_normal_classes(about.get("normal"), about.get("contamination", 0.0))
-    dataset.set_told(telling_of({**SETTINGS, **{k: v for k, v in about.items() if k in SETTINGS}}))
-    return dataset
 
 
 def _begun(autoencoder: Autoencoder, settings: Config, trusted: Sequence[str] | None) -> list[str]:

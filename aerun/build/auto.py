@@ -12,9 +12,10 @@ from aerun.settings.auto import chosen, is_marked, is_open, without_mark
 def settled(cfg: Config, facts: Facts, make: Maker) -> tuple[dict[str, Any], frozenset[str]]:
     """Return the config with every open option chosen from the facts of the data, and the names of the parts that were open.
 
-    arch: recurrent for text and samples of varying length, else mlp. loss: categorical for symbols; behind a code with a
-    posterior, whose strength weighs against a likelihood, bce on data within [0, 1] and gaussian elsewhere; else mse. Raises
-    AerunError for a setting that was given for another option.
+    arch: recurrent for text and samples of varying length, else mlp. loss: categorical for symbols; mixed for tables with
+    categories, whose rare words cost squared error next to nothing. Of other data: behind a code with a posterior, whose
+    strength weighs against a likelihood, bce on data within [0, 1] and gaussian elsewhere; else mse. Raises AerunError for a
+    setting that was given for another option.
     """
     model = cfg["model"]
     options = {part: pick(model, facts, make) for part, pick in _PICKS.items() if is_open(part, model.get(part))}
@@ -30,6 +31,8 @@ def _arch(model: Config, facts: Facts, make: Maker) -> str:
 def _loss(model: Config, facts: Facts, make: Maker) -> str:
     if facts.tokens:
         return "categorical"
+    if any(kind == "category" for _, kind, _, _ in facts.columns):
+        return "mixed"
     bottleneck: type[Bottleneck] = make.named("model.bottleneck", model["bottleneck"])
     if "posterior" not in bottleneck.offers:
         return "mse"

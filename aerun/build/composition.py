@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aerun.autoencoder import Autoencoder
-from aerun.build.maker import Config, Maker
+from aerun.build.maker import Config, Maker, settings_of
 from aerun.compose import Composition, check, option, options
 from aerun.core.checks import integer, number, reject_unknown_keys, within
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.parts import Arch, Part, Term
+from aerun.parts import Arch, Loss, Part, Term
 from aerun.preparation.base import Preparation
 from aerun.preparation.told import Conditions
 from aerun.runs.identity import LATER_PARTS
@@ -48,7 +48,7 @@ def _refuse_weightless(arch: Arch) -> None:
 
 def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, preparation: Preparation) -> Composition:
     told, sees_mask = preparation.told, preparation.shows_gaps
-    from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens")}
+    from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens", "columns")}
     from_data["stored_unit"] = facts.unit
     model = cfg["model"]
     _refuse_other_size(model)
@@ -56,7 +56,13 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, preparatio
     corruption = make("model.corruption", model["corruption"], from_data)
     bottleneck = make("model.bottleneck", model["bottleneck"], from_data)
     cuts = latent_dim if _tells_cuts(cfg["reg"]) else 0
-    from_parts = {"features": bottleneck.features, "sees_mask": corruption.shows_mask or sees_mask, "activate": loss.activate}
+    from_parts = {
+        "features": bottleneck.features,
+        "sees_mask": corruption.shows_mask or sees_mask,
+        "activate": loss.activate,
+        "heads": loss.heads,
+    }
+    _refuse_heads(make, model["arch"], loss)
     arch = make("model.arch", _reading(model["arch"], told, cuts), {**from_data, **from_parts, **_known(told, cuts)})
     reg = cfg["reg"]
     if not isinstance(reg, Mapping):
@@ -75,6 +81,15 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, preparatio
         _refuse_inferred(name, term, told)
     _refuse_unread(told, (loss, bottleneck, prior, *(t.regularizer for t in terms.values())))
     return Composition(arch, bottleneck, corruption, loss, terms, strength, prior, told is not None, preparation.keeps_gaps)
+
+
+def _refuse_heads(make: Maker, node: Any, loss: Loss) -> None:
+    """Raise AerunError where the loss reads several values for each element, and the decoder can give one alone."""
+    if loss.heads > 1 and "heads" not in settings_of(make.named("model.arch", node)):
+        raise AerunError(
+            f"model/loss={option(loss)} needs {loss.heads} values for each element, and this decoder gives 1. Use "
+            "model/arch=mlp or linear."
+        )
 
 
 def _refuse_unread(told: Conditions | None, parts: Sequence[Part]) -> None:

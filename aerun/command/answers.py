@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from aerun.command import follow
 from aerun.command.conditions import of_file, told_model, typed_words
 from aerun.core.errors import AerunError
 from aerun.core.kept import kept_warnings
@@ -22,6 +23,7 @@ from aerun.inference import notes
 from aerun.inference.beside import Beside, has_columns_beside
 from aerun.inference.code_files import codes_of
 from aerun.inference.compressed_file import Packer, pieces
+from aerun.inference.judged import ERROR
 from aerun.inference.loading import load
 from aerun.inference.maps import ImagePng, TimelinePng
 from aerun.inference.mask_files import Masks
@@ -43,7 +45,7 @@ _MAPS: dict[str, dict[str, Kind]] = {
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     """Answer for every sample of the files, and say how many there were."""
-    model = told_model(load(args.run, args.weights, args.trust), word, args)
+    model = _judging(told_model(load(args.run, args.weights, args.trust), word, args), word, args)
     about, scoring = _about(model), _scoring(word, args, model)
     kind = scoring.kind if scoring else None
     about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
@@ -52,6 +54,9 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         about["start"] = args.packer.start
     output = args.output or "-"
     done, reader, lines = 0, _reader(model, args, verb), list[str]()
+    if scoring and args.follow:
+        follow.answer(follow.Following(model, verb, args, reader, scoring), about)
+        return
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
     beside = Beside(output, verb.answers in ("rows", "codes") and model.form.named and has_columns_beside(output))
     travelling = Travelling(output)
@@ -70,6 +75,23 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     _tell_end(word, args, model, done, scoring.unit if scoring else "samples")
     for line in lines:
         (note if is_stdout(args.output) else say)(line)
+
+
+def _judging(model: Model, word: str, args: argparse.Namespace) -> Model:
+    """Return the model with the score that `aerun score` asks for, and say what is not of it."""
+    if word != "score" or (args.by == ERROR and not args.others):
+        return model
+    others = [told_model(load(run, args.weights, args.trust), word, args).by(args.by, args.data) for run in args.others]
+    model = model.by(args.by, args.data)
+    if others:
+        note(
+            f"score: 1 less the mean of the p-values of {len(others) + 1} runs. A p-value is twice that mean, which holds "
+            "however they depend on each other: verdicts are careful."
+        )
+        model = model.together(*others)
+    if args.top is not None or args.map:
+        note("where a score comes from is told of the squared error, not of this score.")
+    return model
 
 
 def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit: str) -> None:

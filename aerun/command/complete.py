@@ -15,6 +15,7 @@ SHELLS = ("bash", "zsh", "fish")
 _FOLDERS = ("outputs/runs", "outputs/sweeps")  # where runs are unless hydra.run.dir says otherwise
 _ONE = (*USE, "export", "resume", "rerun", "runs", "clean", "status")  # the verbs of one folder, which comes first
 _SEVERAL = ("evaluate", "show", "compare", "report")
+_OF_RUNS = ("model.init_from", "reg.terms.perceptual.features")  # settings that name a run's folder
 _ASKED = re.compile(r"(install|uninstall|query)=(\w+)")
 # What a shell would read as something else is not offered; zsh and fish quote it themselves, bash does not.
 _ODD = re.compile(r"[\s'\"\\$`!&;()<>|*?~#]")
@@ -60,7 +61,7 @@ def _candidates(words: Sequence[str]) -> list[str]:
 
 def _settings(words: Sequence[str]) -> list[str]:
     key, sign, value = words[-1].partition("=")
-    return [f"{key}={run}" for run in _runs(value)] if sign and key == "model.init_from" else overrides(words)
+    return [f"{key}={run}" for run in _runs(value)] if sign and key in _OF_RUNS else overrides(words)
 
 
 def _of_verb(verb: str, words: Sequence[str]) -> list[str]:

@@ -64,8 +64,7 @@ def of_file(model: Model, columns: Mapping[str, Words]) -> Model:
     if not columns or model.form.conditions is None:
         return model
     told = copy(model)
-    told.form = copy(model.form)
-    told.form.conditions = model.form.conditions.of_file(columns)
+    told.form = model.form.of_file(columns)
     return told
 
 

@@ -108,7 +108,8 @@ def _listed(group: str, own: Path | None) -> str:
 
 
 def _under(head: str, lines: list[str]) -> list[str]:
-    return [*([f" {head}"] if head else []), *lines] if lines else []
+    said = f": {FAMILIES[head]}" if head in FAMILIES else ""
+    return [*([f" {head}{said}"] if head else []), *lines] if lines else []
 
 
 def _shown(group: str, option: str, own: Path | None) -> str:

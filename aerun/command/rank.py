@@ -37,9 +37,9 @@ def _end_with_the_first(meeting: str) -> None:
 
 def _assist(order: Mapping[str, Any], ready: int) -> None:
     # deferred: libraries may print as they are imported, and that goes to stderr by now
+    from aerun.begin import prepare
     from aerun.build import build
     from aerun.runs.folder import Folder
-    from aerun.train import prepare
     from aerun.trainer.fit import run_rank
     from aerun.trainer.ranks import Ranks
 

@@ -14,6 +14,7 @@ from aerun.core.text import say
 from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
 from aerun.runs.log import log_into
+from aerun.settings.borrowed import borrowed
 from aerun.settings.shells import in_shell, retyped
 
 
@@ -53,9 +54,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _refuse_lost_source(folder: Folder, config: dict[str, Any], typed: Path) -> None:
     warm = isinstance(config.get("model"), dict) and config["model"].get("init_from")
-    if warm and not folder.has("checkpoints/last.ckpt"):
+    names = [*(["model.init_from"] if warm else []), *(f"reg.terms.{k}.features" for k in borrowed(config))]
+    if names and not folder.has("checkpoints/last.ckpt"):
         raise AerunError(
-            f"{typed}: was stopped before its first checkpoint, which would hold the weights that model.init_from names; "
+            f"{typed}: was stopped before its first checkpoint, which would hold the weights that {names[0]} names; "
             f"nothing is lost by starting it again: {retyped(str(folder.read('run.json').get('command', 'aerun ...')))}"
         )
 
@@ -77,8 +79,8 @@ def _lengthen(config: dict[str, Any], before: int, epochs: int) -> None:
 
 def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> None:
     # deferred: keeps --help without torch
+    from aerun.build.from_run import refuse_unlike
     from aerun.command.train import command, stop_on_signals
-    from aerun.inference.loading import refuse_unlike
     from aerun.train import train
 
     stop_on_signals()

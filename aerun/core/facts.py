@@ -20,7 +20,8 @@ class Facts:
     prepared_from: shape of one stored sample where a preparation stands between it and the model; low and high then hold
     behind the preparation. gaps: samples may lack values (NaN), which the preparation deals with; see `real_steps`. told: how
     many values stand behind each stored sample that say what is known of it beforehand, its condition: a stored sample is then
-    a row of all its own values and these.
+    a row of all its own values and these. columns: of a prepared table (name, kind, start, length) of each run of elements of x
+    that say one thing, in order: a number or date, a category (one element a word), or the mark of a column's missing cells.
     """
 
     shape: tuple[int, ...]
@@ -35,6 +36,7 @@ class Facts:
     prepared_from: tuple[int, ...] | None = None
     gaps: bool = False
     told: int = 0
+    columns: tuple[tuple[str, str, int, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -92,6 +94,7 @@ class Facts:
 def facts_from(plain: Mapping[str, Any]) -> Facts:
     """Return the facts that were written as plain data, in which tuples have become lists."""
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+    values["columns"] = tuple(tuple(column) for column in values.get("columns", ()))
     return Facts(**values)
 
 

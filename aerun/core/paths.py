@@ -11,7 +11,7 @@ from aerun.core.text import say
 
 _FOLDERS = ("path", "test_path", "root", "cache")  # settings that name files or folders
 _OR_ARRAYS = ("labels", "test_labels", "test")  # settings that may also name an array inside of a file
-_FILES = (*_FOLDERS, *_OR_ARRAYS, "init_from", "storage")
+_FILES = (*_FOLDERS, *_OR_ARRAYS, "init_from", "features", "storage")
 _NAMED = (".npz", ".safetensors", ".h5", ".hdf5", ".he5", ".zarr")
 _LOCAL = re.compile(r"~|[/\\]|[A-Za-z]:[/\\]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")

@@ -1,6 +1,7 @@
 """Torch's random numbers, set and put back without what torch does for devices that are not there."""
 
 import contextlib
+from collections.abc import Iterator
 from functools import cache
 
 import torch
@@ -14,9 +15,16 @@ def seed_all(seed: int) -> None:
     (torch.manual_seed if _accelerated() else torch.default_generator.manual_seed)(seed)
 
 
-def own_draws() -> contextlib.AbstractContextManager[None]:
-    """Return a context whose draws leave none behind, as `torch.random.fork_rng` does, which looks for devices each time."""
-    return torch.random.fork_rng() if _accelerated() else torch.random.fork_rng(devices=[])
+@contextlib.contextmanager
+def own_draws(seed: int | None = None) -> Iterator[None]:
+    """Leave behind none of the draws until the block ends, which begin with `seed` where there is one.
+
+    `torch.random.fork_rng` looks for devices each time.
+    """
+    with torch.random.fork_rng() if _accelerated() else torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            seed_all(seed)
+        yield
 
 
 @cache

@@ -187,8 +187,9 @@ class Array(Dataset):
     def facts(self) -> Facts:
         array, prepared = self.known, self._prepared()
         bounded = self.scaling == "minmax" or (not prepared and array.within(0))
+        columns = self._columns() if prepared and array.kind == "table" else None
         return Facts(
-            shape=(self._columns().size,) if prepared and array.kind == "table" else array.shape,
+            shape=array.shape if columns is None else (columns.size,),
             kind=array.kind,
             unit=array.unit,
             low=0.0 if bounded else None,
@@ -196,6 +197,7 @@ class Array(Dataset):
             classes=len(array.classes) or None,
             ragged=array.kind == "sequence" and array.gaps,
             prepared_from=array.shape if prepared else None,
+            columns=() if columns is None else columns.layout,
         )
 
     def _prepared(self) -> bool:

@@ -215,6 +215,10 @@ class Dataset(ABC):
         """Return the factors (n, f) that samples were made of, row for row those of `load()`, or None where none are known."""
         return None
 
+    def clean(self) -> Data | None:
+        """Return the samples before some of their values were spoilt, row for row those of `load()`, or None where unknown."""
+        return None
+
     def clusters(self) -> Clusters | None:
         """Return where samples lie in round clusters, or None where that is not known."""
         return None

@@ -15,11 +15,12 @@ _LEAST = 20  # samples: fewer leave nothing to validate on
 
 @dataclass(frozen=True)
 class Drawn:
-    """Samples x (n, *S), labels (n,) or None, and the factors (n, f) that they were made of, or None."""
+    """Samples x (n, *S), labels (n,) or None, the factors (n, f) that they were made of, or None, and x unspoilt, or None."""
 
     x: Tensor
     y: Tensor | None = None
     factors: Tensor | None = None
+    clean: Tensor | None = None
 
 
 class Generated(Dataset):
@@ -40,6 +41,11 @@ class Generated(Dataset):
         """Return the factors in the row order of `load()`, or None where the law has none."""
         drawn = self.draw()
         return None if drawn.factors is None else _parts(Split(drawn.factors, drawn.y))
+
+    def clean(self) -> Data | None:
+        """Return the samples before some of their values were spoilt, in the row order of `load()`, or None where none were."""
+        drawn = self.draw()
+        return None if drawn.clean is None else _parts(Split(drawn.clean, drawn.y))
 
 
 def _parts(samples: Split) -> Data:

@@ -10,6 +10,7 @@ from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.storage.image_store import gigabytes
 from aerun.dataset.tables.given import SPLIT, split_column
+from aerun.dataset.tables.grouping import Grouping
 from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.tabular import Roles, Tabular
@@ -36,6 +37,9 @@ class Table(Tabular):
     of a row. What the model works on, and what happens to words and gaps that training has not seen, see `Columns`. Raises
     AerunError, which names file, line or row, and column, for a file or a column that cannot be used as it is.
 
+    rare, most, hash: what becomes of words that few rows have, and of ids, see `Grouping`. They are never generated: a draw of
+    `other` or of a group is an empty cell.
+
     memory: GB that a table (but of h5ad files) may take, null for half of what is free. The columns of a larger one and then
     its samples are in files in `cache` (null: ~/.cache/aerun), and a preparation learns from 16 MB of random training samples.
     """
@@ -58,6 +62,9 @@ class Table(Tabular):
         drop: Names,
         categorical: Names,
         numeric: Names,
+        rare: int | None,
+        most: int | None,
+        hash: int | None,
         id: Name | None,
         split: Name | None,
         group: Name | None,
@@ -71,6 +78,7 @@ class Table(Tabular):
         cache: str | None,
     ) -> None:
         super().__init__(prepare=prepare)
+        self.grouping = Grouping(rare, most, hash)
         self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
         self.show_missing = show_missing
         if path is None:

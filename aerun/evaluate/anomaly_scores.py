@@ -8,6 +8,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
+from aerun.evaluate.judges import JUDGES, Judge
 from aerun.evaluate.scores import score, settled, weight
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import WIDEST, Mahalanobis, moments
@@ -74,6 +75,7 @@ def scorers(trained: Trained) -> dict[str, Score]:
         ways["combined"] = lambda b: count(b.x, b.weight) * ways["model"](b) / (2 * variance) + ways["latent"](b) / 2
     if model.has_bound:
         ways["elbo"] = lambda b: _elbo(model, b)
+    ways |= {name: _by(cls.fitted(trained), model) for name, cls in JUDGES.items() if not cls.unsupported_reason(model)}
     pca = Pca(trained.pca.mean.to(mean), trained.pca.components.to(mean))
     ways["pca"] = lambda b: _mse(_rebuilt(pca, filled(b.x, b.valid, mean), b.seen), b)
     scale = _scale(trained).to(mean)
@@ -85,6 +87,10 @@ def scorers(trained: Trained) -> dict[str, Score]:
         raw = Mahalanobis(moments(_complete(trained, mean)))
         ways["mahalanobis"] = lambda b: raw(filled(b.exact, b.valid, mean), b.seen)
     return ways
+
+
+def _by(judge: Judge, model: Autoencoder) -> Score:
+    return lambda b: judge(model, b.stored)
 
 
 def _gaps(model: Autoencoder, stored: Tensor) -> Tensor | None:
@@ -145,8 +151,8 @@ def _elbo(model: Autoencoder, b: Batch) -> Tensor:
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     draws = [posterior.sample() for _ in range(_DRAWS)]
     for z in draws:
-        judged: Pass = {**b.beside, "x": x, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
-        judged["raw"] = model.raw(z, **b.beside)
+        judged: Pass = {**b.beside, "x": x, "target": model.target(x), "valid": valid}
+        judged |= {"mask": torch.zeros_like(x, dtype=torch.bool), "raw": model.raw(z, **b.beside)}
         total += call(model.loss, judged).double() * model.loss.per_lambda(model.facts.size)
     kl = divergence(posterior, prior, torch.stack(draws)).reshape(len(x), -1).sum(1)
     return total / _DRAWS + kl.double()

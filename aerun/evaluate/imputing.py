@@ -116,7 +116,10 @@ def _weighed(model: Autoencoder, missing: Cells, codes: int, draws: int) -> Fill
     for first in range(0, codes, most):
         z = posterior.sample(torch.Size([min(most, codes - first)]))  # (K, B, d, *grid)
         k = len(z)
-        again: Pass = {name: v.repeat(k, *[1] * (v.ndim - 1)) for name, v in {"x": x, "seen": seen, **beside}.items()}
+        again: Pass = {
+            name: v.repeat(k, *[1] * (v.ndim - 1))
+            for name, v in {"x": x, "target": model.target(x), "seen": seen, **beside}.items()
+        }
         again["mask"] = torch.zeros_like(again["x"], dtype=torch.bool)
         about = {name: again[name] for name in beside}
         again["raw"] = model.raw(z.flatten(0, 1), **about)
@@ -124,7 +127,8 @@ def _weighed(model: Autoencoder, missing: Cells, codes: int, draws: int) -> Fill
         logs.append(code_log_ratio(z, posterior, prior).double() - loss.double().reshape(k, n))
         raws.append(again["raw"].reshape(k, n, *again["raw"].shape[1:]))
     weights, raw = torch.cat(logs).softmax(0), torch.cat(raws)  # (K, B), (K, B, *raw)
-    expected = model.loss.activate(raw.flatten(0, 1)).reshape(len(raw), *x.shape)
+    like = x.expand(len(raw), *x.shape).flatten(0, 1)
+    expected = model.loss.activate_like(raw.flatten(0, 1), like).reshape(len(raw), *x.shape)
     x_hat = torch.einsum("kb,kb...->b...", weights.to(expected.dtype), expected)
     drawn = expected.new_zeros(0, *x.shape)
     if draws:

@@ -57,6 +57,7 @@ def _losses(model: Autoencoder, z: Tensor, x: Tensor, valid: Tensor | None, c: T
     names: Pass = {"x": x.repeat(k, *[1] * (x.ndim - 1)), "valid": None if valid is None else valid.repeat(k, 1)}
     names["seen"] = None if seen is None else seen.repeat(k, *[1] * (x.ndim - 1))
     names["mask"] = torch.zeros_like(names["x"], dtype=torch.bool)
+    names["target"] = model.target(names["x"])
     names["raw"] = model.raw(z.flatten(0, 1), names["valid"], None if c is None else c.repeat(k, 1))
     losses: Tensor = call(model.loss, names)
     return losses.reshape(k, -1)

@@ -36,7 +36,7 @@ def _size_errors(trained: Trained) -> dict[int, dict[str, float]]:
         h, weight = model.features(x, **beside), known_weight(beside, x)
         for size in model.sizes:
             z = model.first_of(h, size)
-            errors[size].append(of_samples(model.decode(z, **beside), x, weight).cpu())
+            errors[size].append(of_samples(model.decode(z, **beside, like=x), x, weight).cpu())
             if units:
                 pcas[size] += float(of_samples(trained.informed(x, beside, size * places), x, weight).sum())
     each = {size: torch.cat(parts)[None].double().numpy() for size, parts in errors.items()}

@@ -106,7 +106,7 @@ def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
     loss, floor, count = 0.0, 0.0, 0
     for x, beside in batches():
         raw, about = model.raw(model.encode(x, **beside), **beside), {k: beside.get(k) for k in ("valid", "seen")}
-        names = {"x": x, "raw": raw, **about, "mask": torch.zeros_like(x, dtype=torch.bool)}
+        names = {"x": x, "target": model.target(x), "raw": raw, **about, "mask": torch.zeros_like(x, dtype=torch.bool)}
         loss += float(call(model.loss, names).double().sum())
         floor += float(model.loss.floor(x, **about).double().sum())
         count += len(x)

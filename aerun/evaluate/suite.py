@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from aerun.core.errors import AerunError
-from aerun.core.seeding import own_draws, seed_all
+from aerun.core.seeding import own_draws
 from aerun.evaluate import applications
 from aerun.evaluate.outcome import Outcome
 from aerun.trained import Trained
@@ -20,8 +20,7 @@ def ask(name: str, trained: Trained) -> tuple[Outcome, float]:
     Random numbers are drawn from the run's seed, and torch's generator is left as it was.
     """
     began = time.perf_counter()
-    with own_draws():
-        seed_all(trained.seed)
+    with own_draws(trained.seed):
         outcome: Outcome = applications.module(name).evaluate(trained)
     told = trained.autoencoder.preparation.told
     if told is not None and (name != "reconstruction" or not told.read):  # whose PCA is told it too

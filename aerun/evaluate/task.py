@@ -29,7 +29,7 @@ def unmeasured(model: Autoencoder, dataset: Dataset) -> str:
     facts, corruption = dataset.facts(), model.corruption
     meant = {
         "inpainting": corruption.makes_holes,
-        "denoising": corruption.alters and model.code_elements < facts.size,
+        "denoising": corruption.alters and corruption.is_noise and model.code_elements < facts.size,
         "compression": _compresses(model),
         "held_out": model.follows_prior,
     }

@@ -19,7 +19,8 @@ class Run:
     """One command line, trained once per seed. `measures`: what is asked of the trained model beside its results.
 
     long: left out of a short pass. seeds: its own, where the experiment's are too many for it. weights: those that are
-    measured, `best` by validation, or `last` where convergence itself is the question.
+    measured, `best` by validation, or `last` where convergence itself is the question. begins: the run, one written before it,
+    whose weights of the same seed it begins with (model.init_from); empty for none.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Run:
     long: bool = False
     seeds: tuple[int, ...] | None = None
     weights: str = "best"
+    begins: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Experiment:
         changed = {name: self._changed(name) for name in self.control.runs}
         bounded = [c for c in self.checks if c.runs & set(changed) and (c.at_least is not None or c.at_most is not None)]
         needed = set.union(set(changed), *(c.runs for c in bounded))
+        needed |= {self.runs[name].begins for name in needed}
         runs = {name: changed.get(name, run) for name, run in self.runs.items() if name in needed}
         must = f"nothing of this, the negative control. {self.control.why}"
         return replace(self, id=f"{self.id}-CONTROL", must=must, runs=runs, checks=bounded)
@@ -119,6 +122,10 @@ def read(path: Path) -> Experiment:
         checks=[_check(path.stem, check) for check in node["checks"]],
         control=_control(path.stem, node["control"]) if "control" in node else None,
     )
+    for place, later in enumerate(experiment.runs.values()):
+        if later.begins and later.begins not in (before := [*experiment.runs][:place]):
+            words = f"no run before it{nearest(later.begins, before)}"
+            raise AerunError(f"{path.stem}: runs.{later.name}.begins={later.begins}: {words}.")
     for run in sorted(set(experiment.control.runs if experiment.control else ()) - set(experiment.runs)):
         raise AerunError(f"{path.stem}: control: no run {run}{nearest(run, experiment.runs)}.")
     for check in experiment.checks:
@@ -144,11 +151,11 @@ def _node(path: Path) -> dict[str, Any]:
 
 
 def _run(name: str, node: Mapping[str, Any], common: tuple[str, ...]) -> Run:
-    reject_unknown_keys(f"runs.{name}", node, ("overrides", "measures", "long", "seeds", "weights"))
+    reject_unknown_keys(f"runs.{name}", node, ("overrides", "measures", "long", "seeds", "weights", "begins"))
     seeds = tuple(node["seeds"]) if "seeds" in node else None
     overrides, measures = (*common, *node.get("overrides", ())), tuple(node.get("measures", ()))
     weights = one_of(f"runs.{name}.weights", node.get("weights", "best"), ("best", "last"))
-    return Run(name, overrides, measures, bool(node.get("long", False)), seeds, weights)
+    return Run(name, overrides, measures, bool(node.get("long", False)), seeds, weights, str(node.get("begins", "")))
 
 
 def _control(experiment: str, node: Mapping[str, Any]) -> Control:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun import pictures
-from aerun.build import Config, build
+from aerun.build import Config, build, dataset_of
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
 from aerun.inference.loading import trained
@@ -26,9 +26,12 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     return resolved(config_of(overrides))
 
 
-def missing(cfg: Config) -> str:
-    """Return why this run cannot be done here: its files are not there. Empty where it can."""
-    return build(cfg).dataset.unavailable()
+def missing(cfg: Config, whole: bool) -> str:
+    """Return why this run cannot be done here: its files are not there. Empty where it can.
+
+    whole: also build the rest of it, so that what is wrong is found; not for a run that begins with weights of one to come.
+    """
+    return build(cfg).dataset.unavailable() if whole else dataset_of(cfg).unavailable()
 
 
 def perform(run: Run, cfg: Config, where: Path, command: str, fresh: bool) -> tuple[dict[str, float], bool]:

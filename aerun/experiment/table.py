@@ -104,7 +104,8 @@ def _seconds(outcome: Outcome, run: str) -> str:
 
 def _typed(run: Run) -> str:
     home = os.environ.get("AERUN_DATA", "")
-    words = shlex.join(["aerun", *run.overrides])
+    begun = [f"model.init_from={run.begins.upper()}"] if run.begins else []  # the folder of the run before it
+    words = shlex.join(["aerun", *run.overrides, *begun])
     return words.replace(home, "$AERUN_DATA") if home else words
 
 

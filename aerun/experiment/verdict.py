@@ -26,7 +26,7 @@ class Verdict:
 
 @dataclass
 class Outcome:
-    """What became of an experiment. seconds: of each run's training and measures, over seeds."""
+    """What became of an experiment. seconds: of each run's training and measures, over seeds; anew: runs, seeds trained now."""
 
     experiment: Experiment
     seeds: tuple[int, ...]
@@ -34,6 +34,7 @@ class Outcome:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    anew: set[tuple[str, int]] = field(default_factory=set)
 
     @property
     def holds(self) -> bool:
@@ -67,7 +68,7 @@ def decide(experiment: Experiment, settings: Settings, tell: Callable[[str], Non
     outcome = Outcome(experiment, own if settings.seeds is None else tuple(settings.seeds))
     for run in experiment.runs.values():
         refuse_unknown(run.measures)
-        why = "long" if run.long and settings.short else missing(composed(run.overrides))
+        why = "long" if run.long and settings.short else missing(composed(run.overrides), whole=not run.begins)
         if why:
             outcome.left_out[run.name] = why
             tell(f"{experiment.id} {run.name}: left out: {why}")
@@ -79,17 +80,23 @@ def decide(experiment: Experiment, settings: Settings, tell: Callable[[str], Non
 def _seeds_of(run: Run, outcome: Outcome, settings: Settings, tell: Callable[[str], None]) -> dict[int, dict[str, float]]:
     """Return figures of one run by seed; none where it is left out or fails."""
     figures = dict[int, dict[str, float]]()
+    if run.begins in outcome.left_out or run.begins in outcome.failed:
+        outcome.left_out[run.name] = f"it begins with {run.begins}, which is not there"
     if run.name in outcome.left_out:
         return figures
     for seed in outcome.seeds if run.seeds is None else run.seeds[: len(outcome.seeds)]:
-        title, typed = f"{outcome.experiment.id} {run.name} seed {seed}", [*run.overrides, f"seed={seed}", "pictures=[]"]
-        where, began = settings.root / outcome.experiment.id / run.name / f"seed={seed}", time.perf_counter()
+        title, place = f"{outcome.experiment.id} {run.name} seed {seed}", settings.root / outcome.experiment.id
+        begun = [f"model.init_from={place / run.begins / f'seed={seed}'}"] if run.begins else []
+        typed = [*run.overrides, *begun, f"seed={seed}", "pictures=[]"]
+        where, began = place / run.name / f"seed={seed}", time.perf_counter()
         try:
-            figures[seed], reused = perform(run, composed(typed), where, shlex.join(["aerun", *typed]), settings.fresh)
+            fresh = settings.fresh or (run.begins, seed) in outcome.anew
+            figures[seed], reused = perform(run, composed(typed), where, shlex.join(["aerun", *typed]), fresh)
         except TrainingError as e:
             outcome.failed[run.name] = f"seed {seed}: {e}"
             tell(f"{title}: failed: {e}")
             return {}
+        outcome.anew |= set() if reused else {(run.name, seed)}
         outcome.seconds.setdefault(run.name, []).append(_seconds(figures[seed]))
         took = "there already" if reused else f"{time.perf_counter() - began:.1f} s"
         tell(f"{title}: {took}, test SE {figures[seed]['test/se']:.4g} (PCA {figures[seed]['pca/se']:.4g})")

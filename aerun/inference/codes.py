@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.core.seeding import own_draws
 from aerun.evaluate.samplers import NAMES, Sampler
 from aerun.evaluate.samplers.gaussian import Gaussian
 from aerun.inference.fitted_samplers import fitted_sampler
 from aerun.inference.runner import Runner
-from aerun.pictures.interpolations import circle, straight
+from aerun.metrics.lines import circle, straight
+from aerun.parts import Bottleneck
 
 log = logging.getLogger("aerun")
 
+_OFF = 1e-3  # further than digits of a file that were rounded
 SAMPLERS = ("auto", *NAMES)
 LINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": straight, "spherical": circle}
 
@@ -49,6 +52,29 @@ def _with_all_units(array: NDArray[Any], shape: tuple[int, ...], cut: float) -> 
     return np.concatenate([given, np.full((len(array), shape[0] - units, *shape[1:]), cut, np.float32)], axis=1)
 
 
+def line(bottleneck: Bottleneck, way: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Return what leads from one code to another; in a curved space that is its own way.
+
+    Raises AerunError for great circles where there are none.
+    """
+    if bottleneck.curved and way == "spherical" != bottleneck.way:
+        raise AerunError(
+            f"way=spherical: great circles are those of real codes or of a sphere, and this run's {bottleneck.curved}. "
+            f"way=linear goes along a {bottleneck.way}."
+        )
+    return bottleneck.between if bottleneck.curved else LINES[way]
+
+
+def on_space(bottleneck: Bottleneck, z: Tensor) -> Tensor:
+    """Return codes (n, d, *grid) as points of a curved space, and say how many of them are none; others as they are."""
+    if not bottleneck.curved:
+        return z
+    near = bottleneck.nearest(z)
+    if off := int(((near - z).flatten(1).abs().amax(1) > _OFF).sum()):
+        log.warning("%d of %d codes are moved to the nearest that this run can have: its %s.", off, len(z), bottleneck.curved)
+    return near
+
+
 def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | None = None, c: Tensor | None = None) -> Tensor:
     """Return n codes (n, d, *grid), always the same ones for the same seed.
 
@@ -60,10 +86,10 @@ def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | Non
     if sampler == "auto":
         sampler = "prior" if runner.autoencoder.follows_prior or runner.autoencoder.bottleneck.curved else "gaussian"
     elif runner.autoencoder.bottleneck.curved and sampler not in ("prior", "aggregate"):
-        raise AerunError(f"sampler={sampler}: a density of real codes, and this run's have length 1. Use prior or aggregate.")
+        its = runner.autoencoder.bottleneck.curved
+        raise AerunError(f"sampler={sampler}: a density of real codes, and this run's {its}. Use prior or aggregate.")
     fitted = None if sampler in ("prior", "gaussian") else fitted_sampler(runner, sampler, data)
-    with torch.random.fork_rng(), torch.inference_mode():
-        torch.manual_seed(seed)
+    with own_draws(seed), torch.inference_mode():
         if fitted is not None:
             return fitted(n).cpu().float()
         if sampler == "prior":

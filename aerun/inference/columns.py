@@ -95,7 +95,8 @@ def _told(values: NDArray[Any], feature: Feature) -> NDArray[Any]:
     if feature.kind == "number":
         return values.astype(np.float32)
     if feature.kind == "category":
-        words = np.array([*feature.words, ""])
+        own = [""] * feature.hash if feature.hash else [*feature.words[:-1], ""] if feature.other else feature.words
+        words = np.array([*own, ""])
         known = values >= 0  # neither an unknown word (-1) nor a missing one (NaN)
         return words[np.where(known, values, len(feature.words)).astype(np.int64)]
     return np.array(["" if v != v else _moment(float(v) + feature.origin, feature.days) for v in values])

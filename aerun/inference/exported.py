@@ -38,7 +38,7 @@ class Exported(nn.Module):
         facts = self.autoencoder.facts
         x, beside = self.autoencoder.units(samples), self.autoencoder.beside(samples)
         z = self.autoencoder.encode(x, **beside)
-        x_hat, valid = self.autoencoder.decode(z, **beside), beside.get("valid")
+        x_hat, valid = self.autoencoder.decode(z, **beside, like=x), beside.get("valid")
         score = score_of(self.autoencoder, samples, x, x_hat).to(x.dtype)
         own = self.form.own(x_hat, valid)
         if valid is not None and not facts.tokens:

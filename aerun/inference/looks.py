@@ -119,7 +119,7 @@ def _of_prefixes(model: Runner, stored: Tensor) -> dict[str, Tensor]:
     own = model.autoencoder
 
     def first(u: Tensor, beside: dict[str, Tensor], size: int) -> Tensor:
-        return own.decode(own.first_of(own.features(u, **beside), size), **beside)
+        return own.decode(own.first_of(own.features(u, **beside), size), **beside, like=u)
 
     sizes = own.sizes[:-1][-_PREFIXES:]
     return {f"first {size}": model.over_samples(partial(first, size=size), stored) for size in sizes}

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -14,21 +14,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aerun.autoencoder import Autoencoder
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
 from aerun.formats.framing import FrameFormat
-from aerun.inference import codes, compressed_file, layers, looks, reasons
+from aerun.inference import codes, compressed_file, judged, layers, looks, reasons
 from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
 from aerun.inference.inpainting import CODES, Tally, impute, inpaint
+from aerun.inference.nats import column_nats
 from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
 from aerun.inference.samples import OutputFormat
 from aerun.inference.steps import judge
 from aerun.inference.support import unsupported_reason
 from aerun.metrics import conformal
+from aerun.runs.reference import Calibration
 
 Samples = Any
 """n samples in the data's own stored units: an array or a tensor (n, *stored); of sequences whose lengths differ a
@@ -125,6 +128,7 @@ class Model(Runner):
         """
         cut = self.autoencoder.cut if self.sizes and self.autoencoder.bottleneck.piece == "unit" else None
         codes_, tensor = codes.to_code_tensor(z, self.code_shape, cut)
+        codes_ = codes.on_space(self.autoencoder.bottleneck, codes_)
         valid = self.steps_of(len(codes_), lengths)
         own = self.decoded(codes_, valid, self.given_c(len(codes_)))
         output_format = self.form.way
@@ -227,7 +231,7 @@ class Model(Runner):
     def generate(
         self, n: int, seed: int = 0, sampler: str = "auto", data: str | Path | None = None, guidance: float = 1.0
     ) -> Any:
-        """Return n new samples, from codes drawn by `sampler`.
+        """Return n new samples, from codes drawn by `sampler`; with loss=mixed words, numbers and gaps of rows are drawn too.
 
         prior; gaussian, mixture, flow, second_stage, fitted to training codes; counts, transformer, fitted to the numbers of
         discrete ones; aggregate, codes of training samples; or auto, prior where codes follow it by training, else gaussian.
@@ -239,7 +243,7 @@ class Model(Runner):
         self._refuse_guidance(guidance)
         c = self.given_c(n)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data, c)
-        return self.form.to_caller(self.decoded(drawn, None, c, guidance), None, self.form.way)
+        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way)
 
     def _refuse_guidance(self, guidance: float) -> None:
         if guidance == 1:
@@ -259,9 +263,10 @@ class Model(Runner):
     def interpolate(self, a: Samples, b: Samples, steps: int = 9, way: str = "linear") -> Any:
         """Return what lies between samples a and b, through their codes: (n, steps, *stored).
 
-        way: linear, or spherical (great circles).
+        way: linear, or spherical (great circles). Points of a curved space are joined by its own shortest ways: on a sphere
+        both are great circles, in a ball linear stands for geodesics.
         """
-        line = codes.LINES[one_of("way", way, tuple(codes.LINES))]
+        line = codes.line(self.autoencoder.bottleneck, one_of("way", way, tuple(codes.LINES)))
         t = torch.linspace(0, 1, integer("steps", steps, 2))
         (first, back), (last, _) = self.form.to_stored(a), self.form.to_stored(b)
         if len(first) != len(last):
@@ -333,6 +338,33 @@ class Model(Runner):
         stored, output_format = self.form.to_stored(x)
         return output_format.numbers(self.scores_of(stored), "score")
 
+    def by(self, judge: str, data: str | Path | None = None) -> "Model":
+        """Return this model with another score: `model.by("code_knn").score(x)`. Thresholds and p-values go by it too.
+
+        judge: error, the squared error of the reconstruction; code_knn, code_mixture, how far the code lies from those of
+        training; probability, expected, in nats, where codes are random: see `aerun.evaluate.judges`. What it learns from
+        training and validation samples is kept in the run's folder; the first call reads them, of files from `data`.
+        """
+        if one_of("by", judge, judged.WAYS) == judged.ERROR:
+            return self
+        return self._judged(*judged.judge_of(self, judge, data))
+
+    def together(self, *others: "Model") -> "Model":
+        """Return this model with the score of several that were trained on the same data, see `Ensemble`.
+
+        It is 1 less the mean of their p-values; thresholds and p-values hold for it. AerunError for runs of other data.
+        """
+        for other in others:
+            judged.refuse_other(self, other)
+        ensemble = judged.Ensemble([self, *others])
+        return self._judged(ensemble, ensemble.calibration)
+
+    def _judged(self, judge: Callable[[Autoencoder, Tensor], Tensor], calibration: Calibration) -> "Model":
+        other = copy(self)
+        other.judge = judge
+        other.__dict__["calibration"] = calibration
+        return other
+
     def reasons(self, x: Samples) -> Any:
         """Return for each sample (n,), in words, where its score comes from and what is expected there instead."""
         stored, output_format = self.form.to_stored(x)
@@ -378,6 +410,15 @@ class Model(Runner):
             return element_errors.sum(-1) if self.facts.tokens else element_errors
 
         return self.in_batches(each, stored, None)
+
+    def nats(self, x: Samples) -> Any:
+        """Return how improbable each cell is, -log p(x_c | z) in nats, (n, columns): of runs with loss=mixed.
+
+        Their sum is the reconstruction loss of a row whose cells are all there. Numbers have densities, in prepared units, so
+        that theirs may be below 0.
+        """
+        stored, output_format = self.form.to_stored(x)
+        return output_format.numbers(column_nats(self, stored), [f.name for f in self.form.features])
 
     def mark_errors_of(self, stored: Tensor) -> Tensor:
         """Return the part of `errors_of` a table's rows that is of whether a cell is missing, (n, columns)."""

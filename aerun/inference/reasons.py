@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.inference.columns import told_columns
+from aerun.inference.nats import column_nats, has_nats
 from aerun.inference.recordings import features_of
 from aerun.inference.runner import Runner
 from aerun.inference.steps import StepSeries
@@ -29,7 +30,7 @@ def reasons(model: Runner, stored: Tensor, errors: Array, marks: Array) -> list[
     if errors.ndim == 3:
         return [_channels(_names(model, x.shape[-1]), *one) for one in zip(x, expected, errors, strict=True)]
     if model.form.features:
-        return _columns(model, x, expected, errors, marks)
+        return _columns(model, stored, x, expected, errors, marks)
     names = [f"f{i + 1}" for i in range(errors.shape[1])]
     told, wanted = ([[_number(v) for v in row] for row in side] for side in (x, expected))
     return [listed(names, *one) for one in zip(told, wanted, errors, strict=True)]
@@ -43,17 +44,19 @@ def step_reason(series: StepSeries, step: int) -> str:
     return listed(series.channels, told, expected, series.judged.errors[step])
 
 
-def _columns(model: Runner, x: Array, expected: Array, errors: Array, marks: Array) -> list[str]:
+def _columns(model: Runner, stored: Tensor, x: Array, expected: Array, errors: Array, marks: Array) -> list[str]:
     """Return the columns that err most. marks: what of their errors is of cells that are there, and were expected to miss."""
     features = model.form.features
     told, wanted = (told_columns(values, features) for values in (x, expected))
     names = [f.name for f in features]
+    nats = column_nats(model, stored).numpy() if has_nats(model) else None
     lines = []
     for row, error in enumerate(errors):
+        behind = None if nats is None else [f" ({v:.1f} nats)" for v in nats[row]]
         cells = [_cell(told[n][row]) or "an unknown word" for n in names]
         gone = marks[row] > error / 2
         hoped = ["a missing cell" if gone[i] else _cell(wanted[n][row]) for i, n in enumerate(names)]
-        lines.append(listed(names, cells, hoped, error))
+        lines.append(listed(names, cells, hoped, error, behind))
     return lines
 
 

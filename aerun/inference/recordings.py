@@ -17,8 +17,9 @@ from aerun.core.paths import config_dir
 from aerun.dataset.audio import Audio
 from aerun.dataset.sequences.mel import filters
 from aerun.dataset.sequences.sampling import Opened
-from aerun.dataset.sequences.windows import covering
+from aerun.dataset.sequences.windows import covering, most_frequent
 from aerun.dataset.series import Series
+from aerun.dataset.telling import LABEL
 from aerun.formats import audio as sounds
 from aerun.formats.frame import Words
 from aerun.inference.steps import StepSeries
@@ -27,8 +28,12 @@ from aerun.inference.travelling import beside_windows, columns_beside
 log = logging.getLogger("aerun")
 
 
-def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> tuple[Any, dict[str, Words]]:
-    """Return samples (n, T, F), NaN behind the last step, read and cut as the run's own data were, and what travels with them.
+def series(
+    path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]
+) -> tuple[Any, dict[str, Words], dict[str, Words]]:
+    """Return samples (n, T, F), NaN behind the last step, read and cut as the run's own data were.
+
+    Beside them stand what travels with them, and their label where the file has it, as in training that of most of their steps.
 
     reading: what the run stored of how it read them. For runs on other sequences, files are read as dataset=series reads them
     by default.
@@ -38,7 +43,9 @@ def series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mappi
     samples, cut, opened = dataset.samples_of(path, features_of(reading), steps, facts.ragged, reading)
     if samples.shape[2] != count:
         raise AerunError(f"{path}: {samples.shape[2]} columns of steps, and this run was trained on {count}.")
-    return samples, beside_windows(opened, cut, dataset.layout.group, _travelling(opened, settings))
+    label = _label(dataset, opened)
+    told = {} if label is None else {LABEL: most_frequent(label, cut)}
+    return samples, beside_windows(opened, cut, dataset.layout.group, _travelling(opened, settings)), told
 
 
 def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> StepSeries:
@@ -53,7 +60,12 @@ def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: 
     beside = {n: w for n in _travelling(opened, settings) if (w := frame.written(n)) is not None}
     names = names or [f"f{i + 1}" for i in range(opened.x.shape[1])]
     time, group = dataset.sampling.time, dataset.layout.group
-    return StepSeries(str(path), opened, tuple(names), starts, tails, beside, time, group)
+    return StepSeries(str(path), opened, tuple(names), starts, tails, beside, time, group, _label(dataset, opened))
+
+
+def _label(dataset: Series, opened: Opened) -> Words | None:
+    """Return the label of each step (N,) that the file says; None where it says none."""
+    return opened.words(dataset.sampling.label or opened.recording.label)
 
 
 def _travelling(opened: Opened, settings: Mapping[str, Any]) -> list[str]:

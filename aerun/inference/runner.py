@@ -25,7 +25,8 @@ class Runner:
     """A trained autoencoder in evaluation mode, fed in batches that fit into memory.
 
     Stored samples (n, *stored) go in, tensors on the CPU come out. facts: those of its data. config: as it was trained. folder:
-    its run's. seed: that of the run. form: converts between samples in own units and stored ones.
+    its run's. seed: that of the run. form: converts between samples in own units and stored ones. judge: maps the model in 64
+    bits and stored samples to their scores (B,).
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Runner:
         settings = config.get("dataset")
         own = settings if isinstance(settings, Mapping) else {}
         self.form = SampleConverter(autoencoder.facts, autoencoder.preparation, own, self.reading)
+        self.judge: Callable[[Autoencoder, Tensor], Tensor] = score
 
     # -- what its run wrote down -------------------------------------------------------------------------------------
 
@@ -104,13 +106,13 @@ class Runner:
         model = self.autoencoder
 
         def again(u: Tensor, beside: dict[str, Tensor]) -> Tensor:
-            return self.form.own(model.decode(model.first(u, size, **beside), **beside), beside.get("valid"))
+            return self.form.own(model.decode(model.first(u, size, **beside), **beside, like=u), beside.get("valid"))
 
         return self.over_samples(again, stored)
 
     def scores_of(self, stored: Tensor) -> Tensor:
-        """Return their anomaly scores (n,); computed in 64 bits, see `in_64_bits`."""
-        return self.in_batches(lambda part, _: score(self.exact, part), stored, None)
+        """Return their anomaly scores (n,) by its judge; computed in 64 bits, see `in_64_bits`."""
+        return self.in_batches(lambda part, _: self.judge(self.exact, part), stored, None)
 
     @cached_property
     def exact(self) -> Autoencoder:
@@ -129,6 +131,21 @@ class Runner:
 
         beside = {k: v for k, v in (("valid", valid), ("c", c)) if v is not None}
         return self.in_batches(samples, z, beside)
+
+    def sampled(self, z: Tensor, seed: int, c: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        """Return a draw of the samples (n, *stored), in own units, of codes; the same for the same seed.
+
+        Where the loss draws nothing it is what `decoded` gives.
+        """
+        if not self.autoencoder.loss.draws:
+            return self.decoded(z, None, c, guidance)
+
+        def samples(part: Tensor, beside: Mapping[str, Tensor]) -> Tensor:
+            return self.form.own(self.autoencoder.sampled(part.to(self.dtype), guidance, **beside), None, drawn=True)
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed + 1)  # the codes were drawn by the seed itself
+            return self.in_batches(samples, z, {} if c is None else {"c": c})
 
     def given_c(self, n: int) -> Tensor | None:
         """Return c (n, m) of n samples of which only is known what the question says; None where the model is told nothing."""

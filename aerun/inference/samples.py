@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts, real_steps
 from aerun.dataset.sequences.symbols import UNKNOWN
 from aerun.formats.arrays import plain
+from aerun.formats.frame import Words
 from aerun.formats.frames import has_columns
 from aerun.formats.framing import FrameFormat
 from aerun.formats.reading import Reading
@@ -96,6 +98,14 @@ class SampleConverter:
             raise AerunError(
                 f"condition {name}: this run is told nothing beforehand: it was trained without dataset.condition."
             )
+
+    def of_file(self, columns: Mapping[str, Words]) -> "SampleConverter":
+        """Return the same for the samples of a file that says these conditions of each of them, as words."""
+        if not columns or self.conditions is None:
+            return self
+        form = copy(self)
+        form.conditions = self.conditions.of_file(columns)
+        return form
 
     @property
     def told_names(self) -> list[str]:
@@ -224,15 +234,18 @@ class SampleConverter:
         dtype = output_format.dtype
         return own.cpu().numpy().astype(dtype if dtype.kind != "f" or dtype.itemsize > 4 else np.float32)
 
-    def own(self, x_hat: Tensor, valid: Tensor | None) -> Tensor:
-        """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text."""
+    def own(self, x_hat: Tensor, valid: Tensor | None, drawn: bool = False) -> Tensor:
+        """Map what the model says (n, *S) -> own units (n, *stored), within the data's range; symbols' numbers for text.
+
+        drawn: x_hat is a draw, see `Preparation.drawn`.
+        """
         facts = self.facts
         if facts.tokens:
             numbers = x_hat.argmax(-1)
             return numbers if valid is None else numbers.masked_fill(~valid, -1)
         if facts.low is not None or facts.high is not None:
             x_hat = x_hat.clamp(facts.low, facts.high)
-        return self.preparation.inverse(x_hat) * facts.unit
+        return (self.preparation.drawn(x_hat) if drawn else self.preparation.inverse(x_hat)) * facts.unit
 
     def shaped(self, array: Array) -> Array:
         """Return (n, *stored), also of grey images without their channel, and of colours that come last.
@@ -268,6 +281,9 @@ class SampleConverter:
                 raise AerunError(f"sample {int(wrong.flatten(1).any(1).int().argmax()) + 1} holds NaN or infinite values.")
             if facts.ragged:
                 self._refuse_gaps(x)
+        if refused := self.preparation.refuse(x):
+            row, place, why = refused
+            raise AerunError(f"sample {row + 1}, {self.features[place].name if self.features else place + 1}: {why}.")
         if facts.prepared_from is not None:
             return x
         real = x if not facts.ragged else x[~x.isnan()]

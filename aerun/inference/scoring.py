@@ -15,7 +15,9 @@ from aerun.core.text import note
 from aerun.formats.writing.base import Writer
 from aerun.formats.writing.output import Kind, written
 from aerun.inference.events import Events
+from aerun.inference.judged import ERROR
 from aerun.inference.maps import SeriesMap
+from aerun.inference.nats import has_nats
 from aerun.inference.notes import Notes
 from aerun.inference.reading import Piece
 from aerun.inference.recordings import has_windows
@@ -45,11 +47,13 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
     if is_picture(args.output):
         return {"errors": errors, "under": model.facts.own(form.to_stored(x)[0]).numpy(), **columns}
     each = {f"error_{f.name}": errors[:, i] for i, f in enumerate(form.features)} if form.named else {"errors": errors}
+    nats = model.nats(x) if has_nats(model) else None
+    each |= {} if nats is None else {f"nats_{f.name}": nats[:, i] for i, f in enumerate(form.features)}
     return {**columns, **each}
 
 
 def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any]:
-    series.judged = known = judge(model, series.opened.x, series.starts, series.tails)
+    series.judged = known = judge(model, series.opened.x, series.starts, series.tails, series.label)
     columns = {**series.places(), **judged(model, series.in_file(known.score), args, steps=True)}
     worst = np.where(np.isnan(known.errors), -1, known.errors).argmax(1)
     names = np.array([*series.channels, ""])
@@ -78,6 +82,9 @@ class Scoring:
         settings = model.config.get("dataset")
         self.settings = settings if isinstance(settings, Mapping) else {}
         windows = has_windows(self.settings) and not model.facts.ragged
+        other = f"--by {args.by}" if args.by != ERROR else "--with" if args.others else ""
+        if other and windows and not args.windows:
+            raise AerunError(f"{other}: scores whole windows, and a row of this call is a step: add --windows.")
         args.steps = windows and not args.windows and (args.threshold is not None or model.calibration.steps is not None)
         if windows and not args.windows and not args.steps:
             note("an older aerun wrote down no scores of single steps for this run: a row is a window, as with --windows.")

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from aerun.dataset.sequences.sampling import Opened
+from aerun.dataset.sequences.windows import Windows, most_frequent
+from aerun.dataset.telling import LABEL
 from aerun.evaluate.step_scores import Cover, own_errors
 from aerun.formats.frame import Values, Words
 
@@ -30,7 +32,7 @@ class StepSeries:
     """The steps of a file, the first steps of the windows that cover them, and the columns that travel, by the file's rows.
 
     tails: windows that end pieces, see `windows.covering`. time, group: the columns of that name, where settings name any.
-    judged: what the model says of them.
+    label: of each step (N,), by series and time, where the file says it. judged: what the model says of them.
     """
 
     file: str
@@ -41,6 +43,7 @@ class StepSeries:
     beside: dict[str, Words]
     time: str | None
     group: str | None
+    label: Words | None = None
     judged: StepScores | None = None
 
     def __len__(self) -> int:
@@ -99,34 +102,42 @@ class StepSeries:
         return columns
 
 
-def judge(model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64], tails: NDArray[np.int64]) -> StepScores:
+def judge(
+    model: "Runner",
+    x: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    tails: NDArray[np.int64],
+    label: Words | None = None,
+) -> StepScores:
     """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself.
 
     x (N, F): series one behind the other. starts: the first steps of windows. tails: of those that end pieces; they judge only
     steps that no other window covers, for they lie elsewhere than those that the model was trained on and that thresholds come
-    from. NaN where no window covers a step.
+    from. label (N,): of the steps, for a model that is told it. NaN where no window covers a step.
     """
-    score, errors, expected = _covered(model, x, starts)
+    score, errors, expected = _covered(model, x, starts, label)
     if len(tails):
         bare = np.isnan(score)
         score, errors, expected = (
             np.where(bare.reshape(-1, *[1] * (a.ndim - 1)), b, a)
-            for a, b in zip((score, errors, expected), _covered(model, x, tails), strict=True)
+            for a, b in zip((score, errors, expected), _covered(model, x, tails, label), strict=True)
         )
     return StepScores(score, errors, expected)
 
 
-def _covered(model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64]) -> tuple[Values, Values, Values]:
+def _covered(
+    model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64], label: Words | None
+) -> tuple[Values, Values, Values]:
     """Return scores (N,), errors and expected values (N, F) by these windows; NaN where none covers a step."""
     errors, expected, seen = (Cover(*x.shape) for _ in range(3))
     steps = np.arange(model.facts.stored[0])
     for first in range(0, len(starts), model.rows):
         part = starts[first : first + model.rows]
-        stored = (
-            model.form.to_stored(x[part[:, None] + steps])[0]
-            if model.facts.told
-            else torch.from_numpy(x[part[:, None] + steps])
-        )
+        stored = torch.from_numpy(x[part[:, None] + steps])
+        if model.facts.told:
+            cut = Windows(part, np.full(len(part), len(steps)), 0)
+            form = model.form if label is None else model.form.of_file({LABEL: most_frequent(label, cut)})
+            stored, _ = form.to_stored(stored.numpy())
         error, weight = own_errors(model.exact, stored.to(model.device))
         errors.add(part, error)
         seen.add(part, weight)

@@ -1,6 +1,7 @@
 """The verbs of a trained model: what each reads, which options it has, and what it answers. Imports no torch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
@@ -57,6 +58,7 @@ def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
 _SIZE: Flag = ("--size", {"type": int, "metavar": "K", "help": "of a nested code (regularizer=nested) its first K units alone"})
 _SEED: Flag = ("--seed", {"type": int, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
 _DATA: Flag = ("--data", {"metavar": "PATH", "help": "where the training data are, to which samplers are fitted"})
+_JUDGES = ("error", "code_knn", "code_mixture", "probability", "expected")
 _CODE_PRIORS = ("counts", "transformer")
 
 VERBS: dict[str, Verb] = {
@@ -193,7 +195,14 @@ VERBS: dict[str, Verb] = {
                 "--steps",
                 {"type": int, "default": 9, "metavar": "N", "help": "samples in a row, both ends included (default: 9)"},
             ),
-            ("--way", {"choices": ("linear", "spherical"), "default": "linear", "help": "straight lines, or great circles"}),
+            (
+                "--way",
+                {
+                    "choices": ("linear", "spherical"),
+                    "default": "linear",
+                    "help": "straight lines (of curved codes geodesics), or great circles",
+                },
+            ),
         ),
     ),
     "traverse": Verb(
@@ -239,10 +248,40 @@ VERBS: dict[str, Verb] = {
                     "errors, or series over time with the score below",
                 },
             ),
+            (
+                "--by",
+                {
+                    "choices": _JUDGES,
+                    "default": "error",
+                    "help": "another score: code_knn, code_mixture, how far the code lies from those of training; probability, "
+                    "expected, -log E_q p(x|z) and E_q[-log p(x|z)] in nats, of random codes (default: error)",
+                },
+            ),
+            (
+                "--with",
+                {
+                    "dest": "others",
+                    "nargs": "+",
+                    "action": "extend",
+                    "default": [],
+                    "type": Path,
+                    "metavar": "RUN",
+                    "help": "score by these runs of the same data too: 1 less the mean of the conformal p-values of all",
+                },
+            ),
+            ("--data", {"metavar": "PATH", "help": "where the training data are, which --by reads once"}),
             ("--top", {"type": int, "metavar": "N", "help": "print the N highest and why; then --output may be left out"}),
             (
                 "--events",
                 {"metavar": "FILE", "help": "of series: consecutive alarms as one, with start, end and peak; csv or the like"},
+            ),
+            (
+                "--follow",
+                {
+                    "action": "store_true",
+                    "help": "score rows as they come, of a file that grows (until Ctrl-C) or of - until it ends, and append "
+                    "them to --output; a step of a series once its windows are there, by the scores of the whole file",
+                },
             ),
             ("--windows", {"action": "store_true", "help": "of series: a row a window, not a time step"}),
         ),

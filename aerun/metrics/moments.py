@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -71,6 +72,13 @@ class Mahalanobis:
         factor, failed = torch.linalg.cholesky_ex(s)
         self.factor = torch.linalg.cholesky(s + _RIDGE * level * eye) if int(failed) else factor
 
+    @classmethod
+    def restored(cls, mean: Tensor, factor: Tensor) -> Self:
+        """Return the one with these two."""
+        new = cls.__new__(cls)
+        new.mean, new.factor = mean, factor
+        return new
+
     def __call__(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """Return the squared distances (B,); where `seen` (B, *S) has gaps those of what is seen, D / |seen| times as large.
 
@@ -78,7 +86,7 @@ class Mahalanobis:
         0 elsewhere, and q = (P a)_h of what is hidden.
         """
         away = x.flatten(1).double() - self.mean
-        whole = torch.linalg.solve_triangular(self.factor, away.t(), upper=False).square().sum(0)
+        whole = self.whitened(x).square().sum(1)
         if seen is None or bool(seen.all()):
             return whole
         precision = torch.cholesky_inverse(self.factor)
@@ -91,6 +99,11 @@ class Mahalanobis:
             return ((a * pull).sum(1) - less).clamp_min(0)
 
         return over_seen(whole, seen.flatten(1), part)
+
+    def whitened(self, x: Tensor) -> Tensor:
+        """Return y = L^-1 (x - m), L L^T = S, (B, D): of covariance I where that of x is S."""
+        away = x.flatten(1).double() - self.mean
+        return torch.linalg.solve_triangular(self.factor, away.t(), upper=False).t()
 
     def nats(self, x: Tensor) -> Tensor:
         """Return -log N(x; m, S) in nats, (B,)."""

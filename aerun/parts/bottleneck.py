@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.metrics.lines import circle, straight
 from aerun.parts.base import Part, option
 
 
@@ -26,8 +27,10 @@ class Bottleneck(Part):
     0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code without its last pieces, which are its units set to
     0 where `piece` says nothing else, is still a code; cut_by: the setting with which it can be, where it cannot as it is.
     of_vectors: it makes codes without a grid alone. entangled: its posterior is one of whole codes, so that units have no
-    divergence of their own. curved: codes are unit vectors, a straight line between two of them leaves them, and `nearest`
-    brings it back; a number of them follows from the others.
+    divergence of their own. curved: codes are points of a curved space, where straight lines and densities of real vectors mean
+    nothing, and `nearest` brings a vector back to it; it says in words what they all are, empty for others. dependent: how many
+    numbers of a code follow from the others. chosen: the setting that makes it other than its option says it is, its value, and
+    one with which it is as said.
     """
 
     latent_dim: int
@@ -38,7 +41,9 @@ class Bottleneck(Part):
     piece: str = "unit"
     of_vectors: bool = False
     entangled: bool = False
-    curved: bool = False
+    curved: str = ""
+    dependent: int = 0
+    chosen: tuple[str, str, str] | None = None
     levels: tuple[int, ...] = ()
 
     @property
@@ -85,6 +90,22 @@ class Bottleneck(Part):
     def nearest(self, z: Tensor) -> Tensor:
         """Return the code that is nearest to any real z; both are (B, d, *grid)."""
         return z
+
+    def read(self, z: Tensor) -> Tensor:
+        """Return what the decoder reads of codes; both are (B, d, *grid)."""
+        return z
+
+    def between(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+        """Return codes on the way from a to b (d, *grid) that stays where codes lie: at each of t in [0, 1], (n, d, *grid).
+
+        Along great circles where codes are random, along straight lines elsewhere; see `way`.
+        """
+        return (circle if self.way == "spherical" else straight)(a, b, t)
+
+    @property
+    def way(self) -> str:
+        """Return the kind of these ways: linear, spherical or geodesic."""
+        return "spherical" if "posterior" in self.offers else "linear"
 
     def probability(self, numbers: Tensor) -> Tensor | None:
         """Return the learned probability of each whole number (B, d, *grid), or None where no model gives one."""

@@ -13,14 +13,16 @@ class Corruption(Part):
 
     alters: False where x_in is x. hides: what is hidden holds `fill`, and `mask` says where, so that a trained model can fill
     in what is missing. makes_holes: what is hidden lies together and is judged by itself; otherwise all of a sample is to be
-    cleaned. elementwise: each entry for itself, whatever the range and the shape of the data, so that the features of a
-    hidden layer can be corrupted as well. `shows_mask`: the encoder also sees which entries are hidden.
+    cleaned. is_noise: False where x_in looks like clean samples, so that nothing shows that it is to be cleaned. elementwise:
+    each entry for itself, whatever the range and the shape of the data, so that the features of a hidden layer can be
+    corrupted as well. `shows_mask`: the encoder also sees which entries are hidden.
     white_noise: the deviation of x_in - x where that is Gaussian white noise and nothing else, in units of x.
     """
 
     alters: bool = True
     hides: bool = False
     makes_holes: bool = False
+    is_noise: bool = True
     elementwise: bool = False
     shows_mask: bool = False
     fill: float = 0.0

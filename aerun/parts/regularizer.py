@@ -1,6 +1,7 @@
 """Penalties on a code or on the weights, and how strong they are."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,10 @@ class Regularizer(Part):
     code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
     samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
     told of samples, c, is a class that it teaches the code to say, so that neither encoder nor decoder may be told it.
+    `known_share`: the least share of samples in a batch whose class is known; 0: as they come.
+    `moves_codes`: it moves codes freely, so that any real vector must be one.
+    `borrows`: has layers of another run or of a file, which its setting `features` names unless it is `random`; its setting
+    `network` has them in words (`aerun.regularizer.stack`), and `borrow` gives it their weights.
     """
 
     batch_statistic: bool = False
@@ -41,6 +46,9 @@ class Regularizer(Part):
     by_unit: str = ""
     infers: bool = False
     of_length: bool = False
+    known_share: float = 0.0
+    moves_codes: bool = False
+    borrows: bool = False
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
@@ -50,6 +58,9 @@ class Regularizer(Part):
 
     def setup_known(self, c: Tensor) -> None:
         """Learn what is known beforehand of the training samples, c (n, m), before the first step; by default nothing."""
+
+    def borrow(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of the layers that it has of another run or of a file, before training begins."""
 
     def fill(self, *_: Any, **names: Any) -> dict[str, Tensor]:
         """Return names of a pass that it fills for others, from those that its signature takes; by default none."""

@@ -51,6 +51,14 @@ class Preparation(nn.Module, ABC):
         mapped: Tensor = self(x)
         return mapped
 
+    def target(self, x: Tensor) -> Tensor:
+        """Return what reconstructions of prepared samples (B, *S) are judged against; by default these."""
+        return x
+
+    def refuse(self, x: Tensor) -> tuple[int, int, str] | None:
+        """Return row, place in it and why of the first value of stored samples that it cannot take; None: it takes them all."""
+        return None
+
     def seen(self, x: Tensor) -> Tensor | None:
         """Return which elements of `forward` are of no missing cell, (B, *S) bool; None: all."""
         return None
@@ -66,6 +74,14 @@ class Preparation(nn.Module, ABC):
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:
         """Map (B, *S) -> the data's own units (B, *stored)."""
+
+    def drawn(self, x: Tensor) -> Tensor:
+        """Map drawn samples (B, *S) -> own units (B, *stored) as data have them: to their resolution, with missing cells.
+
+        By default what `inverse` gives.
+        """
+        own: Tensor = self.inverse(x)
+        return own
 
 
 class Unchanged(Preparation):

@@ -11,9 +11,12 @@ from torch.nn.functional import one_hot
 from aerun.core.errors import AerunError
 from aerun.preparation.base import Preparation
 from aerun.preparation.feature import Feature, as_bytes, features_of, places
+from aerun.preparation.rank_gauss import KNOTS, RANK_GAUSS, bent, capped, knots_of
 from aerun.preparation.statistics import centre_and_spread, factor, quantiles
 
 MISSING = ("fill", "keep")  # what becomes of cells without a value
+COUNTS = "counts"  # the way of a table of counts alone
+COUNT = "count"  # and the kind of its columns in `layout`
 
 
 class Columns(Preparation):
@@ -23,6 +26,11 @@ class Columns(Preparation):
     Categories: one element a word; a word that no training row has is all zeros. What is missing is filled in with the
     median or the most frequent word of the training rows; where training rows lack values a mark, 1 for missing, says so.
     A column that lacks values only later is filled in without a mark. Columns that are constant in training become 0.
+
+    counts: x = log1p of whole numbers from 0 on; the counts themselves are what likelihoods of counts judge (`target`).
+
+    rank_gauss: each number by its rank, as a Gaussian has it, by lines through at most 1,000 training values; what lies outside
+    goes on along the outer lines, up to 5 (`exact`: without bound). Of fewer than 20 different values: standardized.
 
     missing=keep: nothing is filled in or marked. The elements of a missing cell are the means of those elements over the
     training rows that have one, and `seen` says which they are. shown: the encoder reads that too.
@@ -41,6 +49,8 @@ class Columns(Preparation):
     fill: Tensor  # (columns,) what is filled in, own units
     alive: Tensor  # (K,) 0 for the word of a constant column
     average: Tensor  # (D,) mean of each element, where missing=keep
+    knots: Tensor  # (N, KNOTS) values, where way=rank_gauss
+    scores: Tensor  # (N, KNOTS) and what they become
 
     def __init__(self, *, features: Sequence[Feature], way: str, missing: str = "fill", shown: bool = False) -> None:
         super().__init__()
@@ -58,6 +68,9 @@ class Columns(Preparation):
         self.register_buffer("alive", torch.ones(len(asked)))
         self.keeps_gaps = missing == "keep"
         self.shows_gaps = self.keeps_gaps and shown
+        if way == RANK_GAUSS:
+            self.register_buffer("knots", torch.arange(float(KNOTS)).repeat(len(numeric), 1))
+            self.register_buffer("scores", torch.arange(float(KNOTS)).repeat(len(numeric), 1))
         if missing == "keep":  # no buffer of the other way, whose checkpoints have none
             self.register_buffer("average", torch.zeros(self.size))
 
@@ -76,6 +89,18 @@ class Columns(Preparation):
         return len(self.numeric) + len(self.asked) + len(self.marked)
 
     @property
+    def layout(self) -> tuple[tuple[str, str, int, int], ...]:
+        """Return (name, kind, start, length) of each run of elements that say one thing, in order: see `Facts.columns`."""
+        categories = [(f.name, "category", len(f.words)) for f in self.features if f.kind == "category"]
+        numbers = [(f.name, COUNT if self.way == COUNTS else "number", 1) for f in self.features if f.kind != "category"]
+        marks = [(self.features[i].name, "mark", 1) for i in self.marked.tolist()]
+        runs, start = [], 0
+        for name, kind, length in (*numbers, *categories, *marks):
+            runs.append((name, kind, start, length))
+            start += length
+        return tuple(runs)
+
+    @property
     def owners(self) -> Tensor | None:
         """Return (D,) the column of each element: a category's elements, and a column's mark, belong to one cell."""
         return (
@@ -90,6 +115,10 @@ class Columns(Preparation):
             self.centre.copy_(centre)
             self.spread.copy_(spread)
             self.rate.copy_(factor(spread))
+        if self.way == RANK_GAUSS and scales:
+            pairs = [knots_of(present[i]) for i in self.columns]
+            self.knots.copy_(torch.stack([x for x, _ in pairs]))
+            self.scores.copy_(torch.stack([z for _, z in pairs]))
         fills = [quantiles(v, 0.5)[0] if i in self.columns else _mode(v) for i, v in enumerate(present)]
         self.fill.copy_(torch.tensor(fills))
         sizes = torch.tensor([len(f.words) for f in self.features])
@@ -101,10 +130,11 @@ class Columns(Preparation):
 
     def forward(self, x: Tensor) -> Tensor:
         elements = self.exact(x)
-        if self.way != "minmax":
+        if self.way not in ("minmax", RANK_GAUSS):
             return elements
         numbers, others = elements.split([len(self.numeric), self.size - len(self.numeric)], 1)
-        return torch.cat([numbers.clamp(0, 1), others], 1) if others.shape[1] else numbers.clamp(0, 1)
+        bounded = capped(numbers, self.knots) if self.way == RANK_GAUSS else numbers.clamp(0, 1)
+        return torch.cat([bounded, others], 1) if others.shape[1] else bounded
 
     def exact(self, x: Tensor) -> Tensor:
         elements = self._elements(x)
@@ -135,17 +165,38 @@ class Columns(Preparation):
     def _elements(self, x: Tensor) -> Tensor:
         gone = x.isnan()
         own = torch.where(gone, self.fill, x)
+        if self.way == COUNTS:
+            return own.log1p()
         plain = len(self.numeric) == len(self.features)
-        numbers = ((own if plain else own.index_select(1, self.numeric)) - self.centre) * self.rate
+        values = own if plain else own.index_select(1, self.numeric)
+        bends = self.way == RANK_GAUSS and len(self.numeric) > 0
+        numbers = bent(values, self.knots, self.scores) if bends else (values - self.centre) * self.rate
         if self.size == len(self.numeric):
             return numbers
         hot = (own.index_select(1, self.asked) == self.word).to(numbers.dtype) * self.alive
         return torch.cat([numbers, hot, gone.index_select(1, self.marked).to(numbers.dtype)], 1)
 
+    def target(self, x: Tensor) -> Tensor:
+        return x.double().expm1().round().to(x.dtype) if self.way == COUNTS else x
+
+    def refuse(self, x: Tensor) -> tuple[int, int, str] | None:
+        if self.way != COUNTS:
+            return None
+        wrong = ~(x >= 0) | (x != x.round())
+        if not bool(wrong.any()):
+            return None
+        row, column = wrong.nonzero()[0].tolist()
+        value = float(x[row, column])
+        why = "no value" if value != value else f"{value:g}, negative" if value < 0 else f"{value:g}, not whole"
+        return row, column, f"{why}, and dataset.prepare=counts reads counts: whole numbers from 0 on"
+
     def inverse(self, x: Tensor) -> Tensor:
+        if self.way == COUNTS:
+            return x.clamp_min(0).double().expm1().to(x.dtype)
         numbers, hot, _ = x.split([len(self.numeric), len(self.asked), len(self.marked)], 1)
         own = x.new_zeros(x.shape[0], len(self.features))
-        own[:, self.numeric] = self.centre + numbers * self.spread
+        bends = self.way == RANK_GAUSS and len(self.numeric) > 0
+        own[:, self.numeric] = bent(numbers, self.scores, self.knots) if bends else self.centre + numbers * self.spread
         sizes = [len(f.words) for f in self.features if f.kind == "category"]
         columns = [i for i, f in enumerate(self.features) if f.kind == "category"]
         for i, size, block in zip(columns, sizes, hot.split(sizes, 1) if sizes else (), strict=True):
@@ -158,6 +209,17 @@ class Columns(Preparation):
         sizes = [len(f.words) for f in self.features if f.kind == "category"]
         words = [one_hot(block.argmax(1), block.shape[1]).to(x.dtype) for block in hot.split(sizes, 1)] if sizes else []
         return torch.cat([numbers, *words, marks], 1)
+
+    def drawn(self, x: Tensor) -> Tensor:
+        own = self.inverse(x)
+        for i, feature in enumerate(self.features):
+            if feature.kind != "category" and feature.low < feature.high:
+                own[:, i] = own[:, i].clamp(feature.low, feature.high)
+            if feature.step:
+                own[:, i] = (own[:, i].double() / feature.step).round().mul(feature.step).to(own.dtype)
+        gone = x[:, self.size - len(self.marked) :] > 0.5
+        own[:, self.marked] = own[:, self.marked].masked_fill(gone, torch.nan)
+        return own
 
     def get_extra_state(self) -> Tensor:
         """Return the features as JSON in bytes (uint8)."""

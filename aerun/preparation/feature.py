@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -15,7 +15,10 @@ class Feature:
 
     kind: number, date (stored as seconds since `origin`, itself in seconds since 1970 UTC) or category (stored as the place
     in `words`, -1 for any other word). missing: training rows lack a value, so that a mark says where. NaN is stored for
-    what is missing. days: all its training dates are whole days.
+    what is missing. days: all its training dates are whole days. step: all training numbers are multiples of it; 0: of none.
+    low, high: the range of training numbers and dates, as they are stored; equal where nothing is known of it. Older runs know
+    none of these three, which make no other column of it. other: the last word stands for all that are not among the others.
+    hash: the words are so many groups, in which the word of a cell falls by its hash.
     """
 
     name: str
@@ -24,6 +27,11 @@ class Feature:
     origin: float = 0.0
     missing: bool = False
     days: bool = False
+    step: float = field(default=0.0, compare=False)
+    low: float = field(default=0.0, compare=False)
+    high: float = field(default=0.0, compare=False)
+    other: bool = False
+    hash: int = 0
 
 
 def feature(*, words: Sequence[str] = (), **other: Any) -> Feature:

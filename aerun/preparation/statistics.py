@@ -10,9 +10,10 @@ def centre_and_spread(values: Tensor, method: str) -> tuple[float, float]:
     """Return (c, s) of the map x -> (x - c) / s for values (n,) without NaN; s is 0 where all are equal.
 
     standardize: mean and standard deviation (of the n values, not n - 1). robust: median and interquartile range, or the
-    standard deviation where more than half of the values are equal. minmax: smallest value and range. none: 0 and 1.
+    standard deviation where more than half of the values are equal. minmax: smallest value and range. none, counts,
+    rank_gauss: 0 and 1.
     """
-    if method == "none":
+    if method in ("none", "counts", "rank_gauss"):
         return 0.0, 1.0
     low, high = (float(v) for v in values.aminmax())
     if low == high:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from aerun.core.checks import within
 from aerun.core.errors import AerunError
 
 
@@ -30,6 +31,22 @@ def share_known(name: str, c: Tensor) -> Tensor:
     if not share > 0:
         raise AerunError(f"regularizer={name}: the class of no training sample is known.")
     return share
+
+
+def share_of_batches(name: str, known: float) -> float:
+    """Return the setting `known` of a regularizer. AerunError for what is no share below 1."""
+    if within(f"reg.terms.{name}.known", known, 0, 1) == 1:
+        raise AerunError(f"reg.terms.{name}.known=1: leaves no place for samples whose class is not known: 0.25, say.")
+    return known
+
+
+def weights(share: Tensor, known: float) -> tuple[Tensor, Tensor]:
+    """Return weights of samples whose class is known, and of others, that make up for how often they are drawn.
+
+    share: of known ones in the data. known: the share of a batch that are draws of them, where that is more.
+    """
+    drawn = torch.where(share < known, known + (1 - known) * share, share)
+    return share / drawn, ((1 - share) / (1 - drawn)).nan_to_num(1.0)
 
 
 @torch.no_grad()

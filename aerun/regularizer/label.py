@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from aerun.core.checks import integer
 from aerun.core.errors import AerunError
 from aerun.parts import Opposed
-from aerun.regularizer.classes import accuracy, of_one_group, share_known
+from aerun.regularizer.classes import accuracy, of_one_group, share_known, share_of_batches
 from aerun.regularizer.discriminator import Discriminator, checked
 
 
@@ -21,7 +21,8 @@ class Label(Opposed):
     Four phases a batch, each with an optimizer of its own: (1) the autoencoder descends the reconstruction and other terms, (2)
     D and E learn to tell draws of N(0, I) and of equally likely classes from u and y, (3) the encoder alone descends Omega, (4)
     it descends -log q(y_i|x_i), the mean over the samples of the batch whose class is known (`dataset.labelled`), 0 without
-    any. reg.lambda times the weight scales the learning rate of (3), see adversarial, and not of (4).
+    any. Where fewer are known, the share `known` of each batch are such samples, drawn anew. reg.lambda times the weight scales
+    the learning rate of (3), see adversarial, and not of (4).
     Needs `model/bottleneck=softmax`, or joint of one group, of as many classes as the terms are told (`dataset.condition=label
     dataset.condition_to=terms`).
 
@@ -35,9 +36,12 @@ class Label(Opposed):
     guides = True
     watches = ("accuracy", "vector", "class")
 
-    def __init__(self, *, latent_dim: int, classes: int, hidden: Sequence[int], lr: float, betas: Sequence[float]) -> None:
+    def __init__(
+        self, *, latent_dim: int, classes: int, hidden: Sequence[int], known: float, lr: float, betas: Sequence[float]
+    ) -> None:
         lr, pair = checked("label", lr, betas)
         super().__init__(lr=lr, betas=pair)
+        self.known_share = share_of_batches("label", known)
         self.classes = integer("reg.terms.label.classes", classes, 2)
         if classes >= latent_dim:
             raise AerunError(f"reg.terms.label.classes={classes}: needs model.latent_dim above that, and it is {latent_dim}.")

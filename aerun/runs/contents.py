@@ -42,6 +42,7 @@ IN_FOLDERS = {
 ADDED = {
     "evaluation.json": "what `aerun evaluate` found",
     "report.html": "the page of `aerun report`",
+    "judge_*.npz": "what another score (`--by NAME`) learned, its validation scores, and of which weights",
     "sampler_*.npz": "a density of codes that `aerun generate` or `compress` fitted, and of which weights",
     "figures.json": "what `aerun experiment` measured",
 }

@@ -14,11 +14,12 @@ from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
-LATER_DATASET = {**SETTINGS, "side": 28}  # likewise of a data set
+LATER_DATASET = {**SETTINGS, "side": 28, "spikes": 0.0, "rare": None, "most": None, "hash": None}  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
     "aerun.model.bottleneck.gaussian.Gaussian": {"posterior": "diagonal", "steps": None},
     "aerun.model.bottleneck.vq.Vq": {"stages": 1, "shared": True, "start": "batch"},
+    "aerun.regularizer.perceptual.Perceptual": {"features": "random", "network": None},
     "aerun.regularizer.nested.Nested": {"tell": False},
     "aerun.regularizer.iwae.Iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"},
 }

@@ -9,10 +9,11 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
+from aerun.settings.borrowed import as_borrowed
 from aerun.settings.catalog import content, takes
 
 AUTO = "auto"  # the option of these groups, and the mark in its node
-OUTCOMES = {"loss": ("mse", "bce", "gaussian", "categorical"), "arch": ("mlp", "recurrent")}  # by part; the common one first
+OUTCOMES = {"loss": ("mse", "bce", "gaussian", "categorical", "mixed"), "arch": ("mlp", "recurrent")}  # the common one first
 
 
 def is_marked(node: Any) -> bool:
@@ -51,8 +52,9 @@ def as_saved(config: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, A
     """Return a composed config with what it leaves open as a saved config has it, where that is one of the possible outcomes.
 
     So a command is recognized as the one that a run was started with, without a look at the data. It is the same with
-    the length of training, which older runs saved in epochs, and never ended before.
+    the length of training, which older runs saved in epochs, and never ended before, and with layers of other runs.
     """
+    config = as_borrowed(config, saved)
     model, before = config.get("model"), saved.get("model")
     if not isinstance(model, Mapping) or not isinstance(before, Mapping):
         return dict(config)

@@ -30,8 +30,23 @@ _PACKAGE = re.compile(r"# @package (\S+)")
 _ASIDE = ("defaults", "hydra", "_target_")  # What is no setting of a run's.
 
 
-# Of recipes, in the order in which they are listed: `# family: NAME` in their headers.
-FAMILIES = ("plain", "sparse", "denoising", "regularized", "variational", "prior matching", "discrete and compressed")
+# Of recipes: {`# family: NAME` in their headers: what it is for}, in the order in which they are listed.
+FAMILIES = {
+    "plain": "a small code, and nothing else asked of it",
+    "sparse": "a large code of which few units are active",
+    "denoising": "what was hidden or disturbed is restored",
+    "regularized": "codes, or maps to and from them, that are held small or independent",
+    "likelihoods and bounds": "a random code with a prior; which likelihood, and how tight a bound on it",
+    "posteriors": "a random code whose units depend on one another",
+    "geometry": "a random code on a curved space",
+    "priors": "a prior that is learned, or that codes follow as a set",
+    "disentangling": "a unit for each factor of the data",
+    "discrete": "a code of whole numbers or classes, counted in bits",
+    "features and critics": "reconstructions judged by more than their elements",
+    "clusters": "codes that gather, begun from a trained model",
+    "conditions and few labels": "something is known of each sample, or of a few",
+    "nested": "one run for every code size",
+}
 
 
 def catalog() -> dict[str, dict[str, str]]:

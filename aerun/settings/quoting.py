@@ -16,7 +16,7 @@ from aerun.settings.shells import in_shell
 
 # Settings that name columns or classes. `normal` also accepts numbers, for classes without names.
 _WORDS = ("label", "anomaly", "weights", "drop", "categorical", "split", "group", "time", "key", "normal")
-_PATHS = ("path", "test_path", "root", "cache", "labels", "test_labels", "weights", "init_from", "dir", "storage")
+_PATHS = ("path", "test_path", "root", "cache", "labels", "test_labels", "weights", "init_from", "features", "dir", "storage")
 _FUNCTION = re.compile(r"(?:range|choice|interval|glob|sort|shuffle|tag|int|float|str|bool|json_str|extend_list)\(")
 _LATER = ("extend_list(", "json_str(")  # functions that came after Hydra 1.3
 SINGLE, DOUBLE = "'", '"'

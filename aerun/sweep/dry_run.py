@@ -51,7 +51,7 @@ def _refuse_idle(choice: str, plain: dict[str, Any], words: Sequence[str]) -> No
 def data_now(cfg: DictConfig) -> dict[str, Any]:
     """Return the fingerprint of the data that the runs of a search would read; empty where they cannot be read here."""
     # deferred: completion needs no torch
-    from aerun.train import data_of
+    from aerun.begin import data_of
 
     try:
         return data_of(resolved(cfg))

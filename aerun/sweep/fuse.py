@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from aerun.begin import Prepared, keep_prepared, of_command, open_folder, prepare
 from aerun.build import RunPlan, build
 from aerun.core.collector import go_on
 from aerun.core.errors import StoppedError, line_of
@@ -27,7 +28,6 @@ from aerun.settings.labels import ASIDE
 from aerun.settings.overrides import job_command
 from aerun.sweep.idle import GridJob
 from aerun.sweep.job import FRESH, RESUME, attempt, clear, state
-from aerun.train import Prepared, keep_prepared, of_command, open_folder, prepare
 from aerun.trainer.base import Fitted, Job
 
 log = logging.getLogger("aerun")

@@ -43,7 +43,7 @@ def _state(path: Path, config: Mapping[str, Any], data: bool) -> tuple[str, str]
     if left == FRESH or not data or not Folder(path).read("run.json").get("data"):
         return left, _other_questions(path, config) if left == RESUME else ""
     # deferred: a sweep sent elsewhere, and completion, need no torch
-    from aerun.train import data_change
+    from aerun.begin import data_change
 
     try:
         changed = data_change(config, path)

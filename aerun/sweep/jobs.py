@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from aerun.core.errors import AerunError, TrainingError, nearest
 from aerun.core.logs import quiet_aerun
 from aerun.core.text import say
+from aerun.settings.borrowed import borrowed
 from aerun.settings.explain import explain
 from aerun.settings.overrides import refuse_idle_lambda
 from aerun.settings.sources import Jobs
@@ -183,7 +184,7 @@ def _mistake(config: Mapping[str, Any], here: bool) -> str:
         with quiet_aerun(), torch.random.fork_rng(devices=[]):
             if not here and dataset_of(config).unavailable():
                 return ""
-            if config["model"].get("init_from") is not None:  # its weights are looked at
+            if config["model"].get("init_from") is not None or borrowed(config):  # whose weights are looked at
                 build(config)
                 return ""
             build_unweighted(config)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -12,14 +13,32 @@ from aerun.trainer.ranks import Ranks, Share
 _AT_ONCE = 100_000  # elements of small batches
 
 
+@dataclass(frozen=True)
+class Known:
+    """Samples of which more is known than of the others: of which each batch holds a share at least.
+
+    rows (k,): their indices. share: in every stretch of an order as many places are theirs, whatever the order has there.
+    """
+
+    rows: Tensor
+    share: float
+
+    def put(self, order: Tensor, g: torch.Generator) -> Tensor:
+        """Return an order (n,) with draws of these rows in their places, which are evenly spaced."""
+        places = torch.arange(len(order), dtype=torch.float64)
+        theirs = ((places + 1) * self.share).floor() > (places * self.share).floor()
+        drawn = self.rows[torch.randint(len(self.rows), (int(theirs.sum()),), generator=g)]
+        return order.masked_scatter(theirs, drawn)
+
+
 class Order:
     """The order of samples in an epoch: a pure function of (seed, epoch), so that a resumed run draws the same batches.
 
-    same: every epoch has the order of the first.
+    same: every epoch has the order of the first. known: samples that are drawn more often, in the place of others; None: none.
     """
 
-    def __init__(self, n: int, seed: int, same: bool = False) -> None:
-        self.n, self.seed, self.same, self.epoch = n, seed, same, 0
+    def __init__(self, n: int, seed: int, same: bool = False, known: Known | None = None) -> None:
+        self.n, self.seed, self.same, self.known, self.epoch = n, seed, same, known, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose order is drawn; Lightning calls this at the start of every epoch."""
@@ -28,7 +47,9 @@ class Order:
     def draw(self) -> Tensor:
         """Return the indices (n,) of this epoch."""
         epoch = 0 if self.same else self.epoch
-        return torch.randperm(self.n, generator=torch.Generator().manual_seed(mix(self.seed, epoch, 1)))
+        g = torch.Generator().manual_seed(mix(self.seed, epoch, 1))
+        order = torch.randperm(self.n, generator=g)
+        return order if self.known is None else self.known.put(order, g)
 
 
 def steps_of(rows: int, batch_size: int, drop_last: bool, limit: int | None) -> int:
@@ -42,7 +63,7 @@ class Batches:
 
     A training step of Lightning takes one call, so its fixed cost is paid once for several optimizer steps. With a seed the
     order is drawn, and every rank takes its share of each batch; without, batches are dealt to the ranks whole. weights: (n,)
-    of the samples, on their device. same: the order of the first epoch in all.
+    of the samples, on their device. same: the order of the first epoch in all. known: see `Order`.
     """
 
     def __init__(
@@ -57,12 +78,13 @@ class Batches:
         ranks: Ranks,
         weights: Tensor | None = None,
         same: bool = False,
+        known: Known | None = None,
     ) -> None:
         self.weights = weights
         self.x, self.batch_size, self.per_call, self.shuffled = x, batch_size, per_call, seed is not None
         self.ranks = ranks
         if seed is not None:
-            self.sampler = Order(len(x), seed, same)  # Lightning sets its epoch.
+            self.sampler = Order(len(x), seed, same, known)  # Lightning sets its epoch.
         self.steps = steps_of(len(x), batch_size, drop_last, limit)
 
     def __len__(self) -> int:

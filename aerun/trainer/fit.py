@@ -23,7 +23,7 @@ from aerun.runs.checkpoint import BEST, FOLDER, LAST, read
 from aerun.runs.identity import refuse_foreign
 from aerun.trainer.backend import choose, few_threads
 from aerun.trainer.base import Fitted, Job, Trainer, needs_whole_batches, reads_batches
-from aerun.trainer.batches import Batches, steps_of
+from aerun.trainer.batches import Batches, Known, steps_of
 from aerun.trainer.launcher import join_ranks, launch_ranks
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.saved import ended
@@ -253,6 +253,7 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
         ranks=ranks,
         weights=_weights(job.data.train, device, settings.precision),
         same=settings.same_batches,
+        known=_known(job),
     )
     val = Batches(
         _on(job.data.val, device, settings.precision),
@@ -265,6 +266,16 @@ def batches(job: Job, settings: Trainer, device: torch.device, ranks: Ranks = _A
         weights=_weights(job.data.val, device, settings.precision),
     )
     return train, val
+
+
+def _known(job: Job) -> Known | None:
+    """Return the samples whose class is known, where a term asks for more of them than there are; None elsewhere."""
+    model, told = job.autoencoder, job.autoencoder.preparation.told
+    share = model.known_share
+    if told is None or not share:
+        return None
+    rows = (~told.unknown(model.facts.conditions(job.data.train.x))).nonzero().flatten().cpu()
+    return Known(rows, share) if 0 < len(rows) < share * len(job.data.train) else None
 
 
 def _weights(split: Split, device: torch.device, precision: str) -> torch.Tensor | None:

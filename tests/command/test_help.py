@@ -1,5 +1,7 @@
 """`aerun --help`, `aerun help WORD`, and what is said of a word that is no verb."""
 
+import re
+
 import pytest
 
 from aerun.command import VERBS
@@ -20,6 +22,14 @@ def test_every_recipe_says_its_family():
     assert {name: family(path) for name, path in option_files("model").items() if family(path) not in FAMILIES} == {}
 
 
+def test_recipes_are_listed_under_what_their_family_is_for(tmp_path):
+    lines = here(tmp_path, "help", "model").out.splitlines()
+    heads = [line.strip() for line in lines if re.match(r" \w", line)]
+    assert heads == [f"{name}: {line}" for name, line in FAMILIES.items()]
+    first = next(name for name, path in option_files("model").items() if family(path) == "posteriors")
+    assert lines[lines.index(f" posteriors: {FAMILIES['posteriors']}") + 1].split()[0] == first
+
+
 @pytest.mark.parametrize("word", [*ORDER, "arch", "loss"])
 def test_a_group_is_listed_whole(word, tmp_path):
     told = here(tmp_path, "help", word)
@@ -32,7 +42,7 @@ def test_options_of_the_user_are_listed_too(tmp_path):
     (tmp_path / "mine" / "model").mkdir(parents=True)
     (tmp_path / "mine" / "model" / "lab.yaml").write_text("# @package _global_\n# Our lab's net\nmodel: {name: lab}\n")
     told = here(tmp_path, "help", "model", "--config-dir", "mine")
-    assert told.out.endswith("your own\n  lab                Our lab's net\n")
+    assert re.search(r"\n your own\n  lab +Our lab's net\n$", told.out)
     assert "model: {name: lab}" in here(tmp_path, "help", "model=lab", "--config-dir", "mine").out
 
 

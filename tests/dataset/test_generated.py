@@ -45,7 +45,7 @@ def test_what_is_loaded_is_what_the_facts_say(name):
 
 SETTINGS = [
     *[("mixture", s) for s in ("layout=ring8", "n=1000", "sigma=0.1", "seed=1")],
-    *[("factors", s) for s in ("variances=[4,1]", "size=10", "noise=1", "n=1000", "seed=1")],
+    *[("factors", s) for s in ("variances=[4,1]", "size=10", "noise=1", "spikes=0.1", "n=1000", "seed=1")],
     *[("dictionary", s) for s in ("atoms=32", "size=16", "active=2", "noise=1", "n=1000", "seed=1")],
     *[("manifold", s) for s in ("dimension=2", "size=10", "bend=0", "noise=1", "n=1000", "seed=1")],
 ]
@@ -73,6 +73,7 @@ REFUSED = [
     ("factors", "variances=[2,-1]", "dataset.variances"),
     ("factors", "variances=[]", "dataset.variances"),
     ("factors", "size=3", "dataset.size=3"),
+    ("factors", "spikes=0.6", "dataset.spikes=0.6"),
     ("factors", "noise=-1", "dataset.noise=-1"),
     ("dictionary", "active=65", "dataset.active=65: only 64 atoms"),
     ("dictionary", "atoms=0", "dataset.atoms=0"),
@@ -136,6 +137,15 @@ def test_factors_stand_row_for_row_beside_the_samples(name):
     permuted = 1 - (basis.roll(1, 0) @ weights - y_test).square().sum() / (y_test - y.mean(0)).square().sum()
     assert r2 > 0.2
     assert permuted < 0.1
+
+
+def test_spikes_are_a_share_of_the_values_and_what_they_replaced_is_known():
+    spoilt = dataset("factors", "spikes=0.05")
+    x, clean, plain = whole(spoilt.load()), whole(spoilt.clean()), whole(dataset("factors").load())
+    assert torch.equal(clean, plain)
+    assert float((x != clean).float().mean()) == pytest.approx(0.05, abs=0.003)
+    assert float(x[x != clean].std() / clean.std()) == pytest.approx(10, rel=0.05)
+    assert dataset("factors").clean() is None
 
 
 def test_mixture_has_no_factors():

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "docs/hydra.md": "tests/docs/test_hydra.py",
     "docs/experiments.md": "tests/experiment/test_experiments.py",
     "docs/clusters.md": "tests/sweep/test_launchers.py",
+    **{name: "tests/docs/test_families.py" for name in PAGES if name.startswith("docs/families/")},
     "docs/reference/options.md": "tests/test_pairs.py",
     "docs/reference/verbs.md": "tests/docs/test_reference.py",
 }

@@ -22,10 +22,11 @@ from tests.shell import here
 
 # have tests of their own, or need a cluster
 ELSEWHERE = ("docs/guides/data.md", "docs/hydra.md", "docs/experiments.md", "docs/clusters.md")
+FAMILIES = tuple(name for name in PAGES if name.startswith("docs/families/"))  # tests/docs/test_families.py
 GENERATED = ("docs/reference/options.md", "docs/reference/verbs.md")
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 TYPED = sorted(
-    {c for name, text in TEXTS.items() if name not in (*ELSEWHERE, *GENERATED) for c in pasted(text)}
+    {c for name, text in TEXTS.items() if name not in (*ELSEWHERE, *FAMILIES, *GENERATED) for c in pasted(text)}
     | {s.command for text in TEXTS.values() for s in shown(text) if s.command.startswith("aerun ")}
     | {re.split(r"\s{3,}", line.strip())[0] for line in page().splitlines() if line.startswith("  aerun ")}
 )

@@ -42,6 +42,8 @@ def test_the_pages_are_not_behind(made):
     assert (REFERENCE / "verbs.md").read_text(encoding="utf-8") == made.verbs(), advice
     assert (REFERENCE / "run-folder.md").read_text(encoding="utf-8") == made.run_folder(), advice
     assert (REFERENCE / "exit-codes.md").read_text(encoding="utf-8") == made.exit_codes(), advice
+    assert len(made.with_tables()) > 10
+    assert [p.name for p in made.with_tables() if p.read_text(encoding="utf-8") != made.filled(p)] == [], advice
 
 
 @pytest.mark.parametrize("group", catalog())

@@ -567,7 +567,9 @@ def test_tables_tell_who_samples_well():
     assert found["real"]["copied"] < 0.05
 
 
-def test_decoder_that_copies_is_found_out():
+def test_decoder_that_copies_is_found_out(monkeypatch):
+    for learned_beside in ("features", "samplers.training"):  # which decide nothing about copies
+        monkeypatch.setattr(f"aerun.evaluate.{learned_beside}._STEPS", 3)
     trained = untrained("model.latent_dim=4")
     train = trained.samples(trained.data.train)
     trained.autoencoder.decode = lambda z, valid=None, c=None, seen=None: train[: len(z)]

@@ -92,7 +92,8 @@ def test_unknown_figures_are_named(text, words):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "run"), RUNS)
 def test_every_run_composes_and_builds(name, run):
-    built(*EXPERIMENTS[name].runs[run].overrides)
+    if not (begun := EXPERIMENTS[name].runs[run]).begins:  # with weights of a run to come
+        built(*begun.overrides)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -212,6 +213,25 @@ def test_runner_prints_writes_and_takes_what_is_there(tmp_path):
     changed = here(tmp_path, "experiment", tiny(tmp_path, common=["trainer=smoke", "optimizer.lr=2e-2"]))
     assert changed.code == 0
     assert "there already" not in changed.out
+
+
+@pytest.mark.slow
+def test_a_run_begins_with_the_weights_of_another_and_is_trained_again_with_it(tmp_path):
+    idec = {"overrides": ["model=idec", "model.latent_dim=4", "reg.terms.clusters.count=2"], "begins": "ae"}
+    checks = [{"name": "error", "formula": "{idec.test/se} / {ae.test/se}"}]
+    common = ["trainer=smoke", "model.latent_dim=4"]
+    words = {"runs": {"ae": TINY["runs"]["ae"], "idec": idec}, "checks": checks, "seeds": [0]}
+    assert here(tmp_path, "experiment", tiny(tmp_path, **words, common=common)).code == 0
+    runs = tmp_path / "outputs" / "experiments" / "TINY"
+    begun = OmegaConf.load(runs / "idec" / "seed=0" / "config.yaml").model.init_from
+    assert Path(tmp_path / begun).resolve() == (runs / "ae" / "seed=0").resolve()
+    before = stamps(runs)
+    assert here(tmp_path, "experiment", tiny(tmp_path, **words, common=common)).out.count("there already") == 2
+    other = {**words, "runs": {"ae": {"overrides": ["model=ae", "optimizer.lr=2e-2"]}, "idec": idec}}
+    assert here(tmp_path, "experiment", tiny(tmp_path, **other, common=common)).code == 0
+    assert all(after != before[p] for p, after in stamps(runs).items())
+    early = {**words, "runs": {"idec": idec, "ae": TINY["runs"]["ae"]}}
+    assert "begins=ae: no run before it" in here(tmp_path, "experiment", tiny(tmp_path, **early)).err
 
 
 def test_fresh_trains_again(tmp_path):

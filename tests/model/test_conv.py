@@ -232,7 +232,7 @@ def test_weights_have_their_outputs_first(shape, turn):
 # -- a spatial code with the other parts -----------------------------------------------------------------------------
 
 
-SMOOTH = [o for o, cls in options("bottleneck").items() if "encode" in cls.offers and o not in ("ladder", "sphere")]
+SMOOTH = [o for o, cls in options("bottleneck").items() if "encode" in cls.offers and not cls.of_vectors]
 
 
 def spatial(*overrides):

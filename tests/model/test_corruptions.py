@@ -8,7 +8,7 @@ import torch
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 from scipy.ndimage import label
-from scipy.stats import chi2
+from scipy.stats import chi2, ks_2samp
 
 from aerun.core.errors import AerunError
 from aerun.core.paths import config_dir
@@ -26,7 +26,7 @@ def made(option, kind="image", shape=None, low=0.0, high=1.0, ragged=False, **se
     """A corruption with its defaults, `settings` and facts of the data."""
     node = OmegaConf.to_container(OmegaConf.load(config_dir() / "model/corruption" / f"{option}.yaml"))
     cls = get_class(node.pop("_target_"))
-    facts = {"kind": kind, "shape": shape or KINDS[kind], "low": low, "high": high, "ragged": ragged}
+    facts = {"kind": kind, "shape": shape or KINDS[kind], "low": low, "high": high, "ragged": ragged, "columns": ()}
     wanted = inspect.signature(cls.__init__).parameters
     return cls(**{**node, **settings}, **{k: v for k, v in facts.items() if k in wanted})
 
@@ -87,6 +87,8 @@ def test_drawn_fresh_at_every_call_and_reproducible(option, kind):
         return
     assert not torch.equal(first["x_in"], other["x_in"])
     assert not torch.equal(first["x_in"], second["x_in"])
+    if not corruption.is_noise:  # rows that are alike have nothing to lend each other
+        return
     noise = drawn(corruption, x[:1].expand_as(x).contiguous())["x_in"]
     assert not (noise == noise[:1]).all()
 
@@ -464,3 +466,26 @@ def test_a_hidden_symbol_of_text_is_all_of_its_elements():
     mask = model.corrupted(x.float())["mask"]
     assert torch.equal(mask, mask[..., :1].expand_as(mask))
     assert 0.1 < mask.float().mean() < 0.5
+
+
+def test_swaps_keep_columns_and_words_whole_and_take_from_other_rows():
+    """P117: marginals stay, correlations fall by (1 - p)^2; zeros would change the first, swaps of elements break words."""
+    g = torch.Generator().manual_seed(0)
+    a = torch.randn(4000, generator=g)
+    b = 0.7 * a + 0.51**0.5 * torch.randn(4000, generator=g)
+    words = torch.nn.functional.one_hot(torch.randint(0, 3, (4000,), generator=g), 3).float()
+    x = torch.cat([a[:, None], b[:, None], words, (words[:, :1] > 0).float()], 1)
+    layout = (("a", "number", 0, 1), ("b", "number", 1, 1), ("w", "category", 2, 3), ("w", "mark", 5, 1))
+    swap = type(made("swap", "table"))(p=0.15, shape=(6,), kind="table", columns=layout)
+    out = drawn(swap, x)
+    y, mask = out["x_in"], out["mask"]
+    assert ks_2samp(y[:, 0].numpy(), a.numpy()).statistic < 0.01
+    assert float(torch.corrcoef(y[:, :2].t())[0, 1]) == pytest.approx(0.7 * 0.85**2, abs=0.03)
+    assert bool((y[:, 2:5].sum(1) == 1).all())
+    assert torch.equal(y[:, 2], y[:, 5])  # the mark comes with the words
+    assert torch.equal(mask[:, 2:], mask[:, 2:3].expand(-1, 4))
+    assert bool((y[:, 0] != a)[mask[:, 0]].all())  # no cell is its own donor
+    assert torch.equal(y[:, 0] != a, mask[:, 0])
+    assert float(mask[:, 0].float().mean()) == pytest.approx(0.15, abs=0.02)
+    with pytest.raises(AerunError, match="model/corruption=swap needs data of kind table"):
+        made("swap", "image")

@@ -215,7 +215,7 @@ def test_groups_of_codes_ask_for_densities_of_codes_that_were_stacked(posterior)
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["posterior=tall"], "posterior=tall: must be one of diagonal, full, planar, iaf"),
+        (["posterior=tall"], "posterior=tall: must be one of diagonal, full, planar, iaf, gamma"),
         (["posterior=full", "steps=3"], "steps=3: model.bottleneck.posterior=full has no steps.*planar"),
         (["posterior=iaf", "steps=0"], "model.bottleneck.steps=0"),
         (["posterior=iaf", "regularizer=[kl,tc]"], "tc needs `factors`.*gaussian does not give with .*=iaf. Use .*diagonal"),
@@ -232,3 +232,80 @@ def test_what_makes_no_sense_is_refused_in_words(overrides, words):
     settings = [f"model.bottleneck.{o}" if o.startswith(("posterior", "steps")) else o for o in overrides]
     with pytest.raises(AerunError, match=words):
         built("model=vae", *settings)
+
+
+# -- positive units ------------------------------------------------------------------------------------------------------
+
+
+GAMMA = [*SMALL, "model.bottleneck.posterior=gamma"]
+
+
+def test_a_gamma_posterior_is_the_prior_where_features_are_0_and_its_mean_is_the_code():
+    bottleneck, h = Gaussian(latent_dim=3, posterior="gamma", steps=None), torch.randn(5, 6)
+    out = bottleneck(torch.zeros(5, 6))
+    assert kl_divergence(out["posterior"], out["prior"]).abs().max() < 1e-9
+    q = bottleneck(h)["posterior"]
+    torch.testing.assert_close(bottleneck.code(h), q.mean)
+    torch.testing.assert_close(q.mean, 2 * torch.nn.functional.softplus(h[:, :3]) / math.log(2), rtol=0, atol=2e-6)
+    torch.testing.assert_close(q.variance, q.mean.square() / (2 * h[:, 3:].exp()))
+    extreme = bottleneck(torch.tensor([[-1e4] * 3 + [-1e4] * 3, [1e4] * 3 + [1e4] * 3, [1e30] * 3 + [0.0] * 3]).float())
+    assert extreme["z"].isfinite().all()
+    assert kl_divergence(extreme["posterior"], extreme["prior"]).isfinite().all()
+    assert torch.equal(bottleneck.nearest(extreme["z"]), extreme["z"].clamp_min(1e-6))
+
+
+def test_the_divergence_of_gamma_codes_is_its_integral_and_draws_have_its_moments():
+    """By quadrature over each unit; draws have mean m and variance m^2 / a, and gradients that are implicit."""
+    h = torch.tensor([[0.5, -2.0, 3.0, 1.0, 4.0, -1.0]], requires_grad=True)
+    out = Gaussian(latent_dim=3, posterior="gamma", steps=None)(h)
+    q, p = out["posterior"], out["prior"]
+    log_z = torch.linspace(-40, 6, 40_001)[:, None, None].expand(-1, 1, 3)
+    density = q.log_prob(log_z.exp()) + log_z
+    mass = torch.trapezoid(density.exp(), log_z, dim=0)
+    torch.testing.assert_close(mass, torch.ones_like(mass), rtol=0, atol=1e-6)
+    nats = torch.trapezoid(density.exp() * (density - log_z - p.log_prob(log_z.exp())), log_z, dim=0)
+    torch.testing.assert_close(kl_divergence(q, p), nats, rtol=0, atol=1e-5)
+    n = 100_000
+    drawn = q.rsample((n,))
+    torch.testing.assert_close(drawn.mean(0), q.mean, rtol=0.02, atol=0)
+    torch.testing.assert_close(drawn.var(0), q.variance, rtol=0.06, atol=0)
+    ratio = -code_log_ratio(drawn, q, p)[:, 0]
+    assert abs(float((ratio.mean() - kl_divergence(q, p).sum()).detach())) < 4 * float(ratio.detach().std()) / math.sqrt(n)
+    (moved,) = torch.autograd.grad(drawn.square().mean(0).sum(), h, retain_graph=True)
+    (exact,) = torch.autograd.grad((q.variance + q.mean.square()).sum(), h)
+    torch.testing.assert_close(moved, exact, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("term", ["kl", "iwae", "mmd", "swae", "tc", "dip"])
+def test_terms_of_gamma_codes_train(term):
+    model = built(*GAMMA, f"regularizer={term}").autoencoder.train()
+    out = model.objective(torch.rand(16, 1, 8, 8), 0.5)
+    out.loss.backward()
+    assert out.names["z"].min() > 0
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.arch.parameters())
+
+
+def test_groups_of_gamma_codes_descend_the_doubly_reparametrized_gradient():
+    model = built("model=iwae", *GAMMA[1:], "reg.terms.iwae.encoder=dreg").autoencoder.train()
+    model.objective(torch.rand(8, 1, 8, 8), 0.5).loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.arch.parameters())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["model/prior=mixture"],
+            "mixture needs codes of the kind `real`, and .*posterior=gamma brings a prior",
+        ),
+        (["model/prior=flow"], "Use model.bottleneck.posterior=diagonal"),
+        (
+            ["regularizer=hamiltonian"],
+            "hamiltonian moves codes and .* which those of .*posterior=gamma cannot",
+        ),
+        (["model.bottleneck.steps=2"], "steps=2: model.bottleneck.posterior=gamma has no steps"),
+    ],
+)
+def test_what_positive_codes_cannot_have_is_refused(overrides, words):
+    with pytest.raises(AerunError, match=words):
+        built(*GAMMA, *overrides)

@@ -18,7 +18,8 @@ from aerun.build import build
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.splits import Split
-from aerun.pictures import interpolations, projector, vector_field
+from aerun.metrics.lines import circle, straight
+from aerun.pictures import projector, vector_field
 from aerun.pictures.canvas import plane, rows, style
 from aerun.pictures.canvas.code import centre, responses
 from aerun.pictures.canvas.sheet import Row, sheet, shown, signed
@@ -269,12 +270,12 @@ def test_interpolations_start_and_end_at_the_codes(double):
     g = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 6, generator=g)
     t = torch.linspace(0, 1, 5)
-    for way in (interpolations.straight, interpolations.circle):
+    for way in (straight, circle):
         assert torch.allclose(way(a, b, t)[[0, -1]], torch.stack([a, b]))
     b = b * a.norm() / b.norm()
-    assert torch.allclose(interpolations.circle(a, b, t).norm(dim=1), a.norm().expand(5)), "a great circle keeps the norm"
-    assert interpolations.straight(a, b, t)[2].norm() < 0.95 * a.norm()
-    assert interpolations.circle(a, a, t).isfinite().all()
+    assert torch.allclose(circle(a, b, t).norm(dim=1), a.norm().expand(5)), "a great circle keeps the norm"
+    assert straight(a, b, t)[2].norm() < 0.95 * a.norm()
+    assert circle(a, a, t).isfinite().all()
 
 
 def test_errors_are_shown_with_their_sign():

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 
 from aerun.core.errors import AerunError
 from aerun.preparation.columns import Columns
@@ -199,3 +200,28 @@ def test_a_constant_channel_is_0_and_comes_back():
     prepare.fit(x)
     assert prepare(x)[:, 0].eq(0).all()
     assert torch.allclose(prepare.inverse(prepare(x)), x, atol=1e-4)
+
+
+def test_rank_gauss_is_gaussian_monotone_and_goes_on_outside():
+    """P118."""
+    g = np.random.default_rng(0)
+    x = torch.tensor(np.stack([g.exponential(3, 5000), np.round(g.exponential(2, 5000)), np.full(5000, 4.0)], 1)).float()
+    prepare = Columns(features=[Feature(n, "number") for n in ("a", "few", "same")], way="rank_gauss")
+    prepare.fit(x)
+    z = prepare(x)
+    assert kstest(z[:, 0].numpy(), "norm").statistic < 0.01
+    order = x[:, 0].argsort()
+    assert bool((z[order, 0].diff() >= 0).all())
+    torch.testing.assert_close(prepare.inverse(z), x, rtol=1e-5, atol=1e-5)
+    assert float(z[:, 1].mean().abs()) < 1e-5  # few values: standardized
+    assert float(z[:, 1].std(correction=0)) == pytest.approx(1, abs=1e-5)
+    assert bool((z[:, 2] == 0).all())
+    far = torch.tensor([[-1e9, 0.0, 4.0], [60.0, 1.0, 4.0], [70.0, 1.0, 4.0], [1e9, 1.0, 4.0]])
+    assert prepare(far)[:, 0].tolist() == [-5, 5, 5, 5]
+    exact = prepare.exact(far)[:, 0]
+    assert exact.isfinite().all()
+    assert exact[3] > exact[2] > exact[1] > 5  # no two outliers are alike
+    tied = torch.tensor([1.0] * 30 + list(range(2, 40)))[:, None]
+    one = Columns(features=[Feature("a", "number")], way="rank_gauss")
+    one.fit(tied)
+    assert float(one(tied)[0]) == pytest.approx(float(torch.special.ndtri(torch.tensor((15.5 - 0.5) / 68))), abs=1e-5)

@@ -1,6 +1,7 @@
 """Terms that teach a code classes of which few are known: their objectives, and that nothing else is told the classes."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,11 @@ import torch
 
 import aerun
 from aerun.core.errors import AerunError
+from aerun.regularizer.classes import weights
+from aerun.train import prepare
+from aerun.trainer.fit import batches
 from aerun.trainer.turns import Turn
+from aerun.vocabulary import call
 from tests.conftest import built
 from tests.shell import here
 
@@ -16,6 +21,7 @@ SMALL = ["model.arch.hidden=[16]", "model/loss=bce"]
 CODE = ["model/bottleneck=joint", "model.latent_dim=13", "model.bottleneck.classes=10"]
 FEW = ["dataset.condition=label", "dataset.condition_to=terms", "dataset.labelled=50"]
 M2 = [*SMALL, *CODE, *FEW, "regularizer=m2", "reg.lambda=1"]
+AS_THEY_COME = "reg.terms.m2.known=0"
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +49,7 @@ def by_class(model, names):
 
 @pytest.fixture
 def model():
-    model = built(*M2).autoencoder.double().train()
+    model = built(*M2, AS_THEY_COME).autoencoder.double().train()
     model.terms["m2"].regularizer.share.fill_(0.05)
     return model
 
@@ -60,7 +66,7 @@ def test_the_objective_of_unlabelled_samples_is_the_expected_bound_less_the_entr
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 0.4])
 def test_labelled_samples_pay_for_the_class_in_proportion_to_how_few_they_are(alpha):
     """P63: alpha times N / N_lab."""
-    model = built(*M2, f"reg.terms.m2.alpha={alpha}").autoencoder.double().train()
+    model = built(*M2, AS_THEY_COME, f"reg.terms.m2.alpha={alpha}").autoencoder.double().train()
     model.terms["m2"].regularizer.share.fill_(0.05)
     y = torch.tensor([3, 0, -1, 9])
     value = passed(model, torch.rand(4, 1, 8, 8, dtype=torch.double), y)
@@ -68,6 +74,45 @@ def test_labelled_samples_pay_for_the_class_in_proportion_to_how_few_they_are(al
     bound = (log_q.exp() * (each + log_q)).sum(1)
     labelled = each.gather(1, y.clamp_min(0)[:, None])[:, 0] - alpha * 20 * log_q.gather(1, y.clamp_min(0)[:, None])[:, 0]
     torch.testing.assert_close(value.loss, torch.where(y >= 0, labelled, bound).mean())
+
+
+def test_samples_that_are_drawn_more_often_count_as_much_less():
+    """The mean over batches stays that over samples as they come."""
+    often, seldom = weights(torch.tensor(0.05), 0.25)
+    drawn = 0.25 + 0.75 * 0.05
+    assert float(often) == pytest.approx(0.05 / drawn)
+    assert float(seldom) == pytest.approx(0.95 / (1 - drawn))
+    assert [float(w) for w in (*weights(torch.tensor(0.25), 0.25), *weights(torch.tensor(1.0), 0.25))] == [1, 1, 1, 1]
+    x, y = torch.rand(4, 1, 8, 8, dtype=torch.double), torch.tensor([3, 0, -1, 9])
+    values = []
+    for known in (AS_THEY_COME, "reg.terms.m2.known=0.25"):
+        torch.manual_seed(2)
+        model = built(*M2, known).autoencoder.double().train()
+        term = model.terms["m2"].regularizer
+        term.share.fill_(0.05)
+        names = passed(model, x, y).names
+        values.append(call(term, names) + names["reconstruction"])
+    torch.testing.assert_close(values[1], torch.where(y >= 0, often, seldom).double() * values[0])
+
+
+@pytest.mark.parametrize(("known", "found"), [(0.25, 0.25), (0, 0), (0.02, 0)])
+def test_a_share_of_each_batch_is_of_samples_whose_class_is_known(known, found):
+    plan = built(*M2, f"reg.terms.m2.known={known}", "trainer.batch_size=64")
+    job = prepare(plan, Path())
+    train, _ = batches(job, plan.trainer, torch.device("cpu"))
+    order = train.sampler.draw()
+    assert torch.equal(order, train.sampler.draw())
+    c = plan.autoencoder.known(job.data.train.x)
+    known_ones = (c[:, -1] == 0).nonzero().flatten()
+    assert len(known_ones) == 50
+    if not found:
+        assert torch.equal(order.sort().values, torch.arange(len(c)))
+        return
+    shares = [torch.isin(part, known_ones).double().mean() for part in order.split(64)[:-1]]
+    assert min(shares) >= found
+    drawn = order[torch.isin(order, known_ones)]
+    assert len(drawn.unique()) == 50  # all of them, and evenly
+    assert drawn.bincount().max() < 4 * drawn.bincount()[known_ones].double().mean()
 
 
 def test_the_least_bound_over_q_is_that_of_bayes_and_a_sure_q_leaves_one_class(model):
@@ -191,6 +236,8 @@ ILLEGAL = {
     ("regularizer=m2", *CODE, *FEW, "model.bottleneck.classes=4"): "10 classes are told, and the code has 1 group of 4",
     ("regularizer=m2", *CODE, *FEW, "dataset.condition_drop=0.1"): "Use dataset.labelled for fewer",
     ("regularizer=m2", *CODE, *FEW, "reg.terms.m2.alpha=-1"): "reg.terms.m2.alpha=-1",
+    ("regularizer=m2", *CODE, *FEW, "reg.terms.m2.known=1"): "leaves no place for samples whose class is not known",
+    ("regularizer=label", *SOFT, *FEW, "reg.terms.label.known=-1"): r"reg\.terms\.label\.known=-1: must lie between 0 and 1",
     ("regularizer=m2", *CODE, *FEW, "dataset.labelled=45"): "multiple of the 10 classes",
     ("regularizer=label", *SOFT): "label needs to be told something",
     ("regularizer=label", *SOFT, "dataset.condition=label"): "dataset.condition_to=terms",

@@ -33,6 +33,7 @@ MODELS = {
     "planar": ["model=vae", *SMALL, "model.bottleneck.posterior=planar"],
     "iaf": ["model=vae", *SMALL, "model.bottleneck.posterior=iaf"],
     "ladder": ["model=lvae", *SMALL],
+    "ball": ["model=poincare_vae", *SMALL],
     "iwae": ["model=iwae", *SMALL, "reg.terms.iwae.samples=3"],
     "sparse": ["model=sparse", *SMALL[1:]],
     "rate": ["model=sparse_kl", *SMALL[1:]],

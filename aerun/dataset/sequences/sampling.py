@@ -21,7 +21,7 @@ from aerun.dataset.sequences.series_files import SPLIT
 from aerun.dataset.sequences.windows import Flags, Numbers, Windows
 from aerun.dataset.splits import Data, Split
 from aerun.dataset.tables.partition import Cut, moments
-from aerun.formats.frame import Column, Frame, Values
+from aerun.formats.frame import Column, Frame, Values, Words
 from aerun.formats.reading import Reading
 
 _PARTS = ("training", "validation", "test")
@@ -73,6 +73,11 @@ class Opened:
     time: Values | None
     first: Numbers
     count: Numbers
+
+    def words(self, name: str | None) -> Words | None:
+        """Return a column of the file as words, of each step (N,); None where there is none."""
+        words = None if name is None else self.recording.frame.written(name)
+        return None if words is None else words[self.row]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
 from aerun.core.memory import refuse_beyond
-from aerun.formats.frame import Values
+from aerun.formats.frame import Values, Words
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -102,6 +102,12 @@ def classes(codes: Numbers, windows: Windows, any_of: int | None) -> Numbers:
         winners = np.where((count > best) | ((k == any_of) & (count > 0)), k, winners)
         best = np.maximum(best, count)
     return winners
+
+
+def most_frequent(words: Words, windows: Windows) -> Words:
+    """Return the most frequent of its steps' words for each sample; of two that are equally frequent the first in order."""
+    names, codes = np.unique(words, return_inverse=True)
+    return names[classes(codes, windows, None)] if len(windows.first) else words[:0]
 
 
 def repeated(time: Values, series: Numbers) -> Numbers:

@@ -1,6 +1,7 @@
 """What the training rows say about the columns of a table, and all rows as samples."""
 
-from collections.abc import Collection, Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.core.errors import AerunError
+from aerun.dataset.tables.grouping import OTHER, Grouping, group_of
 from aerun.formats.codes import code_among
 from aerun.formats.date_words import seconds
 from aerun.formats.frame import Column, Frame, Values, moved
@@ -21,30 +23,40 @@ _PIECE = 16_384  # rows that are encoded at a time, at most
 _CELLS = 500_000  # cells that are encoded at a time
 _LONGEST_NAME = 40  # letters of a word that may name a row
 _DAY = 86_400  # seconds
+_DECIMALS, _EXACT = 6, 2.0**52  # of a number's step; above which whole numbers are not told apart
 MOST_WORDS = 1000  # of one column: each becomes an element of x
+_AS_THEY_ARE = Grouping()
+log = logging.getLogger("aerun")
 Rows = NDArray[Any]  # whole numbers of 32 bits, or of 64
 
 
-def learn(frame: Frame, names: Sequence[str], categorical: Collection[str], rows: Rows) -> tuple[Feature, ...]:
+def learn(
+    frame: Frame, names: Sequence[str], categorical: Collection[str], rows: Rows, grouping: Grouping = _AS_THEY_ARE
+) -> tuple[Feature, ...]:
     """Return the features of the columns `names`, from the rows `rows` alone.
 
-    Text and the columns of `categorical` are categories. UnclearError names every column without any value in these rows, and
-    every one of too many different words.
+    Text and the columns of `categorical` are categories, whose words `grouping` may join. UnclearError names every column
+    without any value in these rows, and every one of too many different words.
     """
     features: list[Feature] = []
     problems: list[Problem] = []
     for name in names:
         try:
-            features.append(_feature(frame, name, frame.columns[name], name in categorical, rows))
+            features.append(_feature(frame, name, frame.columns[name], name in categorical, rows, grouping))
         except UnclearError as e:
             problems += e.problems
         frame.columns[name].forget()
     if problems:
         raise UnclearError(problems)
+    if joined := [f"all of {f.name} but {len(f.words) - 1}" for f in features if f.other]:
+        told = "%s: words are read as one, `%s`, by %s: %s."
+        log.warning(told, frame.file, OTHER, grouping.words, ", ".join(joined))
+    if hashed := [f.name for f in features if f.hash]:
+        log.warning("%s: words are read as %d groups by dataset.hash: %s.", frame.file, grouping.hash, ", ".join(hashed))
     return tuple(features)
 
 
-def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows) -> Feature:
+def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows, grouping: Grouping) -> Feature:
     values = column.values[rows]
     missing = np.isnan(values)
     if missing.all():
@@ -53,15 +65,46 @@ def _feature(frame: Frame, name: str, column: Column, category: bool, rows: Rows
     if category or column.kind == "text":
         del values
         column = column.as_text()
-        codes = np.unique(column.values[rows])
-        words = sorted({column.words[int(v)] for v in codes[~np.isnan(codes)]})
-        _refuse_many(frame.file, name, words, int((~missing).sum()), category)
-        return Feature(name, "category", tuple(words), missing=bool(missing.any()))
-    if column.kind != "date":
-        return Feature(name, column.kind, missing=bool(missing.any()))
+        return _category(frame.file, name, column, rows, bool(missing.any()), category, grouping)
     known = values[~missing] if missing.any() else values
-    first = float(known.min())
-    return Feature(name, "date", (), first, bool(missing.any()), days=not np.fmod(known, _DAY, out=known).any())
+    first, last = float(known.min()), float(known.max())
+    if column.kind != "date":
+        return Feature(name, column.kind, missing=bool(missing.any()), step=_step(known), low=first, high=last)
+    days = not np.fmod(known, _DAY, out=known).any()
+    return Feature(name, "date", (), first, bool(missing.any()), days=days, low=0.0, high=last - first)
+
+
+def _category(file: str, name: str, column: Column, rows: Rows, gaps: bool, chosen: bool, grouping: Grouping) -> Feature:
+    """Return the feature of a column of words. chosen: a setting says that they are classes."""
+    values = column.values[rows]
+    codes, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    every: dict[str, int] = {}
+    for code, count in zip(codes, counts, strict=True):
+        every[column.words[int(code)]] = every.get(column.words[int(code)], 0) + int(count)
+    words = grouping.kept(every)
+    joined = 0 < len(words) < len(every)
+    try:
+        _refuse_many(file, name, words or sorted(every), int(counts.sum()), chosen or joined)
+    except UnclearError:
+        if grouping.hash is None:
+            raise
+        groups = tuple(f"group {i + 1}" for i in range(grouping.hash))
+        return Feature(name, "category", groups, missing=gaps, hash=grouping.hash)
+    if joined:
+        return Feature(name, "category", (*(w for w in words if w != OTHER), OTHER), missing=gaps, other=True)
+    return Feature(name, "category", tuple(words or sorted(every)), missing=gaps)
+
+
+def _step(values: Values) -> float:
+    """Return the largest number that all values (n,) are multiples of, with at most 6 decimals; 0 where there is none."""
+    for decimals in range(_DECIMALS + 1):
+        for part in (values[:1000], values):
+            whole = part * 10.0**decimals
+            if np.abs(whole).max() > _EXACT or not np.allclose(whole, np.rint(whole), rtol=1e-9, atol=1e-6):
+                break
+        else:
+            return float(np.gcd.reduce(np.rint(whole).astype(np.int64))) / 10.0**decimals
+    return 0.0
 
 
 def _refuse_many(file: str, name: str, words: list[str], rows: int, category: bool) -> None:
@@ -124,11 +167,14 @@ def own_values(frame: Frame, feature: Feature) -> Values:
     column = frame.columns[feature.name]
     if feature.kind == "category":
         column = column.as_text()
+        if feature.hash:
+            return moved(column.values, [group_of(w, feature.hash) for w in column.words])
+        rest = len(feature.words) - 1 if feature.other else -1
         exact = {w: k for k, w in enumerate(feature.words)}
         alike: dict[str | float, int] = {}
         for k, w in enumerate(feature.words):
             alike[canonical(w)] = -1 if canonical(w) in alike else k
-        return moved(column.values, [exact.get(w, alike.get(canonical(w), -1)) for w in column.words])
+        return moved(column.values, [exact.get(w, _known(alike, w, rest)) for w in column.words])
     if feature.kind == "date" and column.kind == "text":
         return _seconds(frame, feature.name, column) - feature.origin
     truth = [{"false": 0.0, "true": 1.0}.get(w.lower()) for w in column.words]
@@ -138,6 +184,12 @@ def own_values(frame: Frame, feature: Feature) -> Values:
         row = int((~np.isnan(column.values)).argmax())
         raise AerunError(f"{frame.where(feature.name, row)}: a {column.kind}, where training rows hold {feature.kind}s.")
     return column.values - feature.origin
+
+
+def _known(alike: Mapping[str | float, int], word: str, rest: int) -> int:
+    """Return the place of a word that is spelt like no other but has the value of one; `rest` where it has none's."""
+    place = alike.get(canonical(word), -1)
+    return rest if place < 0 else place
 
 
 def _seconds(frame: Frame, name: str, column: Column) -> Values:

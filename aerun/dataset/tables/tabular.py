@@ -25,17 +25,20 @@ from aerun.dataset.storage.array_store import store_rows
 from aerun.dataset.storage.mapped import sample_rows
 from aerun.dataset.tables.columns import blocks, encode, learn, refuse_missing
 from aerun.dataset.tables.decisions import Decision, decisions
+from aerun.dataset.tables.grouping import Grouping
 from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
 from aerun.formats.copied import identity
 from aerun.formats.found import sized
 from aerun.formats.frame import Column, Frame
-from aerun.preparation.columns import Columns
+from aerun.preparation.columns import COUNTS, Columns
 from aerun.preparation.feature import Feature
+from aerun.preparation.rank_gauss import RANK_GAUSS
 from aerun.preparation.statistics import WAYS
 
 log = logging.getLogger("aerun")
+_PIECE = 4_000_000  # cells that are looked at at a time
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,11 @@ class Tabular(Dataset):
 
     missing = "fill"
     show_missing = False
+    grouping = Grouping()  # of words
     cache: str | None = None  # folder for samples that do not fit into memory
 
     def __init__(self, *, prepare: str) -> None:
-        self.prepare = one_of("dataset.prepare", prepare, WAYS)
+        self.prepare = one_of("dataset.prepare", prepare, (*WAYS, RANK_GAUSS, COUNTS))
 
     query: Query | None = None
 
@@ -126,7 +130,9 @@ class Tabular(Dataset):
             told = f": dataset.condition tells {', '.join(self._told_names(frame))}" if self.telling is not None else ""
             raise AerunError(f"{frame.file}: no column is left to train on{told}.")
         categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}
-        features = learn(frame, names, categorical, rows.train.x.numpy())
+        features = learn(frame, names, categorical, rows.train.x.numpy(), self.grouping)
+        if self.prepare == COUNTS:
+            _refuse_uncounted(frame, features)
         if self.missing == "refuse":
             refuse_missing(frame, names)
         return TableFacts(frame, features, rows, classes)
@@ -197,14 +203,16 @@ class Tabular(Dataset):
 
     def facts(self) -> Facts:
         low, high = (0.0, 1.0) if self.prepare == "minmax" else (None, None)
+        preparation = self.preparation()
         return Facts(
-            shape=(self.preparation().size,),
+            shape=(preparation.size,),
             kind="table",
             unit=1.0,
             low=low,
             high=high,
             classes=len(self.known.classes) or None,
             prepared_from=(len(self.known.features),),
+            columns=preparation.layout,
         )
 
     def preparation(self) -> Columns:
@@ -215,10 +223,23 @@ class Tabular(Dataset):
         frame, features, rows = self.known.frame, self.known.features, self.known.rows
         w, parts = self._weights(frame), (rows.train, rows.val, rows.test)
         stored = self._on_disk(frame, [part.x for part in parts]) or [self._stored(frame, part.x) for part in parts]
+        if self.prepare == COUNTS:
+            self._refuse_uncountable(stored, parts)
         data = Data(*(Split(x, p.y, None if w is None else w[p.x]) for x, p in zip(stored, parts, strict=True)))
         looked_at = Data(*(Split(sample_rows(x), None) for x in stored))
         log_warnings(option(self), looked_at, features, self.prepare)
         return data
+
+    def _refuse_uncountable(self, stored: Sequence[Tensor], parts: Sequence[Split]) -> None:
+        """Raise AerunError for a cell that is no count, by its place in the file."""
+        for x, part in zip(stored, parts, strict=True):
+            start = 0
+            for piece in x.split(max(1, _PIECE // max(1, x.shape[1]))):
+                if found := self.preparation().refuse(piece):
+                    row, column, why = found
+                    name = self.known.features[column].name
+                    raise AerunError(f"{self.known.frame.where(name, int(part.x[start + row]))}: {why}.")
+                start += len(piece)
 
     def _on_disk(self, frame: Frame, parts: Sequence[Tensor]) -> list[Tensor]:
         """Return the samples in a file, where the columns themselves did not fit into memory; else nothing."""
@@ -243,6 +264,21 @@ class Tabular(Dataset):
 
     def _stored(self, frame: Frame, rows: Tensor) -> Tensor:
         return encode(frame, self.known.features, rows.numpy())
+
+
+def _refuse_uncounted(frame: Frame, features: Sequence[Feature]) -> None:
+    """Raise AerunError for columns of a table of counts that hold something else, or lack values."""
+    for feature in features:
+        gone = np.isnan(frame.columns[feature.name].values)
+        if gone.any():
+            where = frame.where(feature.name, int(gone.argmax()))
+            raise AerunError(f"{where}: no value, and dataset.prepare=counts reads counts: whole numbers from 0 on.")
+        if feature.kind != "number":
+            kind = {"category": "words", "date": "dates"}[feature.kind]
+            raise AerunError(
+                f"{frame.file}: column '{feature.name}' holds {kind}, and dataset.prepare=counts reads counts alone: "
+                f"dataset.drop=[{feature.name}], dataset.id, dataset.label or dataset.condition=[{feature.name}]."
+            )
 
 
 def _query_columns(query: Query | None) -> dict[str, str]:

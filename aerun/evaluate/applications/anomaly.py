@@ -9,6 +9,7 @@ from aerun.dataset.base import Dataset
 from aerun.dataset.normal import anomalies
 from aerun.dataset.sequences.windows import independent
 from aerun.evaluate.anomaly_scores import Score, batch, scored, scorers
+from aerun.evaluate.judges import JUDGES
 from aerun.evaluate.outcome import Outcome
 from aerun.metrics.conformal import ALPHA, shortage
 from aerun.metrics.detection import METRICS, auroc_difference, ratio, scores
@@ -16,7 +17,7 @@ from aerun.trained import Trained
 
 __all__ = ["METRICS", "WHO", "evaluate", "unsupported_reason"]
 
-WHO = ("model", "latent", "combined", "elbo", "pca", "none", "knn", "mahalanobis")
+WHO = ("model", "latent", "combined", "elbo", *JUDGES, "pca", "none", "knn", "mahalanobis")
 _ERRORS = ("model", "pca", "none", "mahalanobis")  # scores whose ratio means something
 _RIVALS = ("pca", "none", "knn", "mahalanobis")  # baselines, of which a verdict names the best
 
@@ -32,7 +33,8 @@ def evaluate(trained: Trained) -> Outcome:
 
     Rows: model, the squared error (its mean over real elements); latent, the Mahalanobis distance of the code from training
     codes; combined, SE / (2 s^2) + latent / 2, s^2 the mean squared error of normal validation samples; elbo, -ELBO in nats, a
-    mean of 8 draws (where there are posterior and prior); pca, the error of PCA of the same size; none, no model at all:
+    mean of 8 draws (where there are posterior and prior); code_knn, code_mixture, probability and expected, see
+    `aerun.evaluate.judges`; pca, the error of PCA of the same size; none, no model at all:
     squared distance from the training mean, in training deviations where the data are no images; knn, distance to the fifth
     nearest of at most 10,000 training samples, in the same units; mahalanobis, squared distance from the mean under the
     training covariance, of rows without missing cells where there are two an element. Scores on the data are over what is seen

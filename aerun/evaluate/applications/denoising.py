@@ -19,7 +19,7 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why noise cannot be removed here, or nothing: the model must have been trained on noise."""
     if dataset.facts().tokens:
         return "needs numbers that noise can be added to; text has none"
-    if not model.corruption.alters or model.corruption.makes_holes:
+    if not model.corruption.alters or model.corruption.makes_holes or not model.corruption.is_noise:
         return "needs model/corruption=gaussian, snr, masking or salt_pepper: the noise that is to be removed"
     return ""
 

@@ -30,7 +30,8 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     if not model.has_bound:
         return "needs a code with a posterior and a prior: model/bottleneck=gaussian"
     if not model.loss.density or model.loss.per_lambda(2) != 1:
-        return "needs a loss in nats, such as model/loss=bce, gaussian, logistic or categorical, with model.loss.reduction=sum"
+        losses = "model/loss=bce, gaussian, mixed, logistic or categorical"
+        return f"needs a loss in nats, such as {losses}, with model.loss.reduction=sum"
     return ""
 
 
@@ -39,11 +40,11 @@ def evaluate(trained: Trained) -> Outcome:
     """Return the mean of -log p(x) over test samples, in nats: at most 500, fewer of large ones.
 
     Rows: model, importance sampling with 64 codes a sample (`aerun.evaluate.likelihood`), on average above the truth;
-    independent, no code at all: each element by itself under its training frequency (bce, categorical), its Gaussian
-    (densities of real values: gaussian, student_t, continuous_bernoulli) or what its Gaussian gives each level (logistic);
-    gaussian, one Gaussian with the training mean and covariance (of densities, up to 4,096 features, not where
-    gaps are kept, whose cells that are there alone count). The loss mse is
-    a Gaussian of variance 1/2 without its constant, for all rows. AerunError where nothing is finite.
+    independent, no code at all: each element by itself under its training frequency (bce, categorical; words and marks of
+    mixed), its Gaussian (numbers of mixed; densities of real values: gaussian, student_t, continuous_bernoulli) or what its
+    Gaussian gives each level (logistic); gaussian, one Gaussian with the training mean and covariance (of densities, up to
+    4,096 features, not where gaps are kept: cells that are there alone count). The loss mse is a Gaussian of variance 1/2
+    without its constant, for all rows. AerunError where nothing is finite.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
     split = subsample(trained.data.test, max(1, min(_MOST, _ELEMENTS // (_DRAWS * facts.size))), facts.size)
@@ -80,11 +81,36 @@ def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
     if model.loss.density == "levels":
         yield from _levels(trained, split)
         return
-    likely = mean if model.loss.density == "half" else mean.clamp(_RARE, 1 - _RARE)
+    if model.loss.density == "columns":
+        yield from _columns(trained, split)
+        return
+    likely = mean if model.loss.density in ("half", "counts") else mean.clamp(_RARE, 1 - _RARE)
     for x, beside in trained.known_batches(split):
-        raw = model.loss.deactivate(likely).expand_as(x)
-        names: Pass = {"valid": None, **beside, "x": x, "raw": raw, "mask": torch.zeros_like(x, dtype=torch.bool)}
+        raw = model.loss.deactivate(likely).expand(len(x), *model.loss.deactivate(likely).shape[1:])
+        names: Pass = {
+            "valid": None,
+            **beside,
+            "x": x,
+            "target": model.target(x),
+            "raw": raw,
+            "mask": torch.zeros_like(x, dtype=torch.bool),
+        }
         yield call(model.loss, names)
+
+
+def _columns(trained: Trained, split: Split) -> Iterator[Tensor]:
+    """Yield nats of rows of which each number has its training Gaussian, each word and mark its training frequency."""
+    model, variance = trained.autoencoder, _variance(trained)
+    marks = torch.tensor([kind == "mark" for _, kind, _, n in model.facts.columns for _ in range(n)], device=variance.device)
+    numbers = torch.tensor([kind == "number" for _, kind, _, n in model.facts.columns for _ in range(n)], device=marks.device)
+    chances = trained.mean.double().clamp(_RARE, 1 - _RARE)
+    for x, beside in trained.known_batches(split):
+        wide = x.double()
+        of_numbers = ((wide - trained.mean).square() / variance + (2 * math.pi * variance).log()) / 2
+        of_words = -wide * chances.log()
+        of_marks = of_words - (1 - wide) * (1 - chances).log()
+        each = torch.where(numbers, of_numbers, torch.where(marks, of_marks, of_words))
+        yield (each * known_weight(beside, each)).sum(1)
 
 
 def _levels(trained: Trained, split: Split) -> Iterator[Tensor]:

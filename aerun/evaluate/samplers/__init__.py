@@ -178,8 +178,8 @@ def _of_numbers(trained: Trained, split: Split, prior: type[CodePrior]) -> CodeP
 
 @torch.no_grad()
 def _aggregate(trained: Trained, split: Split, flat: Tensor) -> Aggregate:
-    """Return the mixture of the posteriors of training samples, or of the codes themselves where these are not random."""
-    if "factors" not in trained.autoencoder.bottleneck.offers:
+    """Return the mixture of the posteriors of training samples, or the codes themselves where these are no Gaussians."""
+    if "factors" not in trained.autoencoder.bottleneck.offers or trained.autoencoder.bottleneck.space != "real":
         return Aggregate(flat, None)
     of_parts = list(posteriors(trained, split))
     means, scales = (torch.cat([getattr(q, k).flatten(1).double() for q in of_parts]) for k in ("mean", "stddev"))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from aerun.core.seeding import own_draws
+
 _STEPS, _ROWS, _LR, _EVERY, _PATIENCE = 600, 256, 3e-3, 25, 6
 
 
@@ -49,6 +51,5 @@ def best_of(
 
 @torch.no_grad()
 def _judged(loss: Callable[[Tensor], Tensor], rows: Tensor, batch: int) -> float:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)  # the same draws every time, where a loss draws
+    with own_draws(0):  # the same draws every time, where a loss draws
         return float(torch.cat([loss(part) for part in rows.split(8 * batch)]).mean())

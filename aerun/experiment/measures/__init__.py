@@ -7,10 +7,9 @@ NAME/WHO/METRIC.
 
 from collections.abc import Callable, Iterable
 
-import torch
-
 from aerun.core.errors import AerunError
 from aerun.core.registry import Registry
+from aerun.core.seeding import own_draws
 from aerun.evaluate import applications
 from aerun.evaluate.suite import ask
 from aerun.trained import Trained
@@ -29,8 +28,7 @@ def measure(name: str, trained: Trained) -> dict[str, float]:
     if name in applications.names():
         return _applied(name, trained)
     figures_of: Callable[[Trained], dict[str, float]] = _registry.module(name).measure
-    with torch.random.fork_rng():
-        torch.manual_seed(trained.seed)
+    with own_draws(trained.seed):
         return {k: float(v) for k, v in figures_of(trained).items()}
 
 

@@ -24,6 +24,9 @@ class Writer(ABC):
     def close(self) -> None:
         """Write what can only be written when nothing more comes."""
 
+    def flush(self) -> None:  # noqa: B027 - most write at the end
+        """Hand on what was written so far, where the kind of file allows it."""
+
     def drop(self) -> None:  # noqa: B027 - most hold nothing
         """Release what is held, because something went wrong."""
 

@@ -34,6 +34,10 @@ class Delimited(Writer):
         if self.wrapped is None:
             refuse_no_reader()
 
+    def flush(self) -> None:
+        if self.wrapped is not None:
+            self.wrapped.flush()
+
     def close(self) -> None:
         if self.wrapped is not None:
             self.wrapped.detach()  # written out; who opened the file closes it

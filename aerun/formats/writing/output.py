@@ -57,6 +57,29 @@ def written(output: str, about: Mapping[str, Any], kind: Kind | None = None) -> 
         raise AerunError(f"{output}: cannot be written: {e.strerror or e}.") from e
 
 
+@contextmanager
+def growing(output: str, about: Mapping[str, Any]) -> Iterator[Writer]:
+    """Open a writer of csv or tsv whose rows others may read as they are written, or of csv on standard output.
+
+    What is written stays, whatever happens. Raises AerunError for a file that is there already.
+    """
+    if is_stdout(output):
+        yield Delimited(None, about)
+        return
+    path = _place(output, Delimited)
+    try:
+        with path.open("xb") as file:
+            writer = Delimited(file, {**about, "tab": path.suffix.lower() == ".tsv"})
+            try:
+                yield writer
+            finally:
+                writer.close()
+    except FileExistsError as e:
+        raise AerunError(f"{output}: is there already; rows that come are appended to a file of their own.") from e
+    except OSError as e:
+        raise AerunError(f"{output}: cannot be written: {e.strerror or e}.") from e
+
+
 def _place(output: str, kind: Kind | None) -> Path:
     path = Path(output).expanduser()
     if not path.parent.is_dir():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from aerun.core.checks import one_of
+from aerun.core.errors import AerunError
 from aerun.model.arch.layers import ATOMS, Hidden, TiedLinear, constrain, refuse_known, refuse_ragged, refuse_tied
 from aerun.parts import Arch, Level
 
@@ -24,30 +25,35 @@ class Dense(Arch):
     def _build(self, interface: dict[str, Any], hidden: Sequence[int], after: Hidden, *, tied: bool, atoms: str) -> None:
         """Build encoder, decoder and levels.
 
-        interface: shape, ragged, sees_mask, known, given, features, latent_dim.
+        interface: shape, ragged, sees_mask, known, given, heads, features, latent_dim.
         """
         self.shape, self.sees_mask, self.known = tuple(interface["shape"]), bool(interface["sees_mask"]), interface["known"]
         refuse_ragged(interface["ragged"], type(self).__name__.lower())
         one_of("model.arch.atoms", atoms, ATOMS)
-        size = int(torch.Size(self.shape).numel())
+        size, heads = int(torch.Size(self.shape).numel()), interface["heads"]
+        written = self.shape if heads == 1 else (heads, *self.shape)
         self.register_buffer("mean", torch.zeros(self.shape))
         if tied:
             refuse_known(interface["given"], "model.arch.tied=true")
             refuse_tied(interface["features"], interface["latent_dim"], self.sees_mask)
+            if heads > 1:
+                raise AerunError(
+                    f"model.arch.tied=true: the loss needs {heads} values for each element. Use model.arch.tied=false."
+                )
         if atoms != "free":
             refuse_known(interface["given"], f"model.arch.atoms={atoms}")
         read = size * (1 + self.sees_mask) + self.known
         down = [nn.Linear(a, b) for a, b in pairwise([read, *hidden, interface["features"]])]
-        up: list[Any] = [nn.Linear(a, b) for a, b in pairwise([interface["latent_dim"], *reversed(hidden), size])]
+        up: list[Any] = [nn.Linear(a, b) for a, b in pairwise([interface["latent_dim"], *reversed(hidden), size * heads])]
         if tied:
             up = [TiedLinear(layer) for layer in reversed(down)]
         constrain(down[-1] if tied else up[0], atoms, tied)
         behind = [nn.Sequential(*after.dense(n)) for n in hidden]
         ahead = [nn.Sequential(*after.dense(n)) for n in hidden]
         self.encoder = nn.Sequential(nn.Flatten(), *_interleave(down, behind))
-        self.decoder = nn.Sequential(*_interleave(up, ahead[::-1]), nn.Unflatten(1, self.shape))
+        self.decoder = nn.Sequential(*_interleave(up, ahead[::-1]), nn.Unflatten(1, written))
         self.offers = after.offers() if hidden else Dense.offers
-        self.levels = _levels(down, up[::-1], behind, ahead, after, self.shape)
+        self.levels = _levels(down, up[::-1], behind, ahead, after, written)
 
     def centred(self, x: Tensor, mask: Tensor | None, c: Tensor | None = None) -> Tensor:
         read = super().centred(x, mask)

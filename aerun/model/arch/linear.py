@@ -30,6 +30,7 @@ class Linear(Dense):
         sees_mask: bool,
         known: int = 0,
         given: int = 0,
+        heads: int = 1,
         features: int,
         latent_dim: int,
         tied: bool,
@@ -38,12 +39,14 @@ class Linear(Dense):
     ) -> None:
         super().__init__()
         inner = (latent_dim,) if whiten else shape
-        read = {"shape": inner, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given}
+        read = {"shape": inner, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given, "heads": heads}
         interface = {**read, "features": features, "latent_dim": latent_dim}
         self._build(interface, [], Hidden(activation="relu", norm="none", dropout=0.0), tied=tied, atoms=atoms)
         self.whiten = self.whitens = whiten
         if whiten:
             refuse_known(given, "model.arch.whiten=true")
+            if heads > 1:
+                raise AerunError(f"model.arch.whiten=true: the loss needs {heads} values for each element. Use model/arch=mlp.")
             if sees_mask:
                 raise AerunError("model.arch.whiten=true cannot read a mask. Use model.corruption.show_mask=false.")
             self._whiten(shape, latent_dim)

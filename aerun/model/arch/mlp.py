@@ -23,6 +23,7 @@ class Mlp(Dense):
         sees_mask: bool,
         known: int = 0,
         given: int = 0,
+        heads: int = 1,
         features: int,
         latent_dim: int,
         hidden: Sequence[int],
@@ -34,6 +35,6 @@ class Mlp(Dense):
     ) -> None:
         super().__init__()
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
-        read = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given}
+        read = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given, "heads": heads}
         interface = {**read, "features": features, "latent_dim": latent_dim}
         self._build(interface, widths("model.arch.hidden", hidden), after, tied=tied, atoms=atoms)

@@ -11,6 +11,7 @@ from aerun.core.errors import AerunError
 from aerun.model.bottleneck.autoregressive import CONTEXT, Autoregressive, Gates
 from aerun.model.bottleneck.bent import BentNormal
 from aerun.model.bottleneck.full import FullNormal
+from aerun.model.bottleneck.gamma import LEAST, gamma_of, gamma_prior
 from aerun.model.bottleneck.moments import moments_of
 from aerun.model.bottleneck.planar import Planar
 from aerun.parts import Bottleneck
@@ -31,6 +32,9 @@ class Gaussian(Bottleneck):
     exact for a prior of independent units; else it is that of the pass's draw. A bend that all samples share is none of these
     but a learned prior: model/prior=flow.
 
+    gamma   units by themselves that are positive, with a prior of their own, Gamma(2, 1), F = 2d; see `gamma`. The code of use
+            is the mean. KL(q || p) is exact.
+
     Raises AerunError for `steps` of a posterior that has none. Kingma & Welling 2013, https://arxiv.org/abs/1312.6114. We clamp
     lv to [-10, 10].
     """
@@ -41,7 +45,7 @@ class Gaussian(Bottleneck):
     def __init__(self, *, latent_dim: int, posterior: str, steps: int | None) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.posterior = one_of("model.bottleneck.posterior", posterior, ("diagonal", "full", "planar", "iaf"))
+        self.posterior = one_of("model.bottleneck.posterior", posterior, ("diagonal", "full", "planar", "iaf", "gamma"))
         if steps is not None and posterior not in _STEPS:
             raise AerunError(
                 f"model.bottleneck.steps={steps}: model.bottleneck.posterior={posterior} has no steps. They are those of "
@@ -49,9 +53,14 @@ class Gaussian(Bottleneck):
             )
         self.steps = integer("model.bottleneck.steps", _STEPS.get(posterior, 1) if steps is None else steps, 1)
         if posterior != "diagonal":
+            self.chosen = other = ("model.bottleneck.posterior", posterior, "diagonal")
+        if posterior == "gamma":
+            self.space = "positive"
+            self.offers = self.offers | {"prior"}
+        elif posterior != "diagonal":
             self.entangled = self.of_vectors = True
             self.offers = self.offers - {"factors"}
-            self.lacking = {"factors": ("model.bottleneck.posterior", posterior, "diagonal")}
+            self.lacking = {"factors": other}
         if posterior == "iaf":
             self.gates = nn.ModuleList(Gates(latent_dim, backwards=i % 2 == 1) for i in range(self.steps))
         if posterior == "full":
@@ -71,13 +80,30 @@ class Gaussian(Bottleneck):
             mu, scale = self._units(h)
             posterior = Normal(mu, scale, validate_args=False)
             return {"z": mu + scale * torch.randn_like(scale), "posterior": posterior, "factors": posterior}
+        if self.posterior == "gamma":
+            gamma = gamma_of(h)
+            return {"z": gamma.rsample(), "posterior": gamma, "factors": gamma, "prior": gamma_prior(gamma.rate)}
         q = self._entangled(h)
         return {"z": q.rsample(), "posterior": q}
 
     def code(self, h: Tensor) -> Tensor:
         if self.posterior in ("diagonal", "full"):
             return h[:, : self.latent_dim]
+        if self.posterior == "gamma":
+            return gamma_of(h).mean.to(h.dtype)
         return self._entangled(h).mean.to(h.dtype)
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """Return the code of numbers that were rounded: it is positive where codes are."""
+        return self.nearest(indices)
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """Return z, and the least positive code where codes are positive and z is not."""
+        return z.clamp_min(LEAST) if self.posterior == "gamma" else z
+
+    @property
+    def way(self) -> str:
+        return "linear" if self.posterior == "gamma" else super().way
 
     def _units(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and s (B, d, *grid)."""

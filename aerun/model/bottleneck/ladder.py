@@ -30,6 +30,7 @@ class Ladder(Bottleneck):
     """
 
     offers = frozenset({"encode", "posterior", "prior"})
+    space = "real"
     of_vectors = True
     can_be_cut = False
 

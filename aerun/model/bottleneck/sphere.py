@@ -27,7 +27,9 @@ class Sphere(Bottleneck):
 
     offers = frozenset({"encode", "posterior", "prior"})
     space = "sphere"
-    entangled = of_vectors = curved = True
+    entangled = of_vectors = True
+    curved = "have length 1"
+    dependent = 1
     can_be_cut = False
 
     def __init__(self, *, latent_dim: int) -> None:

@@ -16,6 +16,7 @@ class Bce(ElementLoss):
     """
 
     density = "frequency"
+    logits = True
 
     def __init__(self, *, reduction: str, low: float | None, high: float | None) -> None:
         super().__init__(reduction=reduction)

@@ -1,15 +1,13 @@
 """The likelihood of grey values between 0 and 1."""
 
-import math
-
 import torch
 from torch import Tensor, distributions
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits
 
+from aerun.metrics.grey import NEAR, log_constant
 from aerun.model.loss.base import ElementLoss, refuse_outside_unit
 from aerun.vocabulary import wide
 
-_NEAR = 0.1  # logits below this: series about 0, where both quotients are 0 / 0
 _STEPS = 6  # of Newton's method: to the last bits
 _EPS = 0.01  # the output starts this far from the ends of the interval, as that of bce does
 
@@ -25,6 +23,7 @@ class ContinuousBernoulli(ElementLoss):
     """
 
     density = "gaussian"
+    logits = True
 
     def __init__(self, *, reduction: str, low: float | None, high: float | None) -> None:
         super().__init__(reduction=reduction)
@@ -47,18 +46,9 @@ class ContinuousBernoulli(ElementLoss):
         return self.reduce(self.element(logit_of(x.clamp(1e-4, 1 - 1e-4)), x), valid, seen)
 
 
-def log_constant(raw: Tensor) -> Tensor:
-    """Return log C of logits r: log(r / tanh(r / 2)), which is log 2 at 0."""
-    near = raw.abs() < _NEAR
-    size = torch.where(near, 1.0, raw.abs())
-    far = size.log() - torch.log(-torch.expm1(-size)) + softplus(-size)  # tanh(r/2) = (1 - e^-r) / (1 + e^-r)
-    square = torch.where(near, raw, 0.0).square()
-    return torch.where(near, math.log(2) + square / 12 - 7 * square**2 / 1440 + square**3 * 62 / 181440, far)
-
-
 def mean_of(raw: Tensor) -> Tensor:
     """Return the mean of the distribution with logits r: 1 / (1 - exp(-r)) - 1 / r, which is 1/2 at 0."""
-    near = raw.abs() < _NEAR
+    near = raw.abs() < NEAR
     r = torch.where(near, 1.0, raw)
     small = torch.where(near, raw, 0.0)
     return torch.where(near, 0.5 + small / 12 - small**3 / 720 + small**5 / 30240, torch.sigmoid(r) + _rest(r))
@@ -85,7 +75,7 @@ def logit_of(mean: Tensor) -> Tensor:
 
 def _slope(r: Tensor) -> Tensor:
     """Return the variance, the derivative of the mean by the logit: 1 / r^2 - 1 / (4 sinh(r/2)^2), 1/12 at 0."""
-    near = r.abs() < _NEAR
+    near = r.abs() < NEAR
     safe = torch.where(near, 1.0, r)
     far = 1 / safe.square() - 1 / (4 * torch.sinh(safe.clamp(max=80) / 2).square())
     return torch.where(near, 1 / 12 - r.square() / 240 + r**4 / 6048, far)

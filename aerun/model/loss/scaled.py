@@ -61,13 +61,13 @@ class ScaledLoss(ResidualLoss):
         x = recorded(x, seen)
         residual = wide(self.residual(raw, x))
         if self.learned and self.training:
-            self._follow(residual.detach(), valid, seen)
+            counted = valid_weight(valid, residual, seen)
+            self.follow(residual.detach(), counted if isinstance(counted, Tensor) else None)
         return self.reduce(self.nats(residual, x), valid, seen)
 
     @torch.no_grad()
-    def _follow(self, residual: Tensor, valid: Tensor | None, seen: Tensor | None) -> None:
-        counted = valid_weight(valid, residual, seen)
-        weight = counted if isinstance(counted, Tensor) else None
+    def follow(self, residual: Tensor, weight: Tensor | None) -> None:
+        """Move the scale towards that of a batch's residuals (B, *S); weight (B, *S): None where all count alike."""
         best = self.best(residual, weight)
         if weight is not None:  # an element that no sample of the batch has keeps its scale
             best = torch.where((weight.sum(0) if self.by_element else weight.sum()) > 0, best, self.sigma)

@@ -28,7 +28,10 @@ class Vamp(Prior):
         super().__init__()
         if ragged or tokens:
             kind = "symbols" if tokens else "samples of varying length"
-            raise AerunError(f"model/prior=vamp needs samples of numbers and of one length to learn some: these are {kind}.")
+            raise AerunError(
+                f"model/prior=vamp needs samples of numbers and of one length to learn some: these are {kind}. "
+                "Use model/prior=flow."
+            )
         self.count = integer("model.prior.inputs", inputs, 1)
         self.low, self.high = low, high
         self.inputs = nn.Parameter(torch.zeros(self.count, *shape))
@@ -40,7 +43,9 @@ class Vamp(Prior):
 
     def prepare(self, count: int, samples: Callable[[], Iterator[Tensor]], codes: Callable[[], Tensor]) -> None:
         if self.count > count:
-            raise AerunError(f"model.prior.inputs={self.count}: more than the {count:,} training samples. Use fewer.")
+            raise AerunError(
+                f"model.prior.inputs={self.count}: more than the {count:,} training samples. Use {count} or fewer."
+            )
         chosen = torch.randperm(count)[: self.count].sort().values
         done, rows = 0, []
         for part in samples():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aerun import pictures
 from aerun.core.errors import AerunError
-from aerun.core.seeding import own_draws, seed_all
+from aerun.core.seeding import own_draws
 from aerun.logger.png import png
 from aerun.logger.rows import last_epoch
 from aerun.logger.several import Loggers
@@ -24,8 +24,7 @@ def draw_all(names: Iterable[str], trained: Trained, folder: Path, loggers: Logg
     drawn, epoch = list[str](), last_epoch(folder)
     for name in names:
         try:
-            with own_draws():
-                seed_all(trained.seed)
+            with own_draws(trained.seed):
                 picture = pictures.module(name).draw(trained, folder)
         except AerunError as e:
             log.warning("pictures: %s: %s", name, e)

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.trainer.batches import Batches, Order
+from aerun.trainer.batches import Batches, Known, Order
 from aerun.trainer.fused.members import Batch
 
 
 class Orders:
     """The orders of the runs that go on, (A, n)."""
 
-    def __init__(self, n: int, seeds: Callable[[], Sequence[int]], same: bool) -> None:
-        self.n, self.seeds, self.same, self.epoch = n, seeds, same, 0
+    def __init__(self, n: int, seeds: Callable[[], Sequence[int]], same: bool, known: Known | None) -> None:
+        self.n, self.seeds, self.same, self.known, self.epoch = n, seeds, same, known, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose orders are drawn; Lightning calls this at the start of every epoch."""
@@ -24,7 +24,7 @@ class Orders:
         """Return the indices (A, n) of this epoch, each row as its run would draw it alone."""
         rows = []
         for seed in self.seeds():
-            order = Order(self.n, seed, self.same)
+            order = Order(self.n, seed, self.same, self.known)
             order.set_epoch(self.epoch)
             rows.append(order.draw())
         return torch.stack(rows)
@@ -35,7 +35,8 @@ class Together:
 
     def __init__(self, alone: Batches, seeds: Callable[[], Sequence[int]]) -> None:
         self.alone = alone
-        self.sampler = Orders(len(alone.x), seeds, alone.sampler.same)
+        own = alone.sampler
+        self.sampler = Orders(own.n, seeds, own.same, own.known)
 
     def __len__(self) -> int:
         return len(self.alone)

@@ -1,0 +1,73 @@
+"""How improbable a sample is once its code is inferred: -log p(x | z), z drawn from the posterior."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Normal
+
+from aerun.autoencoder import Autoencoder
+from aerun.core.seeding import own_draws, seed_all
+from aerun.evaluate.judges.base import Judge
+from aerun.trained import Trained
+from aerun.vocabulary import Pass, call
+
+_DRAWS = 16
+
+
+class Probability(Judge):
+    """-log E_q p(x|z) in nats: -log (1/K) sum_k exp(-l_k), l_k the loss at the k-th of K = 16 draws of z from q(z|x).
+
+    It is not -ELBO, which charges KL(q || p) too, nor E_q[-log p(x|z)], see `Expected`. Losses that are no likelihood are
+    taken for one, up to a constant. A Gaussian posterior is drawn from with the same noise for every sample, so that equal
+    samples have equal scores.
+    """
+
+    @staticmethod
+    def unsupported_reason(model: Autoencoder) -> str:
+        return "" if "posterior" in model.bottleneck.offers else "needs codes with a posterior: model/bottleneck=gaussian"
+
+    @classmethod
+    def fitted(cls, trained: Trained) -> Self:
+        return cls()
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Tensor], model: Autoencoder) -> Self:
+        return cls()
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {}
+
+    def __call__(self, model: Autoencoder, stored: Tensor) -> Tensor:
+        return math.log(_DRAWS) - (-_losses(model, stored)).logsumexp(0)
+
+
+class Expected(Probability):
+    """E_q[-log p(x|z)] in nats, of 16 draws: the reconstruction probability of An & Cho 2015, with the sign of a score."""
+
+    def __call__(self, model: Autoencoder, stored: Tensor) -> Tensor:
+        return _losses(model, stored).mean(0)
+
+
+def _losses(model: Autoencoder, stored: Tensor) -> Tensor:
+    """Return the loss of stored samples at each draw of their codes, in nats, (K, B)."""
+    x, beside = model.units(stored).to(next(model.arch.parameters()).dtype), model.beside(stored)
+    seen: Pass = {"x": x, "mask": torch.zeros_like(x, dtype=torch.bool), **beside}
+    if (there := model.seen(stored)) is not None:
+        seen["seen"] = there
+    scale = model.loss.per_lambda(model.facts.size)
+    with own_draws():
+        draws = list(_draws(model.clean_pass(x, **beside)["posterior"]))
+    return torch.stack([call(model.loss, {**seen, "raw": model.raw(z, **beside)}).double() * scale for z in draws])
+
+
+def _draws(posterior: Distribution) -> Iterator[Tensor]:
+    seed_all(0)  # whatever the pass drew
+    for _ in range(_DRAWS):
+        if isinstance(posterior, Normal):
+            noise = torch.randn(posterior.mean.shape[1:], dtype=posterior.mean.dtype).to(posterior.mean.device)
+            yield posterior.mean + posterior.stddev * noise
+        else:
+            yield posterior.sample()

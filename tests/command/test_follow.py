@@ -1,0 +1,74 @@
+"""Rows that are scored as they come."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from aerun.inference import arriving
+from tests.shell import here
+
+SMALL = ["model=ae", "model.latent_dim=2", "model.arch.hidden=[8]", "trainer=smoke", "pictures=[]", "trainer.progress=false"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table with words and a series with a gap in time, and a run on each."""
+    folder, r = tmp_path_factory.mktemp("follow"), np.random.default_rng(0)
+    x, words = r.standard_normal((120, 2)), r.choice(["red", "green"], 120)
+    rows = [f'k{i},{u:.3f},{v:.3f},"{w}"' for i, ((u, v), w) in enumerate(zip(x, words, strict=True))]
+    (folder / "t.csv").write_text("\n".join(["id,p,q,colour", *rows, ""]))
+    steps = [f"{t},{np.sin(t / 3):.4f},{np.cos(t / 5):.4f}" for t in range(260) if not 150 <= t < 170]
+    (folder / "s.csv").write_text("\n".join(["t,a,b", *steps, ""]))
+    assert here(folder, *SMALL, "dataset=table", "dataset.path=t.csv", "dataset.id=id", "hydra.run.dir=table").code == 0
+    series = ["dataset=series", "dataset.path=s.csv", "dataset.time=t", "dataset.window=12", "dataset.stride=5"]
+    assert here(folder, *SMALL, *series, "hydra.run.dir=series").code == 0
+    return folder
+
+
+def followed(folder, monkeypatch, run, content, sizes):
+    """Return the rows and the words of a stream whose bytes come in parts of these sizes, over and over."""
+    ends = np.cumsum(np.resize(sizes, len(content)))
+    parts = [p for a, b in zip([0, *ends], ends, strict=False) if (p := content[a:b])]
+    monkeypatch.setattr(arriving, "_read", lambda _: iter(parts))
+    told = here(folder, "score", run, "-", "--follow", "--output", "out.csv")
+    rows = list(csv.DictReader((folder / "out.csv").read_text().splitlines()))
+    (folder / "out.csv").unlink()
+    return rows, told
+
+
+@pytest.mark.parametrize(("run", "file"), [("table", "t.csv"), ("series", "s.csv")])
+@pytest.mark.parametrize("sizes", [[1, 40, 3], [700]])
+def test_rows_have_the_scores_of_the_whole_file(folder, monkeypatch, run, file, sizes):
+    assert here(folder, "score", run, file, "--output", "whole.csv").code == 0
+    whole = list(csv.DictReader((folder / "whole.csv").read_text().splitlines()))
+    rows, told = followed(folder, monkeypatch, run, (folder / file).read_bytes(), sizes)
+    assert told.code == 0
+    assert [list(r) for r in rows] == [list(r) for r in whole]
+    for name in whole[0]:
+        if name in ("score", "threshold"):
+            np.testing.assert_allclose(*([float(r[name] or "nan") for r in side] for side in (rows, whole)), rtol=1e-9)
+        else:
+            assert [r[name] for r in rows] == [r[name] for r in whole]
+
+
+@pytest.mark.parametrize(("run", "file"), [("table", "t.csv"), ("series", "s.csv")])
+def test_what_cannot_be_read_has_no_score_and_the_rest_goes_on(folder, monkeypatch, run, file):
+    lines = (folder / file).read_bytes().splitlines(keepends=True)
+    lines[60] = b"oops,oops,1" + (b",red\n" if run == "table" else b"\n")
+    rows, told = followed(folder, monkeypatch, run, b"".join(lines) + b"9,0.", [333])
+    assert len(rows) == len(lines) - 1
+    assert [i for i, r in enumerate(rows) if not r["score"]][:1] == [59]
+    assert sum(not r["score"] for r in rows) < 15
+    assert "row 60: 'oops' is not a number" in told.err
+    assert f"ends inside row {len(lines)} (9,0.), which is not scored" in told.err
+
+
+def test_what_needs_all_rows_and_a_file_that_is_there_are_refused(folder):
+    (folder / "there.csv").write_text("mine\n")
+    for words, why in [(["--fdr", "0.1"], "--fdr waits for all rows"), (["--top", "3"], "--top waits for all rows")]:
+        told = here(folder, "score", "table", "-", "--follow", "--output", "o.csv", *words)
+        assert (told.code, why in told.err) == (2, True)
+    told = here(folder, "score", "table", "-", "--follow", "--output", "there.csv")
+    assert (told.code, "is there already" in told.err) == (2, True)
+    assert (folder / "there.csv").read_text() == "mine\n"
