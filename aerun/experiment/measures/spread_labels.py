@@ -33,8 +33,8 @@ def measure(trained: Trained) -> dict[str, float]:
     if len(classes) > _LABELS or int(sizes.min()) < _LABELS // len(classes) or len(data.train) <= _NEAR:
         raise AerunError(f"measures: spread_labels: needs {_LABELS} labels, as many of each class.")
     model = _accuracies(trained.codes(data.train), trained.codes(data.test), data)
-    flat = [trained.pca.codes(trained.flat(split)) for split in (data.train, data.test)]
-    return {"acc_100": model.mean(), "sd": model.std(ddof=1), "pca_100": _accuracies(*flat, data).mean()}
+    base, test = (trained.pca.codes(trained.flat(split)) for split in (data.train, data.test))
+    return {"acc_100": model.mean(), "sd": model.std(ddof=1), "pca_100": _accuracies(base, test, data).mean()}
 
 
 def _accuracies(codes: Tensor, test: Tensor, data: Data) -> NDArray[np.float64]:
