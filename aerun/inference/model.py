@@ -24,7 +24,7 @@ from aerun.formats.framing import FrameFormat
 from aerun.inference import codes, compressed_file, judged, layers, looks, reasons
 from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
-from aerun.inference.inpainting import inpaint
+from aerun.inference.inpainting import CODES, Tally, impute, inpaint
 from aerun.inference.nats import column_nats
 from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
@@ -210,6 +210,20 @@ class Model(Runner):
         """
         self._refuse("inpaint")
         return inpaint(self, x, mask)
+
+    def impute(self, x: Samples, draws: int = 0, codes: int = CODES, interval: float | None = None, seed: int = 0) -> Any:
+        """Return samples with what is missing (NaN, None) filled in; all else stays as it is.
+
+        With a posterior, a prior and a loss in nats, as model=iwae has: sum_l w_l E[x|z_l] over `codes` codes of each row, with
+        w_l ~ p(x_seen|z_l) p(z_l) / q(z_l|x_seen), and of words the most probable one; draws by `seed`. Other runs fill in what
+        they reconstruct. draws: so many samples with draws in the gaps, for estimates whose spread counts what is not known
+        (Rubin: the variance of an estimate is W + (1 + 1/M) B, W its mean variance over M draws, B that between them).
+        interval: the share of draws between `low` and `high`. With either an `Imputation` is returned, with `values` too.
+        """
+        found = impute(self, x, codes, draws, interval, seed)
+        for line in Tally().plus(found).lines(self.autoencoder):
+            log.warning(line)
+        return found if draws or interval is not None else found.values
 
     def _refuse(self, verb: str) -> None:
         if why := unsupported_reason(verb, self.autoencoder):
