@@ -34,7 +34,7 @@ def remember():
     ConfigRepository.__deepcopy__ = lambda repo, memo: copy(repo)  # each composition copied all that plugins had registered
     config_loader_impl.create_defaults_list = _create_defaults_list
     defaults_list._create_interpolation_map = _create_interpolation_map
-    defaults_list.copy = SimpleNamespace(deepcopy=_entries)
+    defaults_list.copy = SimpleNamespace(copy=copy, deepcopy=_entries)
     ConfigLoaderImpl._compose_config_from_defaults_list = _compose_config_from_defaults_list
 
 

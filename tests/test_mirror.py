@@ -1,6 +1,7 @@
 """Configs, modules and constructors mirror each other: one name everywhere."""
 
 import inspect
+from functools import cache
 
 import pytest
 from hydra.utils import get_class
@@ -40,7 +41,9 @@ BUILT = [g for g in ORDER if g not in ("model", "optimizer", "search")]
 OURS = [(g, o) for g in BUILT for o in catalog()[g] if (g, o) != ("regularizer", "none")]
 
 
+@cache
 def settings(group, option):
+    """What the files of an option hold, read once: nobody changes it."""
     node = OmegaConf.to_container(OmegaConf.load(config_dir() / group / f"{option}.yaml"))
     if node.get("defaults"):
         node = {**settings(group, node["defaults"][0]), **node}

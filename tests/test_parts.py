@@ -11,8 +11,8 @@ from aerun.core.errors import AerunError
 from aerun.model.corruption.gaussian import Gaussian
 from aerun.model.corruption.masking import Masking
 from aerun.settings.catalog import catalog
+from tests import quick_parts
 from tests.conftest import built
-from tests.test_pairs import swapped
 
 ROOMS = ("model/arch", "model/bottleneck", "model/corruption", "model/loss")  # priors: tests/model/test_priors.py
 LEFT = ("auto", "poisson", "nb", "zinb")  # one of the others; of tables of counts: tests/model/test_counts.py
@@ -32,7 +32,7 @@ PLACES = [
 def settings(room, option, **arch):
     """The first composition that this option fits, `arch` where the arch has such a setting."""
     for dataset, *others in PLACES:
-        cfg = swapped(dataset, *(o for o in others if not o.startswith(room)), f"{room}={option}")
+        cfg = quick_parts.settings({"dataset": dataset, **dict(o.split("=") for o in others), room: option})
         cfg["model"]["arch"].update({k: v for k, v in arch.items() if k in cfg["model"]["arch"]})
         try:
             build(cfg)

@@ -2,14 +2,18 @@
 
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from aerun.core.checks import format_type, matches_type, reject_unknown_keys
 from aerun.core.errors import AerunError
+from aerun.core.memory import available_memory
 from aerun.dataset.base import Dataset
 from aerun.logger.base import Logger
 from aerun.parts import Arch, Bottleneck, Corruption, Loss, Prior, Regularizer
@@ -49,6 +53,27 @@ def hints_of(cls: type[Any]) -> dict[str, Any]:
     return {k: v for f in constructors for k, v in typing.get_type_hints(f).items()}
 
 
+@contextmanager
+def _within_memory() -> Iterator[None]:
+    """Raise MemoryError at a parameter that does not fit with its gradient, before its pages are touched.
+
+    Where a system promises more memory than it has, it ends the process instead.
+    """
+    left = available_memory()
+
+    def _register(module: nn.Module, key: str, parameter: nn.Parameter | None) -> None:
+        nonlocal left
+        left -= 0 if parameter is None else 2 * parameter.numel() * parameter.element_size()
+        if left < 0:
+            raise MemoryError("out of memory")
+
+    hook = register_module_parameter_registration_hook(_register)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 class Maker:
     """Instantiates a node after checking it against its constructor's signature."""
 
@@ -61,7 +86,8 @@ class Maker:
         wanted = settings_of(cls)
         settings = {k: v for k, v in node.items() if k != "_target_"}
         try:
-            return cls(**settings, **{k: v for k, v in supplied.items() if k in wanted})
+            with nullcontext() if self.trusted is not None else _within_memory():
+                return cls(**settings, **{k: v for k, v in supplied.items() if k in wanted})
         except (MemoryError, RuntimeError) as e:
             if "memory" not in str(e).lower():
                 raise

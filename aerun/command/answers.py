@@ -30,6 +30,7 @@ from aerun.inference.mask_files import Masks
 from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
 from aerun.inference.reading import Piece, Reader, join_samples
+from aerun.inference.recordings import has_windows
 from aerun.inference.scoring import Scoring, noted_of
 from aerun.inference.steps import StepSeries
 from aerun.inference.travelling import Travelling, beside_pairs
@@ -79,7 +80,12 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
 
 def _judging(model: Model, word: str, args: argparse.Namespace) -> Model:
     """Return the model with the score that `aerun score` asks for, and say what is not of it."""
-    if word != "score" or (args.by == ERROR and not args.others):
+    if word != "score":
+        return model
+    if (args.online or args.smooth is not None) and has_windows(model.config.get("dataset") or {}):
+        smooth = max(1, model.facts.stored[0] // 4) if args.smooth == 0 else args.smooth or 1
+        model = model.by_steps(smooth, args.online, args.data)
+    if args.by == ERROR and not args.others:
         return model
     others = [told_model(load(run, args.weights, args.trust), word, args).by(args.by, args.data) for run in args.others]
     model = model.by(args.by, args.data)
@@ -148,6 +154,7 @@ def _reader(model: Model, args: argparse.Namespace, verb: Verb) -> Reader:
         getattr(args, "resize", False),
         model.reading,
         steps,
+        model.way,
         verb.keeps_cells,
     )
 

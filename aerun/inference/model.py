@@ -19,6 +19,7 @@ from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
+from aerun.evaluate.step_scores import Way
 from aerun.formats.framing import FrameFormat
 from aerun.inference import codes, compressed_file, judged, layers, looks, reasons
 from aerun.inference.columns import marks_of, of_columns
@@ -243,7 +244,7 @@ class Model(Runner):
         self._refuse_guidance(guidance)
         c = self.given_c(n)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data, c)
-        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way)
+        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way, self.autoencoder.loss.draws)
 
     def _refuse_guidance(self, guidance: float) -> None:
         if guidance == 1:
@@ -348,6 +349,17 @@ class Model(Runner):
         if one_of("by", judge, judged.WAYS) == judged.ERROR:
             return self
         return self._judged(*judged.judge_of(self, judge, data))
+
+    def by_steps(self, smooth: int = 1, online: bool = False, data: str | Path | None = None) -> "Model":
+        """Return this model with another score of time steps: means of `smooth` steps, online from a step and its past alone.
+
+        Thresholds are of validation steps that are scored so, which are read once, of files from `data`.
+        """
+        way = Way(integer("smooth", smooth, 1), online)
+        other = copy(self)
+        other.way = way
+        other.__dict__["calibration"] = judged.steps_of(self, way, data)
+        return other
 
     def together(self, *others: "Model") -> "Model":
         """Return this model with the score of several that were trained on the same data, see `Ensemble`.

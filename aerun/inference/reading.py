@@ -18,6 +18,7 @@ from aerun.dataset.storage.image_files import image_files
 from aerun.dataset.storage.scale import depth_of
 from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.dataset.telling import LABEL
+from aerun.evaluate.step_scores import Way
 from aerun.formats import h5ad, images, several
 from aerun.formats.archives import Member, is_archive
 from aerun.formats.arrays import SUFFIXES, forget, is_array, names_of, read_array
@@ -69,8 +70,8 @@ class Reader:
 
     form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece. key: name of
     the array where a file holds several. resize: bring images of other sizes to the one of training. reading: what the run
-    stored of how its own files were read. steps: series are given step by step, as `StepSeries`. cells: rows of
-    tables come with their cells as they are written, as `WrittenRows`.
+    stored of how its own files were read. steps: series are given step by step, as `StepSeries`, to be scored in this `way`.
+    cells: rows of tables come with their cells as they are written, as `WrittenRows`.
     """
 
     form: SampleConverter
@@ -80,6 +81,7 @@ class Reader:
     resize: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
     steps: bool = False
+    way: Way = field(default_factory=Way)
     cells: bool = False
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
@@ -177,7 +179,7 @@ class Reader:
 
     def _series(self, path: Path) -> Iterator[Piece]:
         if self.steps:
-            steps = recordings.step_series(path, self.form.facts, self._own(), self.reading)
+            steps = recordings.step_series(path, self.form.facts, self._own(), self.reading, self.way)
             yield Piece(steps, str(path), 1, beside=steps.beside)
         else:
             yield from self._cut(str(path), *recordings.series(path, self.form.facts, self._own(), self.reading))

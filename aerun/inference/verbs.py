@@ -276,6 +276,22 @@ VERBS: dict[str, Verb] = {
                 {"metavar": "FILE", "help": "of series: consecutive alarms as one, with start, end and peak; csv or the like"},
             ),
             (
+                "--smooth",
+                {
+                    "type": int,
+                    "nargs": "?",
+                    "const": 0,
+                    "metavar": "K",
+                    "help": "of series: the mean of K scores in a row (without K a quarter of the window)",
+                },
+            ),
+            ("--online", {"action": "store_true", "help": "of series: each step from itself and those before it alone"}),
+            (
+                "--merge",
+                {"type": int, "metavar": "G", "help": "of --events: alarms up to G steps apart are one (default: 1)"},
+            ),
+            ("--least", {"type": int, "metavar": "N", "help": "of --events: those of fewer than N steps are left out"}),
+            (
                 "--follow",
                 {
                     "action": "store_true",

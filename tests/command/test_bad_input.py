@@ -61,7 +61,7 @@ CASES = {
     "arch is a word": ("model.arch=conv", ["model.arch=conv", "model/arch=NAME"]),
     "kl on a vector code": (
         "regularizer=kl",
-        ["regularizer=kl", "`posterior`", "bottleneck=vector", "bottleneck=categorical, gaussian"],
+        ["regularizer=kl", "`posterior`", "bottleneck=vector", "categorical, gaussian"],
     ),
     "rate on a vector code": ("regularizer=rate", ["regularizer=rate", "`rate`", "bottleneck=vector", "bottleneck=sigmoid"]),
     "contractive and batch norm": (
@@ -217,3 +217,10 @@ def test_refused_as_a_process(tmp_path, name):
     (tmp_path / "file").write_text("")
     holds(outside(tmp_path, *shlex.split(line)), words)
     assert {p.name for p in tmp_path.rglob("*") if p.is_file()} <= {"aerun.log", "file"}
+
+
+def test_weights_that_do_not_fit_are_refused_before_they_are_drawn(tmp_path, monkeypatch):
+    """Where memory is promised beyond what there is, the system would end the process without a word."""
+    monkeypatch.setattr("aerun.build.maker.available_memory", lambda: 1 << 20)
+    told = here(tmp_path, "model=vae", "model.bottleneck.posterior=full", "model.latent_dim=200")
+    assert (told.code, "model.arch: its weights do not fit into memory." in told.err) == (2, True)

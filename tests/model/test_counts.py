@@ -77,7 +77,7 @@ def written(path, cells):
         csv.writer(file).writerows([[*(f"g{i}" for i in range(D)), "kind"], *cells])
 
 
-def test_what_is_no_count_is_refused_by_its_row(tmp_path):
+def test_what_is_no_count_is_refused_by_its_row(tmp_path, caplog):
     cells = [[i % 4, 1, 2, 0, 7, "ab"[i % 2]] for i in range(40)]
     path = tmp_path / "c.csv"
     words = ("dataset=table", f"dataset.path={path}", "dataset.prepare=counts", "dataset.label=kind", "model/loss=nb")
@@ -85,6 +85,9 @@ def test_what_is_no_count_is_refused_by_its_row(tmp_path):
         written(path, [[*row[:2], value, *row[3:]] if i == 11 else row for i, row in enumerate(cells)])
         with pytest.raises(AerunError, match=rf"column 'g2', row 12: {why}, and dataset.prepare=counts"):
             built(*words).dataset.load()
+    written(path, [[0, 0, 0, 0, 0, "a"] if i in (7, 9) else row for i, row in enumerate(cells)])
+    built(*words).dataset.load()
+    assert "row 8: no count above 0 in this row (2 such rows)" in caplog.text
     written(path, cells)
     with pytest.raises(AerunError, match=r"column 'kind' holds words, and dataset\.prepare=counts"):
         built(*words, "dataset.label=null")

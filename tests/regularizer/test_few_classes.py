@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import aerun
+from aerun.begin import prepare
 from aerun.core.errors import AerunError
 from aerun.regularizer.classes import weights
-from aerun.train import prepare
 from aerun.trainer.fit import batches
 from aerun.trainer.turns import Turn
 from aerun.vocabulary import call

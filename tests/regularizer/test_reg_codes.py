@@ -463,8 +463,8 @@ VARIANTS = {
     "hsic": [],
     "decorrelation": [],
 }
-# But for batch statistics, of which those of VARIANTS, and for what begins with a run or is told classes.
-ROOM = [o for o, c in options("regularizer").items() if not (c.batch_statistic or c.reads_codes or c.infers)]
+# But for batch statistics, of which those of VARIANTS, and for what draws, begins with a run or is told classes.
+ROOM = [o for o, c in options("regularizer").items() if not (c.batch_statistic or c.reads_codes or c.infers or c.moves_codes)]
 # HSIC is divided by (N - 1)^2, as its authors write it.
 GROWTH = {"hsic": lambda b: ((b - 1) / (b - 0.5)) ** 2}
 
@@ -473,7 +473,7 @@ def fitting(name, overrides):
     """A small model that this regularizer fits."""
     refused = []
     chosen = [o for o in overrides if o.startswith("model/bottleneck=")]
-    for bottleneck in chosen or [f"model/bottleneck={o}" for o in options("bottleneck")]:
+    for bottleneck in chosen or [f"model/bottleneck={o}" for o in sorted(options("bottleneck"), key="gaussian".__ne__)]:
         try:
             given = [bottleneck, "model.arch.hidden=[12]", "model.latent_dim=4", f"regularizer={name}"]
             return built(*given, *(o for o in overrides if o not in chosen))

@@ -231,15 +231,21 @@ class Tabular(Dataset):
         return data
 
     def _refuse_uncountable(self, stored: Sequence[Tensor], parts: Sequence[Split]) -> None:
-        """Raise AerunError for a cell that is no count, by its place in the file."""
+        """Raise AerunError for a cell that is no count, by its place in the file, and tell of rows without any."""
+        frame, empty = self.known.frame, list[int]()
+        name = self.known.features[0].name
         for x, part in zip(stored, parts, strict=True):
             start = 0
             for piece in x.split(max(1, _PIECE // max(1, x.shape[1]))):
                 if found := self.preparation().refuse(piece):
                     row, column, why = found
-                    name = self.known.features[column].name
-                    raise AerunError(f"{self.known.frame.where(name, int(part.x[start + row]))}: {why}.")
+                    place = frame.where(self.known.features[column].name, int(part.x[start + row]))
+                    raise AerunError(f"{place}: {why}.")
+                empty += part.x[start : start + len(piece)][(piece == 0).all(1)].tolist()
                 start += len(piece)
+        if empty:
+            place = frame.where(name, min(empty))
+            log.warning("%s: no count above 0 in this row (%d such rows).", place, len(empty))
 
     def _on_disk(self, frame: Frame, parts: Sequence[Tensor]) -> list[Tensor]:
         """Return the samples in a file, where the columns themselves did not fit into memory; else nothing."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.model.loss.base import ElementLoss
+from aerun.parts import option
 from aerun.preparation.columns import COUNT
 
 _RARE = 1e-6  # smallest rate at which an output starts, and smallest size of a row
@@ -29,18 +30,18 @@ class CountLoss(ElementLoss):
     watches: tuple[str, ...] = ("deviance",)
     sizes: Tensor  # (2,) mean and deviation of log l in training
 
-    def __init__(self, *, size: str, reduction: str, shape: tuple[int, ...], columns: tuple[Column, ...], name: str) -> None:
+    def __init__(self, *, size: str, reduction: str, shape: tuple[int, ...], columns: tuple[Column, ...]) -> None:
         super().__init__(reduction=reduction)
         if not columns or any(kind != COUNT for _, kind, _, _ in columns):
             raise AerunError(
-                f"model/loss={name} needs counts in all columns: dataset=table dataset.prepare=counts. Use model/loss=mse."
+                f"model/loss={option(self)} needs counts in all columns: dataset=table dataset.prepare=counts. Use "
+                "model/loss=mse."
             )
         self.observed = one_of("model.loss.size", size, ("observed", "none")) == "observed"
-        self.name = name
         self.register_buffer("sizes", torch.tensor([0.0, 0.0]))
         if reduction == "mean":
             self.beside_divergences = (
-                f"model.loss.reduction=mean: with model/loss={name} it is no likelihood to weigh one against."
+                f"model.loss.reduction=mean: with model/loss={option(self)} it is no likelihood to weigh one against."
             )
 
     @abstractmethod
@@ -99,8 +100,8 @@ class CountLoss(ElementLoss):
             if self.observed and bool((sizes == 0).any()):
                 row = sum(map(len, logs)) + int((sizes == 0).int().argmax()) + 1
                 raise AerunError(
-                    f"model/loss={self.name}: row {row} of the training split holds no count above 0, so that it has no size: "
-                    "leave it out, or use model.loss.size=none."
+                    f"model/loss={option(self)}: row {row} of the training split holds no count above 0, so that it has no "
+                    "size: leave it out, or use model.loss.size=none."
                 )
             logs.append(sizes.clamp_min(_RARE).log())
         every = torch.cat(logs)

@@ -18,10 +18,8 @@ class Nb(CountLoss):
 
     watches = ("deviance", "theta")
 
-    def __init__(
-        self, *, size: str, reduction: str, shape: tuple[int, ...], columns: tuple[Column, ...], name: str = "nb"
-    ) -> None:
-        super().__init__(size=size, reduction=reduction, shape=shape, columns=columns, name=name)
+    def __init__(self, *, size: str, reduction: str, shape: tuple[int, ...], columns: tuple[Column, ...]) -> None:
+        super().__init__(size=size, reduction=reduction, shape=shape, columns=columns)
         self.log_theta = nn.Parameter(torch.zeros(shape))
 
     @property

@@ -3,14 +3,11 @@
 import torch
 from torch import Tensor
 
-from aerun.model.loss.counts import Column, CountLoss, poisson, saturated
+from aerun.model.loss.counts import CountLoss, poisson, saturated
 
 
 class Poisson(CountLoss):
     """NLL_i = sum_d mu_id - x_id log mu_id + log x_id!, nats; see `CountLoss` for mu: the variance of a count is its mean."""
-
-    def __init__(self, *, size: str, reduction: str, shape: tuple[int, ...], columns: tuple[Column, ...]) -> None:
-        super().__init__(size=size, reduction=reduction, shape=shape, columns=columns, name="poisson")
 
     def nats(self, raw: Tensor, log_mu: Tensor, target: Tensor) -> Tensor:
         return poisson(log_mu, target)

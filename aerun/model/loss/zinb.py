@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from aerun.model.loss.counts import Column
 from aerun.model.loss.nb import Nb
 
 _START = -3.0  # logit of the share of zeros that are none of the counts'
@@ -19,9 +18,6 @@ class Zinb(Nb):
     """
 
     heads = 2
-
-    def __init__(self, *, size: str, reduction: str, shape: tuple[int, ...], columns: tuple[Column, ...]) -> None:
-        super().__init__(size=size, reduction=reduction, shape=shape, columns=columns, name="zinb")
 
     def nats(self, raw: Tensor, log_mu: Tensor, target: Tensor) -> Tensor:
         pi, counted = raw[:, 1], super().nats(raw, log_mu, target)
