@@ -16,7 +16,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.paths import config_dir
 from aerun.parts import Arch, Bottleneck, Corruption, Discrete, Loss, Part, Prior, Regularizer, Term, option
-from aerun.vocabulary import ALWAYS
+from aerun.vocabulary import ALWAYS, parameters_of
 
 __all__ = ["ROOMS", "Composition", "check", "option", "options"]
 
@@ -33,7 +33,10 @@ _BEFORE_CODES = frozenset({"x", "x_in", "h", "c", "progress"})  # names that a p
 
 @dataclass(frozen=True)
 class Composition:
-    """The parts of one autoencoder, as chosen. told: they are told something of each sample beforehand."""
+    """The parts of one autoencoder, as chosen.
+
+    told: they are told something of each sample beforehand. gaps: and which of its cells are missing.
+    """
 
     arch: Arch
     bottleneck: Bottleneck
@@ -43,6 +46,7 @@ class Composition:
     lambda_: float
     prior: Prior | None = None
     told: bool = False
+    gaps: bool = False
 
     def parts(self) -> dict[str, Part]:
         """Return the four single parts by the name of their group."""
@@ -61,6 +65,7 @@ class Composition:
         names |= {"prior"} if self.has_prior else set()
         names |= {"posterior_of"} if "posterior" in names and "encode" in self.arch.offers else set()
         names |= {"c"} if self.told else set()
+        names |= {"seen"} if self.gaps else set()
         both = "encode" in self.arch.offers and "encode" in self.bottleneck.offers
         return names if both else names - {"encode"}
 
@@ -88,6 +93,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
                 "what was not hidden. Use model/loss=mse."
             )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
+    _refuse_blind(c)
     for name, term in c.terms.items():
         if c.loss.beside_divergences and "posterior" in term.regularizer.takes():
             raise AerunError(f"regularizer={name}: {c.loss.beside_divergences}")
@@ -125,6 +131,28 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
             fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers]
             words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."
         raise AerunError(words)
+
+
+def _refuse_blind(c: Composition) -> None:
+    """Raise AerunError where gaps are kept and a part would judge what stands in them."""
+    if not c.gaps:
+        return
+    blind: list[tuple[str, Part]] = [(f"model/loss={option(c.loss)}", c.loss)] if "seen" not in c.loss.takes() else []
+    for name, term in c.terms.items():
+        reads = parameters_of(type(term.regularizer).forward).keys() & {"x", "x_hat", "seen"}
+        blind += [(f"regularizer={name}", term.regularizer)] if reads == {"x", "x_hat"} else []
+    for asker, part in blind:
+        fit = [o for o, cls in options("loss").items() if "seen" in cls.takes()] if isinstance(part, Loss) else []
+        instead = f"Use model/loss={' or '.join(fit[:3])}, or" if fit else "Leave it out, or use"
+        raise AerunError(
+            f"{asker} compares all of x with its reconstruction, also the cells that dataset.missing=keep keeps missing: it "
+            f"does not take `seen`. {instead} dataset.missing=fill."
+        )
+    if c.arch.whitens:
+        raise AerunError(
+            "model.arch.whiten=true learns the covariance of whole samples, and dataset.missing=keep keeps cells missing. "
+            "Use model.arch.whiten=false, or dataset.missing=fill."
+        )
 
 
 def _refuse_prior(c: Composition) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import valid_weight
+from aerun.core.facts import known_weight, valid_weight
 from aerun.core.memory import rows_that_fit
 from aerun.core.seeding import own_draws
 from aerun.dataset.base import Dataset
@@ -91,14 +91,14 @@ class Trained:
     @cached_property
     def mean(self) -> Tensor:
         """Return mean of the training samples over their real elements, (1, *S)."""
-        return self.of_data("mean", lambda: mean_of(lambda: self.valid_batches(self.data.train)))
+        return self.of_data("mean", lambda: mean_of(lambda: self.known_batches(self.data.train)))
 
     @cached_property
     def variance(self) -> Tensor:
         """Return the variance of each element over the real ones of the training samples, (1, *S), in 64 bits."""
         total = count = torch.zeros_like(self.mean, dtype=torch.float64)
-        for x, valid in self.valid_batches(self.data.train):
-            weight = torch.ones_like(x) * valid_weight(valid, x)
+        for x, beside in self.known_batches(self.data.train):
+            weight = torch.ones_like(x) * known_weight(beside, x)
             total = total + ((x - self.mean).double().square() * weight).sum(0)
             count = count + weight.sum(0)
         return total / count.clamp_min(1)
@@ -197,11 +197,11 @@ def posteriors(trained: Trained, split: Split) -> Iterator[Distribution]:
         yield trained.autoencoder.clean_pass(x, **beside)["posterior"]
 
 
-def mean_of(batches: Callable[[], Iterator[tuple[Tensor, Tensor | None]]]) -> Tensor:
+def mean_of(batches: Callable[[], Iterator[tuple[Tensor, dict[str, Tensor]]]]) -> Tensor:
     """Return mean of the real elements, (1, *S)."""
     total = count = torch.zeros((), dtype=torch.float64)
-    for x, valid in batches():
-        weight = torch.ones_like(x, dtype=torch.float64) * valid_weight(valid, x)
+    for x, beside in batches():
+        weight = torch.ones_like(x, dtype=torch.float64) * known_weight(beside, x)
         total = total.to(x.device) + (weight * x).sum(0)
         count = count.to(x.device) + weight.sum(0)
     return (total / count.clamp_min(1)).to(x.dtype)[None]

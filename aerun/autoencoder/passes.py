@@ -16,26 +16,42 @@ from aerun.vocabulary import Pass, call
 class Passes(Use):
     """The passes through the parts that fill the vocabulary."""
 
-    def corrupted(self, x: Tensor) -> Pass:
+    def corrupted(self, x: Tensor, seen: Tensor | None = None) -> Pass:
         """Return what the corruption makes of x (B, *S).
 
         What it hides are whole values: all elements of a category or of a symbol of text, and a cell's mark, follow the first
-        of them, so that no element gives away what the others were.
+        of them, so that no element gives away what the others were. Cells that are not `seen` stay as they are: nothing of
+        them is hidden or judged.
         """
         names: Pass = self.corruption(x)
-        if not self.corruption.hides or (self.leaders is None and not self.facts.tokens):
+        if self.corruption.hides and (self.leaders is not None or self.facts.tokens):
+            hidden = names["mask"]
+            mask = hidden[..., :1].expand_as(hidden) if self.leaders is None else hidden[:, self.leaders]
+            names = {**names, "x_in": x.masked_fill(mask, self.corruption.fill), "mask": mask}
+        if seen is None or not self.corruption.alters:
             return names
-        hidden = names["mask"]
-        mask = hidden[..., :1].expand_as(hidden) if self.leaders is None else hidden[:, self.leaders]
-        return {**names, "x_in": x.masked_fill(mask, self.corruption.fill), "mask": mask}
+        own = {"mask": names["mask"] & seen} if "mask" in names else {}
+        return {**names, "x_in": torch.where(seen, names["x_in"], x), **own}
 
-    def code_pass(self, x: Tensor, valid: Tensor | None = None, progress: float = 1.0, c: Tensor | None = None) -> Pass:
-        """Return the pass as far as the code: corrupted input, sampled code."""
-        names: Pass = {"x": x, **self.corrupted(x), "progress": progress}
-        names |= {k: v for k, v in (("valid", valid), ("c", c)) if v is not None}
+    def code_pass(
+        self,
+        x: Tensor,
+        valid: Tensor | None = None,
+        progress: float = 1.0,
+        c: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> Pass:
+        """Return the pass as far as the code: corrupted input, sampled code.
+
+        What x holds where it is not `seen` counts for nothing: the mean of training takes its place.
+        """
+        if seen is not None:
+            x = torch.where(seen, x, self.arch.mean.expand_as(x))
+        names: Pass = {"x": x, **self.corrupted(x, seen), "progress": progress}
+        names |= {k: v for k, v in (("valid", valid), ("seen", seen), ("c", c)) if v is not None}
         if torch.is_grad_enabled() and any(t.regularizer.differentiates_input for t in self.terms.values()):
             names["x_in"] = names["x_in"].detach().requires_grad_()
-        names["h"] = self.features(names["x_in"], names.get("mask"), valid, c)
+        names["h"] = self.features(names["x_in"], names.get("mask"), valid, c, seen)
         self._add_code(names)
         for key in self._weighing:
             names |= call(self.terms[key].regularizer.fill, names)
@@ -50,13 +66,11 @@ class Passes(Use):
         c: Tensor | None = None,
     ) -> Pass:
         """Fill the vocabulary for one batch (B, *S); `progress` of training, None in validation."""
-        names = self.code_pass(x, valid, 1.0 if progress is None else progress, c)
-        if seen is not None:
-            names["seen"] = seen
+        names = self.code_pass(x, valid, 1.0 if progress is None else progress, c, seen)
         if progress is None:
             names["raw"] = self.raw(names["z"], valid, c)
         else:
-            names["raw"] = self.arch.decode_taught(self._read(names["z"], c), x, valid, progress)
+            names["raw"] = self.arch.decode_taught(self._read(names["z"], c), names["x"], valid, progress)
         if "x_hat" in self._takes:
             names["x_hat"] = self.loss.activate_like(names["raw"], x)
         if "target" in self._takes:
@@ -69,16 +83,16 @@ class Passes(Use):
             names["decoder_weights"] = self.decoder_weights()
         return names
 
-    def clean_pass(self, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Pass:
+    def clean_pass(self, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None, seen: Tensor | None = None) -> Pass:
         """Return the pass of clean samples (B, *S) as far as the code, which is sampled where codes are random."""
-        names = self._clean(x, valid, c)
+        names = self._clean(x, valid, c, seen)
         self._add_code(names)
         return names
 
-    def _clean(self, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Pass:
+    def _clean(self, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None, seen: Tensor | None = None) -> Pass:
         """Return the pass of clean samples as far as the encoder."""
-        names: Pass = {"x": x, "x_in": x, "h": self.features(x, None, valid, c), "progress": 1.0}
-        return names | {k: v for k, v in (("valid", valid), ("c", c)) if v is not None}
+        names: Pass = {"x": x, "x_in": x, "h": self.features(x, None, valid, c, seen), "progress": 1.0}
+        return names | {k: v for k, v in (("valid", valid), ("seen", seen), ("c", c)) if v is not None}
 
     def _add_code(self, names: Pass) -> None:
         """Fill what the bottleneck and the prior make of the encoder's features."""
@@ -129,15 +143,16 @@ class Passes(Use):
         return prior
 
     def _add_functions(self, names: Pass) -> None:
-        mask, valid, c = (names.get(k) for k in ("mask", "valid", "c"))
-        names["encode"] = partial(self.encode, mask=mask, valid=valid, c=c)
+        mask, valid, seen, c = (names.get(k) for k in ("mask", "valid", "seen", "c"))
+        names["encode"] = partial(self.encode, mask=mask, valid=valid, c=c, seen=seen)
         names["decode"] = partial(self.decode, valid=valid, c=c)
         names["judge"] = partial(self._judge, names)
 
     def _judge(self, names: Pass, z: Tensor) -> Tensor:
         """Return losses (K, B) of K codes for each sample, z (K * B, d)."""
         k = len(z) // len(names["x"])
-        repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in ("x", "target", "mask", "valid", "c")}
+        kinds = ("x", "target", "mask", "valid", "seen", "c")
+        repeated = {n: v.repeat(k, *[1] * (v.ndim - 1)) for n, v in names.items() if n in kinds}
         repeated["raw"] = self.raw(z, repeated.get("valid"), repeated.get("c"))
         losses: Tensor = call(call(self.loss.of_pass, names), repeated)
         return losses.reshape(k, -1)

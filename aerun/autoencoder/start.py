@@ -37,8 +37,8 @@ class Start(Passes):
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         for part in stored.split(self._rows):
             x = self.units(part).double()
-            total = total + x.sum(0)
-            count = count + (torch.full_like(x, 1) * valid_weight(self.facts.valid(part), x)).sum(0)
+            weight = torch.full_like(x, 1) * valid_weight(self.facts.valid(part), x, self.offered_seen(part))
+            total, count = total + (x * weight).sum(0), count + weight.sum(0)
         mean = (total / count.clamp_min(1)).to(next(self.arch.parameters()))
         self.loss.prepare(partial(self._samples, stored))
         self.arch.start_from(mean, self.loss.deactivate(mean))

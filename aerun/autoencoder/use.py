@@ -64,8 +64,11 @@ class Use(nn.Module):
         return told if told is not None and told.read else None
 
     def beside(self, stored: Tensor) -> dict[str, Tensor]:
-        """Return what is known of stored samples beside their values: valid (B, T) and c (B, m), where there are any."""
-        known = {"valid": self.facts.valid(stored), "c": self.known(stored)}
+        """Return what is known of stored samples beside their values, where there is any: valid (B, T), seen (B, *S), c (B, m).
+
+        seen: where gaps are kept, see `offered_seen`.
+        """
+        known = {"valid": self.facts.valid(stored), "seen": self.offered_seen(stored), "c": self.known(stored)}
         return {k: v for k, v in known.items() if v is not None}
 
     def known(self, stored: Tensor) -> Tensor | None:
@@ -76,15 +79,41 @@ class Use(nn.Module):
         c: Tensor = told(self.facts.conditions(stored).to(told.rate))
         return c
 
-    def features(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
-        """Return the encoder's features h (B, F, *grid) of (B, *S); without c those of samples of which nothing is known."""
+    def features(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        valid: Tensor | None = None,
+        c: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> Tensor:
+        """Return the encoder's features h (B, F, *grid) of (B, *S); without c those of samples of which nothing is known.
+
+        mask: what is hidden, and seen: what is not missing, of which the encoder is told what its corruption and data ask for.
+        """
+        if self.arch.sees_mask:
+            mask = self._lacking(mask, seen)
         if not self.arch.known:
             return self.arch.encode(x, mask, valid)
         return self.arch.encode(x, mask, valid, self._c(x.shape[0], c, x))
 
-    def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+    def _lacking(self, mask: Tensor | None, seen: Tensor | None) -> Tensor | None:
+        """Return which elements the encoder is to take for absent: hidden ones, missing ones or both; None: none."""
+        hidden = mask if self.corruption.shows_mask else None
+        if seen is None or not self.preparation.shows_gaps:
+            return hidden
+        return ~seen if hidden is None else hidden | ~seen
+
+    def encode(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        valid: Tensor | None = None,
+        c: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> Tensor:
         """Map (B, *S) -> deterministic code z (B, d, *grid)."""
-        return self.bottleneck.code(self.features(x, mask, valid, c))
+        return self.bottleneck.code(self.features(x, mask, valid, c, seen))
 
     def first(self, x: Tensor, size: int | None, **beside: Tensor) -> Tensor:
         """Return codes of which the first `size` pieces alone count; None: all. beside: valid and c, where there are any."""
@@ -92,8 +121,18 @@ class Use(nn.Module):
             return self.encode(x, **beside)
         return self.first_of(self.features(x, **beside), size)
 
-    def decode(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None, like: Tensor | None = None) -> Tensor:
-        """Map code (B, d, *grid) -> reconstruction (B, *S); like (B, *S): of these samples, see `Loss.activate_like`."""
+    def decode(
+        self,
+        z: Tensor,
+        valid: Tensor | None = None,
+        c: Tensor | None = None,
+        seen: Tensor | None = None,
+        like: Tensor | None = None,
+    ) -> Tensor:
+        """Map code (B, d, *grid) -> reconstruction (B, *S); like (B, *S): of these samples, see `Loss.activate_like`.
+
+        seen: of the samples, of which a decoder reads nothing.
+        """
         raw = self.raw(z, valid, c)
         return self.loss.activate(raw) if like is None else self.loss.activate_like(raw, like)
 
@@ -115,8 +154,8 @@ class Use(nn.Module):
         null = self.raw(z, valid)
         return null + guidance * (self.raw(z, valid, c) - null)
 
-    def raw(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
-        """Map code (B, d, *grid) -> the decoder's output (B, *S) before the loss's activation."""
+    def raw(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        """Map code (B, d, *grid) -> the decoder's output (B, *S) before the loss's activation. seen: as in `decode`."""
         return self.arch.decode(self._read(z, c), valid)
 
     def _c(self, n: int, c: Tensor | None, like: Tensor) -> Tensor:
@@ -153,9 +192,16 @@ class Use(nn.Module):
         """Return what stands for a unit that is cut: NaN where the decoder is told of it, else 0."""
         return math.nan if self.tells_cuts else 0.0
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        valid: Tensor | None = None,
+        c: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> Tensor:
         """Return the clean, deterministic reconstruction of (B, *S)."""
-        return self.decode(self.encode(x, mask, valid, c), valid, c, like=x)
+        return self.decode(self.encode(x, mask, valid, c, seen), valid, c, like=x)
 
     def decoder_weights(self) -> list[Tensor]:
         """Return the decoder's weights in order; of the first those on the code alone, not on what else it is told."""

@@ -27,7 +27,7 @@ def model_of(
     latent_dim = integer("model.latent_dim", cfg["model"]["latent_dim"], 1)
     make = Maker(trusted)
     make.refuse_foreign(cfg)
-    composition = _compose(make, cfg, latent_dim, facts, preparation.told)
+    composition = _compose(make, cfg, latent_dim, facts, preparation)
     warnings = check(composition, latent_dim, facts)
     autoencoder = Autoencoder(composition, facts, preparation)
     if rehearsed:
@@ -46,7 +46,8 @@ def _refuse_weightless(arch: Arch) -> None:
             )
 
 
-def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, told: Conditions | None) -> Composition:
+def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, preparation: Preparation) -> Composition:
+    told, sees_mask = preparation.told, preparation.shows_gaps
     from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens", "columns")}
     from_data["stored_unit"] = facts.unit
     model = cfg["model"]
@@ -57,7 +58,7 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, told: Cond
     cuts = latent_dim if _tells_cuts(cfg["reg"]) else 0
     from_parts = {
         "features": bottleneck.features,
-        "sees_mask": corruption.shows_mask,
+        "sees_mask": corruption.shows_mask or sees_mask,
         "activate": loss.activate,
         "heads": loss.heads,
     }
@@ -79,7 +80,7 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, told: Cond
     for name, term in terms.items():
         _refuse_inferred(name, term, told)
     _refuse_unread(told, (loss, bottleneck, prior, *(t.regularizer for t in terms.values())))
-    return Composition(arch, bottleneck, corruption, loss, terms, strength, prior, told is not None)
+    return Composition(arch, bottleneck, corruption, loss, terms, strength, prior, told is not None, preparation.keeps_gaps)
 
 
 def _refuse_heads(make: Maker, node: Any, loss: Loss) -> None:

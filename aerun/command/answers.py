@@ -30,6 +30,7 @@ from aerun.inference.mask_files import Masks
 from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
 from aerun.inference.reading import Piece, Reader, join_samples
+from aerun.inference.recordings import has_windows
 from aerun.inference.scoring import Scoring, noted_of
 from aerun.inference.steps import StepSeries
 from aerun.inference.travelling import Travelling, beside_pairs
@@ -53,7 +54,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         args.packer, kind = Packer.of(model, args.step, args.prior, args.data), Packed
         about["start"] = args.packer.start
     output = args.output or "-"
-    done, reader, lines = 0, _reader(model, args), list[str]()
+    done, reader, lines = 0, _reader(model, args, verb), list[str]()
     if scoring and args.follow:
         follow.answer(follow.Following(model, verb, args, reader, scoring), about)
         return
@@ -68,7 +69,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         if scoring:
             lines = scoring.end()
     _show("\r\033[K")
-    if line := model.form.line(counted, filled=word == "inpaint"):
+    if line := model.form.line(counted, filled=word in ("inpaint", "impute")):
         note(line)
     if (path := beside.write()) is not None:
         note(f"{path}: what is to be said of them, such as cells that were missing, unseen or out of range")
@@ -79,7 +80,12 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
 
 def _judging(model: Model, word: str, args: argparse.Namespace) -> Model:
     """Return the model with the score that `aerun score` asks for, and say what is not of it."""
-    if word != "score" or (args.by == ERROR and not args.others):
+    if word != "score":
+        return model
+    if (args.online or args.smooth is not None) and has_windows(model.config.get("dataset") or {}):
+        smooth = max(1, model.facts.stored[0] // 4) if args.smooth == 0 else args.smooth or 1
+        model = model.by_steps(smooth, args.online, args.data)
+    if args.by == ERROR and not args.others:
         return model
     others = [told_model(load(run, args.weights, args.trust), word, args).by(args.by, args.data) for run in args.others]
     model = model.by(args.by, args.data)
@@ -98,6 +104,9 @@ def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit
     """Say how many rows an output has, and how small it is where that was asked for."""
     if args.output is not None and not is_stdout(args.output):
         say(f"{args.output}: {done:,} {unit[:-1] if done == 1 else unit}, {word} by {model.name}")
+    if "tally" in args:
+        for line in args.tally.lines(model.autoencoder):
+            note(line)
     if "packer" in args:
         say(_size(args, model, done))
 
@@ -133,11 +142,21 @@ def _show(words: str) -> None:
         sys.stderr.write(words)
 
 
-def _reader(model: Model, args: argparse.Namespace) -> Reader:
+def _reader(model: Model, args: argparse.Namespace, verb: Verb) -> Reader:
     settings = model.config.get("dataset")
     own = settings if isinstance(settings, dict) else {}
     steps = getattr(args, "steps", False) is True
-    return Reader(model.form, own, model.rows, getattr(args, "key", None), getattr(args, "resize", False), model.reading, steps)
+    return Reader(
+        model.form,
+        own,
+        model.rows,
+        getattr(args, "key", None),
+        getattr(args, "resize", False),
+        model.reading,
+        steps,
+        model.way,
+        verb.keeps_cells,
+    )
 
 
 def _size(args: argparse.Namespace, model: Model, done: int) -> str:
@@ -244,7 +263,9 @@ def _answer(
     count = len(next(iter(arrays.values())))
     if scoring:
         scoring.take(piece, arrays)
-    arrays = asides.travelling.join(piece.beside, arrays, count)
+    times = count // len(piece) if verb.keeps_cells else 1  # of draws each row stands there several times
+    beside = {k: np.repeat(v, times) for k, v in piece.beside.items()} if times > 1 else piece.beside
+    arrays = asides.travelling.join(beside, arrays, count)
     if piece.names or (isinstance(piece.x, StepSeries) and len(args.files) > 1):
         names = np.asarray(piece.names or [piece.file] * count)
         arrays = {**({} if _is_picture(args.output) else {"file": names}), **arrays}

@@ -53,8 +53,8 @@ class Following:
 
     def _refuse(self) -> None:
         args, settings = self.args, self.reader.settings
-        for flag in ("map", "events", "top", "fdr"):
-            if getattr(args, flag) not in (None, False):
+        for flag in ("map", "events", "top", "fdr", "smooth", "online"):
+            if (value := getattr(args, flag)) is not None and value is not False:
                 raise AerunError(f"--follow: --{flag} waits for all rows; leave one of them out.")
         if len(args.files) != 1 or (self.name != "-" and Path(self.name).suffix.lower() not in _NAMES):
             raise AerunError(f"--follow: one file of text ({', '.join(_NAMES)}), or - for standard input.")

@@ -108,9 +108,18 @@ def real_steps(stored: Tensor) -> Tensor:
     return number <= last
 
 
-def valid_weight(valid: Tensor | None, x: Tensor) -> Tensor | float:
+def valid_weight(valid: Tensor | None, x: Tensor, seen: Tensor | None = None) -> Tensor | float:
     """Return the weight of each element of x (B, *S).
 
-    It is 1 where `valid` (B, T) has a step and 0 elsewhere; the number 1 where all samples are whole.
+    It is 1 where `valid` (B, T) has a step and `seen` (B, *S) a recorded value, and 0 elsewhere; the number 1 where all samples
+    are whole.
     """
-    return 1.0 if valid is None else valid.to(x.dtype).reshape(*valid.shape, *[1] * (x.ndim - valid.ndim)).expand_as(x)
+    if valid is None:
+        return 1.0 if seen is None else seen.to(x.dtype)
+    steps = valid.to(x.dtype).reshape(*valid.shape, *[1] * (x.ndim - valid.ndim)).expand_as(x)
+    return steps if seen is None else steps * seen
+
+
+def known_weight(beside: Mapping[str, Tensor], x: Tensor) -> Tensor | float:
+    """Return `valid_weight` of samples x (B, *S) by what is known beside them: `valid` and `seen`, where there are any."""
+    return valid_weight(beside.get("valid"), x, beside.get("seen"))

@@ -31,7 +31,7 @@ from aerun.formats.found import sized
 from aerun.formats.frame import Frame
 from aerun.formats.limits import limits
 from aerun.preparation.base import Preparation, Unchanged
-from aerun.preparation.columns import Columns
+from aerun.preparation.columns import MISSING, Columns
 from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS
@@ -100,6 +100,8 @@ class Array(Dataset):
         unit: float | str,
         val: float,
         test: float,
+        missing: str,
+        show_missing: bool,
         prepare: str,
         memory: float | None,
         cache: str | None,
@@ -114,6 +116,7 @@ class Array(Dataset):
         self.kind = one_of("dataset.kind", kind, ("auto", *samples.KINDS))
         self.channels = one_of("dataset.channels", channels, ("auto", "first", "last"))
         self.prepare = one_of("dataset.prepare", prepare, ("auto", *WAYS))
+        self.missing, self.show_missing = one_of("dataset.missing", missing, MISSING), show_missing
         self.unit = unit_asked(unit)
         self.memory, self.cache = gigabytes(memory), cache
         self.cut = Cut(None, None, None, val, test)
@@ -199,7 +202,12 @@ class Array(Dataset):
 
     def _prepared(self) -> bool:
         """Return whether a preparation stands between samples and model; one fills in the gaps of a table."""
-        return self.scaling != "none" or (self.known.kind == "table" and self.known.gaps)
+        if self.missing == "keep" and self.known.kind != "table":
+            raise AerunError(
+                f"dataset.missing=keep: keeps gaps of tables, and {path_words(self.path)} holds samples of kind "
+                f"{self.known.kind}. Series with gaps are read by dataset=series."
+            )
+        return self.scaling != "none" or (self.known.kind == "table" and (self.known.gaps or self.missing == "keep"))
 
     def preparation(self) -> Preparation:
         if not self._prepared():
@@ -209,7 +217,7 @@ class Array(Dataset):
         return Scale(shape=self.known.shape, channels=0 if self.known.kind == "image" else 1, way=self.scaling)
 
     def _columns(self) -> Columns:
-        return Columns(features=self._features, way=self.scaling)
+        return Columns(features=self._features, way=self.scaling, missing=self.missing, shown=self.show_missing)
 
     @cached_property
     def _features(self) -> list[Feature]:

@@ -10,7 +10,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
     "aerun.dataset.kmnist.Kmnist": _GREY,
     "aerun.dataset.emnist.Emnist": _GREY,
     "aerun.dataset.factors.Factors": {"spikes": 0.0},
-    "aerun.dataset.array.Array": {"weights": None},
+    "aerun.dataset.array.Array": {"weights": None, "missing": "fill", "show_missing": False},
     "aerun.dataset.idx.Idx": {"unit": "auto"},
     "aerun.dataset.images.Images": {"depth": "8"},
     "aerun.dataset.series.Series": {
@@ -19,6 +19,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "dates": "auto",
         "skip": "auto",
         "missing_words": "auto",
+        "show_missing": False,
         "id": None,
     },
     "aerun.dataset.table.Table": {
@@ -27,6 +28,7 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "skip": 0,
         "missing_words": "auto",
         "missing": "fill",
+        "show_missing": False,
         "numeric": "all",
         "id": None,
         "weights": None,

@@ -82,6 +82,7 @@ class Series(Dataset):
         stride: int | None,
         gaps: str,
         missing: str,
+        show_missing: bool,
         split: str | None,
         by: str,
         val: float,
@@ -96,7 +97,7 @@ class Series(Dataset):
             raise AerunError(f"dataset.zone={zone} needs dataset.time.")
         if layout == "wide" and time is not None:
             raise AerunError(f"dataset.time={time}: in the layout wide steps follow each other as the columns do.")
-        self.prepare = one_of("dataset.prepare", prepare, WAYS)
+        self.prepare, self.show_missing = one_of("dataset.prepare", prepare, WAYS), show_missing
         roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split, id=id)
         headed = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
         words = frozenset(n for n in (label, anomaly, split, group, id) if n is not None)
@@ -160,7 +161,7 @@ class Series(Dataset):
         if not self._prepared:
             return Unchanged()
         shape, ragged = tuple(self.known.data.train.x.shape[1:]), self._gaps is not None and self.known.ragged
-        return Scale(shape=shape, channels=1, way=self.prepare, missing=self._gaps, ragged=ragged)
+        return Scale(shape=shape, channels=1, way=self.prepare, missing=self._gaps, ragged=ragged, shown=self.show_missing)
 
     @property
     def _prepared(self) -> bool:

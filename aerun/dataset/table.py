@@ -72,6 +72,7 @@ class Table(Tabular):
         val: float,
         test: float,
         missing: str,
+        show_missing: bool,
         prepare: str,
         memory: float | None,
         cache: str | None,
@@ -79,6 +80,7 @@ class Table(Tabular):
         super().__init__(prepare=prepare)
         self.grouping = Grouping(rare, most, hash)
         self.missing = one_of("dataset.missing", missing, (*MISSING, "refuse"))
+        self.show_missing = show_missing
         if path is None:
             raise AerunError("dataset.path is not set: dataset=table dataset.path=FILE.")
         self.path, self.test_path = path, test_path

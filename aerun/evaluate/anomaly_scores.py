@@ -151,8 +151,8 @@ def _elbo(model: Autoencoder, b: Batch) -> Tensor:
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     draws = [posterior.sample() for _ in range(_DRAWS)]
     for z in draws:
-        seen: Pass = {"x": x, "target": model.target(x), "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
-        seen["raw"] = model.raw(z, **b.beside)
-        total += call(model.loss, seen).double() * model.loss.per_lambda(model.facts.size)
+        judged: Pass = {**b.beside, "x": x, "target": model.target(x), "valid": valid}
+        judged |= {"mask": torch.zeros_like(x, dtype=torch.bool), "raw": model.raw(z, **b.beside)}
+        total += call(model.loss, judged).double() * model.loss.per_lambda(model.facts.size)
     kl = divergence(posterior, prior, torch.stack(draws)).reshape(len(x), -1).sum(1)
     return total / _DRAWS + kl.double()

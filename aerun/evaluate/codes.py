@@ -88,12 +88,14 @@ def dimension(z: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def rates(model: Autoencoder, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+def rates(
+    model: Autoencoder, x: Tensor, valid: Tensor | None = None, c: Tensor | None = None, seen: Tensor | None = None
+) -> Tensor:
     """Return KL(q(z_j|x_i) || p(z_j)) in nats, (B, d), summed over the places of a grid; (B, 1) of a prior of whole codes.
 
     x: clean samples (B, *S).
     """
-    names = model.clean_pass(x, valid, c)
+    names = model.clean_pass(x, valid, c, seen)
     kl = divergence(names["posterior"], names["prior"], names["z"])
     return kl.reshape(*(kl.shape[:2] if kl.ndim > 1 else (len(kl), 1)), -1).sum(2)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import valid_weight
+from aerun.core.facts import known_weight
 from aerun.core.seeding import own_draws
 from aerun.dataset.splits import Split
 from aerun.evaluate import codes
@@ -90,7 +90,7 @@ def _through(trained: Trained, split: Split) -> _Seen:
         z.append(model.encode(x, **beside))
         if model.has_bound:
             kl.append(codes.rates(model, x, **beside).double().sum(0))
-        weight, own, x_hat = valid_weight(beside.get("valid"), x), x.double(), model.decode(z[-1], **beside, like=x).double()
+        weight, own, x_hat = known_weight(beside, x), x.double(), model.decode(z[-1], **beside, like=x).double()
         error += float(of_elements(x_hat, own, weight).sum())
         away += float(of_elements(mean, own, weight).sum())
         own, x_hat = own * weight, x_hat * weight

@@ -13,7 +13,14 @@ from aerun.vocabulary import Pass, call
 
 
 @torch.no_grad()
-def log_likelihood(model: Autoencoder, x: Tensor, samples: int, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+def log_likelihood(
+    model: Autoencoder,
+    x: Tensor,
+    samples: int,
+    valid: Tensor | None = None,
+    c: Tensor | None = None,
+    seen: Tensor | None = None,
+) -> Tensor:
     """Return log p(x_i) of samples x (B, *S) in nats, (B,) in float64, by importance sampling.
 
     The estimate is log (1/K) sum_k p(x_i|z_ik) p(z_ik) / q(z_ik|x_i).
@@ -21,7 +28,8 @@ def log_likelihood(model: Autoencoder, x: Tensor, samples: int, valid: Tensor | 
     samples: K, 500 or more for a figure to publish. On average the estimate is below the truth, less so as K grows (Burda et
     al. 2016, https://arxiv.org/abs/1509.00519). z_ik are drawn from the posterior of the clean sample, in eval mode, a part of
     the K at a time. valid: (B, T), the real steps of sequences. c (B, m): what is known of them beforehand; the result is then
-    log p(x_i|c_i). The loss must be a negative log-likelihood in nats: bce on
+    log p(x_i|c_i). seen (B, *S): the elements that were recorded, of which alone it
+    is the likelihood. The loss must be a negative log-likelihood in nats: bce on
     binary samples (draw them first where grey values are probabilities), gaussian, categorical; mse counts as one of variance
     1/2 without its constant. Draws from torch's random numbers.
 
@@ -30,23 +38,24 @@ def log_likelihood(model: Autoencoder, x: Tensor, samples: int, valid: Tensor | 
     _refuse(model, samples)
     was = model.training
     model.eval()
-    names = model.clean_pass(x, valid, c)
+    names = model.clean_pass(x, valid, c, seen)
     posterior, prior = names["posterior"], names["prior"]
     total = x.new_full((len(x),), -math.inf, dtype=torch.float64)
     left, most = samples, max(1, rows_that_fit(model.facts.size) // len(x))
     while left > 0:
         z = posterior.sample(torch.Size([min(left, most)]))  # (K', B, d)
-        log_ratio = code_log_ratio(z, posterior, prior).double() - _losses(model, z, x, valid, c).double()
+        log_ratio = code_log_ratio(z, posterior, prior).double() - _losses(model, z, x, valid, c, seen).double()
         total = torch.logaddexp(total, log_ratio.logsumexp(0))
         left -= len(z)
     model.train(was)
     return total - math.log(samples)
 
 
-def _losses(model: Autoencoder, z: Tensor, x: Tensor, valid: Tensor | None, c: Tensor | None) -> Tensor:
+def _losses(model: Autoencoder, z: Tensor, x: Tensor, valid: Tensor | None, c: Tensor | None, seen: Tensor | None) -> Tensor:
     """Return the losses (K, B) of codes z (K, B, d, *grid)."""
     k = len(z)
     names: Pass = {"x": x.repeat(k, *[1] * (x.ndim - 1)), "valid": None if valid is None else valid.repeat(k, 1)}
+    names["seen"] = None if seen is None else seen.repeat(k, *[1] * (x.ndim - 1))
     names["mask"] = torch.zeros_like(names["x"], dtype=torch.bool)
     names["target"] = model.target(names["x"])
     names["raw"] = model.raw(z.flatten(0, 1), names["valid"], None if c is None else c.repeat(k, 1))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import valid_weight
+from aerun.core.facts import known_weight
 from aerun.metrics.interval import standard_error
 from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained
@@ -33,7 +33,7 @@ def _size_errors(trained: Trained) -> dict[int, dict[str, float]]:
     errors: dict[int, list[Tensor]] = {size: [] for size in model.sizes}
     pcas = dict.fromkeys(model.sizes, 0.0)
     for x, beside in trained.known_batches(trained.data.test):
-        h, weight = model.features(x, **beside), valid_weight(beside.get("valid"), x)
+        h, weight = model.features(x, **beside), known_weight(beside, x)
         for size in model.sizes:
             z = model.first_of(h, size)
             errors[size].append(of_samples(model.decode(z, **beside, like=x), x, weight).cpu())

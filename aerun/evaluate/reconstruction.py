@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.facts import Facts, valid_weight
+from aerun.core.facts import Facts, known_weight
 from aerun.evaluate.columns import rmse
 from aerun.evaluate.prefixes import group_of, size_errors
 from aerun.metrics.interval import interval
@@ -87,7 +87,7 @@ def _against_pca(model: Tensor, pca: Tensor, overlap: int) -> dict[str, float]:
 def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: list[Tensor] | None = None) -> dict[str, float]:
     se, clamped, psnr, count, elements = 0.0, 0.0, 0.0, 0, 0.0
     for x, beside in batches():
-        x_hat, weight = f(x, beside), valid_weight(beside.get("valid"), x)
+        x_hat, weight = f(x, beside), known_weight(beside, x)
         each = of_samples(x_hat, x, weight)
         if errors is not None:
             errors.append(each.cpu())
@@ -95,7 +95,7 @@ def _scores(f: Reconstruct, batches: Source, facts: Facts, span: float, errors: 
         sizes = (torch.ones_like(x) * weight).flatten(1).double().sum(1)
         se, clamped, count = se + float(each.sum()), clamped + float(inside.sum()), count + len(x)
         elements += float(sizes.sum())
-        psnr += float((10 * torch.log10(span**2 / (each / sizes).clamp_min(1e-20))).sum())
+        psnr += float((10 * torch.log10(span**2 / (each / sizes.clamp_min(1)).clamp_min(1e-20))).sum())
     mse = se / elements
     pooled = 10 * math.log10(span**2 / max(mse, 1e-20))
     return dict(zip(_SCORES, (se / count, clamped / count, mse, pooled, psnr / count), strict=True))
@@ -105,10 +105,10 @@ def _own_loss(model: Autoencoder, batches: Source) -> dict[str, float]:
     """Return the model's own reconstruction loss on clean input, and its excess over the least value it can have."""
     loss, floor, count = 0.0, 0.0, 0
     for x, beside in batches():
-        raw, valid = model.raw(model.encode(x, **beside), **beside), beside.get("valid")
-        names = {"x": x, "target": model.target(x), "raw": raw, "valid": valid, "mask": torch.zeros_like(x, dtype=torch.bool)}
+        raw, about = model.raw(model.encode(x, **beside), **beside), {k: beside.get(k) for k in ("valid", "seen")}
+        names = {"x": x, "target": model.target(x), "raw": raw, **about, "mask": torch.zeros_like(x, dtype=torch.bool)}
         loss += float(call(model.loss, names).double().sum())
-        floor += float(model.loss.floor(x, valid).double().sum())
+        floor += float(model.loss.floor(x, **about).double().sum())
         count += len(x)
     return {"test/reconstruction": loss / count, "test/reconstruction_excess": (loss - floor) / count}
 

@@ -18,13 +18,20 @@ from aerun.trained import Trained
 _MOST, _ELEMENTS = 1000, 20_000_000
 
 
-def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Return the first 1,000 samples (n, *S), fewer where they hold more than 20 million elements, their real steps and c."""
+def first(trained: Trained, split: Split) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """Return the first 1,000 samples (n, *S), fewer where they hold more than 20 million elements; their valid, c and seen.
+
+    These are None where samples have none, see `Autoencoder.beside`.
+    """
     facts = trained.autoencoder.facts
     rows = max(1, min(_MOST, len(split), _ELEMENTS // facts.size))
     pairs = list(trained.known_batches(Split(split.x[:rows], None)))
-    valid, c = ([b[k] for _, b in pairs if k in b] for k in ("valid", "c"))
-    return torch.cat([x for x, _ in pairs]), torch.cat(valid) if valid else None, torch.cat(c) if c else None
+    valid, c, seen = (_joined([b[k] for _, b in pairs if k in b]) for k in ("valid", "c", "seen"))
+    return torch.cat([x for x, _ in pairs]), valid, c, seen
+
+
+def _joined(parts: list[Tensor]) -> Tensor | None:
+    return torch.cat(parts) if parts else None
 
 
 def in_parts(f: Callable[..., Tensor], rows: int, *tensors: Tensor | None) -> Tensor:
@@ -52,13 +59,15 @@ def pooled_psnr(x_hat: Tensor, x: Tensor, where: Tensor, reach: float) -> float:
     return 10 * math.log10(reach**2 / max(float(error), 1e-20))
 
 
-def quality(x_hat: Tensor, x: Tensor, valid: Tensor | None, facts: Facts, reach: float) -> dict[str, float]:
+def quality(
+    x_hat: Tensor, x: Tensor, valid: Tensor | None, facts: Facts, reach: float, seen: Tensor | None = None
+) -> dict[str, float]:
     """Return psnr, pooled, in dB; se, the squared error of a sample; and ssim, of images of at least 11 x 11 pixels.
 
     x_hat is clamped to the data's range first.
     """
     x_hat = clamped(x_hat, facts)
-    where = torch.ones_like(x) * valid_weight(valid, x)
+    where = torch.ones_like(x) * valid_weight(valid, x, seen)
     error = of_samples(x_hat, x, where).mean()
     figures = {"psnr": pooled_psnr(x_hat, x, where, reach), "se": float(error)}
     if facts.kind == "image" and ssim_applies(facts.shape):

@@ -19,7 +19,8 @@ def score(model: Autoencoder, stored: Tensor) -> Tensor:
     The encoder sees what it was trained on (clipped, and filled in); the error is held against the exact value, so that nothing
     far outside of the training range passes for its edge. Elements of missing cells count for nothing, and are not what a fill
     would make of them: x_0 = x, then x_{k+1} is x where seen and the reconstruction of x_k elsewhere, for 8 steps, the fixed
-    point of conditional reconstruction. 0 where no element is seen; infinite where the model's numbers overflow: no such
+    point of conditional reconstruction; an encoder that reads which cells are missing sees no fill.
+    0 where no element is seen; infinite where the model's numbers overflow: no such
     sample is ordinary.
     """
     x = _units(model, stored)
@@ -54,7 +55,7 @@ def _units(model: Autoencoder, stored: Tensor) -> Tensor:
 def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> Tensor:
     """Return reconstructions in which missing cells were no fill but what the model itself makes of them."""
     seen = model.seen(stored)
-    if seen is None:
+    if seen is None or model.preparation.shows_gaps:  # an encoder that reads what is missing reads no fill
         return x_hat
     beside = model.beside(stored)
     if torch.compiler.is_exporting():  # no rows can be chosen by their values there
@@ -68,9 +69,9 @@ def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> T
     return refilled
 
 
-def settled(rebuild: Callable[[Tensor], Tensor], x: Tensor, seen: Tensor, x_hat: Tensor) -> Tensor:
+def settled(rebuild: Callable[[Tensor], Tensor], x: Tensor, seen: Tensor, x_hat: Tensor, rounds: int = _REFILLS) -> Tensor:
     """Return reconstructions of x (B, *S) whose elements that are not `seen` were filled in by reconstructions, 8 times."""
-    for _ in range(_REFILLS):
+    for _ in range(rounds):
         x_hat = rebuild(torch.where(seen, x, x_hat))
     return x_hat
 

@@ -8,8 +8,8 @@ from aerun.evaluate import applications
 
 PLAIN = "reconstruction"
 AUTO = "auto"
-# Applications that stand for a task, the most telling first: normal classes, holes, noise, whole numbers, a prior.
-TASKS = ("anomaly", "inpainting", "denoising", "compression", "held_out")
+# Applications that stand for a task, the most telling first: normal classes, gaps, holes, noise, whole numbers, a prior.
+TASKS = ("anomaly", "imputation", "inpainting", "denoising", "compression", "held_out")
 
 
 def task_of(model: Autoencoder, dataset: Dataset, asked: Sequence[str] = ()) -> str:
@@ -48,6 +48,8 @@ _SPOKEN = {"held_out": "The likelihood of held-out samples"}
 def _made_for(name: str, model: Autoencoder, dataset: Dataset) -> bool:
     if applications.unsupported_reason(name, model, dataset):
         return False
+    if name == "imputation":
+        return model.preparation.keeps_gaps
     if name == "inpainting" and not model.corruption.makes_holes:
         return dataset.facts().kind == "table" and model.code_elements < dataset.facts().size
     if name == "denoising":

@@ -86,9 +86,14 @@ class Rows(dict[str, Any]):
         return cls(np.concatenate([p.stored for p in parts]), parts[0].features, np.concatenate(told) if told else None)
 
 
-def told_columns(own: NDArray[Any], features: Sequence[Feature]) -> dict[str, NDArray[Any]]:
-    """Return stored rows (n, columns) as columns by name: numbers, words, and dates in ISO 8601; an unknown word is empty."""
-    return {f.name: _told(own[:, i], f) for i, f in enumerate(features)}
+def told_columns(own: NDArray[Any], features: Sequence[Feature], drawn: bool = False) -> dict[str, NDArray[Any]]:
+    """Return stored rows (n, columns) as columns by name: numbers, words, and dates in ISO 8601; an unknown word is empty.
+
+    drawn: whole numbers are written as such where every cell of a column has one.
+    """
+    columns = {f.name: _told(own[:, i], f) for i, f in enumerate(features)}
+    whole = [f.name for f in features if drawn and f.kind == "number" and f.step and f.step % 1 == 0]
+    return columns | {n: columns[n].astype(np.int64) for n in whole if not np.isnan(columns[n]).any()}
 
 
 def _told(values: NDArray[Any], feature: Feature) -> NDArray[Any]:

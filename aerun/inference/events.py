@@ -31,19 +31,25 @@ class Event:
         return self.last - self.first + 1
 
 
-def events_of(anomaly: NDArray[np.bool_], score: NDArray[np.float64], piece: NDArray[np.int64]) -> list[Event]:
-    """Return the runs of alarms (N,) without a break: alarms of one event follow each other in one piece of a series."""
+def events_of(
+    anomaly: NDArray[np.bool_], score: NDArray[np.float64], piece: NDArray[np.int64], merge: int = 1, least: int = 1
+) -> list[Event]:
+    """Return the runs of alarms (N,): alarms of one event are at most `merge` steps apart in one piece of a series.
+
+    least: events of fewer steps are left out.
+    """
     at = np.flatnonzero(anomaly)
     if not len(at):
         return []
-    cuts = np.flatnonzero((np.diff(at) > 1) | (np.diff(piece[at]) != 0)) + 1
-    return [Event(int(run[0]), int(run[-1]), int(run[score[run].argmax()])) for run in np.split(at, cuts)]
+    cuts = np.flatnonzero((np.diff(at) > merge) | (np.diff(piece[at]) != 0)) + 1
+    found = [Event(int(run[0]), int(run[-1]), int(run[score[run].argmax()])) for run in np.split(at, cuts)]
+    return [event for event in found if event.steps >= least]
 
 
 def events_in(series: StepSeries, anomaly: NDArray[Any]) -> list[Event]:
     """Return the events of a file, whose alarms (N,) stand in the order of its rows."""
     assert series.judged is not None
-    return events_of(anomaly[series.opened.row].astype(bool), series.judged.score, series.piece)
+    return events_of(anomaly[series.opened.row].astype(bool), series.judged.score, series.piece, series.merge, series.least)
 
 
 def described(series: StepSeries, event: Event) -> dict[str, Any]:

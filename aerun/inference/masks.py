@@ -1,6 +1,6 @@
 """Which elements are hidden, and what stands in their places until they are filled in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,35 +17,32 @@ from aerun.inference.samples import SampleConverter
 class Hidden:
     """Samples and what is hidden of them.
 
-    x: samples that can be read. mask (n, *stored), True where hidden; of_elements: the same of the model's elements (B, *S).
+    x: samples that can be read. mask (n, *stored), True where hidden.
     """
 
     x: Any
     mask: Tensor
-    of_elements: Callable[[Tensor], Tensor]
 
 
-def mask_of(x: Any, mask: Any, form: SampleConverter) -> Hidden:
-    """Return what is hidden, from what the caller gave.
+def mask_of(x: Any, mask: Any, form: SampleConverter, verb: str = "inpaint") -> Hidden:
+    """Return what is hidden, from what the caller gave: by a mask, or what is missing.
 
-    Raises AerunError where nothing is hidden, or masks are not of the samples' shape.
+    Raises AerunError where masks are not of the samples' shape.
     """
     if isinstance(x, Mapping) or hasattr(x, "columns"):
         array = form.rows_of(x).numpy()
     elif isinstance(x, list):
-        raise AerunError("inpaint: give an array or a tensor of samples.")
+        raise AerunError(f"{verb}: give an array or a tensor of samples.")
     else:
         array = form.shaped(x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x))
     gone = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
     own_gaps = gone & _steps(array, form.facts)  # what stands behind the end of a sequence is no gap
     hidden = own_gaps if mask is None else _spread(mask, array.shape) | own_gaps
-    if not hidden.any():
-        raise AerunError("inpaint: nothing is hidden: give a mask, True where something is to be filled in, or NaN there.")
     low = form.facts.low
     readable = array if not own_gaps.any() else np.where(own_gaps, 0.0 if low is None else low * form.facts.unit, array)
     readable = readable.astype(array.dtype)
     back: Any = torch.from_numpy(readable).to(x.device) if isinstance(x, Tensor) else readable
-    return Hidden(back, torch.from_numpy(np.ascontiguousarray(hidden)), lambda m: _elements(m, form))
+    return Hidden(back, torch.from_numpy(np.ascontiguousarray(hidden)))
 
 
 def _steps(array: np.ndarray[Any, np.dtype[Any]], facts: Facts) -> Any:
@@ -64,8 +61,3 @@ def _spread(mask: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bo
         return np.array(np.broadcast_to(hidden, shape))
     except ValueError as e:
         raise AerunError(f"mask of shape {hidden.shape}: does not fit samples of shape {shape}.") from e
-
-
-def _elements(mask: Tensor, form: SampleConverter) -> Tensor:
-    owners = form.preparation.owners
-    return mask if owners is None else mask[:, owners.to(mask.device)]

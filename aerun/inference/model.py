@@ -19,11 +19,12 @@ from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
+from aerun.evaluate.step_scores import Way
 from aerun.formats.framing import FrameFormat
 from aerun.inference import codes, compressed_file, judged, layers, looks, reasons
 from aerun.inference.columns import marks_of, of_columns
 from aerun.inference.history import History
-from aerun.inference.inpainting import inpaint
+from aerun.inference.inpainting import CODES, Tally, impute, inpaint
 from aerun.inference.nats import column_nats
 from aerun.inference.neighbours import nearest
 from aerun.inference.runner import Runner
@@ -210,6 +211,20 @@ class Model(Runner):
         self._refuse("inpaint")
         return inpaint(self, x, mask)
 
+    def impute(self, x: Samples, draws: int = 0, codes: int = CODES, interval: float | None = None, seed: int = 0) -> Any:
+        """Return samples with what is missing (NaN, None) filled in; all else stays as it is.
+
+        With a posterior, a prior and a loss in nats, as model=iwae has: sum_l w_l E[x|z_l] over `codes` codes of each row, with
+        w_l ~ p(x_seen|z_l) p(z_l) / q(z_l|x_seen), and of words the most probable one; draws by `seed`. Other runs fill in what
+        they reconstruct. draws: so many samples with draws in the gaps, for estimates whose spread counts what is not known
+        (Rubin: the variance of an estimate is W + (1 + 1/M) B, W its mean variance over M draws, B that between them).
+        interval: the share of draws between `low` and `high`. With either an `Imputation` is returned, with `values` too.
+        """
+        found = impute(self, x, codes, draws, interval, seed)
+        for line in Tally().plus(found).lines(self.autoencoder):
+            log.warning(line)
+        return found if draws or interval is not None else found.values
+
     def _refuse(self, verb: str) -> None:
         if why := unsupported_reason(verb, self.autoencoder):
             raise AerunError(f"{verb}: {why}")
@@ -229,7 +244,7 @@ class Model(Runner):
         self._refuse_guidance(guidance)
         c = self.given_c(n)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data, c)
-        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way)
+        return self.form.to_caller(self.sampled(drawn, seed, c, guidance), None, self.form.way, self.autoencoder.loss.draws)
 
     def _refuse_guidance(self, guidance: float) -> None:
         if guidance == 1:
@@ -334,6 +349,17 @@ class Model(Runner):
         if one_of("by", judge, judged.WAYS) == judged.ERROR:
             return self
         return self._judged(*judged.judge_of(self, judge, data))
+
+    def by_steps(self, smooth: int = 1, online: bool = False, data: str | Path | None = None) -> "Model":
+        """Return this model with another score of time steps: means of `smooth` steps, online from a step and its past alone.
+
+        Thresholds are of validation steps that are scored so, which are read once, of files from `data`.
+        """
+        way = Way(integer("smooth", smooth, 1), online)
+        other = copy(self)
+        other.way = way
+        other.__dict__["calibration"] = judged.steps_of(self, way, data)
+        return other
 
     def together(self, *others: "Model") -> "Model":
         """Return this model with the score of several that were trained on the same data, see `Ensemble`.

@@ -18,6 +18,7 @@ from aerun.dataset.storage.image_files import image_files
 from aerun.dataset.storage.scale import depth_of
 from aerun.dataset.storage.skipped_files import SkippedFiles
 from aerun.dataset.telling import LABEL
+from aerun.evaluate.step_scores import Way
 from aerun.formats import h5ad, images, several
 from aerun.formats.archives import Member, is_archive
 from aerun.formats.arrays import SUFFIXES, forget, is_array, names_of, read_array
@@ -35,6 +36,7 @@ from aerun.inference import recordings
 from aerun.inference.columns import Rows, stored_rows
 from aerun.inference.samples import SampleConverter
 from aerun.inference.travelling import columns_beside
+from aerun.inference.written_cells import WrittenRows
 
 log = logging.getLogger("aerun")
 
@@ -68,7 +70,8 @@ class Reader:
 
     form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece. key: name of
     the array where a file holds several. resize: bring images of other sizes to the one of training. reading: what the run
-    stored of how its own files were read. steps: series are given step by step, as `StepSeries`.
+    stored of how its own files were read. steps: series are given step by step, as `StepSeries`, to be scored in this `way`.
+    cells: rows of tables come with their cells as they are written, as `WrittenRows`.
     """
 
     form: SampleConverter
@@ -78,6 +81,8 @@ class Reader:
     resize: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
     steps: bool = False
+    way: Way = field(default_factory=Way)
+    cells: bool = False
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
         """Yield all files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
@@ -174,7 +179,7 @@ class Reader:
 
     def _series(self, path: Path) -> Iterator[Piece]:
         if self.steps:
-            steps = recordings.step_series(path, self.form.facts, self._own(), self.reading)
+            steps = recordings.step_series(path, self.form.facts, self._own(), self.reading, self.way)
             yield Piece(steps, str(path), 1, beside=steps.beside)
         else:
             yield from self._cut(str(path), *recordings.series(path, self.form.facts, self._own(), self.reading))
@@ -236,9 +241,16 @@ class Reader:
 
     def _table(self, files: Found) -> Iterator[Piece]:
         first, last = 1, ""
-        for file, frame in several.pieces("FILE", files, self.form.reading, self.rows):
+        reading = self.form.reading
+        if self.cells:
+            reading = replace(reading, carried=reading.carried | {f.name for f in self.form.features})
+        for file, frame in several.pieces("FILE", files, reading, self.rows):
             first = 1 if file != last else first
             last = file
+            if self.cells and self.form.features:
+                yield replace(self._written(frame, file), first=first)
+                first += len(frame)
+                continue
             for piece in self._cut(file, self._stored(frame), self._beside(frame)):
                 yield self._columns(replace(piece, first=first))
                 first += len(piece)
@@ -265,6 +277,12 @@ class Reader:
         own = len(self.form.features)
         told = piece.x[:, own:] if piece.x.shape[1] > own else None
         return replace(piece, x=Rows(piece.x[:, :own], self.form.features, told))
+
+    def _written(self, frame: Frame, file: str) -> Piece:
+        stored, own = self._stored(frame), len(self.form.features)
+        rows = WrittenRows(stored[:, :own], self.form.features, stored[:, own:] if stored.shape[1] > own else None)
+        numbers = {f.name: frame.columns[f.name].values for f in self.form.features if f.kind == "number"}
+        return Piece(rows.with_cells(dict(frame.carried), numbers), file, 1)
 
     def _images(self, paths: Sequence[Source], lenient: bool) -> Iterator[Piece]:
         """Yield samples of image files; `lenient`: a few damaged ones are left out and told, as of a folder in training."""

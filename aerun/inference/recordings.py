@@ -17,9 +17,10 @@ from aerun.core.paths import config_dir
 from aerun.dataset.audio import Audio
 from aerun.dataset.sequences.mel import filters
 from aerun.dataset.sequences.sampling import Opened
-from aerun.dataset.sequences.windows import covering, most_frequent
+from aerun.dataset.sequences.windows import most_frequent
 from aerun.dataset.series import Series
 from aerun.dataset.telling import LABEL
+from aerun.evaluate.step_scores import Way
 from aerun.formats import audio as sounds
 from aerun.formats.frame import Words
 from aerun.inference.steps import StepSeries
@@ -48,14 +49,14 @@ def series(
     return samples, beside_windows(opened, cut, dataset.layout.group, _travelling(opened, settings)), told
 
 
-def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> StepSeries:
+def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any], way: Way) -> StepSeries:
     """Return the steps of a file of series, and the windows that judge them."""
     dataset = _dataset(path, settings)
     names = features_of(reading)
     opened = dataset.steps_of(path, names, reading)
     if opened.x.shape[1] != facts.stored[1]:
         raise AerunError(f"{path}: {opened.x.shape[1]} columns of steps, and this run was trained on {facts.stored[1]}.")
-    starts, tails = covering(opened.first, opened.count, facts.stored[0], dataset.sampling.stride)
+    starts, tails = way.starts(opened.first, opened.count, facts.stored[0], dataset.sampling.stride)
     frame = opened.recording.frame
     beside = {n: w for n in _travelling(opened, settings) if (w := frame.written(n)) is not None}
     names = names or [f"f{i + 1}" for i in range(opened.x.shape[1])]

@@ -14,6 +14,7 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.core.memory import rows_that_fit
 from aerun.evaluate.scores import score
+from aerun.evaluate.step_scores import Way
 from aerun.inference.samples import SampleConverter
 from aerun.metrics import conformal
 from aerun.runs import reference
@@ -36,6 +37,7 @@ class Runner:
         settings = config.get("dataset")
         own = settings if isinstance(settings, Mapping) else {}
         self.form = SampleConverter(autoencoder.facts, autoencoder.preparation, own, self.reading)
+        self.way = Way()  # in which it scores steps of series
         self.judge: Callable[[Autoencoder, Tensor], Tensor] = score
 
     # -- what its run wrote down -------------------------------------------------------------------------------------

@@ -214,12 +214,12 @@ class SampleConverter:
         own = np.require(self.shaped(array), _kept(array.dtype), ["C", "W"])  # files that are mapped are read-only
         return self._told(self._checked(torch.from_numpy(own))), output_format
 
-    def to_caller(self, own: Tensor, valid: Tensor | None, output_format: OutputFormat) -> Any:
-        """Return own units (n, *stored) as `output_format` says; `valid` (n, T) where lengths differ."""
+    def to_caller(self, own: Tensor, valid: Tensor | None, output_format: OutputFormat, drawn: bool = False) -> Any:
+        """Return own units (n, *stored) as `output_format` says; `valid` (n, T) where lengths differ; drawn: see `own`."""
         if self.facts.tokens:
             return self._to_words(own, valid)
         if output_format.kind == "columns":
-            columns = told_columns(own.cpu().numpy(), self.features)
+            columns = told_columns(own.cpu().numpy(), self.features, drawn)
             return columns if output_format.frame is None else output_format.frame.frame(columns)
         if valid is not None:
             if output_format.kind == "list":

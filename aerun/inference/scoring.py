@@ -53,7 +53,8 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
 
 
 def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any]:
-    series.judged = known = judge(model, series.opened.x, series.starts, series.tails, series.label)
+    series.merge, series.least = args.merge or 1, args.least or 1
+    series.judged = known = judge(model, series.opened.x, series.starts, series.tails, series.label, piece=series.piece)
     columns = {**series.places(), **judged(model, series.in_file(known.score), args, steps=True)}
     worst = np.where(np.isnan(known.errors), -1, known.errors).argmax(1)
     names = np.array([*series.channels, ""])
@@ -82,6 +83,10 @@ class Scoring:
         settings = model.config.get("dataset")
         self.settings = settings if isinstance(settings, Mapping) else {}
         windows = has_windows(self.settings) and not model.facts.ragged
+        if not windows and (word := "--online" if args.online else "--smooth" if args.smooth is not None else ""):
+            raise AerunError(f"{word}: of time steps, and this run has none: dataset=series dataset.window=N.")
+        if args.windows and (args.online or args.smooth is not None):
+            raise AerunError("--windows: a row is a window; --smooth and --online are of steps.")
         other = f"--by {args.by}" if args.by != ERROR else "--with" if args.others else ""
         if other and windows and not args.windows:
             raise AerunError(f"{other}: scores whole windows, and a row of this call is a step: add --windows.")
@@ -107,6 +112,12 @@ class Scoring:
             raise AerunError("score: --output FILE for all rows, --top N for the highest and why, or both.")
         if args.top is not None and args.top < 1:
             raise AerunError(f"--top {args.top}: how many are printed, from 1.")
+        for flag in ("merge", "least"):
+            if (value := getattr(args, flag)) is not None and (
+                value < 1 or (args.events is None and not is_picture(args.output))
+            ):
+                why = "from 1" if value < 1 else "of events: with --events FILE or --map --output FILE.html"
+                raise AerunError(f"--{flag} {value}: {why}.")
         if args.map and args.output is None:
             raise AerunError("--map: goes into --output FILE: csv, npz, parquet, png, html or DIR/.")
         if (args.events is not None or (args.windows and not has_windows(self.settings))) and not args.steps:

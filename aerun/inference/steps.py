@@ -32,7 +32,8 @@ class StepSeries:
     """The steps of a file, the first steps of the windows that cover them, and the columns that travel, by the file's rows.
 
     tails: windows that end pieces, see `windows.covering`. time, group: the columns of that name, where settings name any.
-    label: of each step (N,), by series and time, where the file says it. judged: what the model says of them.
+    label: of each step (N,), by series and time, where the file says it. judged: what the model says of them. merge,
+    least: which alarms are one event, see `events.events_of`.
     """
 
     file: str
@@ -45,6 +46,8 @@ class StepSeries:
     group: str | None
     label: Words | None = None
     judged: StepScores | None = None
+    merge: int = 1
+    least: int = 1
 
     def __len__(self) -> int:
         return len(self.opened.x)
@@ -108,12 +111,14 @@ def judge(
     starts: NDArray[np.int64],
     tails: NDArray[np.int64],
     label: Words | None = None,
+    piece: NDArray[np.int64] | None = None,
 ) -> StepScores:
     """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself.
 
     x (N, F): series one behind the other. starts: the first steps of windows. tails: of those that end pieces; they judge only
     steps that no other window covers, for they lie elsewhere than those that the model was trained on and that thresholds come
-    from. label (N,): of the steps, for a model that is told it. NaN where no window covers a step.
+    from. label (N,): of the steps, for a model that is told it. piece (N,): the number of the piece of each step, within which
+    scores are smoothed, see `Way`; None: they are not. NaN where no window covers a step.
     """
     score, errors, expected = _covered(model, x, starts, label)
     if len(tails):
@@ -122,7 +127,7 @@ def judge(
             np.where(bare.reshape(-1, *[1] * (a.ndim - 1)), b, a)
             for a, b in zip((score, errors, expected), _covered(model, x, tails, label), strict=True)
         )
-    return StepScores(score, errors, expected)
+    return StepScores(score if piece is None else model.way.smoothed(score, piece), errors, expected)
 
 
 def _covered(
@@ -139,8 +144,7 @@ def _covered(
             form = model.form if label is None else model.form.of_file({LABEL: most_frequent(label, cut)})
             stored, _ = form.to_stored(stored.numpy())
         error, weight = own_errors(model.exact, stored.to(model.device))
-        errors.add(part, error)
-        seen.add(part, weight)
-        expected.add(part, model.rebuilt(stored).double().numpy())
+        for cover, values in ((errors, error), (seen, weight), (expected, model.rebuilt(stored).double().numpy())):
+            cover.add(*model.way.kept(part, values))
     mean = errors.mean()
     return mean.sum(1) / np.maximum(seen.mean().sum(1), 1), mean, expected.mean()

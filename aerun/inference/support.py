@@ -14,5 +14,10 @@ def unsupported_reason(verb: str, model: Autoencoder) -> str:
         name = option(model.corruption)
         return f"this run was trained on cells of other rows (model/corruption={name}), which no sample shows to be noise."
     if verb == "inpaint" and (not model.corruption.hides or model.facts.tokens):
-        return "this run was not trained to fill holes; that takes model/corruption=block, masking or the like."
+        return (
+            "this run was not trained to fill holes; that takes model/corruption=block, masking or the like. What is missing "
+            "in a file is filled in by impute."
+        )
+    if verb == "impute" and model.facts.tokens:
+        return "text has no missing cells."
     return ""

@@ -19,7 +19,7 @@ class Verb:
 
     reads: samples (FILE... of the kind the run was trained on), codes, pairs (two files), packed (of compress), or nothing.
     answers: samples, codes, rows or packed. run: the answer to one piece, arrays by name. example: what stands behind `aerun
-    NAME RUN`.
+    NAME RUN`. keeps_cells: its answer is the file itself, whose rows come with their cells as they are written.
     """
 
     line: str
@@ -29,3 +29,4 @@ class Verb:
     answers: str
     run: "Callable[[Model, Any, Namespace], Answer]"
     flags: tuple[Flag, ...] = ()
+    keeps_cells: bool = False

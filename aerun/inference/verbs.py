@@ -27,6 +27,13 @@ def _scored(model: "Model", x: Any, args: "Namespace") -> Answer:
     return scored(model, x, args)
 
 
+def _imputed(model: "Model", x: Any, args: "Namespace") -> Answer:
+    # deferred: the help page of the verbs does without numpy
+    from aerun.inference.imputed import imputed
+
+    return imputed(model, x, args)
+
+
 def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
     if args.layer is not None and args.size is not None:
         raise AerunError(f"--size {args.size}: is of the code; --layer {args.layer} is another output.")
@@ -109,6 +116,38 @@ VERBS: dict[str, Verb] = {
                 {"metavar": "FILE", "help": "npy, npz or an image: not 0 where hidden; one for all samples, or one each"},
             ),
         ),
+    ),
+    "impute": Verb(
+        "fill in cells that are missing",
+        "A file whose gaps (empty cells, NaN) are filled in; what is there stays as it is written. Of a run with a posterior, "
+        "such as model=iwae model/loss=gaussian dataset.missing=keep, what is expected of a cell is a mean over codes, weighed "
+        "by how well they explain the rest of the row, and of words the most probable one; others fill in what "
+        "they reconstruct.",
+        "broken.npy --output whole.npz",
+        "samples",
+        "samples",
+        _imputed,
+        (
+            (
+                "--draws",
+                {"type": int, "default": 0, "metavar": "M", "help": "each row M times, gaps filled by draws; column draw"},
+            ),
+            ("--codes", {"type": int, "default": 1000, "metavar": "L", "help": "of a row, that are weighed (default: 1000)"}),
+            (
+                "--interval",
+                {
+                    "type": float,
+                    "metavar": "P",
+                    "help": "columns NAME_low and NAME_high, between which P of a cell's draws lie: 0.9",
+                },
+            ),
+            (
+                "--ess",
+                {"action": "store_true", "help": "column ess: how many of a row's codes count, 1 / sum of squared weights"},
+            ),
+            _SEED,
+        ),
+        True,
     ),
     "generate": Verb(
         "new samples",
@@ -236,6 +275,22 @@ VERBS: dict[str, Verb] = {
                 "--events",
                 {"metavar": "FILE", "help": "of series: consecutive alarms as one, with start, end and peak; csv or the like"},
             ),
+            (
+                "--smooth",
+                {
+                    "type": int,
+                    "nargs": "?",
+                    "const": 0,
+                    "metavar": "K",
+                    "help": "of series: the mean of K scores in a row (without K a quarter of the window)",
+                },
+            ),
+            ("--online", {"action": "store_true", "help": "of series: each step from itself and those before it alone"}),
+            (
+                "--merge",
+                {"type": int, "metavar": "G", "help": "of --events: alarms up to G steps apart are one (default: 1)"},
+            ),
+            ("--least", {"type": int, "metavar": "N", "help": "of --events: those of fewer than N steps are left out"}),
             (
                 "--follow",
                 {

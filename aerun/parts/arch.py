@@ -27,7 +27,8 @@ class Level:
 class Arch(Part):
     """Encoder and decoder. `encode` subtracts the training mean; the output bias starts at it.
 
-    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. known: how many numbers c, what is
+    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. whitens: it learns the
+    covariance of the training samples beforehand. known: how many numbers c, what is
     known of a sample beforehand, the encoder reads as further inputs or channels. grid: sides of a spatial code.
     levels: layers from the input inwards, for training one by one; empty where that makes no sense.
     """
@@ -36,6 +37,7 @@ class Arch(Part):
     decoder: nn.Sequential
     mean: Tensor  # a buffer, *S or broadcastable to it
     sees_mask: bool = False
+    whitens: bool = False
     known: int = 0
     grid: tuple[int, ...] = ()
     levels: tuple[Level, ...] = ()

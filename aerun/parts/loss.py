@@ -45,13 +45,17 @@ class Loss(Part):
         """Return a draw (B, *S) of what a new sample is, given its raw output; by default the reconstruction itself."""
         return self.activate(raw)
 
+    def emit(self, raw: Tensor) -> Tensor:
+        """Return a draw of p(x | raw), (B, *S), noise included; by default what `sample` gives, as new samples are."""
+        return self.sample(raw)
+
     def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:
         """Learn from the training samples, in batches (B, *S) as often as wanted, before `deactivate` says where output starts.
 
         By default it does nothing.
         """
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         """Return the smallest value that this loss can have on x, (B,): no model can go below it."""
         return x.new_zeros(x.shape[0])
 

@@ -21,6 +21,7 @@ class Preparation(nn.Module, ABC):
     columns: Mapping[int, str] = {}
     features: tuple[Feature, ...] = ()
     keeps_gaps = False  # is `seen` offered to losses?
+    shows_gaps = False  # and does the encoder read it?
     told: Conditions | None
 
     def __init__(self) -> None:
@@ -65,6 +66,10 @@ class Preparation(nn.Module, ABC):
     def values(self, x: Tensor) -> Tensor | None:
         """Return which elements of `forward` say what a value was, not whether it is missing, (B, *S) bool; None: all."""
         return self.seen(x)
+
+    def decided(self, x: Tensor) -> Tensor:
+        """Return x (B, *S) in which every word of a category is certain: what `inverse` then gives is one that training has."""
+        return x
 
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from aerun.core.errors import AerunError
 from aerun.preparation.base import Preparation
@@ -32,7 +33,7 @@ class Columns(Preparation):
     goes on along the outer lines, up to 5 (`exact`: without bound). Of fewer than 20 different values: standardized.
 
     missing=keep: nothing is filled in or marked. The elements of a missing cell are the means of those elements over the
-    training rows that have one, and `seen` says which they are.
+    training rows that have one, and `seen` says which they are. shown: the encoder reads that too.
 
     `inverse`: numbers in own units, filled in where they were missing; the word with the largest element, -1 where none is
     above 0; the constant of a constant column. The checkpoint also holds the features themselves, as JSON in bytes.
@@ -51,7 +52,7 @@ class Columns(Preparation):
     knots: Tensor  # (N, KNOTS) values, where way=rank_gauss
     scores: Tensor  # (N, KNOTS) and what they become
 
-    def __init__(self, *, features: Sequence[Feature], way: str, missing: str = "fill") -> None:
+    def __init__(self, *, features: Sequence[Feature], way: str, missing: str = "fill", shown: bool = False) -> None:
         super().__init__()
         self.features, self.way, self.missing = tuple(features), way, missing
         numeric, asked, word = places(self.features)
@@ -66,6 +67,7 @@ class Columns(Preparation):
         self.register_buffer("fill", torch.zeros(len(self.features)))
         self.register_buffer("alive", torch.ones(len(asked)))
         self.keeps_gaps = missing == "keep"
+        self.shows_gaps = self.keeps_gaps and shown
         if way == RANK_GAUSS:
             self.register_buffer("knots", torch.arange(float(KNOTS)).repeat(len(numeric), 1))
             self.register_buffer("scores", torch.arange(float(KNOTS)).repeat(len(numeric), 1))
@@ -75,7 +77,8 @@ class Columns(Preparation):
     @property
     def settings(self) -> dict[str, Any]:
         kept = {"missing": self.missing} if self.missing != "fill" else {}
-        return {"features": [asdict(f) for f in self.features], "way": self.way, **kept}
+        shown = {"shown": True} if self.shows_gaps else {}
+        return {"features": [asdict(f) for f in self.features], "way": self.way, **kept, **shown}
 
     def _index(self, name: str, places: Sequence[int]) -> None:
         self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
@@ -200,6 +203,12 @@ class Columns(Preparation):
             best, word = block.max(1)
             own[:, i] = word.to(own.dtype) if size == 1 else torch.where(best > 0, word.to(own.dtype), -1.0)
         return own
+
+    def decided(self, x: Tensor) -> Tensor:
+        numbers, hot, marks = x.split([len(self.numeric), len(self.asked), len(self.marked)], 1)
+        sizes = [len(f.words) for f in self.features if f.kind == "category"]
+        words = [one_hot(block.argmax(1), block.shape[1]).to(x.dtype) for block in hot.split(sizes, 1)] if sizes else []
+        return torch.cat([numbers, *words, marks], 1)
 
     def drawn(self, x: Tensor) -> Tensor:
         own = self.inverse(x)

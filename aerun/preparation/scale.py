@@ -18,7 +18,8 @@ class Scale(Preparation):
     where it was. See `centre_and_spread` for c and s.
 
     missing: where samples may lack values, as rows of tables do (`Columns`), what stands for NaN: of each channel the median of
-    training (fill), or its mean (keep), where losses are told which values are there (`seen`). None: samples are whole.
+    training (fill), or its mean (keep), where losses are told which values are there (`seen`), and
+    the encoder too where `shown`. None: samples are whole.
     ragged: such samples are sequences of their own lengths. What stands behind their last step becomes 0 and is no missing
     cell, see `real_steps`.
     """
@@ -30,9 +31,17 @@ class Scale(Preparation):
     rate: Tensor  # 1 / spread, and 0 for a constant
 
     def __init__(
-        self, *, shape: tuple[int, ...], channels: int, way: str, missing: str | None = None, ragged: bool = False
+        self,
+        *,
+        shape: tuple[int, ...],
+        channels: int,
+        way: str,
+        missing: str | None = None,
+        ragged: bool = False,
+        shown: bool = False,
     ) -> None:
         super().__init__()
+        self.shows_gaps = missing == "keep" and shown
         self.missing, self.keeps_gaps, self.ragged = missing, missing == "keep", ragged
         self.shape, self.way, self.axis = tuple(shape), way, channels + 1
         broadcast = [n if axis == channels else 1 for axis, n in enumerate(shape)]
@@ -46,7 +55,8 @@ class Scale(Preparation):
     def settings(self) -> dict[str, Any]:
         kept = {"missing": self.missing} if self.missing is not None else {}
         ragged = {"ragged": True} if self.ragged else {}
-        return {"shape": self.shape, "channels": self.axis - 1, "way": self.way, **kept, **ragged}
+        shown = {"shown": True} if self.shows_gaps else {}
+        return {"shape": self.shape, "channels": self.axis - 1, "way": self.way, **kept, **ragged, **shown}
 
     def fit(self, x: Tensor) -> None:
         there = [part[~part.isnan()] for part in x.unbind(self.axis)]

@@ -60,6 +60,7 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
 # The verb for which a model of each task is made.
 _USES = {
     "anomaly": "score",
+    "imputation": "impute",
     "denoising": "denoise",
     "inpainting": "inpaint",
     "compression": "compress",

@@ -51,6 +51,7 @@ def require_figures(keys: Iterable[str], runs: "Sequence[Run]") -> list[str]:
 
 _TASKS = {
     "anomaly": "anomaly/model/auroc",
+    "imputation": "imputation/model/rmse_30",
     "denoising": "denoising/model/psnr",
     "inpainting": "inpainting/model/psnr",
     "compression": "compression/model/fine_bpp",

@@ -15,7 +15,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
 from aerun.evaluate.scores import score
-from aerun.evaluate.step_scores import Cover, own_errors
+from aerun.evaluate.step_scores import Cover, Way, own_errors
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import moments
 from aerun.runs import files, plain
@@ -74,7 +74,7 @@ def write(trained: Trained, folder: Path) -> None:
     val_scores = gathered((score(trained.exact, stored) for stored in trained.exact_batches(val)), len(val))
     kept = val_scores[torch.randperm(len(val_scores), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
     about = {"score": "mean squared error over real and seen elements", "samples": len(val_scores), "sorted": kept.tolist()}
-    if (steps := _step_scores(trained)) is not None:
+    if (steps := step_scores(trained, Way())) is not None:
         about |= {"steps": steps}
     files.replace(folder, SCORES, json.dumps(about))
     split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
@@ -86,7 +86,7 @@ def write(trained: Trained, folder: Path) -> None:
         np.savez(file, **{k: v.cpu().numpy().astype(np.float32) for k, v in arrays.items()})  # type: ignore[arg-type]
 
 
-def _step_scores(trained: Trained) -> list[float] | None:
+def step_scores(trained: Trained, way: Way) -> list[float] | None:
     """Return the scores of single steps of the validation windows, ascending; None where samples are no windows of series.
 
     A step that several windows share is judged by all of them, as `aerun score` does; of more than 100,000 some are drawn.
@@ -100,10 +100,11 @@ def _step_scores(trained: Trained) -> list[float] | None:
     done = 0
     for stored in trained.stored_batches(trained.data.val):
         error, weight = own_errors(trained.exact, stored)
-        errors.add(first[done : done + len(stored)], error)
-        seen.add(first[done : done + len(stored)], weight)
+        for cover, values in ((errors, error), (seen, weight)):
+            cover.add(*way.kept(first[done : done + len(stored)], values))
         done += len(stored)
-    scores = (errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1))[errors.count > 0]
+    whole = errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1)
+    scores = way.smoothed(whole, np.cumsum(np.diff(errors.count > 0, prepend=False)))[errors.count > 0]
     kept = np.random.default_rng(0).permutation(len(scores))[:_MOST_SCORES]
     return [float(s) for s in np.sort(scores[kept])]
 

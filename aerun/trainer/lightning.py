@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from aerun.autoencoder import Autoencoder, Value
-from aerun.core.facts import valid_weight
+from aerun.core.facts import known_weight
 from aerun.metrics.squared_error import of_elements
 from aerun.schedule.base import Schedule
 from aerun.trainer.batches import Call, mix
@@ -106,14 +106,15 @@ class Training(pl.LightningModule):
         samples = call.samples(self.autoencoder.units)
         for left, (stored, x), share in zip(reversed(range(len(call))), samples, call.shares, strict=True):
             valid, c = self.autoencoder.facts.valid(stored), self.autoencoder.known(stored)
-            about = (valid, self.autoencoder.offered_seen(stored), call.weight(share), c)
+            seen = self.autoencoder.offered_seen(stored)
+            about = (valid, seen, call.weight(share), c)
             value = self._backward_pass(optimizer, x, *about)
             rows.append(self.ranks.mean(self._descended, torch.stack(value.parts), share.weight))
             if self.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.autoencoder.own_parameters(), self.clip)
             # The last step of a call goes through Lightning, so that its own counters move.
             (self._step if left else self._counted_optimizer().step)()
-            self._take_turns(value, x, valid, c)
+            self._take_turns(value, x, valid, c, seen)
             value.names.clear()
             self.steps += 1
             if self._without:
@@ -151,10 +152,10 @@ class Training(pl.LightningModule):
         loss.backward(inputs=self._descended)  # The input gets none, whatever a regularizer needs of it.
         return value
 
-    def _take_turns(self, value: Value, x: Tensor, valid: Tensor | None, c: Tensor | None) -> None:
+    def _take_turns(self, value: Value, x: Tensor, *about: Tensor | None) -> None:
         progress, factor = self.steps / self.total, self.schedule.factor(self.steps, self.total)
         for turn in self.turns:
-            turn.take(value.names, x, valid, c, progress=progress, factor=factor, clip=self.clip)
+            turn.take(value.names, x, *about, progress=progress, factor=factor, clip=self.clip)
 
     def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
         """Raise TrainingError for the first row (step) with a value that is not finite, before a checkpoint is written."""
@@ -193,12 +194,12 @@ class Training(pl.LightningModule):
     def validation_step(self, call: Call, index: int) -> None:
         for stored, share in zip(call, call.shares, strict=True):
             x, beside = self.autoencoder.units(stored), self.autoencoder.beside(stored)
-            about = {"seen": self.autoencoder.offered_seen(stored), "weight": call.weight(share)}
-            value, valid = self.autoencoder.objective(x, None, **beside, **about), beside.get("valid")
+            value = self.autoencoder.objective(x, None, **beside, weight=call.weight(share))
             figures = [f.to(x) for f in self.autoencoder.watch(value.names)]
             value.names.clear()  # It refers to itself: batches would pile up until Python looks for such cycles.
-            error = of_elements(self.autoencoder(x, **beside), x, valid_weight(valid, x))
-            elements = x.numel() if valid is None else int(valid.sum()) * x[0, 0].numel()
+            counted = known_weight(beside, x)
+            error = of_elements(self.autoencoder(x, **beside), x, counted)
+            elements = int(counted.sum()) if isinstance(counted, Tensor) else x.numel()
             rows = [torch.stack([*value.parts, *figures]).double() * len(x), error.sum().double()[None]]
             row = torch.cat([*rows, rows[0].new_tensor([len(x), elements])])
             self._val_sums = self._val_sums + row

@@ -43,6 +43,7 @@ class Turn:
         x: Tensor,
         valid: Tensor | None,
         c: Tensor | None = None,
+        seen: Tensor | None = None,
         *,
         progress: float,
         factor: float,
@@ -55,12 +56,13 @@ class Turn:
         self.teach(names, factor=factor, clip=clip)
         if self.encoder is not None:
             weight = self.autoencoder.weight(self.key, progress)
-            self._step(self.encoder, call(self.regularizer, self._fresh(x, valid, c)).mean(), factor * weight, clip)
+            self._step(self.encoder, call(self.regularizer, self._fresh(x, valid, c, seen)).mean(), factor * weight, clip)
         if self.guided is not None:
-            self._step(self.guided, call(self.regularizer.guide, self._fresh(x, valid, c)), factor, clip)
+            self._step(self.guided, call(self.regularizer.guide, self._fresh(x, valid, c, seen)), factor, clip)
 
-    def _fresh(self, x: Tensor, valid: Tensor | None, c: Tensor | None) -> Pass:
-        return self.autoencoder.code_pass(torch.bernoulli(x) if self.autoencoder.facts.binarize else x, valid, c=c)
+    def _fresh(self, x: Tensor, valid: Tensor | None, c: Tensor | None, seen: Tensor | None) -> Pass:
+        drawn = torch.bernoulli(x) if self.autoencoder.facts.binarize else x
+        return self.autoencoder.code_pass(drawn, valid, c=c, seen=seen)
 
     def teach(self, names: Pass, *, factor: float, clip: float | None) -> None:
         """Take phase 2: a step of the opponent alone."""

@@ -66,9 +66,9 @@ def test_what_cannot_be_read_has_no_score_and_the_rest_goes_on(folder, monkeypat
 
 def test_what_needs_all_rows_and_a_file_that_is_there_are_refused(folder):
     (folder / "there.csv").write_text("mine\n")
-    for words, why in [(["--fdr", "0.1"], "--fdr waits for all rows"), (["--top", "3"], "--top waits for all rows")]:
-        told = here(folder, "score", "table", "-", "--follow", "--output", "o.csv", *words)
-        assert (told.code, why in told.err) == (2, True)
+    for run, words in [("table", ["--fdr", "0.1"]), ("table", ["--top", "3"]), ("series", ["--smooth"])]:
+        told, why = here(folder, "score", run, "-", "--follow", "--output", "o.csv", "--data", "s.csv", *words), words[0]
+        assert (told.code, f"{why} waits for all rows" in told.err) == (2, True)
     told = here(folder, "score", "table", "-", "--follow", "--output", "there.csv")
     assert (told.code, "is there already" in told.err) == (2, True)
     assert (folder / "there.csv").read_text() == "mine\n"

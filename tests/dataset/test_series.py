@@ -580,7 +580,7 @@ def test_uneven_series_without_gaps_score_as_with_any_way_of_gaps(tmp_path, way)
     settings = ("dataset=series", f"dataset.path={path}", "dataset.group=s")
     scores = []
     for missing in ("refuse", way):
-        plan = built(*settings, f"dataset.missing={missing}")
+        plan = built(*settings, f"dataset.missing={missing}", "dataset.show_missing=false")
         data = plan.dataset.load()
         plan.autoencoder.start_from(data.train.x)
         plan.autoencoder.eval()

@@ -27,6 +27,7 @@ JOBS = {
         "model=sigma_vae",
         "model=sparse",
         "model=sparse_kl",
+        "model=ssaae",
         "model=svae",
         "model=swae",
     ],

@@ -49,7 +49,8 @@ def own_data(tmp_path_factory):
     """What commands name in capitals: a table FILE, a folder DIR of images."""
     folder = tmp_path_factory.mktemp("own")
     write_own_data(folder, 40)
-    return {"dataset.path=FILE": f"dataset.path={folder / 'FILE.csv'}", "dataset.path=DIR": f"dataset.path={folder / 'DIR'}"}
+    table = f"dataset.path={folder / 'FILE.csv'}"
+    return {"dataset.path=FILE": table, "dataset.path=gaps.csv": table, "dataset.path=DIR": f"dataset.path={folder / 'DIR'}"}
 
 
 def test_there_are_commands_to_try():

@@ -43,7 +43,7 @@ def learned(*overrides, **how):
 
 def saying(trained, function):
     """The same run, whose model is one function of x, mask and valid."""
-    trained.autoencoder.forward = lambda x, mask=None, valid=None, c=None: function(x)
+    trained.autoencoder.forward = lambda x, mask=None, valid=None, c=None, seen=None: function(x)
     trained.__dict__.pop("exact", None)  # the copy in 64 bits says the same
     return trained
 
@@ -413,7 +413,7 @@ def test_model_is_told_what_training_tells_it():
     for x, mask in seen:
         assert (x[mask] == 0.5).all()
     untold = untrained("model=inpainting", "model.corruption.show_mask=false")
-    untold.autoencoder.forward = lambda x, mask, valid, c: seen.append(mask) or x
+    untold.autoencoder.forward = lambda x, mask, *about: seen.append(mask) or x
     ask("inpainting", untold)
     assert seen[-1] is None
 
@@ -572,7 +572,7 @@ def test_decoder_that_copies_is_found_out(monkeypatch):
         monkeypatch.setattr(f"aerun.evaluate.{learned_beside}._STEPS", 3)
     trained = untrained("model.latent_dim=4")
     train = trained.samples(trained.data.train)
-    trained.autoencoder.decode = lambda z, valid=None, c=None: train[: len(z)]
+    trained.autoencoder.decode = lambda z, valid=None, c=None, seen=None: train[: len(z)]
     found = figures("generation", trained)
     assert found["prior"]["copied"] == 1
     assert found["pca"]["copied"] < 0.05

@@ -242,3 +242,18 @@ def test_fine_tuning_learns_the_labels_and_only_from_the_training_split():
     assert measure("fine_tuned", trained)["error"] > 0.7
     with pytest.raises(AerunError, match="labels"):
         measure("fine_tuned", untrained("dataset=factors"))
+
+
+def test_labels_spread_over_codes_that_have_none():
+    trained = untrained("model=linear", "model.latent_dim=16")
+    weight = torch.as_tensor(trained.pca.components, dtype=torch.float32)
+    trained.autoencoder.encode = lambda x, **beside: (x.flatten(1) - trained.mean.flatten()) @ weight
+    found = measure("spread_labels", trained)
+    assert found["acc_100"] == pytest.approx(found["pca_100"], abs=1e-3)
+    assert found["acc_100"] > 0.9
+    data = trained.data
+    y = data.train.y[torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))]
+    trained.__dict__["data"] = Data(Split(data.train.x, y), data.val, data.test)
+    assert measure("spread_labels", trained)["acc_100"] < 0.3
+    with pytest.raises(AerunError, match="labels"):
+        measure("spread_labels", untrained("dataset=factors"))

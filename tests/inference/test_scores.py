@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import aerun
+from aerun.evaluate.step_scores import Way
 from aerun.inference.events import events_of
 from aerun.inference.reasons import listed
 from tests.shell import here
@@ -192,12 +193,35 @@ def test_events_are_alarms_in_a_row(place):
     found = events_of(anomaly, np.array([1, 2, 0, 3, 5, 4, 9, 0.0]), np.array([0, 0, 0, 0, 0, 1, 1, 1]))
     assert [(e.first, e.last, e.peak) for e in found] == [(0, 1, 1), (3, 4, 4), (5, 6, 6)]
     assert events_of(np.zeros(3, dtype=bool), np.zeros(3), np.zeros(3)) == []
+    merged = events_of(anomaly, np.array([1, 2, 0, 3, 5, 4, 9, 0.0]), np.array([0, 0, 0, 0, 0, 1, 1, 1]), merge=2, least=3)
+    assert [(e.first, e.last, e.peak) for e in merged] == [(0, 4, 4)]
     done(place, "score", "series", "s_new.csv", "--events", "events.csv", "--threshold", "100")
     (event,) = rows(place / "events.csv")
     assert (event["machine"], event["start"], event["end"], event["channel"]) == ("p", *[hours(14)[13]] * 2, "flow")
     done(place, "score", "series", "s_new.csv", "--events", "none.csv", "--threshold", "1e9")
     assert (place / "none.csv").read_text().startswith("file,machine,start,end,steps,peak,score,channel")
     assert "--events e.csv: of time steps" in refused(place, "score", "table", "new.csv", "--events", "e.csv")
+
+
+def test_steps_are_judged_by_their_past_and_by_means(place):
+    done(place, "score", "series", "s_new.csv", "--output", "plain.csv")
+    done(place, "score", "series", "s_new.csv", "--smooth", "3", "--data", "s.csv", "--output", "smooth.csv")
+    done(place, "score", "series", "s_new.csv", "--online", "--data", "s.csv", "--output", "online.csv")
+    plain, smooth, online = (
+        np.array([float(r["score"] or "nan") for r in rows(place / f"{n}.csv")]) for n in ("plain", "smooth", "online")
+    )
+    assert np.nanmax(smooth) < np.nanmax(plain)
+    assert np.nanmean(smooth) == pytest.approx(np.nanmean(plain), rel=0.2)
+    assert np.isnan(online).sum() > np.isnan(plain).sum()  # no window ends at the first steps of a piece
+    kept = np.load(place / "series" / "judge_steps_1_online.npz")["validation"]
+    assert len(kept) == len(np.unique(kept)) > 0
+    assert "--smooth: of time steps" in refused(place, "score", "table", "new.csv", "--smooth", "--output", "o.csv")
+
+
+def test_means_of_steps_stay_within_their_piece():
+    score, piece = np.array([1.0, 3, 5, np.nan, 9, 2, 4]), np.array([0, 0, 0, 0, 0, 1, 1])
+    np.testing.assert_allclose(Way(3).smoothed(score, piece), [2, 3, 4, np.nan, 9, 3, 3])
+    np.testing.assert_allclose(Way(2, online=True).smoothed(score, piece), [1, 2, 4, np.nan, 9, 2, 3])
 
 
 def test_the_worst_steps_are_of_different_stretches(place):

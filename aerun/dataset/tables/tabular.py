@@ -77,6 +77,7 @@ class Tabular(Dataset):
     selects = True
 
     missing = "fill"
+    show_missing = False
     grouping = Grouping()  # of words
     cache: str | None = None  # folder for samples that do not fit into memory
 
@@ -215,7 +216,8 @@ class Tabular(Dataset):
         )
 
     def preparation(self) -> Columns:
-        return Columns(features=self.known.features, way=self.prepare, missing="keep" if self.missing == "keep" else "fill")
+        missing = "keep" if self.missing == "keep" else "fill"
+        return Columns(features=self.known.features, way=self.prepare, missing=missing, shown=self.show_missing)
 
     def read(self) -> Data:
         frame, features, rows = self.known.frame, self.known.features, self.known.rows

@@ -35,9 +35,9 @@ def evaluate(trained: Trained) -> Outcome:
     for noise of an unknown law). All are clamped to the data's range. psnr is pooled.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
-    x, valid, c = first(trained, trained.data.test)
-    noisy, mask = _corrupted(model, x)
-    ways = {"model": in_parts(model, rows_of(model), noisy, mask, valid, c), "identity": noisy}
+    x, valid, c, seen = first(trained, trained.data.test)
+    noisy, mask = _corrupted(model, x, seen)
+    ways = {"model": in_parts(model, rows_of(model), noisy, mask, valid, c, seen), "identity": noisy}
     if facts.kind == "image":
         ways |= filters(noisy)
     if facts.kind == "sequence":
@@ -45,14 +45,14 @@ def evaluate(trained: Trained) -> Outcome:
     if valid is None and facts.size <= WIDEST:
         ways |= _linear(trained, noisy, mask)
     reach = span(facts, x)
-    figures = {who: quality(x_hat, x, valid, facts, reach) for who, x_hat in ways.items()}
+    figures = {who: quality(x_hat, x, valid, facts, reach, seen) for who, x_hat in ways.items()}
     drawn = f"one draw of {model.corruption.describe()}"
     return Outcome(figures, f"first {len(x):,} test samples, {drawn}; psnr in dB for a range of {reach:.3g}")
 
 
-def _corrupted(model: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor | None]:
+def _corrupted(model: Autoencoder, x: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Return what the encoder sees, and the mask where the encoder sees that too."""
-    corrupted = model.corrupted(x)
+    corrupted = model.corrupted(x, seen)
     return corrupted["x_in"], corrupted["mask"] if model.corruption.shows_mask else None
 
 
@@ -71,8 +71,8 @@ def _linear(trained: Trained, noisy: Tensor, mask: Tensor | None) -> dict[str, T
 
 
 def _width(trained: Trained) -> int:
-    x, valid, _ = first(trained, trained.data.val)
-    noisy, _ = _corrupted(trained.autoencoder, x)
+    x, valid, _, seen = first(trained, trained.data.val)
+    noisy, _ = _corrupted(trained.autoencoder, x, seen)
     reach = span(trained.autoencoder.facts, x)
     scores = [quality(moving_average(noisy, w, valid), x, valid, trained.autoencoder.facts, reach)["psnr"] for w in _WIDTHS]
     return _WIDTHS[scores.index(max(scores))]

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
-from aerun.core.facts import valid_weight
+from aerun.core.facts import known_weight
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Split
 from aerun.evaluate.likelihood import log_likelihood
@@ -43,8 +43,8 @@ def evaluate(trained: Trained) -> Outcome:
     independent, no code at all: each element by itself under its training frequency (bce, categorical; words and marks of
     mixed), its Gaussian (numbers of mixed; densities of real values: gaussian, student_t, continuous_bernoulli) or what its
     Gaussian gives each level (logistic); gaussian, one Gaussian with the training mean and covariance (of densities, up to
-    4,096 features). The loss mse is a Gaussian of variance 1/2 without its constant, for all rows. AerunError where nothing is
-    finite.
+    4,096 features, not where gaps are kept: cells that are there alone count). The loss mse is a Gaussian of variance 1/2
+    without its constant, for all rows. AerunError where nothing is finite.
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
     split = subsample(trained.data.test, max(1, min(_MOST, _ELEMENTS // (_DRAWS * facts.size))), facts.size)
@@ -74,9 +74,9 @@ def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
     model, mean = trained.autoencoder, trained.mean
     if model.loss.density == "gaussian":
         variance = _variance(trained)
-        for x, valid in trained.valid_batches(split):
+        for x, beside in trained.known_batches(split):
             each = (x - mean).double().square() / variance + (2 * math.pi * variance).log()
-            yield (each * valid_weight(valid, x)).flatten(1).sum(1) / 2
+            yield (each * known_weight(beside, x)).flatten(1).sum(1) / 2
         return
     if model.loss.density == "levels":
         yield from _levels(trained, split)
@@ -85,13 +85,14 @@ def _independent(trained: Trained, split: Split) -> Iterator[Tensor]:
         yield from _columns(trained, split)
         return
     likely = mean if model.loss.density in ("half", "counts") else mean.clamp(_RARE, 1 - _RARE)
-    for x, valid in trained.valid_batches(split):
+    for x, beside in trained.known_batches(split):
         raw = model.loss.deactivate(likely).expand(len(x), *model.loss.deactivate(likely).shape[1:])
         names: Pass = {
+            "valid": None,
+            **beside,
             "x": x,
             "target": model.target(x),
             "raw": raw,
-            "valid": valid,
             "mask": torch.zeros_like(x, dtype=torch.bool),
         }
         yield call(model.loss, names)
@@ -103,23 +104,24 @@ def _columns(trained: Trained, split: Split) -> Iterator[Tensor]:
     marks = torch.tensor([kind == "mark" for _, kind, _, n in model.facts.columns for _ in range(n)], device=variance.device)
     numbers = torch.tensor([kind == "number" for _, kind, _, n in model.facts.columns for _ in range(n)], device=marks.device)
     chances = trained.mean.double().clamp(_RARE, 1 - _RARE)
-    for x in trained.batches(split):
+    for x, beside in trained.known_batches(split):
         wide = x.double()
         of_numbers = ((wide - trained.mean).square() / variance + (2 * math.pi * variance).log()) / 2
         of_words = -wide * chances.log()
         of_marks = of_words - (1 - wide) * (1 - chances).log()
-        yield torch.where(numbers, of_numbers, torch.where(marks, of_marks, of_words)).sum(1)
+        each = torch.where(numbers, of_numbers, torch.where(marks, of_marks, of_words))
+        yield (each * known_weight(beside, each)).sum(1)
 
 
 def _levels(trained: Trained, split: Split) -> Iterator[Tensor]:
     """Yield nats of the levels (stored whole numbers) under each element's training Gaussian, the outermost ones open."""
     facts, normal = trained.autoencoder.facts, Normal(0.0, 1.0)
     half, scale = 0.5 / facts.unit, (_variance(trained) + 1 / (12 * facts.unit**2)).sqrt()  # the variance within a level
-    for x, valid in trained.valid_batches(split):
+    for x, beside in trained.known_batches(split):
         upper = normal.cdf(((x + half - trained.mean) / scale).double()).masked_fill(x > 1 - half, 1)
         lower = normal.cdf(((x - half - trained.mean) / scale).double()).masked_fill(x < half, 0)
         each = -(upper - lower).clamp_min(_RARE * half).log()
-        yield (each * valid_weight(valid, each)).flatten(1).sum(1)
+        yield (each * known_weight(beside, each)).flatten(1).sum(1)
 
 
 def _variance(trained: Trained) -> Tensor:
@@ -136,4 +138,5 @@ def _gaussian(trained: Trained, split: Split) -> Iterator[Tensor]:
 
 def _has_gaussian(trained: Trained) -> bool:
     facts = trained.autoencoder.facts
-    return trained.autoencoder.loss.density == "gaussian" and not facts.ragged and facts.size <= WIDEST
+    gaps = trained.autoencoder.preparation.keeps_gaps
+    return trained.autoencoder.loss.density == "gaussian" and not facts.ragged and not gaps and facts.size <= WIDEST

@@ -18,7 +18,7 @@ METRICS = {"psnr": "max", "centre_psnr": "max", "whole_psnr": "max"}
 _CENTRE = 10 / 28  # side of the centre hole over that of the sample
 _ROWS = 20_000  # training samples that are copied from
 
-Fill = Callable[[Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
+Fill = Callable[..., Tensor]  # of x, hole, valid, c, seen
 
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
@@ -44,16 +44,16 @@ def evaluate(trained: Trained) -> Outcome:
     with the training covariance given what is visible (not above 4,096 features).
     """
     model, facts = trained.autoencoder, trained.autoencoder.facts
-    x, valid, c = first(trained, trained.data.test)
+    x, valid, c, seen = first(trained, trained.data.test)
     real = torch.ones_like(x) * valid_weight(valid, x) * _recorded(trained, x)
-    holes = {"": model.corrupted(x)["mask"]}
+    holes = {"": model.corrupted(x, seen)["mask"]}
     if facts.kind != "table":
         holes["centre_"] = _centre(x, facts.kind)
     reach, figures = span(facts, x), dict[str, dict[str, float]]()
     for who, fill in _fills(trained).items():
         figures[who] = {}
         for name, hole in holes.items():
-            restored = torch.where(hole, clamped(fill(x, hole, valid, c), facts), x)
+            restored = torch.where(hole, clamped(fill(x, hole, valid, c, seen), facts), x)
             figures[who][f"{name}psnr"] = pooled_psnr(restored, x, hole * real, reach)
             if not name:
                 figures[who]["whole_psnr"] = pooled_psnr(restored, x, real, reach)
@@ -84,19 +84,19 @@ def _centre(x: Tensor, kind: str) -> Tensor:
 def _fills(trained: Trained) -> dict[str, Fill]:
     model, mean, data = trained.autoencoder, trained.mean, trained.data
 
-    def restore(x: Tensor, hole: Tensor, valid: Tensor | None, c: Tensor | None) -> Tensor:
+    def restore(x: Tensor, hole: Tensor, *about: Tensor | None) -> Tensor:
         mask = hole if model.corruption.shows_mask else None
-        return in_parts(model, rows_of(model), x.masked_fill(hole, model.corruption.fill), mask, valid, c)
+        return in_parts(model, rows_of(model), x.masked_fill(hole, model.corruption.fill), mask, *about)
 
     fills: dict[str, Fill] = {
         "model": restore,
-        "zero": lambda x, hole, valid, c: torch.zeros_like(x),
-        "mean": lambda x, hole, valid, c: mean.expand_as(x),
-        "copy": lambda x, hole, valid, c: _nearest(trained, filled(x, valid, mean), hole),
+        "zero": lambda x, *_: torch.zeros_like(x),
+        "mean": lambda x, *_: mean.expand_as(x),
+        "copy": lambda x, hole, valid, *_: _nearest(trained, filled(x, valid, mean), hole),
     }
     if model.facts.size <= WIDEST:
         conditional = Conditional(moments(lambda: (filled(x, v, mean) for x, v in trained.valid_batches(data.train))))
-        fills["lmmse"] = lambda x, hole, valid, c: conditional(filled(x, valid, mean), hole)
+        fills["lmmse"] = lambda x, hole, valid, *_: conditional(filled(x, valid, mean), hole)
     return fills
 
 

@@ -35,6 +35,6 @@ def measure(trained: Trained) -> dict[str, float]:
 
 def _bound(trained: Trained, x: Tensor, beside: dict[str, Tensor]) -> Tensor:
     """Return -ELBO and its KL part of each sample, (B, 2)."""
-    names = trained.autoencoder.objective_pass(x, beside.get("valid"), c=beside.get("c"))
+    names = trained.autoencoder.objective_pass(x, beside.get("valid"), None, beside.get("seen"), beside.get("c"))
     kl = divergence(names["posterior"], names["prior"], names["z"]).reshape(len(x), -1).sum(1)
     return torch.stack([names["reconstruction"] + kl, kl], 1).double()

@@ -150,7 +150,7 @@ def refuse_tied(features: int, latent_dim: int, sees_mask: bool) -> None:
     if sees_mask:
         raise AerunError(
             "model.arch.tied=true needs an encoder that reads what the decoder writes, but here it reads a mask too. "
-            "Use model.arch.tied=false or model.corruption.show_mask=false."
+            "Use model.arch.tied=false, or model.corruption.show_mask=false (of missing cells dataset.show_missing=false)."
         )
     if features != latent_dim:
         raise AerunError(

@@ -42,7 +42,7 @@ class Linear(Dense):
         read = {"shape": inner, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given, "heads": heads}
         interface = {**read, "features": features, "latent_dim": latent_dim}
         self._build(interface, [], Hidden(activation="relu", norm="none", dropout=0.0), tied=tied, atoms=atoms)
-        self.whiten = whiten
+        self.whiten = self.whitens = whiten
         if whiten:
             refuse_known(given, "model.arch.whiten=true")
             if heads > 1:

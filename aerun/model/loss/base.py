@@ -12,7 +12,10 @@ from aerun.parts import Loss
 
 
 class ElementLoss(Loss):
-    """sum_d l(raw_d, x_d), or its mean over d for `reduction: mean`, over real steps only. Shapes (B, *S) -> (B,)."""
+    """sum_d l(raw_d, x_d), or its mean over d for `reduction: mean`, over real steps and seen cells only. (B, *S) -> (B,).
+
+    What stands for a cell that was not recorded, NaN included, changes neither loss nor gradients.
+    """
 
     def __init__(self, *, reduction: str) -> None:
         super().__init__()
@@ -22,11 +25,15 @@ class ElementLoss(Loss):
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
         """Return the loss of each element, (B, *S)."""
 
-    def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(self.element(raw, x), valid)
+    def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(self.element(raw, recorded(x, seen)), valid, seen)
 
-    def reduce(self, loss: Tensor, valid: Tensor | None) -> Tensor:
-        """Return the sum or mean (B,) of the losses of valid elements (B, *S)."""
+    def reduce(self, loss: Tensor, valid: Tensor | None, seen: Tensor | None = None) -> Tensor:
+        """Return the sum or mean (B,) of the losses of valid and seen elements (B, *S); 0 of a sample that has none."""
+        if seen is not None:
+            weight = valid_weight(valid, loss, seen)
+            total = torch.where(seen, loss * weight, 0.0).flatten(1).sum(1)
+            return total if self.reduction == "sum" else total / weight.flatten(1).sum(1).clamp_min(1)  # type: ignore[union-attr]
         if valid is None:
             return loss.flatten(1).sum(1) if self.reduction == "sum" else loss.flatten(1).mean(1)
         total = (loss * valid_weight(valid, loss)).flatten(1).sum(1)
@@ -57,6 +64,11 @@ class ResidualLoss(ElementLoss):
 
     def deactivate(self, x: Tensor) -> Tensor:
         return torch.logit(x, eps=0.01) if self.activation == "sigmoid" else x
+
+
+def recorded(x: Tensor, seen: Tensor | None) -> Tensor:
+    """Return x (B, *S) with 0 where nothing was recorded: what stands there may be NaN, whose gradients no weight removes."""
+    return x if seen is None else x.masked_fill(~seen, 0)
 
 
 def refuse_outside_unit(asker: str, low: float | None, high: float | None, instead: str) -> None:

@@ -28,8 +28,11 @@ class Bce(ElementLoss):
     def activate(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw)
 
+    def emit(self, raw: Tensor) -> Tensor:
+        return torch.bernoulli(torch.sigmoid(raw))
+
     def deactivate(self, x: Tensor) -> Tensor:
         return torch.logit(x, eps=0.01)
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(torch.special.entr(x) + torch.special.entr(1 - x), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(torch.special.entr(x) + torch.special.entr(1 - x), valid, seen)

@@ -40,8 +40,8 @@ class Categorical(ElementLoss):
     def deactivate(self, x: Tensor) -> Tensor:
         return x.clamp_min(_LEAST).log()
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(torch.special.entr(x).sum(-1), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(torch.special.entr(x).sum(-1), valid, seen)
 
     def per_lambda(self, size: int) -> float:
         return super().per_lambda(size // self.symbols)

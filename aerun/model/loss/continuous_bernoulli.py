@@ -1,7 +1,7 @@
 """The likelihood of grey values between 0 and 1."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from aerun.metrics.grey import NEAR, log_constant
@@ -36,11 +36,14 @@ class ContinuousBernoulli(ElementLoss):
     def activate(self, raw: Tensor) -> Tensor:
         return mean_of(wide(raw)).to(raw.dtype)
 
+    def emit(self, raw: Tensor) -> Tensor:
+        return distributions.ContinuousBernoulli(logits=wide(raw)).sample().to(raw.dtype)
+
     def deactivate(self, x: Tensor) -> Tensor:
         return logit_of(x.clamp(_EPS, 1 - _EPS))
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(self.element(logit_of(x.clamp(1e-4, 1 - 1e-4)), x), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(self.element(logit_of(x.clamp(1e-4, 1 - 1e-4)), x), valid, seen)
 
 
 def mean_of(raw: Tensor) -> Tensor:

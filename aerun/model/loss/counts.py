@@ -70,7 +70,7 @@ class CountLoss(ElementLoss):
         counts = target.double()
         return self.nats(raw.double(), self.log_mu(raw, counts.sum(1, keepdim=True)), counts)
 
-    def forward(self, raw: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(self, raw: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:  # type: ignore[override]
         return self.reduce(self.element(raw, target), valid).to(raw.dtype)
 
     def activate(self, raw: Tensor) -> Tensor:
@@ -88,8 +88,8 @@ class CountLoss(ElementLoss):
         size = (mean + deviation * torch.randn(len(raw), 1, dtype=torch.float64, device=raw.device)).exp()
         return self.draw(raw.double(), self.log_mu(raw, size).exp()).log1p().to(raw.dtype)
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(self.best(x.double().expm1().round()), valid).to(x.dtype)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(self.best(x.double().expm1().round()), valid, seen).to(x.dtype)
 
     @torch.no_grad()
     def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:

@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from aerun.core.checks import at_least, one_of
 from aerun.core.errors import AerunError
-from aerun.model.loss.base import ElementLoss, refuse_outside_unit
+from aerun.model.loss.base import ElementLoss, recorded, refuse_outside_unit
 
 _ELEMENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared": lambda raw, x: (raw - x).square(),
@@ -42,9 +42,11 @@ class Emphasized(ElementLoss):
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
         return _ELEMENTS[self.kind](raw, x)
 
-    def forward(self, raw: Tensor, x: Tensor, mask: Tensor, valid: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        loss = self.element(raw, x)
-        return self.reduce(torch.where(mask, self.hidden * loss, self.visible * loss), valid)
+    def forward(  # type: ignore[override]
+        self, raw: Tensor, x: Tensor, mask: Tensor, valid: Tensor | None = None, seen: Tensor | None = None
+    ) -> Tensor:
+        loss = self.element(raw, recorded(x, seen))
+        return self.reduce(torch.where(mask, self.hidden * loss, self.visible * loss), valid, seen)
 
     def activate(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw) if self.kind == "bce" else raw
@@ -52,7 +54,7 @@ class Emphasized(ElementLoss):
     def deactivate(self, x: Tensor) -> Tensor:
         return torch.logit(x, eps=0.01) if self.kind == "bce" else x
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         if self.kind != "bce":
-            return super().floor(x, valid)
-        return self.visible * self.reduce(torch.special.entr(x) + torch.special.entr(1 - x), valid)
+            return super().floor(x, valid, seen)
+        return self.visible * self.reduce(torch.special.entr(x) + torch.special.entr(1 - x), valid, seen)

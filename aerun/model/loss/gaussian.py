@@ -8,7 +8,7 @@ from torch import Tensor
 
 from aerun.core.checks import at_least, one_of
 from aerun.core.facts import valid_weight
-from aerun.model.loss.base import ResidualLoss
+from aerun.model.loss.base import ResidualLoss, recorded
 
 _MOMENTUM = 0.1  # of the running average, as in batch norm
 _LEAST = 1e-6  # smallest variance: without it the likelihood of a perfect reconstruction is infinite
@@ -42,16 +42,20 @@ class Gaussian(ResidualLoss):
         """Return the squared error of each element, (B, *S); `forward` makes a likelihood of it."""
         return self.residual(raw, x).square()
 
-    def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        error = self.element(raw, x)
+    def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        error = self.element(raw, recorded(x, seen))
         if not (self.learned and self.training):
-            return self.reduce(_nll(error, self.variance), valid)
-        variance = _of_batch(error.detach(), valid)
+            return self.reduce(_nll(error, self.variance), valid, seen)
+        variance = _of_batch(error.detach(), valid, seen)
         with torch.no_grad():
             self.variance.lerp_(variance.to(self.variance), _MOMENTUM)
-        return self.reduce(_nll(error, variance), valid)
+        return self.reduce(_nll(error, variance), valid, seen)
 
-    def of_pass(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> "Gaussian":
+    def emit(self, raw: Tensor) -> Tensor:
+        mean = self.activate(raw)
+        return mean + self.variance.sqrt() * torch.randn_like(mean)
+
+    def of_pass(self, raw: Tensor, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> "Gaussian":
         """Return the loss with the s^2 of this pass held fixed.
 
         All codes of a pass share one variance; else their weights would be of different densities.
@@ -59,22 +63,22 @@ class Gaussian(ResidualLoss):
         if not (self.learned and self.training):
             return self
         frozen = copy.copy(self)
-        frozen._buffers = {**self._buffers, "variance": _of_batch(self.element(raw, x).detach(), valid)}
+        frozen._buffers = {**self._buffers, "variance": _of_batch(self.element(raw, recorded(x, seen)).detach(), valid, seen)}
         frozen.training = False
         return frozen
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(_nll(torch.zeros_like(x), self.variance), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(_nll(torch.zeros_like(x), self.variance), valid, seen)
 
     def watch(self) -> dict[str, Tensor]:
         return {"sigma": self.variance.sqrt()}
 
 
 @torch.no_grad()
-def _of_batch(error: Tensor, valid: Tensor | None) -> Tensor:
-    """Return the mean squared error of valid elements, which minimizes the batch's loss."""
-    weight = torch.ones_like(error) * valid_weight(valid, error)
-    return ((error * weight).sum() / weight.sum()).clamp_min(_LEAST)
+def _of_batch(error: Tensor, valid: Tensor | None, seen: Tensor | None) -> Tensor:
+    """Return the mean squared error of valid and seen elements, which minimizes the batch's loss."""
+    weight = torch.ones_like(error) * valid_weight(valid, error, seen)
+    return ((error * weight).sum() / weight.sum().clamp_min(1)).clamp_min(_LEAST)
 
 
 def _nll(error: Tensor, variance: Tensor) -> Tensor:

@@ -21,11 +21,11 @@ class L2(ResidualLoss):
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
         return wide(self.residual(raw, x)).square()
 
-    def reduce(self, loss: Tensor, valid: Tensor | None) -> Tensor:
-        return (super().reduce(loss, valid) + _EPS).sqrt()
+    def reduce(self, loss: Tensor, valid: Tensor | None, seen: Tensor | None = None) -> Tensor:
+        return (super().reduce(loss, valid, seen) + _EPS).sqrt()
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(torch.zeros_like(x), valid)
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(torch.zeros_like(x), valid, seen)
 
     def per_lambda(self, size: int) -> float:
         return float(super().per_lambda(size) ** 0.5)

@@ -63,15 +63,22 @@ class Logistic(ScaledLoss):
         ends = softplus(-upper).masked_fill(highest, 0) + softplus(lower).masked_fill(lowest, 0)
         return ends - torch.log(-torch.expm1(-2 * self.reach / self.sigma)) * ~(highest | lowest)
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         """Return the value at x_hat = x; at the ends of the range, which a linear output passes, 0 there."""
         loss = self.element(self.deactivate(x) if self.activation == "linear" else torch.logit(x, eps=1e-6), x)
         ends = (x > 1 - self.reach) | (x < self.reach)
-        return self.reduce(loss.masked_fill(ends, 0) if self.activation == "linear" else loss, valid)
+        return self.reduce(loss.masked_fill(ends, 0) if self.activation == "linear" else loss, valid, seen)
+
+    def emit(self, raw: Tensor) -> Tensor:
+        mean = self.activate(raw)
+        levels = (mean + self.sigma * torch.logit(torch.rand_like(mean), eps=1e-6)) / (2 * self.reach)
+        return (levels.round() * 2 * self.reach).clamp(0, 1)
 
     def best(self, residual: Tensor, weight: Tensor | None) -> Tensor:
         return self.average(residual * torch.tanh(residual / (2 * self.sigma)), weight)
 
-    def watch(self, reconstruction: Tensor, x: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:  # type: ignore[override]
-        each = wide(reconstruction) / self.reduce(torch.ones_like(x), valid)
+    def watch(  # type: ignore[override]
+        self, reconstruction: Tensor, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        each = wide(reconstruction) / self.reduce(torch.ones_like(x), valid, seen).clamp_min(1)
         return {**super().watch(), "bits": each.mean() / math.log(2)}

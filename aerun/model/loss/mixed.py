@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot, softplus
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
+from aerun.model.loss.base import recorded
 from aerun.model.loss.scaled import ScaledLoss
 from aerun.vocabulary import wide
 
@@ -93,11 +94,11 @@ class Mixed(ScaledLoss):
         return self.average(residual.square(), weight).sqrt()
 
     def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        x = recorded(x, seen)
         if self.learned and self.training:
-            there = None if seen is None else seen[:, : self.numbers]
+            there = None if seen is None else seen[:, : self.numbers].float()
             self.follow((raw - x)[:, : self.numbers].detach().float(), there)
-        loss = self.element(raw, x)
-        return self.reduce(loss if seen is None else loss * seen, valid)
+        return self.reduce(self.element(raw, x), valid, seen)
 
     def activate(self, raw: Tensor) -> Tensor:
         means, logits, chances = self._parts(raw)
@@ -113,10 +114,10 @@ class Mixed(ScaledLoss):
         drawn = [one_hot(torch.multinomial(logit.softmax(1), 1)[:, 0], logit.shape[1]).to(means) for logit in logits]
         return torch.cat([numbers, *drawn, torch.bernoulli(chances.sigmoid())], 1)
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         means, words, marks = self._parts(x)
         least = [self.nats(torch.zeros_like(means), means), *(torch.special.entr(word) for word in words)]
-        return self.reduce(torch.cat([*least, torch.special.entr(marks) + torch.special.entr(1 - marks)], 1), valid)
+        return self.reduce(torch.cat([*least, torch.special.entr(marks) + torch.special.entr(1 - marks)], 1), valid, seen)
 
     @torch.no_grad()
     def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:

@@ -1,5 +1,6 @@
 """Squared error."""
 
+import torch
 from torch import Tensor
 
 from aerun.model.loss.base import ResidualLoss
@@ -16,3 +17,7 @@ class Mse(ResidualLoss):
 
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
         return self.residual(raw, x).square()
+
+    def emit(self, raw: Tensor) -> Tensor:
+        mean = self.activate(raw)
+        return mean + 0.5**0.5 * torch.randn_like(mean)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aerun.core.checks import at_least, one_of
 from aerun.core.facts import valid_weight
-from aerun.model.loss.base import ResidualLoss
+from aerun.model.loss.base import ResidualLoss, recorded
 from aerun.vocabulary import wide
 
 _MOMENTUM = 0.1  # of the running scale, as in batch norm
@@ -57,19 +57,20 @@ class ScaledLoss(ResidualLoss):
     def element(self, raw: Tensor, x: Tensor) -> Tensor:
         return self.nats(wide(self.residual(raw, x)), x)
 
-    def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(self, raw: Tensor, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        x = recorded(x, seen)
         residual = wide(self.residual(raw, x))
         if self.learned and self.training:
-            weight = None if valid is None else torch.ones_like(residual) * valid_weight(valid, residual)
-            self.follow(residual.detach(), weight)
-        return self.reduce(self.nats(residual, x), valid)
+            counted = valid_weight(valid, residual, seen)
+            self.follow(residual.detach(), counted if isinstance(counted, Tensor) else None)
+        return self.reduce(self.nats(residual, x), valid, seen)
 
     @torch.no_grad()
     def follow(self, residual: Tensor, weight: Tensor | None) -> None:
         """Move the scale towards that of a batch's residuals (B, *S); weight (B, *S): None where all count alike."""
         best = self.best(residual, weight)
-        if self.by_element and weight is not None:  # an element that no sample of the batch has keeps its scale
-            best = torch.where(weight.sum(0) > 0, best, self.sigma)
+        if weight is not None:  # an element that no sample of the batch has keeps its scale
+            best = torch.where((weight.sum(0) if self.by_element else weight.sum()) > 0, best, self.sigma)
         self.sigma.copy_((self.sigma + _MOMENTUM * (best - self.sigma)).clamp_min(self.least))
 
     def average(self, values: Tensor, weight: Tensor | None) -> Tensor:
@@ -78,7 +79,7 @@ class ScaledLoss(ResidualLoss):
             return values.mean(0) if self.by_element else values.mean()
         if self.by_element:
             return (values * weight).sum(0) / weight.sum(0).clamp_min(1)
-        return (values * weight).sum() / weight.sum()
+        return (values * weight).sum() / weight.sum().clamp_min(1)
 
     def of_pass(self) -> Self:
         """Return the loss with the s of this pass, which further codes do not move."""

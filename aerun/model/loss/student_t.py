@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
 
 from aerun.core.checks import at_least
 from aerun.core.errors import AerunError
@@ -73,8 +73,12 @@ class StudentT(ScaledLoss):
         tails = torch.log1p(residual.square() / (nu * self.sigma.square()))
         return (nu + 1) / 2 * tails + (constant + self.sigma.log())
 
-    def floor(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.reduce(self.nats(torch.zeros_like(x), x), valid)
+    def emit(self, raw: Tensor) -> Tensor:
+        mean = self.activate(raw)
+        return mean + self.sigma * distributions.StudentT(self.df).sample(mean.shape).to(mean)
+
+    def floor(self, x: Tensor, valid: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        return self.reduce(self.nats(torch.zeros_like(x), x), valid, seen)
 
     def best(self, residual: Tensor, weight: Tensor | None) -> Tensor:
         nu, square = (self.fixed if self.free is None else self.df), residual.square()

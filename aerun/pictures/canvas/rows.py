@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aerun.core.facts import valid_weight
+from aerun.core.facts import known_weight
 from aerun.dataset.splits import Split
 from aerun.metrics.squared_error import of_samples
 from aerun.trained import Trained, gathered
@@ -25,7 +25,7 @@ def errors(trained: Trained, split: Split, pca: bool = False) -> Tensor:
 
     def each(x: Tensor, beside: dict[str, Tensor]) -> Tensor:
         x_hat = trained.informed(x, beside) if pca else trained.exact(x.to(like), **beside)
-        return of_samples(x_hat, x, valid_weight(beside.get("valid"), x))
+        return of_samples(x_hat, x, known_weight(beside, x))
 
     return gathered((each(x, beside) for x, beside in trained.known_batches(split)), len(split))
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from aerun.autoencoder import Autoencoder
+from aerun.core.facts import valid_weight
 from aerun.metrics.squared_error import of_elements
 from aerun.trainer.fused.draws import Apart, Streams
 
@@ -48,7 +49,8 @@ class Objective(nn.Module):
     def _watched(self, names: Mapping[str, object], batch: Batch) -> list[Tensor]:
         """Return the figures beside the objective, and the squared error of the clean pass, summed."""
         figures = [f.to(batch.x) for f in self.autoencoder.watch(dict(names))]
-        return [*figures, of_elements(self.autoencoder(batch.x, c=batch.c), batch.x).sum()]
+        x_hat = self.autoencoder(batch.x, c=batch.c, seen=batch.seen)
+        return [*figures, of_elements(x_hat, batch.x, valid_weight(None, batch.x, batch.seen)).sum()]
 
 
 class Members:

@@ -120,12 +120,13 @@ class FusedTraining:
         if not len(self.members):
             return
         for stored in call:
-            x = self.template.units(stored)
-            parts = self.passes.validate(Batch(x, self.template.offered_seen(stored), self.template.known(stored)))
+            x, seen = self.template.units(stored), self.template.offered_seen(stored)
+            parts = self.passes.validate(Batch(x, seen, self.template.known(stored)))
             sizes = parts.new_full((parts.shape[1],), len(x), dtype=torch.float64)
             sizes[-1] = 1.0  # The squared error is a sum already.
             self._val_sums = self._val_sums + parts.double() * sizes
-            self._val_samples, self._val_elements = self._val_samples + len(x), self._val_elements + x.numel()
+            self._val_samples += len(x)
+            self._val_elements += x.numel() if seen is None else int(seen.sum())
 
     def on_validation_epoch_end(self) -> None:
         """Hand the runs their figures of the epoch."""
