@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import aerun
 from aerun.core.errors import AerunError
-from aerun.sklearn import AnomalyDetector, Autoencoder
+from aerun.sklearn import AnomalyDetector, Autoencoder, Imputer
 
 QUICK = {"latent_dim": 2, "max_epochs": 2}
 SKIPPED = {"check_array_api_input", "check_classifier_data_not_an_array"}  # SCIPY_ARRAY_API is not set; pandas is missing
@@ -30,9 +30,12 @@ REPEATED = {"check_sample_weight_equivalence_on_dense_data": "batches of repeate
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("estimator", [Autoencoder(**QUICK), AnomalyDetector(**QUICK)], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "estimator", [Autoencoder(**QUICK), AnomalyDetector(**QUICK), Imputer(**QUICK, codes=8)], ids=lambda e: type(e).__name__
+)
 def test_scikit_learns_own_checks_pass(estimator):
-    found = check_estimator(estimator, on_skip=None, expected_failed_checks=REPEATED)  # raises where another one fails
+    weighted = {} if isinstance(estimator, Imputer) else REPEATED  # it takes no weights
+    found = check_estimator(estimator, on_skip=None, expected_failed_checks=weighted)  # raises where another one fails
     assert len(found) > 40
     assert {f["check_name"] for f in found if f["status"] != "passed"} <= SKIPPED | set(REPEATED)
 
@@ -66,6 +69,30 @@ def test_pipelines_and_searches():
     search = GridSearchCV(line, grid, cv=2).fit(x, y)
     assert search.best_params_ == {"autoencoder__latent_dim": 4}
     assert search.best_score_ > 0.8
+
+
+def test_an_imputer_fills_what_is_missing_and_nothing_else():
+    g = np.random.default_rng(0)
+    x = g.normal(size=(120, 1)) @ g.normal(size=(1, 4)) + 0.1 * g.normal(size=(120, 4))
+    gaps = np.where(g.random(x.shape) < 0.2, np.nan, x)
+    settings = {"latent_dim": 1, "max_epochs": 2, "codes": 20}
+    settings["overrides"] = ["model/loss=gaussian", "model.arch.hidden=[16]"]
+    made = Imputer(**settings).fit(gaps)
+    whole = made.transform(gaps)
+    seen = ~np.isnan(gaps)
+    assert np.array_equal(whole[seen], gaps[seen])
+    assert np.isfinite(whole).all()
+    assert np.array_equal(whole, made.transform(gaps))
+    drawn = made.set_params(sample_posterior=True).transform(gaps)
+    assert (drawn != whole)[~seen].all()
+    frame = pandas.DataFrame({"a": gaps[:, 0], "b": gaps[:, 1], "k": np.where(x[:, 0] > 0, "up", "down")}).mask(
+        g.random((120, 3)) < 0.1
+    )
+    filled = Imputer(**settings).fit_transform(frame)
+    assert not filled.isna().any().any()
+    assert set(filled["k"]) == {"up", "down"}
+    with pytest.raises(ValueError, match="x1"):
+        Imputer(**settings).fit(np.where(np.arange(4) == 1, np.nan, x))
 
 
 def test_the_same_seed_is_the_same_model_and_torchs_own_is_left_alone():

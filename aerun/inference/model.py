@@ -366,7 +366,9 @@ class Model(Runner):
 
         It is 1 less the mean of their p-values; thresholds and p-values hold for it. AerunError for runs of other data.
         """
-        for other in others:
+        for place, other in enumerate(others):
+            if any(other.folder.path.resolve() == m.folder.path.resolve() for m in (self, *others[:place])):
+                raise AerunError(f"{other.folder.path}: scores together with itself; name each run once.")
             judged.refuse_other(self, other)
         ensemble = judged.Ensemble([self, *others])
         return self._judged(ensemble, ensemble.calibration)

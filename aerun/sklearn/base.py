@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class TrainedEstimator(BaseEstimator):
-    """The base of both estimators."""
+    """The base of all estimators."""
 
     model_: Any
     _names: list[str] | None = None  # of the columns, where the model reads a table
@@ -55,8 +55,7 @@ class TrainedEstimator(BaseEstimator):
         each sample counts in the loss and in the validation loss that chooses the best epoch; samples of weight 0 are left
         out. Parts that read a batch as a whole, such as `regularizer=mmd`, are refused with it.
         """
-        table = any(o.startswith("dataset.missing=") for o in self.overrides)
-        x, self._names = self._asked(lambda: inputs.training(self, X, table))
+        x, self._names = self._asked(lambda: self._training(X))
         weight = inputs.weights(sample_weight, inputs.length(x))
         if weight is not None:
             x, weight = inputs.rows(x, weight > 0), weight[weight > 0]
@@ -66,6 +65,15 @@ class TrainedEstimator(BaseEstimator):
         with tempfile.TemporaryDirectory(prefix="aerun") as place:
             self._train(x, X, weight, Path(place))
         return self
+
+    def _training(self, X: Any) -> tuple[Any, list[str] | None]:  # noqa: N803
+        """Return X to train on, and the names of its columns where the model is to read a table."""
+        return inputs.training(self, X, any(o.startswith("dataset.missing=") for o in self.overrides))
+
+    def _seed(self) -> int:
+        """Return random_state as a whole number."""
+        seed = self.random_state
+        return int(seed if isinstance(seed, int | np.integer) else check_random_state(seed).randint(2**31))
 
     def _train(self, x: Any, like: Any, weight: Array | None, folder: Path) -> None:
         self.model_ = self._asked(lambda: fitted(self._shaped(x), self._overrides(), folder, weight, like))
@@ -84,12 +92,9 @@ class TrainedEstimator(BaseEstimator):
             raise ValueError(re.sub(r"^x: ", "X: ", str(e))) from e
 
     def _overrides(self) -> list[str]:
-        seed = self.random_state
-        if not isinstance(seed, int | np.integer):
-            seed = check_random_state(seed).randint(2**31)
         settings = {
             "model": self.model,
-            "seed": int(seed),
+            "seed": self._seed(),
             "model__latent_dim": self.latent_dim,
             "trainer__max_epochs": self.max_epochs,
             "dataset__prepare": self.prepare,
