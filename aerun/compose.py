@@ -128,7 +128,7 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
         several = " or ".join(filter(None, (", ".join(givers[:-1]), *givers[-1:])))
         words += f". It is given by {ROOMS[room]}={several}." if givers else "."
         if isinstance(part, Regularizer):
-            fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers]
+            fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers and _may_move(cls, c.bottleneck)]
             words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."
         raise AerunError(words)
 
@@ -243,6 +243,14 @@ def _differentiated(name: str, regularizer: Regularizer, c: Composition) -> None
         raise AerunError(
             f"regularizer={name} needs a decoder without norm=batch: it couples samples. Use model.arch.norm=layer or none."
         )
+
+
+def _may_move(cls: type[Part], bottleneck: Bottleneck) -> bool:
+    """Return whether codes can be moved as regularizers of this class move them: freely, a little, cut, or not at all."""
+    assert issubclass(cls, Regularizer)
+    freely = cls.moves_codes and bottleneck.space != "real"
+    cut = bool(cls.cuts) and not bottleneck.can_be_cut
+    return not freely and not cut and not (cls.differentiates_decoder and bottleneck.whole)
 
 
 def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:

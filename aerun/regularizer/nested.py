@@ -37,6 +37,8 @@ class Nested(Regularizer):
 
     means: Tensor
 
+    cuts = (1,)  # in their place those of its sizes, once they are known
+
     def __init__(
         self,
         *,
