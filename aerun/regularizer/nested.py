@@ -37,7 +37,7 @@ class Nested(Regularizer):
 
     means: Tensor
 
-    cuts = (1,)  # in their place those of its sizes, once they are known
+    cuts: tuple[int, ...] = (1,)  # in their place those of its sizes, once they are known
 
     def __init__(
         self,
