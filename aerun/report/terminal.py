@@ -35,9 +35,8 @@ def results(metrics: Mapping[str, Any], title: str, path: Path, source: str | Se
         table.add_column(column, justify="right")
     most = min(metrics["code_elements"], metrics["features"])
     components = int(metrics.get("pca/components", most))
-    pca, told = f"PCA, {counted(components, 'component')}", metrics.get("told")
-    informed = told and "pca_plain/se" in metrics  # terms alone may be told
-    baselines = [(f"{pca}, told {str(told).partition(' (')[0]}", "pca"), (pca, "pca_plain")] if informed else [(pca, "pca")]
+    pca, told = f"PCA, {counted(components, 'component')}", _told(metrics)
+    baselines = [(f"{pca}, told {told}", "pca"), (pca, "pca_plain")] if told else [(pca, "pca")]
     for label, key in ((title.split(" ")[0], "test"), *baselines, ("training mean", "mean")):
         figures = (metrics[f"{key}/se"], metrics[f"{key}/mse"], metrics[f"{key}/psnr"], metrics[f"{key}/se_clamped"])
         table.add_row(label, f"{figures[0]:.4g}", f"{figures[1]:.4g}", f"{figures[2]:.2f}", f"{figures[3]:.4g}")
@@ -76,13 +75,18 @@ def next_commands(metrics: Mapping[str, Any], path: Path, source: str | Sequence
     sources = all_paths(source)
     files = command_line(sources) if 0 < len(sources) <= _FEW else "FILE"
     words = f"{first if first.startswith('--') else files} {rest if verb != 'score' else '--top 10'}"
-    if metrics.get("told") and metrics.get("kind") != "table" and verb != "generate":
-        words = f"{words} --condition {str(metrics['told']).partition(' (')[0]}=VALUE"
+    if _told(metrics) and metrics.get("kind") != "table" and verb != "generate":
+        words = f"{words} --condition {_told(metrics)}=VALUE"
     if metrics.get("kind") == "table":
         words = {"inpaint": f"{files} --output full.csv", "denoise": f"{files} --output clean.csv"}.get(verb, words)
         words = words.replace("new.npz", "new.csv")
     trust = trust_words(metrics)
     return [f"aerun evaluate {run}{trust}", f"aerun {verb} {run} {words}{trust}"]
+
+
+def _told(metrics: Mapping[str, Any]) -> str:
+    """Return the names of what encoder or decoder are told; empty where they are told nothing, but perhaps terms."""
+    return str(metrics.get("told", "")).partition(" (")[0] if "pca_plain/se" in metrics else ""
 
 
 def trust_words(metrics: Mapping[str, Any]) -> str:
