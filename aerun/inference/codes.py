@@ -87,7 +87,7 @@ def draw(runner: Runner, n: int, seed: int, sampler: str, data: str | Path | Non
         sampler = "prior" if runner.autoencoder.follows_prior or runner.autoencoder.bottleneck.curved else "gaussian"
     elif runner.autoencoder.bottleneck.curved and sampler not in ("prior", "aggregate"):
         its = runner.autoencoder.bottleneck.curved
-        raise AerunError(f"sampler={sampler}: a density of real codes, and this run's {its}. Use prior or aggregate.")
+        raise AerunError(f"sampler={sampler}: draws real codes, and this run's {its}. Use prior or aggregate.")
     fitted = None if sampler in ("prior", "gaussian") else fitted_sampler(runner, sampler, data)
     with own_draws(seed), torch.inference_mode():
         if fitted is not None:

@@ -22,8 +22,8 @@ def fitted_sampler(runner: Runner, name: str, data: str | Path | None) -> Sample
     bottleneck = runner.autoencoder.bottleneck
     if name in CODE_PRIORS and not bottleneck.levels:
         raise AerunError(
-            f"sampler={name}: is one of the numbers of discrete codes, and those of model/bottleneck={option(bottleneck)} have "
-            "no end. Use gaussian or mixture."
+            f"sampler={name}: draws the numbers of discrete codes, and those of model/bottleneck={option(bottleneck)} "
+            "are real. Use gaussian or mixture."
         )
     return kept_sampler(runner, name) or _fit(runner, name, data)
 

@@ -177,7 +177,7 @@ def test_a_run_in_a_ball_is_used(tmp_path, caplog):
     np.testing.assert_allclose(way[:, 0], model.reconstruct(x[:2]), atol=2e-2)
     with pytest.raises(AerunError, match=r"way=spherical: .* goes along a geodesic"):
         model.interpolate(x[:2], x[2:4], way="spherical")
-    with pytest.raises(AerunError, match="sampler=gaussian: a density of real codes, and this run's are points of a ball"):
+    with pytest.raises(AerunError, match="sampler=gaussian: draws real codes, and this run's are points of a ball"):
         model.generate(3, sampler="gaussian")
     np.testing.assert_allclose(model.decode(np.array([[3.0, 0.0]])), model.decode(np.array([[0.99998771, 0.0]])), atol=1e-4)
     assert "1 of 1 codes are moved to the nearest that this run can have" in caplog.text

@@ -205,4 +205,4 @@ def test_a_run_on_a_sphere_is_used(tmp_path):
     assert here(tmp_path, "generate", "run", "--count", "3", "--output", "new.npz").code == 0
     told = here(tmp_path, "generate", "run", "--count", "3", "--sampler", "gaussian", "--output", "g.npz")
     assert told.code == 2
-    assert "sampler=gaussian: a density of real codes, and this run's have length 1. Use prior or aggregate." in told.err
+    assert "sampler=gaussian: draws real codes, and this run's have length 1. Use prior or aggregate." in told.err

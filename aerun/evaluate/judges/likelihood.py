@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from aerun.autoencoder import Autoencoder
+from aerun.compose import options
 from aerun.core.seeding import own_draws, seed_all
 from aerun.evaluate.judges.base import Judge
 from aerun.trained import Trained
@@ -27,7 +28,10 @@ class Probability(Judge):
 
     @staticmethod
     def unsupported_reason(model: Autoencoder) -> str:
-        return "" if "posterior" in model.bottleneck.offers else "needs codes with a posterior: model/bottleneck=gaussian"
+        if "posterior" in model.bottleneck.offers:
+            return ""
+        givers = [name for name, cls in options("bottleneck").items() if "posterior" in cls.offers]
+        return f"needs codes with a posterior: model/bottleneck={', '.join(givers)}"
 
     @classmethod
     def fitted(cls, trained: Trained) -> Self:
