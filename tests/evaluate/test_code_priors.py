@@ -201,7 +201,7 @@ def test_codes_without_levels_are_refused_before_data_are_read(tmp_path, name):
     shutil.copytree(RUN.with_name("vae"), tmp_path / "run")
     np.save(tmp_path / "x.npy", np.zeros((2, 1, 8, 8), np.uint8))
     for args, words in (
-        (("generate", "run", "--sampler", name, "-o", "g.npz"), f"sampler={name}: is one of the numbers of discrete codes"),
+        (("generate", "run", "--sampler", name, "-o", "g.npz"), f"sampler={name}: draws the numbers of discrete codes"),
         (("compress", "run", "x.npy", "--prior", name, "-o", "x.aez"), f"prior={name}: "),
     ):
         told = here(tmp_path, *args)
