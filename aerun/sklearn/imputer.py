@@ -54,14 +54,13 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, TrainedEstimator):
     def transform(self, X: Any) -> Any:  # noqa: N803
         """Return X with its missing values filled in: an array in its float type, or a frame of its library."""
         x = self._samples(X)
+        x = X if has_columns(X) else x  # a frame, which comes back as such
         draws = 1 if self.sample_posterior else 0
         found = self._asked(lambda: self.model_.impute(x, draws=draws, codes=self.codes, seed=self._seed()))
         whole = found.draws[0] if draws else found
-        if not has_columns(whole):
+        if has_columns(X) or not has_columns(whole):
             return whole
         columns = {name: np.asarray(column) for name, column in columns_in(whole).items()}
-        if has_columns(X):
-            return whole
         numbers = all(c.dtype.kind == "f" for c in columns.values())
         array = np.stack([c if numbers else c.astype(object) for c in columns.values()], 1)
         kind = np.asarray(X).dtype
