@@ -23,6 +23,7 @@ KNOWN = (
     "reads samples of one length",
     "no such regularizer",
     "does not exist for",
+    "no term reads what is told",
 )
 WIDE, NARROW = [512, 256], [32, 16]  # widths decide nothing about which parts go together, and most of the time
 
@@ -33,7 +34,8 @@ def one_step(plan):
     x = torch.rand(16, *plan.facts.shape, generator=torch.Generator().manual_seed(1))
     valid = torch.arange(x.shape[1]) < torch.randint(1, x.shape[1] + 1, (16, 1)) if plan.facts.ragged else None
     optimizer = plan.optimizer.make(model.own_parameters())
-    known = {} if model.told is None else {"c": model.told(torch.arange(16.0)[:, None] % 10)}
+    told = model.preparation.told  # also where terms alone are told it
+    known = {} if told is None else {"c": told(torch.arange(16.0)[:, None] % 10)}
     loss = model.objective(x, 1.0, valid, **known).loss
     loss.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())

@@ -22,10 +22,11 @@ BASE = {
         "topk": ["regularizer=revival", "model.latent_dim=64"],
         "vq": ["model.latent_dim=8", "model.bottleneck.groups=2", "model.bottleneck.codes=64"],
     },
-    "corruption": {"time_dropout": SEQUENCE},
+    "corruption": {"time_dropout": SEQUENCE, "swap": ["dataset=wine"]},
     "loss": {
         "categorical": ["model=recurrent", "dataset=text"],
         "emphasized": [MASKED],
+        "mixed": ["dataset=wine"],
         "ms_ssim": ["dataset=sprites"],
     },
     "prior": {"mixture": ["model=vae"], "vamp": ["model=vae", "model.prior.inputs=20"], "flow": ["model=vae"]},
@@ -78,6 +79,9 @@ SPECIAL = {
     "contractive.method": ([], "exact"),
     "decoder_gradient.method": ([], "exact"),
     "gaussian.steps": (["model.bottleneck.posterior=planar"], "3"),
+    "mixed.noise": ([], "fixed"),
+    "mixed.sigma": (["model.loss.noise=fixed"], "0.6"),
+    "mixed.balance": ([], "column"),
     "hamiltonian.size": ([], "0.05"),
     "hamiltonian.steps": ([], "2"),
     "hamiltonian.temper": ([], "0.5"),
@@ -101,6 +105,8 @@ def keys(room, option):
 
 
 BEGUN = (("mixture", "start"), ("perceptual", "features"), ("perceptual", "network"))
+DRAWN = (("m2", "known"), ("label", "known"))  # which samples make a batch: tests/regularizer/test_few_classes.py
+COUNTS = ("poisson", "nb", "zinb")  # of tables of counts: tests/model/test_counts.py
 ALL = [
     (room, path.stem, key)
     for room in ROOMS
@@ -108,7 +114,7 @@ ALL = [
     if path.stem != "auto"  # which is one of the others
     for key in keys(room, path.stem)
     # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py, test_features.py
-    if (path.stem, key) not in BEGUN and path.stem != "clusters"
+    if (path.stem, key) not in (*BEGUN, *DRAWN) and path.stem not in ("clusters", *COUNTS)
 ]
 
 
