@@ -9,6 +9,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.dataset.splits import Split
 from aerun.evaluate.judges import JUDGES, Judge
+from aerun.evaluate.likelihood import losses
 from aerun.evaluate.scores import score, settled, weight
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import WIDEST, Mahalanobis, moments
@@ -18,7 +19,6 @@ from aerun.metrics.squared_error import count, of_elements
 from aerun.metrics.squared_error import mean as mean_error
 from aerun.regularizer.log_ratio import divergence
 from aerun.trained import Trained, filled
-from aerun.vocabulary import Pass, call
 
 _DRAWS, _FEW = 8, 1e-6
 _NEIGHBOURS, _BASE = 5, 10_000  # of knn: which of the nearest, of how many training samples
@@ -146,13 +146,11 @@ def _scale(trained: Trained) -> Tensor:
 
 
 def _elbo(model: Autoencoder, b: Batch) -> Tensor:
-    x, valid, names = b.x, b.valid, model.clean_pass(b.x, **b.beside)
+    x, names = b.x, model.clean_pass(b.x, **b.beside)
     posterior, prior = names["posterior"], names["prior"]
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     draws = [posterior.sample() for _ in range(_DRAWS)]
     for z in draws:
-        judged: Pass = {**b.beside, "x": x, "target": model.target(x), "valid": valid}
-        judged |= {"mask": torch.zeros_like(x, dtype=torch.bool), "raw": model.raw(z, **b.beside)}
-        total += call(model.loss, judged).double() * model.loss.per_lambda(model.facts.size)
+        total += losses(model, z[None], x, b.beside)[0].double() * model.loss.per_lambda(model.facts.size)
     kl = divergence(posterior, prior, torch.stack(draws)).reshape(len(x), -1).sum(1)
     return total / _DRAWS + kl.double()

@@ -1,6 +1,7 @@
 """How probable are data under a model with a prior: the log-likelihood by importance sampling."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -38,29 +39,27 @@ def log_likelihood(
     _refuse(model, samples)
     was = model.training
     model.eval()
-    names = model.clean_pass(x, valid, c, seen)
+    beside = {k: v for k, v in (("valid", valid), ("c", c), ("seen", seen)) if v is not None}
+    names = model.clean_pass(x, **beside)
     posterior, prior = names["posterior"], names["prior"]
     total = x.new_full((len(x),), -math.inf, dtype=torch.float64)
     left, most = samples, max(1, rows_that_fit(model.facts.size) // len(x))
     while left > 0:
         z = posterior.sample(torch.Size([min(left, most)]))  # (K', B, d)
-        log_ratio = code_log_ratio(z, posterior, prior).double() - _losses(model, z, x, valid, c, seen).double()
+        log_ratio = code_log_ratio(z, posterior, prior).double() - losses(model, z, x, beside).double()
         total = torch.logaddexp(total, log_ratio.logsumexp(0))
         left -= len(z)
     model.train(was)
     return total - math.log(samples)
 
 
-def _losses(model: Autoencoder, z: Tensor, x: Tensor, valid: Tensor | None, c: Tensor | None, seen: Tensor | None) -> Tensor:
-    """Return the losses (K, B) of codes z (K, B, d, *grid)."""
-    k = len(z)
-    names: Pass = {"x": x.repeat(k, *[1] * (x.ndim - 1)), "valid": None if valid is None else valid.repeat(k, 1)}
-    names["seen"] = None if seen is None else seen.repeat(k, *[1] * (x.ndim - 1))
-    names["mask"] = torch.zeros_like(names["x"], dtype=torch.bool)
-    names["target"] = model.target(names["x"])
-    names["raw"] = model.raw(z.flatten(0, 1), names["valid"], None if c is None else c.repeat(k, 1))
-    losses: Tensor = call(model.loss, names)
-    return losses.reshape(k, -1)
+def losses(model: Autoencoder, z: Tensor, x: Tensor, beside: Mapping[str, Tensor]) -> Tensor:
+    """Return the losses (K, B) of samples x (B, *S) at codes z (K, B, d, *grid). beside: see `Autoencoder.beside`."""
+    names: Pass = {k: v.repeat(len(z), *[1] * (v.ndim - 1)) for k, v in {"x": x, **beside}.items()}
+    raw = model.raw(z.flatten(0, 1), **{k: names[k] for k in beside})
+    names |= {"mask": torch.zeros_like(names["x"], dtype=torch.bool), "target": model.target(names["x"]), "raw": raw}
+    values: Tensor = call(model.loss, names)
+    return values.reshape(len(z), -1)
 
 
 def _refuse(model: Autoencoder, samples: int) -> None:

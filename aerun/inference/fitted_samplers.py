@@ -4,14 +4,12 @@ from pathlib import Path
 
 import torch
 
-from aerun.build import dataset_of
 from aerun.core.errors import AerunError
-from aerun.core.paths import data_paths, with_data
 from aerun.evaluate.samplers import CODE_PRIORS, OfNumbers, OfPrior, Sampler, samplers
 from aerun.inference.kept_samplers import keep_sampler, kept_sampler
 from aerun.inference.runner import Runner
+from aerun.inference.with_data import trained_of
 from aerun.parts import option
-from aerun.trained import Trained
 
 
 def fitted_sampler(runner: Runner, name: str, data: str | Path | None) -> Sampler | OfNumbers:
@@ -46,15 +44,8 @@ def code_prior(runner: Runner, name: str | None, data: str | Path | None) -> OfN
 
 def _fit(runner: Runner, name: str, data: str | Path | None) -> Sampler | OfNumbers:
     """Return a sampler that was fitted to the training data, and keep it."""
-    paths = data_paths(runner.config)
-    if paths and data is None:
-        raise AerunError(
-            f"sampler={name} is fitted to the training data, and a run's folder alone does not say where files are read: "
-            f"use --data PATH (data=PATH in Python). They were {', '.join(f'{k}={v}' for k, v in paths.items())}."
-        )
     with torch.inference_mode(False):
-        dataset = dataset_of(with_data(runner.config, data), ())
-        sampler = samplers(Trained(runner.autoencoder, dataset, runner.device, runner.seed)).get(name)
+        sampler = samplers(trained_of(runner, f"sampler={name} is fitted to the training data", data)).get(name)
     if sampler is None or isinstance(sampler, OfPrior):
         raise AerunError(f"sampler={name}: so large a code has no covariance to begin with. Use sampler=mixture or aggregate.")
     keep_sampler(runner, name, sampler)

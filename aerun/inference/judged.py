@@ -10,20 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.build import dataset_of
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
 from aerun.core.logs import quiet_aerun
-from aerun.core.paths import data_paths, with_data
 from aerun.evaluate.judges import JUDGES, Judge, judged
 from aerun.evaluate.step_scores import Way
 from aerun.inference.kept_arrays import Arrays, keep, kept
 from aerun.inference.runner import Runner
+from aerun.inference.with_data import trained_of
 from aerun.metrics import conformal
 from aerun.runs import reference
 from aerun.runs.fingerprint import change
 from aerun.runs.reference import Calibration
-from aerun.trained import Trained
 
 ERROR = "error"
 WAYS = (ERROR, *JUDGES)
@@ -52,22 +50,11 @@ def judge_of(runner: Runner, name: str, data: str | Path | None) -> tuple[Judge,
 
 def _fit(runner: Runner, name: str, cls: type[Judge], data: str | Path | None) -> tuple[Judge, Calibration]:
     with quiet_aerun(), torch.inference_mode(False), torch.no_grad():  # what is to be said of its data was said in training
-        trained = _trained(runner, f"by={name}", data)
+        trained = trained_of(runner, f"by={name}: needs training and validation samples once", data)
         judge = cls.fitted(trained)
         scores = judged(judge, trained, trained.data.val).cpu().sort().values
     keep(runner, _file(name), {**judge.arrays(), _VALIDATION: scores}, f"by={name}")
     return judge, Calibration(scores.numpy())
-
-
-def _trained(runner: Runner, what: str, data: str | Path | None) -> Trained:
-    """Return the model with its data. Raises AerunError where these are files of which nobody says where they are."""
-    paths = data_paths(runner.config)
-    if paths and data is None:
-        raise AerunError(
-            f"{what}: needs training and validation samples once, and a run's folder alone does not say where files are read: "
-            f"use --data PATH (data=PATH in Python). They were {', '.join(f'{k}={v}' for k, v in paths.items())}."
-        )
-    return Trained(runner.autoencoder, dataset_of(with_data(runner.config, data), ()), runner.device, runner.seed)
 
 
 def _file(name: str) -> str:
@@ -87,7 +74,8 @@ def steps_of(runner: Runner, way: Way, data: str | Path | None) -> Calibration:
     steps = kept(runner, _file(name), restored, (_VALIDATION,))
     if steps is None:
         with quiet_aerun(), torch.inference_mode(False), torch.no_grad():
-            scores = reference.step_scores(_trained(runner, "--smooth, --online", data), way)
+            trained = trained_of(runner, "--smooth, --online: needs training and validation samples once", data)
+            scores = reference.step_scores(trained, way)
         steps = np.asarray(scores or [], dtype=np.float64)
         keep(runner, _file(name), {_VALIDATION: torch.from_numpy(steps)}, "their calibration")
     return replace(own, steps=steps)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from aerun.core.checks import integer
 from aerun.core.errors import AerunError
+from aerun.core.seeding import own_draws
 from aerun.parts import Regularizer
 from aerun.regularizer.patches import Patches, distance, real
 from aerun.regularizer.stack import Stack
@@ -77,8 +78,7 @@ class Perceptual(Regularizer):
 
 
 def _random(shape: tuple[int, ...], kind: str, hidden: Sequence[int], seed: int) -> Patches:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_draws(seed):
         network = Patches("perceptual", shape, kind, hidden)
         for weight in (p for p in network.layers.parameters() if p.ndim > 1):
             torch.nn.init.kaiming_normal_(weight, a=0.2)

@@ -104,3 +104,12 @@ def test_runs_of_other_data_do_not_judge_together(runs):
     assert told.code == 2
     assert "all: runs that score together were trained on the same data" in told.err
     shutil.rmtree(folder / "all")
+
+
+def test_counts_are_judged_by_their_own_likelihood(tmp_path):
+    counts = np.random.default_rng(0).poisson(3.0, (80, 3)) + 1
+    (tmp_path / "c.csv").write_text("\n".join(["a,b,c", *(",".join(map(str, row)) for row in counts), ""]))
+    words = ["dataset=table", "dataset.path=c.csv", "dataset.prepare=counts", "model/loss=nb", "hydra.run.dir=run"]
+    assert here(tmp_path, "model=vae", *SMALL, *words).code == 0
+    told = here(tmp_path, "score", "run", "c.csv", "--by", "probability", "--data", "c.csv", "-o", "o.csv")
+    assert told.code == 0, told.err

@@ -12,8 +12,8 @@ from aerun.autoencoder import Autoencoder
 from aerun.compose import options
 from aerun.core.seeding import own_draws, seed_all
 from aerun.evaluate.judges.base import Judge
+from aerun.evaluate.likelihood import losses
 from aerun.trained import Trained
-from aerun.vocabulary import Pass, call
 
 _DRAWS = 16
 
@@ -58,13 +58,12 @@ class Expected(Probability):
 def _losses(model: Autoencoder, stored: Tensor) -> Tensor:
     """Return the loss of stored samples at each draw of their codes, in nats, (K, B)."""
     x, beside = model.units(stored).to(next(model.arch.parameters()).dtype), model.beside(stored)
-    seen: Pass = {"x": x, "mask": torch.zeros_like(x, dtype=torch.bool), **beside}
-    if (there := model.seen(stored)) is not None:
-        seen["seen"] = there
     scale = model.loss.per_lambda(model.facts.size)
     with own_draws():
         draws = list(_draws(model.clean_pass(x, **beside)["posterior"]))
-    return torch.stack([call(model.loss, {**seen, "raw": model.raw(z, **beside)}).double() * scale for z in draws])
+    there = model.seen(stored)  # filled cells count for nothing, in whatever way gaps are kept
+    known = beside if there is None else {**beside, "seen": there}
+    return torch.cat([losses(model, z[None], x, known).double() * scale for z in draws])
 
 
 def _draws(posterior: Distribution) -> Iterator[Tensor]:
