@@ -60,6 +60,11 @@ class Bottleneck(Part):
         """Map h (B, F, *grid) to the deterministic code (B, d, *grid) of all use after training."""
 
     @property
+    def setting(self) -> str:
+        """Return by what it was chosen, as it is typed."""
+        return "=".join(self.chosen[:2]) if self.chosen else f"model/bottleneck={option(self)}"
+
+    @property
     def pieces(self) -> int:
         """Return of how many pieces a code is made that can be left out from its end."""
         return self.latent_dim

@@ -158,8 +158,10 @@ def test_a_log_density_that_is_no_number_is_told_by_its_term(monkeypatch):
     monkeypatch.setattr("aerun.model.bottleneck.wrapped.log_growth", lambda r: r * math.nan)
     model = built(*SMALL).autoencoder
     parts = torch.stack(model.objective(torch.rand(4, 1, 8, 8), 0.5).parts)[None]
-    told = str(non_finite(parts, model.keys(training=True), first=7, epoch=2))
-    assert told.startswith("loss is not finite at step 7 (epoch 2): reg/kl, reg_w/kl. ")
+    told = str(non_finite(parts, model, training=True, first=7, epoch=2))
+    assert told.startswith(
+        "loss is not finite at step 7 (epoch 2): reg/kl, reg_w/kl, by the log density of codes under model/bottleneck=ball. "
+    )
 
 
 def test_a_run_in_a_ball_is_used(tmp_path, caplog):
