@@ -112,7 +112,7 @@ def _refuse_told(cfg: Mapping[str, Any], told: Conditions | None) -> None:
     about = cfg.get("dataset")
     if not isinstance(about, Mapping) or about.get("condition") is None or told is None:
         return
-    trained = {"condition_to": told.to, "condition_drop": told.drop}
+    trained = {"condition_to": told.whom, "condition_drop": told.drop}
     for key, value in trained.items():
         if (asked := about.get(key, SETTINGS[key])) != value:
             raise AerunError(

@@ -47,7 +47,7 @@ class Conditions(nn.Module):
         self.register_buffer("rate", torch.ones(len(numeric)))
 
     @property
-    def to(self) -> str:
+    def whom(self) -> str:
         """Return who is told, as `dataset.condition_to` names it."""
         return "both" if self.encoder else "decoder" if self.decoder else "terms"
 
