@@ -61,7 +61,7 @@ class Composition:
     @property
     def offers(self) -> frozenset[str]:
         """Return all names that a pass through this composition fills."""
-        names = ALWAYS.union(*(p.offers for p in self.parts().values()))
+        names = ALWAYS.union(*(p.offers for p in self.parts().values()), *(t.regularizer.offers for t in self.terms.values()))
         names |= {"prior"} if self.has_prior else set()
         names |= {"posterior_of"} if "posterior" in names and "encode" in self.arch.offers else set()
         names |= {"c"} if self.told else set()
@@ -87,6 +87,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _cut(name, term.regularizer, c.bottleneck)
         _differentiated(name, term.regularizer, c)
         _moved(name, term.regularizer, c.bottleneck)
+        _pulled(name, term.regularizer, c)
         if term.regularizer.judges_whole and "mask" in c.loss.needs():
             raise AerunError(
                 f"regularizer={name} needs a loss that judges whole samples, and model/loss={option(c.loss)} can leave out "
@@ -99,6 +100,10 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
             raise AerunError(f"regularizer={name}: {c.loss.beside_divergences}")
     _refuse_prior(c)
     _refuse_shape(c)
+    judges = [f"model/{k}={option(p)}" for k, p in c.parts().items() if "novelty" in p.offers]
+    judges += [f"regularizer={k}" for k, t in c.terms.items() if "novelty" in t.regularizer.offers]
+    if len(judges) > 1:
+        raise AerunError(f"{' and '.join(judges)}: each says what is unusual (`novelty`), and a model needs one that does.")
     # A code of few bits pays for copies, and one of few levels cannot hold them.
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
@@ -261,6 +266,24 @@ def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
             f"regularizer={name} moves codes and needs such as can be any real vector, which those of {_name(bottleneck)} "
             f"cannot. It works with {', '.join(o for o in real if 'posterior' in options('bottleneck')[o].offers)}."
         )
+
+
+def _pulled(name: str, regularizer: Regularizer, c: Composition) -> None:
+    """Raise AerunError where all codes are to be pulled to one point, and something puts them there whatever the sample."""
+    if not regularizer.pulls:
+        return
+    why = f"regularizer={name} pulls all codes to one point, and needs"
+    if c.bottleneck.space != "real":
+        real = [o for o, cls in options("bottleneck").items() if getattr(cls, "space", "") == "real"]
+        raise AerunError(f"{why} such as can be any real vector. It works with model/bottleneck={', '.join(real)}.")
+    if c.arch.shares_weights:
+        raise AerunError(f"{why} a decoder whose matrices are not the encoder's, which it shrinks. Use model.arch.tied=false.")
+    if what := c.arch.constant_by:
+        others = {"bias": "biases and learned shifts", "c": "what is known beforehand (use dataset.condition_to=decoder)"}
+        instead = "model.arch.bias=false, of model/arch=mlp, linear or conv" if what == "bias" else ""
+        instead = instead or ("" if what == "c" else "model.arch.activation=relu, leaky_relu, gelu or silu")
+        words = f"{why} an encoder without {others.get(what, what)}, which can write the same code for every sample."
+        raise AerunError(f"{words} Use {instead}." if instead else words)
 
 
 def _who_withholds(name: str, c: Composition) -> tuple[str, Part]:

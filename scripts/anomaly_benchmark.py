@@ -1,4 +1,4 @@
-"""Anomaly detection on the sets of ODDS: `python scripts/anomaly_benchmark.py [--odds FOLDER] [--keel FOLDER] --output FILE.md`.
+"""Anomaly detection on the sets of ODDS: `python scripts/anomaly_benchmark.py [--odds DIR] [--keel DIR] --output FILE.md`.
 
 Protocols: U, a random 60 % of all rows trains, anomalies among them, and the rest is tested (as PyOD does it); N, 60 % of the
 normal rows train, and the other rows, all anomalies among them, are tested. Columns are standardized on training rows; the
@@ -144,7 +144,8 @@ def page(known: dict[str, dict[str, float]], sets: Sets, seeds: int) -> str:
     best = max(mean(sets, "U", r) for r in ROWS) - mean(sets, "U", "iforest")
     lines += [
         "",
-        f"N: ae less pca {gains[0]:+.3f} (required: 0.01 or more); less knn {gains[1]:+.3f}. U: the best row less iforest {best:+.3f}.",
+        f"N: ae less pca {gains[0]:+.3f} (required: 0.01 or more); less knn {gains[1]:+.3f}. "
+        f"U: the best row less iforest {best:+.3f}.",
     ]
     return "\n".join(lines) + "\n"
 

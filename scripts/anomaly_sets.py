@@ -24,7 +24,12 @@ _WBC = (0, 9, 22, 26, 28, 30, 41, 91, 105, 108, 162, 182, 214, 236, 239, 369, 41
 def at_hand(odds: Path | None, keel: Path | None) -> Sets:
     """Return X (n, D) and y (n,), True for anomalies, of every set that is there, by name."""
     found: Sets = {}
-    for read in (_wbc, _shuttle, *([] if keel is None else [lambda: _keel(keel)]), *([] if odds is None else [lambda: _mat(odds)])):
+    for read in (
+        _wbc,
+        _shuttle,
+        *([] if keel is None else [lambda: _keel(keel)]),
+        *([] if odds is None else [lambda: _mat(odds)]),
+    ):
         found |= read()  # ODDS's own files replace what stands for them
     return dict(sorted(found.items()))
 

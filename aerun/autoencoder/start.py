@@ -25,7 +25,7 @@ class Start(Passes):
         if self.prior is not None:
             self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
         for term in self.terms.values():
-            if term.regularizer.reads_codes:
+            if term.regularizer.reads_codes or term.regularizer.places_codes:
                 term.regularizer.start_from(self._codes(stored))
 
     def start_parts(self, stored: Tensor) -> None:

@@ -20,6 +20,7 @@ from aerun.settings.conditions import SETTINGS
 log = logging.getLogger("aerun")
 
 LABEL = "label"
+SIDES = ("normal", "anomaly")  # what a label says where some classes are normal
 TO = ("both", "decoder", "terms")  # encoder and decoder; the decoder alone; only terms of the objective
 
 

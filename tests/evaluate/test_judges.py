@@ -52,7 +52,7 @@ def test_a_score_in_nats_lies_below_its_bound_and_depends_on_no_other_sample(run
     np.testing.assert_allclose(probability.score(x)[7], probability.score(x[7:8])[0], rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", JUDGES)
+@pytest.mark.parametrize("name", [name for name in JUDGES if name != "novelty"])  # which no part of a VAE says
 def test_thresholds_hold_for_every_judge_and_what_it_learned_is_kept(runs, name, monkeypatch):
     folder, model, x = runs
     judged = model.by(name)
