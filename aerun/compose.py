@@ -133,7 +133,7 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
         several = " or ".join(filter(None, (", ".join(givers[:-1]), *givers[-1:])))
         words += f". It is given by {ROOMS[room]}={several}." if givers else "."
         if isinstance(part, Regularizer):
-            fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers and _may_move(cls, c.bottleneck)]
+            fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers and _may_move(cls, c)]
             words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."
         raise AerunError(words)
 
@@ -250,12 +250,14 @@ def _differentiated(name: str, regularizer: Regularizer, c: Composition) -> None
         )
 
 
-def _may_move(cls: type[Part], bottleneck: Bottleneck) -> bool:
-    """Return whether codes can be moved as regularizers of this class move them: freely, a little, cut, or not at all."""
+def _may_move(cls: type[Part], c: Composition) -> bool:
+    """Return whether codes can be moved as regularizers of this class move them: freely, a little, to a point, cut, or not."""
     assert issubclass(cls, Regularizer)
+    bottleneck = c.bottleneck
+    pulled = cls.pulls and (bottleneck.space != "real" or c.arch.shares_weights or bool(c.arch.constant_by))
     freely = cls.moves_codes and bottleneck.space != "real"
     cut = bool(cls.cuts) and not bottleneck.can_be_cut
-    return not freely and not cut and not (cls.differentiates_decoder and bottleneck.whole)
+    return not freely and not cut and not pulled and not (cls.differentiates_decoder and bottleneck.whole)
 
 
 def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:

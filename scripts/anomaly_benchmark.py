@@ -76,19 +76,23 @@ def classical(seed: int) -> dict[str, Callable[[Array, Array], Array]]:
     }
 
 
+def network(train: Array) -> tuple[int, list[int], int]:
+    """Return the size of the code, the hidden layers and the batch of an autoencoder of these rows."""
+    width = min(512, max(32, 2 ** math.ceil(math.log2(2 * train.shape[1]))))
+    return int(pca_of(train).n_components_), [width, width // 2], int(min(128, max(16, len(train) // 20)))
+
+
 def of_autoencoder(train: Array, test: Array, seed: int, more: tuple[str, ...] = ()) -> dict[str, Array]:
     """Return the scores of an autoencoder by its error and by its code."""
-    width = min(512, max(32, 2 ** math.ceil(math.log2(2 * train.shape[1]))))
-    batch = int(min(128, max(16, len(train) // 20)))
+    size, hidden, batch = network(train)
     settings = [
         "evaluate=[]",
-        f"model.arch.hidden=[{width},{width // 2}]",
+        f"model.arch.hidden=[{','.join(map(str, hidden))}]",
         f"trainer.batch_size={batch}",
         f"trainer.max_steps={STEPS}",
         *more,
     ]
     with tempfile.TemporaryDirectory() as folder:
-        size = int(pca_of(train).n_components_)
         detector = AnomalyDetector(latent_dim=size, overrides=settings, folder=folder, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,6 +128,16 @@ def measured(sets: Sets, seeds: int, kept: Path) -> dict[str, dict[str, float]]:
     return {key: value for key, value in known.items() if key.split()[0] in sets and int(key.split()[2]) < seeds}
 
 
+def write(sets: Sets, folder: Path) -> None:
+    """Write protocol N of seed 0 of each set, for `aerun experiment E59`: x, y and test_x, test_y, not standardized."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (x, y) in sets.items():
+        rows, tested = split(y, "N", 0)
+        np.savez(folder / f"{name}.npz", x=x[rows], y=y[rows].astype(int), test_x=x[tested], test_y=y[tested].astype(int))
+        size, hidden, batch = network(StandardScaler().fit_transform(x[rows]))
+        print(f"{name}: model.latent_dim={size} model.arch.hidden={hidden} trainer.batch_size={batch}")
+
+
 def page(known: dict[str, dict[str, float]], sets: Sets, seeds: int) -> str:
     """Return the tables in words."""
     lines = [
@@ -155,12 +169,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--odds", type=Path, help="folder with the collection's own MAT files")
     parser.add_argument("--keel", type=Path, help="folder with KEEL's .dat files")
+    parser.add_argument("--write", type=Path, help="write the splits of protocol N here, for aerun experiment E59, and end")
     parser.add_argument("--sets", nargs="+", help="only these")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("anomaly.md"))
     args = parser.parse_args()
     sets = at_hand(args.odds, args.keel)
     sets = {k: v for k, v in sets.items() if args.sets is None or k in args.sets}
+    if args.write is not None:
+        write(sets, args.write)
+        return
     with quiet_aerun():
         known = measured(sets, args.seeds, args.output.with_suffix(".json"))
     args.output.write_text(page(known, sets, args.seeds))
