@@ -1,5 +1,6 @@
 """The score of a single step of a series: one rule for what a run writes down and for `aerun score`."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.sequences.windows import covering
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.sequences.windows import covering, cut, pieces
 from aerun.evaluate.scores import errors, weight
+from aerun.trained import Trained
 
 Values = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+Errors = Callable[[Autoencoder, Tensor], tuple[Values, Values]]  # see `own_errors`
 
 
 class Cover:
@@ -81,3 +85,58 @@ def own_errors(model: Autoencoder, stored: Tensor) -> tuple[Values, Values]:
     error = errors(model, stored).double()
     seen = torch.ones_like(error) * weight(model, stored, error)
     return torch.where(error.isnan(), torch.inf, error).cpu().numpy(), seen.cpu().numpy()
+
+
+@dataclass(frozen=True)
+class NormalSteps:
+    """score (n,): of the steps that validation windows cover, by time. piece (n,): the number of the run each is in."""
+
+    score: Values
+    piece: Numbers
+
+    def blocks(self, window: int) -> Values:
+        """Return the highest score of each stretch of `window` steps in a row; what is left of a run is in none."""
+        new = np.flatnonzero(np.diff(self.piece, prepend=self.piece[:1] - 1))
+        runs = np.split(self.score, new[1:])
+        return np.concatenate([run[: len(run) // window * window].reshape(-1, window).max(1) for run in runs])
+
+
+def validation_steps(trained: Trained, way: Way, judge: Errors = own_errors) -> NormalSteps | None:
+    """Return the scores of single steps of the validation windows; None where samples are no windows of series.
+
+    A step that several windows share is judged by all of them, as `aerun score` does.
+    """
+    first = trained.dataset.validation_starts()
+    if first is None or not len(first) or len(first) != len(trained.data.val) or trained.autoencoder.facts.ragged:
+        return None
+    first = first - first.min()
+    steps, channels = trained.autoencoder.facts.stored
+    errors, seen = (Cover(int(first.max()) + steps, channels) for _ in range(2))
+    for part, stored in _windows(trained, way, first):
+        error, weight = judge(trained.exact, stored)
+        for cover, values in ((errors, error), (seen, weight)):
+            cover.add(*way.kept(part, values))
+    whole = errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1)
+    covered = errors.count > 0
+    piece = np.cumsum(np.diff(covered, prepend=False))
+    return NormalSteps(way.smoothed(whole, piece)[covered], piece[covered])
+
+
+def _windows(trained: Trained, way: Way, first: Numbers) -> Iterator[tuple[Numbers, Tensor]]:
+    """Yield the validation windows, stored, and their first steps; online one ends at each step, as when scores are asked for.
+
+    What is told of a window is known of those that were cut alone, which judge then.
+    """
+    val, facts = trained.data.val, trained.autoencoder.facts
+    steps, rows = facts.stored[0], rows_that_fit(facts.size)
+    if not way.online or facts.told:
+        yield from zip((first[at : at + rows] for at in range(0, len(first), rows)), trained.stored_batches(val, rows), strict=True)
+        return
+    x = torch.empty(int(first.max()) + steps, *val.x.shape[2:], dtype=val.x.dtype)
+    covered = np.zeros(len(x), dtype=bool)
+    for at, window in zip(first.tolist(), val.x, strict=True):
+        x[at : at + steps], covered[at : at + steps] = window, True
+    ends = cut(*pieces(np.zeros(len(x), dtype=bool), covered), steps, 1).first
+    for at in range(0, len(ends), rows):
+        part = ends[at : at + rows]
+        yield part, x[part[:, None] + np.arange(steps)].to(trained.device)

@@ -33,7 +33,7 @@ class StepSeries:
 
     tails: windows that end pieces, see `windows.covering`. time, group: the columns of that name, where settings name any.
     label: of each step (N,), by series and time, where the file says it. judged: what the model says of them. merge,
-    least: which alarms are one event, see `events.events_of`.
+    least: which alarms are one event, see `events.events_of`. blocks: see `Calibration`.
     """
 
     file: str
@@ -48,6 +48,7 @@ class StepSeries:
     judged: StepScores | None = None
     merge: int = 1
     least: int = 1
+    blocks: Values | None = None
 
     def __len__(self) -> int:
         return len(self.opened.x)
