@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
 from aerun.core.memory import rows_that_fit
+from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.sequences.windows import covering, cut, pieces
 from aerun.evaluate.scores import errors, weight
 from aerun.trained import Trained
@@ -41,11 +42,12 @@ class Cover:
 class Way:
     """How steps are scored. smooth: the mean of so many scores in a row. online: from a step and those before it alone.
 
-    Else windows on both sides of a step judge it, and the mean is around it.
+    centre: by the window around a step alone. Else all windows that cover a step judge it, and the mean is around it.
     """
 
     smooth: int = 1
     online: bool = False
+    centre: bool = False
 
     @property
     def plain(self) -> bool:
@@ -54,11 +56,19 @@ class Way:
 
     def starts(self, first: Numbers, count: Numbers, window: int, stride: int) -> tuple[Numbers, Numbers]:
         """Return `windows.covering` of pieces; online a window ends at each step."""
-        return covering(first, count, window, 1 if self.online else stride)
+        return covering(first, count, window, 1 if self.each else stride)
+
+    @property
+    def each(self) -> bool:
+        """Return whether each step has a window of its own."""
+        return self.online or self.centre
 
     def kept(self, first: Numbers, values: Values) -> tuple[Numbers, Values]:
-        """Return of what windows say (n, T, F) what counts, and the first steps that it is of: online their last step alone."""
-        return (first + values.shape[1] - 1, values[:, -1:]) if self.online else (first, values)
+        """Return of what windows say (n, T, F) what counts, and the first steps that it is of: one step, or all."""
+        if not self.each:
+            return first, values
+        place = values.shape[1] - 1 if self.online else values.shape[1] // 2
+        return first + place, values[:, place : place + 1]
 
     def smoothed(self, score: Values, piece: Numbers) -> Values:
         """Return the mean of scores (N,) over steps of the same piece (N,), cut short at its ends; NaN stays NaN."""
@@ -111,15 +121,42 @@ def validation_steps(trained: Trained, way: Way, judge: Errors = own_errors) -> 
         return None
     first = first - first.min()
     steps, channels = trained.autoencoder.facts.stored
-    errors, seen = (Cover(int(first.max()) + steps, channels) for _ in range(2))
-    for part, stored in _windows(trained, way, first):
-        error, weight = judge(trained.exact, stored)
+    windows = _windows(trained, way, first)
+    score, covered = _means(trained.exact, windows, way, judge, (int(first.max()) + steps, channels))
+    piece = np.cumsum(np.diff(covered, prepend=False))
+    return NormalSteps(way.smoothed(score, piece)[covered], piece[covered])
+
+
+def covered_steps(trained: Trained, way: Way, recorded: RecordedSteps, stride: int, judge: Errors = own_errors) -> Values:
+    """Return the scores (N,) of recorded steps by the windows that cover each, as `aerun score` does; NaN where none does."""
+    window = trained.autoencoder.facts.stored[0]
+    score = np.full(len(recorded.x), np.nan)
+    for starts in way.starts(recorded.first, recorded.count, window, stride):
+        size = (len(score), recorded.x.shape[1])
+        found, covered = _means(trained.exact, _cuts(trained, recorded.x, starts), way, judge, size)
+        score = np.where(np.isnan(score) & covered, found, score)
+    return way.smoothed(score, recorded.piece)
+
+
+def _means(
+    model: Autoencoder, windows: Iterator[tuple[Numbers, Tensor]], way: Way, judge: Errors, size: tuple[int, int]
+) -> tuple[Values, NDArray[np.bool_]]:
+    """Return the scores of size[0] steps by windows and their first steps, and which steps one of them covers."""
+    errors, seen = Cover(*size), Cover(*size)
+    for part, stored in windows:
+        error, weight = judge(model, stored)
         for cover, values in ((errors, error), (seen, weight)):
             cover.add(*way.kept(part, values))
-    whole = errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1)
-    covered = errors.count > 0
-    piece = np.cumsum(np.diff(covered, prepend=False))
-    return NormalSteps(way.smoothed(whole, piece)[covered], piece[covered])
+    return errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1), errors.count > 0
+
+
+def _cuts(trained: Trained, x: Tensor, starts: Numbers) -> Iterator[tuple[Numbers, Tensor]]:
+    """Yield windows that begin at `starts` (n,), stored, and where they begin."""
+    facts = trained.autoencoder.facts
+    steps, rows = np.arange(facts.stored[0]), rows_that_fit(facts.size)
+    for at in range(0, len(starts), rows):
+        part = starts[at : at + rows]
+        yield part, x[torch.from_numpy(part[:, None] + steps)].to(trained.device)
 
 
 def _windows(trained: Trained, way: Way, first: Numbers) -> Iterator[tuple[Numbers, Tensor]]:
@@ -129,14 +166,12 @@ def _windows(trained: Trained, way: Way, first: Numbers) -> Iterator[tuple[Numbe
     """
     val, facts = trained.data.val, trained.autoencoder.facts
     steps, rows = facts.stored[0], rows_that_fit(facts.size)
-    if not way.online or facts.told:
-        yield from zip((first[at : at + rows] for at in range(0, len(first), rows)), trained.stored_batches(val, rows), strict=True)
+    if not way.each or facts.told:
+        parts = (first[at : at + rows] for at in range(0, len(first), rows))
+        yield from zip(parts, trained.stored_batches(val, rows), strict=True)
         return
     x = torch.empty(int(first.max()) + steps, *val.x.shape[2:], dtype=val.x.dtype)
     covered = np.zeros(len(x), dtype=bool)
     for at, window in zip(first.tolist(), val.x, strict=True):
         x[at : at + steps], covered[at : at + steps] = window, True
-    ends = cut(*pieces(np.zeros(len(x), dtype=bool), covered), steps, 1).first
-    for at in range(0, len(ends), rows):
-        part = ends[at : at + rows]
-        yield part, x[part[:, None] + np.arange(steps)].to(trained.device)
+    yield from _cuts(trained, x, cut(*pieces(np.zeros(len(x), dtype=bool), covered), steps, 1).first)

@@ -104,7 +104,7 @@ class Scoring:
         self.worst = None if args.top is None else Worst(model, args.top, self.settings)
         self.events = None if args.events is None else Events(self.settings.get("group"))
         if self.events is not None and _blocks(model) is None:
-            note("column p is empty: this run knows no highest scores of stretches; --threshold blocks reads its data for them.")
+            note("column p is empty: this run kept no highest scores of stretches; --threshold blocks finds them in its data.")
         self.pending: deque[StepSeries] = deque()
         self.rows, self.alarms = 0, 0
         self.limit: float | None = None

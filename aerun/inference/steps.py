@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aerun.dataset.recorded_steps import numbered
 from aerun.dataset.sequences.sampling import Opened
 from aerun.dataset.sequences.windows import Windows, most_frequent
 from aerun.dataset.telling import LABEL
@@ -70,10 +71,7 @@ class StepSeries:
     @cached_property
     def piece(self) -> NDArray[np.int64]:
         """Return the number of the piece without a break that each step is in, (N,), -1 where it is in none."""
-        number = np.full(len(self), -1)
-        for k, (first, count) in enumerate(zip(self.opened.first, self.opened.count, strict=True)):
-            number[first : first + count] = k
-        return number
+        return numbered(len(self), self.opened.first, self.opened.count)
 
     @cached_property
     def step(self) -> NDArray[np.int64]:

@@ -66,8 +66,8 @@ def _tail(model: Runner, steps: bool) -> tails.Tail:
     if found is None:
         what = "steps" if steps else "samples"
         raise AerunError(
-            f"--threshold {POT}: the highest {tails.SHARE:.0%} of the validation scores are the tail that it looks at, at least "
-            f"{tails.LEAST} of {tails.needed():,} {what}, and there are {len(scores):,}: leave it out, or --threshold NUMBER."
+            f"--threshold {POT}: looks at the highest {tails.SHARE:.0%} of the validation scores, at least {tails.LEAST} of "
+            f"{tails.needed():,} {what}, and there are {len(scores):,}: leave it out, or --threshold NUMBER."
         )
     return found
 

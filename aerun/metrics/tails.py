@@ -71,7 +71,6 @@ def _fit(excess: Values) -> tuple[float, float]:
     return shape, unit * shape / t
 
 
-
 def _likelihood(y: Values, grid: Values) -> Values:
     """Return the mean log-likelihood at each t of a grid, with the best shape for it; -inf for shapes out of bounds."""
     shape = np.log1p(grid[:, None] * y).mean(1)

@@ -122,9 +122,7 @@ def calibration(folder: Path) -> Calibration:
     try:
         approximate = "sorted" not in table
         kept = np.asarray(table["quantiles" if approximate else "sorted"], dtype=np.float64)
-        steps, blocks = (
-            None if table.get(k) is None else np.asarray(table[k], dtype=np.float64) for k in ("steps", "blocks")
-        )
+        steps, blocks = (None if table.get(k) is None else np.asarray(table[k], dtype=np.float64) for k in ("steps", "blocks"))
         for rising in (v for v in (kept, steps, blocks) if v is not None):
             if rising.ndim != 1 or not len(rising) or not np.isfinite(rising).all() or (np.diff(rising) < 0).any():
                 raise ValueError("its scores do not rise")
