@@ -54,7 +54,8 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.heads = heads
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.queries, self.joined = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.queries = nn.Linear(width, 3 * width, bias=False)  # that of keys changes nothing
+        self.joined = nn.Linear(width, width)
         inside = [nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)]
         self.mlp = nn.Sequential(*inside, *([nn.Dropout(dropout)] if dropout > 0 else []))
 
