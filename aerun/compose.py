@@ -107,12 +107,14 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
     # A code of few bits pays for copies, and one of few levels cannot hold them.
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
+    warnings = [c.arch.caution] if c.arch.caution else []
     if elements >= facts.size and free and not c.corruption.alters:
         return [
+            *warnings,
             f"IdentityRisk: a code of {elements} is as large as the input ({facts.size}) and nothing constrains it, so the "
-            "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim."
+            "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim.",
         ]
-    return []
+    return warnings
 
 
 def _satisfied(asker: str, part: Part, c: Composition) -> None:

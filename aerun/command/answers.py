@@ -31,6 +31,7 @@ from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
 from aerun.inference.reading import Piece, Reader, join_samples
 from aerun.inference.recordings import has_windows
+from aerun.inference.rules import BLOCKS
 from aerun.inference.scoring import Scoring, noted_of
 from aerun.inference.steps import StepSeries
 from aerun.inference.travelling import Travelling, beside_pairs
@@ -82,7 +83,8 @@ def _judging(model: Model, word: str, args: argparse.Namespace) -> Model:
     """Return the model with the score that `aerun score` asks for, and say what is not of it."""
     if word != "score":
         return model
-    if (args.online or args.smooth is not None) and has_windows(model.config.get("dataset") or {}):
+    other_way = args.online or args.smooth is not None or (args.threshold == BLOCKS and not args.windows)
+    if other_way and has_windows(model.config.get("dataset") or {}):
         smooth = max(1, model.facts.stored[0] // 4) if args.smooth == 0 else args.smooth or 1
         model = model.by_steps(smooth, args.online, args.data)
     if args.by == ERROR and not args.others:

@@ -19,6 +19,7 @@ from aerun.core.facts import Facts
 from aerun.core.kept import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
+from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.splits import Data, Split, split
 from aerun.dataset.tables.decisions import Decision
 from aerun.dataset.telling import SIDES, Telling, joined, of_classes, untold
@@ -210,6 +211,15 @@ class Dataset(ABC):
 
     def validation_starts(self) -> NDArray[np.int64] | None:
         """Return the first step (n,) of each validation sample that `load` gives, where samples are windows; else None."""
+        return None
+
+    @property
+    def window_stride(self) -> int | None:
+        """Return the steps from one sample to the next, where samples are windows of series; else None."""
+        return None
+
+    def test_steps(self) -> RecordedSteps | None:
+        """Return the steps of the test split, where samples are windows of series; else None."""
         return None
 
     @abstractmethod

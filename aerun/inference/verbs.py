@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
+from aerun.inference.rules import threshold
 from aerun.inference.verb import Answer, Flag, Verb
 
 if TYPE_CHECKING:
@@ -230,7 +231,16 @@ VERBS: dict[str, Verb] = {
         _scored,
         (
             ("--alpha", {"type": float, "metavar": "A", "help": "largest false-alarm rate (default: 0.05)"}),
-            ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
+            (
+                "--threshold",
+                {
+                    "type": threshold,
+                    "metavar": "T",
+                    "help": "this score instead; or pot: where ALPHA (default: 0.001) of normal scores would lie behind a "
+                    "generalized Pareto tail of the highest 2 %% of them; or blocks, of series: at most ALPHA of normal "
+                    "stretches as long as a window raise any alarm",
+                },
+            ),
             (
                 "--fdr",
                 {
