@@ -22,7 +22,7 @@ from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tel
 from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.splits import Data, Split, split
 from aerun.dataset.tables.decisions import Decision
-from aerun.dataset.telling import SIDES, Telling, joined, of_classes, untold
+from aerun.dataset.telling import OWN, SIDES, Telling, joined, of_classes, untold
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.feature import Feature
 
@@ -179,14 +179,14 @@ class Dataset(ABC):
                 return data
             values = self.told_values(data)
             self.counts.update(untold(self.telling, self.told, values))
-            return joined(self.telling, self.told, data, values, self.row_facts())
+            return joined(self.telling, self.told, data, values, self.row_facts(), getattr(self, "cache", None))
 
     def own_samples(self, data: Data) -> Data:
         """Return what `load` gave without what is told of each sample."""
         if self.telling is None:
             return data
         facts, splits = self.row_facts(), (data.train, data.val, data.test)
-        return data.kept("own", lambda: Data(*(replace(part, x=facts.own(part.x)) for part in splits)))
+        return data.kept(OWN, lambda: Data(*(replace(part, x=facts.own(part.x)) for part in splits)))
 
     def compared_samples(self, data: Data) -> Data:
         """Return what `load` gave as runs are compared by it: a label counts once, whether or not the model is told it."""

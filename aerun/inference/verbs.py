@@ -42,6 +42,8 @@ def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
+    if args.count < 1:
+        raise AerunError(f"--count {args.count}: how many samples, from 1.")
     return _samples(model.generate(args.count, args.seed, args.sampler, args.data, args.guidance))
 
 
