@@ -23,6 +23,8 @@ from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
+from aerun.sweep.rung_jobs import Until, finish, first_level, lead, note, pruned_value, told
+from aerun.sweep.rungs import pruning_in
 from aerun.sweep.search_summary import tell
 from aerun.sweep.submitted import outdated
 
@@ -50,6 +52,8 @@ def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path],
         if planned.fuse is not None:
             planned.fuse()
         start()
+        if pruning := pruning_in(folder, planned.grid):
+            finish(folder, pruning)
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
@@ -76,8 +80,22 @@ def _search(
     return FAILED if failed else SUCCEEDED
 
 
-def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
-    """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
+def job(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path) -> float | tuple[float, ...]:
+    """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew.
+
+    Of a pruned sweep it trains to its first rung, and then whatever is to go on. sweep: its folder.
+    """
+    pruning = pruning_in(sweep)
+    if pruning is None:
+        return _done(plain, typed, path)
+    name = str(path.absolute().relative_to(sweep))
+    _done(plain, typed, path, Until(sweep, name, first_level(sweep, name, typed, pruning), pruning))
+    lead(sweep, pruning, only=name if pruning.searched else None)
+    results = Folder(path).read()
+    return _values(results, plain) if results.get("status") == "completed" else pruned_value(sweep, name, pruning)
+
+
+def _done(plain: dict[str, Any], typed: list[str], path: Path, until: Until | None = None) -> float | tuple[float, ...]:
     # deferred: completion needs no torch
     from aerun.train import train
 
@@ -96,10 +114,21 @@ def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[fl
             clear(path)
         if left == DONE and Folder(path).relabel(plain):
             say("\t   has the tags and notes that are typed now")
-        done = Folder(path).read() if left == DONE else None
-        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True)
+        done = Folder(path).read() if left == DONE or (until and left == RESUME and until.there()) else None
+        pause = until.pause if until else None
+        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True, pause=pause)
+        if until:
+            one = note(until.sweep, until.name, until.pruning)
+    if until and metrics["status"] != "completed":
+        say(f"\t   {'is there already, ' if done else ''}{told(metrics, one, until.pruning)}")
+        return math.nan
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}. {verdict(metrics)}")
     _say_pace()
+    return _values(metrics, plain)
+
+
+def _values(metrics: Mapping[str, Any], plain: Mapping[str, Any]) -> float | tuple[float, ...]:
+    """Return what a sweeper is told of a job that is complete."""
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
 

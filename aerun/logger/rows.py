@@ -19,6 +19,18 @@ def row_of(folder: Path, epoch: int) -> dict[str, float]:
     raise AerunError(f"{folder / METRICS}: damaged: it has no row for epoch {epoch}.")
 
 
+def best_row(folder: Path, monitor: str, epochs: int) -> dict[str, float]:
+    """Return the metrics of the first epoch with the lowest `monitor` among so many. AerunError where there is none."""
+    best, least = dict[str, str](), math.inf
+    for row in plain.rows(folder, METRICS):
+        about = plain.numbers(folder, row, "epoch", monitor)
+        if about["epoch"] < epochs and (about[monitor] < least or not best):
+            best, least = row, about[monitor]
+    if not best:
+        raise AerunError(f"{folder / METRICS}: damaged: it has no epoch.")
+    return plain.numbers(folder, best)
+
+
 def last_epoch(folder: Path, steps: float = math.inf) -> int:
     """Return the epochs that were trained within so many optimizer steps, as metrics.csv counts them; 0 without it."""
     rows = (plain.numbers(folder, row) for row in plain.rows(folder, METRICS))
