@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError, FolderInUseError, TrainingError, line_of
 from aerun.core.exits import FAILED, SUCCEEDED
+from aerun.core.logs import log_to_terminal
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
 from aerun.report import swept
@@ -23,6 +24,7 @@ from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
+from aerun.sweep.pruned import outcome_of
 from aerun.sweep.rung_jobs import Until, finish, first_level, lead, note, pruned_value, told
 from aerun.sweep.rungs import pruning_in
 from aerun.sweep.search_summary import tell
@@ -53,13 +55,17 @@ def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path],
             planned.fuse()
         start()
         if pruning := pruning_in(folder, planned.grid):
-            finish(folder, pruning)
+            log_to_terminal()
+            finish(folder.resolve(), pruning)
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
         finished, failed = outcomes(folder, {**planned.grid.jobs, **followed}, planned.left_alone)
-        if finished or failed:
-            swept.sweep(finished, failed, shown(folder.resolve()), planned.objective)
+        outcome = outcome_of(folder)
+        pruned = [list(one.typed) for one in outcome.pruned] if outcome else []
+        remarks = outcome.lines() if outcome else []
+        if finished or failed or pruned:
+            swept.sweep(finished, failed, shown(folder.resolve()), planned.objective, pruned, remarks)
     return FAILED if failed else SUCCEEDED
 
 

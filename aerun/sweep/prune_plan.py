@@ -49,8 +49,8 @@ def refuse_few(pruning: Pruning, settings: int) -> None:
     if settings < least:
         why = f": the median stops none before {ENDED_FIRST} have ended" if pruning.kind == MEDIAN else ""
         raise AerunError(
-            f"search={pruning.kind}: {counted(settings, 'setting')}, so that there is nothing to prune{why}. Seeds of one setting "
-            " are judged as one; sweep another one too, such as optimizer.lr=1e-3,3e-3,1e-2."
+            f"search={pruning.kind}: {counted(settings, 'setting')}, so that there is nothing to prune{why}. Seeds of one "
+            "setting are judged as one; sweep another one too, such as optimizer.lr=1e-3,3e-3,1e-2."
         )
 
 

@@ -122,8 +122,8 @@ def _objective(objectives: Any) -> str:
         )
     if not several[0].startswith("val/"):
         raise AerunError(
-            f"objective={several[0]}: a run has it at its end only, so that a rung knows nothing of it. Prune by a figure of the "
-            " validation split, such as objective=val/mse."
+            f"objective={several[0]}: a run has it at its end only, so that a rung knows nothing of it. Prune by a figure of "
+            "the validation split, such as objective=val/mse."
         )
     return several[0]
 

@@ -22,7 +22,7 @@ from aerun.runs.log import log_into
 from aerun.runs.status import PAUSED, PRUNED, mark_refused
 from aerun.settings.overrides import job_command
 from aerun.sweep import rules
-from aerun.sweep.grid import job_folder, read
+from aerun.sweep.grid import found_in, job_folder, read
 from aerun.sweep.pruning import Pruning
 from aerun.sweep.rules import Member, Unit
 from aerun.sweep.rungs import decides, member, table, units_of, write
@@ -146,9 +146,9 @@ def go_on(sweep: Path, step: Step, pruning: Pruning) -> None:
     # deferred: completion needs no torch
     from aerun.train import train
 
-    path = job_folder(sweep, step.name)
+    path, called = job_folder(sweep, step.name), label(sweep, step.name)
     to = "its end" if step.level == pruning.end else f"rung {step.level + 1} of {pruning.end}"
-    say(f"\t   {step.name} goes on to {to}")
+    say(f"\t   {called}: goes on to {to}")
     try:
         with log_into(path, instead=True):
             folder = Folder(path)
@@ -158,9 +158,17 @@ def go_on(sweep: Path, step: Step, pruning: Pruning) -> None:
     except Exception as e:
         log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))
         mark_refused(Folder(path), e)
-        say(f"\t   {step.name} failed: {line_of(e)}")
+        say(f"\t   {called}: failed: {line_of(e)}")
         return
-    say(f"\t   {step.name}: {told(results, note(sweep, step.name, pruning), pruning)}")
+    say(f"\t   {called}: {told(results, note(sweep, step.name, pruning), pruning)}")
+
+
+def label(sweep: Path, name: str) -> str:
+    """Return what a job is called: the settings in which it differs from the others."""
+    grid = read(sweep)
+    jobs = (grid.jobs if grid is not None else {}) or found_in(sweep)
+    common = set.intersection(*map(set, jobs.values())) if jobs else set()
+    return " ".join(o for o in jobs.get(name, ()) if o not in common) or name
 
 
 def told(results: Mapping[str, Any], one: Member, pruning: Pruning) -> str:
