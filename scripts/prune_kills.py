@@ -1,0 +1,165 @@
+"""Kills a pruned sweep of 27 jobs again and again, and holds it against the same sweep undisturbed and against the full grid.
+
+    python scripts/prune_kills.py PLACE [--data digits wine breast_cancer] [--kills 10] [--prune search.prune.first=0.04 ...]
+
+Each data set: `search=asha` over 27 jobs (learning rate x size of the code x l1) is run once to its end, and once in a process
+that is killed (SIGKILL) so many times, at moments that a seeded draw chooses, and typed again. Then every job must have the same
+rungs and decisions, and bit for bit the same curve, checkpoints and results. The full grid tells whether the winner is its own.
+It writes nothing into the tree and exits with 1 where a job differs.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+GRID = ["optimizer.lr=3e-4,3e-3,3e-2", "model.latent_dim=2,4,8", "model=sparse", "reg.lambda=1e-4,1e-3,1e-2"]
+QUICK = ["pictures=[]", "trainer.progress=false", "trainer.max_epochs=27"]
+PATIENCE = 600  # seconds for one process of a sweep
+
+
+def command(data, name, *more):
+    return [sys.executable, "-m", "aerun", "-m", f"sweep={name}", f"dataset={data}", *GRID, *QUICK, *more]
+
+
+def to_the_end(place, words):
+    told = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=PATIENCE)
+    if told.returncode:
+        sys.exit(f"{' '.join(words)}: exit {told.returncode}\n{told.stdout}\n{told.stderr}")
+    return told.stdout
+
+
+def progress(sweep):
+    """Bytes of the curves, and files of rungs: what grows as a sweep goes on."""
+    rows = sum(p.stat().st_size for p in sweep.glob("*/metrics.csv"))
+    return rows, sum(len(json.loads(p.read_text())["values"]) for p in sweep.glob("*/rungs.json"))
+
+
+def kill_at(place, sweep, words, draw):
+    """Start the sweep, kill it some rungs later; False where it came to its end before."""
+    before, rungs = progress(sweep)[1], draw.choice([0, 1, 1, 2, 3])
+    process = subprocess.Popen(words, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    begun = rows = None
+    try:
+        while process.poll() is None:
+            try:
+                now, count = progress(sweep)
+            except (OSError, ValueError):
+                continue
+            rows = now if rows is None else rows
+            if count >= before + rungs and (rungs or now != rows) and begun is None:
+                begun = time.monotonic() + draw.uniform(0, 0.2)
+            if begun is not None and time.monotonic() >= begun:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return True
+            time.sleep(0.002)
+    finally:
+        process.kill()
+        process.wait()
+    return False
+
+
+def figures(folder):
+    """results.json without what depends on the clock and on the place."""
+    aside = ("seconds", "samples_per_second", "started", "git", "machine", "submitted")
+    found = json.loads((folder / "results.json").read_text())
+    return {k: v for k, v in found.items() if not k.startswith(aside) and not k.endswith("/seconds")}
+
+
+def curve(folder):
+    with (folder / "metrics.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "samples_per_second"} for row in csv.DictReader(file)]
+
+
+def state(folder, name):
+    """All tensors and numbers of a checkpoint but the clock, and the paths of the folder that it is in."""
+    checkpoint = torch.load(folder / "checkpoints" / name, weights_only=True)
+    kept = {k: v for k, v in checkpoint.items() if k not in ("seconds", "callbacks")}
+    scores = {k: {n: v for n, v in s.items() if "score" in n or "count" in n} for k, s in checkpoint["callbacks"].items()}
+    return flat({**kept, "scores": scores})
+
+
+def flat(node, where=""):
+    if isinstance(node, dict):
+        return {p: v for k, one in node.items() for p, v in flat(one, f"{where}/{k}").items()}
+    if isinstance(node, list | tuple):
+        return {p: v for k, one in enumerate(node) for p, v in flat(one, f"{where}/{k}").items()}
+    return {where: node}
+
+
+def unlike(a, b):
+    if a.keys() != b.keys():
+        return sorted(map(str, a.keys() ^ b.keys()))
+    return [k for k in a if not (torch.equal(a[k], b[k]) if isinstance(a[k], torch.Tensor) else a[k] == b[k])]
+
+
+def rungs_of(folder):
+    return json.loads((folder / "rungs.json").read_text())
+
+
+def differences(one, other, *more):
+    """In words, in what two folders of a job differ. more: (name, what reads it) to be compared as well."""
+    found = [name for name, read in (("results", figures), ("curve", curve), *more) if read(one) != read(other)]
+    for name in ("last.ckpt", "best.ckpt"):
+        found += [f"{name}: {key}" for key in unlike(state(one, name), state(other, name))]
+    return found
+
+
+def names(sweep):
+    return sorted(p.name for p in sweep.iterdir() if (p / "results.json").exists())
+
+
+def tested(place, data, kills, prune):
+    place = place / data
+    place.mkdir(parents=True, exist_ok=True)
+    sweeps = {name: place / "outputs" / "sweeps" / name for name in ("straight", "killed", "full")}
+    told = to_the_end(place, command(data, "straight", "search=asha", *prune))
+    draw, words, done = random.Random(data), command(data, "killed", "search=asha", *prune), 0
+    for _ in range(kills):
+        done += kill_at(place, sweeps["killed"], words, draw)
+    to_the_end(place, words)
+    to_the_end(place, command(data, "full"))
+    jobs = names(sweeps["straight"])
+    unequal = {
+        name: d for name in jobs if (d := differences(sweeps["straight"] / name, sweeps["killed"] / name, ("rungs", rungs_of)))
+    }
+    same = jobs == names(sweeps["killed"])
+    ends = {n: figures(sweeps["full"] / n)["objective"] for n in jobs}
+    best = min(ends, key=ends.get)
+    went = [n for n in jobs if figures(sweeps["straight"] / n)["status"] == "completed"]
+    promoted = [n for n in went if not differences(sweeps["straight"] / n, sweeps["full"] / n)]
+    chosen = min(went, key=ends.get)
+    place_of = 1 + sum(v < ends[chosen] for v in ends.values())
+    rungs = sum(len(rungs_of(sweeps["straight"] / n)["values"]) for n in jobs)
+    print(f"{data}: killed {done} times; {len(jobs)} jobs and {rungs} figures at rungs, unequal {len(unequal)}", flush=True)
+    for name, found in unequal.items():
+        print(f"  {name}: {', '.join(found[:5])}")
+    print(f"  {next(line for line in told.splitlines() if line.startswith('search=asha pruned'))}")
+    print(f"  {len(promoted)} of {len(went)} that ended are bit for bit those of the full grid")
+    won = "the full grid's" if chosen == best else f"number {place_of} of the full grid's {len(jobs)}"
+    print(f"  the winner is {won}: {ends[chosen]:.5g}, the best {ends[best]:.5g} (val/mse, seed 0)", flush=True)
+    return same and not unequal and len(promoted) == len(went)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("place", type=Path)
+    parser.add_argument("--data", nargs="+", default=["digits", "wine", "breast_cancer"])
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--prune", nargs="*", default=[])
+    args = parser.parse_args()
+    results = [tested(args.place.resolve(), data, args.kills, args.prune) for data in args.data]
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
