@@ -8,6 +8,8 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.core.text import counted
+from aerun.logger.rows import curve
+from aerun.report.learning import Learned
 from aerun.runs.folder import Folder
 from aerun.runs.status import PAUSED, PRUNED
 from aerun.sweep.grid import found_in, job_folder, read
@@ -46,6 +48,7 @@ class Curve:
 class Outcome:
     """The jobs of a pruned sweep."""
 
+    sweep: Path
     pruning: Pruning
     curves: Sequence[Curve]
 
@@ -67,6 +70,18 @@ class Outcome:
         """Return those that were pruned, and trained to their end all the same."""
         return [c for c in self.ended if c.check]
 
+    def learned(self) -> list[Learned]:
+        """Return the curves of all over epochs, those that ended first."""
+        common = set.intersection(*(set(c.typed) for c in self.curves)) if self.curves else set()
+        return [
+            Learned(
+                " ".join(o for o in c.typed if o not in common) or c.name,
+                curve(self.sweep / c.name, self.pruning.objective),
+                c.end is not None,
+            )
+            for c in (*self.ended, *self.pruned)
+        ]
+
     def lines(self) -> list[str]:
         """Return what was saved and what was risked, in lines; none before any job has stopped or ended."""
         if not self.pruned and not self.ended:
@@ -84,7 +99,7 @@ class Outcome:
         share = f" ({100 * (1 - trained / whole):.0f} % saved)" if whole else ""
         stopped = len(self.pruned) + len(checked)
         return (
-            f"search={self.pruning.kind} pruned {stopped} of {counted(len(known), 'job')}: {trained} of at most {whole} epochs "
+            f"pruning (search={self.pruning.kind}) stopped {stopped} of {counted(len(known), 'job')}: {trained} of at most {whole} epochs "
             f"were trained{share}{extra}"
         )
 
@@ -135,7 +150,7 @@ def outcome_of(sweep: Path) -> Outcome | None:
         return None
     jobs = grid.jobs or found_in(sweep)
     curves = [_curve(sweep, name, typed, pruning) for name, typed in jobs.items()]
-    return Outcome(pruning, [c for c in curves if c is not None])
+    return Outcome(sweep, pruning, [c for c in curves if c is not None])
 
 
 def _curve(sweep: Path, name: str, typed: Sequence[str], pruning: Pruning) -> Curve | None:
