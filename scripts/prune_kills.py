@@ -143,7 +143,7 @@ def tested(place, data, kills, prune):
     print(f"{data}: killed {done} times; {len(jobs)} jobs and {rungs} figures at rungs, unequal {len(unequal)}", flush=True)
     for name, found in unequal.items():
         print(f"  {name}: {', '.join(found[:5])}")
-    print(f"  {next(line for line in told.splitlines() if line.startswith('search=asha pruned'))}")
+    print(f"  {next(line for line in told.splitlines() if line.startswith('pruning ('))}")
     print(f"  {len(promoted)} of {len(went)} that ended are bit for bit those of the full grid")
     won = "the full grid's" if chosen == best else f"number {place_of} of the full grid's {len(jobs)}"
     print(f"  the winner is {won}: {ends[chosen]:.5g}, the best {ends[best]:.5g} (val/mse, seed 0)", flush=True)

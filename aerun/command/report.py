@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
                 sizes,
                 drawn,
                 limits,
-                [line for one in outcomes for line in _sentences(one)],
+                told,
             ),
         )
     except OSError as e:

@@ -99,8 +99,8 @@ class Outcome:
         share = f" ({100 * (1 - trained / whole):.0f} % saved)" if whole else ""
         stopped = len(self.pruned) + len(checked)
         return (
-            f"pruning (search={self.pruning.kind}) stopped {stopped} of {counted(len(known), 'job')}: {trained} of at most {whole} epochs "
-            f"were trained{share}{extra}"
+            f"pruning (search={self.pruning.kind}) stopped {stopped} of {counted(len(known), 'job')}: {trained} of at "
+            f"most {whole} epochs were trained{share}{extra}"
         )
 
     def _rung(self, rung: int) -> str:
