@@ -25,7 +25,7 @@ from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
 from aerun.sweep.pruned import outcome_of
-from aerun.sweep.rung_jobs import Until, finish, first_level, lead, note, pruned_value, told
+from aerun.sweep.rung_jobs import Until, check, finish, first_level, label, lead, note, pruned_value, told
 from aerun.sweep.rungs import pruning_in
 from aerun.sweep.search_summary import tell
 from aerun.sweep.submitted import outdated
@@ -81,6 +81,9 @@ def _search(
         sys.argv += opened.overrides
         try:
             start()
+            if pruning := pruning_in(folder, grid):
+                log_to_terminal()
+                check(folder.resolve(), pruning)
         finally:
             failed = tell(opened, folder, grid, shown(folder.resolve()))
     return FAILED if failed else SUCCEEDED
@@ -126,7 +129,8 @@ def _done(plain: dict[str, Any], typed: list[str], path: Path, until: Until | No
         if until:
             one = note(until.sweep, until.name, until.pruning)
     if until and metrics["status"] != "completed":
-        say(f"\t   {'is there already, ' if done else ''}{told(metrics, one, until.pruning)}")
+        which = "" if one_by_one() else f"{label(until.sweep, until.name)}: "
+        say(f"\t   {which}{'complete that far, ' if done else ''}{told(metrics, one, until.pruning)}")
         return math.nan
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}. {verdict(metrics)}")
     _say_pace()

@@ -148,6 +148,7 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
         return planned
     if before.search or planned.search:
         _refuse_other_search(folder, before, planned, extend)
+        _refuse_other_pruning(folder, before, planned)
         return planned
     _refuse_taken_names(folder, before, planned)
     _refuse_other_pruning(folder, before, planned)

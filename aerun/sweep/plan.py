@@ -32,7 +32,7 @@ from aerun.sweep.nested import follow_up, nested
 from aerun.sweep.optuna import refuse_without_plugin
 from aerun.sweep.places import SUBDIR, names_of
 from aerun.sweep.planned import GRID, register
-from aerun.sweep.prune_plan import announced, clear_stale, pruning_of_grid
+from aerun.sweep.prune_plan import announced, clear_stale, pruning_of_grid, pruning_of_search
 from aerun.sweep.space import is_of_search, refuse_choices, searches, space_of, whole
 from aerun.sweep.study import studied
 
@@ -164,12 +164,16 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str, 
     resources(cfg, [])
     space = space_of(cfg, tasks)
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
+    pruning = pruning_of_search(cfg, space.objectives, None if fresh else _named(cfg))
     dry_run(space, source)
+    for line in announced(pruning, cfg, {cfg.trainer.get("max_epochs")}) if pruning else ():
+        say(line)
     folder = _place(cfg)
     if fresh:
         begin_anew(folder)
     study = studied(folder, cfg, space, hydra)
-    grid = settle(folder, Grid(command, {}, {**space.about(), "data": data_now(cfg)}), bool(cfg.sweep.extend))
+    about, prune = {**space.about(), "data": data_now(cfg)}, pruning.plain() if pruning else {}
+    grid = settle(folder, Grid(command, {}, about, prune=prune), bool(cfg.sweep.extend))
     return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study), cfg)
 
 

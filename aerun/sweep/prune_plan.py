@@ -73,10 +73,10 @@ def clear_stale(folder: Path, changes: Mapping[str, Change]) -> None:
             clear(folder / name)
 
 
-def search_pruning(cfg: DictConfig, objectives: Any, folder: Path) -> Pruning | None:
-    """Return how a search is pruned, None where it is not."""
-    grid = read(folder) if folder.is_dir() else None
-    before = pruning_in(folder, grid) if grid is not None else None
+def pruning_of_search(cfg: DictConfig, objectives: Any, place: Path | None) -> Pruning | None:
+    """Return how a search is pruned, None where it is not. place: its folder, None for one that is new."""
+    grid = read(place) if place is not None and place.is_dir() else None
+    before = pruning_in(place, grid) if place is not None and grid is not None else None
     found = pruning_of(cfg, objectives, [cfg.trainer.get("max_epochs")], cfg.search.seeds, before)
     if found is not None:
         refuse_few(found, cfg.search.trials)

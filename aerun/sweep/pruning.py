@@ -15,6 +15,7 @@ from aerun.runs.figures import higher_is_better
 ASHA, HYPERBAND, MEDIAN = KINDS = ("asha", "hyperband", "median")
 _UNKNOWN = 30  # epochs of a job whose data say how long it trains; at least as many
 _HALVINGS = 3  # rungs, where neither they nor the first are typed
+_FIRST = 3  # epochs before the first of them, if there is room: one says little of where a training goes
 _LENGTH = "trainer.max_epochs"
 
 
@@ -135,8 +136,8 @@ def _shares(asked: DictConfig, eta: float, least: int) -> tuple[float, ...]:
         return _typed_rungs(rungs)
     first = asked.first
     if first is None:
-        halvings = min(_HALVINGS, math.floor(math.log(least) / math.log(eta) + 1e-9))
-        if halvings < 1:
+        halvings = min(_HALVINGS, max(1, math.floor(math.log(max(1.0, least / _FIRST)) / math.log(eta) + 1e-9)))
+        if least < eta:
             raise AerunError(
                 f"{_LENGTH}={least}: fewer epochs than search.prune.eta={eta:g}, so that there is no rung before the end. "
                 "Raise it, or give search.prune.rungs=[0.5]."
@@ -165,4 +166,5 @@ def _is_share(value: Any) -> bool:
 def _sign(direction: Any, objective: str) -> int:
     if direction is None:
         return -1 if higher_is_better(objective) else 1
-    return -1 if str(direction) == "maximize" else 1
+    one = direction if isinstance(direction, str) else next(iter(direction), None)
+    return -1 if one == "maximize" else 1

@@ -25,7 +25,7 @@ from aerun.sweep import rules
 from aerun.sweep.grid import found_in, job_folder, read
 from aerun.sweep.pruning import Pruning
 from aerun.sweep.rules import Member, Unit
-from aerun.sweep.rungs import decides, member, table, units_of, write
+from aerun.sweep.rungs import decides, member, table, units_of, whole_epochs, write
 
 log = logging.getLogger("aerun")
 
@@ -58,9 +58,9 @@ class Until(NamedTuple):
 
 
 class Pruned(float):
-    """What a pruned job of a search comes to: its figure at its last rung. epochs: of that rung."""
+    """What a pruned job of a search comes to: its figure at its last rung. curve: epochs -> figure, of all its rungs."""
 
-    epochs: int = 0
+    curve: Mapping[int, float]
 
 
 def pruned_value(sweep: Path, name: str, pruning: Pruning) -> float:
@@ -70,7 +70,8 @@ def pruned_value(sweep: Path, name: str, pruning: Pruning) -> float:
         return math.nan
     one = member(sweep, name, pruning)
     found = Pruned(one.values[max(one.values)])
-    found.epochs = int(results["epochs"])
+    whole = whole_epochs(job_folder(sweep, name))
+    found.curve = {pruning.epochs(rung, whole): v for rung, v in sorted(one.values.items())}
     return found
 
 
@@ -136,6 +137,7 @@ def _decided(sweep: Path, pruning: Pruning) -> list[Unit]:
         for one in unit.members:
             write(sweep, replace(one, to=rung + 1) if on else replace(one, stopped=rung))
             if not on:
+                say(f"\t   {label(sweep, one.name)}: pruned")
                 Folder(job_folder(sweep, one.name)).mark(PRUNED)
         units = table(sweep, pruning)
     return units
@@ -167,7 +169,7 @@ def label(sweep: Path, name: str) -> str:
     """Return what a job is called: the settings in which it differs from the others."""
     grid = read(sweep)
     jobs = (grid.jobs if grid is not None else {}) or found_in(sweep)
-    common = set.intersection(*map(set, jobs.values())) if jobs else set()
+    common = set.intersection(*map(set, jobs.values())) if len(jobs) > 1 else set()
     return " ".join(o for o in jobs.get(name, ()) if o not in common) or name
 
 
@@ -176,7 +178,7 @@ def told(results: Mapping[str, Any], one: Member, pruning: Pruning) -> str:
     if results["status"] == "completed":
         return f"at its end, {pruning.objective} {results['objective']:.4g}"
     rung = max(one.values)
-    return f"waits at rung {rung + 1} of {pruning.end} (epoch {results['epochs']}), {pruning.objective} {one.values[rung]:.4g}"
+    return f"at rung {rung + 1} of {pruning.end} (epoch {results['epochs']}), {pruning.objective} {one.values[rung]:.4g}"
 
 
 def finish(sweep: Path, pruning: Pruning) -> None:
@@ -186,10 +188,10 @@ def finish(sweep: Path, pruning: Pruning) -> None:
     for one in jobs:
         if Folder(job_folder(sweep, one.name)).read().get("status") == PAUSED:
             Folder(job_folder(sweep, one.name)).mark(PRUNED)
-    _check(sweep, pruning)
+    check(sweep, pruning)
 
 
-def _check(sweep: Path, pruning: Pruning) -> None:
+def check(sweep: Path, pruning: Pruning) -> None:
     """Train so many pruned jobs to their ends for the sake of the figures: drawn evenly, and the same ones after a kill."""
     # deferred: no other part of a sweep draws
     import random
