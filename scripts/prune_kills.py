@@ -3,69 +3,37 @@
     python scripts/prune_kills.py PLACE [--data digits wine breast_cancer] [--kills 10] [--prune search.prune.first=0.04 ...]
 
 Each data set: `search=asha` over 27 jobs (learning rate x size of the code x l1) is run once to its end, and once in a process
-that is killed (SIGKILL) so many times, at moments that a seeded draw chooses, and typed again. Then every job must have the same
-rungs and decisions, and bit for bit the same curve, checkpoints and results. The full grid tells whether the winner is its own.
-It writes nothing into the tree and exits with 1 where a job differs.
+that is killed (SIGKILL) so many times, each at a write that a seeded draw chooses, and typed again. Then every job must have
+the same rungs and decisions, and bit for bit the same curve, checkpoints and results. The full grid tells whether the winner
+is its own. It writes nothing into the tree and exits with 1 where a job differs.
 """
 
 import argparse
 import csv
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
+from kill_writes import forked  # which loads what aerun defers, so that a forked process begins at once
 
 GRID = ["optimizer.lr=3e-4,3e-3,3e-2", "model.latent_dim=2,4,8", "model=sparse", "reg.lambda=1e-4,1e-3,1e-2"]
 QUICK = ["pictures=[]", "trainer.progress=false", "trainer.max_epochs=27"]
-PATIENCE = 600  # seconds for one process of a sweep
 
 
 def command(data, name, *more):
-    return [sys.executable, "-m", "aerun", "-m", f"sweep={name}", f"dataset={data}", *GRID, *QUICK, *more]
+    """Return the words of a sweep behind `aerun`."""
+    return ["-m", f"sweep={name}", f"dataset={data}", *GRID, *QUICK, *more]
 
 
 def to_the_end(place, words):
-    told = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=PATIENCE)
-    if told.returncode:
-        sys.exit(f"{' '.join(words)}: exit {told.returncode}\n{told.stdout}\n{told.stderr}")
-    return told.stdout
-
-
-def progress(sweep):
-    """Bytes of the curves, and files of rungs: what grows as a sweep goes on."""
-    rows = sum(p.stat().st_size for p in sweep.glob("*/metrics.csv"))
-    return rows, sum(len(json.loads(p.read_text())["values"]) for p in sweep.glob("*/rungs.json"))
-
-
-def kill_at(place, sweep, words, draw):
-    """Start the sweep, kill it some rungs later; False where it came to its end before."""
-    before, rungs = progress(sweep)[1], draw.choice([0, 1, 1, 2, 3])
-    process = subprocess.Popen(words, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    begun = rows = None
-    try:
-        while process.poll() is None:
-            try:
-                now, count = progress(sweep)
-            except (OSError, ValueError):
-                continue
-            rows = now if rows is None else rows
-            if count >= before + rungs and (rungs or now != rows) and begun is None:
-                begun = time.monotonic() + draw.uniform(0, 0.2)
-            if begun is not None and time.monotonic() >= begun:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                return True
-            time.sleep(0.002)
-    finally:
-        process.kill()
-        process.wait()
-    return False
+    """Do a sweep; what it said, and how often it wrote."""
+    told, writes = forked(words, place)
+    if told.code:
+        sys.exit(f"aerun {' '.join(words)}: exit {told.code}\n{told.said}")
+    return told.said, len(writes)
 
 
 def figures(folder):
@@ -76,6 +44,7 @@ def figures(folder):
 
 
 def curve(folder):
+    """Read metrics.csv without its one column that is a speed."""
     with (folder / "metrics.csv").open() as file:
         return [{k: v for k, v in row.items() if k != "samples_per_second"} for row in csv.DictReader(file)]
 
@@ -89,6 +58,7 @@ def state(folder, name):
 
 
 def flat(node, where=""):
+    """Make one table of a tree of plain data: path -> value."""
     if isinstance(node, dict):
         return {p: v for k, one in node.items() for p, v in flat(one, f"{where}/{k}").items()}
     if isinstance(node, list | tuple):
@@ -97,12 +67,14 @@ def flat(node, where=""):
 
 
 def unlike(a, b):
+    """Return the paths at which two tables differ."""
     if a.keys() != b.keys():
         return sorted(map(str, a.keys() ^ b.keys()))
     return [k for k in a if not (torch.equal(a[k], b[k]) if isinstance(a[k], torch.Tensor) else a[k] == b[k])]
 
 
 def rungs_of(folder):
+    """Read the figures of a job at its rungs, and what was decided there."""
     return json.loads((folder / "rungs.json").read_text())
 
 
@@ -115,17 +87,19 @@ def differences(one, other, *more):
 
 
 def names(sweep):
+    """Return the jobs of a sweep that were begun."""
     return sorted(p.name for p in sweep.iterdir() if (p / "results.json").exists())
 
 
 def tested(place, data, kills, prune):
+    """Do it for one data set and print what came of it; return whether all is as it must be."""
     place = place / data
     place.mkdir(parents=True, exist_ok=True)
     sweeps = {name: place / "outputs" / "sweeps" / name for name in ("straight", "killed", "full")}
-    told = to_the_end(place, command(data, "straight", "search=asha", *prune))
-    draw, words, done = random.Random(data), command(data, "killed", "search=asha", *prune), 0
-    for _ in range(kills):
-        done += kill_at(place, sweeps["killed"], words, draw)
+    told, writes = to_the_end(place, command(data, "straight", "search=asha", *prune))
+    draw, words = random.Random(data), command(data, "killed", "search=asha", *prune)
+    ended = [forked(words, place, draw.randint(2, max(3, 2 * writes // (kills + 1))), "kill")[0] for _ in range(kills)]
+    done = sum(one.code == -signal.SIGKILL for one in ended)
     to_the_end(place, words)
     to_the_end(place, command(data, "full"))
     jobs = names(sweeps["straight"])
@@ -151,6 +125,7 @@ def tested(place, data, kills, prune):
 
 
 def main():
+    """Read the arguments, and do it for each data set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("place", type=Path)
     parser.add_argument("--data", nargs="+", default=["digits", "wine", "breast_cancer"])

@@ -99,7 +99,8 @@ def job(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path) -> flo
         return _done(plain, typed, path)
     name = str(path.absolute().relative_to(sweep))
     _done(plain, typed, path, Until(sweep, name, first_level(sweep, name, typed, pruning), pruning))
-    lead(sweep, pruning, only=name if pruning.searched else None)
+    if pruning.at_once or not one_by_one():  # else it is decided when all jobs have had their turn
+        lead(sweep, pruning, only=name if pruning.searched else None)
     results = Folder(path).read()
     return _values(results, plain) if results.get("status") == "completed" else pruned_value(sweep, name, pruning)
 

@@ -80,9 +80,13 @@ def reached(member: Member, level: int, pruning: Pruning) -> bool:
     return member.ended or (level < pruning.end and level in member.values)
 
 
-def promoted(units: Sequence[Unit], pruning: Pruning) -> tuple[Unit, int] | None:
-    """Return the setting that goes on to its next level: one among the best of its rung, the highest rung first."""
-    for rung in reversed(range(pruning.end)):
+def promoted(units: Sequence[Unit], pruning: Pruning, complete: bool = False) -> tuple[Unit, int] | None:
+    """Return the setting that goes on to its next level: one among the best of its rung, the highest rung first.
+
+    complete: all settings have come to their first rung. Then the lowest is first, so that all that are to come to the next one
+    are there before any of them goes on: nobody goes on whom a later one would have kept back.
+    """
+    for rung in range(pruning.end) if complete else reversed(range(pruning.end)):
         for first in sorted({unit.first for unit in units if unit.first <= rung}):
             some = _ranked([unit for unit in units if unit.first == first], rung, pruning)
             for unit in some[: _share(len(some), pruning)]:

@@ -1,7 +1,7 @@
 """The jobs of a pruned sweep: each trains to its first rung at its turn, and whoever has come to a rung looks who goes on.
 
-So there is no process that leads: one after the other, several workers and machines of a cluster do the same, and what they
-know is in the folders of the jobs.
+So there is no process that leads: several workers and machines of a cluster do the same, and what they know is in the folders
+of the jobs. One after the other, nobody need hurry: it is decided at a rung when all are there.
 """
 
 import logging
@@ -116,7 +116,7 @@ def _next(sweep: Path, pruning: Pruning, kept: ExitStack, last: bool, only: str 
         for unit, one in rules.waiting(units, pruning):
             if only in (None, one.name) and kept.enter_context(alone(job_folder(sweep, one.name))):
                 return Step(one.name, unit.to)
-        found = None if pruning.at_once else rules.promoted(units, pruning)
+        found = None if pruning.at_once else rules.promoted(units, pruning, last)
         found = found or (rules.best_waiting(units, pruning) if last else None)
         if found is None:
             return None
