@@ -30,8 +30,9 @@ class StudentT(ScaledLoss):
     df=learned with scale=element: both are outputs of the decoder, for each element of each sample, beside the centre
     (MIWAE's heads): s = softplus(raw_1) + 0.001, nu = softplus(raw_2) + 3. Such a model knows where it is unsure.
     sigma: s, or where it starts, in the data's units.
-    x_hat is the centre. Mattei & Frellsen 2019, https://arxiv.org/abs/1812.02633; Lange, Little & Taylor 1989, https://doi.org/10.1080/01621459.1989.10478852. Raises AerunError for a df
-    below 1, a sigma below 0.001, and a sigmoid output on data that leaves [0, 1].
+    x_hat is the centre. Lange, Little & Taylor 1989, https://doi.org/10.1080/01621459.1989.10478852; Mattei & Frellsen 2019,
+    https://arxiv.org/abs/1812.02633. Raises AerunError for a df below 1, a sigma below 0.001, and a sigmoid output on data that
+    leaves [0, 1].
     """
 
     density = "gaussian"
