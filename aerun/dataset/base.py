@@ -240,6 +240,10 @@ class Dataset(ABC):
         """Return the samples before some of their values were spoilt, row for row those of `load()`, or None where unknown."""
         return None
 
+    def lawful(self, rows: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+        """Return which rows (n, columns) of a table, in own units, words by their places, keep its rules; None without any."""
+        return None
+
     def clusters(self) -> Clusters | None:
         """Return where samples lie in round clusters, or None where that is not known."""
         return None
