@@ -39,6 +39,7 @@ from aerun.runs.status import PAUSED, Clock, marked
 from aerun.settings.targets import own_modules
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
+from aerun.trainer.finish import finish
 
 T = TypeVar("T")
 Begun = Callable[[RunPlan, Job], None]
@@ -160,9 +161,10 @@ def _with_ratio(results: Mapping[str, Any]) -> Mapping[str, Any]:
 def _fitted(plan: RunPlan, job: Job, resume: bool, first: Prepared) -> tuple[Trained, dict[str, Any]]:
     """Train, unless that is done; return the model and what is known of the run before it is tested."""
     fitted, seconds = (first.fitted, 0.0) if first.fitted is not None else _timed(lambda: plan.trainer.fit(job, resume))
+    finished = finish(job, fitted)
     trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
     growth = health.decoder_scale(job.autoencoder) / first.scale
-    return trained, {**_of_training(plan, job, fitted, seconds), "decoder_growth": growth}
+    return trained, {**_of_training(plan, job, fitted, seconds), **finished, "decoder_growth": growth}
 
 
 def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dict[str, Any]:
