@@ -20,6 +20,7 @@ from aerun import pictures
 from aerun.begin import Prepared, ready
 from aerun.build import Config, RunPlan
 from aerun.core.errors import TrainingError
+from aerun.core.text import counted
 from aerun.evaluate import health
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.reconstruction import report
@@ -177,6 +178,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "planned_epochs": plan.trainer.max_epochs,
+        **({"stopped": _time_words(plan, fitted)} if fitted.out_of_time else {}),
         "fused": fitted.fused,
         "samples/train": len(data.train),
         "samples/val": len(data.val),
@@ -187,6 +189,14 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "seconds/fit": max(seconds, fitted.seconds),  # what was spent before an interruption is in the latter alone
         "seconds/epochs": fitted.seconds,
     }
+
+
+def _time_words(plan: RunPlan, fitted: Fitted) -> str:
+    """Return in one line that the time of training ended it, and say so."""
+    trained = f"{counted(fitted.epochs, 'epoch')} of {plan.trainer.max_epochs}"
+    words = f"trainer.max_time ended training after {trained}: the best so far, epoch {fitted.best_epoch}, is evaluated"
+    log.warning("%s; aerun resume RUN --time LONGER goes on", words)
+    return words
 
 
 def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float, loggers: Loggers) -> dict[str, Any]:
