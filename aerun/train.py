@@ -6,6 +6,7 @@ further process of a run does, begins with `aerun.begin` and leaves the rest to 
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from aerun import pictures
 from aerun.begin import Prepared, ready
+from aerun.bill.past import watch
 from aerun.build import Config, RunPlan
 from aerun.core.errors import TrainingError
 from aerun.core.text import counted
@@ -101,7 +103,7 @@ def _run(
 ) -> dict[str, Any]:
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
-    clock = Clock([folder], resume)
+    clock, watched = Clock([folder], resume), None if resume else watch(cfg)
     first = ready(cfg, path, command, resume, trusted, in_sweep)
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     plan = replace(first.plan, pictures=pictures.of_sweep(first.plan.pictures)) if few else first.plan
@@ -110,7 +112,7 @@ def _run(
     with marked([folder], clock), _logged(job) as loggers:
         trained, results = _fitted(plan, job, resume, first)
         if tested:
-            results |= _tested(plan, trained, folder, results["decoder_growth"], loggers)
+            results |= judged(plan, trained, folder, results["decoder_growth"], loggers)
         else:
             reference.write(trained, path)
         results |= {**folder.about(), "seconds": clock.seconds(folder)}
@@ -120,6 +122,8 @@ def _run(
             log.info("test/se %.6g, pca/se %.6g, objective %.6g", *(results[k] for k in ("test/se", "pca/se", "objective")))
         _finish(plan, folder, results, loggers)
         folder.results(results)
+    if watched is not None and tested:
+        watched.ended(path, results["epochs"], os.environ.get("AERUN_ATTEMPT", ""))
     return results
 
 
@@ -199,7 +203,7 @@ def _time_words(plan: RunPlan, fitted: Fitted) -> str:
     return words
 
 
-def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float, loggers: Loggers) -> dict[str, Any]:
+def judged(plan: RunPlan, trained: Trained, folder: Folder, growth: float, loggers: Loggers) -> dict[str, Any]:
     """Test, examine, draw and ask, in this order. growth: of the decoder's scale in training, see `health.decoder_scale`."""
     errors = list[Tensor]()
     figures: dict[str, Any] = report(trained, errors)

@@ -16,8 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.text import note
 from aerun.settings.plugins import register_module
+from aerun.sweep.budget import BudgetSpentError, cut_short
 from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, in_words, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
+from aerun.sweep.grid import name_in
 from aerun.sweep.optuna import storage_of
 from aerun.sweep.space import space_of
 
@@ -52,6 +54,8 @@ class Search(OptunaSweeper):
                 note(words)
         try:
             super().sweep(space.arguments())
+        except BudgetSpentError:
+            pass  # what was drawn last is taken up again by the next command
         except ValueError as e:
             if not str(e).startswith(_NONE_YET):  # the plugin asks for the best of none where all failed
                 raise
@@ -125,6 +129,8 @@ class Points(Launcher):
         points = [[(*point, *seed) for seed in self._seeds()] for point in job_overrides]
         jobs = list(dict.fromkeys(job for point in points for job in point))
         returns = self.jobs.launch(jobs, initial_job_idx * self.seeds)
+        if cut_short(jobs, name_in):
+            raise BudgetSpentError
         by_job = dict(zip(jobs, returns, strict=True))
         rows = [[_values(by_job[job]) for job in point] for point in points]
         for trial, of_seeds in zip(self.trials, rows, strict=False):
