@@ -13,13 +13,17 @@ _WORSE = 1.5  # how much slower than now a machine may become that is busy
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds by the clock. cpu: likely seconds of the CPU. early: whether training may end before its last epoch."""
+    """Seconds by the clock. cpu: likely seconds of the CPU. early: whether training may end before its last epoch.
+
+    most: what 9 of 10 such runs stay below, if the machine stays as it is now; high is more where it may become busier.
+    """
 
     low: float
     likely: float
     high: float
     cpu: float
     early: bool = False
+    most: float = 0.0
 
     def words(self, busy: bool) -> str:
         """Return it in words, such as `about 12 min (9 min to 16 min)`; of a busy machine only between what."""
@@ -58,7 +62,8 @@ def estimate(
     start = cost.start * cost.clock_rest if begun else 0.0
     low, likely, high = (seconds + start for seconds in (min(low, likely), likely, high))
     cpu = cost.cpu(longest, cold) * known.factor + (cost.start if begun else 0.0)
-    return Estimate(low / known.reach, likely, high * known.reach, cpu, size.shortest < size.epochs)
+    early, most = size.shortest < size.epochs, likely * known.reach
+    return Estimate(low / known.reach, likely, max(high * known.reach, most), cpu, early, most)
 
 
 def together(jobs: Sequence[Estimate], at_once: int, cores: int) -> Estimate:

@@ -12,7 +12,7 @@ FLAG = "--bill"
 
 
 def run(argv: Sequence[str]) -> int:
-    """Measure a few steps of the run of these words, and print what it will take."""
+    """Print what the run of these words will take, from a few steps of it."""
     typed = read_flags(argv).overrides
     plain = resolved(config_of(typed, source_of(argv)))
     refuse_idle_lambda(plain, typed)

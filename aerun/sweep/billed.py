@@ -19,6 +19,7 @@ from aerun.sweep.launchers import fused, runs_by_itself
 from aerun.sweep.space import Space, whole
 
 if TYPE_CHECKING:
+    from aerun.bill.cost import Cost
     from aerun.bill.estimate import Estimate
 
 FILE = "bill.json"
@@ -47,7 +48,10 @@ class Bill:
         took = {name: found.get("seconds") for name, found in results.items() if found.get("status") == "completed"}
         seconds = time.time() - float(kept["began"])
         Folder(folder).write(FILE, {**kept, "took": {"seconds": seconds, "jobs": took}})
-        say(f"bill     was {self.total.words(False)}; its jobs took {span(seconds)} (in {folder / FILE})")
+        whole_words = f"was {self.total.words(False)}; they took {span(seconds)}"
+        done = math.fsum(self.jobs[name].likely for name in took)
+        part = f"of {len(took)} of {len(self.jobs)} jobs was about {span(done)}; in all it took {span(seconds)}"
+        say(f"bill     {whole_words if len(took) == len(self.jobs) else part} ({folder / FILE})")
 
 
 def began() -> float:
@@ -78,69 +82,79 @@ def budget_of(cfg: DictConfig) -> float | None:
 
 
 def bill_of(cfg: DictConfig, jobs: Mapping[str, Mapping[str, Any]]) -> Bill:
-    """Measure the jobs of a grid, and print what they will take. Raises AerunError for a budget that is below each of them."""
+    """Return what the jobs of a grid will take, measured and printed. Raises AerunError for a budget below each of them."""
     if not jobs:
         say("bill     nothing: every job is done")
         return Bill(budget=budget_of(cfg))
-    # deferred: a sweep without a bill, and completion, need no torch
-    from aerun.bill import machine, past
-    from aerun.bill.estimate import estimate, together
-    from aerun.bill.lines import of_sweep
-    from aerun.sweep.costs import costs_of
-
-    costs, known, busy = costs_of(jobs), past.learned(), machine.busy()
-    if not costs:
-        raise AerunError("bill: no job of this sweep gets beyond its first steps: run one of them by itself to see why.")
-    at_once = whole("sweep.jobs", cfg.sweep.jobs)
-    told = {name: estimate(cost, known, cold=at_once > 1, busy=busy) for name, cost in costs.items()}
-    total, longest = together(list(told.values()), at_once, machine.cores()), max(told.values(), key=lambda one: one.likely)
-    memory = max(cost.memory for cost in costs.values()) * min(at_once, len(costs))
-    disk = math.fsum(cost.bytes_on_disk() for cost in costs.values())
-    shapes = len({cost.size for cost in costs.values()})
-    for line in (*of_sweep(len(told), shapes, total, longest, memory, disk, at_once), f"         {known.words()}"):
-        say(line)
-    if fused(cfg):
-        say("         of jobs one by one: sweep.fuse=true may take less")
-    refuse_small(cfg, list(told.values()))
-    return Bill(told, total, budget_of(cfg))
-
-
-def refuse_small(cfg: DictConfig, told: Sequence["Estimate"]) -> None:
-    """Raise AerunError where the budget ends before the shortest job would."""
-    budget = budget_of(cfg)
-    least = min(told, key=lambda one: one.high)
-    left = math.inf if budget is None else began() + budget - time.time()
-    if least.high > left:
-        raise AerunError(
-            f"sweep.budget={cfg.sweep.budget}: is below one job: the shortest takes {span(least.low)} to {span(least.high)}, "
-            f"and {span(max(0.0, left))} are left of it after the bill. Give more, or make the jobs smaller."
-        )
+    told, costs = _measured(cfg, jobs)
+    words = "of jobs one by one: sweep.fuse=true may take less" if fused(cfg) else ""
+    return Bill(told, _summed(cfg, list(told.values()), list(costs.values()), words), budget_of(cfg))
 
 
 def bill_of_search(cfg: DictConfig, space: Space, source: Source | None) -> Bill:
-    """Measure both ends of the space of a search, and print what its runs will take between them.
-
-    Raises AerunError for a budget that is below each of them.
-    """
-    # deferred: as in bill_of
-    from aerun.bill import machine, past
-    from aerun.bill.estimate import Estimate, estimate, together
-    from aerun.bill.lines import of_sweep
-    from aerun.sweep.costs import costs_of
+    """Return what the runs of a search will take, between those at the ends of its space. Raises AerunError as `bill_of`."""
+    # deferred: a sweep without a bill, and completion, need no torch
+    from aerun.bill.estimate import Estimate
     from aerun.sweep.dry_run import corners
 
-    costs, known, busy = costs_of(corners(space, source)), past.learned(), machine.busy()
-    if not costs:
-        raise AerunError("bill: no run of this search gets beyond its first steps: run one of them by itself to see why.")
-    at_once, runs = whole("sweep.jobs", cfg.sweep.jobs), whole("search.trials", cfg.search.trials) * space.seeds
-    told = [estimate(cost, known, cold=at_once > 1, busy=busy) for cost in costs.values()]
-    likely, cpu = (math.fsum(getattr(one, end) for one in told) / len(told) for end in ("likely", "cpu"))
-    one = Estimate(min(e.low for e in told), likely, max(e.high for e in told), cpu, any(e.early for e in told))
-    total, longest = together([one] * runs, at_once, machine.cores()), max(told, key=lambda one: one.likely)
-    memory = max(cost.memory for cost in costs.values()) * min(at_once, runs)
-    disk = runs * max(cost.bytes_on_disk() for cost in costs.values())
-    for line in of_sweep(runs, len(costs), total, longest, memory, disk, at_once):
-        say(line)
-    say(f"         measured at {len(costs)} ends of the space, as if nothing of the study were done; {known.words()}")
-    refuse_small(cfg, told)
+    told, costs = _measured(cfg, corners(space, source))
+    runs = whole("search.trials", cfg.search.trials) * space.seeds
+    each = list(told.values())
+    likely, cpu = (math.fsum(getattr(one, end) for one in each) / len(each) for end in ("likely", "cpu"))
+    one = Estimate(min(e.low for e in each), likely, max(e.high for e in each), cpu, any(e.early for e in each))
+    dearest = max(costs.values(), key=lambda cost: cost.bytes_on_disk())
+    words = f"measured at {len(costs)} ends of the space, as if nothing of the study were done"
+    total = _summed(cfg, [one] * runs, [dearest] * runs, words, list(costs.values()), each)
     return Bill({}, total, budget_of(cfg))
+
+
+def _measured(cfg: DictConfig, jobs: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, "Estimate"], dict[str, "Cost"]]:
+    """Return what each job takes, by name, and its cost; with a budget what was measured here before is not measured again."""
+    # deferred: as above
+    from aerun.bill import machine, past
+    from aerun.bill.estimate import estimate
+    from aerun.sweep.costs import costs_of
+
+    costs, known, busy = costs_of(jobs, again=cfg.sweep.budget is None), past.learned(), machine.busy()
+    if not costs:
+        raise AerunError("bill: no job of this sweep gets beyond its first steps: run one of them by itself to see why.")
+    return {name: estimate(cost, known, busy=busy) for name, cost in costs.items()}, costs
+
+
+def _summed(
+    cfg: DictConfig,
+    jobs: Sequence["Estimate"],
+    costs: Sequence["Cost"],
+    remark: str,
+    shapes: Sequence["Cost"] = (),
+    ends: Sequence["Estimate"] = (),
+) -> "Estimate":
+    """Return what all jobs take together, and print it. shapes, ends: what was measured, where these are not the jobs'."""
+    # deferred: as above
+    from aerun.bill import machine, past
+    from aerun.bill.estimate import together
+    from aerun.bill.lines import of_sweep
+
+    at_once, known = whole("sweep.jobs", cfg.sweep.jobs), past.learned()
+    total = together(jobs, at_once, machine.cores())
+    longest = max(ends or jobs, key=lambda one: one.likely)
+    memory = max(cost.memory for cost in costs) * min(at_once, len(costs))
+    disk = math.fsum(cost.bytes_on_disk() for cost in costs)
+    different = len({cost.size for cost in shapes or costs})
+    lines = of_sweep(len(jobs), different, total, longest, memory, disk, at_once)
+    for line in (*lines, *([f"         {remark}"] if remark else []), f"         {known.words()}"):
+        say(line)
+    _refuse_small(cfg, ends or jobs)
+    return total
+
+
+def _refuse_small(cfg: DictConfig, told: Sequence["Estimate"]) -> None:
+    """Raise AerunError where the budget ends before the shortest job would."""
+    budget = budget_of(cfg)
+    least = min(told, key=lambda one: one.most)
+    left = math.inf if budget is None else began() + budget - time.time()
+    if least.most > left:
+        raise AerunError(
+            f"sweep.budget={cfg.sweep.budget}: is below one job: the shortest takes up to {span(least.most)}, "
+            f"and {span(max(0.0, left))} are left of it after the bill. Give more, or make the jobs smaller."
+        )

@@ -1,8 +1,8 @@
 """`sweep.budget=1h`: from the command's start nothing begins that cannot end in time, and what runs late is interrupted.
 
-A job begins where even the high end of its bill, tests included, lies before the budget's end. Training that takes longer than
-that all the same is interrupted at a step, so early that there would still be time for the tests; it goes on like any other job
-that was stopped. So jobs are complete, or as if they had not been asked for.
+A job begins where it is to end in time by its bill, tests included, with the margin that past bills ask for. Training that
+takes longer all the same is interrupted at a step, so early that there would still be time for the tests; it goes on like any
+other job that was stopped. So jobs are complete, or as if they had not been asked for.
 """
 
 import json
@@ -17,6 +17,7 @@ from aerun.core.exits import STOPPED, TIME_LIMIT
 from aerun.core.text import counted, say, span
 from aerun.runs.folder import Folder
 from aerun.runs.listing import last_row
+from aerun.settings.naming import own_overrides
 from aerun.sweep.words import listed
 
 FILE = "budget.json"
@@ -59,6 +60,9 @@ def begun(config: Mapping[str, Any], path: Path, trained: bool, now: Callable[[]
     if until is None:
         yield ""
         return
+    if now() >= until:  # which takes no time to find out
+        yield "not begun: sweep.budget is used up"
+        return
     # deferred: a sweep without a budget needs nothing of bills
     from aerun.trainer.time_limit import interrupt_at
 
@@ -77,7 +81,7 @@ def begun(config: Mapping[str, Any], path: Path, trained: bool, now: Callable[[]
 def _needed(config: Mapping[str, Any], path: Path, trained: bool) -> tuple[float, float]:
     """Return the seconds that a job takes at most by its bill, and those of them after its training."""
     # deferred: as that
-    from aerun.bill import machine, past
+    from aerun.bill import past
     from aerun.bill.estimate import estimate
     from aerun.sweep.costs import cost_of_job
 
@@ -87,9 +91,9 @@ def _needed(config: Mapping[str, Any], path: Path, trained: bool) -> tuple[float
     known, pace = past.learned(), past.pace_of(os.environ.get("AERUN_ATTEMPT", ""))
     first = last_row(Folder(path)).get("epoch", "") if trained else ""
     done = min(float(first) + 1, cost.size.epochs) if first.isdigit() else 0.0
-    told = estimate(cost, known, busy=machine.busy(), pace=pace, done=done)
+    told = estimate(cost, known, pace=pace, done=done)
     ending = cost.end * max(cost.clock_rest, pace or 0.0) * known.factor * known.reach
-    return told.high, ending
+    return told.most, ending
 
 
 def cut_short(jobs: Sequence[Sequence[str]], name_of: Callable[[Path, Sequence[str]], str]) -> bool:
@@ -107,8 +111,11 @@ def excused(reason: str) -> bool:
 
 def tell(left_out: Sequence[tuple[Sequence[str], str]], seconds: float) -> None:
     """Say which jobs the budget left out."""
-    for begun_too, words in ((False, "not begun"), (True, "stopped")):
-        some = [" ".join(typed) for typed, reason in left_out if (reason != "not begun") == begun_too]
+    own = [own_overrides(typed) for typed, _ in left_out]
+    common = {o for o in own[0] if all(o in typed for typed in own)} if len(own) > 1 else set()
+    names = [" ".join(o for o in typed if o not in common) or "the job" for typed in own]
+    for late, words in ((False, "not begun"), (True, "stopped")):
+        some = [name for name, (_, reason) in zip(names, left_out, strict=True) if (reason != "not begun") == late]
         if some:
             say(f"sweep.budget of {span(seconds)} is used up: {counted(len(some), 'job')} {words}: {listed(some, '; ')}")
     if left_out:

@@ -1,6 +1,5 @@
 """What the jobs of a sweep cost: each shape is measured; of many that differ in sizes alone four, between which others lie."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,21 +20,27 @@ def cost_of_job(config: Config) -> Cost | None:
     return past.kept(config) or _measured(config)
 
 
-def costs_of(jobs: Mapping[str, Config]) -> dict[str, Cost]:
-    """Return what each of these jobs costs, by name; those that fail in their first steps are left out, which is said."""
+def costs_of(jobs: Mapping[str, Config], again: bool = True) -> dict[str, Cost]:
+    """Return what each of these jobs costs, by name; those that fail in their first steps are left out, which is said.
+
+    again: what was measured here before is measured again, as it may have changed.
+    """
     structures: dict[str, dict[str, Config]] = {}
     for config in jobs.values():
         structures.setdefault(shape_key(config, sizes=False), {})[shape_key(config)] = config
     known: dict[str, Cost] = {}
     for shapes in structures.values():
-        known |= _of_structure(shapes)
+        known |= _of_structure(shapes, again)
     return {name: known[key] for name, config in jobs.items() if (key := shape_key(config)) in known}
 
 
-def _of_structure(shapes: Mapping[str, Config]) -> dict[str, Cost]:
+def _of_structure(shapes: Mapping[str, Config], again: bool) -> dict[str, Cost]:
     """Return what each of these shapes costs, which are of one structure; the bills are kept for their jobs."""
+    before = {} if again else {key: cost for key, config in shapes.items() if (cost := past.kept(config)) is not None}
+    if len(before) == len(shapes):
+        return before
     if len(shapes) <= _MEASURED:
-        found = {key: _measured(config) for key, config in shapes.items()}
+        found = {key: before.get(key) or _measured(config) for key, config in shapes.items()}
         return {key: cost for key, cost in found.items() if cost is not None}
     sizes = {key: size_of(dict(config)) for key, config in shapes.items()}
     order = sorted(shapes, key=lambda key: sizes[key].flop)
@@ -51,7 +56,7 @@ def _of_structure(shapes: Mapping[str, Config]) -> dict[str, Cost]:
 
 def _measured(config: Config) -> Cost | None:
     try:
-        cost = probe(dict(config), judged, in_sweep=True, first="pytorch_lightning" not in sys.modules)
+        cost = probe(dict(config), judged, in_sweep=True)
     except TrainingError as e:  # which is the job's to tell
         note(f"bill: a job that fails in its first steps is not in it: {line_of(e)}")
         return None
