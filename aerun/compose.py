@@ -107,12 +107,14 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
     # A code of few bits pays for copies, and one of few levels cannot hold them.
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
+    warnings = [c.arch.caution] if c.arch.caution else []
     if elements >= facts.size and free and not c.corruption.alters:
         return [
+            *warnings,
             f"IdentityRisk: a code of {elements} is as large as the input ({facts.size}) and nothing constrains it, so the "
-            "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim."
+            "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim.",
         ]
-    return []
+    return warnings
 
 
 def _satisfied(asker: str, part: Part, c: Composition) -> None:
@@ -169,7 +171,7 @@ def _refuse_prior(c: Composition) -> None:
     if not c.has_prior:
         fit = [o for o, cls in options("bottleneck").items() if _fits(cls, prior)]
         own = "brings a prior of its own" if "prior" in c.bottleneck.offers else "has others"
-        words = f"{name} needs codes of the kind `{prior.space}`, and {_name(c.bottleneck)} {own}."
+        words = f"{name} needs codes of the kind `{prior.space}`, and {c.bottleneck.setting} {own}."
         if c.bottleneck.chosen:
             raise AerunError(f"{words} Use {c.bottleneck.chosen[0]}={c.bottleneck.chosen[2]}.")
         raise AerunError(f"{words} It works with {', '.join(fit)}.")
@@ -189,7 +191,7 @@ def _refuse_prior(c: Composition) -> None:
 def _refuse_shape(c: Composition) -> None:
     """Raise AerunError where grids, units or lengths are asked for something that such codes do not have."""
     terms = {k: t.regularizer for k, t in c.terms.items()}
-    name = _name(c.bottleneck)
+    name = c.bottleneck.setting
     if c.bottleneck.of_vectors and c.arch.grid:
         raise AerunError(f"{name} needs codes that are vectors: choose a model/arch without a grid.")
     if c.bottleneck.entangled:
@@ -197,11 +199,6 @@ def _refuse_shape(c: Composition) -> None:
     for term, regularizer in terms.items() if c.bottleneck.curved else ():
         if regularizer.of_length:
             raise AerunError(f"regularizer={term} means nothing here: all codes of {name} {c.bottleneck.curved}.")
-
-
-def _name(bottleneck: Bottleneck) -> str:
-    """Return by what a bottleneck was chosen."""
-    return "=".join(bottleneck.chosen[:2]) if bottleneck.chosen else f"model/bottleneck={option(bottleneck)}"
 
 
 def _refuse_units(terms: Mapping[str, Regularizer], name: str) -> None:
@@ -265,7 +262,7 @@ def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
     if regularizer.moves_codes and bottleneck.space != "real":
         real = [o for o, cls in options("bottleneck").items() if getattr(cls, "space", "") == "real"]
         raise AerunError(
-            f"regularizer={name} moves codes and needs such as can be any real vector, which those of {_name(bottleneck)} "
+            f"regularizer={name} moves codes and needs such as can be any real vector, which those of {bottleneck.setting} "
             f"cannot. It works with {', '.join(o for o in real if 'posterior' in options('bottleneck')[o].offers)}."
         )
 

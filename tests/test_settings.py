@@ -16,7 +16,11 @@ MASKED = "model/corruption=masking"
 # What a setting needs to matter, option by option; then each setting with another value than its default.
 TAUGHT = ["dataset.condition=label", "dataset.condition_to=terms"]
 BASE = {
-    "arch": {"recurrent": ["model=recurrent", *SEQUENCE]},
+    "arch": {
+        "recurrent": ["model=recurrent", *SEQUENCE],
+        "tcn": ["model/arch=tcn", *SEQUENCE],
+        "patch": ["model/arch=patch", *SEQUENCE],
+    },
     "bottleneck": {
         "joint": ["model.latent_dim=18"],
         "topk": ["regularizer=revival", "model.latent_dim=64"],
@@ -50,6 +54,7 @@ BASE = {
 CHANGED = {
     "alpha": "3", "tell": "true", "bias": "false", "least": "0.5", "rounds": "5", "cap": "0.3", "items": "7", "shrink": "0",
     "entropy": "1",
+    "attention_heads": "2", "causal": "false", "patch": "5", "width": "32",
     "activation": "sigmoid", "atoms": "unit", "balance": "false", "betas": "[0.1,0.2]", "capacity": "5", "cell": "gru", "code":
     "spatial", "combine": "sum", "draw": "sample", "sizes": "[2]", "components": "3", "inputs": "9", "steps": "3",
     "codes": "16", "commitment": "2", "count": "4", "cycles": "2", "db": "0", "dead_after": "1", "decay": "0.5",
@@ -69,6 +74,14 @@ CHANGED = {
 # Where a setting matters only with others, or means something else than elsewhere: (more overrides, value).
 SPECIAL = {
     "recurrent.hidden": ([], "16"),
+    "tcn.hidden": ([], "16"),
+    "tcn.kernel": ([], "5"),
+    "tcn.code": ([], "strided"),
+    "tcn.stride": (["model.arch.code=strided"], "4"),
+    "patch.code": ([], "tokens"),
+    "patches.size": ([], "2"),
+    "patches.share": ([], "0.7"),
+    "patches.span": (SEQUENCE, "2"),
     "flow.hidden": ([], "16"),
     "recurrent.teacher_forcing": (["model.arch.decoder=autoregressive"], "1"),
     "recurrent.teacher_forcing_until": (["model.arch.decoder=autoregressive", "model.arch.teacher_forcing=1"], "0.9"),

@@ -33,7 +33,7 @@ class Start(Passes):
         if self.facts.prepared_from is not None:
             self.preparation.fit(self.facts.units(sample_rows(stored)))
         if self.preparation.told is not None:
-            self.preparation.told.fit(self.facts.conditions(stored))
+            self.preparation.told.fit(torch.cat([self.facts.conditions(part) for part in stored.split(self._rows)]))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         for part in stored.split(self._rows):
             x = self.units(part).double()

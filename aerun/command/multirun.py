@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError, FolderInUseError, TrainingError, line_of
 from aerun.core.exits import FAILED, SUCCEEDED
+from aerun.core.logs import log_to_terminal
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
 from aerun.report import swept
@@ -23,6 +24,9 @@ from aerun.sweep.grid import Grid, name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
+from aerun.sweep.pruned import outcome_of
+from aerun.sweep.rung_jobs import Until, check, finish, first_level, label, lead, note, pruned_value, told
+from aerun.sweep.rungs import pruning_in
 from aerun.sweep.search_summary import tell
 from aerun.sweep.submitted import outdated
 
@@ -50,12 +54,18 @@ def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path],
         if planned.fuse is not None:
             planned.fuse()
         start()
+        if pruning := pruning_in(folder, planned.grid):
+            log_to_terminal()
+            finish(folder.resolve(), pruning)
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
         finished, failed = outcomes(folder, {**planned.grid.jobs, **followed}, planned.left_alone)
-        if finished or failed:
-            swept.sweep(finished, failed, shown(folder.resolve()), planned.objective)
+        outcome = outcome_of(folder)
+        pruned = [list(one.typed) for one in outcome.pruned] if outcome else []
+        remarks = outcome.lines() if outcome else []
+        if finished or failed or pruned:
+            swept.sweep(finished, failed, shown(folder.resolve()), planned.objective, pruned, remarks)
     return FAILED if failed else SUCCEEDED
 
 
@@ -71,13 +81,31 @@ def _search(
         sys.argv += opened.overrides
         try:
             start()
+            if pruning := pruning_in(folder, grid):
+                log_to_terminal()
+                check(folder.resolve(), pruning)
         finally:
             failed = tell(opened, folder, grid, shown(folder.resolve()))
     return FAILED if failed else SUCCEEDED
 
 
-def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
-    """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
+def job(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path) -> float | tuple[float, ...]:
+    """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew.
+
+    Of a pruned sweep it trains to its first rung, and then whatever is to go on. sweep: its folder.
+    """
+    pruning = pruning_in(sweep)
+    if pruning is None:
+        return _done(plain, typed, path)
+    name = str(path.absolute().relative_to(sweep))
+    _done(plain, typed, path, Until(sweep, name, first_level(sweep, name, typed, pruning), pruning))
+    if pruning.at_once or not one_by_one():  # else it is decided when all jobs have had their turn
+        lead(sweep, pruning, only=name if pruning.searched else None)
+    results = Folder(path).read()
+    return _values(results, plain) if results.get("status") == "completed" else pruned_value(sweep, name, pruning)
+
+
+def _done(plain: dict[str, Any], typed: list[str], path: Path, until: Until | None = None) -> float | tuple[float, ...]:
     # deferred: completion needs no torch
     from aerun.train import train
 
@@ -96,10 +124,22 @@ def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[fl
             clear(path)
         if left == DONE and Folder(path).relabel(plain):
             say("\t   has the tags and notes that are typed now")
-        done = Folder(path).read() if left == DONE else None
-        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True)
+        done = Folder(path).read() if left == DONE or (until and left == RESUME and until.there()) else None
+        pause = until.pause if until else None
+        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True, pause=pause)
+        if until:
+            one = note(until.sweep, until.name, until.pruning)
+    if until and metrics["status"] != "completed":
+        which = "" if one_by_one() else f"{label(until.sweep, until.name)}: "
+        say(f"\t   {which}{'complete that far, ' if done else ''}{told(metrics, one, until.pruning)}")
+        return math.nan
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}. {verdict(metrics)}")
     _say_pace()
+    return _values(metrics, plain)
+
+
+def _values(metrics: Mapping[str, Any], plain: Mapping[str, Any]) -> float | tuple[float, ...]:
+    """Return what a sweeper is told of a job that is complete."""
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
 

@@ -19,9 +19,10 @@ from aerun.core.facts import Facts
 from aerun.core.kept import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
+from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.splits import Data, Split, split
 from aerun.dataset.tables.decisions import Decision
-from aerun.dataset.telling import SIDES, Telling, joined, of_classes, untold
+from aerun.dataset.telling import OWN, SIDES, Telling, joined, of_classes, untold
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.feature import Feature
 
@@ -178,14 +179,14 @@ class Dataset(ABC):
                 return data
             values = self.told_values(data)
             self.counts.update(untold(self.telling, self.told, values))
-            return joined(self.telling, self.told, data, values, self.row_facts())
+            return joined(self.telling, self.told, data, values, self.row_facts(), getattr(self, "cache", None))
 
     def own_samples(self, data: Data) -> Data:
         """Return what `load` gave without what is told of each sample."""
         if self.telling is None:
             return data
         facts, splits = self.row_facts(), (data.train, data.val, data.test)
-        return data.kept("own", lambda: Data(*(replace(part, x=facts.own(part.x)) for part in splits)))
+        return data.kept(OWN, lambda: Data(*(replace(part, x=facts.own(part.x)) for part in splits)))
 
     def compared_samples(self, data: Data) -> Data:
         """Return what `load` gave as runs are compared by it: a label counts once, whether or not the model is told it."""
@@ -210,6 +211,15 @@ class Dataset(ABC):
 
     def validation_starts(self) -> NDArray[np.int64] | None:
         """Return the first step (n,) of each validation sample that `load` gives, where samples are windows; else None."""
+        return None
+
+    @property
+    def window_stride(self) -> int | None:
+        """Return the steps from one sample to the next, where samples are windows of series; else None."""
+        return None
+
+    def test_steps(self) -> RecordedSteps | None:
+        """Return the steps of the test split, where samples are windows of series; else None."""
         return None
 
     @abstractmethod

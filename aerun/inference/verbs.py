@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
+from aerun.inference.rules import threshold
 from aerun.inference.verb import Answer, Flag, Verb
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
+    if args.count < 1:
+        raise AerunError(f"--count {args.count}: how many samples, from 1.")
     return _samples(model.generate(args.count, args.seed, args.sampler, args.data, args.guidance))
 
 
@@ -230,7 +233,16 @@ VERBS: dict[str, Verb] = {
         _scored,
         (
             ("--alpha", {"type": float, "metavar": "A", "help": "largest false-alarm rate (default: 0.05)"}),
-            ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
+            (
+                "--threshold",
+                {
+                    "type": threshold,
+                    "metavar": "T",
+                    "help": "this score instead; or pot: where ALPHA (default: 0.001) of normal scores would lie behind a "
+                    "generalized Pareto tail of the highest 2 %% of them; or blocks, of series: at most ALPHA of normal "
+                    "stretches as long as a window raise any alarm",
+                },
+            ),
             (
                 "--fdr",
                 {

@@ -32,7 +32,8 @@ class Arch(Part):
     sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. whitens: it learns the covariance of
     the training samples beforehand. shares_weights: the decoder's matrices are the encoder's. known: how many numbers c, what
     is known of a sample beforehand, the encoder reads as further inputs or channels. grid: sides of a spatial code.
-    levels: layers from the input inwards, for training one by one; empty where that makes no sense.
+    levels: layers from the input inwards, for training one by one; empty where that makes no sense. caution: what is legal and
+    pointless about its settings for these data, in a sentence, or nothing.
     """
 
     encoder: nn.Sequential
@@ -44,6 +45,7 @@ class Arch(Part):
     known: int = 0
     grid: tuple[int, ...] = ()
     levels: tuple[Level, ...] = ()
+    caution: str = ""
 
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map x (B, *S) to features h (B, F, *grid).

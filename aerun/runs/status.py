@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from aerun.core.errors import NO_ROOM, StoppedError, TrainingError, line_of
 from aerun.runs.folder import Folder
 
+PAUSED, PRUNED = "paused", "pruned"  # a job of a sweep that waits at a rung, and one that nobody goes on with
+
 
 class Clock:
     """Seconds of runs that are trained together: each has its share, and what it had spent before it was interrupted."""

@@ -47,6 +47,7 @@ class Job:
     loggers: Loggers | None = None
     callbacks: "Sequence[Callback]" = ()  # of the user's own
     drawn: bool = True  # whether reconstructions are drawn as it trains
+    pause: int | None = None  # after so many epochs it stops for now, as what `resume` goes on with; its schedule is the whole
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 
@@ -54,7 +55,7 @@ class Job:
 class Fitted:
     """What training reports; the autoencoder then has the best weights. `metrics`: those of the best epoch.
 
-    `fused`: number of runs that were trained as one with it, itself among them.
+    `fused`: number of runs that were trained as one with it, itself among them. `paused`: it stopped for now, see `Job.pause`.
     """
 
     backend: str
@@ -64,6 +65,7 @@ class Fitted:
     epochs: int
     seconds: float
     fused: int = 1
+    paused: bool = False
 
 
 class Trainer(ABC):

@@ -59,15 +59,20 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
         _refuse_other(before["state_dict"], job.autoencoder, job.folder / LAST)
     lifted = settings.patience is None and not job.callbacks
     with few_threads(job.autoencoder.busy_modules(), settings.batch_size, device) as words:
-        done = resume and ended(before, total, lifted)
+        done = resume and (ended(before, total, lifted) or _paused(before, job.pause))
         backend = _backend(job, settings, Ranks(0, settings.devices)) if done else _trained(job, settings, resume)
     end, best = before if done else read(job.folder, LAST, "meta"), read(job.folder, BEST)
     refuse_foreign(best, job.identity, job.folder / BEST)
     job.autoencoder.load_state_dict({k.removeprefix(_PREFIX): v for k, v in best["state_dict"].items()})
     job.autoencoder.to(device).eval()
     epoch = int(best["epoch"])
-    row = row_of(job.folder, epoch)
-    return Fitted(backend + words, device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"])
+    row, paused = row_of(job.folder, epoch), not ended(end, total) and _paused(end, job.pause)
+    return Fitted(backend + words, device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"], paused)
+
+
+def _paused(checkpoint: Mapping[str, Any], epochs: int | None) -> bool:
+    """Return whether training has come as far as it should for now."""
+    return epochs is not None and checkpoint["steps"] > 0 and int(checkpoint["epoch"]) + 1 >= epochs
 
 
 def _trained(job: Job, settings: Trainer, resume: bool) -> str:
