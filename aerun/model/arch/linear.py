@@ -37,7 +37,7 @@ class Linear(Dense):
         tied: bool,
         atoms: str,
         whiten: bool,
-        bias: bool = True,
+        bias: bool,
     ) -> None:
         super().__init__()
         inner = (latent_dim,) if whiten else shape
