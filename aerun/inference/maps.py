@@ -109,6 +109,7 @@ class SeriesMap(FileWriter):
 def _strip(series: StepSeries, at: NDArray[np.int64], name: str, limit: float | None, spans: list[tuple[int, int]]) -> Strip:
     judged = series.judged
     assert judged is not None
+    assert judged.expected is not None
     title = f"{series.file}: {name}"
     x = series.opened.x[at].astype(np.float64)
     across = "step" if series.opened.time is None or series.time is None else "time"
