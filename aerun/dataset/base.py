@@ -256,6 +256,10 @@ class Dataset(ABC):
         """Return the unit columns (size, atoms) that samples are sparse sums of, or None where there are none."""
         return None
 
+    def parents(self) -> Tensor | None:
+        """Return the number of the atom without which each one does not occur, -1 for those that have none: (N,); or None."""
+        return None
+
 
 def validate_data(data: Data, facts: Facts, name: str) -> Data:
     """Return `data` if it is what `facts` promised, else AerunError."""
