@@ -131,7 +131,8 @@ def test_a_point_of_several_seeds_is_their_mean(tmp_path):
 
 def test_a_pruned_trial_is_told_as_such_with_its_figures_and_its_other_seeds_are_not_trained(tmp_path):
     line = ["-m", "sweep=s", "search=[lambda,asha]", "model=sparse", "dataset=wine", "trainer.max_epochs=3", *QUICK[1:]]
-    told = here(tmp_path, *line, "search.trials=4", "search.seeds=2", "search.prune.rungs=[0.34]", "search.prune.eta=2")
+    line += ["search.trials=4", "search.seeds=2", "search.prune.rungs=[0.34]", "search.prune.eta=2"]
+    told = here(tmp_path, *line)
     assert told.code == 0, told.err
     folder = tmp_path / "outputs" / "sweeps" / "s"
     trials = study(folder).trials
