@@ -10,6 +10,7 @@ from aerun.command.started import is_left_to_the_first
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.paths import say_data, with_data
+from aerun.core.signals import stop_on_signals
 from aerun.core.text import say
 from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
@@ -80,7 +81,7 @@ def _lengthen(config: dict[str, Any], before: int, epochs: int) -> None:
 def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> None:
     # deferred: keeps --help without torch
     from aerun.build.from_run import refuse_unlike
-    from aerun.command.train import command, stop_on_signals
+    from aerun.command.train import command
     from aerun.train import train
 
     stop_on_signals()

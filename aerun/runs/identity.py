@@ -22,6 +22,7 @@ LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by it
     "aerun.regularizer.perceptual.Perceptual": {"features": "random", "network": None},
     "aerun.regularizer.nested.Nested": {"tell": False},
     "aerun.regularizer.iwae.Iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"},
+    **{f"aerun.model.arch.{arch}": {"bias": True} for arch in ("mlp.Mlp", "linear.Linear", "conv.Conv")},
 }
 _LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
 

@@ -160,7 +160,7 @@ class Training(pl.LightningModule):
 
     def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
         """Raise TrainingError for the first row (step) with a value that is not finite, before a checkpoint is written."""
-        error = non_finite(values, self.autoencoder.keys(training), first, self.current_epoch)
+        error = non_finite(values, self.autoencoder, training, first, self.current_epoch)
         if error is not None:
             raise error
 

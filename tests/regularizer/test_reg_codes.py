@@ -451,6 +451,7 @@ SETTINGS = {
     "decoder_gradient": ["reg.terms.decoder_gradient.method=exact"],
     "tc": ["reg.terms.tc.method=mws"],
     "revival": ["model/bottleneck=topk", "model.bottleneck.dead_after=1", "model.bottleneck.k=1"],
+    "svdd": ["model.arch.bias=false"],
 }
 VARIANTS = {
     "kl free_bits": ["reg.terms.kl.free_bits=0.01"],
