@@ -11,7 +11,7 @@ from torch.func import functional_call
 from aerun.autoencoder.use import Use
 from aerun.compose import option
 from aerun.core.errors import AerunError
-from aerun.parts import Arch, Discrete
+from aerun.parts import Arch, Discrete, Part
 from aerun.vocabulary import Pass, call
 
 
@@ -104,6 +104,20 @@ class Passes(Use):
         if self.prior is not None:
             names["prior"] = call(self.prior, names)
 
+    def novelty(self, x: Tensor, **beside: Tensor) -> Tensor:
+        """Return what a part calls unusual of clean samples (B, *S), at their deterministic codes: (B,).
+
+        beside: see `Use.beside`. ValueError where no part says it.
+        """
+        (part,) = [p for p in (*self.chosen_parts().values(), *(t.regularizer for t in self.terms.values())) if _judges(p)]
+        names = self._clean(x, **beside)
+        names["z"] = self.bottleneck.code(names["h"])
+        names["raw"] = self.raw(names["z"], beside.get("valid"), beside.get("c"))
+        names["x_hat"] = self.loss.activate_like(names["raw"], x)
+        self._add_functions(names)
+        novelty: Tensor = call(part.novelty, names)
+        return novelty
+
     def posterior_of(self, x: Tensor) -> Distribution:
         """Return q(z|x) of clean samples (B, *S). KeyError where codes are not random."""
         posterior: Distribution = call(self.bottleneck, self._clean(x))["posterior"]
@@ -165,6 +179,11 @@ class Passes(Use):
         repeated["raw"] = self.raw(z, repeated.get("valid"), repeated.get("c"))
         losses: Tensor = call(call(self.loss.of_pass, names), repeated)
         return losses.reshape(k, -1)
+
+
+def _judges(part: Part) -> bool:
+    """Return whether a part says what it finds unusual."""
+    return "novelty" in part.offers
 
 
 class _Decoder(nn.Module):

@@ -4,13 +4,11 @@ import logging
 import math
 import os
 import shlex
-import signal
 import sys
 import warnings
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import hydra
@@ -18,13 +16,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from aerun.command import places
+from aerun.command import bill, places
 from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced, refuse_package
 from aerun.core.collector import go_on
 from aerun.core.errors import AerunError, FolderInUseError, StoppedError
 from aerun.core.exits import TIME_LIMIT
 from aerun.core.paths import all_paths, config_dir, is_url, seen_from
+from aerun.core.signals import stop_on_signals
 from aerun.report import banner, terminal
 from aerun.settings.explain import NO_PLACE
 from aerun.settings.hydra_words import UNLIKE
@@ -48,9 +47,12 @@ def run() -> int:
     _typed_in = Path.cwd()
     stop_on_signals()
     warnings.filterwarnings("error", NO_PLACE, UserWarning)  # Hydra goes on without a place that it was told to search
-    os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *(word for word in sys.argv[1:] if word != FRESH_FLAG)])  # also for jobs
+    os.environ["AERUN_COMMAND"] = shlex.join(
+        ["aerun", *(word for word in sys.argv[1:] if word not in (FRESH_FLAG, bill.FLAG))]
+    )  # also for jobs
     _fresh = FRESH_FLAG in sys.argv
-    sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word != FRESH_FLAG])
+    billed = bill.FLAG in sys.argv
+    sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word not in (FRESH_FLAG, bill.FLAG)])
     if is_left_to_the_first(sys.argv[1:]):
         return 0
     if is_multirun(sys.argv[1:]):
@@ -58,7 +60,9 @@ def run() -> int:
         # deferred: a single run needs nothing of sweeps
         from aerun.command.multirun import run as run_all
 
-        return run_all(command(), _fresh, _hydra, _shown)
+        return run_all(command(), _fresh, _hydra, _shown, billed)
+    if billed:
+        return bill.run(sys.argv[1:])
     refuse_package(sys.argv[1:])
     note_replaced(sys.argv[1:])
     _hydra()
@@ -118,7 +122,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
     # deferred: a single run needs nothing of sweeps
     from aerun.command.multirun import job
 
-    return job(plain, typed, path)
+    return job(plain, typed, path, Path(HydraConfig.get().sweep.dir).absolute())
 
 
 def _tell_failure(path: Path, error: Exception) -> None:
@@ -131,22 +135,6 @@ def _tell_failure(path: Path, error: Exception) -> None:
 def command() -> str:
     """Return the command as it was typed, ready to paste."""
     return os.environ.get("AERUN_COMMAND") or shlex.join(["aerun", *sys.argv[1:]])
-
-
-def stop_on_signals() -> None:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the run in order, with exit codes 130, 143 and 129.
-
-    SIGHUP stays ignored under nohup.
-    """
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)
-        raise StoppedError(128 + signum)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, stop)
 
 
 def _shown(path: Path) -> Path:

@@ -250,7 +250,7 @@ class Array(Dataset):
         array = self.known
         if self._prepared() and self._in_columns:
             kept = Data(*(Split(sample_rows(part.x), None) for part in (array.data.train, array.data.val, array.data.test)))
-            log_warnings("array", kept, self._columns().features, self.scaling)
+            log_warnings("array", kept, self._columns().features, self.scaling, self.missing)
         if not self._prepared() and array.within(0) and not (array.within(1) and array.within(2)):
             raise AerunError(
                 f"{self.sources[-1].path}: training samples lie in [0, 1] and others do not. dataset.prepare=minmax "

@@ -39,10 +39,11 @@ class Bottleneck(Part):
     0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code without its last pieces, which are its units set to
     0 where `piece` says nothing else, is still a code; cut_by: the setting with which it can be, where it cannot as it is.
     of_vectors: it makes codes without a grid alone. entangled: its posterior is one of whole codes, so that units have no
-    divergence of their own. curved: codes are points of a curved space, where straight lines and densities of real vectors mean
-    nothing, and `nearest` brings a vector back to it; it says in words what they all are, empty for others. dependent: how many
-    numbers of a code follow from the others. chosen: the setting that makes it other than its option says it is, its value, and
-    one with which it is as said.
+    divergence of their own. curved: codes are points of a curved space, where straight lines and densities of real vectors
+    mean nothing, and `nearest` brings a vector back to it; it says in words what they all are, empty for others. bounded: the
+    same of codes that are some of the real vectors, in whose space straight lines do mean something. dependent: how many
+    numbers of a code follow from the others. chosen: the setting that makes it other than its option says it is, its value,
+    and one with which it is as said.
     """
 
     latent_dim: int
@@ -54,6 +55,7 @@ class Bottleneck(Part):
     of_vectors: bool = False
     entangled: bool = False
     curved: str = ""
+    bounded: str = ""
     dependent: int = 0
     chosen: tuple[str, str, str] | None = None
     levels: tuple[int, ...] = ()
@@ -74,6 +76,11 @@ class Bottleneck(Part):
     def thresholded(self) -> Thresholded | None:
         """Return the code of use as other programs for sparse codes have it; None, by default, where it is none of these."""
         return None
+
+    @property
+    def setting(self) -> str:
+        """Return by what it was chosen, as it is typed."""
+        return "=".join(self.chosen[:2]) if self.chosen else f"model/bottleneck={option(self)}"
 
     @property
     def pieces(self) -> int:

@@ -47,6 +47,7 @@ FAMILIES = {
     "clusters": "codes that gather, begun from a trained model",
     "conditions and few labels": "something is known of each sample, or of a few",
     "nested": "one run for every code size",
+    "alarms": "what is unusual told by a part of the model itself, beside its error",
 }
 
 

@@ -20,6 +20,13 @@ TRAININGS = [c for c in COMMANDS if c not in ASKED]
 NAMES = TEXTS["docs/families/names.md"]
 # What each page says is refused, with a word of the reason.
 REFUSED = {
+    "alarms": {
+        "model=deep_svdd model.arch.bias=true": "biases",
+        "model=deep_svdd model.arch.tied=true": "tied=false",
+        "model=deep_svdd model/bottleneck=sigmoid": "real vector",
+        "model=memae model.bottleneck.items=1": "every code",
+        "model=usad dataset=wine": "between 0 and 1",
+    },
     "activations": {
         "model=sparse regularizer=l0": "active",
         "model=sparse regularizer=gate": "gate",

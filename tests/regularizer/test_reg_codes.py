@@ -453,6 +453,7 @@ SETTINGS = {
     "l0": ["model/bottleneck=jumprelu", "model.bottleneck.bandwidth=1"],
     "wider": ["model/bottleneck=topk", "model.bottleneck.k=1", "model.bottleneck.wider=2"],
     "revival": ["model/bottleneck=topk", "model.bottleneck.dead_after=1", "model.bottleneck.k=1"],
+    "svdd": ["model.arch.bias=false"],
 }
 VARIANTS = {
     "kl free_bits": ["reg.terms.kl.free_bits=0.01"],

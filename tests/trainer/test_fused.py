@@ -52,6 +52,7 @@ MODELS = {
         *("model=ae", *SMALL, "model/bottleneck=joint", "model.latent_dim=13", "model.bottleneck.classes=10", "regularizer=m2"),
         *("dataset.condition=label", "dataset.condition_to=terms", "dataset.labelled=50", "reg.lambda=1", "model/loss=bce"),
     ],
+    "patch": ["dataset=sines", "model/arch=patch", "model/corruption=patches", "model.arch.width=16", *SMALL[1:]],
     "double": ["model=ae", *SMALL, "trainer.precision=64-true"],
 }
 FAST = ("ae", "vae", "told", "dropout, layer norm", "sparse")
