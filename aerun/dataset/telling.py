@@ -22,6 +22,7 @@ from aerun.settings.conditions import SETTINGS
 log = logging.getLogger("aerun")
 
 LABEL = "label"
+SIDES = ("normal", "anomaly")  # what a label says where some classes are normal
 OWN = "own"  # under which `Data.kept` holds samples without what is told of them
 _ROWS = 8192  # that are written to disk in one piece
 TO = ("both", "decoder", "terms")  # encoder and decoder; the decoder alone; only terms of the objective

@@ -345,8 +345,9 @@ class Model(Runner):
         """Return this model with another score: `model.by("code_knn").score(x)`. Thresholds and p-values go by it too.
 
         judge: error, the squared error of the reconstruction; code_knn, code_mixture, how far the code lies from those of
-        training; probability, expected, in nats, where codes are random: see `aerun.evaluate.judges`. What it learns from
-        training and validation samples is kept in the run's folder; the first call reads them, of files from `data`.
+        training; probability, expected, in nats, where codes are random; novelty, of a part that says what is unusual: see
+        `aerun.evaluate.judges`. What it learns from training and validation samples is kept in the run's folder; the first call
+        reads them, of files from `data`.
         """
         if one_of("by", judge, judged.WAYS) == judged.ERROR:
             return self

@@ -2,8 +2,8 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,18 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.metrics.lines import circle, straight
 from aerun.parts.base import Part, option
+
+
+class Thresholded(NamedTuple):
+    """A code as one of gain h + shift, both (d,): its positive part, the k largest of that, or what exceeds a threshold.
+
+    k and threshold: None where they do not count.
+    """
+
+    gain: Tensor
+    shift: Tensor
+    k: int | None = None
+    threshold: Tensor | None = None
 
 
 class Bottleneck(Part):
@@ -61,6 +73,10 @@ class Bottleneck(Part):
     def code(self, h: Tensor) -> Tensor:
         """Map h (B, F, *grid) to the deterministic code (B, d, *grid) of all use after training."""
 
+    def thresholded(self) -> Thresholded | None:
+        """Return the code of use as other programs for sparse codes have it; None, by default, where it is none of these."""
+        return None
+
     @property
     def setting(self) -> str:
         """Return by what it was chosen, as it is typed."""
@@ -85,6 +101,13 @@ class Bottleneck(Part):
 
         Called before the first step, after the weights were initialized; by default it does nothing.
         """
+
+    def finish(self, features: Callable[[], Iterator[Tensor]]) -> dict[str, float]:
+        """Learn from what the trained encoder makes of all training samples, in batches (B, F, *grid) as often as wanted.
+
+        Returns figures of what it has set in its buffers, for results.json; empty, by default, where it changes nothing.
+        """
+        return {}
 
     def indices(self, h: Tensor) -> Tensor:
         """Return the numbers (B, u, *grid) that stand for the code of h (B, F, *grid)."""

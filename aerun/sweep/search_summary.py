@@ -1,6 +1,6 @@
 """What a search says at its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -14,34 +14,40 @@ from aerun.runs.groups import short
 from aerun.settings.shells import command_line
 from aerun.sweep.constraints import MEASURED, SEEDS, feasible, in_words
 from aerun.sweep.grid import Grid, outcomes
+from aerun.sweep.pruned import outcome_of
 from aerun.sweep.study import Opened, finished
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
+Failed = list[tuple[list[str], str]]  # jobs that are not complete, with the reason
+
 _BEST = 10  # trials that are shown
 
 
-def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
+def tell(opened: Opened, folder: Path, grid: Grid, path: Path, counted_out: Callable[[Failed], Failed] = list) -> bool:
     """Print how many of the trials are complete, the best or the Pareto front, and failures. Did anything fail?
 
-    path: the folder as it is shown.
+    path: the folder as it is shown. counted_out: returns the jobs that are not complete without those that are excused.
     """
     from optuna.trial import TrialState
 
     study, trials = opened.study, opened.trials
     ended = finished(study)
     complete = [t for t in ended if t.state == TrialState.COMPLETE]
-    _, failed = outcomes(folder, {})
+    failed = counted_out(outcomes(folder, {})[1])
     if not ended and not failed:
         return False
     console = Console(wide=160)
-    failures, left = len(ended) - len(complete), max(0, trials - len(ended))
-    more = [f"{count} {word}" for count, word in ((failures, "failed"), (left, "left")) if count]
+    pruned = sum(t.state == TrialState.PRUNED for t in ended)
+    failures, left = len(ended) - len(complete) - pruned, max(0, trials - len(ended))
+    more = [f"{count} {word}" for count, word in ((pruned, "pruned"), (failures, "failed"), (left, "left")) if count]
     console.print(", ".join([f"{len(complete)} of {len(ended) + left} trials completed", *more]), style="bold")
     if complete:
         _best(console, study, complete, grid.search)
+    for line in outcome.lines() if (outcome := outcome_of(folder)) else ():
+        console.say(line)
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
         console.say(f"not complete: {' '.join(words)}: {reason}", style="red")

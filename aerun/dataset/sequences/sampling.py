@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aerun.core.errors import AerunError
 from aerun.core.text import counted
 from aerun.dataset.labels import Labels, by_class, by_flag
+from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.sequences import clock, recorded, windows
 from aerun.dataset.sequences.recorded import Recorded
 from aerun.dataset.sequences.series_files import SPLIT
@@ -42,6 +43,8 @@ class SeriesFacts:
     reading: Reading | None = None  # how their (first) file was read, where it was a table
     files: tuple[Path, ...] = ()
     val_first: Numbers | None = None  # the first step of each validation sample, counted through all steps
+    test_steps: RecordedSteps | None = None
+    uneven: float = 0.0  # the share of steps that come much earlier or later than usual, where it is more than a few
 
 
 GAPS = ("fill", "keep")  # values of `dataset.missing` with which samples lack values, as rows of tables do
@@ -101,14 +104,21 @@ class Sampling:
     by: str
     cut: Cut
     zone: ZoneInfo | None = None
+    irregular: bool = False
+    carry: bool = False
 
     def __call__(self, recording: Recorded, tests: int) -> SeriesFacts:
         """Return the samples of a recording whose last `tests` rows are of the test file."""
         label = self.label or recording.label if self.anomaly is None else None
         features = self.features(recording, label)
         steps = self._steps(recording, tests, features, label)
-        x, cut = self._windows(recording, steps, features)
-        read = self._samples(x, steps, cut, features)
+        x, first, count = self._pieces(recording, steps, features)
+        if self.window is None and len(np.unique(count)) > 1:
+            first, count = self._ended(x, first, count)
+        cut = windows.cut(first, count, self.window, self.stride)
+        self._tell_short(cut, len(first))
+        uneven = 0.0 if steps.time is None or self.irregular else windows.uneven(steps.time, first, count)
+        read = replace(self._samples(x, steps, cut, features), test_steps=_tested(x, steps, first, count), uneven=uneven)
         if self.window is None and len(read.data.train) < _FEW:
             few = counted(len(read.data.train), "training sample")
             log.warning("dataset=series: only %s, each a series without a break; dataset.window=STEPS cuts windows.", few)
@@ -162,14 +172,6 @@ class Sampling:
         x, first, count = here._pieces(recording, steps, features)
         return Opened(recording, x.astype(np.float32), steps.series, steps.row, steps.time, first, count)
 
-    def _windows(self, recording: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
-        x, first, count = self._pieces(recording, steps, features)
-        if self.window is None and len(np.unique(count)) > 1:
-            first, count = self._ended(x, first, count)
-        cut = windows.cut(first, count, self.window, self.stride)
-        self._tell_short(cut, len(first))
-        return x, cut
-
     def _ended(self, x: NDArray[np.floating[Any]], first: Numbers, count: Numbers) -> tuple[Numbers, Numbers]:
         """Return the pieces up to their last steps that hold any value: what stands behind them is no step, which is told."""
         ended = windows.ends(x, first, count)
@@ -218,8 +220,11 @@ class Sampling:
         order: Numbers,
     ) -> Steps:
         frame = recording.frame
+        columns = [frame.columns[n].values[order] for n in features]
+        if self.irregular and time is not None:
+            columns.append(windows.since(time[order], recording.series[order]))
         return Steps(
-            np.stack([frame.columns[n].values for n in features], 1)[order],
+            np.stack(columns, 1),
             recording.series[order],
             part[order],
             None if time is None else time[order],
@@ -313,7 +318,8 @@ class Sampling:
         if not gone.any() or self.missing == "cut":
             return steps.x
         if self.missing in GAPS:
-            what = "read as the median of training" if self.missing == "fill" else "read as the mean of training"
+            kept = "read as the last value before" if self.carry else "read as the mean of training"
+            what = "read as the median of training" if self.missing == "fill" else kept
             log.warning("dataset=series: %d values are missing, %s (dataset.missing=%s).", int(gone.sum()), what, self.missing)
             return steps.x
         for i, name in enumerate(features):
@@ -341,6 +347,16 @@ class Sampling:
             parts.append(Split(torch.from_numpy(samples), None if y is None else torch.from_numpy(y[rows])))
         classes = () if steps.labels is None else steps.labels.names
         return SeriesFacts(Data(*parts), features, classes, bool((cut.count < longest).any()), val_first=val)
+
+
+def _tested(x: Values, steps: Steps, first: Numbers, count: Numbers) -> RecordedSteps:
+    """Return the steps of the test split."""
+    mine = np.flatnonzero(steps.part == _PARTS.index("test"))
+    place = np.full(len(x), -1)
+    place[mine] = np.arange(len(mine))
+    here = place[first] >= 0
+    label = None if steps.labels is None else steps.labels.codes.numpy()[mine]
+    return RecordedSteps(torch.from_numpy(x[mine].astype(np.float32)), place[first[here]], count[here], label)
 
 
 def _shares(series: Numbers) -> Values:
