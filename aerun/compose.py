@@ -61,7 +61,7 @@ class Composition:
     @property
     def offers(self) -> frozenset[str]:
         """Return all names that a pass through this composition fills."""
-        names = ALWAYS.union(*(p.offers for p in self.parts().values()))
+        names = ALWAYS.union(*(p.offers for p in self.parts().values()), *(t.regularizer.offers for t in self.terms.values()))
         names |= {"prior"} if self.has_prior else set()
         names |= {"posterior_of"} if "posterior" in names and "encode" in self.arch.offers else set()
         names |= {"c"} if self.told else set()
@@ -87,6 +87,7 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
         _cut(name, term.regularizer, c.bottleneck)
         _differentiated(name, term.regularizer, c)
         _moved(name, term.regularizer, c.bottleneck)
+        _pulled(name, term.regularizer, c)
         if term.regularizer.judges_whole and "mask" in c.loss.needs():
             raise AerunError(
                 f"regularizer={name} needs a loss that judges whole samples, and model/loss={option(c.loss)} can leave out "
@@ -99,15 +100,21 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
             raise AerunError(f"regularizer={name}: {c.loss.beside_divergences}")
     _refuse_prior(c)
     _refuse_shape(c)
+    judges = [f"model/{k}={option(p)}" for k, p in c.parts().items() if "novelty" in p.offers]
+    judges += [f"regularizer={k}" for k, t in c.terms.items() if "novelty" in t.regularizer.offers]
+    if len(judges) > 1:
+        raise AerunError(f"{' and '.join(judges)}: each says what is unusual (`novelty`), and a model needs one that does.")
     # A code of few bits pays for copies, and one of few levels cannot hold them.
     free = (not c.terms or c.lambda_ == 0) and "penalty" not in c.bottleneck.offers and not c.bottleneck.levels
     elements = latent_dim * int(torch.Size(c.arch.grid).numel())
+    warnings = [c.arch.caution] if c.arch.caution else []
     if elements >= facts.size and free and not c.corruption.alters:
         return [
+            *warnings,
             f"IdentityRisk: a code of {elements} is as large as the input ({facts.size}) and nothing constrains it, so the "
-            "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim."
+            "network can learn to copy. Add a regularizer or a corruption, or lower model.latent_dim.",
         ]
-    return []
+    return warnings
 
 
 def _satisfied(asker: str, part: Part, c: Composition) -> None:
@@ -128,7 +135,7 @@ def _satisfied(asker: str, part: Part, c: Composition) -> None:
         several = " or ".join(filter(None, (", ".join(givers[:-1]), *givers[-1:])))
         words += f". It is given by {ROOMS[room]}={several}." if givers else "."
         if isinstance(part, Regularizer):
-            fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers and _may_move(cls, c.bottleneck)]
+            fit = [o for o, cls in options("regularizer").items() if cls.needs() <= c.offers and _may_move(cls, c)]
             words += f"\nRegularizers that work with {option(guilty)}: {', '.join(fit)}."
         raise AerunError(words)
 
@@ -164,7 +171,7 @@ def _refuse_prior(c: Composition) -> None:
     if not c.has_prior:
         fit = [o for o, cls in options("bottleneck").items() if _fits(cls, prior)]
         own = "brings a prior of its own" if "prior" in c.bottleneck.offers else "has others"
-        words = f"{name} needs codes of the kind `{prior.space}`, and {_name(c.bottleneck)} {own}."
+        words = f"{name} needs codes of the kind `{prior.space}`, and {c.bottleneck.setting} {own}."
         if c.bottleneck.chosen:
             raise AerunError(f"{words} Use {c.bottleneck.chosen[0]}={c.bottleneck.chosen[2]}.")
         raise AerunError(f"{words} It works with {', '.join(fit)}.")
@@ -184,7 +191,7 @@ def _refuse_prior(c: Composition) -> None:
 def _refuse_shape(c: Composition) -> None:
     """Raise AerunError where grids, units or lengths are asked for something that such codes do not have."""
     terms = {k: t.regularizer for k, t in c.terms.items()}
-    name = _name(c.bottleneck)
+    name = c.bottleneck.setting
     if c.bottleneck.of_vectors and c.arch.grid:
         raise AerunError(f"{name} needs codes that are vectors: choose a model/arch without a grid.")
     if c.bottleneck.entangled:
@@ -192,11 +199,6 @@ def _refuse_shape(c: Composition) -> None:
     for term, regularizer in terms.items() if c.bottleneck.curved else ():
         if regularizer.of_length:
             raise AerunError(f"regularizer={term} means nothing here: all codes of {name} {c.bottleneck.curved}.")
-
-
-def _name(bottleneck: Bottleneck) -> str:
-    """Return by what a bottleneck was chosen."""
-    return "=".join(bottleneck.chosen[:2]) if bottleneck.chosen else f"model/bottleneck={option(bottleneck)}"
 
 
 def _refuse_units(terms: Mapping[str, Regularizer], name: str) -> None:
@@ -245,12 +247,14 @@ def _differentiated(name: str, regularizer: Regularizer, c: Composition) -> None
         )
 
 
-def _may_move(cls: type[Part], bottleneck: Bottleneck) -> bool:
-    """Return whether codes can be moved as regularizers of this class move them: freely, a little, cut, or not at all."""
+def _may_move(cls: type[Part], c: Composition) -> bool:
+    """Return whether codes can be moved as regularizers of this class move them: freely, a little, to a point, cut, or not."""
     assert issubclass(cls, Regularizer)
+    bottleneck = c.bottleneck
+    pulled = cls.pulls and (bottleneck.space != "real" or c.arch.shares_weights or bool(c.arch.constant_by))
     freely = cls.moves_codes and bottleneck.space != "real"
     cut = bool(cls.cuts) and not bottleneck.can_be_cut
-    return not freely and not cut and not (cls.differentiates_decoder and bottleneck.whole)
+    return not freely and not cut and not pulled and not (cls.differentiates_decoder and bottleneck.whole)
 
 
 def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
@@ -258,9 +262,27 @@ def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:
     if regularizer.moves_codes and bottleneck.space != "real":
         real = [o for o, cls in options("bottleneck").items() if getattr(cls, "space", "") == "real"]
         raise AerunError(
-            f"regularizer={name} moves codes and needs such as can be any real vector, which those of {_name(bottleneck)} "
+            f"regularizer={name} moves codes and needs such as can be any real vector, which those of {bottleneck.setting} "
             f"cannot. It works with {', '.join(o for o in real if 'posterior' in options('bottleneck')[o].offers)}."
         )
+
+
+def _pulled(name: str, regularizer: Regularizer, c: Composition) -> None:
+    """Raise AerunError where all codes are to be pulled to one point, and something puts them there whatever the sample."""
+    if not regularizer.pulls:
+        return
+    why = f"regularizer={name} pulls all codes to one point, and needs"
+    if c.bottleneck.space != "real":
+        real = [o for o, cls in options("bottleneck").items() if getattr(cls, "space", "") == "real"]
+        raise AerunError(f"{why} such as can be any real vector. It works with model/bottleneck={', '.join(real)}.")
+    if c.arch.shares_weights:
+        raise AerunError(f"{why} a decoder whose matrices are not the encoder's, which it shrinks. Use model.arch.tied=false.")
+    if what := c.arch.constant_by:
+        others = {"bias": "biases and learned shifts", "c": "what is known beforehand (use dataset.condition_to=decoder)"}
+        instead = "model.arch.bias=false, of model/arch=mlp, linear or conv" if what == "bias" else ""
+        instead = instead or ("" if what == "c" else "model.arch.activation=relu, leaky_relu, gelu or silu")
+        words = f"{why} an encoder without {others.get(what, what)}, which can write the same code for every sample."
+        raise AerunError(f"{words} Use {instead}." if instead else words)
 
 
 def _who_withholds(name: str, c: Composition) -> tuple[str, Part]:

@@ -38,13 +38,15 @@ from aerun.runs import reference
 from aerun.runs.folder import Folder
 from aerun.runs.lock import claimed
 from aerun.runs.reuse import clear, goes_on, remark
-from aerun.runs.status import Clock, marked
+from aerun.runs.status import PAUSED, Clock, marked
 from aerun.settings.targets import own_modules
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
+from aerun.trainer.finish import finish
 
 T = TypeVar("T")
 Begun = Callable[[RunPlan, Job], None]
+Pause = Callable[[int], int]  # epochs of the whole training -> epochs after which it stops for now
 
 log = logging.getLogger("aerun")
 
@@ -59,6 +61,7 @@ def train(
     fresh: bool = False,
     begun: Begun | None = None,
     in_sweep: bool = False,
+    pause: Pause | None = None,
 ) -> dict[str, Any]:
     """Run a resolved config in the folder `path`; return its results. See `Folder` for what is left there.
 
@@ -66,6 +69,8 @@ def train(
     folder that was used before is refused, see `goes_on`. fresh: first remove what aerun wrote there. tested: judge the model
     on the test split, draw and ask what the config wants; else it is trained and nothing more. begun: called with the plan and
     the job before training. in_sweep: one of many runs; of the default pictures only those of `pictures.of_sweep` are drawn.
+    pause: where training stops for now: the run is then `paused`, its results are those of training so far, and with `resume`
+    it goes on as if it had not been stopped.
     Raises AerunError for a mistake of the user's (nothing but the log is then written), and where
     another process is at work there, TrainingError where training could not go on, StoppedError on Ctrl-C, SIGTERM or SIGHUP.
     """
@@ -76,7 +81,7 @@ def train(
             clear(path, pictures.names())
         by_itself = resume is None and not fresh and goes_on(path, cfg)
         said = remark(path) if by_itself else ""
-        return _run(cfg, path, command, bool(resume or by_itself), trusted, tested, _told(said, begun), in_sweep)
+        return _run(cfg, path, command, bool(resume or by_itself), trusted, tested, _told(said, begun), in_sweep, pause)
 
 
 def _told(said: str, begun: Begun | None) -> Begun:
@@ -100,6 +105,7 @@ def _run(
     tested: bool,
     begun: Begun,
     in_sweep: bool,
+    pause: Pause | None,
 ) -> dict[str, Any]:
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
@@ -107,20 +113,24 @@ def _run(
     first = ready(cfg, path, command, resume, trusted, in_sweep)
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     plan = replace(first.plan, pictures=pictures.of_sweep(first.plan.pictures)) if few else first.plan
-    job = replace(first.job, drawn=not few)
+    job = replace(first.job, drawn=not few, pause=pause and pause(plan.trainer.max_epochs))
     begun(plan, job)
     with marked([folder], clock), _logged(job) as loggers:
         trained, results = _fitted(plan, job, resume, first)
-        if tested:
+        paused = results["status"] == PAUSED
+        if paused:
+            loggers.close()
+        elif tested:
             results |= judged(plan, trained, folder, results["decoder_growth"], loggers)
         else:
             reference.write(trained, path)
         results |= {**folder.about(), "seconds": clock.seconds(folder)}
-        if tested:
+        if tested and not paused:
             results["objective"] = _objective(results, plan.objectives)
             results["verdict"] = verdict(results)
             log.info("test/se %.6g, pca/se %.6g, objective %.6g", *(results[k] for k in ("test/se", "pca/se", "objective")))
-        _finish(plan, folder, results, loggers)
+        if not paused:
+            _finish(plan, folder, results, loggers)
         folder.results(results)
     if watched is not None and tested:
         watched.ended(path, results["epochs"], os.environ.get("AERUN_ATTEMPT", ""))
@@ -156,15 +166,16 @@ def _with_ratio(results: Mapping[str, Any]) -> Mapping[str, Any]:
 def _fitted(plan: RunPlan, job: Job, resume: bool, first: Prepared) -> tuple[Trained, dict[str, Any]]:
     """Train, unless that is done; return the model and what is known of the run before it is tested."""
     fitted, seconds = (first.fitted, 0.0) if first.fitted is not None else _timed(lambda: plan.trainer.fit(job, resume))
+    finished = finish(job, fitted)
     trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
     growth = health.decoder_scale(job.autoencoder) / first.scale
-    return trained, {**_of_training(plan, job, fitted, seconds), "decoder_growth": growth}
+    return trained, {**_of_training(plan, job, fitted, seconds), **finished, "decoder_growth": growth}
 
 
 def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dict[str, Any]:
     model, data = job.autoencoder, job.data
     return {
-        "status": "completed",
+        "status": PAUSED if fitted.paused else "completed",
         "seed": plan.seed,
         "task": plan.task,
         "kind": plan.facts.kind,

@@ -4,7 +4,7 @@ Two passes, chosen by the method that is called and never by `training`: the *ob
 pass (encode, decode, forward) is clean and deterministic.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 
 from aerun.autoencoder.start import Start
-from aerun.parts import Opposed
+from aerun.parts import Opposed, option
 from aerun.vocabulary import Pass, call
 
 
@@ -36,6 +36,19 @@ class Autoencoder(Start):
         """Return names of a Value's parts: the loss, the reconstruction, and each computed term, raw and weighted."""
         own = ["penalty"] if "penalty" in self.bottleneck.offers else []
         return ["loss", "reconstruction", *own, *(f"{kind}/{k}" for k in self._computed(training) for kind in ("reg", "reg_w"))]
+
+    def densities(self, keys: Iterable[str]) -> list[str]:
+        """Return the settings of those parts whose log densities of codes enter a Value's parts `keys`.
+
+        None where the reconstruction is among them: then it is the codes themselves. A density of units by themselves, whose
+        variances are bounded, is not named beside one that is learned.
+        """
+        terms = [self.terms[kind[4:]].regularizer for kind in keys if kind.startswith("reg/")]
+        if "reconstruction" in keys or not any({"posterior", "prior"} & term.takes() for term in terms):
+            return []
+        learned = [f"model/prior={option(self.prior)}"] if self.prior is not None and self.prior.learned else []
+        own = [self.bottleneck.setting] if self.bottleneck.entangled or not learned else []
+        return own + learned
 
     def _computed(self, training: bool) -> list[str]:
         """Return the terms that count: in training those that weigh something, in validation all of them.

@@ -25,7 +25,7 @@ class Start(Passes):
         if self.prior is not None:
             self.prior.prepare(len(stored), partial(self._samples, stored), partial(self._codes, stored))
         for term in self.terms.values():
-            if term.regularizer.reads_codes:
+            if term.regularizer.reads_codes or term.regularizer.places_codes:
                 term.regularizer.start_from(self._codes(stored))
 
     def start_parts(self, stored: Tensor) -> None:
@@ -33,7 +33,7 @@ class Start(Passes):
         if self.facts.prepared_from is not None:
             self.preparation.fit(self.facts.units(sample_rows(stored)))
         if self.preparation.told is not None:
-            self.preparation.told.fit(self.facts.conditions(stored))
+            self.preparation.told.fit(torch.cat([self.facts.conditions(part) for part in stored.split(self._rows)]))
         total = count = torch.zeros(self.facts.shape, dtype=torch.float64)
         for part in stored.split(self._rows):
             x = self.units(part).double()
@@ -48,6 +48,18 @@ class Start(Passes):
             term.regularizer.setup(len(stored))
             if c is not None:
                 term.regularizer.setup_known(c)
+
+    @torch.no_grad()
+    def finish(self, stored: Tensor) -> dict[str, float]:
+        """Let the code learn from all stored training samples what it can once the weights are; see `Bottleneck.finish`."""
+        return self.bottleneck.finish(partial(self._features, stored))
+
+    def _features(self, stored: Tensor) -> Iterator[Tensor]:
+        """Yield what the encoder makes of stored samples, (B, F, *grid)."""
+        device = next(self.arch.parameters()).device
+        for part in stored.split(self._rows):
+            here = part.to(device)
+            yield self.features(self.units(here).to(next(self.arch.parameters())), **self.beside(here))
 
     @property
     def _rows(self) -> int:

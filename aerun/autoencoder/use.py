@@ -175,7 +175,9 @@ class Use(nn.Module):
         if self.told is None:
             return z
         c = self._c(z.shape[0], c, z).to(z)
-        return torch.cat([c.reshape(*c.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:]), z], 1)
+        if z.ndim > 2:
+            c = c.reshape(*c.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:])
+        return torch.cat([c, z], 1)
 
     def first_of(self, h: Tensor, size: int) -> Tensor:
         """Return the codes (B, d, *grid) of features h (B, F, *grid) without all pieces after the first `size`."""

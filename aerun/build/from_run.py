@@ -20,9 +20,11 @@ from aerun.core.memory import memory_limit
 from aerun.dataset.base import Dataset
 from aerun.preparation.base import Preparation
 from aerun.preparation.stored import restored
+from aerun.preparation.told import Conditions
 from aerun.runs.checkpoint import BEST, LAST, Sizes, sizes_of, weights_of
 from aerun.runs.folder import Folder
 from aerun.runs.plain import line_of
+from aerun.settings.conditions import SETTINGS
 from aerun.settings.targets import named_in, refuse_foreign
 
 _ELEMENTS = 1 << 26  # At most so many numbers are in one sample.
@@ -47,6 +49,7 @@ def autoencoder_of(
     with naming_damage(folder):
         refuse_settings(cfg, trusted)
         facts, preparation = _facts_of(folder, dataset)
+        _refuse_told(cfg, preparation.told)
         size = refuse_sizes(folder, cfg, facts, preparation, trusted, weights)
         state = weights_of(folder.path, weights, 2 * size + _SLACK)
         with torch.random.fork_rng(devices=[]):  # Its first weights are drawn and then replaced.
@@ -102,6 +105,20 @@ def _facts_of(folder: Folder, dataset: Dataset | None) -> tuple[Facts, Preparati
         why = "damaged: it is no JSON" if there else "missing: an older aerun left this run. Train it again to use it"
         raise AerunError(f"{path}: {why}.")
     raise AerunError(f"{path}: its data were prepared by a class that is not aerun's own, which is not stored.")
+
+
+def _refuse_told(cfg: Mapping[str, Any], told: Conditions | None) -> None:
+    """Raise AerunError where config.yaml says of what the model is told beforehand what does not hold for the trained one."""
+    about = cfg.get("dataset")
+    if not isinstance(about, Mapping) or about.get("condition") is None or told is None:
+        return
+    trained = {"condition_to": told.whom, "condition_drop": told.drop}
+    for key, value in trained.items():
+        if (asked := about.get(key, SETTINGS[key])) != value:
+            raise AerunError(
+                f"config.yaml: dataset.{key}={asked}, and the model was trained with {value}, as facts.json says. One of them "
+                "was changed."
+            )
 
 
 def _refuse_facts(facts: Facts) -> None:
@@ -189,9 +206,21 @@ def _at_most(tensors: int, name: str) -> Iterator[None]:
 
 
 def _fill(autoencoder: Autoencoder, state: dict[str, Tensor], path: Path) -> None:
+    if odd := _misfit({k: v.shape for k, v in autoencoder.state_dict().items()}, {k: v.shape for k, v in state.items()}):
+        raise AerunError(f"{path}: are not the weights of the model that config.yaml asks for: {odd}. One of them was changed.")
     try:
         autoencoder.load_state_dict(state)
     except AerunError:
         raise
     except Exception as e:
         raise AerunError(f"{path}: cannot be read as this run's weights: {line_of(e)}") from e
+
+
+def _misfit(asked: Mapping[str, torch.Size], stored: Mapping[str, torch.Size]) -> str:
+    """Return in words the first weights, by name, that one side alone has or that differ in shape; empty where all fit."""
+    for name in (*asked, *stored):
+        ours, theirs = asked.get(name), stored.get(name)
+        if ours != theirs:
+            words = [f"has shape {tuple(shape)}" if shape is not None else "is missing" for shape in (theirs, ours)]
+            return f"{name} {words[0]} there, and {words[1]} in that model"
+    return ""

@@ -1,10 +1,11 @@
 """What a verb of a trained model does: read piece by piece, answer, write."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,15 @@ from aerun.inference.model import Model
 from aerun.inference.packed_format import Packed
 from aerun.inference.reading import Piece, Reader, join_samples
 from aerun.inference.recordings import has_windows
+from aerun.inference.rules import BLOCKS
 from aerun.inference.scoring import Scoring, noted_of
 from aerun.inference.steps import StepSeries
 from aerun.inference.travelling import Travelling, beside_pairs
 from aerun.inference.verb import Verb
 from aerun.inference.verdicts import remarks
 from aerun.report.maps import ImagePage, SeriesPage
+
+log = logging.getLogger("aerun")
 
 _MAPS: dict[str, dict[str, Kind]] = {
     ".html": {"steps": SeriesPage, "samples": ImagePage},
@@ -46,7 +50,7 @@ _MAPS: dict[str, dict[str, Kind]] = {
 
 def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     """Answer for every sample of the files, and say how many there were."""
-    model = _judging(told_model(load(args.run, args.weights, args.trust), word, args), word, args)
+    model, said = _judging(told_model(load(args.run, args.weights, args.trust), word, args), word, args)
     about, scoring = _about(model), _scoring(word, args, model)
     kind = scoring.kind if scoring else None
     about["raw"] = verb.reads == "packed" or getattr(args, "raw", False)  # what was compressed comes back as it was
@@ -56,19 +60,26 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     output = args.output or "-"
     done, reader, lines = 0, _reader(model, args, verb), list[str]()
     if scoring and args.follow:
+        for line in said:
+            note(line)
         follow.answer(follow.Following(model, verb, args, reader, scoring), about)
         return
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
     beside = Beside(output, verb.answers in ("rows", "codes") and model.form.named and has_columns_beside(output))
     travelling = Travelling(output)
+    asides = Asides(counted, beside, travelling)
     with kept_warnings(beside.told), _opened(args.output, about, kind) as writer:
         sink = scoring.onto(writer) if scoring else writer
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, sink, Asides(counted, beside, travelling), scoring)
+            done += _answer(verb, args, model, piece, sink, asides, scoring)
             _show(f"\r{done:,} samples")
         if scoring:
             lines = scoring.end()
+            if blank := sum(asides.blank):
+                log.warning("score: rows without a value that could be judged: %d; a score near 0 says nothing there.", blank)
     _show("\r\033[K")
+    for line in said:
+        note(line)
     if line := model.form.line(counted, filled=word in ("inpaint", "impute")):
         note(line)
     if (path := beside.write()) is not None:
@@ -78,26 +89,28 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         (note if is_stdout(args.output) else say)(line)
 
 
-def _judging(model: Model, word: str, args: argparse.Namespace) -> Model:
-    """Return the model with the score that `aerun score` asks for, and say what is not of it."""
+def _judging(model: Model, word: str, args: argparse.Namespace) -> tuple[Model, list[str]]:
+    """Return the model with the score that `aerun score` asks for, and what is to be said of it once it has scored."""
     if word != "score":
-        return model
-    if (args.online or args.smooth is not None) and has_windows(model.config.get("dataset") or {}):
+        return model, []
+    other_way = args.online or args.smooth is not None or (args.threshold == BLOCKS and not args.windows)
+    if other_way and has_windows(model.config.get("dataset") or {}):
         smooth = max(1, model.facts.stored[0] // 4) if args.smooth == 0 else args.smooth or 1
         model = model.by_steps(smooth, args.online, args.data)
     if args.by == ERROR and not args.others:
-        return model
+        return model, []
     others = [told_model(load(run, args.weights, args.trust), word, args).by(args.by, args.data) for run in args.others]
     model = model.by(args.by, args.data)
+    said = []
     if others:
-        note(
+        said.append(
             f"score: 1 less the mean of the p-values of {len(others) + 1} runs. A p-value is twice that mean, which holds "
             "however they depend on each other: verdicts are careful."
         )
         model = model.together(*others)
     if args.top is not None or args.map:
-        note("where a score comes from is told of the squared error, not of this score.")
-    return model
+        said.append("where a score comes from is told of the squared error, not of this score.")
+    return model, said
 
 
 def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit: str) -> None:
@@ -113,11 +126,15 @@ def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit
 
 @dataclass(frozen=True)
 class Asides:
-    """What is said beside the answers: counts of unusual cells, the file beside the output, and columns that travel."""
+    """What is said beside the answers: counts of unusual cells, the file beside the output, and columns that travel.
+
+    blank: how many rows of each piece hold nothing.
+    """
 
     counted: list[notes.Counts]
     beside: Beside
     travelling: Travelling
+    blank: list[int] = field(default_factory=list)
 
 
 def _opened(output: str | None, about: dict[str, Any], kind: Kind | None) -> AbstractContextManager[Writer]:
@@ -254,6 +271,7 @@ def _answer(
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in outputs.items()}
     asides.counted.extend(n.counts() for n in noted)
+    asides.blank.extend(n.blank for n in noted)
     asides.beside.add(noted)
     if asides.beside.in_rows:  # beside each row, what is unusual in it
         arrays |= {k: v for n in noted for k, v in n.rows().items()}

@@ -25,6 +25,7 @@ from aerun.runs.identity import differences
 from aerun.runs.same_data import data_label, different_data
 from aerun.runs.sizes import front, front_of, prefix_words, sizes_of
 from aerun.sweep.constraints import held_first
+from aerun.sweep.pruned import outcome_of
 
 _FIGURES = ("objective", "test/se", "pca/se", "seconds")
 
@@ -149,8 +150,13 @@ def _tell(
     fewest = min(len(group.runs) for group in groups)
     if fewest < 3:
         say(f"{fewest} seed{'s' * (fewest > 1)} of some settings: a deviation wants three or more.")
+    for path in args.paths:
+        for line in outcome.lines() if (outcome := outcome_of(path)) else ():
+            say(line)
     for one in runs:
-        if not one.complete:
+        if one.pruned:
+            say(f"{one.unfinished}: {one.path}")
+        elif not one.complete:
             say(f"not complete: {one.path}: {one.unfinished}")
 
 

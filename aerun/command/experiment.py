@@ -6,6 +6,7 @@ from pathlib import Path
 from aerun.command.parser import Parser
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
+from aerun.core.signals import stop_on_signals
 from aerun.core.text import say
 from aerun.experiment.catalog import catalog, experiment_files
 
@@ -43,7 +44,6 @@ def _decide(paths: list[Path], args: argparse.Namespace) -> int:
     log_to_terminal()
 
     # deferred: keeps --help without torch
-    from aerun.command.train import stop_on_signals
     from aerun.experiment import table
     from aerun.experiment.plan import read
     from aerun.experiment.verdict import Settings, decide

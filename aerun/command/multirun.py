@@ -4,14 +4,15 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError, FolderInUseError, TrainingError, line_of
 from aerun.core.exits import FAILED, SUCCEEDED
+from aerun.core.logs import log_to_terminal
 from aerun.core.text import say
 from aerun.evaluate.verdict import verdict
 from aerun.report import swept
@@ -25,6 +26,10 @@ from aerun.sweep.grid import name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
+from aerun.sweep.pruned import outcome_of
+from aerun.sweep.pruning import Pruning
+from aerun.sweep.rung_jobs import Until, check, finish, first_level, label, lead, note, pruned_value, told
+from aerun.sweep.rungs import pruning_in
 from aerun.sweep.search_summary import tell
 from aerun.sweep.submitted import outdated
 
@@ -55,13 +60,19 @@ def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path],
             planned.fuse()
         with budget.within(planned.bill.budget, began(), folder):
             start()
+            if pruning := pruning_in(folder, planned.grid):
+                log_to_terminal()
+                _finished(folder, pruning, planned.grid.jobs)
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
         finished, failed = outcomes(folder, {**planned.grid.jobs, **followed}, planned.left_alone)
         failed = _without_time(planned.bill, failed)
-        if finished or failed:
-            swept.sweep(finished, failed, shown(folder.resolve()), planned.objective)
+        outcome = outcome_of(folder)
+        pruned = [list(one.typed) for one in outcome.pruned] if outcome else []
+        remarks = outcome.lines() if outcome else []
+        if finished or failed or pruned:
+            swept.sweep(finished, failed, shown(folder.resolve()), planned.objective, pruned, remarks)
         planned.bill.settle(folder)
     return FAILED if failed else SUCCEEDED
 
@@ -88,28 +99,50 @@ def _search(
         try:
             with budget.within(planned.bill.budget, began(), folder):
                 start()
+                if (pruning := pruning_in(folder, grid)) and not budget.over():
+                    log_to_terminal()
+                    check(folder.resolve(), pruning)
         finally:
             failed = tell(opened, folder, grid, shown(folder.resolve()), partial(_without_time, planned.bill))
             planned.bill.settle(folder)
     return FAILED if failed else SUCCEEDED
 
 
-def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
-    """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew."""
-    with _time_for(plain, path) as why:
+def _finished(folder: Path, pruning: Pruning, jobs: Iterable[str]) -> None:
+    """Do what is left of a pruned grid, unless its budget has left jobs out: these have not had their turn."""
+    if not budget.over() and not budget.cut_short(list(jobs)):
+        finish(folder.resolve(), pruning)
+
+
+def job(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path) -> float | tuple[float, ...]:
+    """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew.
+
+    Of a pruned sweep it trains to its first rung, and then whatever is to go on. sweep: its folder.
+    """
+    pruning = pruning_in(sweep)
+    if pruning is None:
+        return _in_time(plain, typed, path)
+    name = str(path.absolute().relative_to(sweep))
+    _in_time(plain, typed, path, Until(sweep, name, first_level(sweep, name, typed, pruning), pruning))
+    if pruning.at_once or not one_by_one():  # else it is decided when all jobs have had their turn
+        lead(sweep, pruning, only=name if pruning.searched else None)
+    results = Folder(path).read()
+    return _values(results, plain) if results.get("status") == "completed" else pruned_value(sweep, name, pruning)
+
+
+def _in_time(plain: dict[str, Any], typed: list[str], path: Path, until: Until | None = None) -> float | tuple[float, ...]:
+    """Do a job, where sweep.budget leaves time for it."""
+    left = state(path, plain, data=False).left if budget.deadline() is not None else DONE
+    if left == DONE or (until and left == RESUME and until.there()):
+        return _done(plain, typed, path, until)
+    with budget.begun(plain, path, left == RESUME, until.pause if until else None) as why:
         if why:
             say(f"\t   {why}")
             return math.nan
-        return _done(plain, typed, path)
+        return _done(plain, typed, path, until)
 
 
-def _time_for(plain: dict[str, Any], path: Path) -> AbstractContextManager[str]:
-    """Return a context that yields why a job is not begun, empty where there is time for it or nothing left to do of it."""
-    left = state(path, plain, data=False).left if budget.deadline() is not None else DONE
-    return nullcontext("") if left == DONE else budget.begun(plain, path, left == RESUME)
-
-
-def _done(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
+def _done(plain: dict[str, Any], typed: list[str], path: Path, until: Until | None = None) -> float | tuple[float, ...]:
     # deferred: completion needs no torch
     from aerun.train import train
 
@@ -128,10 +161,22 @@ def _done(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[
             clear(path)
         if left == DONE and Folder(path).relabel(plain):
             say("\t   has the tags and notes that are typed now")
-        done = Folder(path).read() if left == DONE else None
-        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True)
+        done = Folder(path).read() if left == DONE or (until and left == RESUME and until.there()) else None
+        pause = until.pause if until else None
+        metrics = done or train(plain, path, job_command(typed), resume=left == RESUME, in_sweep=True, pause=pause)
+        if until:
+            one = note(until.sweep, until.name, until.pruning)
+    if until and metrics["status"] != "completed":
+        which = "" if one_by_one() else f"{label(until.sweep, until.name)}: "
+        say(f"\t   {which}{'complete that far, ' if done else ''}{told(metrics, one, until.pruning)}")
+        return math.nan
     say(f"\t   {_how(left, metrics, path)}SE {metrics['test/se']:.4g}. {verdict(metrics)}")
     _say_pace()
+    return _values(metrics, plain)
+
+
+def _values(metrics: Mapping[str, Any], plain: Mapping[str, Any]) -> float | tuple[float, ...]:
+    """Return what a sweeper is told of a job that is complete."""
     several = plain["objective"]
     return float(metrics["objective"]) if isinstance(several, str) else tuple(float(metrics[key]) for key in several)
 

@@ -6,7 +6,12 @@ from typing import NoReturn
 
 from aerun.core.errors import AerunError, nearest
 
-_NUMBERS = {"int": "a whole number", "float": "a number", "_positive": "a positive number"}
+_NUMBERS = {
+    "int": "a whole number",
+    "float": "a number",
+    "_positive": "a positive number",
+    "threshold": "a number, pot or blocks",
+}
 _COUNTS = {"one": "a value", "at least one": "one value or more", "at most one": "one value at most"}
 
 

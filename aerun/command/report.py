@@ -10,11 +10,13 @@ from aerun.core.files import replace
 from aerun.core.text import counted, say
 from aerun.report.chart import Chart
 from aerun.report.curves import curves
+from aerun.report.learning import learning_chart
 from aerun.report.page import page
 from aerun.runs.figures import of_task, others, ranked, require_figures
 from aerun.runs.groups import Group, objective, options, selected
 from aerun.runs.sizes import front_of, sizes_of
 from aerun.sweep.constraints import held_first
+from aerun.sweep.pruned import Outcome, outcome_of
 
 _FIGURES = ("objective", "test/se", "pca/se", "test/psnr", "test/fvu", "codes/dead", "codes/effective_rank", "seconds")
 
@@ -30,16 +32,38 @@ def run(argv: list[str]) -> int:
     held, rest, limits = held_first(ranked(groups, sort, name), args.paths)
     groups, sizes = [*held, *rest], sizes_of(held, keys)
     drawn = curves(groups, keys, sizes, front_of(args.front, runs))
+    outcomes = [one for path in args.paths if (one := outcome_of(path))]
+    drawn += [chart for one in outcomes if (chart := learning_chart(one.learned(), one.pruning.objective))]
     if args.figures:
         return _figures(args.figures, drawn, groups, keys, figures)
     path = args.output or args.paths[0] / "report.html"
+    told = [line for one in outcomes for line in _sentences(one)]
     title = f"{'Sweep' if runs[1:] else 'Run'} {args.paths[0].resolve().name}"
     try:
-        replace(path, page(title, groups, keys, runs, figures, (sort, name), sizes, drawn, limits))
+        replace(
+            path,
+            page(
+                title,
+                groups,
+                keys,
+                runs,
+                figures,
+                (sort, name),
+                sizes,
+                drawn,
+                limits,
+                told,
+            ),
+        )
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
     say(f"{path}: {counted(len(groups), 'setting')}, {counted(len(runs), 'run')}")
     return 0
+
+
+def _sentences(outcome: Outcome) -> list[str]:
+    """Return what pruning saved and risked, in sentences."""
+    return [f"{line[0].upper()}{line[1:]}." for line in outcome.lines()]
 
 
 def _figures(

@@ -11,6 +11,7 @@ from aerun.core.durations import seconds_of
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.paths import say_data, with_data
+from aerun.core.signals import stop_on_signals
 from aerun.core.text import say
 from aerun.report import banner, terminal
 from aerun.runs.folder import Folder
@@ -102,7 +103,7 @@ def _more_time(folder: Folder) -> str:
 def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> None:
     # deferred: keeps --help without torch
     from aerun.build.from_run import refuse_unlike
-    from aerun.command.train import command, stop_on_signals
+    from aerun.command.train import command
     from aerun.train import train
 
     stop_on_signals()

@@ -14,9 +14,11 @@ from aerun.core.text import say, span
 from aerun.settings.naming import own_overrides
 from aerun.settings.shells import retyped
 from aerun.sweep.budget import line as budget_line
-from aerun.sweep.standing import FAILED, RUNNING, STOPPED, WAITING, Standing, grid_of, left_of, line, standings
+from aerun.sweep.pruned import outcome_of
+from aerun.sweep.standing import AT_RUNG, FAILED, RUNNING, STOPPED, WAITING, Standing, grid_of, left_of, line, standings
 
 _SHOWN = 20  # jobs of a kind that are listed
+_LISTED = (RUNNING, FAILED, STOPPED, *AT_RUNG)
 _PAUSE = 2.0  # seconds between two looks
 
 
@@ -31,8 +33,10 @@ def run(argv: list[str]) -> int:
         console.say(line(found, left_of(found)), style="bold")
         if words := _budget(args.sweep, found):
             console.say(words)
-        if any(one.state in (RUNNING, FAILED, STOPPED) for one in found):
+        if any(one.state in _LISTED for one in found):
             console.print(_table(found))
+        for words in _of_pruning(args.sweep, found):
+            console.say(words)
         if words := _next(found, grid.command):
             console.say(words)
         return 0
@@ -42,8 +46,8 @@ def run(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="aerun status",
-        description="How far a sweep is: jobs that are done, running, waiting, stopped and failed; of each that runs, its "
-        "epoch, samples a second and time left. It is read from the sweep's folder alone: so another terminal can ask, and "
+        description="How far a sweep is: jobs that are done, running, waiting, stopped, pruned and failed; of each that runs, "
+        "its epoch, samples a second and time left. It is read from the sweep's folder alone: so another terminal can ask, and "
         "another machine that sees the folder.",
         epilog="example: aerun status outputs/sweeps/NAME --watch",
     )
@@ -90,14 +94,14 @@ class _Quiet:
 
 
 def _table(found: Sequence[Standing]) -> Table:
-    """Return a row for each job that runs, failed or was stopped."""
+    """Return a row for each job that runs, failed, was stopped or pruned."""
     common = {o for o in found[0].typed if all(o in one.typed for one in found)} if len(found) > 1 else set()
     table = Table()
     table.add_column("job")
     table.add_column("")
     for head in ("epoch", "samples/s", "left"):
         table.add_column(head, justify="right")
-    for state in (RUNNING, FAILED, STOPPED):
+    for state in _LISTED:
         some = [one for one in found if one.state == state]
         for one in some[:_SHOWN]:
             left = "" if one.left is None or state != RUNNING else span(one.left)
@@ -109,6 +113,18 @@ def _table(found: Sequence[Standing]) -> Table:
         if len(some) > _SHOWN:
             table.add_row(f"and {len(some) - _SHOWN:,} more", state, "", "", "")
     return table
+
+
+def _of_pruning(folder: Path, found: Sequence[Standing]) -> list[str]:
+    """Return how many jobs came to each rung of a pruned sweep, and what pruning has saved and risked so far."""
+    outcome = outcome_of(folder)
+    if outcome is None or not outcome.curves:
+        return []
+    counts = [sum(rung in one.values for one in outcome.curves) for rung in range(outcome.pruning.end)]
+    shares = zip(counts, outcome.pruning.shares, strict=True)
+    rungs = ", ".join(f"{count} at {100 * share:.3g} %" for count, share in shares)
+    ended = sum(not one.check for one in outcome.ended)
+    return [f"rungs: {rungs} of the training, {ended} at its end", *outcome.lines()]
 
 
 def _next(found: Sequence[Standing], command: str) -> str:

@@ -4,13 +4,11 @@ import logging
 import math
 import os
 import shlex
-import signal
 import sys
 import warnings
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import hydra
@@ -25,6 +23,7 @@ from aerun.core.collector import go_on
 from aerun.core.errors import AerunError, FolderInUseError, StoppedError
 from aerun.core.exits import TIME_LIMIT
 from aerun.core.paths import all_paths, config_dir, is_url, seen_from
+from aerun.core.signals import stop_on_signals
 from aerun.report import banner, terminal
 from aerun.settings.explain import NO_PLACE
 from aerun.settings.hydra_words import UNLIKE
@@ -123,7 +122,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
     # deferred: a single run needs nothing of sweeps
     from aerun.command.multirun import job
 
-    return job(plain, typed, path)
+    return job(plain, typed, path, Path(HydraConfig.get().sweep.dir).absolute())
 
 
 def _tell_failure(path: Path, error: Exception) -> None:
@@ -136,22 +135,6 @@ def _tell_failure(path: Path, error: Exception) -> None:
 def command() -> str:
     """Return the command as it was typed, ready to paste."""
     return os.environ.get("AERUN_COMMAND") or shlex.join(["aerun", *sys.argv[1:]])
-
-
-def stop_on_signals() -> None:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the run in order, with exit codes 130, 143 and 129.
-
-    SIGHUP stays ignored under nohup.
-    """
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)
-        raise StoppedError(128 + signum)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, stop)
 
 
 def _shown(path: Path) -> Path:

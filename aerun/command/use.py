@@ -7,6 +7,7 @@ from aerun.command.parser import Parser
 from aerun.core.collector import go_on
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
+from aerun.core.signals import stop_on_signals
 from aerun.core.streams import is_stdout
 from aerun.inference.verb import Verb
 from aerun.inference.verbs import VERBS
@@ -28,6 +29,7 @@ def run(word: str, argv: list[str]) -> int:
     from aerun.command.answers import answer_all
 
     go_on()
+    stop_on_signals(interrupt=False)  # so that no half-written file stays
     answer_all(word, verb, args)
     return 0
 

@@ -19,9 +19,10 @@ from aerun.core.facts import Facts
 from aerun.core.kept import kept_warnings
 from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
+from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.splits import Data, Split, split
 from aerun.dataset.tables.decisions import Decision
-from aerun.dataset.telling import Telling, joined, of_classes, untold
+from aerun.dataset.telling import OWN, SIDES, Telling, joined, of_classes, untold
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.feature import Feature
 
@@ -71,8 +72,11 @@ class Dataset(ABC):
         AerunError for what this data set cannot tell, and for the classes that say what is normal.
         """
         self.telling = telling
-        if telling is not None and not telling.columns and self.normal is not None:
-            raise AerunError("dataset.condition=label: with dataset.normal the label says what is to be found out.")
+        if telling is not None and not telling.columns and self.normal is not None and telling.to != "terms":
+            raise AerunError(
+                "dataset.condition=label: with dataset.normal the label says what is to be found out. Terms of the objective "
+                "can be told which training samples are anomalies: dataset.condition_to=terms."
+            )
 
     def refuse_protocol(self) -> None:
         """Raise AerunError where the protocol asks for what this data set does not have."""
@@ -120,7 +124,12 @@ class Dataset(ABC):
         if self.telling.columns:
             words = "columns are told of tables (dataset=table); of other samples their classes: dataset.condition=label."
             raise AerunError(f"dataset.condition=[{','.join(self.telling.columns)}]: {words}")
-        return of_classes(self.class_names, option(self))
+        return of_classes(SIDES if self.tells_anomalies else self.class_names, option(self))
+
+    @property
+    def tells_anomalies(self) -> bool:
+        """Return whether what is told is not the class but whether a sample is normal: where some classes are."""
+        return self.telling is not None and not self.telling.columns and self.normal is not None
 
     @property
     def label_told(self) -> str:
@@ -134,6 +143,9 @@ class Dataset(ABC):
 
     def told_values(self, data: Data) -> list[Tensor]:
         """Return what is told of the samples of each split of `data`, which `read` gave: (n, columns)."""
+        normal = self.normal_classes
+        if self.tells_anomalies and normal is not None:
+            return [anomalies(part, normal)[:, None].float() for part in (data.train, data.val, data.test)]
         return [torch.as_tensor(part.y)[:, None].float() for part in (data.train, data.val, data.test)]
 
     def row_facts(self) -> Facts:
@@ -167,14 +179,14 @@ class Dataset(ABC):
                 return data
             values = self.told_values(data)
             self.counts.update(untold(self.telling, self.told, values))
-            return joined(self.telling, self.told, data, values, self.row_facts())
+            return joined(self.telling, self.told, data, values, self.row_facts(), getattr(self, "cache", None))
 
     def own_samples(self, data: Data) -> Data:
         """Return what `load` gave without what is told of each sample."""
         if self.telling is None:
             return data
         facts, splits = self.row_facts(), (data.train, data.val, data.test)
-        return data.kept("own", lambda: Data(*(replace(part, x=facts.own(part.x)) for part in splits)))
+        return data.kept(OWN, lambda: Data(*(replace(part, x=facts.own(part.x)) for part in splits)))
 
     def compared_samples(self, data: Data) -> Data:
         """Return what `load` gave as runs are compared by it: a label counts once, whether or not the model is told it."""
@@ -201,6 +213,15 @@ class Dataset(ABC):
         """Return the first step (n,) of each validation sample that `load` gives, where samples are windows; else None."""
         return None
 
+    @property
+    def window_stride(self) -> int | None:
+        """Return the steps from one sample to the next, where samples are windows of series; else None."""
+        return None
+
+    def test_steps(self) -> RecordedSteps | None:
+        """Return the steps of the test split, where samples are windows of series; else None."""
+        return None
+
     @abstractmethod
     def read(self) -> Data:
         """Read the data."""
@@ -219,6 +240,10 @@ class Dataset(ABC):
         """Return the samples before some of their values were spoilt, row for row those of `load()`, or None where unknown."""
         return None
 
+    def lawful(self, rows: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+        """Return which rows (n, columns) of a table, in own units, words by their places, keep its rules; None without any."""
+        return None
+
     def clusters(self) -> Clusters | None:
         """Return where samples lie in round clusters, or None where that is not known."""
         return None
@@ -229,6 +254,10 @@ class Dataset(ABC):
 
     def atoms(self) -> Tensor | None:
         """Return the unit columns (size, atoms) that samples are sparse sums of, or None where there are none."""
+        return None
+
+    def parents(self) -> Tensor | None:
+        """Return the number of the atom without which each one does not occur, -1 for those that have none: (N,); or None."""
         return None
 
 

@@ -16,6 +16,7 @@ from aerun.core.kept import kept_warnings
 from aerun.core.paths import path_words
 from aerun.dataset.base import Dataset
 from aerun.dataset.labels import by_mark
+from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.sequences import windows
 from aerun.dataset.sequences.clock import zone_of
 from aerun.dataset.sequences.recorded import Recorded, together
@@ -207,6 +208,13 @@ class Series(Dataset):
         if self.sampling.window is None or first is None:
             return None
         return first if normal is None or y is None else first[np.isin(y.numpy(), normal)]
+
+    @property
+    def window_stride(self) -> int | None:
+        return None if self.sampling.window is None else self.sampling.stride
+
+    def test_steps(self) -> RecordedSteps | None:
+        return None if self.window_stride is None else self.known.test_steps
 
     def samples_of(
         self, file: Path, features: Sequence[str], steps: int, ragged: bool, stored: Mapping[str, Any] | None = None

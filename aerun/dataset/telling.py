@@ -1,7 +1,8 @@
 """What the model of a data set is told of each sample beforehand (`dataset.condition`), beside its values."""
 
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from torch import Tensor
 from aerun.core.checks import integer, matches_type, one_of, within
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.dataset.splits import Data, Split
+from aerun.dataset.splits import Data
+from aerun.dataset.storage.array_store import store_rows
 from aerun.dataset.storage.mapped import Mapped
 from aerun.preparation.feature import Feature
 from aerun.preparation.told import Conditions
@@ -20,6 +22,9 @@ from aerun.settings.conditions import SETTINGS
 log = logging.getLogger("aerun")
 
 LABEL = "label"
+SIDES = ("normal", "anomaly")  # what a label says where some classes are normal
+OWN = "own"  # under which `Data.kept` holds samples without what is told of them
+_ROWS = 8192  # that are written to disk in one piece
 TO = ("both", "decoder", "terms")  # encoder and decoder; the decoder alone; only terms of the objective
 
 
@@ -103,8 +108,13 @@ def untold(telling: Telling, features: Sequence[Feature], values: Sequence[Tenso
     return counts
 
 
-def joined(telling: Telling, features: Sequence[Feature], data: Data, values: Sequence[Tensor], facts: Facts) -> Data:
-    """Return samples with what is told of them, three times (n, columns), behind each. AerunError for what cannot be told."""
+def joined(
+    telling: Telling, features: Sequence[Feature], data: Data, values: Sequence[Tensor], facts: Facts, cache: str | None = None
+) -> Data:
+    """Return samples with what is told of them, three times (n, columns), behind each. AerunError for what cannot be told.
+
+    cache: the folder for samples that are read from disk, which are written there once more with what is told.
+    """
     train, val, test = values
     conditions = telling.conditions(features)
     if telling.labelled is not None:
@@ -112,18 +122,45 @@ def joined(telling: Telling, features: Sequence[Feature], data: Data, values: Se
     if not conditions.nullable:
         for name, part in (("training", train), ("validation", val), ("test", test)):
             _refuse_unknown(part, conditions, name)
-    parts = zip((data.train, data.val, data.test), (train, val, test), strict=True)
-    return Data(*(_behind(part, told, conditions, facts) for part, told in parts))
+    splits = (data.train, data.val, data.test)
+    if not any(isinstance(split.x, Mapped) for split in splits):
+        rows = [_behind(split.x, told, conditions, facts) for split, told in zip(splits, (train, val, test), strict=True)]
+        return Data(*(replace(split, x=x) for split, x in zip(splits, rows, strict=True)))
+    rows = _on_disk([split.x for split in splits], (train, val, test), conditions, facts, cache)
+    whole = Data(*(replace(split, x=x) for split, x in zip(splits, rows, strict=True)))
+    whole.kept(OWN, lambda: data)
+    return whole
 
 
-def _behind(split: Split, values: Tensor, conditions: Conditions, facts: Facts) -> Split:
-    """Return a split with conditions behind its samples: bytes stay bytes, and what is unknown of them is 255."""
-    if isinstance(split.x, Mapped):
-        raise AerunError("dataset.condition: needs samples in memory, and these are read from disk: raise dataset.memory.")
-    x = split.x.to(torch.int16) if split.x.dtype == torch.uint8 and int(conditions.sizes.max()) >= 255 else split.x
+def _behind(x: Tensor, values: Tensor, conditions: Conditions, facts: Facts) -> Tensor:
+    """Return samples with conditions behind them: bytes stay bytes where they can, and what is unknown of them is 255."""
+    x = x.to(torch.int16) if x.dtype == torch.uint8 and int(conditions.sizes.max()) >= 255 else x
     unknown = conditions.unknown(values)[:, None]
     gone = float("nan") if x.is_floating_point() else 255 if x.dtype == torch.uint8 else -1
-    return replace(split, x=facts.joined(x, values.masked_fill(unknown, gone)))
+    return facts.joined(x, values.masked_fill(unknown, gone))
+
+
+def _on_disk(
+    parts: Sequence[Tensor], values: Sequence[Tensor], conditions: Conditions, facts: Facts, cache: str | None
+) -> list[Tensor]:
+    """Return the same of samples on disk, one mapped tensor for each part, once they are in a file in `cache`."""
+
+    def blocks() -> Iterator[Any]:
+        for x, own in zip(parts, values, strict=True):
+            for first in range(0, len(x), _ROWS):
+                some = slice(first, first + _ROWS)
+                yield _behind(x[some], own[some], conditions, facts).numpy()
+
+    digest = hashlib.sha256()
+    for own in values:
+        digest.update(own.contiguous().numpy().tobytes())
+    about = [(str(x.file.path), x.first) for x in parts if isinstance(x, Mapped)], digest.hexdigest()
+    counts = [len(x) for x in parts]
+    places = [p.clone() for p in torch.arange(sum(counts)).split(counts)]
+    dtype = torch.from_numpy(next(blocks())).dtype
+    stored = store_rows("told", about, sum(counts), blocks, places, cache, dtype)
+    log.warning("dataset.condition: what is told of samples on disk is kept behind each, in %s.", stored[0].file.path)  # type: ignore[attr-defined]
+    return stored
 
 
 def _few(values: Tensor, count: int, features: Sequence[Feature], draw: int) -> Tensor:

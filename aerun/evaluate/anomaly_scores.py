@@ -89,6 +89,29 @@ def scorers(trained: Trained) -> dict[str, Score]:
     return ways
 
 
+def element_errors(trained: Trained) -> dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """Map pca and none, as in `scorers`, to functions from stored samples to the squared error of each element.
+
+    Both (B, *S): the error, and 1 where the element counts, else 0.
+    """
+    mean = trained.mean.to(next(trained.exact.arch.parameters()).dtype)
+    pca = Pca(trained.pca.mean.to(mean), trained.pca.components.to(mean))
+    scale = _scale(trained).to(mean)
+
+    def of(rebuild: Callable[[Batch], Tensor], unit: Tensor | float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        def errors(stored: Tensor) -> tuple[Tensor, Tensor]:
+            b = batch(trained.exact, stored)
+            error = of_elements(rebuild(b) / unit, b.exact / unit, b.weight, exact=True)
+            return error, torch.ones_like(error) * b.weight
+
+        return errors
+
+    return {
+        "pca": of(lambda b: _rebuilt(pca, filled(b.x, b.valid, mean), b.seen), 1.0),
+        "none": of(lambda b: mean.expand_as(b.x), scale),
+    }
+
+
 def _by(judge: Judge, model: Autoencoder) -> Score:
     return lambda b: judge(model, b.stored)
 

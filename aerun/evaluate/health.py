@@ -56,7 +56,8 @@ class _Seen:
 def examine(trained: Trained) -> dict[str, float]:
     """Return figures codes/... of the code and fit/... of the reconstruction, on validation samples.
 
-    codes/...: see `aerun.evaluate.codes`, of at most 5,000 validation samples, fewer where codes are large.
+    codes/...: see `aerun.evaluate.codes`, of at most 5,000 validation samples, fewer where codes are large; and what
+    regularizers see in them (`Regularizer.figures`), as codes/NAME/....
 
     fit/...: of those and of as many training samples, clean: train_fvu and val_fvu, squared error over that of the training
     mean; gap, validation error over training error; motion, deviation of reconstructions over that of samples; copy, the median
@@ -70,6 +71,8 @@ def examine(trained: Trained) -> dict[str, float]:
         seen, seen_train = _through(trained, val), _through(trained, train)
     figures = {"samples": float(len(val)), **codes.statistics(seen.z), **codes.dimension(seen.z)}
     figures |= {} if seen.kl is None else codes.told_rates(seen.kl, seen.z.shape[1])
+    for name, term in model.terms.items():
+        figures |= {f"{name}/{k}": v for k, v in term.regularizer.figures(seen.z).items()}
     fit = {
         "train_fvu": seen_train.unexplained / seen_train.spread,
         "val_fvu": seen.unexplained / seen.spread,
@@ -125,7 +128,11 @@ def _with_nearest(trained: Trained, split: Split, train: Split) -> tuple[Tensor,
 def warnings(model: Autoencoder, figures: Mapping[str, float]) -> list[str]:
     """Return what is wrong by the figures of `examine`; of several collapses only the one that explains the others."""
     collapsed = _posterior(model, figures) or _constant(model, figures) or _narrow(model, figures)
-    return [said for said in (collapsed, _dead(model, figures), _memorized(model, figures)) if said]
+    own = [
+        t.regularizer.warning({k.split("/", 2)[2]: v for k, v in figures.items() if k.startswith(f"codes/{name}/")})
+        for name, t in model.terms.items()
+    ]
+    return [said for said in (collapsed, _dead(model, figures), _memorized(model, figures), *own) if said]
 
 
 def _posterior(model: Autoencoder, figures: Mapping[str, float]) -> str:

@@ -1,5 +1,6 @@
 """The score of a single step of a series: one rule for what a run writes down and for `aerun score`."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.dataset.sequences.windows import covering
+from aerun.core.memory import rows_that_fit
+from aerun.dataset.recorded_steps import RecordedSteps
+from aerun.dataset.sequences.windows import covering, cut, pieces
 from aerun.evaluate.scores import errors, weight
+from aerun.trained import Trained
 
 Values = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+Errors = Callable[[Autoencoder, Tensor], tuple[Values, Values]]  # see `own_errors`
 
 
 class Cover:
@@ -37,11 +42,12 @@ class Cover:
 class Way:
     """How steps are scored. smooth: the mean of so many scores in a row. online: from a step and those before it alone.
 
-    Else windows on both sides of a step judge it, and the mean is around it.
+    centre: by the window around a step alone. Else all windows that cover a step judge it, and the mean is around it.
     """
 
     smooth: int = 1
     online: bool = False
+    centre: bool = False
 
     @property
     def plain(self) -> bool:
@@ -50,11 +56,19 @@ class Way:
 
     def starts(self, first: Numbers, count: Numbers, window: int, stride: int) -> tuple[Numbers, Numbers]:
         """Return `windows.covering` of pieces; online a window ends at each step."""
-        return covering(first, count, window, 1 if self.online else stride)
+        return covering(first, count, window, 1 if self.each else stride)
+
+    @property
+    def each(self) -> bool:
+        """Return whether each step has a window of its own."""
+        return self.online or self.centre
 
     def kept(self, first: Numbers, values: Values) -> tuple[Numbers, Values]:
-        """Return of what windows say (n, T, F) what counts, and the first steps that it is of: online their last step alone."""
-        return (first + values.shape[1] - 1, values[:, -1:]) if self.online else (first, values)
+        """Return of what windows say (n, T, F) what counts, and the first steps that it is of: one step, or all."""
+        if not self.each:
+            return first, values
+        place = values.shape[1] - 1 if self.online else values.shape[1] // 2
+        return first + place, values[:, place : place + 1]
 
     def smoothed(self, score: Values, piece: Numbers) -> Values:
         """Return the mean of scores (N,) over steps of the same piece (N,), cut short at its ends; NaN stays NaN."""
@@ -81,3 +95,83 @@ def own_errors(model: Autoencoder, stored: Tensor) -> tuple[Values, Values]:
     error = errors(model, stored).double()
     seen = torch.ones_like(error) * weight(model, stored, error)
     return torch.where(error.isnan(), torch.inf, error).cpu().numpy(), seen.cpu().numpy()
+
+
+@dataclass(frozen=True)
+class NormalSteps:
+    """score (n,): of the steps that validation windows cover, by time. piece (n,): the number of the run each is in."""
+
+    score: Values
+    piece: Numbers
+
+    def blocks(self, window: int) -> Values:
+        """Return the highest score of each stretch of `window` steps in a row; what is left of a run is in none."""
+        new = np.flatnonzero(np.diff(self.piece, prepend=self.piece[:1] - 1))
+        runs = np.split(self.score, new[1:])
+        return np.concatenate([run[: len(run) // window * window].reshape(-1, window).max(1) for run in runs])
+
+
+def validation_steps(trained: Trained, way: Way, judge: Errors = own_errors) -> NormalSteps | None:
+    """Return the scores of single steps of the validation windows; None where samples are no windows of series.
+
+    A step that several windows share is judged by all of them, as `aerun score` does.
+    """
+    first = trained.dataset.validation_starts()
+    if first is None or not len(first) or len(first) != len(trained.data.val) or trained.autoencoder.facts.ragged:
+        return None
+    first = first - first.min()
+    steps, channels = trained.autoencoder.facts.stored
+    windows = _windows(trained, way, first)
+    score, covered = _means(trained.exact, windows, way, judge, (int(first.max()) + steps, channels))
+    piece = np.cumsum(np.diff(covered, prepend=False))
+    return NormalSteps(way.smoothed(score, piece)[covered], piece[covered])
+
+
+def covered_steps(trained: Trained, way: Way, recorded: RecordedSteps, stride: int, judge: Errors = own_errors) -> Values:
+    """Return the scores (N,) of recorded steps by the windows that cover each, as `aerun score` does; NaN where none does."""
+    window = trained.autoencoder.facts.stored[0]
+    score = np.full(len(recorded.x), np.nan)
+    for starts in way.starts(recorded.first, recorded.count, window, stride):
+        size = (len(score), recorded.x.shape[1])
+        found, covered = _means(trained.exact, _cuts(trained, recorded.x, starts), way, judge, size)
+        score = np.where(np.isnan(score) & covered, found, score)
+    return way.smoothed(score, recorded.piece)
+
+
+def _means(
+    model: Autoencoder, windows: Iterator[tuple[Numbers, Tensor]], way: Way, judge: Errors, size: tuple[int, int]
+) -> tuple[Values, NDArray[np.bool_]]:
+    """Return the scores of size[0] steps by windows and their first steps, and which steps one of them covers."""
+    errors, seen = Cover(*size), Cover(*size)
+    for part, stored in windows:
+        error, weight = judge(model, stored)
+        for cover, values in ((errors, error), (seen, weight)):
+            cover.add(*way.kept(part, values))
+    return errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1), errors.count > 0
+
+
+def _cuts(trained: Trained, x: Tensor, starts: Numbers) -> Iterator[tuple[Numbers, Tensor]]:
+    """Yield windows that begin at `starts` (n,), stored, and where they begin."""
+    facts = trained.autoencoder.facts
+    steps, rows = np.arange(facts.stored[0]), rows_that_fit(facts.size)
+    for at in range(0, len(starts), rows):
+        part = starts[at : at + rows]
+        yield part, x[torch.from_numpy(part[:, None] + steps)].to(trained.device)
+
+
+def _windows(trained: Trained, way: Way, first: Numbers) -> Iterator[tuple[Numbers, Tensor]]:
+    """Yield the validation windows, stored, and their first steps; online one ends at each step, as when scores are asked for.
+
+    What is told of a window is known of those that were cut alone, which judge then.
+    """
+    val, facts = trained.data.val, trained.autoencoder.facts
+    steps, rows = facts.stored[0], rows_that_fit(facts.size)
+    if not way.each or facts.told:
+        parts = (first[at : at + rows] for at in range(0, len(first), rows))
+        yield from zip(parts, trained.stored_batches(val, rows), strict=True)
+        return
+    x = torch.empty(int(first.max()) + steps, *val.x.shape[2:], dtype=val.x.dtype)
+    covered = np.zeros(len(x), dtype=bool)
+    for at, window in zip(first.tolist(), val.x, strict=True):
+        x[at : at + steps], covered[at : at + steps] = window, True
+    yield from _cuts(trained, x, cut(*pieces(np.zeros(len(x), dtype=bool), covered), steps, 1).first)

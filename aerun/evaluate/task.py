@@ -28,6 +28,7 @@ def unmeasured(model: Autoencoder, dataset: Dataset) -> str:
     """Return why what the model's parts are made for is not measured on these data, in a sentence; nothing where it is."""
     facts, corruption = dataset.facts(), model.corruption
     meant = {
+        "anomaly": "novelty" in model.offers,
         "inpainting": corruption.makes_holes,
         "denoising": corruption.alters and corruption.is_noise and model.code_elements < facts.size,
         "compression": _compresses(model),

@@ -66,12 +66,13 @@ def line(bottleneck: Bottleneck, way: str) -> Callable[[Tensor, Tensor, Tensor],
 
 
 def on_space(bottleneck: Bottleneck, z: Tensor) -> Tensor:
-    """Return codes (n, d, *grid) as points of a curved space, and say how many of them are none; others as they are."""
-    if not bottleneck.curved:
+    """Return codes (n, d, *grid) as those of a curved or bounded space, and say how many were none; others as they are."""
+    its = bottleneck.curved or bottleneck.bounded
+    if not its:
         return z
     near = bottleneck.nearest(z)
     if off := int(((near - z).flatten(1).abs().amax(1) > _OFF).sum()):
-        log.warning("%d of %d codes are moved to the nearest that this run can have: its %s.", off, len(z), bottleneck.curved)
+        log.warning("%d of %d codes are moved to the nearest that this run can have: its codes %s.", off, len(z), its)
     return near
 
 

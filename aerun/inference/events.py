@@ -1,5 +1,6 @@
 """Events of series: consecutive alarms as one, with start, end and peak."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aerun.inference.steps import StepSeries
+from aerun.metrics.conformal import p_values
 
-COLUMNS = ("file", "series", "start", "end", "steps", "peak", "score", "channel")
+COLUMNS = ("file", "series", "start", "end", "steps", "peak", "score", "channel", "p", "columns")
+_CONTRIBUTES = 0.1  # of the error of an event, from which on a channel is named
 
 
 def columns_of(group: str | None) -> tuple[str, ...]:
@@ -53,14 +56,28 @@ def events_in(series: StepSeries, anomaly: NDArray[Any]) -> list[Event]:
 
 
 def described(series: StepSeries, event: Event) -> dict[str, Any]:
-    """Return the columns `columns_of` of an event, times as the file writes them."""
+    """Return the columns `columns_of` of an event, times as the file writes them.
+
+    p: that of its highest score among the highest scores of stretches of normal validation steps, each as long as a window; no
+    number where the run knows none.
+    """
     assert series.judged is not None
     moments, names = series.moments, series.names
     channel = series.channels[int(series.judged.errors[event.peak].argmax())]
     score = float(series.judged.score[event.peak])
     when = (str(moments[i]) for i in (event.first, event.last))
-    values = (series.file, str(names[event.peak]), *when, event.steps, str(moments[event.peak]), score, channel)
-    return dict(zip(columns_of(series.group), values, strict=True))
+    p = math.nan if series.blocks is None else float(p_values(series.blocks, np.array([score]))[0])
+    about = (event.steps, str(moments[event.peak]), score, channel, p, contributing(series, event))
+    return dict(zip(columns_of(series.group), (series.file, str(names[event.peak]), *when, *about), strict=True))
+
+
+def contributing(series: StepSeries, event: Event) -> str:
+    """Return the channels with at least a tenth of the squared error of an event, the largest share first, in words."""
+    assert series.judged is not None
+    errors = np.nansum(series.judged.errors[event.first : event.last + 1], 0)
+    shares = errors / max(float(errors.sum()), 1e-300)
+    order = [i for i in np.argsort(-shares, kind="stable").tolist() if shares[i] >= _CONTRIBUTES]
+    return ", ".join(f"{series.channels[i]} {shares[i]:.0%}" for i in order)
 
 
 class Events:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
@@ -26,6 +25,7 @@ from aerun.runs.reference import Calibration
 ERROR = "error"
 WAYS = (ERROR, *JUDGES)
 _VALIDATION = "validation"
+_STEPS = ("steps", "blocks")
 
 
 def judge_of(runner: Runner, name: str, data: str | Path | None) -> tuple[Judge, Calibration]:
@@ -64,21 +64,23 @@ def _file(name: str) -> str:
 def steps_of(runner: Runner, way: Way, data: str | Path | None) -> Calibration:
     """Return the calibration of a run with scores of validation steps in another way than its own, kept like a judge."""
     own = runner.calibration
-    if way.plain:
+    if way.plain and own.blocks is not None:
         return own
-    name = f"steps_{way.smooth}{'_online' if way.online else ''}"
+    name = f"blocks_{way.smooth}{'_online' if way.online else ''}"
 
-    def restored(arrays: Arrays) -> NDArray[np.float64]:
-        return np.sort(arrays[_VALIDATION].double().numpy())
+    def restored(arrays: Arrays) -> Calibration:
+        steps, blocks = (np.sort(arrays[k].double().numpy()) for k in _STEPS)
+        return replace(own, steps=steps, blocks=blocks)
 
-    steps = kept(runner, _file(name), restored, (_VALIDATION,))
-    if steps is None:
-        with quiet_aerun(), torch.inference_mode(False), torch.no_grad():
-            trained = trained_of(runner, "--smooth, --online: needs training and validation samples once", data)
-            scores = reference.step_scores(trained, way)
-        steps = np.asarray(scores or [], dtype=np.float64)
-        keep(runner, _file(name), {_VALIDATION: torch.from_numpy(steps)}, "their calibration")
-    return replace(own, steps=steps)
+    known = kept(runner, _file(name), restored, _STEPS)
+    if known is not None:
+        return known
+    with quiet_aerun(), torch.inference_mode(False), torch.no_grad():
+        trained = trained_of(runner, "scores of steps: need training and validation samples once", data)
+        scores = reference.step_scores(trained, way)
+    arrays = {k: torch.tensor(scores.get(k, []), dtype=torch.float64) for k in _STEPS}
+    keep(runner, _file(name), arrays, "their calibration")
+    return restored(arrays)
 
 
 class Ensemble:

@@ -17,6 +17,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
+from aerun.core.memory import refuse_beyond
 from aerun.dataset.sequences.windows import covering
 from aerun.evaluate import scores
 from aerun.evaluate.step_scores import Way
@@ -241,6 +242,7 @@ class Model(Runner):
         guidance (raw_told - raw_null), raw_null the output without it.
         """
         integer("n", n, 1)
+        refuse_beyond(f"generate: n={n:,}", 4.0 * n * (self.facts.size + self.autoencoder.code_elements))
         self._refuse_guidance(guidance)
         c = self.given_c(n)
         drawn = codes.draw(self, n, seed, one_of("sampler", sampler, codes.SAMPLERS), data, c)
@@ -277,9 +279,9 @@ class Model(Runner):
         return self._rows_of_samples(z, back, self._c_between(first, last, t))
 
     def _brought_back(self, z: Tensor) -> Tensor:
-        """Return codes (n, steps, d, *grid) as those of the bottleneck, where they were moved off a curved space."""
-        bottleneck = self.autoencoder.bottleneck
-        return bottleneck.nearest(z.flatten(0, 1)).view_as(z) if bottleneck.curved else z
+        """Return codes (n, steps, d, *grid) as those of the bottleneck, where they were moved off the space of its codes."""
+        bottleneck, flat = self.autoencoder.bottleneck, z.flatten(0, 1)
+        return (bottleneck.nearest(flat) if bottleneck.curved else codes.on_space(bottleneck, flat)).view_as(z)
 
     def _c_between(self, first: Tensor, last: Tensor, t: Tensor) -> Tensor | None:
         """Return c (n, steps, m) on the way from stored samples to others: numbers in equal steps, classes of the first."""
@@ -343,8 +345,9 @@ class Model(Runner):
         """Return this model with another score: `model.by("code_knn").score(x)`. Thresholds and p-values go by it too.
 
         judge: error, the squared error of the reconstruction; code_knn, code_mixture, how far the code lies from those of
-        training; probability, expected, in nats, where codes are random: see `aerun.evaluate.judges`. What it learns from
-        training and validation samples is kept in the run's folder; the first call reads them, of files from `data`.
+        training; probability, expected, in nats, where codes are random; novelty, of a part that says what is unusual: see
+        `aerun.evaluate.judges`. What it learns from training and validation samples is kept in the run's folder; the first call
+        reads them, of files from `data`.
         """
         if one_of("by", judge, judged.WAYS) == judged.ERROR:
             return self

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
 from aerun.core.text import note
@@ -53,7 +54,7 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
 
 
 def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any]:
-    series.merge, series.least = args.merge or 1, args.least or 1
+    series.merge, series.least, series.blocks = args.merge or 1, args.least or 1, _blocks(model)
     series.judged = known = judge(model, series.opened.x, series.starts, series.tails, series.label, piece=series.piece)
     columns = {**series.places(), **judged(model, series.in_file(known.score), args, steps=True)}
     worst = np.where(np.isnan(known.errors), -1, known.errors).argmax(1)
@@ -62,6 +63,11 @@ def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any
     if args.map and not is_picture(args.output):
         columns |= {f"error_{n}": series.in_file(known.errors[:, i]) for i, n in enumerate(series.channels)}
     return columns
+
+
+def _blocks(model: "Model") -> NDArray[np.float64] | None:
+    blocks = model.calibration.blocks
+    return blocks if blocks is not None and len(blocks) else None
 
 
 def noted_of(model: "Model", x: Any) -> Notes | None:
@@ -90,12 +96,15 @@ class Scoring:
         other = f"--by {args.by}" if args.by != ERROR else "--with" if args.others else ""
         if other and windows and not args.windows:
             raise AerunError(f"{other}: scores whole windows, and a row of this call is a step: add --windows.")
-        args.steps = windows and not args.windows and (args.threshold is not None or model.calibration.steps is not None)
+        numbered = isinstance(args.threshold, float)
+        args.steps = windows and not args.windows and (numbered or model.calibration.steps is not None)
         if windows and not args.windows and not args.steps:
             note("an older aerun wrote down no scores of single steps for this run: a row is a window, as with --windows.")
         self._refuse()
         self.worst = None if args.top is None else Worst(model, args.top, self.settings)
         self.events = None if args.events is None else Events(self.settings.get("group"))
+        if self.events is not None and _blocks(model) is None:
+            note("column p is empty: this run kept no highest scores of stretches; --threshold blocks finds them in its data.")
         self.pending: deque[StepSeries] = deque()
         self.rows, self.alarms = 0, 0
         self.limit: float | None = None

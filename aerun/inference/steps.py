@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aerun.dataset.recorded_steps import numbered
 from aerun.dataset.sequences.sampling import Opened
 from aerun.dataset.sequences.windows import Windows, most_frequent
 from aerun.dataset.telling import LABEL
@@ -33,7 +34,7 @@ class StepSeries:
 
     tails: windows that end pieces, see `windows.covering`. time, group: the columns of that name, where settings name any.
     label: of each step (N,), by series and time, where the file says it. judged: what the model says of them. merge,
-    least: which alarms are one event, see `events.events_of`.
+    least: which alarms are one event, see `events.events_of`. blocks: see `Calibration`.
     """
 
     file: str
@@ -48,6 +49,7 @@ class StepSeries:
     judged: StepScores | None = None
     merge: int = 1
     least: int = 1
+    blocks: Values | None = None
 
     def __len__(self) -> int:
         return len(self.opened.x)
@@ -69,10 +71,7 @@ class StepSeries:
     @cached_property
     def piece(self) -> NDArray[np.int64]:
         """Return the number of the piece without a break that each step is in, (N,), -1 where it is in none."""
-        number = np.full(len(self), -1)
-        for k, (first, count) in enumerate(zip(self.opened.first, self.opened.count, strict=True)):
-            number[first : first + count] = k
-        return number
+        return numbered(len(self), self.opened.first, self.opened.count)
 
     @cached_property
     def step(self) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
+from aerun.inference.rules import threshold
 from aerun.inference.verb import Answer, Flag, Verb
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def _coded(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 def _generated(model: "Model", x: Any, args: "Namespace") -> Answer:
+    if args.count < 1:
+        raise AerunError(f"--count {args.count}: how many samples, from 1.")
     return _samples(model.generate(args.count, args.seed, args.sampler, args.data, args.guidance))
 
 
@@ -58,7 +61,7 @@ def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
 _SIZE: Flag = ("--size", {"type": int, "metavar": "K", "help": "of a nested code (regularizer=nested) its first K units alone"})
 _SEED: Flag = ("--seed", {"type": int, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
 _DATA: Flag = ("--data", {"metavar": "PATH", "help": "where the training data are, to which samplers are fitted"})
-_JUDGES = ("error", "code_knn", "code_mixture", "probability", "expected")
+_JUDGES = ("error", "code_knn", "code_mixture", "probability", "expected", "novelty")
 _CODE_PRIORS = ("counts", "transformer")
 
 VERBS: dict[str, Verb] = {
@@ -230,7 +233,16 @@ VERBS: dict[str, Verb] = {
         _scored,
         (
             ("--alpha", {"type": float, "metavar": "A", "help": "largest false-alarm rate (default: 0.05)"}),
-            ("--threshold", {"type": float, "metavar": "T", "help": "this score instead"}),
+            (
+                "--threshold",
+                {
+                    "type": threshold,
+                    "metavar": "T",
+                    "help": "this score instead; or pot: where ALPHA (default: 0.001) of normal scores would lie behind a "
+                    "generalized Pareto tail of the highest 2 %% of them; or blocks, of series: at most ALPHA of normal "
+                    "stretches as long as a window raise any alarm",
+                },
+            ),
             (
                 "--fdr",
                 {
@@ -254,7 +266,8 @@ VERBS: dict[str, Verb] = {
                     "choices": _JUDGES,
                     "default": "error",
                     "help": "another score: code_knn, code_mixture, how far the code lies from those of training; probability, "
-                    "expected, -log E_q p(x|z) and E_q[-log p(x|z)] in nats, of random codes (default: error)",
+                    "expected, -log E_q p(x|z) and E_q[-log p(x|z)] in nats, of random codes; novelty, what a part itself "
+                    "finds unusual, such as regularizer=svdd, sad or usad (default: error)",
                 },
             ),
             (

@@ -19,6 +19,24 @@ def row_of(folder: Path, epoch: int) -> dict[str, float]:
     raise AerunError(f"{folder / METRICS}: damaged: it has no row for epoch {epoch}.")
 
 
+def best_row(folder: Path, monitor: str, epochs: int) -> dict[str, float]:
+    """Return the metrics of the first epoch with the lowest `monitor` among so many. AerunError where there is none."""
+    best, least = dict[str, str](), math.inf
+    for row in plain.rows(folder, METRICS):
+        about = plain.numbers(folder, row, "epoch", monitor)
+        if about["epoch"] < epochs and (about[monitor] < least or not best):
+            best, least = row, about[monitor]
+    if not best:
+        raise AerunError(f"{folder / METRICS}: damaged: it has no epoch.")
+    return plain.numbers(folder, best)
+
+
+def curve(folder: Path, key: str) -> list[tuple[int, float]]:
+    """Return the epochs so far, counted from 1, with a figure of each; those that lack it are left out."""
+    rows = (plain.numbers(folder, row, "epoch") for row in plain.rows(folder, METRICS))
+    return [(int(row["epoch"]) + 1, row[key]) for row in rows if key in row]
+
+
 def last_epoch(folder: Path, steps: float = math.inf) -> int:
     """Return the epochs that were trained within so many optimizer steps, as metrics.csv counts them; 0 without it."""
     rows = (plain.numbers(folder, row) for row in plain.rows(folder, METRICS))

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from aerun.parts.base import Part
 
+_STANDING = (nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU)
+
 
 @dataclass(frozen=True)
 class Level:
@@ -27,10 +29,11 @@ class Level:
 class Arch(Part):
     """Encoder and decoder. `encode` subtracts the training mean; the output bias starts at it.
 
-    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. whitens: it learns the
-    covariance of the training samples beforehand. known: how many numbers c, what is
-    known of a sample beforehand, the encoder reads as further inputs or channels. grid: sides of a spatial code.
-    levels: layers from the input inwards, for training one by one; empty where that makes no sense.
+    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. whitens: it learns the covariance of
+    the training samples beforehand. shares_weights: the decoder's matrices are the encoder's. known: how many numbers c, what
+    is known of a sample beforehand, the encoder reads as further inputs or channels. grid: sides of a spatial code.
+    levels: layers from the input inwards, for training one by one; empty where that makes no sense. caution: what is legal and
+    pointless about its settings for these data, in a sentence, or nothing.
     """
 
     encoder: nn.Sequential
@@ -38,9 +41,11 @@ class Arch(Part):
     mean: Tensor  # a buffer, *S or broadcastable to it
     sees_mask: bool = False
     whitens: bool = False
+    shares_weights: bool = False
     known: int = 0
     grid: tuple[int, ...] = ()
     levels: tuple[Level, ...] = ()
+    caution: str = ""
 
     def encode(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Map x (B, *S) to features h (B, F, *grid).
@@ -77,6 +82,22 @@ class Arch(Part):
     def is_taught(self) -> bool:
         """Return whether its decoder may be fed the truth in training, step by step."""
         return type(self).decode_taught is not Arch.decode_taught
+
+    @property
+    def constant_by(self) -> str:
+        """Return the part of the encoder that can write one code for every sample, its weights at 0; empty without one.
+
+        That is a bias, the shift of a norm, what is known beforehand, or an activation that is not 0 at 0 or stands still at
+        another value.
+        """
+        if self.known:
+            return "c"
+        for module in self.encoder.modules():
+            if isinstance(module, _STANDING):
+                return type(module).__name__.lower()
+            if any(p is not None and "bias" in name for name, p in module.named_parameters(recurse=False)):
+                return "bias"
+        return ""
 
     @abstractmethod
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:

@@ -22,6 +22,13 @@ class Part(nn.Module, ABC):
     lacking: Mapping[str, tuple[str, str, str]] = MappingProxyType({})
     follows_batches: bool = False  # whether its buffers follow the batches of training
 
+    def novelty(self, *_: Any, **names: Any) -> Tensor:
+        """Return (B,), higher for samples that this part finds unusual, where `novelty` is among its `offers`.
+
+        Parameters are names of a clean pass: x, h, z, x_hat, raw, the functions, and valid, seen and c where there are any.
+        """
+        raise NotImplementedError
+
     def watch(self, *_: Any, **names: Any) -> dict[str, Tensor]:
         """Return figures of a validation batch, logged beside the objective; parameters are names of the vocabulary."""
         return {}

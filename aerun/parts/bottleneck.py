@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -27,10 +27,11 @@ class Bottleneck(Part):
     0 ... levels[i] - 1; empty where there is no bound. can_be_cut: a code without its last pieces, which are its units set to
     0 where `piece` says nothing else, is still a code; cut_by: the setting with which it can be, where it cannot as it is.
     of_vectors: it makes codes without a grid alone. entangled: its posterior is one of whole codes, so that units have no
-    divergence of their own. curved: codes are points of a curved space, where straight lines and densities of real vectors mean
-    nothing, and `nearest` brings a vector back to it; it says in words what they all are, empty for others. dependent: how many
-    numbers of a code follow from the others. chosen: the setting that makes it other than its option says it is, its value, and
-    one with which it is as said.
+    divergence of their own. curved: codes are points of a curved space, where straight lines and densities of real vectors
+    mean nothing, and `nearest` brings a vector back to it; it says in words what they all are, empty for others. bounded: the
+    same of codes that are some of the real vectors, in whose space straight lines do mean something. dependent: how many
+    numbers of a code follow from the others. chosen: the setting that makes it other than its option says it is, its value,
+    and one with which it is as said.
     """
 
     latent_dim: int
@@ -42,6 +43,7 @@ class Bottleneck(Part):
     of_vectors: bool = False
     entangled: bool = False
     curved: str = ""
+    bounded: str = ""
     dependent: int = 0
     chosen: tuple[str, str, str] | None = None
     levels: tuple[int, ...] = ()
@@ -58,6 +60,11 @@ class Bottleneck(Part):
     @abstractmethod
     def code(self, h: Tensor) -> Tensor:
         """Map h (B, F, *grid) to the deterministic code (B, d, *grid) of all use after training."""
+
+    @property
+    def setting(self) -> str:
+        """Return by what it was chosen, as it is typed."""
+        return "=".join(self.chosen[:2]) if self.chosen else f"model/bottleneck={option(self)}"
 
     @property
     def pieces(self) -> int:
@@ -78,6 +85,13 @@ class Bottleneck(Part):
 
         Called before the first step, after the weights were initialized; by default it does nothing.
         """
+
+    def finish(self, features: Callable[[], Iterator[Tensor]]) -> dict[str, float]:
+        """Learn from what the trained encoder makes of all training samples, in batches (B, F, *grid) as often as wanted.
+
+        Returns figures of what it has set in its buffers, for results.json; empty, by default, where it changes nothing.
+        """
+        return {}
 
     def indices(self, h: Tensor) -> Tensor:
         """Return the numbers (B, u, *grid) that stand for the code of h (B, F, *grid)."""

@@ -28,6 +28,8 @@ class Regularizer(Part):
     told of samples, c, is a class that it teaches the code to say, so that neither encoder nor decoder may be told it.
     `known_share`: the least share of samples in a batch whose class is known; 0: as they come.
     `moves_codes`: it moves codes freely, so that any real vector must be one.
+    `places_codes`: begins with codes of the training samples as they are before the first step, trained or not. `pulls`: pulls
+    all codes to one point, so that an encoder that can write a constant, or a decoder that follows it, ends there at once.
     `borrows`: has layers of another run or of a file, which its setting `features` names unless it is `random`; its setting
     `network` has them in words (`aerun.regularizer.stack`), and `borrow` gives it their weights.
     """
@@ -48,13 +50,26 @@ class Regularizer(Part):
     of_length: bool = False
     known_share: float = 0.0
     moves_codes: bool = False
+    places_codes: bool = False
+    pulls: bool = False
     borrows: bool = False
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""
 
     def start_from(self, codes: Tensor) -> None:
-        """Learn from codes of training samples (n, d, *grid), before the first step, where `reads_codes` asks for them."""
+        """Learn from codes of training samples (n, d, *grid), before the first step, where one of the two asks for them.
+
+        They are `reads_codes` and `places_codes`.
+        """
+
+    def figures(self, codes: Tensor) -> dict[str, float]:
+        """Return what is seen of it in codes of validation samples (n, d, *grid), for `warning`; by default nothing."""
+        return {}
+
+    def warning(self, figures: Mapping[str, float]) -> str:
+        """Return what is wrong by these figures, in a sentence with what to do; empty where nothing is."""
+        return ""
 
     def setup_known(self, c: Tensor) -> None:
         """Learn what is known beforehand of the training samples, c (n, m), before the first step; by default nothing."""

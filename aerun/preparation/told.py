@@ -47,6 +47,11 @@ class Conditions(nn.Module):
         self.register_buffer("rate", torch.ones(len(numeric)))
 
     @property
+    def whom(self) -> str:
+        """Return who is told, as `dataset.condition_to` names it."""
+        return "both" if self.encoder else "decoder" if self.decoder else "terms"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Return what the constructor was given, as plain data."""
         features = [asdict(f) for f in self.features]

@@ -11,6 +11,7 @@ from aerun.parts import Regularizer
 from aerun.regularizer.log_ratio import log_density
 from aerun.vocabulary import Function, wide
 
+_FEWEST = 1  # steps: without any the term is kl at the draw
 _HOTTEST = 1e-4  # least `temper`: momenta of a hundred times their usual length
 
 
@@ -21,7 +22,7 @@ class Hamiltonian(Regularizer):
     momentum p_0 = g / b_0: p' = p - e/2 dU(z); z' = z + e p'; p'' = p' - e/2 dU(z'), after which p is multiplied by
     b_(k-1) / b_k, 1 / b_k = 1 / b_0 + (1 - 1 / b_0) (k / K)^2, b_0^2 = `temper`. A step keeps volume, and what tempering does
     to it stands in p_0's density too, so that with reg.lambda = 1 the objective is a bound on -log p(x_i) for whatever e: that
-    of codes which were moved to where they are likelier. Use it in place of kl; without steps it is kl at the draw. In training
+    of codes which were moved to where they are likelier. Use it in place of kl. In training
     gradients go through the steps, by second derivatives of the decoder.
 
     size: should be well below the width of posteriors, or the steps run away. temper: in (0, 1]; 1: steps that are not tempered
@@ -30,7 +31,7 @@ class Hamiltonian(Regularizer):
     The reconstruction must be a negative log-likelihood in nats, as for iwae.
 
     Caterini, Doucet & Sejdinovic 2018, https://arxiv.org/abs/1805.11328, where step and tempering are learned.
-    Raises AerunError for fewer than no steps, a negative size and a tempering outside (0, 1].
+    Raises AerunError for fewer than one step, a negative size and a tempering outside (0, 1].
     """
 
     differentiates_decoder = True
@@ -38,7 +39,7 @@ class Hamiltonian(Regularizer):
 
     def __init__(self, *, steps: int, size: float, temper: float) -> None:
         super().__init__()
-        self.steps = integer("reg.terms.hamiltonian.steps", steps, 0)
+        self.steps = integer("reg.terms.hamiltonian.steps", steps, _FEWEST)
         self.size = at_least("reg.terms.hamiltonian.size", size, 0)
         self.temper = within("reg.terms.hamiltonian.temper", temper, _HOTTEST, 1)
         start = self.temper**-0.5

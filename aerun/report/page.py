@@ -31,14 +31,16 @@ def page(
     sizes: Sizes | None,
     charts: Sequence[Chart],
     limits: str = "",
+    pruning: Sequence[str] = (),
 ) -> str:
     """Return HTML of complete groups, best first, and of all runs for what failed and what it cost.
 
     sort: key and name of the figure that ranks. sizes: those that were swept. limits: how many hold a search's constraints.
+    pruning: what it saved and risked.
     """
     settings, applications = settings_table(groups, keys, figures, sort), application_tables(groups, keys)
     heads = [head.words for one in (settings, *applications.values()) for head in one.heads]
-    said = [*([limits] if limits else []), *answer(groups, keys, *sort, sizes)]
+    said = [*([limits] if limits else []), *answer(groups, keys, *sort, sizes), *pruning]
     return rendered(
         "page.html.j2",
         FILTERS,
@@ -52,7 +54,8 @@ def page(
         settings=settings,
         applications=applications,
         pictures=_pictures(groups, keys),
-        failures=_failures(runs),
+        failures=_failures([run for run in runs if not run.pruned]),
+        pruned=_failures([run for run in runs if run.pruned]),
         commands=[_names(group, keys) | {"commands": [run.command for run in group.runs]} for group in groups],
         terms=terms([*said, *heads, *settings.same, *(words for chart in charts for words in chart.words)]),
         cost=_cost(runs),

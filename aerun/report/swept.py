@@ -21,12 +21,22 @@ _NAMED = 5  # jobs that failed for one reason and are named
 Job = tuple[list[str], Mapping[str, Any]]
 
 
-def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], folder: Path, objective: str) -> None:
-    """Print one row a job, best objective first, named by what differs; then failures with their reasons."""
-    everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed)]
+def sweep(
+    finished: Sequence[Job],
+    failed: Sequence[tuple[list[str], str]],
+    folder: Path,
+    objective: str,
+    pruned: Sequence[list[str]] = (),
+    remarks: Sequence[str] = (),
+) -> None:
+    """Print one row a job, best objective first, named by what differs; then failures with their reasons.
+
+    pruned: jobs that stopped at a rung. remarks: lines on the sweep as a whole.
+    """
+    everyone = [*(typed for typed, _ in finished), *(typed for typed, _ in failed), *pruned]
     common = {o for o in everyone[0] if all(o in typed for typed in everyone)}
     console = Console(wide=120)
-    total = len(finished) + len(failed)
+    total = len(everyone)
     table = Table()
     table.add_column("job")
     for column in (objective, "SE / sample", "PCA", "model / PCA"):
@@ -42,10 +52,13 @@ def sweep(finished: Sequence[Job], failed: Sequence[tuple[list[str], str]], fold
             f"{baseline:.4g}",
             ratio,
         )
-    console.print(f"{len(finished)} of {total} jobs completed", style="bold")
+    more = f", {len(pruned)} pruned" if pruned else ""
+    console.print(f"{len(finished)} of {total} jobs completed{more}", style="bold")
     console.print(table)
     if words := _which_size(finished, folder):
         console.say(words)
+    for line in remarks:
+        console.say(line)
     for reason, names in _causes(failed, common).items():
         console.say(f"not complete: {names}: {reason}", style="red")
     where(console, folder, trust_words(finished[0][1]) if finished else "")

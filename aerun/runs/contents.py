@@ -6,7 +6,7 @@ from aerun.runs.folder import CHECKPOINTS
 from aerun.runs.log import LOG
 
 CONFIG, ABOUT, RESULTS = "config.yaml", "run.json", "results.json"
-PICTURES, PHASES = "pictures", "phases"
+PICTURES, PHASES, RUNGS = "pictures", "phases", "rungs.json"
 EVENTS, LAYER = re.compile(r"events\.out\.tfevents\.\S+"), re.compile(r"layer_\d+")
 
 # Files that a run writes; Markdown.
@@ -25,6 +25,7 @@ OF_THE_RUN = {
     "bill.json": "of a run that had a bill: the time predicted beside the time it took",
     "codes.npz": "statistics and a sample of the training codes, for `generate`, `compress` and others",
     "projector_config.pbtxt": "tells TensorBoard's Projector where the codes are",
+    RUNGS: "of a job of a pruned sweep: its figure at each rung, and what was decided there",
     "frame.json": "of a run on a data frame: names, types and index of its columns",
     LOG: "what the run said, with times",
 }

@@ -13,6 +13,7 @@ from typing import Any
 from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.folder import Folder
+from aerun.runs.status import PAUSED, PRUNED
 from aerun.settings.flat import flat
 from aerun.settings.labels import ASIDE, ASKED
 
@@ -61,8 +62,15 @@ class Run:
         return self.results.get("status") == "completed"
 
     @property
+    def pruned(self) -> bool:
+        """Return whether it stopped at a rung of a pruned sweep: it failed in nothing."""
+        return self.results.get("status") in (PAUSED, PRUNED)
+
+    @property
     def unfinished(self) -> str:
         """Return in a line why it is not complete."""
+        if self.pruned:
+            return f"{self.results['status']} after {self.results.get('epochs')} of {self.results.get('planned_epochs')} epochs"
         why = self.results.get("error") or self.results.get("status") or "nothing is known of it"
         return str(why).splitlines()[0]
 

@@ -10,8 +10,9 @@ from aerun.core.errors import AerunError
 from aerun.runs import files
 from aerun.runs.folder import Folder
 from aerun.runs.lock import at_work
+from aerun.runs.status import PAUSED, PRUNED
 
-STATUSES = ("completed", "running", "interrupted", "failed", "unreadable")
+STATUSES = ("completed", "running", "interrupted", PRUNED, "failed", "unreadable")
 _TAIL = 64 * 1024  # The end of a metrics.csv that holds its last row.
 
 
@@ -92,6 +93,8 @@ def _status(path: Path, results: Mapping[str, Any]) -> tuple[str, str]:
         return said, str(results.get("error") or "")
     if at_work(path):
         return "running", ""
+    if said in (PAUSED, PRUNED):
+        return PRUNED, f"after {results.get('epochs')} of {results.get('planned_epochs')} epochs"
     return "interrupted", "" if said in ("running", "interrupted") else said
 
 

@@ -43,10 +43,11 @@ class LogFile(logging.FileHandler):
 
 
 @contextmanager
-def log_into(folder: Path) -> Iterator[None]:
+def log_into(folder: Path, instead: bool = False) -> Iterator[None]:
     """Write aerun's log to the end of a run's log file too, as a run of the command line does.
 
-    Raises AerunError where the file cannot be opened.
+    instead: of that of another run, to whose file nothing is written meanwhile. Raises AerunError where the file cannot be
+    opened.
     """
     try:
         handler = LogFile(folder / LOG)
@@ -56,8 +57,14 @@ def log_into(folder: Path) -> Iterator[None]:
     logger = logging.getLogger("aerun")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
+    places = (logging.root, logger) if instead else ()
+    others = [(at, one) for at in places for one in at.handlers if isinstance(one, LogFile) and one is not handler]
+    for at, one in others:
+        at.removeHandler(one)
     try:
         yield
     finally:
+        for at, one in others:
+            at.addHandler(one)
         logger.removeHandler(handler)
         handler.close()

@@ -15,7 +15,7 @@ from torch import Tensor
 from aerun.autoencoder import Autoencoder
 from aerun.core.errors import AerunError
 from aerun.evaluate.scores import score
-from aerun.evaluate.step_scores import Cover, Way, own_errors
+from aerun.evaluate.step_scores import Way, validation_steps
 from aerun.evaluate.subset import subsample
 from aerun.metrics.moments import moments
 from aerun.runs import files, plain
@@ -51,12 +51,14 @@ class Calibration:
     """Scores of normal validation samples, by which alarms are raised.
 
     scores: ascending, 64-bit. approximate: rebuilt from the 1,001 quantiles that an older aerun kept, so that what is promised
-    of thresholds and p-values holds nearly. steps: the same of single steps, where samples are windows of series.
+    of thresholds and p-values holds nearly. steps: the same of single steps, where samples are windows of series. blocks: the
+    highest score of each stretch of as many steps as a window has; None, as steps, where an older aerun wrote none.
     """
 
     scores: NDArray[np.float64]
     approximate: bool = False
     steps: NDArray[np.float64] | None = None
+    blocks: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
         middle = f", median {np.median(self.scores):.4g}" if len(self.scores) else ""
@@ -74,9 +76,7 @@ def write(trained: Trained, folder: Path) -> None:
     val_scores = gathered((score(trained.exact, stored) for stored in trained.exact_batches(val)), len(val))
     kept = val_scores[torch.randperm(len(val_scores), generator=torch.Generator().manual_seed(0))[:_MOST_SCORES]].sort().values
     about = {"score": "mean squared error over real and seen elements", "samples": len(val_scores), "sorted": kept.tolist()}
-    if (steps := step_scores(trained, Way())) is not None:
-        about |= {"steps": steps}
-    files.replace(folder, SCORES, json.dumps(about))
+    files.replace(folder, SCORES, json.dumps(about | step_scores(trained, Way())))
     split = subsample(trained.data.train, _ROWS, max(trained.autoencoder.code_elements, 400))
     codes = torch.cat([trained.autoencoder.encode(x, **beside) for x, beside in trained.known_batches(split)])
     arrays = _described(codes)
@@ -86,27 +86,17 @@ def write(trained: Trained, folder: Path) -> None:
         np.savez(file, **{k: v.cpu().numpy().astype(np.float32) for k, v in arrays.items()})  # type: ignore[arg-type]
 
 
-def step_scores(trained: Trained, way: Way) -> list[float] | None:
-    """Return the scores of single steps of the validation windows, ascending; None where samples are no windows of series.
+def step_scores(trained: Trained, way: Way) -> dict[str, list[float]]:
+    """Return `steps` and `blocks` of `Calibration`, ascending; nothing where samples are no windows of series.
 
-    A step that several windows share is judged by all of them, as `aerun score` does; of more than 100,000 some are drawn.
+    Of more than 100,000 steps some are drawn, of blocks as well.
     """
-    first = trained.dataset.validation_starts()
-    if first is None or not len(first) or len(first) != len(trained.data.val) or trained.autoencoder.facts.ragged:
-        return None
-    first = first - first.min()
-    steps, channels = trained.autoencoder.facts.stored
-    errors, seen = (Cover(int(first.max()) + steps, channels) for _ in range(2))
-    done = 0
-    for stored in trained.stored_batches(trained.data.val):
-        error, weight = own_errors(trained.exact, stored)
-        for cover, values in ((errors, error), (seen, weight)):
-            cover.add(*way.kept(first[done : done + len(stored)], values))
-        done += len(stored)
-    whole = errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1)
-    scores = way.smoothed(whole, np.cumsum(np.diff(errors.count > 0, prepend=False)))[errors.count > 0]
-    kept = np.random.default_rng(0).permutation(len(scores))[:_MOST_SCORES]
-    return [float(s) for s in np.sort(scores[kept])]
+    known = validation_steps(trained, way)
+    if known is None:
+        return {}
+    both = {"steps": known.score, "blocks": known.blocks(trained.autoencoder.facts.stored[0])}
+    chosen = {k: v[np.random.default_rng(0).permutation(len(v))[:_MOST_SCORES]] for k, v in both.items()}
+    return {k: [float(s) for s in np.sort(v)] for k, v in chosen.items()}
 
 
 def _described(codes: Tensor) -> dict[str, Tensor]:
@@ -132,14 +122,14 @@ def calibration(folder: Path) -> Calibration:
     try:
         approximate = "sorted" not in table
         kept = np.asarray(table["quantiles" if approximate else "sorted"], dtype=np.float64)
-        steps = None if table.get("steps") is None else np.asarray(table["steps"], dtype=np.float64)
-        for rising in (kept, steps) if steps is not None else (kept,):
+        steps, blocks = (None if table.get(k) is None else np.asarray(table[k], dtype=np.float64) for k in ("steps", "blocks"))
+        for rising in (v for v in (kept, steps, blocks) if v is not None):
             if rising.ndim != 1 or not len(rising) or not np.isfinite(rising).all() or (np.diff(rising) < 0).any():
                 raise ValueError("its scores do not rise")
         if approximate:
             count = min(max(1, int(table["samples"])), _MOST_SCORES)
             kept = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(kept)), kept)
-        return Calibration(kept, approximate, steps)
+        return Calibration(kept, approximate, steps, blocks)
     except (KeyError, TypeError, ValueError, OverflowError) as e:
         raise AerunError(f"{folder / SCORES}: damaged: {e}.") from e
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from aerun.core.errors import NO_ROOM, StoppedError, TrainingError, line_of
 from aerun.runs.folder import Folder
 
+PAUSED, PRUNED = "paused", "pruned"  # a job of a sweep that waits at a rung, and one that nobody goes on with
+
 
 class Clock:
     """Seconds of runs that are trained together: each has its share, and what it had spent before it was interrupted."""
@@ -65,6 +67,11 @@ def mark_trained(folder: Folder, clock: Clock, error: Exception | None, attempt:
 def mark_refused(folder: Folder, error: Exception) -> None:
     """Mark a job of a sweep that failed, also where that was before its folder was opened."""
     folder.mark("failed", error=str(error) or line_of(error))
+
+
+def mark_pruned(folder: Folder) -> None:
+    """Mark a job of a sweep with which nobody goes on."""
+    folder.mark(PRUNED)
 
 
 def _no_room(e: BaseException | None) -> str:

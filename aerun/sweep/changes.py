@@ -8,13 +8,14 @@ from typing import Any
 from aerun.core.errors import AerunError, nearest
 from aerun.core.text import counted
 from aerun.runs.lock import at_work
+from aerun.runs.status import PAUSED, PRUNED
 from aerun.sweep.grid import Grid, read
 from aerun.sweep.idle import GridJob
 from aerun.sweep.job import DONE, RESUME, State, state
 from aerun.sweep.words import listed
 
-TO_DO = ("new", "waiting", "stale", "failed", "stopped", "asked")
-NEW, WAITING, STALE, FAILED, STOPPED, ASKED = TO_DO
+TO_DO = ("new", "waiting", "stale", "failed", "stopped", "pruned", "asked")
+NEW, WAITING, STALE, FAILED, STOPPED, CUT, ASKED = TO_DO
 RUNNING, UNCHANGED = "running", "unchanged"
 _MEANS = {
     NEW: "added to the sweep",
@@ -22,6 +23,7 @@ _MEANS = {
     STALE: "trained anew",
     FAILED: "begins anew",
     STOPPED: "goes on",
+    CUT: "goes on, where it is not pruned again",
     ASKED: "trained no further; the answers are asked for anew",
     RUNNING: "another process is at work on it",
     UNCHANGED: "complete, and left as it is",
@@ -57,7 +59,8 @@ def _change(path: Path, found: State, known: bool) -> Change:
     if found.left == DONE:
         return Change(UNCHANGED)
     if found.left == RESUME:
-        return Change(ASKED if found.status == "completed" else STOPPED, found.why)
+        kind = CUT if found.status in (PAUSED, PRUNED) else STOPPED
+        return Change(ASKED if found.status == "completed" else kind, found.why)
     return Change(STALE if found.why else FAILED if found.status == "failed" else STOPPED, found.why)
 
 

@@ -12,6 +12,7 @@ from aerun.core.text import counted, shown_line
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone, at_work
 from aerun.runs.reuse import remove_parts
+from aerun.runs.status import PAUSED, PRUNED
 from aerun.settings.naming import job_name, job_name_before
 from aerun.settings.overrides import job_command
 from aerun.settings.shells import retyped
@@ -43,12 +44,14 @@ class Grid:
     jobs: Mapping[str, Sequence[str]]
     search: Mapping[str, Any] = field(default_factory=dict)
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    prune: Mapping[str, Any] = field(default_factory=dict)  # how it is pruned (`Pruning.plain`), empty where it is not
 
     def save(self, folder: Path) -> None:
         """Write it down, whole or not at all. AerunError where the folder cannot be written."""
         try:
             content = {"command": self.command, "jobs": dict(self.jobs), "search": dict(self.search)}
             content |= {"lacking": dict(self.lacking)} if self.lacking else {}
+            content |= {"prune": dict(self.prune)} if self.prune else {}
             Folder(folder).write(FILE, content)
         except OSError as e:
             raise _unwritable(folder, e) from e
@@ -69,7 +72,10 @@ def read(folder: Path) -> Grid | None:
         if not isinstance(typed, list):
             raise AerunError(f"{folder / FILE}: damaged: the settings of {shown_line(name)} are no list.")
     jobs = {k: [str(o) for o in v] for k, v in content["jobs"].items()}
-    return Grid(_unable_to_act(str(content.get("command", ""))), jobs, search)
+    prune = content.get("prune") or {}
+    if not isinstance(prune, dict):
+        raise AerunError(f"{folder / FILE}: damaged: its pruning is no table.")
+    return Grid(_unable_to_act(str(content.get("command", ""))), jobs, search, prune=prune)
 
 
 def _unable_to_act(command: str) -> str:
@@ -142,8 +148,10 @@ def settle(folder: Path, planned: Grid, extend: bool) -> Grid:
         return planned
     if before.search or planned.search:
         _refuse_other_search(folder, before, planned, extend)
+        _refuse_other_pruning(folder, before, planned)
         return planned
     _refuse_taken_names(folder, before, planned)
+    _refuse_other_pruning(folder, before, planned)
     if set(before.jobs) == set(planned.jobs):
         return planned
     if not extend:
@@ -166,6 +174,19 @@ def _refuse_taken_names(folder: Path, before: Grid, planned: Grid) -> None:
                 f"{folder / name}: holds another job, {' '.join(before.jobs[name])}: hydra.sweep.subdir does not tell the jobs "
                 "of both commands apart. Choose another sweep=NAME."
             )
+
+
+def _refuse_other_pruning(folder: Path, before: Grid, planned: Grid) -> None:
+    """Raise AerunError where what is there was pruned otherwise: what was decided at its rungs would not be at these."""
+    if not before.prune or not planned.prune:
+        return
+    differ = [k for k, v in planned.prune.items() if k != "check" and before.prune.get(k) != v]
+    if differ:
+        words = "; ".join(f"{k} {before.prune.get(k)} there, {planned.prune[k]} here" for k in differ)
+        raise AerunError(
+            f"{folder}: its jobs were pruned otherwise ({words}). Choose another sweep=NAME, or leave out search= and "
+            f"search.prune.*: what was pruned is then trained to its end. It was: {retyped(before.command)}"
+        )
 
 
 def _refuse_runs(folder: Path, planned: Grid) -> None:
@@ -196,9 +217,11 @@ def outcomes(
 ) -> tuple[list[Any], list[tuple[list[str], str]]]:
     """Return (overrides, results) of every completed job and (overrides, reason) of every other, read from their folders.
 
-    left_alone: names of jobs that nobody was asked to do: those that are not complete are left out.
+    left_alone: names of jobs that nobody was asked to do: those that are not complete are left out, and so are those that
+    wait at a rung or were pruned.
     """
     finished, failed = [], []
+    prune = grid.prune if (grid := read(folder)) is not None else {}
     for name, typed in (jobs or found_in(folder)).items():
         job_folder(folder, name)
         elsewhere = at_work(folder / name)  # asked first: what ends in between is then read as complete
@@ -206,7 +229,7 @@ def outcomes(
         status = results.get("status", "not begun")
         if status == "completed":
             finished.append((list(typed), results))
-        elif name in left_alone:
+        elif name in left_alone or (prune and status in (PAUSED, PRUNED)):
             continue
         elif elsewhere:
             failed.append((list(typed), "another process is at work on it; the same command again tells how it ended"))

@@ -9,7 +9,7 @@ from aerun.core.errors import AerunError
 from aerun.settings.flags import read_flags
 from aerun.settings.overrides import spelt_out
 from aerun.settings.sources import Jobs, composer, source_of
-from aerun.sweep.space import searches
+from aerun.sweep.space import prunes, searches
 
 _MODE = "hydra.mode"
 
@@ -45,7 +45,8 @@ def is_multirun(argv: Sequence[str]) -> bool:
     typed = read_flags(argv)
     if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
         return False
-    if searches(task_overrides(typed.overrides)) and not typed.multirun:
+    tasks = task_overrides(typed.overrides)
+    if (searches(tasks) or prunes(tasks)) and not typed.multirun:
         raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
     return bool(typed.multirun)
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aerun.runs.folder import Folder
+from aerun.runs.status import PAUSED, PRUNED
 from aerun.sweep.grid import read
-from aerun.sweep.standing import DONE, FAILED, Standing, line, standings
+from aerun.sweep.standing import AT_RUNG, DONE, FAILED, Standing, line, standings
 
 _BEGUN = "AERUN_SWEEP"  # the sweep's folder, when this command began, and how many jobs were done then; also for its workers
 _MOST = 1_000  # jobs: beyond, to look into every folder after every job would take long
-_ENDED = ("completed", "failed")
+_ENDED = ("completed", "failed", PAUSED, PRUNED)
 _FEW = 20  # jobs, after each of which it is looked
 _PAUSE = 20.0  # times what looking took, until it is looked again where there are more: it would take longer than short jobs do
 _known: dict[str, Standing] = {}  # jobs that are done
@@ -46,7 +47,7 @@ def pace() -> str:
     found = standings(Path(where), grid, _known, brief=True)
     if len(found) > _FEW:
         _next[0] = time.monotonic() + _PAUSE * (time.monotonic() - looked)
-    ended, total = sum(one.state in (DONE, FAILED) for one in found), len(found)
+    ended, total = sum(one.state in (DONE, FAILED, *AT_RUNG) for one in found), len(found)
     if ended <= before or ended >= total:
         return ""
     return line(found, (time.time() - began) / (ended - before) * (total - ended))

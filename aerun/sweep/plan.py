@@ -33,7 +33,8 @@ from aerun.sweep.nested import follow_up, nested
 from aerun.sweep.optuna import refuse_without_plugin
 from aerun.sweep.places import SUBDIR, names_of
 from aerun.sweep.planned import GRID, register
-from aerun.sweep.space import refuse_choices, searches, space_of, whole
+from aerun.sweep.prune_plan import announced, clear_stale, pruning_of_grid, pruning_of_search
+from aerun.sweep.space import is_of_search, refuse_choices, searches, space_of, whole
 from aerun.sweep.study import studied
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
     with composer(source) as hydra:
         jobs = Jobs(source, hydra, [o for o in typed if o not in tasks])
         cfg, _ = jobs.composed([str(o.input_line) for o in jobs.parsed(tasks) if not o.is_sweep_override()])
+        tasks = [o for o in tasks if not is_of_search(o)]  # of the sweep, and of no job
         _refuse_devices(cfg, typed)
         if str(cfg.hydra.sweeper._target_) != GRID:
             return _drawn(cfg, command, billed)
@@ -91,27 +93,32 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
         if cfg.sweep.nested:
             grid = nested(grid, jobs)
         named = names_of(jobs, grid, cfg, place or _SWEEPS)
+        pruning = pruning_of_grid(cfg, named, None if fresh else place)
         changes = changes_of(None if fresh else place, named, runs_here(cfg))
         chosen = chosen_of(cfg.sweep.only, changes)
         later = partial(follow_up, jobs=[job.typed for job in grid]) if cfg.sweep.nested else None
         sweeper = register({job.typed: job.config for name, job in named.items() if name in chosen}, later)
         more = [*settings(cfg, len(chosen)), SUBDIR, f"hydra.sweeper._target_={sweeper}"]
         own = resources(cfg, [job.typed for name, job in named.items() if name in chosen])
-    fuse = fused(cfg)
+    fuse = fused(cfg) and not pruning
     check([job for name, job in named.items() if changes[name].kind != UNCHANGED], runs_here(cfg))
     left = {name: job.config for name, job in named.items() if name in chosen and changes[name].kind != UNCHANGED}
     bill = bill_of(cfg, left) if asked(cfg, billed) else Bill()
     if billed:
         return None
     folder = _place(cfg)
-    planned = Grid(command, {name: job.typed for name, job in named.items()}, lacking=lacking(found))
+    prune = pruning.plain() if pruning else {}
+    planned = Grid(command, {name: job.typed for name, job in named.items()}, lacking=lacking(found), prune=prune)
     train = partial(_train_fused, folder, {name: job for name, job in named.items() if name in chosen}) if fuse else None
     if fresh:
         begin_anew(folder)
     kept = keep(folder, planned, bool(cfg.sweep.extend))
     bill.save(folder)
-    for line in (*table(folder, planned, kept, changes, chosen), *own):
+    about = announced(pruning, cfg, {job.config["trainer"].get("max_epochs") for job in named.values()}) if pruning else []
+    for line in (*table(folder, planned, kept, changes, chosen), *own, *about):
         say(line)
+    if pruning:
+        clear_stale(folder, changes)
     ranking = _ranking(cfg, [job.typed for job in grid])
     withheld = frozenset(o for o in tasks if key_of(o) in planned.lacking)
     left_alone = set(kept.jobs) - chosen if cfg.sweep.only is not None else frozenset[str]()
@@ -168,15 +175,19 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str, 
     resources(cfg, [])
     space = space_of(cfg, tasks)
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
+    pruning = pruning_of_search(cfg, space.objectives, None if fresh else _named(cfg))
     dry_run(space, source)
     bill = bill_of_search(cfg, space, source) if asked(cfg, billed) else Bill()
     if billed:
         return None
+    for line in announced(pruning, cfg, {cfg.trainer.get("max_epochs")}) if pruning else ():
+        say(line)
     folder = _place(cfg)
     if fresh:
         begin_anew(folder)
     study = studied(folder, cfg, space, hydra)
-    grid = settle(folder, Grid(command, {}, {**space.about(), "data": data_now(cfg)}), bool(cfg.sweep.extend))
+    about, prune = {**space.about(), "data": data_now(cfg)}, pruning.plain() if pruning else {}
+    grid = settle(folder, Grid(command, {}, about, prune=prune), bool(cfg.sweep.extend))
     return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study, bill=bill), cfg)
 
 

@@ -3,7 +3,7 @@
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any
 
@@ -16,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.text import note
 from aerun.settings.plugins import register_module
-from aerun.sweep.budget import BudgetSpentError, cut_short
+from aerun.sweep.budget import BudgetSpentError, stopped_short
 from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, in_words, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
-from aerun.sweep.grid import name_in
 from aerun.sweep.optuna import storage_of
+from aerun.sweep.rung_jobs import Pruned
 from aerun.sweep.space import space_of
 
 _PLACE = "hydra_plugins._aerun"  # Hydra makes plugins of that package only, but a file there would act in every program
@@ -38,7 +38,7 @@ class Search(OptunaSweeper):
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.composed = config
         jobs = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
-        self.points = Points(jobs, config.search.seeds)
+        self.points = Points(jobs, config.search.seeds, bool(config.search.prune.kind))
         self.sweeper.launcher = self.points
         self.sweeper.storage = storage_of(str(config.hydra.sweeper.storage))
         self.sweeper.params = None  # they are among the arguments
@@ -106,6 +106,7 @@ def _configured(
     for i, trial in enumerate(trials):
         trials[i] = without_repetition(trial, distributions, partial(forget, trial.study))
     points.trials = list(trials)
+    points.tell_pruned()
     overrides: Sequence[Sequence[str]] = configure(trials, distributions, *more)
     return overrides
 
@@ -116,8 +117,9 @@ class Points(Launcher):
     A point that is drawn twice at once is run once.
     """
 
-    def __init__(self, jobs: Launcher, seeds: int) -> None:
-        self.jobs, self.seeds = jobs, seeds
+    def __init__(self, jobs: Launcher, seeds: int, prunes: bool = False) -> None:
+        self.jobs, self.seeds, self.prunes = jobs, seeds, prunes
+        self.pruned = set[int]()  # numbers of trials
         self.trials: list[Any] = []  # of the points that are launched next
         self.constraints: Mapping[str, float] = {}
 
@@ -127,22 +129,46 @@ class Points(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Return one return for each point."""
         points = [[(*point, *seed) for seed in self._seeds()] for point in job_overrides]
-        jobs = list(dict.fromkeys(job for point in points for job in point))
-        returns = self.jobs.launch(jobs, initial_job_idx * self.seeds)
-        if cut_short(jobs, name_in):
-            raise BudgetSpentError
-        by_job = dict(zip(jobs, returns, strict=True))
-        rows = [[_values(by_job[job]) for job in point] for point in points]
+        rows = self._rows(points, initial_job_idx * self.seeds)
         for trial, of_seeds in zip(self.trials, rows, strict=False):
             self._keep(trial, of_seeds)
         return [_mean([self._objectives(row) for row in of_seeds]) for of_seeds in rows]
+
+    def _rows(self, points: Sequence[Sequence[tuple[str, ...]]], first: int) -> list[list[Sequence[float]]]:
+        """Return what each point came to for each seed. Of pruned points the first seed decides for the rest."""
+        if not self.prunes or self.seeds == 1:
+            by_job = self._launched([job for point in points for job in point], first)
+            return [[by_job[job] for job in point] for point in points]
+        by_job = self._launched([point[0] for point in points], first)
+        on = [point for point in points if not _is_pruned(by_job[point[0]])]
+        by_job |= self._launched([job for point in on for job in point[1:]], first + len(points))
+        return [[by_job[job] for job in point if job in by_job] for point in points]
+
+    def _launched(self, jobs: Sequence[tuple[str, ...]], first: int) -> dict[tuple[str, ...], Sequence[float]]:
+        distinct = list(dict.fromkeys(jobs))
+        returns = self.jobs.launch(distinct, first) if distinct else ()
+        if stopped_short(distinct):
+            raise BudgetSpentError
+        return {job: _values(one) for job, one in zip(distinct, returns, strict=True)}
+
+    def tell_pruned(self) -> None:
+        """See to it that the study is told of pruned trials as such: the plugin knows complete and failed ones."""
+        study = self.trials[0].study if self.trials else None
+        if not self.prunes or study is None or isinstance(study.tell, partial):
+            return
+        study.tell = partial(_told, study.tell, self.pruned)
 
     def _objectives(self, row: Sequence[float]) -> Sequence[float]:
         """Return what a job returned without the figures of the constraints; a job that failed has none of them."""
         return row[: len(row) - len(self.constraints)] if len(row) > len(self.constraints) else row
 
     def _keep(self, trial: Any, rows: Sequence[Sequence[float]]) -> None:
-        """Keep with a trial what it came to for each seed, and its constraints, unless it failed."""
+        """Keep with a trial what it came to for each seed, and its constraints, unless it failed or was pruned."""
+        if _is_pruned(rows[0]):
+            self.pruned.add(trial.number)
+            for epochs, value in rows[0][0].curve.items():  # type: ignore[attr-defined]
+                trial.report(value, epochs)
+            return
         if not all(math.isfinite(v) for row in rows for v in row):
             return
         trial.set_user_attr(SEEDS, [list(self._objectives(row)) for row in rows])
@@ -157,6 +183,20 @@ class Points(Launcher):
 
     def _seeds(self) -> list[tuple[str, ...]]:
         return [(f"seed={n}",) for n in range(self.seeds)] if self.seeds > 1 else [()]
+
+
+def _is_pruned(row: Sequence[float]) -> bool:
+    return isinstance(row[0], Pruned)
+
+
+def _told(tell: Callable[..., Any], pruned: Set[int], trial: Any, values: Any = None, state: Any = None, **more: Any) -> Any:
+    """Write to a study what became of a trial; of those in `pruned` that they were."""
+    if (trial if isinstance(trial, int) else trial.number) not in pruned:
+        return tell(trial, values=values, state=state, **more)
+    # Deferred: Optuna is an extra.
+    from optuna.trial import TrialState
+
+    return tell(trial, state=TrialState.PRUNED)
 
 
 def _values(found: JobReturn) -> Sequence[float]:

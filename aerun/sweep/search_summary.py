@@ -14,6 +14,7 @@ from aerun.runs.groups import short
 from aerun.settings.shells import command_line
 from aerun.sweep.constraints import MEASURED, SEEDS, feasible, in_words
 from aerun.sweep.grid import Grid, outcomes
+from aerun.sweep.pruned import outcome_of
 from aerun.sweep.study import Opened, finished
 
 if TYPE_CHECKING:
@@ -39,11 +40,14 @@ def tell(opened: Opened, folder: Path, grid: Grid, path: Path, counted_out: Call
     if not ended and not failed:
         return False
     console = Console(wide=160)
-    failures, left = len(ended) - len(complete), max(0, trials - len(ended))
-    more = [f"{count} {word}" for count, word in ((failures, "failed"), (left, "left")) if count]
+    pruned = sum(t.state == TrialState.PRUNED for t in ended)
+    failures, left = len(ended) - len(complete) - pruned, max(0, trials - len(ended))
+    more = [f"{count} {word}" for count, word in ((pruned, "pruned"), (failures, "failed"), (left, "left")) if count]
     console.print(", ".join([f"{len(complete)} of {len(ended) + left} trials completed", *more]), style="bold")
     if complete:
         _best(console, study, complete, grid.search)
+    for line in outcome.lines() if (outcome := outcome_of(folder)) else ():
+        console.say(line)
     for typed, reason in failed:
         words = [o for o in typed if o.partition("=")[0] in (*grid.search["drawn"], "seed")] or typed
         console.say(f"not complete: {' '.join(words)}: {reason}", style="red")

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from aerun.core.errors import AerunError
 from aerun.settings.labels import ASIDE
 from aerun.sweep.constraints import constraints_of
+from aerun.sweep.pruning import KINDS
 
 _HOW = "such as 'reg.lambda=tag(log,interval(1e-4,1))', 'model.latent_dim=range(2,33)' or model=ae,vae"
 _GROUP = "search"
@@ -40,7 +41,7 @@ class Space:
 
 
 def searches(tasks: Sequence[str]) -> bool:
-    """Return whether this is the command line of a search.
+    """Return whether this is the command line of a search, and no grid, be it pruned or not.
 
     Raises AerunError for settings of a search without one.
     """
@@ -48,10 +49,47 @@ def searches(tasks: Sequence[str]) -> bool:
     if any(t in ("search=null", "search=") for t in typed):
         raise AerunError("search=null: leave it out: a sweep without search= is a grid.")
     if any(_key(t) == _GROUP for t in typed):
-        return True
+        return not _prunes_alone(typed)
+    if typed and typed[0].startswith("search.prune."):
+        raise AerunError(f"{typed[0]}: belongs to pruning: add search=asha, search=hyperband or search=median.")
     if typed:
         raise AerunError(f"{typed[0]}: belongs to a search: add search=lambda, search=bottleneck or search=own.")
     return False
+
+
+def prunes(tasks: Sequence[str]) -> bool:
+    """Return whether search= chooses a way of pruning."""
+    return any(name in KINDS for t in tasks if _key(t) == _GROUP for name in _presets(t))
+
+
+def _prunes_alone(typed: Sequence[str]) -> bool:
+    """Return whether search= chooses pruning and nothing that is drawn. Raises AerunError for two kinds of it."""
+    names = [name for t in typed if _key(t) == _GROUP for name in _presets(t)]
+    kinds = [name for name in names if name in KINDS]
+    if len(kinds) > 1:
+        raise AerunError(f"search=[{','.join(names)}]: one way of pruning at a time: {' or '.join(kinds)}.")
+    alone = bool(kinds) and set(names) == set(kinds)
+    own = [t for t in typed if _key(t) != _GROUP and not _key(t).startswith("search.prune.")]
+    if alone and own:
+        raise AerunError(
+            f"{own[0]}: belongs to a search, and search={kinds[0]} alone prunes a grid: add what draws, such as "
+            f"search=[own,{kinds[0]}]."
+        )
+    return alone
+
+
+def _presets(choice: str) -> list[str]:
+    """Return the presets that search= names. Raises AerunError where several are typed as values of a grid."""
+    one = OverridesParser.create().parse_overrides([choice])[0]
+    if one.is_sweep_override():
+        raise AerunError(f"{choice}: several presets are one list: search=[lambda,bottleneck].")
+    value = one.value()
+    return [str(name) for name in (value if isinstance(value, list) else [value])]
+
+
+def is_of_search(task: str) -> bool:
+    """Return whether an override is a setting of searches and pruning, which no job has."""
+    return _root(task) == _GROUP
 
 
 def refuse_choices(tasks: Sequence[str]) -> None:

@@ -12,10 +12,12 @@ from aerun.runs.folder import Folder
 from aerun.runs.listing import last_row, progress
 from aerun.runs.lock import at_work
 from aerun.runs.sizes import prefix_choice
+from aerun.runs.status import PAUSED, PRUNED
 from aerun.sweep.grid import FILE, Grid, found_in, job_folder, read
 from aerun.sweep.nested_jobs import is_nested
 
 DONE, FAILED, RUNNING, STOPPED, WAITING = "done", "failed", "running", "stopped", "waiting"
+AT_RUNG = (PAUSED, PRUNED)
 _FRESH = 60.0  # seconds: a run whose files changed since then is at work, though its lock is not seen from here
 _WRITTEN = ("metrics.csv", "results.json", "checkpoints/last.ckpt")
 
@@ -85,6 +87,9 @@ def _standing(sweep: Path, name: str, typed: Sequence[str], brief: bool) -> Stan
             return Standing(name, typed, DONE, seconds=_number(results, "seconds"))
         if status == "failed":
             return Standing(name, typed, RUNNING if at_work(path) else FAILED, why=str(results.get("error") or ""))
+        if status in AT_RUNG and not at_work(path):
+            whole = f"{results.get('epochs')}/{results.get('planned_epochs')}"
+            return Standing(name, typed, status, whole, seconds=_number(results, "seconds"))
         working = at_work(path) or (status == "running" and _changed(path))
         return Standing(name, typed, RUNNING if working else STOPPED, *(() if brief else _pace(folder)))
     except (AerunError, OSError) as e:
@@ -114,7 +119,7 @@ def _changed(path: Path) -> bool:
 
 def line(found: Sequence[Standing], left: float | None) -> str:
     """Return it in one line: `3 of 24 jobs done, 1 failed, 2 running, 18 waiting, about 5 min left`."""
-    counts = {state: sum(one.state == state for one in found) for state in (FAILED, RUNNING, STOPPED, WAITING)}
+    counts = {state: sum(one.state == state for one in found) for state in (FAILED, RUNNING, STOPPED, *AT_RUNG, WAITING)}
     done = sum(one.state == DONE for one in found)
     more = [f"{count} {state}" for state, count in counts.items() if count]
     return ", ".join([f"{done} of {len(found)} jobs done", *more, *([f"about {span(left)} left"] if left else [])])
@@ -124,7 +129,7 @@ def left_of(found: Sequence[Standing]) -> float | None:
     """Return the seconds until all are done, by what jobs took so far and as many at once as are running; None: not known."""
     running = [one for one in found if one.state == RUNNING]
     waiting = sum(one.state in (WAITING, STOPPED) for one in found)
-    took = [one.seconds for one in found if one.seconds is not None]
+    took = [one.seconds for one in found if one.seconds is not None and one.state == DONE]
     known = [one.left for one in running if one.left is not None]
     if not running or (waiting and not took) or not (took or known):
         return None

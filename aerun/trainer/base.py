@@ -49,6 +49,7 @@ class Job:
     callbacks: "Sequence[Callback]" = ()  # of the user's own
     watching: "Sequence[Callback]" = ()  # of aerun's own, last of all: they measure, and change nothing
     drawn: bool = True  # whether reconstructions are drawn as it trains
+    pause: int | None = None  # after so many epochs it stops for now, as what `resume` goes on with; its schedule is the whole
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
 
 
@@ -56,7 +57,8 @@ class Job:
 class Fitted:
     """What training reports; the autoencoder then has the best weights. `metrics`: those of the best epoch.
 
-    `fused`: number of runs that were trained as one with it, itself among them. `out_of_time`: trainer.max_time ended it.
+    `fused`: number of runs that were trained as one with it, itself among them. `paused`: it stopped for now, see `Job.pause`.
+    `out_of_time`: trainer.max_time ended it.
     """
 
     backend: str
@@ -66,6 +68,7 @@ class Fitted:
     epochs: int
     seconds: float
     fused: int = 1
+    paused: bool = False
     out_of_time: bool = False
 
 

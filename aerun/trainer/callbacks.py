@@ -8,6 +8,7 @@ from aerun.trainer.base import Job, Trainer
 from aerun.trainer.batches import Batches
 from aerun.trainer.checkpoints import Best, Delayed, Saving
 from aerun.trainer.patience import Patience
+from aerun.trainer.pause import Pausing
 from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
@@ -41,4 +42,5 @@ def callbacks(job: Job, settings: Trainer, calls: int, val: Batches, ranks: Rank
     recording = Recording(loggers, closes=job.loggers is None or job.config is None, waits=not job.callbacks)
     files.before = recording.write
     validation = [Validation(val)] if by_itself(job, ranks) else []
-    return [*validation, recording, *pictures, *bar, *every, *reserved(), *job.callbacks, saving, *job.watching]
+    pausing = [Pausing(job.pause)] if job.pause is not None else []
+    return [*validation, recording, *pictures, *bar, *every, *reserved(), *job.callbacks, *pausing, saving, *job.watching]

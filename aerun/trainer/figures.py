@@ -30,7 +30,7 @@ def val_row(autoencoder: Autoencoder, means: Sequence[float], mse: float) -> dic
     return {f"val/{k}": v for k, v in zip(names, [*means, mse], strict=True)}
 
 
-def non_finite(values: Tensor, keys: Sequence[str], first: int, epoch: int) -> TrainingError | None:
+def non_finite(values: Tensor, autoencoder: Autoencoder, training: bool, first: int, epoch: int) -> TrainingError | None:
     """Return the error for values (steps, K) from step `first` on that are not finite; None where all are."""
     if math.isfinite(float(values.double().sum())):  # almost always; a sum of finite values may still be beyond all numbers
         return None
@@ -38,8 +38,11 @@ def non_finite(values: Tensor, keys: Sequence[str], first: int, epoch: int) -> T
     if bool(good.all()):
         return None
     row = int((~good.all(1)).nonzero()[0])
+    keys = autoencoder.keys(training)
     guilty = [k for k, ok in zip(keys, good[row].tolist(), strict=True) if not ok and k != "loss"]
+    parts = " and ".join(autoencoder.densities(guilty))
     return TrainingError(
-        f"loss is not finite at step {first + row} (epoch {epoch}): {', '.join(guilty) or 'loss'}. The last "
+        f"loss is not finite at step {first + row} (epoch {epoch}): {', '.join(guilty) or 'loss'}"
+        f"{f', by the log density of codes under {parts}' if parts else ''}. The last "
         "good checkpoint is kept. Try a lower optimizer.lr, trainer.gradient_clip=1, or a smaller reg.lambda."
     )

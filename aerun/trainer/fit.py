@@ -61,17 +61,21 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
         resume = not _cut_short(before, total // settings.max_epochs, settings)
     lifted = settings.patience is None and not job.callbacks
     with few_threads(job.autoencoder.busy_modules(), settings.batch_size, device) as words:
-        done = resume and (ended(before, total, lifted) or _time_is_up(before, settings))
+        done = resume and (ended(before, total, lifted) or _paused(before, job.pause) or _time_is_up(before, settings))
         backend = _backend(job, settings, Ranks(0, settings.devices)) if done else _trained(job, settings, resume)
     end, best = before if done else read(job.folder, LAST, "meta"), read(job.folder, BEST)
     refuse_foreign(best, job.identity, job.folder / BEST)
     job.autoencoder.load_state_dict({k.removeprefix(_PREFIX): v for k, v in best["state_dict"].items()})
     job.autoencoder.to(device).eval()
     epoch = int(best["epoch"])
-    row = row_of(job.folder, epoch)
-    stopped = settings.max_time is not None and int(end["steps"]) < total and not end.get("ended")
-    seconds = float(end["seconds"])
-    return Fitted(backend + words, device, row, epoch, int(end["epoch"]) + 1, seconds, end["fused"], stopped)
+    row, paused = row_of(job.folder, epoch), not ended(end, total) and _paused(end, job.pause)
+    late = settings.max_time is not None and int(end["steps"]) < total and not paused and not end.get("ended")
+    return Fitted(backend + words, device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"], paused, late)
+
+
+def _paused(checkpoint: Mapping[str, Any], epochs: int | None) -> bool:
+    """Return whether training has come as far as it should for now."""
+    return epochs is not None and checkpoint["steps"] > 0 and int(checkpoint["epoch"]) + 1 >= epochs
 
 
 def _cut_short(checkpoint: Mapping[str, Any], batches: int, settings: Trainer) -> bool:

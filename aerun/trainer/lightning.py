@@ -46,6 +46,7 @@ class Training(pl.LightningModule):
         self.accumulate, self.ranks = accumulate, ranks
         self.steps = 0
         self.metrics: dict[str, float] = {}
+        self.paused = False  # it stops for now, and not for good
         self.seconds = 0.0  # The time in epochs, those before an interruption included.
         self._began: float | None = None
         self.out_of_time = False  # whether trainer.max_time has ended it
@@ -164,7 +165,7 @@ class Training(pl.LightningModule):
 
     def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
         """Raise TrainingError for the first row (step) with a value that is not finite, before a checkpoint is written."""
-        error = non_finite(values, self.autoencoder.keys(training), first, self.current_epoch)
+        error = non_finite(values, self.autoencoder, training, first, self.current_epoch)
         if error is not None:
             raise error
 
@@ -225,7 +226,7 @@ class Training(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint |= {"steps": self.steps, "total": self.total, "seconds": self.spent(), "fused": 1}
-        checkpoint["ended"] = self.trainer.should_stop and not self.out_of_time  # more time goes on with it
+        checkpoint["ended"] = self.trainer.should_stop and not (self.paused or self.out_of_time)  # both go on
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps, self.seconds = int(checkpoint["steps"]), float(checkpoint["seconds"])

@@ -84,6 +84,7 @@ class Stacked(Trainer):
                 folder=files.make_folder(job.folder, f"phases/layer_{number}"),
                 config=None,
                 callbacks=(),
+                pause=None,
                 loggers=job.loggers and job.loggers.phase(job.folder / f"phases/layer_{number}", model.keys(training=True)),
                 title=f"layer {number}/{len(job.autoencoder.arch.levels)}  ",
             )

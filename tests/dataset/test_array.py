@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from aerun.core.errors import AerunError
 from aerun.dataset.storage import array_store
+from aerun.dataset.storage.mapped import Mapped
 from aerun.evaluate.columns import rmse
 from aerun.formats.arrays import FILL, plain
 from tests.conftest import built
@@ -401,6 +402,38 @@ def test_what_does_not_fit_is_read_from_disk_and_is_the_same(tmp_path, caplog, x
         plan.autoencoder.start_from(data.train.x)
     same = large.autoencoder.state_dict()
     assert all(torch.equal(v, same[k]) for k, v in fits.autoencoder.state_dict().items() if "preparation" in k)
+
+
+FEW = ("regularizer=label", "model/bottleneck=softmax", "dataset.labelled=30", "dataset.condition_to=terms")
+
+
+@pytest.mark.parametrize(
+    ("x", "overrides"),
+    [
+        (G.normal(size=(400, 6)).astype(np.float32), ()),
+        (G.integers(0, 255, (400, 1, 5, 4), dtype=np.uint8), ("dataset.condition_drop=0.1",)),
+        (G.integers(0, 255, (400, 1, 5, 4), dtype=np.uint8), (*FEW, "model.bottleneck.classes=3")),
+    ],
+)
+def test_what_is_told_of_samples_on_disk_lies_behind_them(tmp_path, caplog, x, overrides):
+    np.save(tmp_path / "y.npy", np.arange(400) % 3)
+    cache = tmp_path / "cache"
+    more = [f"dataset.labels={tmp_path / 'y.npy'}", f"dataset.cache={cache}", "dataset.condition=label", *overrides]
+    fits, large = array(saved(tmp_path, x), *more), array(tmp_path / "x.npy", *more, "dataset.memory=1e-6")
+    here_, there = fits.dataset.load(), large.dataset.load()
+    assert "what is told of samples on disk is kept behind each" in caplog.text
+    for name in ("train", "val", "test"):
+        a, b = getattr(here_, name), getattr(there, name)
+        assert isinstance(b.x, Mapped)
+        assert a.x.dtype == b.x.dtype
+        torch.testing.assert_close(a.x, b.x[:], rtol=0, atol=0, equal_nan=True)
+    for plan, data in ((fits, here_), (large, there)):
+        plan.autoencoder.start_from(data.train.x)
+    own = [plan.dataset.own_samples(data).test.x[:] for plan, data in ((fits, here_), (large, there))]
+    assert torch.equal(*own)
+    files = {p.name: p.stat().st_mtime_ns for p in cache.iterdir()}
+    large.dataset.load()
+    assert files == {p.name: p.stat().st_mtime_ns for p in cache.iterdir()}
 
 
 def test_a_changed_file_is_copied_again_and_a_full_disk_told(tmp_path, monkeypatch):

@@ -26,6 +26,8 @@ ARCHS = {
     "conv": ["model=denoising", "model/arch=conv"],
     "table": ["dataset=table"],
     "recurrent": ["model=recurrent", "dataset.kind=sequence"],
+    "tcn": ["model/arch=tcn", "dataset.kind=sequence"],
+    "patch": ["model/arch=patch", "dataset=sines", "dataset.n=90"],
     "text": ["model=recurrent", "dataset=text"],
     "autoregressive": ["model=recurrent", "dataset=text", "model.arch.decoder=autoregressive", "model.arch.layers=2"],
 }
@@ -48,7 +50,7 @@ def trained(work, name):
         x = np.random.default_rng(0).normal(size=(90, 9, 2)).astype(np.float32)
         for i, series in enumerate(x):
             series[1 + i % 9 :] = np.nan
-        more = {"table": {"dataset__path": work / "t.csv"}, "recurrent": {"x": x}}.get(name, {})
+        more = {"table": {"dataset__path": work / "t.csv"}, "recurrent": {"x": x}, "tcn": {"x": x}}.get(name, {})
         aerun.train(*QUICK, *ARCHS[name], folder=work / name, **more)
     model = aerun.load(work / name)
     return model, room.example(model, 11, 5)

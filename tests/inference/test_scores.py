@@ -188,6 +188,34 @@ def test_thresholds_of_steps_come_from_steps(place):
     assert float(rows(place / "steps.csv")[0]["threshold"]) == kept["steps"][rank - 1]
 
 
+def test_thresholds_of_stretches_hold_for_any_alarm_in_them(place):
+    kept = json.loads((place / "series" / "scores.json").read_text())
+    assert len(kept["blocks"]) == len(kept["steps"]) // 8
+    assert set(kept["blocks"]) <= set(kept["steps"])
+    told = done(place, "score", "series", "s_new.csv", "--output", "b.csv", "--threshold", "blocks", "--alpha", "0.5")
+    assert "at most 0.5 of normal stretches of 8 steps raise any alarm" in told.err
+    rank = int(np.ceil((len(kept["blocks"]) + 1) * 0.5))
+    assert float(rows(place / "b.csv")[0]["threshold"]) == kept["blocks"][rank - 1]
+    assert "--threshold blocks: of time steps" in refused(
+        place, "score", "table", "new.csv", "--threshold", "blocks", "--output", "b.csv"
+    )
+
+
+def test_a_tail_needs_enough_scores_and_is_said_to_be_an_estimate(place):
+    ask = ("score", "series", "s_new.csv", "--output", "pot.csv", "--threshold", "pot")
+    assert "at least 20 of 1,000 steps, and there are" in refused(place, *ask)
+    assert "--threshold many: must be a number, pot or blocks" in refused(place, *ask[:-1], "many")
+    run = place / "pot"
+    shutil.copytree(place / "series", run)
+    table = json.loads((run / "scores.json").read_text())
+    table["steps"] = sorted(np.random.default_rng(0).exponential(size=5000).tolist())
+    (run / "scores.json").write_text(json.dumps(table))
+    told = done(place, "score", "pot", *ask[2:])
+    assert "an estimate, not a guarantee" in told.err
+    assert float(rows(place / "pot.csv")[0]["threshold"]) == pytest.approx(np.log(1000), rel=0.2)
+    assert "a smaller share" in refused(place, "score", "pot", *ask[2:], "--alpha", "0.05")
+
+
 def test_events_are_alarms_in_a_row(place):
     anomaly = np.array([1, 1, 0, 1, 1, 1, 1, 0], dtype=bool)
     found = events_of(anomaly, np.array([1, 2, 0, 3, 5, 4, 9, 0.0]), np.array([0, 0, 0, 0, 0, 1, 1, 1]))
@@ -199,7 +227,10 @@ def test_events_are_alarms_in_a_row(place):
     (event,) = rows(place / "events.csv")
     assert (event["machine"], event["start"], event["end"], event["channel"]) == ("p", *[hours(14)[13]] * 2, "flow")
     done(place, "score", "series", "s_new.csv", "--events", "none.csv", "--threshold", "1e9")
-    assert (place / "none.csv").read_text().startswith("file,machine,start,end,steps,peak,score,channel")
+    assert (place / "none.csv").read_text().startswith("file,machine,start,end,steps,peak,score,channel,p,columns")
+    blocks = json.loads((place / "series" / "scores.json").read_text())["blocks"]
+    assert float(event["p"]) == pytest.approx(1 / (len(blocks) + 1), abs=1e-6)
+    assert event["columns"] == "flow 100%"
     assert "--events e.csv: of time steps" in refused(place, "score", "table", "new.csv", "--events", "e.csv")
 
 
@@ -213,8 +244,11 @@ def test_steps_are_judged_by_their_past_and_by_means(place):
     assert np.nanmax(smooth) < np.nanmax(plain)
     assert np.nanmean(smooth) == pytest.approx(np.nanmean(plain), rel=0.2)
     assert np.isnan(online).sum() > np.isnan(plain).sum()  # no window ends at the first steps of a piece
-    kept = np.load(place / "series" / "judge_steps_1_online.npz")["validation"]
-    assert len(kept) == len(np.unique(kept)) > 0
+    kept = np.load(place / "series" / "judge_blocks_1_online.npz")
+    assert len(kept["steps"]) == len(np.unique(kept["steps"])) > 0
+    assert set(kept["blocks"]) <= set(kept["steps"])
+    steps = json.loads((place / "series" / "scores.json").read_text())["steps"]
+    assert len(steps) - 8 < len(kept["steps"]) < len(steps)  # a window ends at each of a run but its first seven
     assert "--smooth: of time steps" in refused(place, "score", "table", "new.csv", "--smooth", "--output", "o.csv")
 
 

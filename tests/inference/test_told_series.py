@@ -1,5 +1,7 @@
 """Models of series that are told the label: verbs read it from the column of the file, window by window."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,13 @@ def test_what_is_typed_counts_before_the_column_and_a_file_without_it_is_refused
     told = here(place, "score", "run", "bare.csv", "-o", "no.csv")
     assert told.code == 2
     assert "this run is told label of each sample" in told.err
+
+
+def test_who_was_told_is_not_to_be_changed_by_hand(place):
+    shutil.copytree(place / "run", place / "changed")
+    config = place / "changed" / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("condition_to: both", "condition_to: decoder"), encoding="utf-8")
+    told = here(place, "score", "changed", "new.csv", "-o", "never.npz")
+    assert told.code == 2
+    assert "config.yaml: dataset.condition_to=decoder, and the model was trained with both" in told.err

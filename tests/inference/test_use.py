@@ -2,6 +2,7 @@
 
 import csv
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -423,7 +424,8 @@ def test_wrong_samples_are_refused_in_a_line(work, vae, name):
         (("denoise", "vae", "x.npy", "--output", "never.npz"), "model/corruption=none"),
         (("inpaint", "vae", "x.npy", "--output", "never.npz"), "not trained to fill holes"),
         (("decode", "vae", "x.npy", "--output", "never.npz"), r"codes of shape"),
-        (("generate", "vae", "--count", "0", "--output", "never.npz"), "n=0"),
+        (("generate", "vae", "--count", "0", "--output", "never.npz"), "--count 0: how many samples, from 1"),
+        (("generate", "vae", "--count", "9999999999999", "--output", "never.png"), "generate: n=9,999,999,999,999: takes"),
         (("retrieve", "vae", "x.npy", "--index", "x.npy", "--k", "99", "--output", "never.npz"), "holds 40"),
     ],
 )
@@ -433,6 +435,36 @@ def test_mistakes_are_one_line(work, vae, args, words):
     assert words in told.err
     assert told.err.count("\n") == 1
     assert not list(work.path.glob("*never*"))
+
+
+def test_weights_of_another_model_are_told_by_name(work, vae):
+    shutil.copytree(vae.folder.path, work.path / "changed")
+    config = work.path / "changed" / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("posterior: diagonal", "posterior: full"), encoding="utf-8")
+    told = work("encode", "changed", "x.npy", "--output", "never.npz")
+    assert told.code == 2
+    assert "best.ckpt: are not the weights of the model that config.yaml asks for: arch.encoder." in told.err
+    assert "weight has shape (16, " in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_a_score_of_several_runs_is_explained_once_it_is_there(work, vae):
+    work.run("other", model="vae", seed=1)
+    told = work("score", "vae", "t.csv", "--with", "other", "--output", "never.csv")
+    assert told.code == 2
+    assert "p-values" not in told.err
+    assert (
+        "score: 1 less the mean of the p-values of 2 runs"
+        in work.done("score", "vae", "x.npy", "--with", "other", "--output", "s.csv").err
+    )
+
+
+def test_positive_codes_are_said_to_be_so(work, caplog):
+    model = work.run("positive", "model.bottleneck.posterior=gamma", model="vae")
+    z = np.array([[-1.0] + 7 * [2.0], 8 * [2.0]])
+    x = model.decode(z)
+    assert "1 of 2 codes are moved to the nearest that this run can have: its codes are positive." in caplog.text
+    np.testing.assert_array_equal(x, model.decode(np.where(z < 0, 1e-6, z)))
 
 
 def test_every_verb_has_help_with_an_example(work):

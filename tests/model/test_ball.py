@@ -57,7 +57,7 @@ def test_a_wrapped_normal_has_mass_1(d, s):
     direction = torch.zeros(len(r), d)
     direction[:, 0] = 1
     own = from_middle(direction * r[:, None])
-    q = WrappedNormal(torch.zeros(1, d), torch.full((1, d), s), torch.float64)
+    q = WrappedNormal(torch.zeros(1, d), torch.full((1, d), s).log(), torch.float64)
     log_area = math.log(2) + d / 2 * math.log(math.pi) - math.lgamma(d / 2)
     shells = log_area + (d - 1) * (r.log() + log_growth(r[:, None])[:, 0])
     density = (q.log_prob(own[:, None])[:, 0] + shells).exp()
@@ -67,7 +67,7 @@ def test_a_wrapped_normal_has_mass_1(d, s):
 def test_the_density_is_what_the_change_of_variables_makes_of_it():
     """By hyperbolic volume: that of coordinates times ((1 - |z|^2) / 2)^d; known from drawing or found from the point."""
     middle, s = from_middle(directions(5) * 1.5), torch.rand(5, 4) + 0.3
-    q = WrappedNormal(middle, s, torch.float64)
+    q = WrappedNormal(middle, s.log(), torch.float64)
     z = q.rsample()
     torch.testing.assert_close(q.log_prob(z), q.log_prob(z.clone()), rtol=1e-9, atol=1e-9)
     u = toward(middle, z)
@@ -78,11 +78,11 @@ def test_the_density_is_what_the_change_of_variables_makes_of_it():
 
 
 def test_draws_lie_about_mu_and_the_prior_is_the_posterior_at_the_middle():
-    q = WrappedNormal(from_middle(directions(1) * 2), torch.full((1, 4), 0.8), torch.float64)
+    q = WrappedNormal(from_middle(directions(1) * 2), torch.full((1, 4), 0.8).log(), torch.float64)
     z = q.rsample((40_000,))
     torch.testing.assert_close(toward(q.middle, z).square().mean((0, 1)), torch.full((4,), 0.64), rtol=0.05, atol=0)
     p = StandardWrapped(torch.zeros(6, 4))
-    same = WrappedNormal(torch.zeros(6, 4), torch.ones(6, 4), torch.float64)
+    same = WrappedNormal(torch.zeros(6, 4), torch.zeros(6, 4), torch.float64)
     points = p.sample()
     torch.testing.assert_close(p.log_prob(points), same.log_prob(points))
     torch.testing.assert_close(to_middle(p.draw(40_000)).var(0), torch.ones(4), rtol=0.04, atol=0)
@@ -158,8 +158,10 @@ def test_a_log_density_that_is_no_number_is_told_by_its_term(monkeypatch):
     monkeypatch.setattr("aerun.model.bottleneck.wrapped.log_growth", lambda r: r * math.nan)
     model = built(*SMALL).autoencoder
     parts = torch.stack(model.objective(torch.rand(4, 1, 8, 8), 0.5).parts)[None]
-    told = str(non_finite(parts, model.keys(training=True), first=7, epoch=2))
-    assert told.startswith("loss is not finite at step 7 (epoch 2): reg/kl, reg_w/kl. ")
+    told = str(non_finite(parts, model, training=True, first=7, epoch=2))
+    assert told.startswith(
+        "loss is not finite at step 7 (epoch 2): reg/kl, reg_w/kl, by the log density of codes under model/bottleneck=ball. "
+    )
 
 
 def test_a_run_in_a_ball_is_used(tmp_path, caplog):

@@ -1,6 +1,7 @@
 """Posteriors of whole codes: densities that are those of their draws, determinants, divergences, refusals."""
 
 import math
+import pkgutil
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from aerun.model.bottleneck.full import FullNormal
 from aerun.model.bottleneck.gaussian import Gaussian
 from aerun.model.bottleneck.planar import Planar
 from aerun.regularizer.log_ratio import code_log_ratio, divergence
+from aerun.trainer.figures import non_finite
 from tests.conftest import built
 
 SMALL = ["model=vae", "model.latent_dim=3", "model.arch.hidden=[16]"]
@@ -309,3 +311,20 @@ def test_groups_of_gamma_codes_descend_the_doubly_reparametrized_gradient():
 def test_what_positive_codes_cannot_have_is_refused(overrides, words):
     with pytest.raises(AerunError, match=words):
         built(*GAMMA, *overrides)
+
+
+BROKEN = {
+    "aerun.model.bottleneck.planar.Planar.forward": ["model.bottleneck.posterior=planar"],
+    "aerun.model.bottleneck.autoregressive.Autoregressive.forward": ["model.bottleneck.posterior=iaf"],
+    "aerun.model.prior.couplings.Couplings.forward": ["model/prior=flow"],
+}
+
+
+@pytest.mark.parametrize("map_", BROKEN)
+def test_a_log_determinant_that_is_no_number_is_told_by_its_part(map_, monkeypatch):
+    whole = pkgutil.resolve_name(map_)
+    monkeypatch.setattr(map_, lambda *given: (whole(*given)[0], whole(*given)[1] * math.nan))
+    model = built("model=vae", "model.latent_dim=3", "model.arch.hidden=[8]", *BROKEN[map_]).autoencoder
+    parts = torch.stack(model.objective(torch.rand(4, 1, 8, 8), 0.5).parts)[None]
+    told = str(non_finite(parts, model, training=True, first=7, epoch=2))
+    assert f": reg/kl, reg_w/kl, by the log density of codes under {BROKEN[map_][0]}. " in told

@@ -52,6 +52,13 @@ def test_a_step_keeps_volume(monkeypatch, d):
     assert float(torch.linalg.det(tempered)) == pytest.approx(1, abs=1e-9)  # of (z_0, g): the scales cancel
 
 
+@pytest.fixture
+def _none_at_all(monkeypatch):
+    """Let there be no steps, which is refused as a setting."""
+    monkeypatch.setattr("aerun.regularizer.hamiltonian._FEWEST", 0)
+
+
+@pytest.mark.usefixtures("_none_at_all")
 def test_small_steps_keep_the_energy():
     z, prior = torch.randn(500, 3, requires_grad=True), Normal(torch.zeros(500, 3), torch.ones(500, 3))
     q, own = Normal(torch.zeros(500, 3), torch.ones(500, 3)), judge(z)[0]
@@ -63,6 +70,7 @@ def test_small_steps_keep_the_energy():
     assert errors[0] < 0.05
 
 
+@pytest.mark.usefixtures("_none_at_all")
 def test_no_steps_are_kl_at_the_draw():
     """P94, in training and in validation."""
     model = built(*SMALL, "reg.terms.hamiltonian.steps=0").autoencoder
@@ -135,7 +143,8 @@ def test_validation_needs_no_graph_and_agrees_with_training():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["reg.terms.hamiltonian.steps=-1"], "hamiltonian.steps=-1: must be an integer of at least 0"),
+        (["reg.terms.hamiltonian.steps=-1"], "hamiltonian.steps=-1: must be an integer of at least 1"),
+        (["reg.terms.hamiltonian.steps=0"], "hamiltonian.steps=0: must be an integer of at least 1"),
         (["reg.terms.hamiltonian.size=-0.1"], "hamiltonian.size"),
         (["reg.terms.hamiltonian.temper=0"], "hamiltonian.temper"),
         (["model/bottleneck=vector"], "hamiltonian needs `posterior`"),

@@ -38,6 +38,8 @@ MODELS = {
     "sparse": ["model=sparse", *SMALL[1:]],
     "rate": ["model=sparse_kl", *SMALL[1:]],
     "top-k": ["model=topk", *SMALL[1:]],
+    "gated": ["model=sae_gated", *SMALL[1:]],
+    "jumprelu": ["model=sae_jumprelu", *SMALL[1:]],
     "contractive": ["model=contractive", *SMALL[1:]],
     "unit atoms": ["model=linear", *SMALL[1:], "model.arch.atoms=unit"],
     "two terms": ["model=ae", *SMALL, "regularizer=[decorrelation,l2]", "reg.lambda=0.1"],
@@ -50,6 +52,7 @@ MODELS = {
         *("model=ae", *SMALL, "model/bottleneck=joint", "model.latent_dim=13", "model.bottleneck.classes=10", "regularizer=m2"),
         *("dataset.condition=label", "dataset.condition_to=terms", "dataset.labelled=50", "reg.lambda=1", "model/loss=bce"),
     ],
+    "patch": ["dataset=sines", "model/arch=patch", "model/corruption=patches", "model.arch.width=16", *SMALL[1:]],
     "double": ["model=ae", *SMALL, "trainer.precision=64-true"],
 }
 FAST = ("ae", "vae", "told", "dropout, layer norm", "sparse")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aerun.core.errors import AerunError
 from aerun.core.text import counted
 from aerun.dataset.labels import Labels, by_class, by_flag
+from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.sequences import clock, recorded, windows
 from aerun.dataset.sequences.recorded import Recorded
 from aerun.dataset.sequences.series_files import SPLIT
@@ -42,6 +43,7 @@ class SeriesFacts:
     reading: Reading | None = None  # how their (first) file was read, where it was a table
     files: tuple[Path, ...] = ()
     val_first: Numbers | None = None  # the first step of each validation sample, counted through all steps
+    test_steps: RecordedSteps | None = None
 
 
 GAPS = ("fill", "keep")  # values of `dataset.missing` with which samples lack values, as rows of tables do
@@ -107,8 +109,12 @@ class Sampling:
         label = self.label or recording.label if self.anomaly is None else None
         features = self.features(recording, label)
         steps = self._steps(recording, tests, features, label)
-        x, cut = self._windows(recording, steps, features)
-        read = self._samples(x, steps, cut, features)
+        x, first, count = self._pieces(recording, steps, features)
+        if self.window is None and len(np.unique(count)) > 1:
+            first, count = self._ended(x, first, count)
+        cut = windows.cut(first, count, self.window, self.stride)
+        self._tell_short(cut, len(first))
+        read = replace(self._samples(x, steps, cut, features), test_steps=_tested(x, steps, first, count))
         if self.window is None and len(read.data.train) < _FEW:
             few = counted(len(read.data.train), "training sample")
             log.warning("dataset=series: only %s, each a series without a break; dataset.window=STEPS cuts windows.", few)
@@ -161,14 +167,6 @@ class Sampling:
         steps = here._ordered(recording, features, None, part, *here._order(recording))
         x, first, count = here._pieces(recording, steps, features)
         return Opened(recording, x.astype(np.float32), steps.series, steps.row, steps.time, first, count)
-
-    def _windows(self, recording: Recorded, steps: Steps, features: Sequence[str]) -> tuple[Values, Windows]:
-        x, first, count = self._pieces(recording, steps, features)
-        if self.window is None and len(np.unique(count)) > 1:
-            first, count = self._ended(x, first, count)
-        cut = windows.cut(first, count, self.window, self.stride)
-        self._tell_short(cut, len(first))
-        return x, cut
 
     def _ended(self, x: NDArray[np.floating[Any]], first: Numbers, count: Numbers) -> tuple[Numbers, Numbers]:
         """Return the pieces up to their last steps that hold any value: what stands behind them is no step, which is told."""
@@ -341,6 +339,16 @@ class Sampling:
             parts.append(Split(torch.from_numpy(samples), None if y is None else torch.from_numpy(y[rows])))
         classes = () if steps.labels is None else steps.labels.names
         return SeriesFacts(Data(*parts), features, classes, bool((cut.count < longest).any()), val_first=val)
+
+
+def _tested(x: Values, steps: Steps, first: Numbers, count: Numbers) -> RecordedSteps:
+    """Return the steps of the test split."""
+    mine = np.flatnonzero(steps.part == _PARTS.index("test"))
+    place = np.full(len(x), -1)
+    place[mine] = np.arange(len(mine))
+    here = place[first] >= 0
+    label = None if steps.labels is None else steps.labels.codes.numpy()[mine]
+    return RecordedSteps(torch.from_numpy(x[mine].astype(np.float32)), place[first[here]], count[here], label)
 
 
 def _shares(series: Numbers) -> Values:

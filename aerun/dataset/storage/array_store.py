@@ -49,18 +49,25 @@ def store(
 
 
 def store_rows(
-    name: str, about: object, total: int, blocks: Callable[[], Iterator[Any]], parts: Sequence[Tensor], cache: str | None
+    name: str,
+    about: object,
+    total: int,
+    blocks: Callable[[], Iterator[Any]],
+    parts: Sequence[Tensor],
+    cache: str | None,
+    dtype: torch.dtype = torch.float32,
 ) -> list[Tensor]:
     """Return the numbered rows of a table, one mapped tensor for each part, once they are in a file in `cache`.
 
-    blocks: all `total` rows (rows, columns) as 32-bit numbers, from the first to the last. about: changes whenever the rows do.
+    blocks: all `total` rows (rows, columns) as numbers of `dtype`, from the first to the last. about: changes whenever the rows
+    do.
     """
     width = next(blocks()).shape[1]
-    each = 4 * width
+    each = dtype.itemsize * width
     path = cache_folder(cache) / f"{name}-{_digest(about, parts)}.samples"
     if not path.is_file() or path.stat().st_size != each * sum(map(len, parts)):
         _write(path, total, blocks, parts, each)
-    return mapped(path, (width,), tuple(map(len, parts)), torch.float32)
+    return mapped(path, (width,), tuple(map(len, parts)), dtype)
 
 
 def _key(paths: Sequence[Path], parts: Sequence[Tensor]) -> str:

@@ -29,6 +29,7 @@ from aerun.dataset.tables.grouping import Grouping
 from aerun.dataset.tables.partition import Cut, refuse_unused_split
 from aerun.dataset.tables.query import Query, is_query
 from aerun.dataset.tables.remarks import log_warnings
+from aerun.dataset.telling import SIDES, of_classes
 from aerun.formats.copied import identity
 from aerun.formats.found import sized
 from aerun.formats.frame import Column, Frame
@@ -139,7 +140,7 @@ class Tabular(Dataset):
 
     def _told_names(self, frame: Frame) -> list[str]:
         """Return the columns that the model is told beforehand, and which are therefore no features."""
-        if self.telling is None:
+        if self.telling is None or self.tells_anomalies:
             return []
         if self.telling.columns:
             return [frame.name("dataset.condition", n) for n in self.telling.columns]
@@ -151,6 +152,8 @@ class Tabular(Dataset):
 
     @cached_property
     def told(self) -> tuple[Feature, ...]:
+        if self.tells_anomalies:
+            return of_classes(SIDES, "table")
         frame = self.known.frame
         categorical = {frame.name("dataset.categorical", n) for n in self.roles.categorical}
         if self.telling is not None and not self.telling.columns:
@@ -162,6 +165,8 @@ class Tabular(Dataset):
         return label is not None and frame.name("dataset.label", label) in self._told_names(frame)
 
     def told_values(self, data: Data) -> list[Tensor]:
+        if self.tells_anomalies:
+            return super().told_values(data)
         rows = self.known.rows
         return [encode(self.known.frame, self.told, part.x.numpy()) for part in (rows.train, rows.val, rows.test)]
 
@@ -227,7 +232,7 @@ class Tabular(Dataset):
             self._refuse_uncountable(stored, parts)
         data = Data(*(Split(x, p.y, None if w is None else w[p.x]) for x, p in zip(stored, parts, strict=True)))
         looked_at = Data(*(Split(sample_rows(x), None) for x in stored))
-        log_warnings(option(self), looked_at, features, self.prepare)
+        log_warnings(option(self), looked_at, features, self.prepare, self.missing)
         return data
 
     def _refuse_uncountable(self, stored: Sequence[Tensor], parts: Sequence[Split]) -> None:

@@ -33,13 +33,13 @@ def evaluate(trained: Trained) -> Outcome:
 
     Rows: model, the squared error (its mean over real elements); latent, the Mahalanobis distance of the code from training
     codes; combined, SE / (2 s^2) + latent / 2, s^2 the mean squared error of normal validation samples; elbo, -ELBO in nats, a
-    mean of 8 draws (where there are posterior and prior); code_knn, code_mixture, probability and expected, see
-    `aerun.evaluate.judges`; pca, the error of PCA of the same size; none, no model at all:
-    squared distance from the training mean, in training deviations where the data are no images; knn, distance to the fifth
-    nearest of at most 10,000 training samples, in the same units; mahalanobis, squared distance from the mean under the
-    training covariance, of rows without missing cells where there are two an element. Scores on the data are over what is seen
-    of a row, scaled by how much that is. Covariances are shrunk; those of more than 4,096 numbers are not formed. All are
-    computed in 64 bits, so that equal samples have equal scores.
+    mean of 8 draws (where there are posterior and prior); code_knn, code_mixture, probability, expected and novelty, what a
+    part such as regularizer=svdd itself calls unusual, see `aerun.evaluate.judges`; pca, the error of PCA of the same size;
+    none, no model at all: squared distance from the training mean, in training deviations where the data are no images; knn,
+    distance to the fifth nearest of at most 10,000 training samples, in the same units; mahalanobis, squared distance from the
+    mean under the training covariance, of rows without missing cells where there are two an element. Scores on the data are
+    over what is seen of a row, scaled by how much that is. Covariances are shrunk; those of more than 4,096 numbers are not
+    formed. All are computed in 64 bits, so that equal samples have equal scores.
 
     Metrics: see `aerun.metrics.detection`; ratio: mean score of anomalies over that of normal samples. The threshold is
     conformal at 5 %, of the normal validation samples. Beside them: how many anomalies there are, and the ends of the
@@ -93,7 +93,10 @@ def _probe(trained: Trained, ways: dict[str, Score], test: dict[str, Tensor]) ->
         return ""
     grey = float(trained.mean.mean())
     blank = torch.cat([torch.full_like(trained.mean, facts.low), torch.full_like(trained.mean, grey)])
-    flat = batch(trained.exact, trained.autoencoder.preparation.inverse(blank) * facts.unit)
+    stored = trained.autoencoder.preparation.inverse(blank) * facts.unit
+    if facts.told:  # of which nothing is known
+        stored = facts.joined(stored, torch.full((len(stored), facts.told), torch.nan, device=stored.device))
+    flat = batch(trained.exact, stored)
     own, pca = (
         [f"{100 * float((test[who] > level).double().mean()):.0f} %" for level in ways[who](flat)] for who in ("model", "pca")
     )

@@ -10,6 +10,7 @@ from aerun.dataset.splits import Split
 from aerun.evaluate.judges.base import Judge
 from aerun.evaluate.judges.codes import CodeKnn, CodeMixture
 from aerun.evaluate.judges.likelihood import Expected, Probability
+from aerun.evaluate.judges.novelty import Novelty
 from aerun.trained import Trained
 
 __all__ = ["JUDGES", "Judge", "judged"]
@@ -19,6 +20,7 @@ JUDGES: dict[str, type[Judge]] = {
     "code_mixture": CodeMixture,
     "probability": Probability,
     "expected": Expected,
+    "novelty": Novelty,
 }
 
 

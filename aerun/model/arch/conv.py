@@ -26,6 +26,8 @@ class Conv(Arch):
     https://doi.org/10.23915/distill.00003), and an output padding of n - 2 floor(n / 2) on each side; or nearest, the
     nearest neighbour at exactly the mirrored size and a convolution of kernel 3.
 
+    bias: the encoder's maps have one; without, its norms learn neither scale nor shift.
+
     The input is centred per channel. Where the encoder sees a mask it reads twice the channels, and a further channel for each
     number that is known beforehand. Raises AerunError for tables,
     for samples of varying length, for sides below 8, for more levels than the sides can be halved, and for `tied` where the
@@ -52,6 +54,7 @@ class Conv(Arch):
         norm: str,
         dropout: float,
         tied: bool,
+        bias: bool,
     ) -> None:
         super().__init__()
         refuse_ragged(ragged, "conv")
@@ -59,6 +62,7 @@ class Conv(Arch):
         one_of("model.arch.upsample", upsample, ("transposed", "nearest"))
         sizes = widths("model.arch.hidden", hidden, least=1)
         sides = _sides(tuple(shape), kind, len(sizes))
+        self.shares_weights = tied
         if tied:
             refuse_known(given, "model.arch.tied=true")
             _refuse_tied(features, latent_dim, sees_mask, upsample)
@@ -68,10 +72,13 @@ class Conv(Arch):
         self.grid = sides[-1] if spatial else ()
         self.register_buffer("mean", torch.zeros(channels, 1, 1) if image else torch.zeros(1, channels))
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
-        down = [halving(a, b, len(sides[0])) for a, b in pairwise([channels * (1 + sees_mask) + known, *sizes])]
+        down = [halving(a, b, len(sides[0]), bias) for a, b in pairwise([channels * (1 + sees_mask) + known, *sizes])]
         up = [doubling(a, layer, side, upsample, tied) for a, layer, side in zip([channels, *sizes], down, sides, strict=False)]
-        ends = _ends((sizes[-1], *sides[-1]), features, latent_dim, spatial, tied)
-        self.levels = (*_levels(down, up, sizes, after, self.swapped), _level(*ends, after.image(sizes[-1], len(sides[0]))))
+        ends = _ends((sizes[-1], *sides[-1]), features, latent_dim, spatial, tied, bias)
+        self.levels = (
+            *_levels(down, up, sizes, after, self.swapped, bias),
+            _level(*ends, after.image(sizes[-1], len(sides[0]))),
+        )
         self.encoder = nn.Sequential(*(m for level in self.levels for m in level.down.children()))
         self.decoder = nn.Sequential(
             *(m for level in reversed(self.levels) for part in (level.up, level.after) for m in part.children())
@@ -121,14 +128,14 @@ def _refuse_tied(features: int, latent_dim: int, sees_mask: bool, upsample: str)
 
 
 def _ends(
-    inner: tuple[int, ...], features: int, latent_dim: int, spatial: bool, tied: bool
+    inner: tuple[int, ...], features: int, latent_dim: int, spatial: bool, tied: bool, bias: bool
 ) -> tuple[list[nn.Module], list[nn.Module]]:
     """Return the modules from feature maps of shape `inner` to the code, and those from the code back to them."""
     if spatial:
-        place = pointwise(inner[0], features, len(inner) - 1)
+        place = pointwise(inner[0], features, len(inner) - 1, bias)
         return [place], [TiedPointwise(place) if tied else pointwise(latent_dim, inner[0], len(inner) - 1)]
     size = int(torch.Size(inner).numel())
-    last = nn.Linear(size, features)
+    last = nn.Linear(size, features, bias=bias)
     return [nn.Flatten(), last], [TiedLinear(last) if tied else nn.Linear(latent_dim, size), nn.Unflatten(1, inner)]
 
 
@@ -137,7 +144,12 @@ def _level(down: Sequence[nn.Module], up: Sequence[nn.Module], after: Sequence[n
 
 
 def _levels(
-    down: Sequence[nn.Module], up: Sequence[Sequence[nn.Module]], sizes: Sequence[int], after: Hidden, swapped: bool
+    down: Sequence[nn.Module],
+    up: Sequence[Sequence[nn.Module]],
+    sizes: Sequence[int],
+    after: Hidden,
+    swapped: bool,
+    bias: bool,
 ) -> list[Level]:
     """Return the convolutions from the input inwards; the outermost also moves the channels to axis 1 and back."""
     levels = []
@@ -145,5 +157,5 @@ def _levels(
         axes = a.get_parameter("weight").ndim - 2
         swap = [] if i or not swapped else [Swap()]
         ahead = after.image(sizes[i - 1], axes) if i else []
-        levels.append(_level([*swap, a, *after.image(sizes[i], axes)], [*b, *swap], ahead))
+        levels.append(_level([*swap, a, *after.of_encoder(bias).image(sizes[i], axes)], [*b, *swap], ahead))
     return levels

@@ -59,15 +59,15 @@ class TiedPointwise(nn.Module):
         return out
 
 
-def halving(a: int, b: int, axes: int) -> nn.Module:
+def halving(a: int, b: int, axes: int, bias: bool = True) -> nn.Module:
     """Return a convolution from a to b channels that maps each side n to floor(n / 2)."""
-    layer: nn.Module = _CONV[axes](a, b, KERNEL, 2, 1)
+    layer: nn.Module = _CONV[axes](a, b, KERNEL, 2, 1, bias=bias)
     return layer
 
 
-def pointwise(a: int, b: int, axes: int) -> nn.Module:
+def pointwise(a: int, b: int, axes: int, bias: bool = True) -> nn.Module:
     """Return a convolution from a to b channels that maps each place by itself."""
-    layer: nn.Module = _CONV[axes](a, b, 1)
+    layer: nn.Module = _CONV[axes](a, b, 1, bias=bias)
     return layer
 
 

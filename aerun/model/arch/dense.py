@@ -25,7 +25,7 @@ class Dense(Arch):
     def _build(self, interface: dict[str, Any], hidden: Sequence[int], after: Hidden, *, tied: bool, atoms: str) -> None:
         """Build encoder, decoder and levels.
 
-        interface: shape, ragged, sees_mask, known, given, heads, features, latent_dim.
+        interface: shape, ragged, sees_mask, known, given, heads, features, latent_dim, bias.
         """
         self.shape, self.sees_mask, self.known = tuple(interface["shape"]), bool(interface["sees_mask"]), interface["known"]
         refuse_ragged(interface["ragged"], type(self).__name__.lower())
@@ -33,6 +33,7 @@ class Dense(Arch):
         size, heads = int(torch.Size(self.shape).numel()), interface["heads"]
         written = self.shape if heads == 1 else (heads, *self.shape)
         self.register_buffer("mean", torch.zeros(self.shape))
+        self.shares_weights = tied
         if tied:
             refuse_known(interface["given"], "model.arch.tied=true")
             refuse_tied(interface["features"], interface["latent_dim"], self.sees_mask)
@@ -43,12 +44,13 @@ class Dense(Arch):
         if atoms != "free":
             refuse_known(interface["given"], f"model.arch.atoms={atoms}")
         read = size * (1 + self.sees_mask) + self.known
-        down = [nn.Linear(a, b) for a, b in pairwise([read, *hidden, interface["features"]])]
+        bias = interface["bias"]
+        down = [nn.Linear(a, b, bias=bias) for a, b in pairwise([read, *hidden, interface["features"]])]
         up: list[Any] = [nn.Linear(a, b) for a, b in pairwise([interface["latent_dim"], *reversed(hidden), size * heads])]
         if tied:
             up = [TiedLinear(layer) for layer in reversed(down)]
         constrain(down[-1] if tied else up[0], atoms, tied)
-        behind = [nn.Sequential(*after.dense(n)) for n in hidden]
+        behind = [nn.Sequential(*after.of_encoder(bias).dense(n)) for n in hidden]
         ahead = [nn.Sequential(*after.dense(n)) for n in hidden]
         self.encoder = nn.Sequential(nn.Flatten(), *_interleave(down, behind))
         self.decoder = nn.Sequential(*_interleave(up, ahead[::-1]), nn.Unflatten(1, written))

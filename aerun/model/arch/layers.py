@@ -78,17 +78,25 @@ def constrain(layer: nn.Linear, atoms: str, tied: bool) -> None:
 
 
 class Hidden:
-    """What follows each hidden affine map: norm, activation, dropout. Checks its settings once."""
+    """What follows each hidden affine map: norm, activation, dropout. Checks its settings once.
 
-    def __init__(self, *, activation: str, norm: str, dropout: float) -> None:
+    affine: norms learn a scale and a shift.
+    """
+
+    def __init__(self, *, activation: str, norm: str, dropout: float, affine: bool = True) -> None:
+        self.affine = affine
         self.activation = one_of("model.arch.activation", activation, tuple(ACTIVATIONS))
         self.norm = one_of("model.arch.norm", norm, ("none", "batch", "layer"))
         self.dropout = within("model.arch.dropout", dropout, 0, 0.99)
 
     def dense(self, width: int) -> list[nn.Module]:
         """Return the modules for features of shape (B, width)."""
-        norm = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-        return self._modules(norm[self.norm](width) if self.norm in norm else None)
+        if self.norm == "none":
+            return self._modules(None)
+        own = self.affine
+        return self._modules(
+            nn.BatchNorm1d(width, affine=own) if self.norm == "batch" else nn.LayerNorm(width, elementwise_affine=own)
+        )
 
     def image(self, channels: int, axes: int = 2) -> list[nn.Module]:
         """Return the modules for feature maps (B, channels, H, W), or (B, channels, T) for axes=1.
@@ -97,8 +105,14 @@ class Hidden:
         """
         if self.norm == "none":
             return self._modules(None)
-        batch = nn.BatchNorm1d if axes == 1 else nn.BatchNorm2d
-        return self._modules(batch(channels) if self.norm == "batch" else nn.GroupNorm(1, channels))
+        batch, own = nn.BatchNorm1d if axes == 1 else nn.BatchNorm2d, self.affine
+        return self._modules(batch(channels, affine=own) if self.norm == "batch" else nn.GroupNorm(1, channels, affine=own))
+
+    def of_encoder(self, bias: bool) -> "Hidden":
+        """Return the same for the encoder: where it has no bias, nothing that shifts features may be learned."""
+        if bias:
+            return self
+        return Hidden(activation=self.activation, norm=self.norm, dropout=self.dropout, affine=False)
 
     def _modules(self, norm: nn.Module | None) -> list[nn.Module]:
         modules = [] if norm is None else [norm]

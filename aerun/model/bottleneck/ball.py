@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from aerun.model.bottleneck.hyperbolic import EDGE, add, exact, from_middle, inside, length, to_middle
+from aerun.model.bottleneck.hyperbolic import EDGE, add, exact, from_middle, inside, to_middle
 from aerun.model.bottleneck.moments import moments_of
 from aerun.model.bottleneck.wrapped import StandardWrapped, WrappedNormal
 from aerun.parts import Bottleneck
@@ -43,7 +43,7 @@ class Ball(Bottleneck):
     def forward(self, h: Tensor) -> dict[str, Any]:
         like = wide(h)
         mean, log_variance = moments_of(like)
-        posterior = WrappedNormal(_point(mean), (exact(log_variance) / 2).exp(), like.dtype)
+        posterior = WrappedNormal(_point(mean), exact(log_variance) / 2, like.dtype)
         return {"z": posterior.rsample(), "posterior": posterior, "prior": StandardWrapped(mean.detach())}
 
     def code(self, h: Tensor) -> Tensor:
@@ -69,5 +69,4 @@ class Ball(Bottleneck):
 
 def _point(mean: Tensor) -> Tensor:
     """Return exp_0 of vectors (B, d), which are shortened to length 8."""
-    u = exact(mean)
-    return from_middle(u * (_MEAN / length(u)).clamp_max(1))
+    return from_middle(exact(mean), _MEAN)

@@ -55,7 +55,7 @@ class Gaussian(Bottleneck):
         if posterior != "diagonal":
             self.chosen = other = ("model.bottleneck.posterior", posterior, "diagonal")
         if posterior == "gamma":
-            self.space = "positive"
+            self.space, self.bounded = "positive", "are positive"
             self.offers = self.offers | {"prior"}
         elif posterior != "diagonal":
             self.entangled = self.of_vectors = True

@@ -14,7 +14,7 @@ from aerun.vocabulary import wide
 FARTHEST = 12.0  # distance from the middle that a point has at most; 32 bits tell it to half a per cent there
 EDGE = math.tanh(FARTHEST / 2)
 _ROUNDING = 16  # last digits that a length may be off by
-_TINY = 1e-30
+_TINY = 1e-15
 
 
 def exact(x: Tensor) -> Tensor:
@@ -23,14 +23,17 @@ def exact(x: Tensor) -> Tensor:
 
 
 def length(x: Tensor) -> Tensor:
-    """Return the length of vectors (..., d), (..., 1), whose gradient at 0 is 0."""
-    return (x.square().sum(-1, keepdim=True) + _TINY).sqrt()
+    """Return the length of vectors (..., d), (..., 1), never quite 0, whose gradient at 0 is 0."""
+    return torch.linalg.vector_norm(x, dim=-1, keepdim=True) + _TINY
 
 
-def from_middle(u: Tensor) -> Tensor:
-    """Return the point that a vector u (..., d) at the middle leads to: exp_0(u) = tanh(|u| / 2) u / |u|."""
+def from_middle(u: Tensor, most: float = math.inf) -> Tensor:
+    """Return the point that a vector u (..., d) at the middle leads to: exp_0(u) = tanh(|u| / 2) u / |u|.
+
+    Vectors longer than `most` count as of that length.
+    """
     r = length(u)
-    return torch.tanh(r / 2) / r * u
+    return torch.tanh((r if most == math.inf else r.clamp_max(most)) / 2) / r * u
 
 
 def to_middle(z: Tensor, edge: float | None = None) -> Tensor:
@@ -39,8 +42,18 @@ def to_middle(z: Tensor, edge: float | None = None) -> Tensor:
     What is longer than `edge` counts as of that length on its ray; without it, as long as numbers tell it from 1.
     """
     r = length(z)
-    near = r.clamp_max(1 - _ROUNDING * torch.finfo(z.dtype).eps if edge is None else edge)
-    return (torch.log1p(near) - torch.log1p(-near)) / r * z
+    return _distance(r, edge) / r * z
+
+
+def distance(z: Tensor) -> Tensor:
+    """Return the distance from the middle of points z (..., d), the length of what `to_middle` says of them, (..., 1)."""
+    return _distance(length(z), None)
+
+
+def _distance(r: Tensor, edge: float | None) -> Tensor:
+    """Return 2 artanh r of lengths r."""
+    near = r.clamp_max(1 - _ROUNDING * torch.finfo(r.dtype).eps if edge is None else edge)
+    return torch.log1p(near) - torch.log1p(-near)
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:
@@ -69,4 +82,5 @@ def inside(z: Tensor) -> Tensor:
 def log_growth(r: Tensor) -> Tensor:
     """Return log(sinh(r) / r) for r >= 0: by how much more space there is at distance r than in flat space, per dimension."""
     r = r.clamp_min(1e-7)
-    return r + torch.log(-torch.expm1(-2 * r)) - torch.log(2 * r)
+    twice = -2 * r
+    return r + torch.log(torch.expm1(twice) / twice)

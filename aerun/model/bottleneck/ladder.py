@@ -13,6 +13,8 @@ from aerun.model.bottleneck.levels import LevelsPosterior, LevelsPrior
 from aerun.model.bottleneck.moments import moments_of
 from aerun.parts import Bottleneck
 
+_FEWEST = 2  # levels
+
 
 class Ladder(Bottleneck):
     """z = (z_1, ..., z_L), d_l units a level; p(z_L) = N(0, I), p(z_l|z_(l+1)) = N(m_p, v_p), by a network.
@@ -20,13 +22,14 @@ class Ladder(Bottleneck):
     Upward: the first 2 d_1 of h are mean and log variance (m_1, lv_1) of what x says of z_1, the rest t_1; t_l of t_(l-1),
     and (m_l, lv_l) of t_l, by layers of `hidden` units. Downward q(z_L|x) = N(m_L, v_L), and q(z_l|z_(l+1), x) is the product
     of p and N(m_l, v_l): v = 1 / (1/v_l + 1/v_p), mean v (m_l/v_l + m_p/v_p). The decoder reads all levels. Use pass: means all
-    the way down. KL(q || p) is the sum over levels, each exact given the drawn level above. One level is `gaussian`.
+    the way down. KL(q || p) is the sum over levels, each exact given the drawn level above. One level would be `gaussian`.
 
     levels: shares of model.latent_dim, from the level at the decoder to the top, or numbers of units.
 
     Watched, of a validation batch: kl_1, ..., kl_L, nats of each level. The top falls silent easily: reg.terms.kl.warmup=0.2.
-    Raises AerunError for levels that are not the whole of a code. Sonderby et al. 2016, https://arxiv.org/abs/1602.02282, whose
-    decoder reads z_1 alone; that of Tomczak & Welling 2018, https://arxiv.org/abs/1705.07120, reads all.
+    Raises AerunError for one level, and for levels that are not the whole of a code. Sonderby et al. 2016,
+    https://arxiv.org/abs/1602.02282, whose decoder reads z_1 alone; that of Tomczak & Welling 2018,
+    https://arxiv.org/abs/1705.07120, reads all.
     """
 
     offers = frozenset({"encode", "posterior", "prior"})
@@ -88,6 +91,10 @@ def _widths(levels: Sequence[float], latent_dim: int) -> list[int]:
         widths = [b - a for a, b in zip([0, *ends], ends, strict=False)]
     else:
         widths = [int(n) if n == int(n) else 0 for n in each]
+    if len(each) == 1 < _FEWEST:
+        raise AerunError(
+            f"model.bottleneck.levels={each}: one level is model/bottleneck=gaussian; name two or more, such as [0.75,0.25]."
+        )
     if not each or min(widths) < 1 or sum(widths) != latent_dim:
         raise AerunError(
             f"model.bottleneck.levels={each}: must be shares that sum to 1 and leave each level a unit of "

@@ -28,7 +28,8 @@ class Conditional(Prior):
         self.law = silent(given, 2 * integer("model.latent_dim", latent_dim, 1))
 
     def forward(self, z: Tensor, c: Tensor) -> Distribution:
-        mean, log_variance = self.law(c.to(self.law.weight)).chunk(2, 1)
-        places = [1] * (z.ndim - 2)
-        mean, log_variance = (wide(v.reshape(*v.shape, *places)).expand(z.shape) for v in (mean, log_variance))
+        law = wide(self.law(c.to(self.law.weight)))
+        if z.ndim > 2:
+            law = law.reshape(*law.shape, *[1] * (z.ndim - 2)).expand(-1, -1, *z.shape[2:])
+        mean, log_variance = law.chunk(2, 1)
         return Normal(mean, (log_variance / 2).exp(), validate_args=False)

@@ -73,7 +73,7 @@ class FusedTraining:
             if self.without:
                 self._refuse_forgotten()
         values = torch.stack(rows, 1)  # (A, steps, K)
-        self._refuse_non_finite(values, self.template.keys(training=True), self.steps - len(rows))
+        self._refuse_non_finite(values, True, self.steps - len(rows))
         self._sums = self._sums + (values * values.new_tensor(sizes)[:, None]).sum(1, dtype=torch.float64)
         self._samples += sum(sizes)
 
@@ -83,12 +83,12 @@ class FusedTraining:
         if forgotten := [p for p in without if self.descent.optimizer.state.get(p)]:
             raise forgotten_state(self.steps - 1, len(forgotten))
 
-    def _refuse_non_finite(self, values: Tensor, keys: list[str], first: int) -> None:
+    def _refuse_non_finite(self, values: Tensor, training: bool, first: int) -> None:
         """Mark the members of (A, steps, K) with a value that is not finite, before a checkpoint is written."""
         if bool(torch.isfinite(values).all()):
             return
         for run, mine in zip(self.present(), values, strict=True):
-            run.error = run.error or non_finite(mine, keys, first, self.current_epoch)
+            run.error = run.error or non_finite(mine, self.template, training, first, self.current_epoch)
 
     def drop(self) -> None:
         """Drop the members that failed or came to their end."""
@@ -132,8 +132,8 @@ class FusedTraining:
         """Hand the runs their figures of the epoch."""
         if not len(self.members):
             return
-        keys = self.template.keys(training=False)
-        self._refuse_non_finite(self._val_sums[:, None, : len(keys)], keys, self.steps)
+        own = len(self.template.keys(training=False))
+        self._refuse_non_finite(self._val_sums[:, None, :own], False, self.steps)
         share = (time.perf_counter() - self._started) / len(self.members)
         for run in self.present():
             run.seconds += share
