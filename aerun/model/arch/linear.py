@@ -24,9 +24,9 @@ class Linear(Dense):
     With the vector bottleneck and mse its optimum spans the principal subspace: L* = sum_{j>d} ev_j of the training
     covariance. Baldi & Hornik 1989, https://doi.org/10.1016/0893-6080(89)90014-2. With a relu or sigmoid bottleneck it is
     the classic one-layer sparse or contractive autoencoder. atoms: columns of W2 free, unit (a dictionary) or orthogonal.
-    bias: b1 is there. centre: m is the mean, or the geometric median of at most 32,768 training samples; the output starts at the
-    mean in any case. start: as torch draws weights (random), or mirrored: columns of W2 in random directions, of norm 0.1, and W1
-    their transpose, as sparse autoencoders of activations begin.
+    bias: b1 is there. centre: m is the mean, or the geometric median of at most 32,768 training samples; the output starts at
+    the mean in any case. start: as torch draws weights (random), or mirrored: columns of W2 in random directions, of norm 0.1,
+    and W1 their transpose, as sparse autoencoders of activations begin.
     whiten: the maps act on the d leading principal components scaled to variance 1, which independent component analysis
     needs; W1 and W2 are then d x d. Raises AerunError for `tied` with a bottleneck that reads more than one feature per
     unit, and for `whiten` with a mask as input or with more units than the data have directions.
