@@ -69,6 +69,11 @@ def mark_refused(folder: Folder, error: Exception) -> None:
     folder.mark("failed", error=str(error) or line_of(error))
 
 
+def mark_pruned(folder: Folder) -> None:
+    """Mark a job of a sweep with which nobody goes on."""
+    folder.mark(PRUNED)
+
+
 def _no_room(e: BaseException | None) -> str:
     """Return what to do where a full disk (or quota) was the cause, as torch wraps it in its own errors; else nothing."""
     while e is not None:

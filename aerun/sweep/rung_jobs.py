@@ -19,7 +19,7 @@ from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.log import log_into
-from aerun.runs.status import PAUSED, PRUNED, mark_refused
+from aerun.runs.status import PAUSED, PRUNED, mark_pruned, mark_refused
 from aerun.settings.overrides import job_command
 from aerun.sweep import rules
 from aerun.sweep.grid import found_in, job_folder, read
@@ -138,7 +138,7 @@ def _decided(sweep: Path, pruning: Pruning) -> list[Unit]:
             write(sweep, replace(one, to=rung + 1) if on else replace(one, stopped=rung))
             if not on:
                 say(f"\t   {label(sweep, one.name)}: pruned")
-                Folder(job_folder(sweep, one.name)).mark(PRUNED)
+                mark_pruned(Folder(job_folder(sweep, one.name)))
         units = table(sweep, pruning)
     return units
 
@@ -187,7 +187,7 @@ def finish(sweep: Path, pruning: Pruning) -> None:
     jobs = [one for unit in table(sweep, pruning) for one in unit.members]
     for one in jobs:
         if Folder(job_folder(sweep, one.name)).read().get("status") == PAUSED:
-            Folder(job_folder(sweep, one.name)).mark(PRUNED)
+            mark_pruned(Folder(job_folder(sweep, one.name)))
     check(sweep, pruning)
 
 
