@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from aerun.command import VERBS
@@ -18,6 +19,7 @@ from aerun.settings.shells import in_shell, with_quotes
 
 def main() -> None:
     """Run the console script `aerun`."""
+    os.environ["AERUN_BEGAN"] = repr(time.time())
     collector.pause()
     outlive_readers()  # of `aerun ... | head`: a job goes on to its end
     show_escaped()

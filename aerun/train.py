@@ -6,6 +6,7 @@ further process of a run does, begins with `aerun.begin` and leaves the rest to 
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from torch import Tensor
 
 from aerun import pictures
 from aerun.begin import Prepared, ready
+from aerun.bill.past import watch
 from aerun.build import Config, RunPlan
 from aerun.core.errors import TrainingError
+from aerun.core.text import counted
 from aerun.evaluate import health
 from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.evaluate.reconstruction import report
@@ -39,6 +42,7 @@ from aerun.runs.status import PAUSED, Clock, marked
 from aerun.settings.targets import own_modules
 from aerun.trained import Trained
 from aerun.trainer.base import Fitted, Job
+from aerun.trainer.finish import finish
 
 T = TypeVar("T")
 Begun = Callable[[RunPlan, Job], None]
@@ -105,7 +109,7 @@ def _run(
 ) -> dict[str, Any]:
     """See `train`; no other process is at work in the folder."""
     folder = Folder(path)
-    clock = Clock([folder], resume)
+    clock, watched = Clock([folder], resume), None if resume else watch(cfg)
     first = ready(cfg, path, command, resume, trusted, in_sweep)
     few = in_sweep and cfg.get("pictures") in ("default", ["default"])
     plan = replace(first.plan, pictures=pictures.of_sweep(first.plan.pictures)) if few else first.plan
@@ -117,7 +121,7 @@ def _run(
         if paused:
             loggers.close()
         elif tested:
-            results |= _tested(plan, trained, folder, results["decoder_growth"], loggers)
+            results |= judged(plan, trained, folder, results["decoder_growth"], loggers)
         else:
             reference.write(trained, path)
         results |= {**folder.about(), "seconds": clock.seconds(folder)}
@@ -128,6 +132,8 @@ def _run(
         if not paused:
             _finish(plan, folder, results, loggers)
         folder.results(results)
+    if watched is not None and tested:
+        watched.ended(path, results["epochs"], os.environ.get("AERUN_ATTEMPT", ""))
     return results
 
 
@@ -160,9 +166,10 @@ def _with_ratio(results: Mapping[str, Any]) -> Mapping[str, Any]:
 def _fitted(plan: RunPlan, job: Job, resume: bool, first: Prepared) -> tuple[Trained, dict[str, Any]]:
     """Train, unless that is done; return the model and what is known of the run before it is tested."""
     fitted, seconds = (first.fitted, 0.0) if first.fitted is not None else _timed(lambda: plan.trainer.fit(job, resume))
+    finished = finish(job, fitted)
     trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
     growth = health.decoder_scale(job.autoencoder) / first.scale
-    return trained, {**_of_training(plan, job, fitted, seconds), "decoder_growth": growth}
+    return trained, {**_of_training(plan, job, fitted, seconds), **finished, "decoder_growth": growth}
 
 
 def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dict[str, Any]:
@@ -186,6 +193,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
         "planned_epochs": plan.trainer.max_epochs,
+        **({"stopped": _time_words(plan, fitted)} if fitted.out_of_time else {}),
         "fused": fitted.fused,
         "samples/train": len(data.train),
         "samples/val": len(data.val),
@@ -198,7 +206,15 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
     }
 
 
-def _tested(plan: RunPlan, trained: Trained, folder: Folder, growth: float, loggers: Loggers) -> dict[str, Any]:
+def _time_words(plan: RunPlan, fitted: Fitted) -> str:
+    """Return in one line that the time of training ended it, and say so."""
+    trained = f"{counted(fitted.epochs, 'epoch')} of {plan.trainer.max_epochs}"
+    words = f"trainer.max_time ended training after {trained}: the best so far, epoch {fitted.best_epoch}, is evaluated"
+    log.warning("%s; aerun resume RUN --time LONGER goes on", words)
+    return words
+
+
+def judged(plan: RunPlan, trained: Trained, folder: Folder, growth: float, loggers: Loggers) -> dict[str, Any]:
     """Test, examine, draw and ask, in this order. growth: of the decoder's scale in training, see `health.decoder_scale`."""
     errors = list[Tensor]()
     figures: dict[str, Any] = report(trained, errors)

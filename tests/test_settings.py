@@ -23,6 +23,8 @@ BASE = {
     },
     "bottleneck": {
         "joint": ["model.latent_dim=18"],
+        "gated": ["model=sae_gated", "model.latent_dim=64"],
+        "jumprelu": ["model=sae_jumprelu", "model.latent_dim=64"],
         "topk": ["regularizer=revival", "model.latent_dim=64"],
         "vq": ["model.latent_dim=8", "model.bottleneck.groups=2", "model.bottleneck.codes=64"],
     },
@@ -43,12 +45,15 @@ BASE = {
         "kl": ["model=vae"],
         "label": ["model/bottleneck=softmax", "model.latent_dim=13", "model.bottleneck.classes=10", *TAUGHT],
         "m2": ["model/bottleneck=joint", "model.latent_dim=13", "model.bottleneck.classes=10", *TAUGHT],
+        "gate": ["model=sparse", "model/bottleneck=gated", "regularizer=gate"],
+        "l0": ["model=sparse", "model/bottleneck=jumprelu", "regularizer=l0"],
         "l1": ["model=sparse"],
         "rate": ["model=sparse_kl"],
         "revival": ["model=topk", "model.bottleneck.dead_after=1", "model.bottleneck.k=2"],
         "svdd": ["model=deep_svdd"],
         "tc": ["model=beta_tcvae"],
         "usad": ["model=usad"],
+        "wider": ["model=topk", "model.bottleneck.wider=4", "regularizer=wider"],
     },
 }
 CHANGED = {
@@ -65,6 +70,7 @@ CHANGED = {
     "reduction": "mean", "restart_after": "1", "reverse": "false", "rho": "0.2", "rows": "8", "samples": "2", "scales":
     "[3]", "scope": "batch", "share": "0.6", "show_mask": "true", "sigma": "0.6", "smallest": "0.45", "span": "9",
     "strokes": "9", "teacher_forcing": "1", "teacher_forcing_until": "0.9", "thickness": "4", "tied": "true",
+    "bandwidth": "0.5", "centre": "median", "threshold": "0.3",
     "classes": "2", "final_temperature": "0.9", "levels": "5", "sample": "relaxed", "temperature": "3", "stages": "2",
     "shared": "false", "start": "kmeans", "upsample": "nearest",
     "df": "9", "diagonal": "3", "directions": "7", "elbo": "0.3", "feature": "1", "off_diagonal": "3", "posterior": "full",
@@ -86,6 +92,8 @@ SPECIAL = {
     "recurrent.teacher_forcing": (["model.arch.decoder=autoregressive"], "1"),
     "recurrent.teacher_forcing_until": (["model.arch.decoder=autoregressive", "model.arch.teacher_forcing=1"], "0.9"),
     "topk.dead_after": (["model.bottleneck.k=2"], "1"),
+    "topk.wider": (["regularizer=[revival,wider]", "model.bottleneck.wider=3"], "4"),
+    "linear.start": ([], "mirrored"),
     "topk.k_aux": (["model.bottleneck.k=2", "model.bottleneck.dead_after=1"], "1"),
     "emphasized.hidden": ([], "3"),
     "masking.show_mask": ([], "true"),
@@ -123,6 +131,9 @@ def keys(room, option):
 BEGUN = (("mixture", "start"), ("perceptual", "features"), ("perceptual", "network"))
 DRAWN = (("m2", "known"), ("label", "known"))  # which samples make a batch: tests/regularizer/test_few_classes.py
 ASKED = (("usad", "share"),)  # of its score: tests/regularizer/test_alarms.py
+# Units that have been silent for long, the start and the end of training: tests/model/test_sparse_codes.py
+SPARE = [(code, key) for code in ("relu", "jumprelu", "gated") for key in ("k_aux", "dead_after")]
+LONG = (*SPARE, ("topk", "calibrate"), ("topk", "k_start"))
 COUNTS = ("poisson", "nb", "zinb")  # of tables of counts: tests/model/test_counts.py
 ALL = [
     (room, path.stem, key)
@@ -132,7 +143,7 @@ ALL = [
     for key in keys(room, path.stem)
     # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py, test_features.py
     # or known anomalies: tests/regularizer/test_alarms.py
-    if (path.stem, key) not in (*BEGUN, *DRAWN, *ASKED) and path.stem not in ("clusters", "sad", *COUNTS)
+    if (path.stem, key) not in (*BEGUN, *DRAWN, *ASKED, *LONG) and path.stem not in ("clusters", "sad", *COUNTS)
 ]
 
 

@@ -1,15 +1,17 @@
 """The objective pass, which corrupts and samples, as far as the names of the vocabulary; and the prior of codes."""
 
+from copy import deepcopy
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.func import functional_call
 
 from aerun.autoencoder.use import Use
 from aerun.compose import option
 from aerun.core.errors import AerunError
-from aerun.parts import Discrete, Part
+from aerun.parts import Arch, Discrete, Part
 from aerun.vocabulary import Pass, call
 
 
@@ -160,7 +162,14 @@ class Passes(Use):
         mask, valid, seen, c = (names.get(k) for k in ("mask", "valid", "seen", "c"))
         names["encode"] = partial(self.encode, mask=mask, valid=valid, c=c, seen=seen)
         names["decode"] = partial(self.decode, valid=valid, c=c)
+        names["decode_frozen"] = partial(self._decode_frozen, valid=valid, c=c)
         names["judge"] = partial(self._judge, names)
+
+    def _decode_frozen(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """Return `decode`'s reconstructions, with no gradient for the arch's weights."""
+        held = {f"arch.{k}": p.detach() for k, p in self.arch.named_parameters()}
+        raw = functional_call(_Decoder(_shared(self.arch)), held, (self._read(z, c), valid))
+        return self.loss.activate(raw)
 
     def _judge(self, names: Pass, z: Tensor) -> Tensor:
         """Return losses (K, B) of K codes for each sample, z (K * B, d)."""
@@ -175,3 +184,22 @@ class Passes(Use):
 def _judges(part: Part) -> bool:
     """Return whether a part says what it finds unusual."""
     return "novelty" in part.offers
+
+
+class _Decoder(nn.Module):
+    """The decoder of an arch as a module of its own, which can be called with other weights."""
+
+    def __init__(self, arch: Arch) -> None:
+        super().__init__()
+        self.arch = arch
+
+    def forward(self, z: Tensor, valid: Tensor | None) -> Tensor:
+        return self.arch.decode(z, valid)
+
+
+def _shared(arch: Arch) -> Arch:
+    """Return modules like those of `arch` around the same tensors.
+
+    A constrained matrix is computed once a pass and kept by its module: of other modules it is computed anew.
+    """
+    return deepcopy(arch, {id(t): t for t in (*arch.parameters(), *arch.buffers())})

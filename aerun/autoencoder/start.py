@@ -49,6 +49,18 @@ class Start(Passes):
             if c is not None:
                 term.regularizer.setup_known(c)
 
+    @torch.no_grad()
+    def finish(self, stored: Tensor) -> dict[str, float]:
+        """Let the code learn from all stored training samples what it can once the weights are; see `Bottleneck.finish`."""
+        return self.bottleneck.finish(partial(self._features, stored))
+
+    def _features(self, stored: Tensor) -> Iterator[Tensor]:
+        """Yield what the encoder makes of stored samples, (B, F, *grid)."""
+        device = next(self.arch.parameters()).device
+        for part in stored.split(self._rows):
+            here = part.to(device)
+            yield self.features(self.units(here).to(next(self.arch.parameters())), **self.beside(here))
+
     @property
     def _rows(self) -> int:
         """Return how many samples are widened at a time."""

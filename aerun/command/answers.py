@@ -1,10 +1,11 @@
 """What a verb of a trained model does: read piece by piece, answer, write."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from aerun.inference.verb import Verb
 from aerun.inference.verdicts import remarks
 from aerun.report.maps import ImagePage, SeriesPage
 
+log = logging.getLogger("aerun")
+
 _MAPS: dict[str, dict[str, Kind]] = {
     ".html": {"steps": SeriesPage, "samples": ImagePage},
     ".png": {"steps": TimelinePng, "samples": ImagePng},
@@ -64,13 +67,16 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
     model.form.quiet, counted = True, list[notes.Counts]()  # said once, at the end
     beside = Beside(output, verb.answers in ("rows", "codes") and model.form.named and has_columns_beside(output))
     travelling = Travelling(output)
+    asides = Asides(counted, beside, travelling)
     with kept_warnings(beside.told), _opened(args.output, about, kind) as writer:
         sink = scoring.onto(writer) if scoring else writer
         for piece in _pieces(verb, args, model, reader):
-            done += _answer(verb, args, model, piece, sink, Asides(counted, beside, travelling), scoring)
+            done += _answer(verb, args, model, piece, sink, asides, scoring)
             _show(f"\r{done:,} samples")
         if scoring:
             lines = scoring.end()
+            if blank := sum(asides.blank):
+                log.warning("score: rows without a value that could be judged: %d; a score near 0 says nothing there.", blank)
     _show("\r\033[K")
     for line in said:
         note(line)
@@ -120,11 +126,15 @@ def _tell_end(word: str, args: argparse.Namespace, model: Model, done: int, unit
 
 @dataclass(frozen=True)
 class Asides:
-    """What is said beside the answers: counts of unusual cells, the file beside the output, and columns that travel."""
+    """What is said beside the answers: counts of unusual cells, the file beside the output, and columns that travel.
+
+    blank: how many rows of each piece hold nothing.
+    """
 
     counted: list[notes.Counts]
     beside: Beside
     travelling: Travelling
+    blank: list[int] = field(default_factory=list)
 
 
 def _opened(output: str | None, about: dict[str, Any], kind: Kind | None) -> AbstractContextManager[Writer]:
@@ -261,6 +271,7 @@ def _answer(
         raise AerunError(f"{where}: {e}" if piece.file and not str(e).startswith(piece.file) else str(e)) from e
     arrays = {k: np.asarray(v) for k, v in outputs.items()}
     asides.counted.extend(n.counts() for n in noted)
+    asides.blank.extend(n.blank for n in noted)
     asides.beside.add(noted)
     if asides.beside.in_rows:  # beside each row, what is unusual in it
         arrays |= {k: v for n in noted for k, v in n.rows().items()}

@@ -5,7 +5,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,14 @@ from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.status import mark_refused
 from aerun.settings.overrides import job_command
-from aerun.sweep import pace
-from aerun.sweep.grid import Grid, name_in, outcomes
+from aerun.sweep import budget, pace
+from aerun.sweep.billed import Bill, began
+from aerun.sweep.grid import name_in, outcomes
 from aerun.sweep.job import DONE, FRESH, RESUME, clear, refused, state
 from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
 from aerun.sweep.pruned import outcome_of
+from aerun.sweep.pruning import Pruning
 from aerun.sweep.rung_jobs import Until, check, finish, first_level, label, lead, note, pruned_value, told
 from aerun.sweep.rungs import pruning_in
 from aerun.sweep.search_summary import tell
@@ -36,17 +39,19 @@ if TYPE_CHECKING:
     from aerun.sweep.study import Opened
 
 
-def run(command: str, fresh: bool, start: Callable[[], None], shown: Callable[[Path], Path]) -> int:
+def run(command: str, fresh: bool, start: Callable[[], None], shown: Callable[[Path], Path], billed: bool = False) -> int:
     """Run the sweep of sys.argv, as it is planned first; return the exit code.
 
-    start: hands sys.argv to Hydra. shown: a path as it is shown where the command was typed.
+    start: hands sys.argv to Hydra. billed: only its bill is made. shown: a path as it is shown where the command was typed.
     """
     os.environ["AERUN_ATTEMPT"] = f"{os.getpid()}-{time.time_ns()}"
-    planned = plan_sweep(sys.argv[1:], command, fresh)
+    planned = plan_sweep(sys.argv[1:], command, fresh, billed)
+    if planned is None:
+        return SUCCEEDED
     sys.argv = [*(word for word in sys.argv if word not in planned.withheld), *planned.overrides]
     if planned.study is None:
         return _grid(planned, start, shown)
-    return _search(planned.folder, planned.grid, planned.study, start, shown)
+    return _search(planned, planned.study, start, shown)
 
 
 def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path], Path]) -> int:
@@ -55,39 +60,53 @@ def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path],
     try:
         if planned.fuse is not None:
             planned.fuse()
-        start()
-        if pruning := pruning_in(folder, planned.grid):
-            log_to_terminal()
-            finish(folder.resolve(), pruning)
+        with budget.within(planned.bill.budget, began(), folder):
+            start()
+            if pruning := pruning_in(folder, planned.grid):
+                log_to_terminal()
+                finish(folder.resolve(), pruning)
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
         finished, failed = outcomes(folder, {**planned.grid.jobs, **followed}, planned.left_alone)
+        failed = _without_time(planned.bill, failed)
         outcome = outcome_of(folder)
         pruned = [list(one.typed) for one in outcome.pruned] if outcome else []
         remarks = outcome.lines() if outcome else []
         if finished or failed or pruned:
             swept.sweep(finished, failed, shown(folder.resolve()), planned.objective, pruned, remarks)
+        planned.bill.settle(folder)
     return FAILED if failed else SUCCEEDED
 
 
+def _without_time(bill: Bill, failed: list[tuple[list[str], str]]) -> list[tuple[list[str], str]]:
+    """Return the jobs that are not complete without those that the budget left out, which are said."""
+    if bill.budget is None:
+        return failed
+    budget.tell([one for one in failed if budget.excused(one[1])], bill.budget)
+    return [one for one in failed if not budget.excused(one[1])]
+
+
 def _search(
-    folder: Path,
-    grid: Grid,
+    planned: SweepPlan,
     study: AbstractContextManager["Opened"],
     start: Callable[[], None],
     shown: Callable[[Path], Path],
 ) -> int:
+    folder, grid = planned.folder, planned.grid
     with study as opened:
         grid.save(folder)
+        planned.bill.save(folder)
         sys.argv += opened.overrides
         try:
-            start()
-            if pruning := pruning_in(folder, grid):
-                log_to_terminal()
-                check(folder.resolve(), pruning)
+            with budget.within(planned.bill.budget, began(), folder):
+                start()
+                if pruning := pruning_in(folder, grid):
+                    log_to_terminal()
+                    check(folder.resolve(), pruning)
         finally:
-            failed = tell(opened, folder, grid, shown(folder.resolve()))
+            failed = tell(opened, folder, grid, shown(folder.resolve()), partial(_without_time, planned.bill))
+            planned.bill.settle(folder)
     return FAILED if failed else SUCCEEDED
 
 
@@ -97,15 +116,28 @@ def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[fl
     Of a pruned sweep it trains to its first rung, and then whatever is to go on.
     """
     sweep = Path(HydraConfig.get().sweep.dir).absolute()
-    pruning = pruning_in(sweep)
-    if pruning is None:
+    if pruning := pruning_in(sweep):
+        return _to_rungs(plain, typed, path, sweep, pruning)
+    with _time_for(plain, path) as why:
+        if why:
+            say(f"\t   {why}")
+            return math.nan
         return _done(plain, typed, path)
+
+
+def _to_rungs(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path, pruning: Pruning) -> float | tuple[float, ...]:
     name = str(path.absolute().relative_to(sweep))
     _done(plain, typed, path, Until(sweep, name, first_level(sweep, name, typed, pruning), pruning))
     if pruning.at_once or not one_by_one():  # else it is decided when all jobs have had their turn
         lead(sweep, pruning, only=name if pruning.searched else None)
     results = Folder(path).read()
     return _values(results, plain) if results.get("status") == "completed" else pruned_value(sweep, name, pruning)
+
+
+def _time_for(plain: dict[str, Any], path: Path) -> AbstractContextManager[str]:
+    """Return a context that yields why a job is not begun, empty where there is time for it or nothing left to do of it."""
+    left = state(path, plain, data=False).left if budget.deadline() is not None else DONE
+    return nullcontext("") if left == DONE else budget.begun(plain, path, left == RESUME)
 
 
 def _done(plain: dict[str, Any], typed: list[str], path: Path, until: Until | None = None) -> float | tuple[float, ...]:

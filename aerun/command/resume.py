@@ -7,6 +7,7 @@ from typing import Any
 
 from aerun.command.parser import Parser
 from aerun.command.started import is_left_to_the_first
+from aerun.core.durations import seconds_of
 from aerun.core.errors import AerunError
 from aerun.core.logs import log_to_terminal
 from aerun.core.paths import say_data, with_data
@@ -25,8 +26,11 @@ def run(argv: list[str]) -> int:
     folder = Folder(args.run.resolve())
     config = folder.config()
     epochs = _epochs(folder, config)
-    if args.epochs is None and folder.read().get("status") == "completed":
-        say(f"{args.run} is complete: nothing to resume. More epochs: aerun resume {in_shell(str(args.run))} --epochs N")
+    if args.time is not None:
+        _give_time(config, args.time)
+    if args.epochs is None and args.time is None and folder.read().get("status") == "completed":
+        more = f"aerun resume {in_shell(str(args.run))} --epochs N{_more_time(folder)}"
+        say(f"{args.run} is complete: nothing to resume. More epochs: {more}")
         return 0
     if args.epochs is not None:
         _lengthen(config, epochs, args.epochs)
@@ -48,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--epochs", type=int, help="train up to this many epochs in all instead of the run's own number")
+    parser.add_argument(
+        "--time", metavar="TIME", help="train for so long in all, such as 20m, instead of the run's own trainer.max_time"
+    )
     parser.add_argument("--data", metavar="PATH", help="where the data are now: the file, a folder that holds it, or a URL")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help="build classes of this package too")
     return parser
@@ -76,6 +83,21 @@ def _lengthen(config: dict[str, Any], before: int, epochs: int) -> None:
     if epochs < before:
         raise AerunError(f"--epochs {epochs}: this run is set to {before}; only more can be asked for.")
     config["trainer"]["max_epochs"] = epochs
+
+
+def _give_time(config: dict[str, Any], words: str) -> None:
+    """Write into the config how long training may take in all. Raises AerunError for less than the run is set to."""
+    before = config["trainer"].get("max_time") if isinstance(config.get("trainer"), dict) else None
+    if before is None:
+        raise AerunError(f"--time {words}: this run has no trainer.max_time: it trains to its end.")
+    if seconds_of("--time", words) < seconds_of("trainer.max_time", before):
+        raise AerunError(f"--time {words}: this run is set to {before}; only more can be asked for.")
+    config["trainer"]["max_time"] = words
+
+
+def _more_time(folder: Folder) -> str:
+    """Return what goes on with a run that trainer.max_time ended; empty for any other."""
+    return ", more time: --time LONGER" if folder.read().get("stopped") else ""
 
 
 def _go_on(folder: Folder, config: dict[str, Any], args: argparse.Namespace) -> None:

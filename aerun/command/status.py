@@ -13,6 +13,7 @@ from aerun.core.console import Console, styled
 from aerun.core.text import say, span
 from aerun.settings.naming import own_overrides
 from aerun.settings.shells import retyped
+from aerun.sweep.budget import line as budget_line
 from aerun.sweep.pruned import outcome_of
 from aerun.sweep.standing import AT_RUNG, FAILED, RUNNING, STOPPED, WAITING, Standing, grid_of, left_of, line, standings
 
@@ -30,6 +31,8 @@ def run(argv: list[str]) -> int:
     if not args.watch:
         console = Console(wide=140)
         console.say(line(found, left_of(found)), style="bold")
+        if words := _budget(args.sweep, found):
+            console.say(words)
         if any(one.state in _LISTED for one in found):
             console.print(_table(found))
         for words in _of_pruning(args.sweep, found):
@@ -53,12 +56,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _budget(folder: Path, found: Sequence[Standing]) -> str:
+    """Return how much is left of sweep.budget, and what it left out; empty where there is none."""
+    common = {o for o in found[0].typed if all(o in one.typed for one in found)} if len(found) > 1 else set()
+    names = [
+        " ".join(o for o in own_overrides(one.typed) if o not in common) or one.name for one in found if one.state == WAITING
+    ]
+    return budget_line(folder, names, time.time())
+
+
 def _watch(folder: Path, known: dict[str, Standing]) -> int:
     console, before = Console(wide=140), ""
     with Live(console=console, auto_refresh=False) if console.is_terminal else _Quiet() as live:
         while True:
             found = standings(folder, grid_of(folder), known)
-            words = line(found, left_of(found))
+            words = ". ".join(filter(None, (line(found, left_of(found)), _budget(folder, found))))
             if isinstance(live, Live):
                 table = _table(found)
                 table.title = styled(words, "bold")

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from aerun.command import places
+from aerun.command import bill, places
 from aerun.command.started import is_left_to_the_first
 from aerun.command.typed import FRESH_FLAG, made_ready, note_replaced, refuse_package
 from aerun.core.collector import go_on
@@ -47,9 +47,12 @@ def run() -> int:
     _typed_in = Path.cwd()
     stop_on_signals()
     warnings.filterwarnings("error", NO_PLACE, UserWarning)  # Hydra goes on without a place that it was told to search
-    os.environ["AERUN_COMMAND"] = shlex.join(["aerun", *(word for word in sys.argv[1:] if word != FRESH_FLAG)])  # also for jobs
+    os.environ["AERUN_COMMAND"] = shlex.join(
+        ["aerun", *(word for word in sys.argv[1:] if word not in (FRESH_FLAG, bill.FLAG))]
+    )  # also for jobs
     _fresh = FRESH_FLAG in sys.argv
-    sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word != FRESH_FLAG])
+    billed = bill.FLAG in sys.argv
+    sys.argv[1:] = made_ready([word for word in sys.argv[1:] if word not in (FRESH_FLAG, bill.FLAG)])
     if is_left_to_the_first(sys.argv[1:]):
         return 0
     if is_multirun(sys.argv[1:]):
@@ -57,7 +60,9 @@ def run() -> int:
         # deferred: a single run needs nothing of sweeps
         from aerun.command.multirun import run as run_all
 
-        return run_all(command(), _fresh, _hydra, _shown)
+        return run_all(command(), _fresh, _hydra, _shown, billed)
+    if billed:
+        return bill.run(sys.argv[1:])
     refuse_package(sys.argv[1:])
     note_replaced(sys.argv[1:])
     _hydra()

@@ -22,7 +22,7 @@ def made_ready(argv: Sequence[str]) -> list[str]:
 
     Raises AerunError for flags that there are not, and for words that Hydra could not read.
     """
-    words = _for_help(with_whole_path(flags_first(argv, [FRESH_FLAG])))
+    words = _for_help(with_whole_path(flags_first(argv, [FRESH_FLAG, "--bill"])))
     offer(words, source_of(words).own)
     typed = as_multirun(words)
     words = spelt_out(typed)

@@ -33,6 +33,7 @@ from aerun.formats.limits import limits
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import MISSING, Columns
 from aerun.preparation.feature import Feature
+from aerun.preparation.norm import NORM, Norm
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS
 
@@ -74,7 +75,8 @@ class Array(Dataset):
     mask in the same file (mask, NAME_mask) and netCDF's fill value are missing values. unit: the stored value that means 1;
     auto: of images of whole numbers by their depth, see `image_unit`, else 1. Where the training samples lie within [0, 1]
     behind it, all must.
-    prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values) and `Scale`.
+    prepare auto: standardize for tables, none for others; see `Columns` (tables, which may have missing values), `Scale`, and
+    `Norm` (of tables and sequences: norm).
     Sequences may be of varying length, NaN behind the last step. labels: an array of the same file, or a file;
     weights in the objective likewise. The test split is `test_key` of the same file, or `test_path`, or drawn at random.
     memory: GB that the samples may take, null for half of what is free. More are copied once into a file in `cache` (null:
@@ -115,7 +117,7 @@ class Array(Dataset):
         self.weights = weights
         self.kind = one_of("dataset.kind", kind, ("auto", *samples.KINDS))
         self.channels = one_of("dataset.channels", channels, ("auto", "first", "last"))
-        self.prepare = one_of("dataset.prepare", prepare, ("auto", *WAYS))
+        self.prepare = one_of("dataset.prepare", prepare, ("auto", *WAYS, NORM))
         self.missing, self.show_missing = one_of("dataset.missing", missing, MISSING), show_missing
         self.unit = unit_asked(unit)
         self.memory, self.cache = gigabytes(memory), cache
@@ -187,7 +189,7 @@ class Array(Dataset):
     def facts(self) -> Facts:
         array, prepared = self.known, self._prepared()
         bounded = self.scaling == "minmax" or (not prepared and array.within(0))
-        columns = self._columns() if prepared and array.kind == "table" else None
+        columns = self._columns() if prepared and self._in_columns else None
         return Facts(
             shape=array.shape if columns is None else (columns.size,),
             kind=array.kind,
@@ -200,6 +202,11 @@ class Array(Dataset):
             columns=() if columns is None else columns.layout,
         )
 
+    @property
+    def _in_columns(self) -> bool:
+        """Return whether what prepares the samples looks at each column by itself."""
+        return self.known.kind == "table" and self.scaling != NORM
+
     def _prepared(self) -> bool:
         """Return whether a preparation stands between samples and model; one fills in the gaps of a table."""
         if self.missing == "keep" and self.known.kind != "table":
@@ -207,11 +214,18 @@ class Array(Dataset):
                 f"dataset.missing=keep: keeps gaps of tables, and {path_words(self.path)} holds samples of kind "
                 f"{self.known.kind}. Series with gaps are read by dataset=series."
             )
+        if self.scaling == NORM and (self.known.kind == "image" or (self.known.gaps and self.known.kind == "table")):
+            what = "images" if self.known.kind == "image" else "cells without a value"
+            raise AerunError(
+                f"dataset.prepare=norm: one scale for whole samples, and here are {what}. Use standardize or none."
+            )
         return self.scaling != "none" or (self.known.kind == "table" and (self.known.gaps or self.missing == "keep"))
 
     def preparation(self) -> Preparation:
         if not self._prepared():
             return Unchanged()
+        if self.scaling == NORM:
+            return Norm(shape=self.known.shape)
         if self.known.kind == "table":
             return self._columns()
         return Scale(shape=self.known.shape, channels=0 if self.known.kind == "image" else 1, way=self.scaling)
@@ -225,7 +239,7 @@ class Array(Dataset):
 
     def stored_reading(self) -> dict[str, Any]:
         """Return the range of each column of a prepared table in training, so that use counts what lies outside of it."""
-        if self.known.kind != "table" or not self._prepared():
+        if not self._in_columns or not self._prepared():
             return {}
         return {"ranges": samples.ranges(self._features, self.known.data.train.x)}
 
@@ -234,9 +248,9 @@ class Array(Dataset):
 
     def read(self) -> Data:
         array = self.known
-        if self._prepared() and array.kind == "table":
+        if self._prepared() and self._in_columns:
             kept = Data(*(Split(sample_rows(part.x), None) for part in (array.data.train, array.data.val, array.data.test)))
-            log_warnings("array", kept, self._columns().features, self.scaling)
+            log_warnings("array", kept, self._columns().features, self.scaling, self.missing)
         if not self._prepared() and array.within(0) and not (array.within(1) and array.within(2)):
             raise AerunError(
                 f"{self.sources[-1].path}: training samples lie in [0, 1] and others do not. dataset.prepare=minmax "

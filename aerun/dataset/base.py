@@ -240,6 +240,10 @@ class Dataset(ABC):
         """Return the samples before some of their values were spoilt, row for row those of `load()`, or None where unknown."""
         return None
 
+    def lawful(self, rows: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+        """Return which rows (n, columns) of a table, in own units, words by their places, keep its rules; None without any."""
+        return None
+
     def clusters(self) -> Clusters | None:
         """Return where samples lie in round clusters, or None where that is not known."""
         return None
@@ -250,6 +254,10 @@ class Dataset(ABC):
 
     def atoms(self) -> Tensor | None:
         """Return the unit columns (size, atoms) that samples are sparse sums of, or None where there are none."""
+        return None
+
+    def parents(self) -> Tensor | None:
+        """Return the number of the atom without which each one does not occur, -1 for those that have none: (N,); or None."""
         return None
 
 

@@ -166,7 +166,7 @@ def _packed(path: Path, name: str | None, bounds: Limits | None) -> Array:
 
 def _streamed(path: Path, name: str | None, file: Any, bounds: Limits | None) -> Array:
     """Return the array that an open file holds as npy does, read piece by piece."""
-    shape, fortran, dtype = _header(file)
+    shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
         raise ValueError("Object arrays")
     stored = (shape[::-1] if fortran else shape) or (1,)
@@ -184,7 +184,8 @@ def _streamed(path: Path, name: str | None, file: Any, bounds: Limits | None) ->
     return array.T if fortran else array.reshape(shape)
 
 
-def _header(file: Any) -> tuple[tuple[int, ...], bool, Any]:
+def read_header(file: Any) -> tuple[tuple[int, ...], bool, Any]:
+    """Return the shape, whether columns follow each other, and the type of numbers of an open npy file, read so far."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(file)
@@ -202,7 +203,7 @@ def _npz(path: Path, name: str | None, bounds: Limits | None) -> Array:
 
 def _refuse_shape(path: Path, f: Any, size: int) -> None:
     """Raise AerunError where a header promises more than the file holds, before so much memory is reserved."""
-    shape, _, dtype = _header(f)
+    shape, _, dtype = read_header(f)
     if dtype.hasobject:
         raise ValueError("Object arrays")
     if math.prod(shape) * dtype.itemsize > size:

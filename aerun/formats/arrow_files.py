@@ -27,7 +27,7 @@ def is_parquet(path: Path) -> bool:
 
 def heads(path: Path) -> tuple[dict[str, str], int]:
     """Return the columns of a file with Arrow's words for their types, and the number of rows. Nothing else is read."""
-    with _in_words(f"{path}: not a {path.suffix.lower().removeprefix('.')} file, or"), _file(path) as file:
+    with in_words(f"{path}: not a {path.suffix.lower().removeprefix('.')} file, or"), _file(path) as file:
         if is_parquet(path):
             schema, rows = file.schema_arrow, file.metadata.num_rows
         elif hasattr(file, "num_record_batches"):
@@ -148,14 +148,14 @@ def _slices(where: str, batch: Any, rows: int) -> Iterator[tuple[str, Any]]:
 
 def _each(where: str, make: Callable[[], Iterator[Any]]) -> Iterator[Any]:
     """Yield checked batches. AerunError, with the words `where`, for damaged ones."""
-    with _in_words(f"{where}:"):
+    with in_words(f"{where}:"):
         for batch in make():
             batch.validate(full=True)
             yield batch
 
 
 @contextmanager
-def _in_words(where: str) -> Iterator[None]:
+def in_words(where: str) -> Iterator[None]:
     """Raise AerunError for what Arrow says of damaged bytes."""
     pa = needed("pyarrow", where.partition(":")[0])
     try:
@@ -169,7 +169,7 @@ def _in_words(where: str) -> Iterator[None]:
 def _file(path: Path) -> Any:
     """Open a file of any of the kinds; an arrow file may also be a stream, as HuggingFace writes it."""
     pa = needed("pyarrow", path)
-    with _in_words(f"{path}: not a {path.suffix.lower().removeprefix('.')} file, or"):
+    with in_words(f"{path}: not a {path.suffix.lower().removeprefix('.')} file, or"):
         if is_parquet(path):
             return needed("pyarrow.parquet", path).ParquetFile(path, buffer_size=_BUFFER, page_checksum_verification=True)
         source = pa.memory_map(str(path))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from aerun.core.errors import AerunError
+from aerun.core.text import counted
 
 Row = tuple[int, list[Any]]  # line number, cells
 
@@ -14,7 +15,8 @@ log = logging.getLogger("aerun")
 def tell_blank_rows(file: str, lines: Sequence[int]) -> None:
     """Log how many lines without any cell are left out, where there are some."""
     if lines:
-        log.warning("%s: %d blank rows are left out, the first in line %d.", file, len(lines), lines[0])
+        which = "is left out, in" if len(lines) == 1 else "are left out, the first in"
+        log.warning("%s: %s %s line %d.", file, counted(len(lines), "blank row"), which, lines[0])
 
 
 def blank_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> frozenset[int]:

@@ -64,6 +64,13 @@ def plain_numbers(cells: Sequence[str], missing: frozenset[str]) -> Values | Non
             return values
     except ValueError:
         pass
+    if "" in missing and (empty := cells.count("")):  # in most tables the only word of cells without a value
+        try:
+            values = np.array([float(c) if c else math.nan for c in cells])
+            if int(np.isnan(values).sum()) == empty:
+                return values
+        except ValueError:
+            pass
     try:
         values = np.array([math.nan if c.strip().lower() in missing else float(c) for c in cells])
     except ValueError:

@@ -101,15 +101,12 @@ def spelt(delimiter: str) -> str:
 
 def _rows(path: Path, lines: Iterator[str], delimiter: str, skip: int) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as e:
-            raise AerunError(f"{path}, line {reader.line_num + skip}: {str(e).rstrip('.?')}.") from e
-        if row:
-            yield reader.line_num + skip, unguarded(row)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num + skip, unguarded(row) if "'" in "".join(row) else row
+    except csv.Error as e:
+        raise AerunError(f"{path}, line {reader.line_num + skip}: {str(e).rstrip('.?')}.") from e
 
 
 def sniffed(lines: list[str]) -> str:

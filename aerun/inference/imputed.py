@@ -1,5 +1,6 @@
 """The answers of `aerun impute`: rows with their gaps filled, draws, intervals and how many codes count."""
 
+import logging
 from argparse import Namespace
 from typing import Any
 
@@ -11,6 +12,8 @@ from aerun.inference.inpainting import Imputation, Tally, impute
 from aerun.inference.model import Model
 from aerun.inference.verb import Answer
 from aerun.inference.written_cells import Rewriter, WrittenRows
+
+log = logging.getLogger("aerun")
 
 
 def imputed(model: Model, x: Any, args: Namespace) -> Answer:
@@ -32,6 +35,9 @@ def imputed(model: Model, x: Any, args: Namespace) -> Answer:
 
 def _rows(x: WrittenRows, found: Imputation, draws: Any, args: Namespace) -> dict[str, NDArray[Any]]:
     if not hasattr(args, "rewriter"):
+        own = {f.name for f in x.features}
+        if others := [name for name in x.words if name not in own]:
+            log.warning("impute: not read by the model, and left as written, gaps included: %s.", ", ".join(others))
         args.rewriter = Rewriter(is_stdout(args.output) or args.output.endswith((".csv", ".tsv")))
     each = [args.rewriter.columns(x, draw, found.hidden) for draw in draws]
     return {name: _each([columns[name] for columns in each]) for name in each[0]}

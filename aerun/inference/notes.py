@@ -16,7 +16,7 @@ from aerun.core.memory import rows_that_fit
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data
 from aerun.preparation.base import Preparation, Unchanged
-from aerun.preparation.columns import Columns
+from aerun.preparation.columns import COUNTS, Columns
 from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
 
@@ -32,10 +32,14 @@ _SLACK = 1e-6  # of a range: what 32 bits may round
 
 @dataclass(frozen=True)
 class Notes:
-    """cells: for each of `KINDS`, how many (n, columns) are such; of rows 0 or 1, of series over their steps."""
+    """cells: for each of `KINDS`, how many (n, columns) are such; of rows 0 or 1, of series over their steps.
+
+    blank: how many rows hold nothing that could be judged: no value at all, or of counts none above 0.
+    """
 
     names: tuple[str, ...]
     cells: Mapping[str, NDArray[np.int64]]
+    blank: int = 0
 
     def rows(self) -> dict[str, NDArray[np.int64]]:
         """Return how many cells of each row are such, (n,) for each kind."""
@@ -81,7 +85,8 @@ class Rule:
         if not self.ranges and isinstance(self.preparation, Columns):
             outside = self.preparation.beyond(stored.to(self.preparation.centre.device)).cpu()
         cells = dict(zip(KINDS, (c.long().numpy() for c in (gone, unseen, outside)), strict=True))
-        return Notes(tuple(f.name for f in features), cells)
+        nothing = gone | (stored == 0) if getattr(self.preparation, "way", "") == COUNTS else gone
+        return Notes(tuple(f.name for f in features), cells, int(nothing.all(1).sum()))
 
     def _outside(self, place: int, feature: Feature, values: Tensor) -> Tensor:
         if feature.name not in self.ranges:

@@ -115,7 +115,7 @@ _PARTS = {
 _CAPITAL = {"optimizer.lr": "Learning rate", "reg.lambda": "Regularization weight"}
 _NOISE = {  # settings of which nothing is compared
     *("epochs", "root", "download", "cache", "memory", "name", "latent_dim"),
-    *("progress", "save_every", "backend", "accelerator", "steps_per_call", "accumulate"),
+    *("progress", "save_every", "backend", "accelerator", "steps_per_call", "accumulate", "max_time"),
     *("objective", "evaluate", "pictures", "callbacks", *ASIDE),
 }
 

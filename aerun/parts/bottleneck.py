@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -85,6 +85,13 @@ class Bottleneck(Part):
 
         Called before the first step, after the weights were initialized; by default it does nothing.
         """
+
+    def finish(self, features: Callable[[], Iterator[Tensor]]) -> dict[str, float]:
+        """Learn from what the trained encoder makes of all training samples, in batches (B, F, *grid) as often as wanted.
+
+        Returns figures of what it has set in its buffers, for results.json; empty, by default, where it changes nothing.
+        """
+        return {}
 
     def indices(self, h: Tensor) -> Tensor:
         """Return the numbers (B, u, *grid) that stand for the code of h (B, F, *grid)."""

@@ -6,10 +6,11 @@ from typing import Any
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import feature
+from aerun.preparation.norm import Norm
 from aerun.preparation.scale import Scale
 from aerun.preparation.told import Conditions
 
-_KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Columns, "scale": Scale}
+_KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Columns, "scale": Scale, "norm": Norm}
 
 
 def plain(preparation: Preparation) -> dict[str, Any]:

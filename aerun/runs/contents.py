@@ -22,6 +22,7 @@ OF_THE_RUN = {
     "loggers.json": "the run's name at MLflow or W&B, if one of them is chosen",
     "test_errors.npy": "the squared error of each test sample, which paired comparisons of runs need",
     "scores.json": "the threshold of scores and how it follows from the validation split",
+    "bill.json": "of a run that had a bill: the time predicted beside the time it took",
     "codes.npz": "statistics and a sample of the training codes, for `generate`, `compress` and others",
     "projector_config.pbtxt": "tells TensorBoard's Projector where the codes are",
     RUNGS: "of a job of a pruned sweep: its figure at each rung, and what was decided there",

@@ -13,18 +13,22 @@ from aerun.settings.flat import as_plain, flat
 from aerun.settings.labels import ASKED, without_labels
 
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
-LATER = {"same_batches": False, "accumulate": 1}  # settings of a trainer that older runs do not name, as they were trained
+# Settings of a trainer that older runs do not name, as they were trained.
+LATER = {"same_batches": False, "accumulate": 1, "max_time": None}
 LATER_DATASET = {**SETTINGS, "side": 28, "spikes": 0.0, "rare": None, "most": None, "hash": None}  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
+    "aerun.model.arch.linear.Linear": {"centre": "mean", "start": "random"},
     "aerun.model.bottleneck.gaussian.Gaussian": {"posterior": "diagonal", "steps": None},
+    "aerun.model.bottleneck.relu.Relu": {"k_aux": None, "dead_after": 5000},
+    "aerun.model.bottleneck.topk.Topk": {"calibrate": False, "k_start": None, "wider": None},
     "aerun.model.bottleneck.vq.Vq": {"stages": 1, "shared": True, "start": "batch"},
     "aerun.regularizer.perceptual.Perceptual": {"features": "random", "network": None},
     "aerun.regularizer.nested.Nested": {"tell": False},
     "aerun.regularizer.iwae.Iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"},
     **{f"aerun.model.arch.{arch}": {"bias": True} for arch in ("mlp.Mlp", "linear.Linear", "conv.Conv")},
 }
-_LENGTH = ("trainer", "max_epochs")  # `aerun resume --epochs` goes on with the same run
+_LENGTH = ("trainer", ("max_epochs", "max_time"))  # `aerun resume --epochs` and `--time` go on with the same run
 
 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,9 +86,9 @@ def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def identity(config: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """Return the hash of a run's settings, but for its length, and of its data's fingerprint, as 32 hexadecimal digits."""
     settings = essence(config)
-    group, key = _LENGTH
+    group, keys = _LENGTH
     if isinstance(settings.get(group), dict):
-        settings[group] = {k: v for k, v in settings[group].items() if k != key}
+        settings[group] = {k: v for k, v in settings[group].items() if k not in keys}
     digests = [blake2b(json.dumps(part, sort_keys=True, default=str).encode(), digest_size=8) for part in (settings, data)]
     return "".join(digest.hexdigest() for digest in digests)
 

@@ -34,6 +34,7 @@ _ASIDE = ("defaults", "hydra", "_target_")  # What is no setting of a run's.
 FAMILIES = {
     "plain": "a small code, and nothing else asked of it",
     "sparse": "a large code of which few units are active",
+    "activations": "what another network computes, as sparse sums of directions that mean something",
     "denoising": "what was hidden or disturbed is restored",
     "regularized": "codes, or maps to and from them, that are held small or independent",
     "likelihoods and bounds": "a random code with a prior; which likelihood, and how tight a bound on it",

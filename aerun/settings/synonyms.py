@@ -72,7 +72,7 @@ _ELSE = {
     "benchmark": "nothing to switch on: trainer.backend=auto chooses the faster way to multiply on a CPU.",
     "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing "
     "better.",
-    "max_time": "`timeout 1h aerun ...` ends a run in order, and aerun resume RUN goes on with it.",
+    "max_time": "trainer.max_time=10m ends training after so long, with the best epoch so far; sweep.budget=1h a sweep.",
     "callback early_stopping": "callbacks of your own are callbacks=[module.Class]; early stopping "
     "is trainer.patience=N, pictures are pictures=[NAMES], the best and "
     "the last checkpoint are always kept.",

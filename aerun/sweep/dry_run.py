@@ -40,6 +40,18 @@ def dry_run(space: Space, source: Source | None = None) -> None:
         raise first
 
 
+def corners(space: Space, source: Source | None = None) -> dict[str, dict[str, Any]]:
+    """Return the settings of runs at the ends of the space: all low, all high, and every choice with the others low."""
+    distributions = distributions_of(space)
+    low, high = ({k: _ends(d)[end] for k, d in distributions.items()} for end in (0, 1))
+    choices = [{**low, k: choice} for k, d in distributions.items() for choice in getattr(d, "choices", ())]
+    found = {}
+    for point in [low, high, *choices]:
+        words = [f"{k}={v}" for k, v in point.items()]
+        found[" ".join(words)] = resolved(config_of([*words, *space.fixed], source))
+    return found
+
+
 def _refuse_idle(choice: str, plain: dict[str, Any], words: Sequence[str]) -> None:
     """Raise AerunError where a choice has no use for a setting that is drawn or fixed for all."""
     try:

@@ -7,6 +7,8 @@ from aerun.core.errors import FolderInUseError
 from aerun.runs import files
 from aerun.runs.lock import alone
 from aerun.runs.reuse import clear
+from aerun.sweep.billed import FILE as BILL
+from aerun.sweep.budget import FILE as BUDGET
 from aerun.sweep.grid import FILE, HYDRAS, found_in, read
 from aerun.sweep.optuna import DATABASE
 from aerun.sweep.study import LOCK
@@ -30,7 +32,7 @@ def begin_anew(folder: Path) -> None:
             raise FolderInUseError(f"{folder}: another process is at work on this sweep; nothing was removed.")
         for name in jobs:
             clear(folder / name, pictures.names())
-        for name in (*DATABASE, HYDRAS, FILE):
+        for name in (*DATABASE, HYDRAS, BILL, BUDGET, FILE):
             files.remove(folder, name)
     for name in jobs:
         files.remove_empty(folder, name)

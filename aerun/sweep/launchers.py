@@ -86,6 +86,11 @@ def runs_here(cfg: DictConfig) -> bool:
     return _kind(cfg) in ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
 
 
+def runs_by_itself(cfg: DictConfig) -> bool:
+    """Return whether the jobs run here as this command starts them, one by one or in processes of its own."""
+    return _kind(cfg) in ("BasicLauncher", "JoblibLauncher")
+
+
 def announcement(cfg: DictConfig, folder: Path, jobs: int) -> str:
     """Return how many jobs run at once and where to look, for a launcher whose jobs say nothing here.
 

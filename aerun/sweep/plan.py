@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from aerun.settings.naming import new_folder
 from aerun.settings.overrides import config_of
 from aerun.settings.quoting import in_quotes
 from aerun.settings.sources import Jobs, Source, composer, source_of
+from aerun.sweep.billed import Bill, asked, bill_of, bill_of_search
 from aerun.sweep.changes import UNCHANGED, changes_of, chosen_of, table
 from aerun.sweep.dry_run import data_now, dry_run, refuse_wide_preset
 from aerun.sweep.fresh import begin_anew
@@ -61,22 +62,24 @@ class SweepPlan:
     fuse: Callable[[], None] | None = None
     study: AbstractContextManager["Opened"] | None = None
     left_alone: Set[str] = frozenset()  # names of jobs that sweep.only leaves out
+    bill: Bill = field(default_factory=Bill)
     withheld: frozenset[str] = frozenset()  # words that Hydra could not compose by themselves: not every job has the setting
 
 
-def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False) -> SweepPlan:
+def plan_sweep(argv: Sequence[str], command: str, fresh: bool = False, billed: bool = False) -> SweepPlan | None:
     """Return what a multirun will do; a grid is then written down, a search when its study is open.
 
-    fresh: first remove what aerun wrote in the sweep's folder. AerunError for a grid that may not be run.
+    fresh: first remove what aerun wrote in the sweep's folder. billed: print its bill and return None. AerunError for a grid
+    that may not be run.
     """
     typed = list(read_flags(argv).overrides)
     tasks = task_overrides(typed)
     refuse_choices(typed)
     plan = _searched if searches(tasks) else _planned
-    return plan(typed, tasks, source_of(argv), command, fresh)
+    return plan(typed, tasks, source_of(argv), command, fresh, billed)
 
 
-def _planned(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool) -> SweepPlan:
+def _planned(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool, billed: bool) -> SweepPlan | None:
     """Return a grid, or what a sweeper of the user's own draws."""
     with composer(source) as hydra:
         jobs = Jobs(source, hydra, [o for o in typed if o not in tasks])
@@ -84,7 +87,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
         tasks = [o for o in tasks if not is_of_search(o)]  # of the sweep, and of no job
         _refuse_devices(cfg, typed)
         if str(cfg.hydra.sweeper._target_) != GRID:
-            return _drawn(cfg, command)
+            return _drawn(cfg, command, billed)
         found = jobs_of(jobs, cfg, tasks)
         grid, place = once(found), _named(cfg)
         if cfg.sweep.nested:
@@ -99,6 +102,10 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
         own = resources(cfg, [job.typed for name, job in named.items() if name in chosen])
     fuse = fused(cfg) and not pruning
     check([job for name, job in named.items() if changes[name].kind != UNCHANGED], runs_here(cfg))
+    left = {name: job.config for name, job in named.items() if name in chosen and changes[name].kind != UNCHANGED}
+    bill = bill_of(cfg, left) if asked(cfg, billed) else Bill()
+    if billed:
+        return None
     folder = _place(cfg)
     prune = pruning.plain() if pruning else {}
     planned = Grid(command, {name: job.typed for name, job in named.items()}, lacking=lacking(found), prune=prune)
@@ -106,6 +113,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
     if fresh:
         begin_anew(folder)
     kept = keep(folder, planned, bool(cfg.sweep.extend))
+    bill.save(folder)
     about = announced(pruning, cfg, {job.config["trainer"].get("max_epochs") for job in named.values()}) if pruning else []
     for line in (*table(folder, planned, kept, changes, chosen), *own, *about):
         say(line)
@@ -114,13 +122,16 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
     ranking = _ranking(cfg, [job.typed for job in grid])
     withheld = frozenset(o for o in tasks if key_of(o) in planned.lacking)
     left_alone = set(kept.jobs) - chosen if cfg.sweep.only is not None else frozenset[str]()
-    plan = SweepPlan(folder, kept, [_into(folder), *more], ranking, train, withheld=withheld, left_alone=left_alone)
+    words = [_into(folder), *more]
+    plan = SweepPlan(folder, kept, words, ranking, train, withheld=withheld, left_alone=left_alone, bill=bill)
     return _told(plan, cfg)
 
 
-def _drawn(cfg: DictConfig, command: str) -> SweepPlan:
+def _drawn(cfg: DictConfig, command: str, billed: bool) -> SweepPlan:
     """Return what another sweeper does, which draws its jobs as it goes."""
     _refuse_whole(cfg)
+    if asked(cfg, billed):
+        raise AerunError("a bill: is for grids and search=; what this sweeper will draw, nobody knows beforehand.")
     resources(cfg, [])
     more = settings(cfg, 1)
     folder = _place(cfg)
@@ -150,7 +161,7 @@ def _ranking(cfg: DictConfig, jobs: Sequence[Sequence[str]]) -> str:
     return asked if isinstance(asked, str) else str(asked[0])
 
 
-def _searched(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool) -> SweepPlan:
+def _searched(typed: list[str], tasks: list[str], source: Source, command: str, fresh: bool, billed: bool) -> SweepPlan | None:
     """Return the same for a search."""
     refuse_without_plugin()
     hydra = [o for o in typed if o not in tasks]
@@ -166,6 +177,9 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str, 
     more = settings(cfg, whole("search.at_once", cfg.search.at_once or 1) * space.seeds)
     pruning = pruning_of_search(cfg, space.objectives, None if fresh else _named(cfg))
     dry_run(space, source)
+    bill = bill_of_search(cfg, space, source) if asked(cfg, billed) else Bill()
+    if billed:
+        return None
     for line in announced(pruning, cfg, {cfg.trainer.get("max_epochs")}) if pruning else ():
         say(line)
     folder = _place(cfg)
@@ -174,7 +188,7 @@ def _searched(typed: list[str], tasks: list[str], source: Source, command: str, 
     study = studied(folder, cfg, space, hydra)
     about, prune = {**space.about(), "data": data_now(cfg)}, pruning.plain() if pruning else {}
     grid = settle(folder, Grid(command, {}, about, prune=prune), bool(cfg.sweep.extend))
-    return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study), cfg)
+    return _told(SweepPlan(folder, grid, [_into(folder), *more, *sweeper], study=study, bill=bill), cfg)
 
 
 def _named(cfg: DictConfig) -> Path | None:

@@ -16,8 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.text import note
 from aerun.settings.plugins import register_module
+from aerun.sweep.budget import BudgetSpentError, cut_short
 from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, in_words, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
+from aerun.sweep.grid import name_in
 from aerun.sweep.optuna import storage_of
 from aerun.sweep.rung_jobs import Pruned
 from aerun.sweep.space import space_of
@@ -53,6 +55,8 @@ class Search(OptunaSweeper):
                 note(words)
         try:
             super().sweep(space.arguments())
+        except BudgetSpentError:
+            pass  # what was drawn last is taken up again by the next command
         except ValueError as e:
             if not str(e).startswith(_NONE_YET):  # the plugin asks for the best of none where all failed
                 raise
@@ -127,6 +131,8 @@ class Points(Launcher):
         """Return one return for each point."""
         points = [[(*point, *seed) for seed in self._seeds()] for point in job_overrides]
         rows = self._rows(points, initial_job_idx * self.seeds)
+        if cut_short(list(dict.fromkeys(job for point in points for job in point)), name_in):
+            raise BudgetSpentError
         for trial, of_seeds in zip(self.trials, rows, strict=False):
             self._keep(trial, of_seeds)
         return [_mean([self._objectives(row) for row in of_seeds]) for of_seeds in rows]
@@ -185,7 +191,7 @@ def _is_pruned(row: Sequence[float]) -> bool:
 
 
 def _told(tell: Callable[..., Any], pruned: Set[int], trial: Any, values: Any = None, state: Any = None, **more: Any) -> Any:
-    """Say to a study what became of a trial; of those in `pruned` that they were."""
+    """Write to a study what became of a trial; of those in `pruned` that they were."""
     if (trial if isinstance(trial, int) else trial.number) not in pruned:
         return tell(trial, values=values, state=state, **more)
     # Deferred: Optuna is an extra.

@@ -1,6 +1,6 @@
 """What a search says at its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
+Failed = list[tuple[list[str], str]]  # jobs that are not complete, with the reason
+
 _BEST = 10  # trials that are shown
 
 
-def tell(opened: Opened, folder: Path, grid: Grid, path: Path) -> bool:
+def tell(opened: Opened, folder: Path, grid: Grid, path: Path, counted_out: Callable[[Failed], Failed] = list) -> bool:
     """Print how many of the trials are complete, the best or the Pareto front, and failures. Did anything fail?
 
-    path: the folder as it is shown.
+    path: the folder as it is shown. counted_out: returns the jobs that are not complete without those that are excused.
     """
     from optuna.trial import TrialState
 
     study, trials = opened.study, opened.trials
     ended = finished(study)
     complete = [t for t in ended if t.state == TrialState.COMPLETE]
-    _, failed = outcomes(folder, {})
+    failed = counted_out(outcomes(folder, {})[1])
     if not ended and not failed:
         return False
     console = Console(wide=160)

@@ -12,6 +12,7 @@ import torch
 from aerun.autoencoder import Autoencoder
 from aerun.compose import option
 from aerun.core.checks import at_least, integer, one_of
+from aerun.core.durations import seconds_of
 from aerun.core.errors import AerunError
 from aerun.dataset.splits import Data
 from aerun.logger.several import Loggers
@@ -46,6 +47,7 @@ class Job:
     identity: str = ""  # written into its checkpoints; see `aerun.runs.identity`
     loggers: Loggers | None = None
     callbacks: "Sequence[Callback]" = ()  # of the user's own
+    watching: "Sequence[Callback]" = ()  # of aerun's own, last of all: they measure, and change nothing
     drawn: bool = True  # whether reconstructions are drawn as it trains
     pause: int | None = None  # after so many epochs it stops for now, as what `resume` goes on with; its schedule is the whole
     trusted: Sequence[str] | None = None  # the only modules whose classes a further process may build from the folder's config
@@ -56,6 +58,7 @@ class Fitted:
     """What training reports; the autoencoder then has the best weights. `metrics`: those of the best epoch.
 
     `fused`: number of runs that were trained as one with it, itself among them. `paused`: it stopped for now, see `Job.pause`.
+    `out_of_time`: trainer.max_time ended it.
     """
 
     backend: str
@@ -66,6 +69,7 @@ class Fitted:
     seconds: float
     fused: int = 1
     paused: bool = False
+    out_of_time: bool = False
 
 
 class Trainer(ABC):
@@ -73,7 +77,8 @@ class Trainer(ABC):
 
     `max_epochs`, `max_steps`: how long to train, see `set_length`; null: as long as the data set says, or as its rows need.
     `patience`: end after so many epochs without a better `monitor` (null: never; auto: see `patience_of` where the length is
-    of the data's choosing and the objective `steady`, else never). `limit_batches`: at most so many batches an epoch (null:
+    of the data's choosing and the objective `steady`, else never). `max_time`: end after so many seconds of training, with the
+    best epoch so far (null: never). `limit_batches`: at most so many batches an epoch (null:
     all); `same_batches`: the same ones in each. `accumulate`: parts of a batch whose gradients are computed one after another
     and added before the step. `steps_per_call`: optimizer steps in one call of Lightning. `devices`: processes that train one
     model, each on its share of every batch. `save_every`: seconds from one written checkpoint to the next.
@@ -84,6 +89,7 @@ class Trainer(ABC):
         *,
         max_epochs: int | None,
         max_steps: int | None,
+        max_time: str | float | None,
         batch_size: int,
         precision: str | int,
         accelerator: str,
@@ -101,6 +107,7 @@ class Trainer(ABC):
     ) -> None:
         self.asked_epochs = None if max_epochs is None else int(at_least("trainer.max_epochs", max_epochs, 1))
         self.max_steps = None if max_steps is None else int(at_least("trainer.max_steps", max_steps, 1))
+        self.max_time = None if max_time is None else seconds_of("trainer.max_time", max_time)
         self.asked_patience = _patience(patience)
         self.enough: int | None = None  # epochs, as measured for the data set
         epochs = self.asked_epochs or 0
@@ -157,6 +164,10 @@ class Trainer(ABC):
             raise AerunError("trainer.accelerator=gpu: torch sees no GPU here. Use trainer.accelerator=auto.")
         if self.devices > 1:
             self._refuse_devices(autoencoder)
+        if self.devices > 1 and self.max_time is not None:
+            raise AerunError(
+                "trainer.max_time: each process has a clock of its own. Use trainer.devices=1, or trainer.max_steps."
+            )
         if self.accumulate > 1 and (guilty := batch_readers(autoencoder)):
             raise AerunError(
                 f"trainer.accumulate={self.accumulate}: each pass sees a part of a batch only, and {guilty[0]} needs the "

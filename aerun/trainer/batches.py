@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from aerun.dataset.storage.store import BLOCK, POOL, Store
 from aerun.trainer.ranks import Ranks, Share
 
 _AT_ONCE = 100_000  # elements of small batches
@@ -35,10 +36,19 @@ class Order:
     """The order of samples in an epoch: a pure function of (seed, epoch), so that a resumed run draws the same batches.
 
     same: every epoch has the order of the first. known: samples that are drawn more often, in the place of others; None: none.
+    blocks: rows that are read together, and how many such blocks are mixed at a time, where samples are read as they are
+    needed: blocks are drawn from everywhere, and the rows of each pool of them follow at random; None: any row follows any.
     """
 
-    def __init__(self, n: int, seed: int, same: bool = False, known: Known | None = None) -> None:
-        self.n, self.seed, self.same, self.known, self.epoch = n, seed, same, known, 0
+    def __init__(
+        self,
+        n: int,
+        seed: int,
+        same: bool = False,
+        known: Known | None = None,
+        blocks: tuple[int, int] | None = None,
+    ) -> None:
+        self.n, self.seed, self.same, self.known, self.blocks, self.epoch = n, seed, same, known, blocks, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose order is drawn; Lightning calls this at the start of every epoch."""
@@ -48,8 +58,14 @@ class Order:
         """Return the indices (n,) of this epoch."""
         epoch = 0 if self.same else self.epoch
         g = torch.Generator().manual_seed(mix(self.seed, epoch, 1))
-        order = torch.randperm(self.n, generator=g)
+        order = torch.randperm(self.n, generator=g) if self.blocks is None else self._pooled(*self.blocks, g)
         return order if self.known is None else self.known.put(order, g)
+
+    def _pooled(self, block: int, pool: int, g: torch.Generator) -> Tensor:
+        """Return an order in which pools of blocks follow each other, the rows of a pool at random."""
+        place = torch.randperm(math.ceil(self.n / block), generator=g)  # of each block among the others
+        number = place[torch.arange(self.n).div(block, rounding_mode="floor")].div(pool, rounding_mode="floor")
+        return (number + torch.rand(self.n, generator=g, dtype=torch.float64)).argsort()
 
 
 def steps_of(rows: int, batch_size: int, drop_last: bool, limit: int | None) -> int:
@@ -84,7 +100,8 @@ class Batches:
         self.x, self.batch_size, self.per_call, self.shuffled = x, batch_size, per_call, seed is not None
         self.ranks = ranks
         if seed is not None:
-            self.sampler = Order(len(x), seed, same, known)  # Lightning sets its epoch.
+            blocks = (BLOCK, POOL) if isinstance(x, Store) else None
+            self.sampler = Order(len(x), seed, same, known, blocks)  # Lightning sets its epoch.
         self.steps = steps_of(len(x), batch_size, drop_last, limit)
 
     def __len__(self) -> int:
@@ -113,6 +130,7 @@ class Call:
     def __init__(self, batches: Batches, order: Tensor | None, numbers: range) -> None:
         self.x, self.weights, self.order = batches.x, batches.weights, order
         self.shares = [batches.share(number) for number in numbers]
+        self._size = math.prod(self.x.shape[1:])
 
     def __len__(self) -> int:
         return len(self.shares)
@@ -125,7 +143,7 @@ class Call:
 
     def samples(self, units: Callable[[Tensor], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield its batches as they are stored and in the units of a model, all gathered at once where they are small."""
-        small = self.order is not None and len(self) > 1 and len(self) * self.x[: self.shares[0].samples].numel() <= _AT_ONCE
+        small = self.order is not None and len(self) > 1 and len(self) * self.shares[0].samples * self._size <= _AT_ONCE
         if not small or any(a.rows.stop != b.rows.start for a, b in pairwise(self.shares)):
             yield from ((stored, units(stored)) for stored in self)
             return

@@ -154,11 +154,12 @@ class Saving(Checkpoint):
     """Saves the state in memory, the best after every epoch, all at most twice a second, and writes it every `pause` seconds.
 
     It is also written before the first step, so that a run stopped in its first epoch resumes like any other, at the end, and
-    where training is interrupted or fails. A `last` that lies there is replaced unless training goes on from it.
+    where training is interrupted or fails. A `last` that lies there is replaced unless training goes on from it. held: seconds
+    from one state in memory to the next.
     """
 
-    def __init__(self, files: Delayed, best: Best, pause: float) -> None:
-        self.files, self.best, self.pause = files, best, pause
+    def __init__(self, files: Delayed, best: Best, pause: float, held: float = HELD) -> None:
+        self.files, self.best, self.pause, self.every = files, best, pause, held
         self.due = self.next = 0.0  # when it is written, and when it is taken into memory
 
     @property
@@ -184,7 +185,7 @@ class Saving(Checkpoint):
         due = now >= self.due or trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         if due or now >= self.next:
             trainer.save_checkpoint(self.files.folder / LAST)
-            self.next = now + HELD
+            self.next = now + self.every
         if due:
             self.files.write()
             self.due = time.monotonic() + self.pause

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -25,6 +25,7 @@ from aerun.trainer.backend import choose, few_threads
 from aerun.trainer.base import Fitted, Job, Trainer, needs_whole_batches, reads_batches
 from aerun.trainer.batches import Batches, Known, steps_of
 from aerun.trainer.launcher import join_ranks, launch_ranks
+from aerun.trainer.length import over
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.saved import ended
 
@@ -57,9 +58,10 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     if resume:
         refuse_foreign(before, job.identity, job.folder / LAST)
         _refuse_other(before["state_dict"], job.autoencoder, job.folder / LAST)
+        resume = not _cut_short(before, total // settings.max_epochs, settings)
     lifted = settings.patience is None and not job.callbacks
     with few_threads(job.autoencoder.busy_modules(), settings.batch_size, device) as words:
-        done = resume and (ended(before, total, lifted) or _paused(before, job.pause))
+        done = resume and (ended(before, total, lifted) or _paused(before, job.pause) or _time_is_up(before, settings))
         backend = _backend(job, settings, Ranks(0, settings.devices)) if done else _trained(job, settings, resume)
     end, best = before if done else read(job.folder, LAST, "meta"), read(job.folder, BEST)
     refuse_foreign(best, job.identity, job.folder / BEST)
@@ -67,12 +69,29 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     job.autoencoder.to(device).eval()
     epoch = int(best["epoch"])
     row, paused = row_of(job.folder, epoch), not ended(end, total) and _paused(end, job.pause)
-    return Fitted(backend + words, device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"], paused)
+    stopped = not paused and settings.max_time is not None and int(end["steps"]) < total and not end.get("ended")
+    epochs, seconds = int(end["epoch"]) + 1, float(end["seconds"])
+    return Fitted(backend + words, device, row, epoch, epochs, seconds, end["fused"], paused, stopped)
 
 
 def _paused(checkpoint: Mapping[str, Any], epochs: int | None) -> bool:
     """Return whether training has come as far as it should for now."""
     return epochs is not None and checkpoint["steps"] > 0 and int(checkpoint["epoch"]) + 1 >= epochs
+
+
+def _cut_short(checkpoint: Mapping[str, Any], batches: int, settings: Trainer) -> bool:
+    """Return whether trainer.max_time ended training within its first epoch and now gives it longer: it begins anew."""
+    steps, limit = int(checkpoint["steps"]), settings.max_time
+    if not 0 < steps < batches or (limit is not None and checkpoint["seconds"] >= limit):
+        return False
+    log.warning("trainer.max_time had ended this run within its first epoch: it is trained anew")
+    return True
+
+
+def _time_is_up(checkpoint: Mapping[str, Any], settings: Trainer) -> bool:
+    """Return whether trainer.max_time leaves no time for another epoch that takes as long as those before."""
+    epochs, seconds = int(checkpoint["epoch"]) + 1, float(checkpoint["seconds"])
+    return bool(checkpoint["steps"]) and over(seconds, seconds / epochs, settings.max_time)
 
 
 def _trained(job: Job, settings: Trainer, resume: bool) -> str:
@@ -153,6 +172,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     # Deferred: the verbs need no Lightning.
     from aerun.trainer.callbacks import callbacks
     from aerun.trainer.checkpoints import Begun, Delayed
+    from aerun.trainer.time_limit import TimeIsUpError
     from aerun.trainer.validation import by_itself
 
     ranks = ready.module.ranks
@@ -164,7 +184,7 @@ def _descend(job: Job, settings: Trainer, ready: _Ready, resume: bool) -> None:
     if job.callbacks:
         _make_ready(trainer, job, ready.module)
     before = job.folder / LAST if resume else None
-    with begun.restoring(job.folder / LAST) if resume else nullcontext():
+    with suppress(TimeIsUpError), begun.restoring(job.folder / LAST) if resume else nullcontext():
         trainer.fit(ready.module, ready.train, ready.val, ckpt_path=before, weights_only=True)
 
 

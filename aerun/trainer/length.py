@@ -50,3 +50,8 @@ def patience_of(epochs: int) -> int | None:
     """Return the patience of a run of so many planned epochs whose length nobody typed; None where it could end nothing."""
     patience = max(_LEAST_PATIENCE, math.ceil(_SHARE * epochs))
     return patience if patience < epochs else None
+
+
+def over(spent: float, epoch: float, limit: float | None) -> bool:
+    """Return whether another epoch, which takes so many seconds, would end after the limit. None: there is none."""
+    return limit is not None and spent + epoch > limit

@@ -49,6 +49,7 @@ class Training(pl.LightningModule):
         self.paused = False  # it stops for now, and not for good
         self.seconds = 0.0  # The time in epochs, those before an interruption included.
         self._began: float | None = None
+        self.out_of_time = False  # whether trainer.max_time has ended it
         self._sums: dict[str, Any] = {}
         self._without: dict[Tensor, Optimizer] = {}  # of a run that goes on: the parameters that have no state
 
@@ -63,6 +64,10 @@ class Training(pl.LightningModule):
         self._began = time.perf_counter() - self.seconds
         self.validates = self.trainer.enable_validation  # whether Lightning does
         self._without = self._stateless() if self.steps else {}
+
+    def spent(self) -> float:
+        """Return the seconds in epochs so far, those before an interruption included."""
+        return self.seconds if self._began is None else time.perf_counter() - self._began
 
     def _stateless(self) -> dict[Tensor, Optimizer]:
         """Return the parameters of which their optimizer keeps nothing."""
@@ -220,9 +225,9 @@ class Training(pl.LightningModule):
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        seconds = self.seconds if self._began is None else time.perf_counter() - self._began
-        checkpoint |= {"steps": self.steps, "total": self.total, "seconds": seconds, "fused": 1}
-        checkpoint["ended"] = self.trainer.should_stop and not self.paused
+        checkpoint |= {"steps": self.steps, "total": self.total, "seconds": self.spent(), "fused": 1}
+        # what is paused goes on, and more time goes on with what it had ended
+        checkpoint["ended"] = self.trainer.should_stop and not (self.paused or self.out_of_time)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps, self.seconds = int(checkpoint["steps"]), float(checkpoint["seconds"])

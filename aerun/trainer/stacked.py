@@ -50,6 +50,10 @@ class Stacked(Trainer):
         super().refuse(autoencoder)
         if self.devices > 1:
             raise AerunError(f"trainer.devices={self.devices}: trainer=stacked trains on one. Use trainer=joint.")
+        if self.max_time is not None:
+            raise AerunError(
+                "trainer.max_time: ends one training, and trainer=stacked has one for each layer. Use trainer=joint."
+            )
         if autoencoder.preparation.told is not None:
             raise AerunError(
                 "trainer=stacked trains layer by layer, which has no way to tell them dataset.condition. Use trainer=joint."

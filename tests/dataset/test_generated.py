@@ -9,7 +9,7 @@ from aerun.core.errors import AerunError
 from aerun.settings.conditions import SETTINGS as CONDITIONS
 from tests.conftest import built, composed
 
-NAMES = ["mixture", "factors", "dictionary", "manifold", "sprites"]
+NAMES = ["mixture", "factors", "dictionary", "features", "manifold", "sprites"]
 
 
 def whole(data):
@@ -47,6 +47,7 @@ SETTINGS = [
     *[("mixture", s) for s in ("layout=ring8", "n=1000", "sigma=0.1", "seed=1")],
     *[("factors", s) for s in ("variances=[4,1]", "size=10", "noise=1", "spikes=0.1", "n=1000", "seed=1")],
     *[("dictionary", s) for s in ("atoms=32", "size=16", "active=2", "noise=1", "n=1000", "seed=1")],
+    *[("features", s) for s in ("size=16", "roots=12", "children=2", "child=0.5", "factors=1", "noise=1", "n=1000", "seed=1")],
     *[("manifold", s) for s in ("dimension=2", "size=10", "bend=0", "noise=1", "n=1000", "seed=1")],
 ]
 
@@ -60,7 +61,7 @@ def test_every_setting_changes_the_data(name, setting):
 def test_every_setting_is_tried():
     """But for normal classes and conditions, which all labelled sets have: test_normal.py, test_conditions.py."""
     tried = {(name, setting.partition("=")[0]) for name, setting in SETTINGS}
-    others = ("_target_", "epochs", "normal", "contamination", *CONDITIONS)
+    others = ("_target_", "epochs", "prepare", "normal", "contamination", *CONDITIONS)
     assert tried == {(n, k) for n in NAMES for k in composed(f"dataset={n}")["dataset"] if k not in others}
 
 
@@ -77,6 +78,9 @@ REFUSED = [
     ("factors", "noise=-1", "dataset.noise=-1"),
     ("dictionary", "active=65", "dataset.active=65: only 64 atoms"),
     ("dictionary", "atoms=0", "dataset.atoms=0"),
+    ("features", "child=2", "dataset.child=2"),
+    ("features", "roots=0", "dataset.roots=0"),
+    ("features", "prepare=minmax", "dataset.prepare=minmax"),
     ("manifold", "size=2", "dataset.size=2"),
     ("manifold", "bend=-1", "dataset.bend=-1"),
 ]
@@ -121,7 +125,7 @@ def test_factors_are_independent_of_known_variance_and_behind_a_rotation():
     assert torch.linalg.matrix_rank(x) == 4
 
 
-@pytest.mark.parametrize("name", ["factors", "dictionary", "manifold", "sprites"])
+@pytest.mark.parametrize("name", ["factors", "dictionary", "features", "manifold", "sprites"])
 def test_factors_stand_row_for_row_beside_the_samples(name):
     """Each split's samples are a function of its own factors: a permuted split would not be predicted."""
     generated = dataset(name)

@@ -24,7 +24,7 @@ HERE = {  # sets without a download, and the names of two of their classes
     "sprites": "[0,2]",
     "mixture": "[2]",
 }
-UNLABELLED = {"text", "manifold", "factors", "dictionary"}
+UNLABELLED = {"text", "manifold", "factors", "dictionary", "features", "activations"}
 
 
 def dataset(name, *settings):

@@ -27,6 +27,12 @@ REFUSED = {
         "model=memae model.bottleneck.items=1": "every code",
         "model=usad dataset=wine": "between 0 and 1",
     },
+    "activations": {
+        "model=sparse regularizer=l0": "active",
+        "model=sparse regularizer=gate": "gate",
+        "model=sae_topk model.bottleneck.k=200": "model.bottleneck.k=200",
+        "model=sae_jumprelu reg.terms.l0.count=6 trainer.accumulate=2": "trainer.accumulate=2",
+    },
     "bounds": {
         "model=wae model/bottleneck=gaussian model/prior=vamp": "kl or iwae",
         "model=vae_planar regularizer=iwae reg.terms.iwae.encoder=dreg": "factors",

@@ -84,6 +84,7 @@ def kept(table, *more):
         ("model=denoising", "model/corruption=gaussian"),
         ("model=vae", "model/loss=gaussian"),
         ("model=iwae", "model/loss=student_t", "dataset.show_missing=false"),
+        ("model=iwae", "model/loss=student_t", "model.loss.df=learned", "model.loss.scale=element"),
         ("model=topk", "model.bottleneck.k=1", "regularizer=revival"),
     ],
 )

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch.distributions import ContinuousBernoulli, Normal, StudentT
+from torch.nn.functional import softplus
 
 from aerun.core.errors import AerunError
 from aerun.metrics.ssim import ms_ssim, ms_ssim_levels, ssim
@@ -76,6 +77,45 @@ def test_degrees_of_freedom_are_learned_towards_heavier_tails():
     for wrong in (0.5, "many"):
         with pytest.raises(AerunError, match=r"model\.loss\.df="):
             made("student_t", df=wrong)
+
+
+def test_heads_of_miwae_say_scale_and_degrees_of_each_element():
+    """softplus + 0.001 and softplus + 3 of raw (B, 3, *S); what stands in gaps counts for nothing."""
+    loss, (_, x, _) = made("student_t", df="learned", scale="element"), batch()
+    raw = torch.randn(len(x), 3, *x.shape[1:], generator=torch.Generator().manual_seed(2)).requires_grad_()
+    known = StudentT(3 + softplus(raw[:, 2]), raw[:, 0], 1e-3 + softplus(raw[:, 1]))
+    torch.testing.assert_close(loss(raw, x), -known.log_prob(x).sum((1, 2)))
+    torch.testing.assert_close(loss.activate(raw), known.mean)
+    assert (loss.floor(x) < loss(raw, x)).all()
+    seen = torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.6
+    seen[0] = False
+    expected = -(known.log_prob(x) * seen).sum((1, 2))
+    for what in (math.nan, 1e9):
+        found = loss(raw, x.masked_fill(~seen, what), seen=seen)
+        torch.testing.assert_close(found, expected)
+        (gradient,) = torch.autograd.grad(found.sum(), raw, retain_graph=True)
+        assert gradient.isfinite().all()
+        assert float(gradient[~seen[:, None].expand_as(gradient)].abs().sum()) == 0
+    start = loss.deactivate(x)
+    torch.testing.assert_close(loss.activate(start), x)
+    assert [v.item() for v in loss.watch(start).values()] == pytest.approx([0.25, 4])
+    drawn = loss.emit(start[:1].expand(20000, *start.shape[1:])) - x[:1]
+    assert drawn.abs().median().item() == pytest.approx(0.25 * 0.741, rel=0.02)  # the upper quartile of four degrees of freedom
+
+
+def test_heads_of_miwae_learn_where_noise_is_larger():
+    torch.manual_seed(0)
+    where = (torch.arange(800) % 2)[:, None].double()
+    x, net = torch.randn(800, 1) * (0.1 + where), torch.nn.Linear(1, 3)
+    loss = made("student_t", {**FACTS, "shape": (1,)}, df="learned", scale="element")
+    descent = torch.optim.Adam(net.parameters(), 0.05)
+    for _ in range(300):
+        descent.zero_grad()
+        loss(net(where)[..., None], x).mean().backward()
+        descent.step()
+    quiet, loud = loss.told(net(torch.tensor([[0.0], [1.0]]))[..., None])[0].flatten().tolist()
+    assert quiet == pytest.approx(0.1, rel=0.2)
+    assert loud == pytest.approx(1.1, rel=0.2)
 
 
 def test_continuous_bernoulli_is_a_density_and_its_reconstruction_the_mean():

@@ -20,7 +20,8 @@ def _seeded():
 
 
 def topk(latent_dim=12, **settings):
-    return Topk(latent_dim=latent_dim, **{"k": 3, "scope": "sample", "k_aux": 4, "dead_after": 20} | settings)
+    own = {"k": 3, "scope": "sample", "calibrate": False, "k_start": None, "wider": None, "k_aux": 4, "dead_after": 20}
+    return Topk(latent_dim=latent_dim, **own | settings)
 
 
 def positive(*shape):
@@ -146,8 +147,8 @@ def test_senseless_settings_are_refused(settings, words):
 
 
 def test_revival_is_refused_where_no_unit_can_be_dead():
-    with pytest.raises(AerunError, match=r"`spare`.*model/bottleneck=topk"):
-        built("model/bottleneck=relu", "regularizer=revival")
+    with pytest.raises(AerunError, match=r"`spare`.*model/bottleneck=gated, jumprelu"):
+        built("model/bottleneck=sigmoid", "regularizer=revival")
 
 
 # -- revival ---------------------------------------------------------------------------------------------------------

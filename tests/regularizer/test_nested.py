@@ -165,7 +165,7 @@ def test_a_unit_pays_for_the_passes_that_it_is_part_of():
         (("reg.terms.nested.sizes=[2.5]",), "2.5 is no size"),
         (("reg.terms.nested.sizes=[0]",), "0 is no size"),
         (("reg.terms.nested.combine=sum", "reg.terms.nested.draw=sample"), "draws from a mean"),
-        (("model/bottleneck=vq",), "It works with gaussian, relu, sigmoid, topk, vector"),
+        (("model/bottleneck=vq",), "It works with gated, gaussian, jumprelu, relu, sigmoid, topk, vector"),
         (("model/bottleneck=quantized",), "such a code does not exist"),
     ],
 )

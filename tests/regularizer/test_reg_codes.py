@@ -450,6 +450,8 @@ SETTINGS = {
     "iwae": ["reg.terms.iwae.samples=1"],
     "decoder_gradient": ["reg.terms.decoder_gradient.method=exact"],
     "tc": ["reg.terms.tc.method=mws"],
+    "l0": ["model/bottleneck=jumprelu", "model.bottleneck.bandwidth=1"],
+    "wider": ["model/bottleneck=topk", "model.bottleneck.k=1", "model.bottleneck.wider=2"],
     "revival": ["model/bottleneck=topk", "model.bottleneck.dead_after=1", "model.bottleneck.k=1"],
     "svdd": ["model.arch.bias=false"],
 }
@@ -500,7 +502,7 @@ def test_a_batch_taken_twice_changes_neither_penalty_nor_gradient(which):
     model.objective_pass(x[:1], None, 0.5)  # a unit that this sample does not switch on has been silent
     names = model.objective_pass(x, None, 0.5)
     names["x_in"] = names["x_in"].detach()  # the graph from it to z does not survive being taken twice
-    weights = list(model.arch.parameters())
+    weights = [*model.arch.parameters(), *model.bottleneck.parameters()]
     found = []
     doubled = {k: twice(v, b) for k, v in names.items()}
     model._add_functions(doubled)  # those of the pass judge as many samples as it has

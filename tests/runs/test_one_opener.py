@@ -67,6 +67,7 @@ ALLOWED = {
     "trainer.launcher": "a temporary folder of its own",
     "command.rank": "the same",
     "sklearn.base": "a temporary folder of its own",
+    "bill.probe": "the same",
     "command.compare": "the table of --csv",
     "command.data_page": "pictures that a user asked for",
     "command.answers": "a file that a user names",

@@ -38,6 +38,8 @@ MODELS = {
     "sparse": ["model=sparse", *SMALL[1:]],
     "rate": ["model=sparse_kl", *SMALL[1:]],
     "top-k": ["model=topk", *SMALL[1:]],
+    "gated": ["model=sae_gated", *SMALL[1:]],
+    "jumprelu": ["model=sae_jumprelu", *SMALL[1:]],
     "contractive": ["model=contractive", *SMALL[1:]],
     "unit atoms": ["model=linear", *SMALL[1:], "model.arch.atoms=unit"],
     "two terms": ["model=ae", *SMALL, "regularizer=[decorrelation,l2]", "reg.lambda=0.1"],

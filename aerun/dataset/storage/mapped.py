@@ -26,7 +26,7 @@ class Mapped(Tensor):
     """
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # results are plain tensors
-    file: "_File"
+    file: "RowFile"
     first: int  # byte of the file at which row 0 begins
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class Mapped(Tensor):
         extremes = []
         for first in range(0, count, len(buffer)):
             part = buffer[: count - first]
-            self.file.read(_buffer(part), self.first + each * first)
+            self.file.read(writable(part), self.first + each * first)
             extremes.append(torch.stack(part.aminmax()))
         low, high = torch.stack(extremes).unbind(1)
         return low.amin(), high.amax()
@@ -64,7 +64,7 @@ class Mapped(Tensor):
         """Return the runs of rows (first, number), one behind the other."""
         size, n = self.stride(0) * self.element_size(), len(self)
         rows = torch.empty(sum(number for _, number in runs), *self.shape[1:], dtype=self.dtype)
-        into, at = _buffer(rows), 0
+        into, at = writable(rows), 0
         for row, number in runs:
             if not 0 <= row <= n - number:
                 raise IndexError(f"row {row} of {n}")
@@ -73,7 +73,7 @@ class Mapped(Tensor):
         return rows
 
 
-class _File:
+class RowFile:
     """An open file that is closed with its last user."""
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class _File:
         os.close(self.number)
 
 
-def _buffer(x: Tensor) -> memoryview:
+def writable(x: Tensor) -> memoryview:
     """Return the bytes of a contiguous tensor, as a writable view."""
     flat: Any = x.flatten().numpy()
     return memoryview(flat).cast("B")
@@ -98,7 +98,7 @@ def _buffer(x: Tensor) -> memoryview:
 
 def mapped(path: Path, shape: tuple[int, ...], rows: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> list[Tensor]:
     """Return a file's numbers as consecutive tensors (n, *shape), n in `rows`. Writing to them does not change the file."""
-    file = _File(path)
+    file = RowFile(path)
     whole = torch.frombuffer(mmap.mmap(file.number, 0, access=mmap.ACCESS_COPY), dtype=dtype).view(-1, *shape)
     parts = [part.as_subclass(Mapped) for part in whole.split(list(rows))]
     for part in parts:

@@ -17,15 +17,15 @@ _SHOWN = 5  # names in one line
 _PIECE = 16_384  # rows that are looked at at a time
 
 
-def log_warnings(option: str, data: Data, features: Sequence[Feature], prepare: str) -> None:
+def log_warnings(option: str, data: Data, features: Sequence[Feature], prepare: str, missing: str = "fill") -> None:
     """Log the lines of `remarks` as warnings, and which columns are dates as a note in the run's log."""
-    for line in remarks(data, features, prepare):
+    for line in remarks(data, features, prepare, missing):
         log.warning("dataset=%s: %s", option, line)
     if dates := [f.name for f in features if f.kind == "date"]:
         log.info("dataset=%s: dates, as seconds since the first of the training rows: %s.", option, ", ".join(dates))
 
 
-def remarks(data: Data, features: Sequence[Feature], prepare: str) -> list[str]:
+def remarks(data: Data, features: Sequence[Feature], prepare: str, missing: str = "fill") -> list[str]:
     """Return what a user should know about the stored rows, one line for each kind of thing."""
     train = data.train.x
     low, high = _extreme(train, -1), _extreme(train, 1)
@@ -44,7 +44,7 @@ def remarks(data: Data, features: Sequence[Feature], prepare: str) -> list[str]:
         "constant in the training rows, so 0 to the model": _names(features, constant),
         "32 bits keep less than three digits of what varies; subtract an offset first": _names(features, coarse),
         "words that no training row has, read as none of those known": _counted(features, unseen),
-        "missing values where the training rows have none, filled in": _counted(features, filled),
+        f"missing values where the training rows have none{', filled in' * (missing == 'fill')}": _counted(features, filled),
         "values outside the training range, clipped by dataset.prepare=minmax": _counted(features, clipped),
     }
     cases |= {

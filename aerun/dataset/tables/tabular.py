@@ -232,7 +232,7 @@ class Tabular(Dataset):
             self._refuse_uncountable(stored, parts)
         data = Data(*(Split(x, p.y, None if w is None else w[p.x]) for x, p in zip(stored, parts, strict=True)))
         looked_at = Data(*(Split(sample_rows(x), None) for x in stored))
-        log_warnings(option(self), looked_at, features, self.prepare)
+        log_warnings(option(self), looked_at, features, self.prepare, self.missing)
         return data
 
     def _refuse_uncountable(self, stored: Sequence[Tensor], parts: Sequence[Split]) -> None:

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
@@ -17,6 +16,7 @@ from aerun.evaluate.imputing import Cells, cells, filled, fills_holes, weighs_co
 from aerun.evaluate.outcome import Outcome
 from aerun.evaluate.subset import subsample
 from aerun.metrics.gaussian_em import fit
+from aerun.metrics.imputers import Imputer, imputers
 from aerun.trained import Trained
 
 WHO = ("model", "mean", "knn", "iterative", "gaussian")
@@ -31,6 +31,10 @@ NAMES = {
 _MOST, _TRAINED, _CODES, _DRAWS = 500, 3000, 200, 100  # test rows, training rows of baselines, codes and draws of a row
 _COLUMNS, _WIDEST, _WORK = 5, 256, 2e11  # columns that are missing in turn; elements of a Gaussian; steps of its fit
 _INSIDE = 0.9  # share of cells that an interval is to hold
+_SPOKEN = {
+    **{f"rmse_{at}": f"{at} %" if at.isdigit() else f"a whole {at}" for at in _AT},
+    "accuracy_30": "words",
+}
 _SAME = 0.005  # of two errors, relative: no one would call one of them better
 
 
@@ -119,7 +123,7 @@ def evaluate(trained: Trained) -> Outcome:
 def winners(figures: Mapping[str, Mapping[str, float]]) -> str:
     """Return who fills best, in words."""
     words = []
-    for metric, what in (("rmse_10", "10 %"), ("rmse_30", "30 %"), ("rmse_50", "50 %"), ("accuracy_30", "words")):
+    for metric, what in _SPOKEN.items():
         known = {who: row[metric] for who, row in figures.items() if metric in row}
         if not known:
             continue
@@ -179,7 +183,7 @@ def _ways(trained: Trained, table: Table, train: Rows) -> dict[str, Callable[[Ce
         "model": lambda missing: _model(table, missing),
         "mean": lambda missing: (torch.where((rows := table.rows(missing)).seen, rows.x, mean), None, None),
     }
-    for name, imputer in _imputers(holes).items():
+    for name, imputer in imputers(holes).items():
         ways[name] = lambda missing, imputer=imputer: (_by(imputer, table.rows(missing), mean), None, None)  # type: ignore[misc]
     if table.kept <= _WIDEST:
         some = max(100, int(_WORK / (60 * table.kept**3)))
@@ -205,24 +209,6 @@ def _model(table: Table, missing: Cells) -> Answer:
     return table.of(found.x_hat), low, high
 
 
-def _imputers(holes: NDArray[np.float64]) -> dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]:
-    """Return scikit-learn's imputers, fitted to training rows with gaps."""
-    # Deferred: scikit-learn takes a second to import.
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes the next import possible
-    from sklearn.impute import IterativeImputer, KNNImputer
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        made = {
-            "knn": KNNImputer(n_neighbors=5, keep_empty_features=True).fit(holes),
-            "iterative": IterativeImputer(random_state=0, keep_empty_features=True).fit(holes),
-        }
-    return {name: imputer.transform for name, imputer in made.items()}
-
-
-def _by(imputer: Callable[[NDArray[np.float64]], NDArray[np.float64]], rows: Rows, mean: Tensor) -> Tensor:
+def _by(imputer: Imputer, rows: Rows, mean: Tensor) -> Tensor:
     found = torch.from_numpy(np.asarray(imputer(np.where(rows.seen.numpy(), rows.x.numpy(), np.nan))))
     return torch.where(found.isfinite(), found, mean)

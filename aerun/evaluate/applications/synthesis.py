@@ -45,10 +45,10 @@ def evaluate(trained: Trained) -> Outcome:
         refuse_few(len(split), _FEWEST, name, "rows to compare with")
     features = [*model.preparation.features, *(() if model.told is None else model.told.features)]
     words = [len(f.words) for f in features]
-    train, test = (_own(trained, subsample(s, n, 1)) for s, n in ((data.train, _KNOWN), (data.test, _MOST)))
+    train, test = (own_rows(trained, subsample(s, n, 1)) for s, n in ((data.train, _KNOWN), (data.test, _MOST)))
     n, g = min(_MOST, len(train)), np.random.default_rng(trained.seed)
     made = {
-        "model": _drawn(trained, n),
+        "model": drawn_rows(trained, n),
         "copy": train[g.permutation(len(train))[:n]],
         "columns": rows.independent(train, n, g),
         "copula": rows.copula(train, words, n, g),
@@ -75,14 +75,14 @@ def _known(row: dict[str, float]) -> dict[str, float]:
     return {k: v for k, v in row.items() if v == v}
 
 
-def _own(trained: Trained, split: Split) -> NDArray[np.float64]:
+def own_rows(trained: Trained, split: Split) -> NDArray[np.float64]:
     """Return stored rows in own units, with what the model is told behind them."""
     facts, stored = trained.autoencoder.facts, split.x.cpu()
     own = facts.units(stored).double()
     return (own if trained.autoencoder.told is None else torch.cat([own, facts.conditions(stored).double()], 1)).numpy()
 
 
-def _drawn(trained: Trained, n: int) -> NDArray[np.float64]:
+def drawn_rows(trained: Trained, n: int) -> NDArray[np.float64]:
     """Return n rows as `generate` draws them, with what the model was told of each behind it."""
     model, facts = trained.autoencoder, trained.autoencoder.facts
     sources = samplers(trained)

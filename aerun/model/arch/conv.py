@@ -54,7 +54,7 @@ class Conv(Arch):
         norm: str,
         dropout: float,
         tied: bool,
-        bias: bool = True,
+        bias: bool,
     ) -> None:
         super().__init__()
         refuse_ragged(ragged, "conv")

@@ -33,7 +33,7 @@ class Mlp(Dense):
         dropout: float,
         tied: bool,
         atoms: str,
-        bias: bool = True,
+        bias: bool,
     ) -> None:
         super().__init__()
         after = Hidden(activation=activation, norm=norm, dropout=dropout)

@@ -44,6 +44,8 @@ def unsupported_reason(job: Job, settings: Trainer) -> str:
         return "not with weights of samples"
     if settings.precision == "bf16-mixed" or isinstance(job.data.train.x, Mapped):
         return "only full precision, and data that fit in memory"
+    if settings.max_time is not None:
+        return "not with trainer.max_time, which is the time of one run"
     if settings.accumulate > 1:
         return "not with trainer.accumulate"
     if model.opposed() or has_batch_norm(model):

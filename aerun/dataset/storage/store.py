@@ -1,0 +1,140 @@
+"""A store of activations: rows of many shards as one tensor that stays on disk, in the type of its files."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aerun.core.errors import AerunError
+from aerun.core.memory import trim_heap
+from aerun.dataset.storage.mapped import Mapped, RowFile, writable
+from aerun.formats.raw import Raw
+
+BLOCK, POOL = 256, 64  # rows that are read as one, and blocks that an epoch's order mixes
+_KEPT = 2 * POOL  # blocks in memory: batches may end one pool and begin the next
+
+
+class Shards:
+    """All positions of all shards, numbered one behind the other, and the files that they are in."""
+
+    def __init__(self, arrays: Sequence[Raw]) -> None:
+        self.arrays = list(arrays)
+        self.width = self.arrays[0].shape[-1]
+        sizes = torch.tensor([a.shape[0] * (a.shape[1] if len(a.shape) == 3 else 1) for a in self.arrays])
+        self.starts = sizes.cumsum(0) - sizes
+        self._files: dict[int, RowFile] = {}
+
+    def read(self, positions: Tensor) -> Tensor:
+        """Return the rows at ascending positions as 32-bit numbers; what follows on each other is read as one."""
+        rows = torch.empty(len(positions), self.width)
+        shard = torch.searchsorted(self.starts, positions, right=True) - 1
+        breaks = ((positions.diff() != 1) | (shard.diff() != 0)).nonzero().flatten() + 1
+        edges = [0, *breaks.tolist(), len(positions)]
+        for a, b in pairwise(edges):
+            number = int(shard[a])
+            rows[a:b] = self._run(number, int(positions[a] - self.starts[number]), b - a)
+        return rows
+
+    def _run(self, number: int, first: int, count: int) -> Tensor:
+        array = self.arrays[number]
+        part = torch.empty(count, self.width, dtype=array.dtype)
+        each = self.width * array.dtype.itemsize
+        file = self._files.setdefault(number, RowFile(array.path))
+        file.read(writable(part.view(torch.uint8)), array.first + first * each)
+        values = part.float()
+        if not bool(values.isfinite().all()):
+            row = first + int((~values.isfinite().all(1)).int().argmax())
+            raise AerunError(f"{array.path}: row {row} holds values that are missing or infinite. Leave such rows out.")
+        return values
+
+
+class Store(Mapped):
+    """A tensor (n, D) of 32-bit numbers, the rows of whole contexts of `Shards`: nothing of it is in memory but what is read.
+
+    contexts: numbers of its contexts; each holds `positions` of `length` rows. Rows are read by number or by slice. Those of
+    few blocks of 256 are read as blocks, of which 128 are kept: an epoch's order mixes 64 at a time (`trainer.batches.Order`).
+    """
+
+    shards: Shards
+    contexts: Tensor
+    positions: Tensor
+    length: int
+    pool: Tensor  # blocks (k, 256, D)
+    kept: "OrderedDict[int, int]"  # block -> where in `pool` it is, the longest unused one first
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device("cpu")
+
+    def _at(self, rows: Tensor) -> Tensor:
+        """Return the positions in the shards of numbered rows."""
+        context = self.contexts[rows.div(len(self.positions), rounding_mode="floor")]
+        return context * self.length + self.positions[rows % len(self.positions)]
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        if dim != 0:
+            raise NotImplementedError("a store of activations is read by rows")
+        index = index.long().cpu()
+        blocks = index.div(BLOCK, rounding_mode="floor")
+        needed = blocks.unique()
+        if len(needed) > _KEPT:  # rows from everywhere: blocks would be read for one row each
+            order = index.argsort()
+            found = torch.empty(len(index), self.shape[1])
+            found[order] = self._sorted(index[order])
+            return found
+        slots = torch.tensor([self._slot(b) for b in needed.tolist()], dtype=torch.long)
+        return self.pool[slots[torch.searchsorted(needed, blocks)], index % BLOCK]
+
+    def _sorted(self, index: Tensor) -> Tensor:
+        """Return rows of ascending numbers, some of which may be the same."""
+        unique, back = index.unique(return_inverse=True)
+        at = self._at(unique)
+        order = at.argsort()
+        rows = torch.empty(len(at), self.shape[1])
+        rows[order] = self.shards.read(at[order])
+        return rows[back]
+
+    def _slot(self, number: int) -> int:
+        """Return where in `pool` a block is, once it has been read."""
+        if number in self.kept:
+            self.kept.move_to_end(number)
+            return self.kept[number]
+        slot = self.kept.popitem(last=False)[1] if len(self.kept) == _KEPT else len(self.kept)
+        if slot >= len(self.pool):
+            self.pool = torch.cat([self.pool, torch.empty(max(1, len(self.pool)), *self.pool.shape[1:])])
+        block = self._sorted(torch.arange(number * BLOCK, min((number + 1) * BLOCK, len(self))))
+        self.pool[slot, : len(block)] = block
+        self.kept[number] = slot
+        return slot
+
+    def __getitem__(self, index: Any) -> Tensor:
+        if isinstance(index, slice):
+            return self._sorted(torch.arange(*index.indices(len(self))))
+        if isinstance(index, Tensor):
+            return self.index_select(0, index.nonzero().flatten() if index.dtype == torch.bool else index)
+        return self._sorted(torch.tensor([range(len(self))[index]]))[0]
+
+    def split(self, rows: int, dim: int = 0) -> Iterator[Tensor]:  # type: ignore[override]
+        for first in range(0, len(self), rows):
+            yield self[first : first + rows]
+        trim_heap()
+
+    def aminmax(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        parts = torch.stack([torch.stack(part.aminmax()) for part in self.split(BLOCK * POOL)])
+        return parts[:, 0].amin(), parts[:, 1].amax()
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        goal = torch.empty(0).to(*args, **kwargs)
+        return self if goal.device.type == "cpu" and goal.dtype == self.dtype else self[:].to(*args, **kwargs)
+
+
+def store_of(shards: Shards, contexts: Tensor, positions: Tensor, length: int) -> Store:
+    """Return the rows of these contexts; see `Store`."""
+    n = len(contexts) * len(positions)
+    store: Store = torch.empty(n, shards.width, device="meta").as_subclass(Store)
+    store.shards, store.contexts, store.positions, store.length = shards, contexts, positions, length
+    store.kept, store.pool = OrderedDict(), torch.empty(0, BLOCK, shards.width)
+    return store

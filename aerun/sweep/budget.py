@@ -1,0 +1,135 @@
+"""`sweep.budget=1h`: from the command's start nothing begins that cannot end in time, and what runs late is interrupted.
+
+A job begins where it is to end in time by its bill, tests included, with the margin that past bills ask for. Training that
+takes longer all the same is interrupted at a step, so early that there would still be time for the tests; it goes on like any
+other job that was stopped. So jobs are complete, or as if they had not been asked for.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aerun.core.exits import STOPPED, TIME_LIMIT
+from aerun.core.text import counted, say, span
+from aerun.runs.folder import Folder
+from aerun.runs.listing import last_row
+from aerun.settings.naming import own_overrides
+from aerun.sweep.words import listed
+
+FILE = "budget.json"
+_ENV = "AERUN_BUDGET"  # when it ends, by time.time(), and the sweep's folder: also for workers
+_ENDED = ("completed", "failed")
+
+
+class BudgetSpentError(Exception):
+    """A search has drawn a point for which there is no time; it is kept for the next command."""
+
+
+@contextmanager
+def within(seconds: float | None, began: float, folder: Path) -> Iterator[None]:
+    """Let jobs begin and train until so many seconds after `began`; None: as long as they like."""
+    if seconds is None:
+        yield
+        return
+    os.environ[_ENV] = json.dumps([began + seconds, str(folder.resolve())])
+    about = {"seconds": seconds, "began": began, "ends": began + seconds}
+    Folder(folder).write(FILE, about)
+    try:
+        yield
+    finally:
+        os.environ.pop(_ENV, None)
+        Folder(folder).write(FILE, {**about, "ended": time.time()})
+
+
+def deadline() -> float | None:
+    """Return when the budget of this command ends; None where it has none."""
+    return float(json.loads(os.environ[_ENV])[0]) if _ENV in os.environ else None
+
+
+@contextmanager
+def begun(config: Mapping[str, Any], path: Path, trained: bool, now: Callable[[], float] = time.time) -> Iterator[str]:
+    """Yield why a job is not begun, empty where it is; its training is then interrupted where it would take too long.
+
+    trained: it goes on with what is in its folder.
+    """
+    until = deadline()
+    if until is None:
+        yield ""
+        return
+    if now() >= until:  # which takes no time to find out
+        yield "not begun: sweep.budget is used up"
+        return
+    # deferred: a sweep without a budget needs nothing of bills
+    from aerun.trainer.time_limit import interrupt_at
+
+    whole, ending = _needed(config, path, trained)
+    left = until - now()
+    if whole > left:
+        yield f"not begun: takes up to {span(whole)}, and {span(max(0.0, left))} are left of sweep.budget"
+        return
+    interrupt_at(until - ending)
+    try:
+        yield ""
+    finally:
+        interrupt_at(None)
+
+
+def _needed(config: Mapping[str, Any], path: Path, trained: bool) -> tuple[float, float]:
+    """Return the seconds that a job takes at most by its bill, and those of them after its training."""
+    # deferred: as that
+    from aerun.bill import past
+    from aerun.bill.estimate import estimate
+    from aerun.sweep.costs import cost_of_job
+
+    cost = cost_of_job(config)
+    if cost is None:  # its own training tells why
+        return 0.0, 0.0
+    known, pace = past.learned(), past.pace_of(os.environ.get("AERUN_ATTEMPT", ""))
+    first = last_row(Folder(path)).get("epoch", "") if trained else ""
+    done = min(float(first) + 1, cost.size.epochs) if first.isdigit() else 0.0
+    told = estimate(cost, known, pace=pace, done=done)
+    ending = cost.end * max(cost.clock_rest, pace or 0.0) * known.factor * known.reach
+    return told.most, ending
+
+
+def cut_short(jobs: Sequence[Sequence[str]], name_of: Callable[[Path, Sequence[str]], str]) -> bool:
+    """Return whether the budget kept one of these jobs, which were launched, from its end."""
+    if _ENV not in os.environ:
+        return False
+    folder = Path(json.loads(os.environ[_ENV])[1])
+    return any(Folder(folder / name_of(folder, job)).read().get("status") not in _ENDED for job in jobs)
+
+
+def excused(reason: str) -> bool:
+    """Return whether a job that is not complete is so since the time was up; reason: as it is told at the end."""
+    return reason == "not begun" or reason.startswith(STOPPED[TIME_LIMIT])
+
+
+def tell(left_out: Sequence[tuple[Sequence[str], str]], seconds: float) -> None:
+    """Say which jobs the budget left out."""
+    own = [own_overrides(typed) for typed, _ in left_out]
+    common = {o for o in own[0] if all(o in typed for typed in own)} if len(own) > 1 else set()
+    names = [" ".join(o for o in typed if o not in common) or "the job" for typed in own]
+    for late, words in ((False, "not begun"), (True, "stopped")):
+        some = [name for name, (_, reason) in zip(names, left_out, strict=True) if (reason != "not begun") == late]
+        if some:
+            say(f"sweep.budget of {span(seconds)} is used up: {counted(len(some), 'job')} {words}: {listed(some, '; ')}")
+    if left_out:
+        say("The same command with a larger sweep.budget goes on; the best found so far stands.")
+
+
+def line(folder: Path, waiting: Sequence[str], now: float) -> str:
+    """Return what `aerun status` says of a sweep's budget; empty where it has none. waiting: jobs that are not begun."""
+    about = Folder(folder).read(FILE)
+    try:
+        seconds, ends, over = float(about["seconds"]), float(about["ends"]), "ended" in about
+    except (KeyError, TypeError, ValueError):
+        return ""
+    if not over and now < ends:
+        return f"budget   {span(ends - now)} of {span(seconds)} left"
+    words = f"budget   {span(seconds)}, over"
+    return f"{words}; not begun: {listed(waiting)}" if waiting else words
