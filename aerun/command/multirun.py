@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from aerun.core.errors import AerunError, FolderInUseError, TrainingError, line_of
 from aerun.core.exits import FAILED, SUCCEEDED
 from aerun.core.logs import log_to_terminal
@@ -114,11 +116,12 @@ def _finished(folder: Path, pruning: Pruning, jobs: Iterable[str]) -> None:
         finish(folder.resolve(), pruning)
 
 
-def job(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path) -> float | tuple[float, ...]:
+def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
     """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew.
 
-    Of a pruned sweep it trains to its first rung, and then whatever is to go on. sweep: its folder.
+    Of a pruned sweep it trains to its first rung, and then whatever is to go on.
     """
+    sweep = Path(HydraConfig.get().sweep.dir).absolute()
     pruning = pruning_in(sweep)
     if pruning is None:
         return _in_time(plain, typed, path)

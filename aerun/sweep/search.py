@@ -190,7 +190,7 @@ def _is_pruned(row: Sequence[float]) -> bool:
 
 
 def _told(tell: Callable[..., Any], pruned: Set[int], trial: Any, values: Any = None, state: Any = None, **more: Any) -> Any:
-    """Write to a study what became of a trial; of those in `pruned` that they were."""
+    """Say to a study what became of a trial; of those in `pruned` that they were."""
     if (trial if isinstance(trial, int) else trial.number) not in pruned:
         return tell(trial, values=values, state=state, **more)
     # Deferred: Optuna is an extra.
