@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from aerun.command.parser import Parser
+from aerun.core.errors import AerunError
 from aerun.core.text import say
 
 
@@ -14,11 +15,24 @@ def run(argv: list[str]) -> int:
     # deferred: keeps --help without torch
     from aerun.inference.export import export
     from aerun.inference.loading import load
+    from aerun.inference.saelens import export_sae
 
     model = load(args.run, args.weights, args.trust)
-    for line in export(model, args.output.expanduser(), args.format, args.alpha, args.check):
+    if args.format == "saelens":
+        _refuse_idle(args)
+        lines = export_sae(model, args.output.expanduser())
+    else:
+        lines = export(model, args.output.expanduser(), args.format, args.alpha, args.check)
+    for line in lines:
         say(line)
     return 0
+
+
+def _refuse_idle(args: argparse.Namespace) -> None:
+    if args.check:
+        raise AerunError(
+            "--check: compares ONNX, torch.export and safetensors. `aerun import FOLDER` reads a saelens folder back."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,8 +44,19 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: aerun export outputs/runs/RUN --output model.onnx --check",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a sweep's: its best run")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="ends in .onnx, .pt2 or .safetensors")
-    parser.add_argument("--format", choices=("onnx", "torch", "safetensors"), help="where the name does not say it")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="ends in .onnx, .pt2 or .safetensors; of saelens a folder",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "torch", "safetensors", "saelens"),
+        help="where the name does not say it; saelens: of sparse autoencoders",
+    )
     parser.add_argument(
         "--check", action="store_true", help="compare the file with the model and write the difference to FILE.json"
     )

@@ -6,7 +6,7 @@ written elsewhere can do all that aerun's own parts can.
 
 from aerun.parts.arch import Arch, Level, weights
 from aerun.parts.base import Part, option
-from aerun.parts.bottleneck import Bottleneck, Discrete
+from aerun.parts.bottleneck import Bottleneck, Discrete, Thresholded
 from aerun.parts.corruption import Corruption, Hiding
 from aerun.parts.loss import Loss
 from aerun.parts.prior import Prior
@@ -25,6 +25,7 @@ __all__ = [
     "Prior",
     "Regularizer",
     "Term",
+    "Thresholded",
     "option",
     "weights",
 ]

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,18 @@ from torch import Tensor
 from aerun.core.errors import AerunError
 from aerun.metrics.lines import circle, straight
 from aerun.parts.base import Part, option
+
+
+class Thresholded(NamedTuple):
+    """A code as one of gain h + shift, both (d,): its positive part, the k largest of that, or what exceeds a threshold.
+
+    k and threshold: None where they do not count.
+    """
+
+    gain: Tensor
+    shift: Tensor
+    k: int | None = None
+    threshold: Tensor | None = None
 
 
 class Bottleneck(Part):
@@ -60,6 +72,10 @@ class Bottleneck(Part):
     @abstractmethod
     def code(self, h: Tensor) -> Tensor:
         """Map h (B, F, *grid) to the deterministic code (B, d, *grid) of all use after training."""
+
+    def thresholded(self) -> Thresholded | None:
+        """Return the code of use as other programs for sparse codes have it; None, by default, where it is none of these."""
+        return None
 
     @property
     def setting(self) -> str:

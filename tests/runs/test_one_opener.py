@@ -76,6 +76,8 @@ ALLOWED = {
     "settings.naming": "makes the new, empty folder of a run under its own name",
     "api": "takes that folder away again where nothing was written",
     "inference.export": "the file of --output",
+    "inference.saelens": "makes the folder of --output",
+    "command.import": "makes the folder in which that of --output is made",
     "inference.packed_format": "the file of --output",
     "inference.recordings": "recordings that a user names",
     "evaluate.codecs": "bytes in memory",

@@ -80,6 +80,7 @@ class RowFile:
         self.path, self.number = path, os.open(path, os.O_RDONLY)
 
     def read(self, into: memoryview, offset: int) -> None:
+        """Fill `into` with the bytes from `offset` on. Raises OSError where the file ends before."""
         while into:
             got = os.preadv(self.number, [into], offset)
             if not got:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from aerun.model.bottleneck.spared import Spared, by_unit
+from aerun.parts import Thresholded
 
 
 class Gated(Spared):
@@ -28,6 +29,10 @@ class Gated(Spared):
     def magnitude(self, h: Tensor) -> Tensor:
         """Return m, as h."""
         return by_unit(self.log_gain.exp(), h) * h + by_unit(self.shift, h)
+
+    def thresholded(self) -> Thresholded:
+        gain, shift = self.log_gain.detach().double().exp(), self.shift.detach().double()
+        return Thresholded(gain, shift, threshold=shift.clamp_min(0))
 
     def code(self, h: Tensor) -> Tensor:
         return torch.relu(self.magnitude(h)) * (h > 0)

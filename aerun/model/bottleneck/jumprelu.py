@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from aerun.core.checks import at_least
 from aerun.model.bottleneck.spared import Spared, by_unit
+from aerun.parts import Thresholded
 
 log = logging.getLogger("aerun")
 
@@ -43,6 +44,9 @@ class Jumprelu(Spared):
         """Return the thresholds, (d,)."""
         clamped, reach = torch.relu(self.threshold), (self.threshold <= 0) & (self.threshold > -self.bandwidth)
         return clamped + (self.threshold - self.threshold.detach()) * reach
+
+    def thresholded(self) -> Thresholded:
+        return self._as_it_is(threshold=torch.relu(self.threshold.detach()))
 
     def code(self, h: Tensor) -> Tensor:
         return h * (h > by_unit(torch.relu(self.threshold), h))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aerun.model.bottleneck.spared import Spared
+from aerun.parts import Thresholded
 
 
 class Relu(Spared):
@@ -24,6 +25,9 @@ class Relu(Spared):
         self.offers = Spared.offers - {"spare"}
         self.lacking = {"spare": ("model.bottleneck.k_aux", "null", "32")}
         self.watches, self.follows_batches = (), False
+
+    def thresholded(self) -> Thresholded:
+        return self._as_it_is()
 
     def code(self, h: Tensor) -> Tensor:
         return torch.relu(h)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import elu
 
 from aerun.core.checks import integer
-from aerun.parts import Bottleneck
+from aerun.parts import Bottleneck, Thresholded
 
 
 class Spared(Bottleneck):
@@ -34,6 +34,10 @@ class Spared(Bottleneck):
     @property
     def features(self) -> int:
         return self.latent_dim
+
+    def _as_it_is(self, k: int | None = None, threshold: Tensor | None = None) -> Thresholded:
+        """Return a code of the features themselves."""
+        return Thresholded(torch.ones(self.latent_dim), torch.zeros(self.latent_dim), k, threshold)
 
     def potential(self, h: Tensor) -> Tensor:
         """Return what a silent unit could be: h + 1 above 0 and e^h below, as h.

@@ -10,6 +10,7 @@ from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.model.bottleneck.selected import nth_largest
 from aerun.model.bottleneck.spared import Spared, largest
+from aerun.parts import Thresholded
 from aerun.vocabulary import wide
 
 _DECAY = 0.99  # of the threshold's running mean, per training batch
@@ -59,6 +60,12 @@ class Topk(Spared):
 
     def potential(self, h: Tensor) -> Tensor:
         return torch.relu(h)
+
+    def thresholded(self) -> Thresholded:
+        if self.scope == "sample":
+            return self._as_it_is(k=self.k)
+        below = torch.nextafter(self.threshold.float(), torch.tensor(-torch.inf))  # units are on from the threshold on
+        return self._as_it_is(threshold=below.clamp_min(0).expand(self.latent_dim).clone())
 
     def code(self, h: Tensor) -> Tensor:
         active = torch.relu(h)
