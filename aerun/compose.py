@@ -95,6 +95,11 @@ def check(c: Composition, latent_dim: int, facts: Facts) -> list[str]:
             )
     _satisfied(f"model/loss={option(c.loss)}", c.loss, c)
     _refuse_blind(c)
+    if facts.uneven and c.arch.even:
+        raise AerunError(
+            f"model/arch={option(c.arch)} takes steps for evenly spaced, and {facts.uneven:.0%} of these are not: "
+            "dataset.irregular=true lets it read the time between them; or model/arch=recurrent or mlp."
+        )
     for name, term in c.terms.items():
         if c.loss.beside_divergences and "posterior" in term.regularizer.takes():
             raise AerunError(f"regularizer={name}: {c.loss.beside_divergences}")
@@ -152,8 +157,8 @@ def _refuse_blind(c: Composition) -> None:
         fit = [o for o, cls in options("loss").items() if "seen" in cls.takes()] if isinstance(part, Loss) else []
         instead = f"Use model/loss={' or '.join(fit[:3])}, or" if fit else "Leave it out, or use"
         raise AerunError(
-            f"{asker} compares all of x with its reconstruction, also the cells that dataset.missing=keep keeps missing: it "
-            f"does not take `seen`. {instead} dataset.missing=fill."
+            f"{asker} compares all of x with its reconstruction, also what is not to be judged (dataset.missing=keep, "
+            f"dataset.irregular): it does not take `seen`. {instead} dataset.missing=fill without dataset.irregular."
         )
     if c.arch.whitens:
         raise AerunError(

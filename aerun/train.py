@@ -132,7 +132,7 @@ def _run(
         if not paused:
             _finish(plan, folder, results, loggers)
         folder.results(results)
-    if watched is not None and tested:
+    if watched is not None and tested and not paused:
         watched.ended(path, results["epochs"], os.environ.get("AERUN_ATTEMPT", ""))
     return results
 

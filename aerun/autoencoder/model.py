@@ -175,7 +175,7 @@ class Autoencoder(Start):
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
             told = self.preparation.told
             known = {} if told is None else {"c": x.new_zeros(2, told.size)}
-            if self.preparation.keeps_gaps:
+            if self.preparation.tells_seen:
                 known["seen"] = torch.ones_like(x, dtype=torch.bool)
             self.watch(self.objective(x, None, valid, **known).names)
         self.train(was)

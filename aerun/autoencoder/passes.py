@@ -45,10 +45,10 @@ class Passes(Use):
     ) -> Pass:
         """Return the pass as far as the code: corrupted input, sampled code.
 
-        What x holds where it is not `seen` counts for nothing: the mean of training takes its place.
+        What x holds where it is not `seen` counts for nothing, see `stood_in`.
         """
         if seen is not None:
-            x = torch.where(seen, x, self.arch.mean.expand_as(x))
+            x = self.stood_in(x, seen)
         names: Pass = {"x": x, **self.corrupted(x, seen), "progress": progress}
         names |= {k: v for k, v in (("valid", valid), ("seen", seen), ("c", c)) if v is not None}
         if torch.is_grad_enabled() and any(t.regularizer.differentiates_input for t in self.terms.values()):

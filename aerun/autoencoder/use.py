@@ -10,6 +10,7 @@ from aerun.compose import Composition, option
 from aerun.core.facts import Facts
 from aerun.parts import Part, Term
 from aerun.preparation.base import Preparation
+from aerun.preparation.carry import carried
 from aerun.preparation.told import Conditions
 
 
@@ -22,6 +23,7 @@ class Use(nn.Module):
         super().__init__()
         self.facts, self.preparation = facts, preparation
         self.arch, self.bottleneck = composition.arch, composition.bottleneck
+        self.arch.shows_fill = preparation.carries
         self.corruption, self.loss = composition.corruption, composition.loss
         self.prior = composition.prior if composition.has_prior else None
         self.offers = composition.offers
@@ -55,7 +57,7 @@ class Use(nn.Module):
 
     def offered_seen(self, stored: Tensor) -> Tensor | None:
         """Return `seen` as losses get it, where gaps are kept (`dataset.missing=keep`); None elsewhere."""
-        return self.seen(stored) if self.preparation.keeps_gaps else None
+        return self.seen(stored) if self.preparation.tells_seen else None
 
     @property
     def told(self) -> Conditions | None:
@@ -92,6 +94,8 @@ class Use(nn.Module):
         mask: what is hidden, and seen: what is not missing, of which the encoder is told what its corruption and data ask for.
         """
         if self.arch.sees_mask:
+            if self.arch.shows_fill and mask is not None and self.corruption.shows_mask:
+                x = torch.where(mask, self.arch.mean.expand_as(x), x)
             mask = self._lacking(mask, seen)
         if not self.arch.known:
             return self.arch.encode(x, mask, valid)
@@ -102,7 +106,13 @@ class Use(nn.Module):
         hidden = mask if self.corruption.shows_mask else None
         if seen is None or not self.preparation.shows_gaps:
             return hidden
-        return ~seen if hidden is None else hidden | ~seen
+        gone = ~self.preparation.known(seen)
+        return gone if hidden is None else hidden | gone
+
+    def stood_in(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Return x (B, *S) with what stands for elements that are not known: the last value before, or the mean of training."""
+        known, mean = self.preparation.known(seen), self.arch.mean
+        return carried(x, known, mean) if self.preparation.carries else torch.where(known, x, mean.expand_as(x))
 
     def encode(
         self,

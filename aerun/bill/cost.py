@@ -18,8 +18,8 @@ _KEPT = ("dataset", "trainer")  # whose fractions count: shares of rows, a time
 class Size:
     """What is known of a run before a step: FLOP of a step, parameters, epochs, batches of an epoch, the shortest training.
 
-    shortest: epochs after which patience may end it; the epochs where nothing ends it. limit: seconds of training at most.
-    saves: seconds from one written checkpoint to the next.
+    shortest: epochs after which patience may end it; the epochs where nothing ends it. drawings: of reconstructions as it
+    trains. limit: seconds of training at most. saves: seconds from one written checkpoint to the next.
     """
 
     flop: float
@@ -28,6 +28,7 @@ class Size:
     batches: int
     shortest: int
     rows: int
+    drawings: int = 0
     limit: float | None = None
     saves: float = 10.0
 
@@ -37,9 +38,9 @@ class Cost:
     """Seconds of the CPU that a run of this size takes, part by part, and what each takes by the clock.
 
     start: the process before it. first: what the first run of a process takes more. begin: models and data made ready.
-    fit: before the first step. step, epoch: each, the latter without its steps. save: a checkpoint written. end: tests,
-    health, pictures and applications. clock: seconds by the clock for one of the CPU, of steps (low, likely, high) and of the
-    rest. memory, disk: bytes, the latter with what each epoch adds.
+    fit: before the first step. step, epoch: each, the latter without its steps. save: a checkpoint written. picture:
+    reconstructions drawn as it trains. end: tests, health, pictures and applications. clock: seconds by the clock for one of
+    the CPU, of steps (low, likely, high) and of the rest. memory, disk: bytes, the latter with what each epoch adds.
     """
 
     size: Size
@@ -50,6 +51,7 @@ class Cost:
     step: float
     epoch: float
     save: float
+    picture: float
     end: float
     clock: tuple[float, float, float]
     clock_rest: float
@@ -62,7 +64,8 @@ class Cost:
         """Return the CPU seconds of so many epochs."""
         size = self.size
         steps = epochs * (size.batches * self.step + self.epoch)
-        return steps + self.save * (1 + steps / max(size.saves, self.save, 1e-9) if size.saves else epochs)
+        drawn = self.picture * size.drawings * min(1.0, epochs / size.epochs)
+        return steps + drawn + self.save * (1 + steps / max(size.saves, self.save, 1e-9) if size.saves else epochs)
 
     def cpu(self, epochs: float | None = None, cold: bool = False) -> float:
         """Return the CPU seconds of a run. epochs: those that it trains; None: all. cold: it is the first of its process."""
@@ -136,7 +139,7 @@ def between(size: Size, measured: list[Cost]) -> Cost:
     grown = max(1.0, size.flop / known[-1].size.flop) if known[-1].size.flop else 1.0
     values = {
         name: (getattr(below, name) + share * (getattr(above, name) - getattr(below, name))) * grown
-        for name in ("begin", "fit", "step", "epoch", "save", "end")
+        for name in ("begin", "fit", "step", "epoch", "save", "picture", "end")
     }
     both = {name: max(getattr(below, name), getattr(above, name)) * grown for name in ("memory", "disk", "disk_epoch")}
     return replace(above, size=size, blocks=0, **values, **both)

@@ -66,11 +66,14 @@ def sized(cfg: Config, place: Path, in_sweep: bool) -> Sized:
     plan = replace(plan, dataset=dataset, pictures=drawn, loggers=[one for one in plan.loggers if one.inside], callbacks=[])
     job = replace(open_folder(plan, prepare(plan, place, data=data), "aerun", resume=False), drawn=not few)
     cpu, clock = time.process_time() - began, time.perf_counter() - wall
-    return Sized(plan, job, _size(plan, job.autoencoder, data), cpu, clock / max(cpu, 1e-9))
+    return Sized(plan, job, _size(plan, job), cpu, clock / max(cpu, 1e-9))
 
 
-def _size(plan: RunPlan, autoencoder: Autoencoder, data: Data) -> Size:
-    trainer = plan.trainer
+def _size(plan: RunPlan, job: Job) -> Size:
+    # Deferred: as in _trained.
+    from aerun.trainer.pictures import is_drawn
+
+    trainer, autoencoder, data = plan.trainer, job.autoencoder, job.data
     layers = len(autoencoder.arch.levels) * int(getattr(trainer, "layer_epochs", 0))
     epochs = trainer.max_epochs + layers
     return Size(
@@ -80,6 +83,7 @@ def _size(plan: RunPlan, autoencoder: Autoencoder, data: Data) -> Size:
         batches=trainer.length.batches,
         shortest=epochs if trainer.patience is None else min(epochs, layers + trainer.patience + 1),
         rows=len(data.train),
+        drawings=sum(is_drawn(n + 1, trainer.max_epochs) for n in range(trainer.max_epochs)) if job.drawn else 0,
         limit=trainer.max_time,
         saves=trainer.save_every,
     )
@@ -110,8 +114,13 @@ def _measured(cfg: Config, judge: Judge, in_sweep: bool, start: float) -> Cost:
         place = Path(name)
         run = sized(cfg, place, in_sweep)
         settings = _shortened(run)
-        fitted, timed = _trained(run, settings)
-        end, clock = _judged(run, fitted, judge)
+        assert run.job.loggers is not None
+        try:
+            fitted, timed = _trained(run, settings)
+            picture = _drawing(run)
+            end, clock = _judged(run, fitted, judge)
+        finally:
+            run.job.loggers.close()
         per_epoch = _ROW * files.size(place, "metrics.csv") / settings.max_epochs
         return Cost(
             size=run.size,
@@ -122,6 +131,7 @@ def _measured(cfg: Config, judge: Judge, in_sweep: bool, start: float) -> Cost:
             step=timed.step,
             epoch=timed.epoch,
             save=timed.save,
+            picture=picture,
             end=end,
             clock=timed.clock,
             clock_rest=(clock * end + run.clock * run.begin) / max(end + run.begin, 1e-9),
@@ -145,7 +155,25 @@ def _trained(run: Sized, settings: Trainer) -> tuple[Fitted, Any]:
     from aerun.trainer.fit import fit
 
     timing = Timing()
-    return fit(replace(run.job, watching=[timing]), settings, resume=False), timing.result()
+    return fit(replace(run.job, watching=[timing], drawn=False), settings, resume=False), timing.result()
+
+
+def _drawing(run: Sized) -> float:
+    """Return the CPU seconds of one drawing of reconstructions; the first, which warms up, is not counted."""
+    if not run.size.drawings:
+        return 0.0
+    # Deferred: as in _trained.
+    from aerun.trainer.pictures import Pictures
+
+    assert run.job.loggers is not None
+    pictures, model = Pictures(run.job.loggers, run.job.data.val, 1), run.job.autoencoder
+    return [_timed(lambda: pictures.draw(model, 1)) for _ in range(2)][-1]
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def _shortened(run: Sized) -> Trainer:

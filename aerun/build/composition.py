@@ -80,7 +80,7 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, preparatio
     for name, term in terms.items():
         _refuse_inferred(name, term, told)
     _refuse_unread(told, (loss, bottleneck, prior, *(t.regularizer for t in terms.values())))
-    return Composition(arch, bottleneck, corruption, loss, terms, strength, prior, told is not None, preparation.keeps_gaps)
+    return Composition(arch, bottleneck, corruption, loss, terms, strength, prior, told is not None, preparation.tells_seen)
 
 
 def _refuse_heads(make: Maker, node: Any, loss: Loss) -> None:

@@ -63,6 +63,8 @@ class Following:
             raise AerunError(f"--follow: rows of tables, lines of text and steps of series, and this run is of {kind}s.")
         if args.steps and settings.get("group") is not None:
             raise AerunError(f"--follow: steps of one series; dataset.group={settings['group']} tells several apart.")
+        if args.steps and settings.get("irregular"):
+            raise AerunError("--follow: a run with dataset.irregular reads the time since a step that is no longer at hand.")
         if args.output is None or Path(args.output).suffix.lower() not in (".csv", ".tsv", "") or args.output.endswith("/"):
             raise AerunError("--follow: needs --output FILE.csv, FILE.tsv or -, where rows are appended as they come.")
 

@@ -4,11 +4,13 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
 
 from aerun.core.errors import AerunError, FolderInUseError, TrainingError, line_of
 from aerun.core.exits import FAILED, SUCCEEDED
@@ -62,7 +64,7 @@ def _grid(planned: SweepPlan, start: Callable[[], None], shown: Callable[[Path],
             start()
             if pruning := pruning_in(folder, planned.grid):
                 log_to_terminal()
-                finish(folder.resolve(), pruning)
+                _finished(folder, pruning, planned.grid.jobs)
     finally:
         pace.end()
         followed = {name_in(folder, typed, planned.grid): typed for typed in Planned.followed}
@@ -99,7 +101,7 @@ def _search(
         try:
             with budget.within(planned.bill.budget, began(), folder):
                 start()
-                if pruning := pruning_in(folder, grid):
+                if (pruning := pruning_in(folder, grid)) and not budget.over():
                     log_to_terminal()
                     check(folder.resolve(), pruning)
         finally:
@@ -108,33 +110,39 @@ def _search(
     return FAILED if failed else SUCCEEDED
 
 
-def job(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path) -> float | tuple[float, ...]:
+def _finished(folder: Path, pruning: Pruning, jobs: Iterable[str]) -> None:
+    """Do what is left of a pruned grid, unless its budget has left jobs out: these have not had their turn."""
+    if not budget.over() and not budget.cut_short(list(jobs)):
+        finish(folder.resolve(), pruning)
+
+
+def job(plain: dict[str, Any], typed: list[str], path: Path) -> float | tuple[float, ...]:
     """Do one job of a sweep: what is complete is not done again, what was stopped goes on, what failed begins anew.
 
-    Of a pruned sweep it trains to its first rung, and then whatever is to go on. sweep: its folder.
+    Of a pruned sweep it trains to its first rung, and then whatever is to go on.
     """
-    if pruning := pruning_in(sweep):
-        return _to_rungs(plain, typed, path, sweep, pruning)
-    with _time_for(plain, path) as why:
-        if why:
-            say(f"\t   {why}")
-            return math.nan
-        return _done(plain, typed, path)
-
-
-def _to_rungs(plain: dict[str, Any], typed: list[str], path: Path, sweep: Path, pruning: Pruning) -> float | tuple[float, ...]:
+    sweep = Path(HydraConfig.get().sweep.dir).absolute()
+    pruning = pruning_in(sweep)
+    if pruning is None:
+        return _in_time(plain, typed, path)
     name = str(path.absolute().relative_to(sweep))
-    _done(plain, typed, path, Until(sweep, name, first_level(sweep, name, typed, pruning), pruning))
+    _in_time(plain, typed, path, Until(sweep, name, first_level(sweep, name, typed, pruning), pruning))
     if pruning.at_once or not one_by_one():  # else it is decided when all jobs have had their turn
         lead(sweep, pruning, only=name if pruning.searched else None)
     results = Folder(path).read()
     return _values(results, plain) if results.get("status") == "completed" else pruned_value(sweep, name, pruning)
 
 
-def _time_for(plain: dict[str, Any], path: Path) -> AbstractContextManager[str]:
-    """Return a context that yields why a job is not begun, empty where there is time for it or nothing left to do of it."""
+def _in_time(plain: dict[str, Any], typed: list[str], path: Path, until: Until | None = None) -> float | tuple[float, ...]:
+    """Do a job, where sweep.budget leaves time for it."""
     left = state(path, plain, data=False).left if budget.deadline() is not None else DONE
-    return nullcontext("") if left == DONE else budget.begun(plain, path, left == RESUME)
+    if left == DONE or (until and left == RESUME and until.there()):
+        return _done(plain, typed, path, until)
+    with budget.begun(plain, path, left == RESUME, until.pause if until else None) as why:
+        if why:
+            say(f"\t   {why}")
+            return math.nan
+        return _done(plain, typed, path, until)
 
 
 def _done(plain: dict[str, Any], typed: list[str], path: Path, until: Until | None = None) -> float | tuple[float, ...]:

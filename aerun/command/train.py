@@ -122,7 +122,7 @@ def _of_sweep(plain: dict[str, Any], typed: list[str], path: Path) -> float | tu
     # deferred: a single run needs nothing of sweeps
     from aerun.command.multirun import job
 
-    return job(plain, typed, path, Path(HydraConfig.get().sweep.dir).absolute())
+    return job(plain, typed, path)
 
 
 def _tell_failure(path: Path, error: Exception) -> None:

@@ -22,6 +22,8 @@ class Facts:
     many values stand behind each stored sample that say what is known of it beforehand, its condition: a stored sample is then
     a row of all its own values and these. columns: of a prepared table (name, kind, start, length) of each run of elements of x
     that say one thing, in order: a number or date, a category (one element a word), or the mark of a column's missing cells.
+    uneven: the share of steps of a series that come much earlier or later than usual, where it is more than a few and nothing
+    tells the model so; else 0.
     """
 
     shape: tuple[int, ...]
@@ -37,6 +39,7 @@ class Facts:
     gaps: bool = False
     told: int = 0
     columns: tuple[tuple[str, str, int, int], ...] = ()
+    uneven: float = 0.0
 
     @property
     def size(self) -> int:

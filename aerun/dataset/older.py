@@ -20,6 +20,8 @@ _SINCE: Mapping[str, Mapping[str, Any]] = {
         "skip": "auto",
         "missing_words": "auto",
         "show_missing": False,
+        "carry": False,
+        "irregular": False,
         "id": None,
     },
     "aerun.dataset.table.Table": {

@@ -53,7 +53,8 @@ class Series(Dataset):
     The split is that of the column `split`, of folders, or `test_path` is the test split; else it is made: whole series at
     random (by=series), or each part of the time in its turn, the latest for the test (by=time; auto: where there is one
     series). Windows never reach from one split into another. missing: values that are missing within a series: filled in from
-    their neighbours, see `filled`, or fill and keep, as for tables, see `Scale`; a series of its own length ends with the last
+    their neighbours, see `filled`, or fill and keep, as for tables, see `Scale`, which also says what `carry` and `irregular`
+    are: with the latter samples span gaps in time; a series of its own length ends with the last
     step that holds any value. prepare: each feature scaled by the training samples, see `Scale`. Raises AerunError that names
     file, column and row.
     """
@@ -84,6 +85,8 @@ class Series(Dataset):
         gaps: str,
         missing: str,
         show_missing: bool,
+        carry: bool,
+        irregular: bool,
         split: str | None,
         by: str,
         val: float,
@@ -94,11 +97,13 @@ class Series(Dataset):
         self.test_path = None if test_path is None else _place("dataset.test_path", test_path)
         if stride is not None and window is None:
             raise AerunError(f"dataset.stride={stride} needs dataset.window.")
+        if irregular and time is None:
+            raise AerunError("dataset.irregular=true needs dataset.time, the column of times.")
         if zone is not None and time is None:
             raise AerunError(f"dataset.zone={zone} needs dataset.time.")
         if layout == "wide" and time is not None:
             raise AerunError(f"dataset.time={time}: in the layout wide steps follow each other as the columns do.")
-        self.prepare, self.show_missing = one_of("dataset.prepare", prepare, WAYS), show_missing
+        self.prepare, self.show_missing, self.carry = one_of("dataset.prepare", prepare, WAYS), show_missing, carry
         roles = columns_named(group=group, time=time, label=label, anomaly=anomaly, split=split, id=id)
         headed = one_of("dataset.header", str(header).lower(), ("auto", "true", "false"))
         words = frozenset(n for n in (label, anomaly, split, group, id) if n is not None)
@@ -125,7 +130,9 @@ class Series(Dataset):
             roles=tuple(roles.values()),
             window=None if window is None else integer("dataset.window", window, 2),
             stride=(window or 1) if stride is None else integer("dataset.stride", stride, 1),
-            keep=one_of("dataset.gaps", gaps, ("cut", "keep")) == "keep",
+            keep=one_of("dataset.gaps", gaps, ("cut", "keep")) == "keep" or irregular,
+            irregular=irregular,
+            carry=carry,
             missing=one_of("dataset.missing", missing, ("refuse", "cut", "previous", "linear", *GAPS)),
             by=one_of("dataset.by", by, ("auto", "series", "time")),
             cut=Cut(None, None, None, val, test),
@@ -156,17 +163,27 @@ class Series(Dataset):
             ragged=series.ragged,
             prepared_from=shape if self._prepared else None,
             gaps=self._gaps is not None,
+            uneven=series.uneven,
         )
 
     def preparation(self) -> Preparation:
         if not self._prepared:
             return Unchanged()
         shape, ragged = tuple(self.known.data.train.x.shape[1:]), self._gaps is not None and self.known.ragged
-        return Scale(shape=shape, channels=1, way=self.prepare, missing=self._gaps, ragged=ragged, shown=self.show_missing)
+        return Scale(
+            shape=shape,
+            channels=1,
+            way=self.prepare,
+            missing=self._gaps,
+            ragged=ragged,
+            shown=self.show_missing,
+            carried=self.carry,
+            timed=self.sampling.irregular,
+        )
 
     @property
     def _prepared(self) -> bool:
-        return self.prepare != "none" or self._gaps is not None
+        return self.prepare != "none" or self._gaps is not None or self.sampling.irregular
 
     @property
     def _gaps(self) -> str | None:
@@ -174,7 +191,7 @@ class Series(Dataset):
         return self.sampling.missing if self.sampling.missing in GAPS else None
 
     def read(self) -> Data:
-        rows = _rows(self.known.data)
+        rows = _rows(self.known.data, len(self.known.features))
         gone = rows.train.x.isnan().any(0).tolist()
         features = [Feature(n, "number", missing=g) for n, g in zip(self.known.features, gone, strict=True)]
         log_warnings("series", rows, features, self.prepare)
@@ -197,7 +214,7 @@ class Series(Dataset):
 
     def _ranges(self) -> dict[str, list[float]]:
         """Return the smallest and largest value of each feature in the training samples."""
-        columns = self.known.data.train.x.flatten(0, 1).numpy().T
+        columns = self.known.data.train.x[..., : len(self.known.features)].flatten(0, 1).numpy().T
         return {n: [float(np.nanmin(c)), float(np.nanmax(c))] for n, c in zip(self.known.features, columns, strict=True)}
 
     def files_read(self) -> list[tuple[str, int]]:
@@ -300,6 +317,7 @@ def _refuse_empty(read: SeriesFacts, where: str) -> None:
         raise AerunError(f"{where}: '{name}' has no value in any training sample: dataset.drop=[{name}].")
 
 
-def _rows(data: Data) -> Data:
-    """Return the real steps of all samples, as rows."""
-    return Data(*(Split(part.x[real_steps(part.x)], None) for part in (data.train, data.val, data.test)))
+def _rows(data: Data, features: int) -> Data:
+    """Return the real steps of all samples, as rows of their first `features` values."""
+    parts = (part.x[..., :features] for part in (data.train, data.val, data.test))
+    return Data(*(Split(x[real_steps(x)], None) for x in parts))

@@ -118,7 +118,8 @@ def _by(judge: Judge, model: Autoencoder) -> Score:
 
 def _gaps(model: Autoencoder, stored: Tensor) -> Tensor | None:
     seen = model.seen(stored)
-    return None if seen is None or bool(seen.all()) else seen
+    known = None if seen is None else model.preparation.known(seen)
+    return None if known is None or bool(known.all()) else known
 
 
 def _flat(seen: Tensor | None) -> Tensor | None:

@@ -71,7 +71,9 @@ def cells(model: Autoencoder, stored: Tensor, hidden: Tensor) -> Cells:
     hole = (hidden if owners is None else hidden[:, owners.to(hidden.device)]).expand_as(x)
     x = torch.where(hole & x.isnan(), model.arch.mean.expand_as(x), x)
     beside = model.beside(stored)
-    return Cells(x, ~hole, {**beside, "seen": ~hole} if model.preparation.keeps_gaps else beside)
+    inputs = model.preparation.inputs
+    judged = ~hole if inputs is None else ~hole & ~inputs
+    return Cells(x, ~hole, {**beside, "seen": judged} if model.preparation.tells_seen else beside)
 
 
 def _within(model: Autoencoder, stored: Tensor, own: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def _refilled(model: Autoencoder, stored: Tensor, x: Tensor, x_hat: Tensor) -> T
     seen = model.seen(stored)
     if seen is None or model.preparation.shows_gaps:  # an encoder that reads what is missing reads no fill
         return x_hat
-    beside = model.beside(stored)
+    beside, seen = model.beside(stored), model.preparation.known(seen)
     if torch.compiler.is_exporting():  # no rows can be chosen by their values there
         return settled(partial(model, **beside), x, seen, x_hat)
     rows = (~seen).flatten(1).any(1)

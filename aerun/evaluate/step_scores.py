@@ -28,10 +28,10 @@ class Cover:
         self._total = np.zeros((steps, channels))
 
     def add(self, first: Numbers, values: Values) -> None:
-        """Take the values (n, T, F) of windows whose first steps are `first` (n,)."""
-        at = first[:, None] + np.arange(values.shape[1])
-        np.add.at(self._total, at, values)
-        np.add.at(self.count, at, 1)
+        """Take the values (n, T, F) of windows whose first steps are `first` (n,), no two of them the same."""
+        for step in range(values.shape[1]):
+            self._total[first + step] += values[:, step]
+            self.count[first + step] += 1
 
     def mean(self) -> Values:
         """Return the means (N, F), NaN where no window covers a step."""
@@ -142,12 +142,12 @@ def _means(
     model: Autoencoder, windows: Iterator[tuple[Numbers, Tensor]], way: Way, judge: Errors, size: tuple[int, int]
 ) -> tuple[Values, NDArray[np.bool_]]:
     """Return the scores of size[0] steps by windows and their first steps, and which steps one of them covers."""
-    errors, seen = Cover(*size), Cover(*size)
+    errors, seen = Cover(*size), Cover(size[0], 1)
     for part, stored in windows:
         error, weight = judge(model, stored)
-        for cover, values in ((errors, error), (seen, weight)):
-            cover.add(*way.kept(part, values))
-    return errors.mean().sum(1) / np.maximum(seen.mean().sum(1), 1), errors.count > 0
+        errors.add(*way.kept(part, error))
+        seen.add(*way.kept(part, weight.sum(2, keepdims=True)))
+    return errors.mean().sum(1) / np.maximum(seen.mean()[:, 0], 1), errors.count > 0
 
 
 def _cuts(trained: Trained, x: Tensor, starts: Numbers) -> Iterator[tuple[Numbers, Tensor]]:

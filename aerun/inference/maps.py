@@ -109,10 +109,12 @@ class SeriesMap(FileWriter):
 def _strip(series: StepSeries, at: NDArray[np.int64], name: str, limit: float | None, spans: list[tuple[int, int]]) -> Strip:
     judged = series.judged
     assert judged is not None
+    assert judged.expected is not None
     title = f"{series.file}: {name}"
     x = series.opened.x[at].astype(np.float64)
     across = "step" if series.opened.time is None or series.time is None else "time"
-    figures = (x, judged.expected[at], judged.errors[at], judged.score[at])
+    named = len(series.channels)  # behind them may be the time since the step before
+    figures = (x[:, :named], judged.expected[at][:, :named], judged.errors[at][:, :named], judged.score[at])
     return Strip(title, _moments(series)[at], series.channels, *figures, limit, spans, across)
 
 

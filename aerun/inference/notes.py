@@ -68,6 +68,8 @@ class Rule:
 
         Raises AerunError for a missing cell where the run refuses them.
         """
+        if getattr(self.preparation, "timed", False):  # the time since the step before is no column
+            stored = stored[..., : len(self.features)]
         if stored.ndim == 3:
             steps = self.notes(stored.flatten(0, 1))
             cells = {kind: c.reshape(*stored.shape) for kind, c in steps.cells.items()}
@@ -108,6 +110,7 @@ class Rule:
         """
         way = getattr(self.preparation, "way", "none")
         median = "read as the median or most frequent word of training" if self.missing == "fill" else "read as training means"
+        median = "read as the last value before" if getattr(self.preparation, "carries", False) else median
         clipped = "clipped for the encoder, not for the score" if way == "minmax" else "used as they are"
         means = {
             "missing": ("missing cells", "filled in by the model" if filled else f"{median}; no part of scores"),

@@ -40,6 +40,7 @@ def step_reason(series: StepSeries, step: int) -> str:
     """Return the channels that the score of a step comes from."""
     assert series.judged is not None
     told = [_number(v) for v in series.opened.x[step]]
+    assert series.judged.expected is not None
     expected = [_number(v) for v in series.judged.expected[step]]
     return listed(series.channels, told, expected, series.judged.errors[step])
 

@@ -55,7 +55,9 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
 
 def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any]:
     series.merge, series.least, series.blocks = args.merge or 1, args.least or 1, _blocks(model)
-    series.judged = known = judge(model, series.opened.x, series.starts, series.tails, series.label, piece=series.piece)
+    told = args.top is not None or (args.map and is_picture(args.output))  # what is expected at a step
+    windows = (series.opened.x, series.starts, series.tails)
+    series.judged = known = judge(model, *windows, series.label, piece=series.piece, expects=told)
     columns = {**series.places(), **judged(model, series.in_file(known.score), args, steps=True)}
     worst = np.where(np.isnan(known.errors), -1, known.errors).argmax(1)
     names = np.array([*series.channels, ""])

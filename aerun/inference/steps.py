@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepScores:
-    """score (N,), errors and expected values in own units (N, F), by series and time; NaN where no window covers a step."""
+    """score (N,), errors (N, F) and, where asked for, expected values in own units, by series and time; NaN: not covered."""
 
     score: Values
     errors: Values
-    expected: Values
+    expected: Values | None
 
 
 @dataclass
@@ -111,29 +111,31 @@ def judge(
     tails: NDArray[np.int64],
     label: Words | None = None,
     piece: NDArray[np.int64] | None = None,
+    expects: bool = False,
 ) -> StepScores:
     """Return the scores of all steps: e_t = mean over the windows that cover t of the mean squared error of step t itself.
 
     x (N, F): series one behind the other. starts: the first steps of windows. tails: of those that end pieces; they judge only
     steps that no other window covers, for they lie elsewhere than those that the model was trained on and that thresholds come
     from. label (N,): of the steps, for a model that is told it. piece (N,): the number of the piece of each step, within which
-    scores are smoothed, see `Way`; None: they are not. NaN where no window covers a step.
+    scores are smoothed, see `Way`; None: they are not. expects: with what is expected. NaN where no window covers a step.
     """
-    score, errors, expected = _covered(model, x, starts, label)
+    score, errors, expected = _covered(model, x, starts, label, expects)
     if len(tails):
         bare = np.isnan(score)
-        score, errors, expected = (
-            np.where(bare.reshape(-1, *[1] * (a.ndim - 1)), b, a)
-            for a, b in zip((score, errors, expected), _covered(model, x, tails, label), strict=True)
-        )
+        more = _covered(model, x, tails, label, expects)
+        score = np.where(bare, more[0], score)
+        errors[bare] = more[1][bare]
+        if expected is not None and more[2] is not None:
+            expected[bare] = more[2][bare]
     return StepScores(score if piece is None else model.way.smoothed(score, piece), errors, expected)
 
 
 def _covered(
-    model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64], label: Words | None
-) -> tuple[Values, Values, Values]:
-    """Return scores (N,), errors and expected values (N, F) by these windows; NaN where none covers a step."""
-    errors, expected, seen = (Cover(*x.shape) for _ in range(3))
+    model: "Runner", x: NDArray[np.float32], starts: NDArray[np.int64], label: Words | None, expects: bool
+) -> tuple[Values, Values, Values | None]:
+    """Return scores (N,), errors and, where asked for, expected values (N, F) by these windows; NaN where none covers."""
+    errors, expected, seen = Cover(*x.shape), Cover(*x.shape) if expects else None, Cover(len(x), 1)
     steps = np.arange(model.facts.stored[0])
     for first in range(0, len(starts), model.rows):
         part = starts[first : first + model.rows]
@@ -143,7 +145,9 @@ def _covered(
             form = model.form if label is None else model.form.of_file({LABEL: most_frequent(label, cut)})
             stored, _ = form.to_stored(stored.numpy())
         error, weight = own_errors(model.exact, stored.to(model.device))
-        for cover, values in ((errors, error), (seen, weight), (expected, model.rebuilt(stored).double().numpy())):
-            cover.add(*model.way.kept(part, values))
+        errors.add(*model.way.kept(part, error))
+        seen.add(*model.way.kept(part, weight.sum(2, keepdims=True)))
+        if expected is not None:
+            expected.add(*model.way.kept(part, model.rebuilt(stored).double().numpy()))
     mean = errors.mean()
-    return mean.sum(1) / np.maximum(seen.mean().sum(1), 1), mean, expected.mean()
+    return mean.sum(1) / np.maximum(seen.mean()[:, 0], 1), mean, None if expected is None else expected.mean()

@@ -3,12 +3,23 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.runs import files, plain
 
 METRICS = "metrics.csv"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The curve of one run among several. points: (epoch, figure). ended: it came to its end."""
+
+    name: str
+    points: Sequence[tuple[int, float]]
+    ended: bool
 
 
 def row_of(folder: Path, epoch: int) -> dict[str, float]:

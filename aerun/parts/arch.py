@@ -29,9 +29,10 @@ class Level:
 class Arch(Part):
     """Encoder and decoder. `encode` subtracts the training mean; the output bias starts at it.
 
-    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean. whitens: it learns the covariance of
-    the training samples beforehand. shares_weights: the decoder's matrices are the encoder's. known: how many numbers c, what
-    is known of a sample beforehand, the encoder reads as further inputs or channels. grid: sides of a spatial code.
+    sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean; with shows_fill missing cells as what
+    stands for them. whitens: it learns the covariance of the training samples beforehand. shares_weights: the decoder's
+    matrices are the encoder's. known: how many numbers c, what is known of a sample beforehand, the encoder reads as further
+    inputs or channels. grid: sides of a spatial code.
     levels: layers from the input inwards, for training one by one; empty where that makes no sense. caution: what is legal and
     pointless about its settings for these data, in a sentence, or nothing.
     """
@@ -41,6 +42,8 @@ class Arch(Part):
     mean: Tensor  # a buffer, *S or broadcastable to it
     sees_mask: bool = False
     whitens: bool = False
+    shows_fill: bool = False
+    even: bool = False  # does it take the steps of a sequence for evenly spaced?
     shares_weights: bool = False
     known: int = 0
     grid: tuple[int, ...] = ()
@@ -61,7 +64,7 @@ class Arch(Part):
         channels = -1 if x.ndim == 3 else 1
         if self.sees_mask:
             hidden = torch.zeros_like(x, dtype=torch.bool) if mask is None else mask
-            x = torch.cat([x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=channels)
+            x = torch.cat([x if self.shows_fill else x.masked_fill(hidden, 0), hidden.to(x.dtype)], dim=channels)
         if c is None or not self.known:
             return x
         c = c.to(x.dtype)

@@ -20,7 +20,8 @@ class Preparation(nn.Module, ABC):
 
     columns: Mapping[int, str] = {}
     features: tuple[Feature, ...] = ()
-    keeps_gaps = False  # is `seen` offered to losses?
+    keeps_gaps = False  # are missing cells judged by nobody?
+    carries = False  # does the last value recorded stand for a missing one, and not the mean?
     shows_gaps = False  # and does the encoder read it?
     told: Conditions | None
 
@@ -32,6 +33,20 @@ class Preparation(nn.Module, ABC):
     def owners(self) -> Tensor | None:
         """Return (D,) the place in a stored sample of the value that each element stems from; None: each has its own."""
         return None
+
+    @property
+    def inputs(self) -> Tensor | None:
+        """Return which elements the encoder reads and nobody judges, bool, broadcastable to *S; None: there are none."""
+        return None
+
+    @property
+    def tells_seen(self) -> bool:
+        """Return whether losses are told which elements count (`seen`)."""
+        return self.keeps_gaps or self.inputs is not None
+
+    def known(self, seen: Tensor) -> Tensor:
+        """Return which elements (B, *S) the encoder reads as they are: those seen, and `inputs`."""
+        return seen if self.inputs is None else seen | self.inputs.to(seen.device)
 
     @property
     @abstractmethod

@@ -29,7 +29,6 @@ class Svdd(Regularizer):
     offers = frozenset({"novelty"})
     places_codes = True
     pulls = True
-    of_length = True
     watches = ("distance",)
 
     centre: Tensor  # (d, *grid)

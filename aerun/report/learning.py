@@ -2,23 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from aerun.logger.rows import Learned
 from aerun.report.chart import Axis, Chart, Point, Series
 from aerun.runs.readable import readable
 
 _NAMED = 5  # jobs that ended and have a line of their own colour
 _POINTS = 12  # of a line
 _STEEP = 20  # times that figures differ, from which on they are drawn on a log scale
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The curve of a job: name; (epoch, figure); ended: it was not pruned."""
-
-    name: str
-    points: Sequence[tuple[int, float]]
-    ended: bool
 
 
 def learning_chart(curves: Sequence[Learned], figure: str) -> Chart | None:

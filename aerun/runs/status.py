@@ -70,7 +70,7 @@ def mark_refused(folder: Folder, error: Exception) -> None:
 
 
 def mark_pruned(folder: Folder) -> None:
-    """Mark a job of a sweep with which nobody goes on."""
+    """Mark a job of a sweep that was paused, and with which nobody goes on."""
     folder.mark(PRUNED)
 
 

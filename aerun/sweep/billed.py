@@ -81,13 +81,14 @@ def budget_of(cfg: DictConfig) -> float | None:
     return None if cfg.sweep.budget is None else seconds_of("sweep.budget", cfg.sweep.budget)
 
 
-def bill_of(cfg: DictConfig, jobs: Mapping[str, Mapping[str, Any]]) -> Bill:
+def bill_of(cfg: DictConfig, jobs: Mapping[str, Mapping[str, Any]], pruned: bool = False) -> Bill:
     """Return what the jobs of a grid will take, measured and printed. Raises AerunError for a budget below each of them."""
     if not jobs:
         say("bill     nothing: every job is done")
         return Bill(budget=budget_of(cfg))
     told, costs = _measured(cfg, jobs)
     words = "of jobs one by one: sweep.fuse=true may take less" if fused(cfg) else ""
+    words = "of all jobs to their ends: pruning takes less" if pruned else words
     return Bill(told, _summed(cfg, list(told.values()), list(costs.values()), words), budget_of(cfg))
 
 

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from aerun.core.text import counted, say, span
 from aerun.runs.folder import Folder
 from aerun.runs.listing import last_row
 from aerun.settings.naming import own_overrides
+from aerun.sweep.grid import name_in
 from aerun.sweep.words import listed
 
 FILE = "budget.json"
 _ENV = "AERUN_BUDGET"  # when it ends, by time.time(), and the sweep's folder: also for workers
-_ENDED = ("completed", "failed")
+_refused: list[str] = []  # why jobs were left out, in this process
 
 
 class BudgetSpentError(Exception):
@@ -35,6 +37,7 @@ def within(seconds: float | None, began: float, folder: Path) -> Iterator[None]:
     if seconds is None:
         yield
         return
+    _refused.clear()
     os.environ[_ENV] = json.dumps([began + seconds, str(folder.resolve())])
     about = {"seconds": seconds, "began": began, "ends": began + seconds}
     Folder(folder).write(FILE, about)
@@ -51,24 +54,32 @@ def deadline() -> float | None:
 
 
 @contextmanager
-def begun(config: Mapping[str, Any], path: Path, trained: bool, now: Callable[[], float] = time.time) -> Iterator[str]:
+def begun(
+    config: Mapping[str, Any],
+    path: Path,
+    trained: bool,
+    pause: Callable[[int], int] | None = None,
+    now: Callable[[], float] = time.time,
+) -> Iterator[str]:
     """Yield why a job is not begun, empty where it is; its training is then interrupted where it would take too long.
 
-    trained: it goes on with what is in its folder.
+    trained: it goes on with what is in its folder. pause: after how many of its epochs it stops for now, without its tests.
     """
     until = deadline()
     if until is None:
         yield ""
         return
     if now() >= until:  # which takes no time to find out
+        _refused.append("used up")
         yield "not begun: sweep.budget is used up"
         return
     # deferred: a sweep without a budget needs nothing of bills
     from aerun.trainer.time_limit import interrupt_at
 
-    whole, ending = _needed(config, path, trained)
+    whole, ending = _needed(config, path, trained, pause)
     left = until - now()
     if whole > left:
+        _refused.append("too long")
         yield f"not begun: takes up to {span(whole)}, and {span(max(0.0, left))} are left of sweep.budget"
         return
     interrupt_at(until - ending)
@@ -78,7 +89,7 @@ def begun(config: Mapping[str, Any], path: Path, trained: bool, now: Callable[[]
         interrupt_at(None)
 
 
-def _needed(config: Mapping[str, Any], path: Path, trained: bool) -> tuple[float, float]:
+def _needed(config: Mapping[str, Any], path: Path, trained: bool, pause: Callable[[int], int] | None) -> tuple[float, float]:
     """Return the seconds that a job takes at most by its bill, and those of them after its training."""
     # deferred: as that
     from aerun.bill import past
@@ -88,6 +99,9 @@ def _needed(config: Mapping[str, Any], path: Path, trained: bool) -> tuple[float
     cost = cost_of_job(config)
     if cost is None:  # its own training tells why
         return 0.0, 0.0
+    if pause is not None:
+        epochs = min(cost.size.epochs, pause(cost.size.epochs))
+        cost = replace(cost, end=0.0, size=replace(cost.size, epochs=epochs, shortest=min(epochs, cost.size.shortest)))
     known, pace = past.learned(), past.pace_of(os.environ.get("AERUN_ATTEMPT", ""))
     first = last_row(Folder(path)).get("epoch", "") if trained else ""
     done = min(float(first) + 1, cost.size.epochs) if first.isdigit() else 0.0
@@ -96,12 +110,24 @@ def _needed(config: Mapping[str, Any], path: Path, trained: bool) -> tuple[float
     return told.most, ending
 
 
-def cut_short(jobs: Sequence[Sequence[str]], name_of: Callable[[Path, Sequence[str]], str]) -> bool:
-    """Return whether the budget kept one of these jobs, which were launched, from its end."""
+def over() -> bool:
+    """Return whether the budget of this command is used up, or this process has left something out for it."""
+    until = deadline()
+    return until is not None and (bool(_refused) or time.time() >= until)
+
+
+def cut_short(names: Sequence[str]) -> bool:
+    """Return whether the budget of this command kept one of these jobs, by their names, from its beginning or its end."""
     if _ENV not in os.environ:
         return False
     folder = Path(json.loads(os.environ[_ENV])[1])
-    return any(Folder(folder / name_of(folder, job)).read().get("status") not in _ENDED for job in jobs)
+    found = [Folder(folder / name).read().get("status") for name in names]
+    return any(status is None or excused(str(status)) for status in found)
+
+
+def stopped_short(jobs: Sequence[Sequence[str]]) -> bool:
+    """Return the same of jobs with these overrides, which have been launched."""
+    return _ENV in os.environ and cut_short([name_in(Path(json.loads(os.environ[_ENV])[1]), job) for job in jobs])
 
 
 def excused(reason: str) -> bool:

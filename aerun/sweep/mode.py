@@ -46,7 +46,10 @@ def is_multirun(argv: Sequence[str]) -> bool:
     if typed.cfg or typed.info or typed.shell_completion or typed.help or typed.hydra_help:
         return False
     tasks = task_overrides(typed.overrides)
-    if (searches(tasks) or prunes(tasks)) and not typed.multirun:
+    many = searches(tasks)
+    if prunes(tasks) and not many and not typed.multirun:
+        raise AerunError("search= prunes the jobs of a sweep: it needs -m, as in aerun -m search=asha optimizer.lr=1e-3,1e-2.")
+    if many and not typed.multirun:
         raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
     return bool(typed.multirun)
 

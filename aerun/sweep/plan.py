@@ -103,7 +103,7 @@ def _planned(typed: list[str], tasks: list[str], source: Source, command: str, f
     fuse = fused(cfg) and not pruning
     check([job for name, job in named.items() if changes[name].kind != UNCHANGED], runs_here(cfg))
     left = {name: job.config for name, job in named.items() if name in chosen and changes[name].kind != UNCHANGED}
-    bill = bill_of(cfg, left) if asked(cfg, billed) else Bill()
+    bill = bill_of(cfg, left, bool(pruning)) if asked(cfg, billed) else Bill()
     if billed:
         return None
     folder = _place(cfg)

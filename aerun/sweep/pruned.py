@@ -8,8 +8,7 @@ from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.core.text import counted
-from aerun.logger.rows import curve
-from aerun.report.learning import Learned
+from aerun.logger.rows import Learned, curve
 from aerun.runs.folder import Folder
 from aerun.runs.status import PAUSED, PRUNED
 from aerun.sweep.grid import found_in, job_folder, read

@@ -89,11 +89,6 @@ def pruning_of(
         return None
     if asked.kind not in KINDS:
         raise AerunError(f"search.prune.kind={asked.kind}: must be one of {', '.join(KINDS)}{nearest(str(asked.kind), KINDS)}.")
-    if cfg.sweep.budget is not None:
-        raise AerunError(
-            f"sweep.budget={cfg.sweep.budget}: a sweep that is pruned does not know beforehand which jobs go on. Use "
-            "trainer.max_time for each job, or search.prune.kind=null."
-        )
     eta, check = _eta(asked.eta), _check(asked.check)
     objective = _objective(objectives)
     lengths = {_UNKNOWN if n is None else n for n in epochs}

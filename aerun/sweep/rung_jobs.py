@@ -21,7 +21,7 @@ from aerun.runs.lock import alone
 from aerun.runs.log import log_into
 from aerun.runs.status import PAUSED, PRUNED, mark_pruned, mark_refused
 from aerun.settings.overrides import job_command
-from aerun.sweep import rules
+from aerun.sweep import budget, rules
 from aerun.sweep.grid import found_in, job_folder, read
 from aerun.sweep.pruning import Pruning
 from aerun.sweep.rules import Member, Unit
@@ -106,7 +106,8 @@ def lead(sweep: Path, pruning: Pruning, last: bool = False, only: str | None = N
             step = _next(sweep, pruning, kept, last, only)
             if step is None:
                 return
-            go_on(sweep, step, pruning)
+            if not go_on(sweep, step, pruning):
+                return
 
 
 def _next(sweep: Path, pruning: Pruning, kept: ExitStack, last: bool, only: str | None) -> Step | None:
@@ -143,19 +144,32 @@ def _decided(sweep: Path, pruning: Pruning) -> list[Unit]:
     return units
 
 
-def go_on(sweep: Path, step: Step, pruning: Pruning) -> None:
-    """Train a job up to a level, from where it is and with the settings in its folder. What fails is marked and told."""
+def go_on(sweep: Path, step: Step, pruning: Pruning) -> bool:
+    """Train a job up to a level, from where it is and with the settings in its folder. What fails is marked and told.
+
+    Returns whether there was time for it, where the sweep has a budget.
+    """
+    path, called = job_folder(sweep, step.name), label(sweep, step.name)
+    to = "its end" if step.level == pruning.end else f"rung {step.level + 1} of {pruning.end}"
+    pause = pause_of(pruning, step.level)
+    with budget.begun(Folder(path).config(), path, True, pause) as why:
+        if why:
+            say(f"\t   {called}: does not go on: {why}")
+            return False
+        say(f"\t   {called}: goes on to {to}")
+        _trained(sweep, step, pruning, called, pause)
+    return not budget.over()
+
+
+def _trained(sweep: Path, step: Step, pruning: Pruning, called: str, pause: Any) -> None:
     # deferred: completion needs no torch
     from aerun.train import train
 
-    path, called = job_folder(sweep, step.name), label(sweep, step.name)
-    to = "its end" if step.level == pruning.end else f"rung {step.level + 1} of {pruning.end}"
-    say(f"\t   {called}: goes on to {to}")
+    path = job_folder(sweep, step.name)
     try:
         with log_into(path, instead=True):
             folder = Folder(path)
             typed = shlex.split(str(folder.read("run.json").get("command") or "aerun"))[1:]
-            pause = pause_of(pruning, step.level)
             results = train(folder.config(), path, job_command(typed), resume=True, in_sweep=True, pause=pause)
     except Exception as e:
         log.info("%s: %s", type(e).__name__, e, exc_info=not isinstance(e, AerunError))
@@ -184,6 +198,8 @@ def told(results: Mapping[str, Any], one: Member, pruning: Pruning) -> str:
 def finish(sweep: Path, pruning: Pruning) -> None:
     """Do what is left when all jobs have had their turn: the best ends, the others are pruned, some are checked."""
     lead(sweep, pruning, last=True)
+    if budget.over():  # whoever waits may go on yet
+        return
     jobs = [one for unit in table(sweep, pruning) for one in unit.members]
     for one in jobs:
         if Folder(job_folder(sweep, one.name)).read().get("status") == PAUSED:
@@ -205,5 +221,6 @@ def check(sweep: Path, pruning: Pruning) -> None:
     for one in chosen:
         path = job_folder(sweep, one.name)
         with alone(path) as mine:
-            if mine and Folder(path).read().get("status") != "completed":
-                go_on(sweep, Step(one.name, pruning.end), pruning)
+            left = mine and Folder(path).read().get("status") != "completed"
+            if left and not go_on(sweep, Step(one.name, pruning.end), pruning):
+                return

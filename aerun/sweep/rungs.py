@@ -69,9 +69,12 @@ def _level(path: Path, results: Mapping[str, Any], pruning: Pruning) -> int:
 
 
 def write(sweep: Path, one: Member) -> None:
-    """Write down how far a job is, and what was said of it."""
+    """Write down how far a job is, and what was said of it, where that is not written yet."""
     kept = {k: v for k, v in asdict(one).items() if k in ("values", "to", "stopped", "check")}
-    Folder(job_folder(sweep, one.name)).write(RUNGS, {**kept, "values": {str(r): v for r, v in sorted(one.values.items())}})
+    content = {**kept, "values": {str(r): v for r, v in sorted(one.values.items())}}
+    folder = Folder(job_folder(sweep, one.name))
+    if folder.read(RUNGS) != content:
+        folder.write(RUNGS, content)
 
 
 def units_of(jobs: Mapping[str, Sequence[str]], pruning: Pruning) -> list[tuple[int, tuple[str, ...]]]:

@@ -16,10 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from aerun.core.text import note
 from aerun.settings.plugins import register_module
-from aerun.sweep.budget import BudgetSpentError, cut_short
+from aerun.sweep.budget import BudgetSpentError, stopped_short
 from aerun.sweep.constraints import KEPT, MEASURED, SEEDS, in_words, of_trial, violations, worst
 from aerun.sweep.duplicates import forget, without_repetition
-from aerun.sweep.grid import name_in
 from aerun.sweep.optuna import storage_of
 from aerun.sweep.rung_jobs import Pruned
 from aerun.sweep.space import space_of
@@ -131,8 +130,6 @@ class Points(Launcher):
         """Return one return for each point."""
         points = [[(*point, *seed) for seed in self._seeds()] for point in job_overrides]
         rows = self._rows(points, initial_job_idx * self.seeds)
-        if cut_short(list(dict.fromkeys(job for point in points for job in point)), name_in):
-            raise BudgetSpentError
         for trial, of_seeds in zip(self.trials, rows, strict=False):
             self._keep(trial, of_seeds)
         return [_mean([self._objectives(row) for row in of_seeds]) for of_seeds in rows]
@@ -150,6 +147,8 @@ class Points(Launcher):
     def _launched(self, jobs: Sequence[tuple[str, ...]], first: int) -> dict[tuple[str, ...], Sequence[float]]:
         distinct = list(dict.fromkeys(jobs))
         returns = self.jobs.launch(distinct, first) if distinct else ()
+        if stopped_short(distinct):
+            raise BudgetSpentError
         return {job: _values(one) for job, one in zip(distinct, returns, strict=True)}
 
     def tell_pruned(self) -> None:
@@ -191,7 +190,7 @@ def _is_pruned(row: Sequence[float]) -> bool:
 
 
 def _told(tell: Callable[..., Any], pruned: Set[int], trial: Any, values: Any = None, state: Any = None, **more: Any) -> Any:
-    """Write to a study what became of a trial; of those in `pruned` that they were."""
+    """Say to a study what became of a trial; of those in `pruned` that they were."""
     if (trial if isinstance(trial, int) else trial.number) not in pruned:
         return tell(trial, values=values, state=state, **more)
     # Deferred: Optuna is an extra.

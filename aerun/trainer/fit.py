@@ -69,9 +69,8 @@ def fit(job: Job, settings: Trainer, resume: bool) -> Fitted:
     job.autoencoder.to(device).eval()
     epoch = int(best["epoch"])
     row, paused = row_of(job.folder, epoch), not ended(end, total) and _paused(end, job.pause)
-    stopped = not paused and settings.max_time is not None and int(end["steps"]) < total and not end.get("ended")
-    epochs, seconds = int(end["epoch"]) + 1, float(end["seconds"])
-    return Fitted(backend + words, device, row, epoch, epochs, seconds, end["fused"], paused, stopped)
+    late = settings.max_time is not None and int(end["steps"]) < total and not paused and not end.get("ended")
+    return Fitted(backend + words, device, row, epoch, int(end["epoch"]) + 1, float(end["seconds"]), end["fused"], paused, late)
 
 
 def _paused(checkpoint: Mapping[str, Any], epochs: int | None) -> bool:

@@ -226,8 +226,7 @@ class Training(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint |= {"steps": self.steps, "total": self.total, "seconds": self.spent(), "fused": 1}
-        # what is paused goes on, and more time goes on with what it had ended
-        checkpoint["ended"] = self.trainer.should_stop and not (self.paused or self.out_of_time)
+        checkpoint["ended"] = self.trainer.should_stop and not (self.paused or self.out_of_time)  # both go on
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps, self.seconds = int(checkpoint["steps"]), float(checkpoint["seconds"])

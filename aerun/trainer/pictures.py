@@ -22,20 +22,25 @@ class Pictures(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
-        if not (_round(done) or done == self.epochs) or not self.loggers.wants_pictures:
+        if not is_drawn(done, self.epochs) or not self.loggers.wants_pictures:
             return
-        model: Autoencoder = pl_module.autoencoder  # type: ignore[assignment]
+        self.draw(pl_module.autoencoder, done)  # type: ignore[arg-type]
+
+    def draw(self, model: Autoencoder, done: int) -> None:
+        """Draw the reconstructions of images after so many epochs."""
         if model.facts.kind == "image":
             was = model.training
             model.eval()
             with torch.random.fork_rng(devices=[]):
-                picture = reconstructions.page(model, self.stored.to(pl_module.device))
+                picture = reconstructions.page(model, self.stored.to(next(model.parameters()).device))
             model.train(was)
             self.loggers.picture("reconstructions", picture, pictures.summary("reconstructions"), done)
 
 
-def _round(n: int) -> bool:
-    """Return whether n is one of 1, 2, 5, 10, 20, 50, ..."""
+def is_drawn(n: int, epochs: int) -> bool:
+    """Return whether reconstructions are drawn after n of so many epochs: n is one of 1, 2, 5, 10, 20, 50, ..., or the last."""
+    if n == epochs:
+        return True
     while n % 10 == 0:
         n //= 10
     return n in (1, 2, 5)

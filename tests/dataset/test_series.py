@@ -477,7 +477,13 @@ def test_offsets_in_the_file_need_no_zone(tmp_path):
 def test_missing_values_go_the_way_of_tables(tmp_path, caplog, way, prepare):
     rows = [(i, "" if i % 7 == 3 else 2 * i) for i in range(200)]
     path = write(tmp_path / "t.csv", rows, ("a", "b"))
-    settings = (f"dataset.path={path}", "dataset.window=10", f"dataset.missing={way}", f"dataset.prepare={prepare}")
+    settings = (
+        f"dataset.path={path}",
+        "dataset.window=10",
+        f"dataset.missing={way}",
+        f"dataset.prepare={prepare}",
+        "dataset.carry=false",
+    )
     plan = built("dataset=series", *settings)
     data = validate_data(plan.dataset.load(), plan.facts, "series")
     assert len(whole(data)) == 20, "no window is lost"
@@ -517,7 +523,13 @@ def uneven(path, seed=0, holes=0.1):
 @pytest.mark.parametrize("prepare", ["standardize", "none"])
 def test_gaps_in_series_of_different_lengths_are_no_ends(tmp_path, caplog, way, prepare):
     path, series = uneven(tmp_path / "t.csv")
-    settings = (f"dataset.path={path}", "dataset.group=s", f"dataset.missing={way}", f"dataset.prepare={prepare}")
+    settings = (
+        f"dataset.path={path}",
+        "dataset.group=s",
+        f"dataset.missing={way}",
+        f"dataset.prepare={prepare}",
+        "dataset.carry=false",
+    )
     plan = built("dataset=series", *settings)
     data = validate_data(plan.dataset.load(), plan.facts, "series")
     assert plan.facts.ragged
@@ -552,7 +564,7 @@ def test_a_run_on_uneven_series_with_gaps_is_used_on_new_ones(tmp_path, caplog):
     told = here(tmp_path, "score", "run", str(new), "--output", "s.npz")
     assert told.code == 0, told.err
     missing = [int(np.isnan(x[:, i]).sum()) for x in series.values() for i in range(2)]
-    line = f"missing cells: {sum(missing)} (a {sum(missing[::2])}, b {sum(missing[1::2])}), read as training means"
+    line = f"missing cells: {sum(missing)} (a {sum(missing[::2])}, b {sum(missing[1::2])}), read as the last value before"
     assert line in told.err
     samples = [x.astype(np.float32) for x in series.values()]
     scores = model.score(samples)
@@ -606,7 +618,7 @@ def test_a_run_with_gaps_is_used_with_gaps(tmp_path):
     model = aerun.train(*settings, "model.latent_dim=2", folder=tmp_path / "run")
     told = here(tmp_path, "score", "run", "t.csv", "--output", "s.npz")
     assert told.code == 0, told.err
-    assert "missing cells: 57 (b 57), read as training means; no part of scores" in told.err
+    assert "missing cells: 57 (b 57), read as the last value before; no part of scores" in told.err
     beside = json.loads((tmp_path / "s.npz.notes.json").read_text())
     assert beside["cells"] == {"missing": {"b": 57}, "outside": {"a": 1}}  # a peak that no training step reaches
     assert sum(beside["rows"]["missing"]) == 57

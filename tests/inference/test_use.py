@@ -1,8 +1,10 @@
 """A run's folder in, an answer out: the verbs and `aerun.load` say the same, in the data's own units."""
 
 import csv
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -435,6 +437,14 @@ def test_mistakes_are_one_line(work, vae, args, words):
     assert words in told.err
     assert told.err.count("\n") == 1
     assert not list(work.path.glob("*never*"))
+
+
+def test_a_verb_that_is_to_end_leaves_no_half_written_file(work, vae, monkeypatch):
+    monkeypatch.setattr("aerun.inference.model.Model.generate", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    told = work("generate", "vae", "--output", "never.npz")
+    assert (told.code, told.err) == (143, "aerun: terminated.\n")
+    assert not list(work.path.glob("*never*"))
+    assert not list(work.path.glob(".*never*"))
 
 
 def test_weights_of_another_model_are_told_by_name(work, vae):

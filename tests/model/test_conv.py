@@ -16,6 +16,7 @@ from aerun.regularizer.rate import Rate
 from tests.conftest import built
 
 GIVEN = {
+    "bias": True,
     "ragged": False,
     "sees_mask": False,
     "features": 3,

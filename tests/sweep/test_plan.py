@@ -21,7 +21,7 @@ def trained(monkeypatch):
     jobs = []
     monkeypatch.setattr(
         "aerun.command.multirun.job",
-        lambda plain, typed, path, sweep: jobs.append(" ".join(o for o in typed if not o.startswith("sweep."))) or 0.0,
+        lambda plain, typed, path: jobs.append(" ".join(o for o in typed if not o.startswith("sweep."))) or 0.0,
     )
     return jobs
 

@@ -129,6 +129,32 @@ def test_a_point_of_several_seeds_is_their_mean(tmp_path):
     assert all(len(row[0]) < 12 for row in rows(table))
 
 
+def test_a_pruned_trial_is_told_as_such_with_its_figures_and_its_other_seeds_are_not_trained(tmp_path):
+    line = ["-m", "sweep=s", "search=[lambda,asha]", "model=sparse", "dataset=wine", "trainer.max_epochs=3", *QUICK[1:]]
+    line += ["search.trials=4", "search.seeds=2", "search.prune.rungs=[0.34]", "search.prune.eta=2"]
+    told = here(tmp_path, *line)
+    assert told.code == 0, told.err
+    folder = tmp_path / "outputs" / "sweeps" / "s"
+    trials = study(folder).trials
+    pruned = [t for t in trials if t.state.name == "PRUNED"]
+    assert pruned
+    assert len(pruned) + sum(t.state.name == "COMPLETE" for t in trials) == 4
+    found = jobs(folder)
+    for trial in trials:
+        mine = [r for name, r in found.items() if f"reg.lambda={trial.params['reg.lambda']}," in name]
+        if trial.state.name == "PRUNED":
+            assert [(r["status"], r["seed"]) for r in mine] == [("pruned", 0)]
+            assert trial.intermediate_values == {1: mine[0]["val/mse"]}
+        else:
+            assert [r["status"] for r in mine] == ["completed"] * 2
+            assert trial.value == pytest.approx(statistics.fmean(r["objective"] for r in mine))
+    assert f"{4 - len(pruned)} of 4 trials completed, {len(pruned)} pruned" in told.out
+    assert (
+        here(tmp_path, *line, "search.trials=4", "search.seeds=2", "search.prune.rungs=[0.34]", "search.prune.eta=2").code == 0
+    )
+    assert len(study(folder).trials) == 4
+
+
 @pytest.mark.slow
 def test_a_failed_trial_is_no_lost_study(tmp_path):
     line = ["-m", "sweep=f", "search=own", "search.trials=6", "optimizer=sgd", "optimizer.lr=1e30,1e-3", *QUICK]

@@ -44,6 +44,7 @@ class SeriesFacts:
     files: tuple[Path, ...] = ()
     val_first: Numbers | None = None  # the first step of each validation sample, counted through all steps
     test_steps: RecordedSteps | None = None
+    uneven: float = 0.0  # the share of steps that come much earlier or later than usual, where it is more than a few
 
 
 GAPS = ("fill", "keep")  # values of `dataset.missing` with which samples lack values, as rows of tables do
@@ -103,6 +104,8 @@ class Sampling:
     by: str
     cut: Cut
     zone: ZoneInfo | None = None
+    irregular: bool = False
+    carry: bool = False
 
     def __call__(self, recording: Recorded, tests: int) -> SeriesFacts:
         """Return the samples of a recording whose last `tests` rows are of the test file."""
@@ -114,7 +117,8 @@ class Sampling:
             first, count = self._ended(x, first, count)
         cut = windows.cut(first, count, self.window, self.stride)
         self._tell_short(cut, len(first))
-        read = replace(self._samples(x, steps, cut, features), test_steps=_tested(x, steps, first, count))
+        uneven = 0.0 if steps.time is None or self.irregular else windows.uneven(steps.time, first, count)
+        read = replace(self._samples(x, steps, cut, features), test_steps=_tested(x, steps, first, count), uneven=uneven)
         if self.window is None and len(read.data.train) < _FEW:
             few = counted(len(read.data.train), "training sample")
             log.warning("dataset=series: only %s, each a series without a break; dataset.window=STEPS cuts windows.", few)
@@ -216,8 +220,11 @@ class Sampling:
         order: Numbers,
     ) -> Steps:
         frame = recording.frame
+        columns = [frame.columns[n].values[order] for n in features]
+        if self.irregular and time is not None:
+            columns.append(windows.since(time[order], recording.series[order]))
         return Steps(
-            np.stack([frame.columns[n].values for n in features], 1)[order],
+            np.stack(columns, 1),
             recording.series[order],
             part[order],
             None if time is None else time[order],
@@ -311,7 +318,8 @@ class Sampling:
         if not gone.any() or self.missing == "cut":
             return steps.x
         if self.missing in GAPS:
-            what = "read as the median of training" if self.missing == "fill" else "read as the mean of training"
+            kept = "read as the last value before" if self.carry else "read as the mean of training"
+            what = "read as the median of training" if self.missing == "fill" else kept
             log.warning("dataset=series: %d values are missing, %s (dataset.missing=%s).", int(gone.sum()), what, self.missing)
             return steps.x
         for i, name in enumerate(features):

@@ -12,6 +12,7 @@ from aerun.formats.frame import Values, Words
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+_UNEVEN, _FEW = 0.5, 0.05  # of the usual time a step is off, and the share of such steps that is let pass
 _LATE = 1.5  # usual steps: a step that comes later than that stands behind a gap
 
 
@@ -137,6 +138,24 @@ def gaps(time: Values, series: Numbers) -> Gaps:
     after = np.concatenate([[False], waited > _LATE * usual])
     longest = float(np.nanmax(waited)) if (~change).any() else 0.0
     return Gaps(after, usual, longest, int(np.nanargmax(waited)) + 1 if (~change).any() else 0)
+
+
+def since(time: Values, series: Numbers) -> Values:
+    """Return the time since the step before (N,) of steps sorted by series and time, 0 for the first of a series."""
+    waited = np.diff(time, prepend=time[:1])
+    waited[np.flatnonzero(np.diff(series)) + 1] = 0
+    return waited
+
+
+def uneven(time: Values, first: Numbers, count: Numbers) -> float:
+    """Return the share of steps in pieces that come much earlier or later than usual; 0 where it is no more than a few."""
+    waited = [np.diff(time[a : a + n]) for a, n in zip(first.tolist(), count.tolist(), strict=True) if n > 1]
+    if not waited:
+        return 0.0
+    joined = np.concatenate(waited)
+    usual = float(np.median(joined))
+    share = float((np.abs(joined - usual) > _UNEVEN * usual).mean())
+    return share if share > _FEW else 0.0
 
 
 def filled(x: Values, change: Flags, method: str) -> Values:

@@ -1,27 +1,48 @@
 """How many rows that a model draws keep the rules that its table was made by, and what its test rows cost in nats?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.distributions import Normal
 
 from aerun.core.errors import AerunError
 from aerun.evaluate.applications.synthesis import drawn_rows, own_rows
 from aerun.evaluate.likelihood import log_likelihood
 from aerun.metrics.rows import independent
-from aerun.model.loss.gaussian import Gaussian
-from aerun.model.loss.mixed import Mixed
+from aerun.parts import Loss
 from aerun.trained import Trained
 
 _ROWS, _CODES = 3000, 200
 
 
-class _OfGaussian(Mixed):
-    """What a Gaussian on one-hots says of rows, if no other vectors than one-hots could be: of words softmax(x_hat / s^2)."""
+class _OfOneHots(Loss):
+    """What a Gaussian on one-hots says of rows, if no other vectors than one-hots could be: -log p in nats, (B, D) -> (B,).
 
-    def element(self, raw: Tensor, x: Tensor) -> Tensor:
-        numbers, words, marks = raw.split([self.numbers, sum(self.words), self.marks], 1)
-        return super().element(torch.cat([numbers, words / self.sigma.square(), marks], 1), x)
+    A word has the share of its density in that of all words, softmax(x_hat / s^2). own: the loss that the model is trained by.
+    """
+
+    density = "columns"
+
+    def __init__(self, own: Loss, columns: Sequence[tuple[str, str, int, int]]) -> None:
+        super().__init__()
+        self.own, self.columns, self.sigma = own, columns, own.watch()["sigma"]
+
+    def activate(self, raw: Tensor) -> Tensor:
+        return self.own.activate(raw)
+
+    def deactivate(self, x: Tensor) -> Tensor:
+        return self.own.deactivate(x)
+
+    def forward(self, raw: Tensor, x: Tensor) -> Tensor:
+        x_hat, total = self.activate(raw), torch.zeros(len(x), dtype=raw.dtype)
+        for _, kind, start, length in self.columns:
+            mine, true = x_hat[:, start : start + length], x[:, start : start + length]
+            words = -true * (mine / self.sigma.square()).log_softmax(1)
+            total = total + (words if kind == "category" else -Normal(mine, self.sigma).log_prob(true)).sum(1)
+        return total
 
 
 @torch.no_grad()
@@ -46,10 +67,7 @@ def _lawful(trained: Trained, rows: NDArray[np.float64]) -> float:
 def _nats(trained: Trained) -> float:
     """Return the mean of -log p(x) over test rows."""
     model, own = trained.autoencoder, trained.autoencoder.loss
-    if isinstance(own, Gaussian):
-        sigma, shape, columns = float(own.variance.sqrt()), model.facts.shape, model.facts.columns
-        words = _OfGaussian(noise="fixed", sigma=sigma, balance="none", reduction="sum", shape=shape, columns=columns)
-        model.loss = words.to(own.variance)
+    model.loss = own if own.density == "columns" else _OfOneHots(own, model.facts.columns)
     found = [log_likelihood(model, x, _CODES, **beside) for x, beside in trained.known_batches(trained.data.test)]
     model.loss = own
     return -float(torch.cat(found).mean())

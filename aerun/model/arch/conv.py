@@ -68,7 +68,7 @@ class Conv(Arch):
             _refuse_tied(features, latent_dim, sees_mask, upsample)
         image = kind == "image"
         channels = shape[0] if image else shape[-1]
-        self.sees_mask, self.known, self.swapped = sees_mask, known, not image
+        self.sees_mask, self.known, self.swapped, self.even = sees_mask, known, not image, not image
         self.grid = sides[-1] if spatial else ()
         self.register_buffer("mean", torch.zeros(channels, 1, 1) if image else torch.zeros(1, channels))
         after = Hidden(activation=activation, norm=norm, dropout=dropout)

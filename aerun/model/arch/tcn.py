@@ -31,6 +31,7 @@ class Tcn(Arch):
     """
 
     offers = frozenset({"encode"})
+    even = True
 
     def __init__(
         self,

@@ -59,4 +59,4 @@ class Together:
 
     def seen(self, index: Tensor, autoencoder: Autoencoder) -> Tensor | None:
         """Return which elements of these samples were really recorded, (A, B, *S) bool, as losses get it; None: not told."""
-        return self.samples(index, autoencoder.seen) if autoencoder.preparation.keeps_gaps else None  # type: ignore[arg-type]
+        return self.samples(index, autoencoder.seen) if autoencoder.preparation.tells_seen else None  # type: ignore[arg-type]
