@@ -1,6 +1,7 @@
 """`aerun score RUN FILE --follow`: rows are scored as they come, by the same numbers as the whole file would give them."""
 
 import argparse
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,6 +27,7 @@ from aerun.inference.travelling import Travelling
 from aerun.inference.verb import Verb
 
 _NAMES = (".csv", ".tsv", ".txt")
+_PLACE = re.compile(r"(?:(?<=, )|(?<=: )|^)(?:line|row|sample) \d[\d,]*\b")  # among the rows at hand, and not in the stream
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -105,7 +107,8 @@ class Following:
 
     def _unscored(self, records: list[bytes], e: AerunError) -> int:
         """Say that a record cannot be read; a series ends before it, and another begins behind it."""
-        note(f"not scored: {str(e).replace(f', row {len(self.past) + 1}', f', row {self.row}', 1)}")
+        told, found = _PLACE.subn(f"row {self.row}", str(e), count=1)
+        note(f"not scored: {told}" if found else f"not scored: row {self.row}: {told}")
         done = self._scored(self.past, True) if self.past else 0
         self.past, self.known, self.dropped = [], 0, self.dropped + len(self.past) + len(records)
         self.waiting += len(records)

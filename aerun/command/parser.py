@@ -10,6 +10,7 @@ _NUMBERS = {
     "int": "a whole number",
     "float": "a number",
     "_positive": "a positive number",
+    "seed": "a whole number of at most 18 digits",
     "threshold": "a number, pot or blocks",
 }
 _COUNTS = {"one": "a value", "at least one": "one value or more", "at most one": "one value at most"}

@@ -183,7 +183,7 @@ class Scoring:
 
     def _alarms(self) -> str:
         word = "raises an alarm" if self.alarms == 1 else "raise an alarm"
-        rule = f"a score above {self.limit or 0:.4g}" if math.isfinite(self.limit or 0) else "no threshold can be set (inf)"
+        rule = "no threshold can be set (inf)" if self.limit == math.inf else f"a score above {self.limit or 0:.4g}"
         return f"{self.alarms:,} of {self.rows:,} {self.unit} {word}: {rule}."
 
     def end(self) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aerun.core.errors import AerunError
-from aerun.inference.rules import threshold
+from aerun.inference.rules import seed, threshold
 from aerun.inference.verb import Answer, Flag, Verb
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _moved(model: "Model", x: Any, args: "Namespace") -> Answer:
 
 
 _SIZE: Flag = ("--size", {"type": int, "metavar": "K", "help": "of a nested code (regularizer=nested) its first K units alone"})
-_SEED: Flag = ("--seed", {"type": int, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
+_SEED: Flag = ("--seed", {"type": seed, "default": 0, "metavar": "N", "help": "of the draw (default: 0)"})
 _DATA: Flag = ("--data", {"metavar": "PATH", "help": "where the training data are, to which samplers are fitted"})
 _JUDGES = ("error", "code_knn", "code_mixture", "probability", "expected", "novelty")
 _CODE_PRIORS = ("counts", "transformer")

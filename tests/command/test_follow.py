@@ -56,11 +56,13 @@ def test_rows_have_the_scores_of_the_whole_file(folder, monkeypatch, run, file, 
 def test_what_cannot_be_read_has_no_score_and_the_rest_goes_on(folder, monkeypatch, run, file):
     lines = (folder / file).read_bytes().splitlines(keepends=True)
     lines[60] = b"oops,oops,1" + (b",red\n" if run == "table" else b"\n")
+    lines[70] = b"oops\n"
     rows, told = followed(folder, monkeypatch, run, b"".join(lines) + b"9,0.", [333])
     assert len(rows) == len(lines) - 1
     assert [i for i, r in enumerate(rows) if not r["score"]][:1] == [59]
-    assert sum(not r["score"] for r in rows) < 15
+    assert sum(not r["score"] for r in rows) < 25
     assert "row 60: 'oops' is not a number" in told.err
+    assert "row 70: 1 field" in told.err
     assert f"ends inside row {len(lines)} (9,0.), which is not scored" in told.err
 
 

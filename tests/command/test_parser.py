@@ -13,6 +13,10 @@ from tests.shell import here
         ("show run --weights lst", "show: --weights lst: no such choice (nearest: last); one of best, last."),
         ("show run --waights best", "show: --waights: no such flag (nearest: --weights)."),
         ("generate run --count x --output o", "generate: --count x: must be a whole number."),
+        (
+            "impute run x --seed 1" + 18 * "0" + " -o o",
+            f"impute: --seed {10**18}: must be a whole number of at most 18 digits.",
+        ),
         ("resume run --epochs", "resume: --epochs: needs a value."),
         ("retrieve run x --index --output o", "retrieve: --index: needs one value or more."),
         ("show a b", "show: b: one word too many."),

@@ -123,6 +123,11 @@ def test_contradictions_are_one_line(work, words, said):
     assert not (work / "no.csv").exists()
 
 
+def test_a_rate_of_one_is_an_alarm_for_every_row(work):
+    told = here(work, "score", "ae", "x.npy", "--alpha", "1", "--output", "all.csv")
+    assert "40 of 40 samples raise an alarm: a score above -inf." in told.out + told.err
+
+
 def test_an_export_decides_as_the_verb_does(work):
     model, x = aerun.load(work / "ae"), torch.from_numpy(np.load(work / "x.npy"))
     limit = model.threshold(0.2)
