@@ -190,10 +190,10 @@ class Scoring:
         """Return what is to be said at the end, and write the verdicts and the events that wait for it."""
         lines = self.judging.release() if self.args.fdr is not None else [self._alarms()]
         if self.uncovered:
-            lines.append(
-                f"{self.uncovered:,} steps have no score and raise no alarm: they lie in pieces shorter than a window of "
-                f"{self.model.facts.stored[0]} steps, or lack values."
-            )
+            window = f"a window of {self.model.facts.stored[0]} steps"
+            why = f"{window} needs more of the past" if self.args.online else f"they lie in pieces shorter than {window}"
+            why += ", they cannot be read" if self.args.follow else ""
+            lines.append(f"{self.uncovered:,} steps have no score and raise no alarm: {why}, or values are missing.")
         if self.at_ends:
             lines.append(
                 f"{self.at_ends:,} steps at the ends of pieces are judged by a window that ends there, and not every "

@@ -237,7 +237,8 @@ def test_events_are_alarms_in_a_row(place):
 def test_steps_are_judged_by_their_past_and_by_means(place):
     done(place, "score", "series", "s_new.csv", "--output", "plain.csv")
     done(place, "score", "series", "s_new.csv", "--smooth", "3", "--data", "s.csv", "--output", "smooth.csv")
-    done(place, "score", "series", "s_new.csv", "--online", "--data", "s.csv", "--output", "online.csv")
+    told = done(place, "score", "series", "s_new.csv", "--online", "--data", "s.csv", "--output", "online.csv")
+    assert "needs more of the past, or values are missing" in told.out + told.err
     plain, smooth, online = (
         np.array([float(r["score"] or "nan") for r in rows(place / f"{n}.csv")]) for n in ("plain", "smooth", "online")
     )
