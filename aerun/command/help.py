@@ -24,6 +24,7 @@ TRAIN: aerun [GROUP=OPTION]... [KEY=VALUE]...
 SWEEP: the same command again goes on with it
   aerun -m sweep=NAME model=ae,vae model.latent_dim=2,8,32   every combination
   aerun -m sweep=NAME search=lambda model=sparse             Optuna draws reg.lambda
+  --bill         what a run or a sweep will cost   sweep.budget=1h  no job begins that cannot end in it
 
 LOOK
   runs           past runs and live ones           clean            remove some of them

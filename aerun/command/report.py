@@ -15,6 +15,7 @@ from aerun.report.page import page
 from aerun.runs.figures import of_task, others, ranked, require_figures
 from aerun.runs.groups import Group, objective, options, selected
 from aerun.runs.sizes import front_of, sizes_of
+from aerun.sweep.budget import sentence
 from aerun.sweep.constraints import held_first
 from aerun.sweep.pruned import Outcome, outcome_of
 
@@ -38,6 +39,7 @@ def run(argv: list[str]) -> int:
         return _figures(args.figures, drawn, groups, keys, figures)
     path = args.output or args.paths[0] / "report.html"
     told = [line for one in outcomes for line in _sentences(one)]
+    told += [words for path in args.paths if (words := sentence(path))]
     title = f"{'Sweep' if runs[1:] else 'Run'} {args.paths[0].resolve().name}"
     try:
         replace(

@@ -31,7 +31,7 @@ def run(argv: list[str]) -> int:
     if not args.watch:
         console = Console(wide=140)
         console.say(line(found, left_of(found)), style="bold")
-        if words := _budget(args.sweep, found):
+        if words := budget_line(args.sweep, found, time.time()):
             console.say(words)
         if any(one.state in _LISTED for one in found):
             console.print(_table(found))
@@ -56,21 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _budget(folder: Path, found: Sequence[Standing]) -> str:
-    """Return how much is left of sweep.budget, and what it left out; empty where there is none."""
-    common = {o for o in found[0].typed if all(o in one.typed for one in found)} if len(found) > 1 else set()
-    names = [
-        " ".join(o for o in own_overrides(one.typed) if o not in common) or one.name for one in found if one.state == WAITING
-    ]
-    return budget_line(folder, names, time.time())
-
-
 def _watch(folder: Path, known: dict[str, Standing]) -> int:
     console, before = Console(wide=140), ""
     with Live(console=console, auto_refresh=False) if console.is_terminal else _Quiet() as live:
         while True:
             found = standings(folder, grid_of(folder), known)
-            words = ". ".join(filter(None, (line(found, left_of(found)), _budget(folder, found))))
+            words = ". ".join(filter(None, (line(found, left_of(found)), budget_line(folder, found, time.time()))))
             if isinstance(live, Live):
                 table = _table(found)
                 table.title = styled(words, "bold")

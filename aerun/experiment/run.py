@@ -8,6 +8,7 @@ from typing import Any
 
 from aerun import pictures
 from aerun.build import Config, build, dataset_of
+from aerun.core.paths import is_url
 from aerun.experiment.measures import measure
 from aerun.experiment.plan import Run
 from aerun.inference.loading import trained
@@ -31,6 +32,9 @@ def missing(cfg: Config, whole: bool) -> str:
 
     whole: also build the rest of it, so that what is wrong is found; not for a run that begins with weights of one to come.
     """
+    path = cfg["dataset"].get("path")
+    if isinstance(path, str) and not is_url(path) and "*" not in path and not Path(path).exists():
+        return f"dataset.path={path}: no such file"
     return build(cfg).dataset.unavailable() if whole else dataset_of(cfg).unavailable()
 
 

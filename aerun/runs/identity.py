@@ -18,7 +18,7 @@ LATER = {"same_batches": False, "accumulate": 1, "max_time": None}
 LATER_DATASET = {**SETTINGS, "side": 28, "spikes": 0.0, "rare": None, "most": None, "hash": None}  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
-    "aerun.model.arch.linear.Linear": {"centre": "mean", "start": "random"},
+    "aerun.model.arch.linear.Linear": {"bias": True, "centre": "mean", "start": "random"},
     "aerun.model.bottleneck.gaussian.Gaussian": {"posterior": "diagonal", "steps": None},
     "aerun.model.bottleneck.relu.Relu": {"k_aux": None, "dead_after": 5000},
     "aerun.model.bottleneck.topk.Topk": {"calibrate": False, "k_start": None, "wider": None},
@@ -26,7 +26,7 @@ LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by it
     "aerun.regularizer.perceptual.Perceptual": {"features": "random", "network": None},
     "aerun.regularizer.nested.Nested": {"tell": False},
     "aerun.regularizer.iwae.Iwae": {"groups": 1, "elbo": 0.0, "encoder": "same"},
-    **{f"aerun.model.arch.{arch}": {"bias": True} for arch in ("mlp.Mlp", "linear.Linear", "conv.Conv")},
+    **{f"aerun.model.arch.{arch}": {"bias": True} for arch in ("mlp.Mlp", "conv.Conv")},
 }
 _LENGTH = ("trainer", ("max_epochs", "max_time"))  # `aerun resume --epochs` and `--time` go on with the same run
 

@@ -20,6 +20,7 @@ from aerun.runs.folder import Folder
 from aerun.runs.listing import last_row
 from aerun.settings.naming import own_overrides
 from aerun.sweep.grid import name_in
+from aerun.sweep.standing import WAITING, Standing, grid_of, standings
 from aerun.sweep.words import listed
 
 FILE = "budget.json"
@@ -148,14 +149,26 @@ def tell(left_out: Sequence[tuple[Sequence[str], str]], seconds: float) -> None:
         say("The same command with a larger sweep.budget goes on; the best found so far stands.")
 
 
-def line(folder: Path, waiting: Sequence[str], now: float) -> str:
-    """Return what `aerun status` says of a sweep's budget; empty where it has none. waiting: jobs that are not begun."""
+def line(folder: Path, found: Sequence[Standing], now: float) -> str:
+    """Return what `aerun status` says of a sweep's budget, and which of its jobs are not begun; empty where it has none."""
     about = Folder(folder).read(FILE)
     try:
-        seconds, ends, over = float(about["seconds"]), float(about["ends"]), "ended" in about
+        seconds, ends, ended = float(about["seconds"]), float(about["ends"]), "ended" in about
     except (KeyError, TypeError, ValueError):
         return ""
-    if not over and now < ends:
+    if not ended and now < ends:
         return f"budget   {span(ends - now)} of {span(seconds)} left"
+    own = [own_overrides(one.typed) for one in found]
+    common = {o for o in own[0] if all(o in typed for typed in own)} if len(own) > 1 else set()
+    pairs = [(one, [o for o in typed if o not in common]) for one, typed in zip(found, own, strict=True)]
+    waiting = [" ".join(typed) or one.name for one, typed in pairs if one.state == WAITING]
     words = f"budget   {span(seconds)}, over"
-    return f"{words}; not begun: {listed(waiting)}" if waiting else words
+    return f"{words}; {counted(len(waiting), 'job')} not begun: {listed(waiting)}" if waiting else words
+
+
+def sentence(folder: Path) -> str:
+    """Return what a report says of jobs that a budget left out; empty where there are none."""
+    if not Folder(folder).has(FILE):
+        return ""
+    words = line(folder, standings(folder, grid_of(folder), brief=True), time.time()).partition("; ")[2]
+    return f"Its sweep.budget left {words}." if words else ""

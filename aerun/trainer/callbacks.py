@@ -13,7 +13,6 @@ from aerun.trainer.pictures import Pictures
 from aerun.trainer.progress import Progress
 from aerun.trainer.ranks import Ranks
 from aerun.trainer.record import Recording
-from aerun.trainer.saved import HELD
 from aerun.trainer.showing import Showing
 from aerun.trainer.time_limit import TimeLimit, reserved
 from aerun.trainer.told import loggers_of
@@ -37,7 +36,7 @@ def callbacks(job: Job, settings: Trainer, calls: int, val: Batches, ranks: Rank
     pictures = [Pictures(loggers, job.data.val, settings.max_epochs)] if job.drawn else []
     progress = Progress(settings.max_epochs, calls, job.title, settings.patience is not None)
     bar = [Showing(progress)] if settings.progress else []
-    held = HELD if settings.max_time is None else 0.0  # of an epoch that is left half-way, the one before stands
+    held = None if settings.max_time is None else 0.0  # of an epoch that is left half-way, the one before stands
     saving = Saving(files, Best(job.folder / FOLDER, settings.monitor), settings.save_every, held)
     recording = Recording(loggers, closes=job.loggers is None or job.config is None, waits=not job.callbacks)
     files.before = recording.write

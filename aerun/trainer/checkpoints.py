@@ -155,11 +155,12 @@ class Saving(Checkpoint):
 
     It is also written before the first step, so that a run stopped in its first epoch resumes like any other, at the end, and
     where training is interrupted or fails. A `last` that lies there is replaced unless training goes on from it. held: seconds
-    from one state in memory to the next.
+    from one state in memory to the next, where these are others.
     """
 
-    def __init__(self, files: Delayed, best: Best, pause: float, held: float = HELD) -> None:
-        self.files, self.best, self.pause, self.every = files, best, pause, held
+    def __init__(self, files: Delayed, best: Best, pause: float, held: float | None = None) -> None:
+        self.files, self.best, self.pause = files, best, pause
+        self.every = HELD if held is None else held
         self.due = self.next = 0.0  # when it is written, and when it is taken into memory
 
     @property

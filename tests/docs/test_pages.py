@@ -53,6 +53,9 @@ def own_data(tmp_path_factory):
     return {"dataset.path=FILE": table, "dataset.path=gaps.csv": table, "dataset.path=DIR": f"dataset.path={folder / 'DIR'}"}
 
 
+_OF_SWEEPS = ("sweep", "sweep.jobs", "sweep.fuse", "sweep.bill", "sweep.budget")
+
+
 def test_there_are_commands_to_try():
     assert ALIKE == ["docs/index.md"]
     assert len(RUNS) >= 15
@@ -61,10 +64,10 @@ def test_there_are_commands_to_try():
 
 @pytest.mark.parametrize("typed", RUNS)
 def test_a_training_composes_and_builds(typed, own_data):
-    words = [own_data.get(w, w) for w in shlex.split(typed)[1:] if w not in ("-m", "--multirun", "--fresh")]
+    words = [own_data.get(w, w) for w in shlex.split(typed)[1:] if w not in ("-m", "--multirun", "--fresh", "--bill")]
     if any(re.match(r"search[.=]|model\.init_", w) for w in words):
         return  # planned in tests/sweep/test_search.py, run in tests/inference/test_use.py
-    words = spelt_out([w for w in words if w.partition("=")[0] not in ("sweep", "sweep.jobs", "sweep.fuse")])
+    words = spelt_out([w for w in words if w.partition("=")[0] not in _OF_SWEEPS])
     first = [re.sub(r"(?<==)([^\[,]+),.*", r"\1", w) for w in words if "range(" not in w]  # of a sweep, its first job
     if typed in REFUSED:
         with pytest.raises(AerunError) as e:

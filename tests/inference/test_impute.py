@@ -1,6 +1,7 @@
 """Missing cells: what a model expects there, draws of it, and files whose other cells stay as they are."""
 
 import csv
+import json
 import math
 
 import numpy as np
@@ -109,6 +110,9 @@ def test_a_file_is_filled_and_all_else_stays(place):
     told = here(place, "impute", "keep", "t.csv", "-o", "whole.csv", "--codes", "20")
     assert told.code == 0, told.err
     assert "price: is written anew" in told.err
+    left = "impute: not read by the model, and left as written, gaps included: id."
+    assert left in told.err
+    assert left in json.loads((place / "whole.csv.notes.json").read_text())["told"]
     before, after = table(), records(place / "whole.csv")
     assert list(after[0]) == list(before)
     for name, cells in before.items():
@@ -179,6 +183,8 @@ def test_rows_and_words_that_are_odd(place, tmp_path):
     assert after[1]["k"] == "sideways"
     assert all(after[0].values())
     assert "words that training does not have: 1" in told.err
+    told = here(place, "score", "keep", "odd.csv", "-o", "odd_scores.csv")
+    assert "rows without a value that could be judged: 1; a score near 0 says nothing there" in told.err
     whole = {name: [c or "1" for c in cells] for name, cells in table().items()}
     whole |= {"k": ["up"] * 80, "day": ["25/01/2024"] * 80, "share": ["1%"] * 80, "price": ["1"] * 80}
     as_csv(place / "full.csv", whole)

@@ -9,6 +9,7 @@ import pytest
 from aerun.bill import past
 from aerun.sweep import budget, costs
 from aerun.sweep.grid import Grid
+from aerun.sweep.standing import standings
 from aerun.trainer import time_limit
 from tests.bill.test_cost import COST, SIZE
 from tests.shell import here
@@ -87,7 +88,10 @@ def test_jobs_for_which_there_is_no_time_are_left_out_and_a_larger_budget_goes_o
     assert "1 of 1 jobs completed" in told.out
     status = here(tmp_path, "status", "outputs/sweeps/s")
     assert "1 of 3 jobs done, 1 stopped, 1 waiting" in status.out
-    assert "budget   60 min, over; not begun: seed=1" in status.out
+    assert "budget   60 min, over; 1 job not begun: seed=1" in status.out
+    assert here(tmp_path, "report", "outputs/sweeps/s").code == 0
+    page = (tmp_path / "outputs/sweeps/s/report.html").read_text()
+    assert "Its sweep.budget left 1 job not begun: seed=1." in page
     bill = json.loads((tmp_path / "outputs/sweeps/s/bill.json").read_text())
     assert (len(bill["predicted"]["jobs"]), len(bill["took"]["jobs"])) == (3, 1)
     monkeypatch.setattr(budget, "_needed", needed)
@@ -167,7 +171,8 @@ def test_shapes_that_differ_in_sizes_alone_are_measured_at_four_of_them(monkeypa
 def test_status_says_how_much_is_left_while_it_runs(tmp_path):
     Grid("aerun -m ...", {"a": ["seed=0"], "b": ["seed=1"]}).save(tmp_path)
     (tmp_path / budget.FILE).write_text(json.dumps({"seconds": 3600, "began": 0, "ends": 3600}))
-    assert budget.line(tmp_path, ["b"], 3000) == "budget   10 min of 60 min left"
-    assert budget.line(tmp_path, ["b"], 3700) == "budget   60 min, over; not begun: b"
+    found = standings(tmp_path, Grid("", {"a": ["seed=0"], "b": ["seed=1"]}))
+    assert budget.line(tmp_path, found, 3000) == "budget   10 min of 60 min left"
+    assert budget.line(tmp_path, found, 3700) == "budget   60 min, over; 2 jobs not begun: seed=0, seed=1"
     (tmp_path / budget.FILE).write_text("{")
-    assert budget.line(tmp_path, ["b"], 3000) == ""
+    assert budget.line(tmp_path, found, 3000) == ""

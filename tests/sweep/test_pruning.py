@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from aerun.runs.folder import Folder
+from aerun.sweep import budget, costs
 from aerun.sweep.pruned import outcome_of
 from tests import loaded
+from tests.bill.test_cost import COST
 from tests.shell import figures, here, timeless
 
 TINY = ["dataset=wine", "model=vae", "model.latent_dim=2", "trainer.max_epochs=9", "trainer.progress=false", "pictures=[]"]
@@ -211,3 +213,29 @@ def test_pruning_wants_a_sweep(tmp_path):
     assert "it needs -m" in here(tmp_path, "search=asha").err
     told = here(tmp_path, "-m", "search.prune.eta=2", "seed=0,1").err
     assert "add search=asha" in told
+
+
+def test_a_budget_that_ends_between_rungs_changes_nothing_of_who_goes_on(sweep, tmp_path, monkeypatch):
+    """Whoever waits at a rung is not pruned for want of time, and the same command with more time ends as if it had had it."""
+    calls = []
+
+    def needed(config, path, trained, pause):
+        calls.append(pause)
+        return (0.0 if len(calls) < 6 else 1e9), 0.0
+
+    bills = {"costs_of": lambda found, again=True: dict.fromkeys(found, COST), "cost_of_job": lambda config: COST}
+    for name, value in bills.items():
+        monkeypatch.setattr(costs, name, value)
+    patched = pytest.MonkeyPatch()
+    patched.setattr(budget, "_needed", needed)
+    told = here(tmp_path, *GRID, "sweep.budget=1h")
+    patched.undo()
+    assert told.code == 0, told.err
+    assert "of all jobs to their ends: pruning takes less" in told.out
+    assert "does not go on: not begun" in told.out
+    left = jobs(tmp_path / "outputs" / "sweeps" / "s")
+    assert {status(path) for path in left.values()} == {"paused"}
+    assert here(tmp_path, *GRID, "sweep.budget=2h").code == 0
+    for name, path in jobs(tmp_path / "outputs" / "sweeps" / "s").items():
+        assert status(path) == status(jobs(sweep)[name])
+        same(path, jobs(sweep)[name])

@@ -80,7 +80,8 @@ class Linear(Dense):
         encoder, decoder = self.encoder[1], self.decoder[0]
         assert isinstance(encoder, nn.Linear)
         atoms = normalize(torch.randn(latent_dim, encoder.in_features), dim=1)
-        encoder.bias.zero_()
+        if encoder.bias is not None:
+            encoder.bias.zero_()
         if is_parametrized(encoder):  # tied: the atoms keep their norm
             encoder.weight = atoms
         else:
