@@ -209,7 +209,7 @@ def _of_training(plan: RunPlan, job: Job, fitted: Fitted, seconds: float) -> dic
 def _time_words(plan: RunPlan, fitted: Fitted) -> str:
     """Return in one line that the time of training ended it, and say so."""
     trained = f"{counted(fitted.epochs, 'epoch')} of {plan.trainer.max_epochs}"
-    words = f"trainer.max_time ended training after {trained}: the best so far, epoch {fitted.best_epoch}, is evaluated"
+    words = f"trainer.max_time ended training after {trained}: the best so far, epoch {fitted.best_epoch + 1}, is evaluated"
     log.warning("%s; aerun resume RUN --time LONGER goes on", words)
     return words
 

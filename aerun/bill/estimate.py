@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aerun.bill.cost import Cost
 from aerun.bill.past import Calibration
@@ -24,6 +24,11 @@ class Estimate:
     cpu: float
     early: bool = False
     most: float = 0.0
+
+    def later(self, seconds: float) -> "Estimate":
+        """Return it with so many seconds before."""
+        ends = {end: getattr(self, end) + seconds for end in ("low", "likely", "high", "most")}
+        return replace(self, **ends)
 
     def words(self, busy: bool) -> str:
         """Return it in words, such as `about 12 min (9 min to 16 min)`; of a busy machine only between what."""

@@ -147,7 +147,10 @@ def _caption(metrics: Mapping[str, Any], path: Path) -> str:
 def _epochs(metrics: Mapping[str, Any], path: Path) -> str:
     """Return how long it trained, and where the best epoch is the last, or epochs are left, the command that trains longer."""
     words, best, epochs = epochs_in_words(metrics), metrics["best_epoch"] + 1, metrics["epochs"]
-    longer = f"aerun resume {in_shell(str(path))}{trust_words(metrics)} --epochs"
+    resume = f"aerun resume {in_shell(str(path))}{trust_words(metrics)}"
+    longer = f"{resume} --epochs"
+    if metrics.get("stopped"):
+        return f"{words} (on: {resume} --time LONGER)"
     if ended_early(metrics):
         return f"{words} (all: {longer} {metrics['planned_epochs']})"
     return f"{words}, the last, so longer may be better ({longer} {2 * epochs})" if best == epochs else words

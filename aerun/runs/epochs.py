@@ -16,5 +16,6 @@ def epochs_in_words(results: Mapping[str, Any]) -> str:
     if not (isinstance(best, int) and isinstance(epochs, int)):
         return ""
     if ended_early(results):
-        return f"ended early: epoch {epochs} of {results['planned_epochs']} planned, best {best + 1}"
+        why = "out of time" if results.get("stopped") else "ended early"
+        return f"{why}: epoch {epochs} of {results['planned_epochs']} planned, best {best + 1}"
     return f"best of {epochs} epochs: {best + 1}"

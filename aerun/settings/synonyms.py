@@ -16,6 +16,7 @@ _SAME = {
     "optimizer.momentum": "momentum",
     "trainer.max_epochs": "epochs max_epochs n_epochs num_epochs nepochs",
     "trainer.max_steps": "steps max_steps n_steps num_steps total_steps",
+    "trainer.max_time": "max_time time_limit time_budget",
     "trainer.batch_size": "batch_size bs batchsize train_batch_size dataset.batch_size data.batch_size",
     "trainer.gradient_clip": "gradient_clip_val gradient_clip grad_clip clip_grad_norm max_grad_norm clip_norm",
     "trainer.limit_batches": "limit_train_batches limit_val_batches limit_batches",
@@ -72,7 +73,6 @@ _ELSE = {
     "benchmark": "nothing to switch on: trainer.backend=auto chooses the faster way to multiply on a CPU.",
     "min_epochs min_steps": "training ends after trainer.max_epochs=N, or where trainer.patience=N epochs brought nothing "
     "better.",
-    "max_time": "trainer.max_time=10m ends training after so long, with the best epoch so far; sweep.budget=1h a sweep.",
     "callback early_stopping": "callbacks of your own are callbacks=[module.Class]; early stopping "
     "is trainer.patience=N, pictures are pictures=[NAMES], the best and "
     "the last checkpoint are always kept.",

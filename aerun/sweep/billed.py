@@ -138,6 +138,8 @@ def _summed(
 
     at_once, known = whole("sweep.jobs", cfg.sweep.jobs), past.learned()
     total = together(jobs, at_once, machine.cores())
+    if at_once > 1:  # whose processes have to be started
+        total = total.later(max(cost.start * cost.clock_rest for cost in shapes or costs))
     longest = max(ends or jobs, key=lambda one: one.likely)
     memory = max(cost.memory for cost in costs) * min(at_once, len(costs))
     disk = math.fsum(cost.bytes_on_disk() for cost in costs)

@@ -50,6 +50,7 @@ def test_jobs_share_processes_and_cores():
     assert together([one] * 6, 3, 4).likely == pytest.approx(2 * one.likely)
     assert together([one] * 6, 6, 2).likely == pytest.approx(3 * one.cpu)  # there are two cores
     assert together([one], 4, 4).likely == pytest.approx(one.likely)
+    assert [one.later(2).low - one.low, one.later(2).high - one.high] == pytest.approx([2, 2])  # processes that start
 
 
 def test_bills_are_corrected_by_the_median_of_the_last_twenty():

@@ -19,7 +19,7 @@ OFFERED = {
     "aerun model=ae,topk,sparse_": ["model=ae,topk,sparse_kl"],
     "aerun regularizer=[l1,ort": ["regularizer=[l1,orthogonal"],
     "aerun 'regularizer=[ort": ["regularizer=[orthogonal"],
-    "aerun ++trainer.max": ["++trainer.max_epochs=", "++trainer.max_steps="],
+    "aerun ++trainer.max": ["++trainer.max_epochs=", "++trainer.max_steps=", "++trainer.max_time="],
     "aerun train trainer.prog": ["trainer.progress="],
     "aerun trainer.progress=": ["trainer.progress=false", "trainer.progress=true"],
     "aerun trainer.precision=": ["trainer.precision=32-true", "trainer.precision=64-true", "trainer.precision=bf16-mixed"],

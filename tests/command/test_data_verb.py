@@ -194,9 +194,9 @@ def test_dimension_is_that_of_what_the_model_sees(tmp_path):
     ("dataset", "losses", "archs"),
     [
         ("digits", {"bce", "mse"}, {"conv", "mlp", "linear"}),
-        ("pendigits", {"mse", "l1"}, {"conv", "mlp", "linear", "recurrent"}),
+        ("pendigits", {"mse", "l1"}, {"conv", "mlp", "linear", "recurrent", "tcn", "patch"}),
         ("manifold", {"mse"}, {"mlp", "linear"}),
-        ("text", {"categorical"}, {"recurrent"}),
+        ("text", {"categorical"}, {"recurrent", "tcn"}),
     ],
 )
 def test_options_that_fit_are_those_that_build(dataset, losses, archs):

@@ -130,6 +130,9 @@ def test_rows_by_number_are_those_of_the_files(flat):
     assert torch.equal(x[5], whole[5])
     assert torch.equal(x[10:700], whole[10:700])
     assert x.aminmax()[1] == whole.max()
+    double = x.to(torch.float64)
+    assert double.dtype == double[3:5].dtype == double.index_select(0, torch.tensor([1])).dtype == torch.float64
+    assert x.to(torch.float32) is x is x.to("cpu")
 
 
 @pytest.mark.slow

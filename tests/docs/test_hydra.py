@@ -24,6 +24,7 @@ JOBS = {
     "aerun -m 'model=choice(ae,vae)'": ["model=ae", "model=vae"],
     "aerun -m 'model.latent_dim=range(2,5)'": [f"model.latent_dim={n}" for n in (2, 3, 4)],
     "aerun -m 'model=glob(s*,exclude=stacked*)'": [
+        *(f"model=sae_{name}" for name in ("batchtopk", "gated", "jumprelu", "matryoshka", "topk")),
         "model=sigma_vae",
         "model=sparse",
         "model=sparse_kl",

@@ -1,6 +1,5 @@
 """Sparse autoencoders in and out of the format of SAELens: by the formulas of its files, and whole runs."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -229,14 +228,12 @@ def test_an_imported_run_is_taken_by_the_verbs(tmp_path):
     assert told.code == 0, told.err
 
 
-@pytest.mark.skipif(importlib.util.find_spec("sae_lens") is None, reason="sae-lens is not installed")
 @pytest.mark.parametrize("kind", KINDS)
 def test_saelens_itself_computes_the_same(tmp_path, kind):
-    from sae_lens import SAE
-
+    saelens = pytest.importorskip("sae_lens")
     model, x = model_of(*KINDS[kind]), 3 * torch.randn(50, D) + 1
     written(tmp_path / "sae", model)
-    theirs = SAE.load_from_disk(tmp_path / "sae")
+    theirs = saelens.SAE.load_from_disk(tmp_path / "sae")
     z, x_hat = by_formula(tmp_path / "sae", x)
     torch.testing.assert_close(theirs.encode(x).double(), z, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(theirs.decode(theirs.encode(x)).double(), x_hat, rtol=1e-4, atol=1e-4)

@@ -157,7 +157,7 @@ def _maps(folder):
             if isinstance(writer, SeriesPage):
                 writer.strips, writer.events = (
                     [strip],
-                    [dict(zip(COLUMNS, ("f", "1", "2", "4", 3, "3", 0.91, "a"), strict=True))],
+                    [dict(zip(COLUMNS, ("f", "1", "2", "4", 3, "3", 0.91, "a", 0.02, "a"), strict=True))],
                 )
             else:
                 names, verdicts = (
@@ -176,7 +176,7 @@ def test_maps_say_what_their_colours_mean(folder):
     assert images.such("strong", "failed") == [({"class": "failed"}, "0.3, an alarm")]
     assert "3 images, 1 alarm (threshold 0.25), the highest score first" in "".join(t for _, t in images.such("strong"))
     assert "Shaded: the score is above the threshold" in "".join(t for _, t in series.such("p"))
-    assert [a.get("class") for a, _ in series.such("th")] == ["word"] * 4 + [None, "word", None, "word"]
+    assert [a.get("class") for a, _ in series.such("th")] == ["word"] * 4 + [None, "word", None, "word", None, "word"]
     assert {a["href"] for a, _ in series.such("a")} == {"#events"}
 
 

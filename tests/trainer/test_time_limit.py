@@ -1,6 +1,7 @@
 """`trainer.max_time`: training ends in time by its own clock, which here ticks with its steps."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -98,10 +99,11 @@ def test_a_run_says_that_its_time_ended_it_and_resume_gives_it_more(tmp_path, ti
     told = here(tmp_path, *typed, f"hydra.run.dir={where}")
     assert told.code == 0, told.err
     results = json.loads((where / "results.json").read_text())
-    words = "trainer.max_time ended training after 2 epochs of 6: the best so far, epoch 1, is evaluated"
+    words = "trainer.max_time ended training after 2 epochs of 6: the best so far, epoch 2, is evaluated"
     assert results["stopped"] == words
     assert words in told.out + told.err
     assert results["test/se"] > 0
+    assert re.search(r"out of time: epoch 2 of 6 planned, best 2 \(on: aerun resume \S+ --time LONGER\)", told.out)
     assert "more time: --time LONGER" in here(tmp_path, "resume", "run").out
     assert "only more can be asked for" in here(tmp_path, "resume", "run", "--time", "10s").err
     assert here(tmp_path, "resume", "run", "--time", "1h").code == 0

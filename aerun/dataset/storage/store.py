@@ -67,9 +67,15 @@ class Store(Mapped):
     pool: Tensor  # blocks (k, 256, D)
     kept: "OrderedDict[int, int]"  # block -> where in `pool` it is, the longest unused one first
 
+    goal: Tensor  # empty, of the type and on the device that rows are given in
+
     @property
     def device(self) -> torch.device:  # type: ignore[override]
-        return torch.device("cpu")
+        return self.goal.device
+
+    @property
+    def dtype(self) -> torch.dtype:  # type: ignore[override]
+        return self.goal.dtype
 
     def _at(self, rows: Tensor) -> Tensor:
         """Return the positions in the shards of numbered rows."""
@@ -86,10 +92,10 @@ class Store(Mapped):
             order = index.argsort()
             found = torch.empty(len(index), self.shape[1])
             found[order] = self._sorted(index[order])
-            return found
+            return found.to(self.goal)
         slots = torch.tensor([self._slot(b) for b in needed.tolist()], dtype=torch.long)
         places = slots[torch.searchsorted(needed, blocks)] * BLOCK + index % BLOCK
-        return self.pool.flatten(0, 1).index_select(0, places)
+        return self.pool.flatten(0, 1).index_select(0, places).to(self.goal)
 
     def _sorted(self, index: Tensor) -> Tensor:
         """Return rows of ascending numbers, some of which may be the same."""
@@ -115,10 +121,10 @@ class Store(Mapped):
 
     def __getitem__(self, index: Any) -> Tensor:
         if isinstance(index, slice):
-            return self._range(*index.indices(len(self)))
+            return self._range(*index.indices(len(self))).to(self.goal)
         if isinstance(index, Tensor):
             return self.index_select(0, index.nonzero().flatten() if index.dtype == torch.bool else index)
-        return self._sorted(torch.tensor([range(len(self))[index]]))[0]
+        return self._sorted(torch.tensor([range(len(self))[index]]))[0].to(self.goal)
 
     def split(self, rows: int, dim: int = 0) -> Iterator[Tensor]:  # type: ignore[override]
         for first in range(0, len(self), rows):
@@ -130,14 +136,18 @@ class Store(Mapped):
         return parts[:, 0].amin(), parts[:, 1].amax()
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        goal = torch.empty(0).to(*args, **kwargs)
-        return self if goal.device.type == "cpu" and goal.dtype == self.dtype else self[:].to(*args, **kwargs)
+        """Return the same rows, given in another type or on another device; they are moved as they are read."""
+        goal = self.goal.to(*args, **kwargs)
+        if goal.device == self.device and goal.dtype == self.dtype:
+            return self
+        return store_of(self.shards, self.contexts, self.positions, self.length, goal)
 
 
-def store_of(shards: Shards, contexts: Tensor, positions: Tensor, length: int) -> Store:
-    """Return the rows of these contexts; see `Store`."""
+def store_of(shards: Shards, contexts: Tensor, positions: Tensor, length: int, goal: Tensor | None = None) -> Store:
+    """Return the rows of these contexts; see `Store`. goal: None, of 32 bits in this machine's memory."""
     n = len(contexts) * len(positions)
     store: Store = torch.empty(n, shards.width, device="meta").as_subclass(Store)
     store.shards, store.contexts, store.positions, store.length = shards, contexts, positions, length
+    store.goal = torch.empty(0, dtype=torch.float32) if goal is None else goal
     store.kept, store.pool = OrderedDict(), torch.empty(0, BLOCK, shards.width)
     return store
