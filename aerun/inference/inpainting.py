@@ -67,8 +67,9 @@ def impute(
     if why := unsupported_reason("impute", model):
         raise AerunError(f"impute: {why}")
     integer("codes", codes, 2)
-    if draws < 0 or (interval is not None and not 0 < interval < 1):
-        raise AerunError(f"impute: draws={draws} is a number from 0 on, and interval={interval} between 0 and 1, such as 0.9.")
+    integer("draws", draws, 0)
+    if interval is not None and not 0 < interval < 1:
+        raise AerunError(f"impute: interval={interval}: must be between 0 and 1, such as 0.9.")
     if (draws or interval is not None) and (fills_holes(model) or not weighs_codes(model)):
         raise AerunError(
             "impute: this run has one answer for each cell and draws none: that takes codes with a posterior and a loss in "

@@ -31,6 +31,8 @@ def test_rare_words_and_those_beyond_the_most_frequent_become_one(tmp_path, capl
     assert feature.words[int(dataset.load().train.x[:, 1].max())] == "other"
     assert city(*words, "dataset.most=2")[0].words == ("Oslo", "Rome", "other")
     assert city(*words, "dataset.most=50")[0].other is False
+    assert "Rome" in city(*words, "dataset.rare=500")[0].words
+    assert "city: no word is in 500 training rows (dataset.rare): all stay as they are." in caplog.text
     for setting in ("dataset.rare=1", "dataset.most=0", "dataset.hash=1"):
         with pytest.raises(AerunError, match=setting):
             built(*words, setting)

@@ -83,6 +83,8 @@ def _category(file: str, name: str, column: Column, rows: Rows, gaps: bool, chos
         every[column.words[int(code)]] = every.get(column.words[int(code)], 0) + int(count)
     words = grouping.kept(every)
     joined = 0 < len(words) < len(every)
+    if every and not words:
+        log.warning("%s: %s: no word is in %d training rows (dataset.rare): all stay as they are.", file, name, grouping.rare)
     try:
         _refuse_many(file, name, words or sorted(every), int(counts.sum()), chosen or joined)
     except UnclearError:
