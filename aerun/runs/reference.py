@@ -130,8 +130,10 @@ def calibration(folder: Path) -> Calibration:
             count = min(max(1, int(table["samples"])), _MOST_SCORES)
             kept = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(kept)), kept)
         return Calibration(kept, approximate, steps, blocks)
-    except (KeyError, TypeError, ValueError, OverflowError) as e:
-        raise AerunError(f"{folder / SCORES}: damaged: {e}.") from e
+    except KeyError as e:
+        raise AerunError(f"{folder / SCORES}: damaged: it lacks {e}.") from e
+    except (TypeError, ValueError, OverflowError) as e:
+        raise AerunError(f"{folder / SCORES}: damaged: {plain.line_of(e)}.") from e
 
 
 def codes(folder: Path, model: Autoencoder) -> Codes:
