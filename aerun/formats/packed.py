@@ -24,7 +24,8 @@ class Packed:
 
     def __init__(self, values: NDArray[np.float64]) -> None:
         self._size = 1.0
-        self._kept: NDArray[Any] | Spooled = self._whole(values)
+        with np.errstate(invalid="ignore"):  # a file's own NaN may be a signalling one
+            self._kept: NDArray[Any] | Spooled = self._whole(values)
 
     def __len__(self) -> int:
         return len(self._kept)

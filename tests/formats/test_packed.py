@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from aerun.formats.packed import Packed
 
+SIGNALLING = np.array([0x7FF0000000000001], dtype=np.uint64).view(np.float64)
 
+
+@settings(deadline=None)  # the machine may be busy
+@example(SIGNALLING)
+@example(np.append(SIGNALLING, [1.5, np.pi]))
 @given(arrays(np.float64, st.integers(0, 200), elements=st.floats(allow_nan=True, allow_infinity=True)))
 def test_any_numbers_come_back_as_they_were(values):
     assert np.array_equal(Packed(values).values(), values, equal_nan=True)
