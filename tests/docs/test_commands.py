@@ -30,6 +30,7 @@ ELSEWHERE = {
     "docs/reference/verbs.md": "tests/docs/test_reference.py",
 }
 BY_NAME = {
+    "aerun resume RUN --time 20m": "tests/trainer/test_time_limit.py",
     "aerun board": "tests/pictures/test_board.py",
     "aerun experiment E18": "tests/experiment/test_experiments.py",
     "aerun experiment E41": "tests/experiment/test_experiments.py",
@@ -84,7 +85,13 @@ def filled_in(command):
     if words[0] in (*VERBS, "help") or words[0].startswith("--"):
         return words
     words = [re.sub(r"^(seed=0,1),.*", r"\1", w.replace("range(32)", "range(2)").replace("seeds=3", "seeds=2")) for w in words]
-    short = ["trainer.max_epochs=1", *(["search.trials=2"] if any(w.startswith("search") for w in words) else [])]
+    searched = [w for w in words if re.match(r"search\b", w)]
+    pruned = [w for w in searched if re.search(r"asha|hyperband|median", w)]
+    short = ["trainer.max_epochs=2", "search.prune.rungs=[0.5]"] if pruned else ["trainer.max_epochs=1"]
+    if searched and pruned != ["search=asha"]:
+        short.append("search.trials=2")
+    elif pruned:  # a grid, of two values of each setting
+        words = [re.sub(r"^([\w.]+=[^,\[]+,[^,]+),.*", r"\1", w) for w in words]
     return [*words, *short, *([] if any(w.startswith("pictures=") for w in words) else ["pictures=[]"])]
 
 
