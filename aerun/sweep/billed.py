@@ -158,6 +158,6 @@ def _refuse_small(cfg: DictConfig, told: Sequence["Estimate"]) -> None:
     left = math.inf if budget is None else began() + budget - time.time()
     if least.most > left:
         raise AerunError(
-            f"sweep.budget={cfg.sweep.budget}: is below one job: the shortest takes up to {span(least.most)}, "
-            f"and {span(max(0.0, left))} are left of it after the bill. Give more, or make the jobs smaller."
+            f"sweep.budget={cfg.sweep.budget}: is below one job: the shortest takes up to {least.most:.1f} s, and "
+            f"{max(0.0, left):.1f} s are left of it after the bill. Give more, or make the jobs smaller."
         )

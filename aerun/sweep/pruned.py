@@ -45,11 +45,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The jobs of a pruned sweep."""
+    """The jobs of a pruned sweep. damaged: why others are left out."""
 
     sweep: Path
     pruning: Pruning
     curves: Sequence[Curve]
+    damaged: Sequence[str] = ()
 
     @cached_property
     def ended(self) -> list[Curve]:
@@ -83,9 +84,10 @@ class Outcome:
 
     def lines(self) -> list[str]:
         """Return what was saved and what was risked, in lines; none before any job has stopped or ended."""
+        without = [f"a job is left out of these figures: {why.rstrip('.')}" for why in self.damaged]
         if not self.pruned and not self.ended:
-            return []
-        return [self._saved(), *(self._rung(rung) for rung in range(self.pruning.end)), *self._checks()]
+            return without
+        return [self._saved(), *(self._rung(rung) for rung in range(self.pruning.end)), *self._checks(), *without]
 
     def _saved(self) -> str:
         known = [*self.ended, *self.pruned]
@@ -148,24 +150,30 @@ def outcome_of(sweep: Path) -> Outcome | None:
     if grid is None or pruning is None:
         return None
     jobs = grid.jobs or found_in(sweep)
-    curves = [_curve(sweep, name, typed, pruning) for name, typed in jobs.items()]
-    return Outcome(sweep, pruning, [c for c in curves if c is not None])
+    curves: list[Curve] = []
+    damaged: list[str] = []
+    for name, typed in jobs.items():
+        try:
+            curves += filter(None, [_curve(sweep, name, typed, pruning)])
+        except AerunError as e:
+            damaged.append(str(e))
+    return Outcome(sweep, pruning, curves, damaged)
 
 
 def _curve(sweep: Path, name: str, typed: Sequence[str], pruning: Pruning) -> Curve | None:
-    """Return how far a job has come; None for one that was not begun, failed or is being trained."""
+    """Return how far a job has come; None for one that was not begun, failed or is being trained.
+
+    Raises AerunError for a damaged folder.
+    """
     path = job_folder(sweep, name)
     results = Folder(path).read()
     status, end = results.get("status"), results.get("objective")
     if status not in ("completed", PAUSED, PRUNED):
         return None
-    try:
-        whole, one = whole_epochs(path), member(sweep, name, pruning)
-        values = dict(one.values)
-        stopped = pruning.epochs(max(values), whole) if one.check and values else 0
-        if one.check and status == "completed":  # what it had at the rungs behind the one at which it was pruned counts as well
-            values = {r: figure(path, pruning, pruning.epochs(r, whole)) for r in range(pruning.end)}
-        ended = float(end) if status == "completed" and isinstance(end, int | float) else None
-        return Curve(name, typed, str(status), int(results.get("epochs") or 0), whole, values, ended, one.check, stopped)
-    except AerunError:  # its folder is damaged: whoever asks for the job itself is told
-        return None
+    whole, one = whole_epochs(path), member(sweep, name, pruning)
+    values = dict(one.values)
+    stopped = pruning.epochs(max(values), whole) if one.check and values else 0
+    if one.check and status == "completed":  # what it had at the rungs behind the one at which it was pruned counts as well
+        values = {r: figure(path, pruning, pruning.epochs(r, whole)) for r in range(pruning.end)}
+    ended = float(end) if status == "completed" and isinstance(end, int | float) else None
+    return Curve(name, typed, str(status), int(results.get("epochs") or 0), whole, values, ended, one.check, stopped)

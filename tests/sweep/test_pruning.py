@@ -129,6 +129,15 @@ def test_what_pruning_saved_and_risked_is_said_at_the_end_and_later(typed, sweep
     assert here(place, "runs", "--status", "pruned").out.count("pruned: after") == 3
 
 
+def test_a_job_whose_rungs_are_damaged_is_named(sweep, tmp_path):
+    place = tmp_path / "damaged"
+    shutil.copytree(sweep, place)
+    first = sorted(place.glob("*/rungs.json"))[0]
+    first.write_text('{"values": {"0": "high"}}')
+    told = here(tmp_path, "status", str(place))
+    assert (told.code, "a job is left out of these figures: " in told.out, "rungs.json: damaged" in told.out) == (0, True, True)
+
+
 def test_the_report_draws_curves_up_to_where_they_stopped(typed, sweep):
     told = here(typed[0], "report", "outputs/sweeps/s")
     assert told.code == 0, told.err
