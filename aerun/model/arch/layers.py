@@ -141,6 +141,15 @@ def widths(key: str, hidden: Sequence[int], least: int = 0) -> list[int]:
     return sizes
 
 
+def refuse_other_than_sequences(kind: str, shape: tuple[int, ...], arch: str) -> None:
+    """Raise AerunError for data that are no sequences (T, F)."""
+    if kind not in ("sequence", "text") or len(shape) != 2:
+        raise AerunError(
+            f"model/arch={arch} needs sequences (T, F); this data set's kind is {kind}, its shape {tuple(shape)}. "
+            f"Use model/arch={'conv' if kind == 'image' else 'mlp'}."
+        )
+
+
 def refuse_ragged(ragged: bool, arch: str) -> None:
     """Raise AerunError where samples differ in length and the arch reads a fixed shape."""
     if ragged:

@@ -7,7 +7,7 @@ from aerun.core.checks import integer, one_of, within
 from aerun.core.errors import AerunError
 from aerun.model.arch.attention import AttentionBlock, MeanToken, Patches, Positions, Repeated, Unpatched
 from aerun.model.arch.conv_layers import Swap
-from aerun.model.arch.layers import refuse_ragged
+from aerun.model.arch.layers import refuse_other_than_sequences, refuse_ragged
 from aerun.parts import Arch
 
 
@@ -45,11 +45,7 @@ class Patch(Arch):
         dropout: float,
     ) -> None:
         super().__init__()
-        if kind not in ("sequence", "text") or len(shape) != 2:
-            raise AerunError(
-                f"model/arch=patch needs sequences (T, F); this data set's kind is {kind}, its shape {tuple(shape)}. "
-                f"Use model/arch={'conv' if kind == 'image' else 'mlp'}."
-            )
+        refuse_other_than_sequences(kind, shape, "patch")
         refuse_ragged(ragged, "patch")
         steps, channels = shape
         size = integer("model.arch.patch", patch, 1)

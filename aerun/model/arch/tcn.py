@@ -7,7 +7,7 @@ from aerun.core.checks import integer, one_of
 from aerun.core.errors import AerunError
 from aerun.model.arch.conv_layers import Swap
 from aerun.model.arch.dilated import Block, Held, Means, between
-from aerun.model.arch.layers import ACTIVATIONS, refuse_ragged
+from aerun.model.arch.layers import ACTIVATIONS, refuse_other_than_sequences, refuse_ragged
 from aerun.parts import Arch
 
 _STRIDE = 8  # of code=strided, where nothing else is asked
@@ -53,11 +53,7 @@ class Tcn(Arch):
         dropout: float,
     ) -> None:
         super().__init__()
-        if kind not in ("sequence", "text") or len(shape) != 2:
-            raise AerunError(
-                f"model/arch=tcn needs sequences (T, F); this data set's kind is {kind}, its shape {tuple(shape)}. "
-                f"Use model/arch={'conv' if kind == 'image' else 'mlp'}."
-            )
+        refuse_other_than_sequences(kind, shape, "tcn")
         self.steps, channels = shape
         self.last = one_of("model.arch.code", code, ("last", "strided")) == "last"
         if not (causal and self.last):
