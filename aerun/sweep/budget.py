@@ -51,7 +51,16 @@ def within(seconds: float | None, began: float, folder: Path) -> Iterator[None]:
 
 def deadline() -> float | None:
     """Return when the budget of this command ends; None where it has none."""
-    return float(json.loads(os.environ[_ENV])[0]) if _ENV in os.environ else None
+    standing = _standing()
+    return standing[0] if standing else None
+
+
+def _standing() -> tuple[float, Path] | None:
+    """Return when the budget of this command ends, and the folder of its sweep; None where it has none."""
+    if _ENV not in os.environ:
+        return None
+    until, folder = json.loads(os.environ[_ENV])
+    return float(until), Path(folder)
 
 
 @contextmanager
@@ -119,16 +128,17 @@ def over() -> bool:
 
 def cut_short(names: Sequence[str]) -> bool:
     """Return whether the budget of this command kept one of these jobs, by their names, from its beginning or its end."""
-    if _ENV not in os.environ:
+    standing = _standing()
+    if standing is None:
         return False
-    folder = Path(json.loads(os.environ[_ENV])[1])
-    found = [Folder(folder / name).read().get("status") for name in names]
+    found = [Folder(standing[1] / name).read().get("status") for name in names]
     return any(status is None or excused(str(status)) for status in found)
 
 
 def stopped_short(jobs: Sequence[Sequence[str]]) -> bool:
     """Return the same of jobs with these overrides, which have been launched."""
-    return _ENV in os.environ and cut_short([name_in(Path(json.loads(os.environ[_ENV])[1]), job) for job in jobs])
+    standing = _standing()
+    return standing is not None and cut_short([name_in(standing[1], job) for job in jobs])
 
 
 def excused(reason: str) -> bool:

@@ -34,3 +34,18 @@ class Judge(ABC):
 
     @abstractmethod
     def __call__(self, model: Autoencoder, stored: Tensor) -> Tensor: ...
+
+
+class Unfitted(Judge):
+    """A judge that learns nothing from training samples, so that there is nothing to keep."""
+
+    @classmethod
+    def fitted(cls, trained: Trained) -> Self:
+        return cls()
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Tensor], model: Autoencoder) -> Self:
+        return cls()
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {}

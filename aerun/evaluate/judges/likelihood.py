@@ -1,8 +1,7 @@
 """How improbable a sample is once its code is inferred: -log p(x | z), z drawn from the posterior."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Self
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -11,14 +10,13 @@ from torch.distributions import Distribution, Normal
 from aerun.autoencoder import Autoencoder
 from aerun.compose import options
 from aerun.core.seeding import own_draws, seed_all
-from aerun.evaluate.judges.base import Judge
+from aerun.evaluate.judges.base import Unfitted
 from aerun.evaluate.likelihood import losses
-from aerun.trained import Trained
 
 _DRAWS = 16
 
 
-class Probability(Judge):
+class Probability(Unfitted):
     """-log E_q p(x|z) in nats: -log (1/K) sum_k exp(-l_k), l_k the loss at the k-th of K = 16 draws of z from q(z|x).
 
     It is not -ELBO, which charges KL(q || p) too, nor E_q[-log p(x|z)], see `Expected`. Losses that are no likelihood are
@@ -32,17 +30,6 @@ class Probability(Judge):
             return ""
         givers = [name for name, cls in options("bottleneck").items() if "posterior" in cls.offers]
         return f"needs codes with a posterior: model/bottleneck={', '.join(givers)}"
-
-    @classmethod
-    def fitted(cls, trained: Trained) -> Self:
-        return cls()
-
-    @classmethod
-    def restored(cls, arrays: Mapping[str, Tensor], model: Autoencoder) -> Self:
-        return cls()
-
-    def arrays(self) -> dict[str, Tensor]:
-        return {}
 
     def __call__(self, model: Autoencoder, stored: Tensor) -> Tensor:
         return math.log(_DRAWS) - (-_losses(model, stored)).logsumexp(0)
