@@ -181,4 +181,6 @@ def _refuse_other(before: dict[str, object], folder: Path, task: str, words: lis
     if before and (before.get("for") != task or before.get("typed") != words):
         typed = before.get("typed")
         was = " ".join(map(str, typed)) if isinstance(typed, list) else ""
-        raise AerunError(f"{folder}: holds the plan of {was} --for {before.get('for')}. --name NAME puts this elsewhere, --fresh removes it.")
+        raise AerunError(
+            f"{folder}: holds the plan of {was} --for {before.get('for')}. --name NAME puts this elsewhere, --fresh removes it."
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aerun.core.errors import AerunError
-from aerun.core.text import say
+from aerun.core.text import counted, say
 from aerun.evaluate.outcome import Outcome
 from aerun.report import terminal
 from aerun.runs.folder import Folder
@@ -64,17 +64,14 @@ class Answer:
                 f"{self.conduct.folder}: no run has come to its end within the budget. The same command goes on; give more time."
             )
         if self.task.name != "anomaly":
-            return by_error(self.task, candidates, self._rows(candidates[0].run))
+            return by_error(self.task, candidates, int(Folder(candidates[0].run).read().get("samples/val", 0)))
         return self._of_alarms(candidates)
 
     def _of_alarms(self, candidates: Sequence[Candidate]) -> Choice:
         rows, best = self.alarms.rows(candidates[0].run), best_of(candidates, -1)
         error = standard_error(best.own if best else candidates[0].own, rows)
         together = self.alarms.auroc([c.run for c in candidates]) if len(candidates) > 1 else None
-        return by_auroc(candidates, candidates, together, error, rows)
-
-    def _rows(self, run: Path) -> int:
-        return int(Folder(run).read().get("samples/val", 0))
+        return by_auroc(candidates, together, error, rows)
 
     def told(self, choice: Choice, source: Any) -> dict[str, Any]:
         """Look at the test rows once, print the answer, and return it as results.json has it."""
@@ -118,12 +115,14 @@ class Answer:
 
     def _headline(self, choice: Choice) -> str:
         name = choice.runs[0].name
+        if choice.enough is None:
+            return "PCA is what there is, with nothing to tell whether a network would be better."
         if choice.runs[0].linear:
             return "PCA is enough: the run is PCA, with which every verb works."
         if choice.enough:
             return f"PCA would be enough; {name} is what can be used."
         if len(choice.runs) > 1:
-            return f"{len(choice.runs)} runs together are better than each alone: {name} and others."
+            return f"Networks and PCA together find more than PCA: {name} with {counted(len(choice.runs) - 1, 'other run')}."
         return f"A network is worth it: {name}."
 
     def _command(self, runs: Sequence[str], source: Any) -> str:

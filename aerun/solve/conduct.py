@@ -1,5 +1,6 @@
 """A plan carried out: look, PCA, networks within what is left of the budget, and the choice on validation rows."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from aerun.build import build, dataset_of
 from aerun.core.errors import AerunError
 from aerun.core.text import counted, say, span
 from aerun.evaluate import applications
+from aerun.logger.rows import curve
 from aerun.runs.folder import Folder
 from aerun.settings.overrides import config_of, resolved
 from aerun.settings.shells import in_shell
@@ -25,7 +27,9 @@ from aerun.train import train
 
 PLAN, RESULTS = "solve.json", "results.json"
 _LEAST = 3.0  # seconds without which nothing is begun
-_SHARE, _MOST = 0.2, 3  # of the budget that choosing may take; networks that are held against each other
+_MOST = 3  # networks that are held against each other
+_LAST = 0.15  # share of the time for networks that is kept, to end one where none has come to its end
+OBJECTIVE = "val/mse"
 
 Sweep = Callable[[list[str]], None]  # runs `aerun -m` with these words
 
@@ -94,8 +98,10 @@ class Conduct:
         if plan.networks:
             cost = cost_of_job(self._of_lines(plan))
             if cost is None:
-                raise AerunError("no network gets beyond its first steps on these data; aerun with the lines of the plan tells why.")
-            plan = sized(plan, known, cost, self.left - reserve)
+                raise AerunError(
+                    "no network gets beyond its first steps on these data; aerun with the lines of the plan tells why."
+                )
+            plan = sized(plan, known, cost, (1 - _LAST) * (self.left - reserve))
         written.save(written.presets(plan, self.folder.absolute()), self.folder)
         for words in plan.remarks:
             say(f"plan   {words}")
@@ -120,8 +126,9 @@ class Conduct:
         """Run the sweep for as long as the budget leaves time; return why there is none, empty where there is."""
         if not written.is_there(self.folder, written.NETWORKS):
             return "no network is planned"
-        seconds = self.budget - reserve
-        if self.left - reserve < 1:
+        last = max(2.0, _LAST * (self.left - reserve))
+        seconds = self.budget - reserve - last
+        if self.left - reserve - last < 1:
             return "no time is left for networks"
         words = ["--config-dir", str(self.folder.absolute()), f"experiment={written.NETWORKS}", f"sweep.budget={seconds:.1f}s"]
         try:
@@ -130,25 +137,45 @@ class Conduct:
             if not str(e).startswith("sweep.budget="):
                 raise
             return str(e)
-        return ""
+        return self._ended(reserve)
+
+    def _ended(self, reserve: float) -> str:
+        """End a copy of the best job where the budget let none come to its end; return what is to be said of it."""
+        if self.trained():
+            return ""
+        begun = [(curve(path, OBJECTIVE), path) for path in self._jobs() if Folder(path).has("checkpoints/last.ckpt")]
+        best = min(((min(v for _, v in points), path) for points, path in begun if points), default=None)
+        if best is None or self.left < reserve / 2:
+            return "no network came far enough to be judged"
+        run = self.folder.absolute() / written.ENDED
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(best[1], run, ignore=shutil.ignore_patterns(".lock*", "rungs.json", "events*"))
+        spent = float(Folder(run).read().get("seconds/epochs") or Folder(run).read().get("seconds") or 0.0)
+        config = Folder(run).config()
+        config["trainer"]["max_time"] = f"{spent + max(0.5, (self.left - reserve) / 2):.1f}s"
+        train(config, run, str(Folder(run).read("run.json").get("command", "aerun")), resume=True)
+        return f"the budget let no network come to its end: {best[1].name}, the best so far, was ended early"
+
+    def _jobs(self) -> list[Path]:
+        sweep = self.folder.absolute() / written.SWEEP
+        return sorted(path for path in sweep.iterdir() if path.is_dir()) if sweep.is_dir() else []
 
     def trained(self) -> list[Path]:
         """Return the networks that are complete, the best by their objective first: three at most."""
-        sweep = self.folder.absolute() / written.SWEEP
-        found = [(Folder(path).read(), path) for path in sorted(sweep.iterdir())] if sweep.is_dir() else []
+        found = [(Folder(path).read(), path) for path in (*self._jobs(), self.folder.absolute() / written.ENDED)]
         done = [(float(r["objective"]), str(path), path) for r, path in found if r.get("status") == "completed"]
         return [path for _, _, path in sorted(done)[:_MOST]]
 
     def reserve(self, judging: float) -> float:
         """Return the seconds that are kept for the choice and the one look at the test rows."""
-        return max(1.0, min(self.budget / 2, (_MOST + 1.5) * judging + 0.02 * self.budget))
+        return max(1.0, min(self.budget / 2, (_MOST + 1.5) * judging + 0.03 * self.budget + 1.0))
 
 
 def facts_in_words(known: Look) -> list[str]:
     """Return in lines what a plan knows of the data."""
     first = (
-        f"{known.option}: {known.kind} of {' x '.join(map(str, known.shape))}; {known.rows:,} training, {known.val:,} validation, "
-        f"{known.test:,} test samples (the plan is made from the training samples)"
+        f"{known.option}: {known.kind} of {' x '.join(map(str, known.shape))}; {known.rows:,} training, {known.val:,} validation "
+        f"and {known.test:,} test samples (the plan is made from the training samples)"
     )
     found = [
         f"{known.gaps:.1%} of the cells empty" if known.gaps else "",

@@ -85,7 +85,9 @@ def look(dataset: Dataset, option: str) -> Look:
     shares, rank = _shares(seen)
     if not rank:
         raise AerunError(f"dataset={option}: every column has one value in all training samples: there is nothing to learn.")
-    known = replace(known, shares=shares, **_of_cells(facts, x), ends=_ends(seen) if known.bounded else 0.0)
+    gaps, counts, skewed = _of_cells(facts, x)
+    ends = _ends(seen) if known.bounded else 0.0
+    known = replace(known, shares=shares, gaps=gaps, counts=counts, skewed=skewed, ends=ends)
     found = _dimension(data, facts, dataset, x)
     return known if found is None or found.unsure else replace(known, dimension=float(np.round(found.two_nn, 2)))
 
@@ -133,10 +135,10 @@ def _shares(x: NDArray[np.float64]) -> tuple[tuple[float, ...], int]:
     return tuple(np.round(np.cumsum(values[:rank]) / whole, 6).tolist()), rank
 
 
-def _of_cells(facts: Facts, x: Tensor) -> dict[str, float]:
+def _of_cells(facts: Facts, x: Tensor) -> tuple[float, float, float]:
     """Return gaps, counts and skewed of `Look`: of columns of tables as they are stored."""
     if facts.kind != "table" or not x.is_floating_point():
-        return {}
+        return 0.0, 0.0, 0.0
     cells = x.flatten(1).double()
     seen = cells.isfinite()
     n = seen.sum(0).clamp_min(1)
@@ -146,11 +148,8 @@ def _of_cells(facts: Facts, x: Tensor) -> dict[str, float]:
     skewness = (apart.pow(3).sum(0) / n) / variance.clamp_min(1e-300).pow(1.5)
     whole = bool(((cells == cells.round()) & (cells >= 0))[seen].all())
     spread = float((variance / mean.clamp_min(1e-12)).median()) if whole else 0.0
-    return {
-        "gaps": round(float(1 - seen.double().mean()), 4),
-        "counts": round(spread, 3),
-        "skewed": round(float((skewness.abs() > 2).double().mean()), 4),
-    }
+    skew = float((skewness.abs() > 2).double().mean())
+    return round(float(1 - seen.double().mean()), 4), round(spread, 3), round(skew, 4)
 
 
 def _ends(x: NDArray[np.float64]) -> float:

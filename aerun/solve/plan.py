@@ -13,7 +13,7 @@ LEAST_STEPS, LEAST_EPOCHS = 1_000, 20  # of a network's training, where the budg
 SHORTEST = 200  # steps, below which a training says nothing
 _MOST_STEPS, _MOST_EPOCHS = 20_000, 300
 _EPOCHS_OF_RUNGS = 9  # of a training that is pruned at two of them
-_MARGIN = 0.8  # of the time that is left: bills may be off
+_MARGIN = 0.65  # of the time that is left: bills may be off
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def sized(plan: Plan, look: Look, cost: Cost, seconds: float, pace: float = 1.0)
         epochs = _longest(jobs, cost, left, pace, most)
         if epochs >= max(least, 3):
             return _with(plan, axes[:count], min(epochs, most), jobs, batches)
-    base = [replace(a, values=a.values[:1], because=f"{a.because}; the budget is for one") for a in axes[:1]]
+    base = [replace(a, values=a.values[:1], because="the likeliest of those that a larger budget tries") for a in axes[:1]]
     epochs = _longest(1, cost, left, pace, most)
     if epochs >= shortest:
         remark = () if epochs >= least else (f"the budget is for {counted(epochs, 'epoch')} of one network; {least} are usual",)

@@ -13,8 +13,7 @@ NETWORKS_FROM = 200  # training samples below which no network is trained
 _CONV = 16  # pixels of the shorter side
 _STEPS = 16  # of a sequence
 _BATCH, _BATCH_OF_TABLES, _LEAST_BATCH, _PER_BATCH = 128, 256, 16, 20
-_NARROW, _WIDE = 32, 512
-_MANY = 2.0  # variance over mean
+_NARROW, _WIDE = "[256,128]", "[512,256]"
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,6 @@ def _of_dimension(look: Look) -> str:
     return _small(look, max(math.ceil(1.5 * look.dimension), min(32, look.components(0.8))))
 
 
-def _width(look: Look) -> int:
-    return min(_WIDE, max(_NARROW, 2 ** math.ceil(math.log2(2 * look.size))))
-
-
 def _batch(look: Look) -> int:
     most = min(_BATCH_OF_TABLES if look.kind == "table" else _BATCH, look.rows // _PER_BATCH)
     return 2 ** int(math.log2(max(_LEAST_BATCH, most)))
@@ -97,8 +92,10 @@ COMMON = (
     _rule(
         "model.latent_dim",
         _of_dimension,
-        lambda look: f"1.5 x {look.dimension:.1f}, the intrinsic dimension, or the {look.components(0.8)} components (32 at "
-        "most) of 80 % of the variance",
+        lambda look: (
+            f"1.5 x {look.dimension:.1f}, the intrinsic dimension, or the {look.components(0.8)} components (32 at "
+            "most) of 80 % of the variance"
+        ),
         when=lambda look: look.dimension > 0,
     ),
     _rule(
@@ -136,9 +133,15 @@ NETWORK = (
     _rule("model/arch", "mlp", "rows, or samples too small for convolutions"),
     _rule(
         "model.arch.hidden",
-        lambda look: f"[{_width(look)},{_width(look) // 2}]",
-        lambda look: f"twice the {look.size} elements of a sample, a power of 2 from {_NARROW} to {_WIDE}, two levels",
+        _WIDE,
+        "wide beside the data: narrower ones were worse on the sets that the rules were made on",
         when=lambda look: architecture(look) == "mlp",
+    ),
+    _rule(
+        "model.arch.norm",
+        "batch",
+        "a rate several times higher then suits, and the error ends lower",
+        when=lambda look: architecture(look) in ("mlp", "conv"),
     ),
     _rule("model/loss", "gaussian", "codes are weighed by a likelihood", tasks="impute", when=lambda look: not look.words),
     _rule(
@@ -156,21 +159,22 @@ NETWORK = (
     ),
 )
 
-# What is tried, the most telling first: as many of them as the budget holds.
+# What is tried, the most telling first, and of each the likeliest: as many of them as the budget holds.
 AXES = (
+    _rule(
+        "optimizer.lr",
+        "5e-3,2e-3,1e-2",
+        "which rate suits is not known beforehand",
+        when=lambda look: architecture(look) in ("mlp", "conv"),
+    ),
     _rule("optimizer.lr", "2e-3,5e-3,1e-3", "which rate suits is not known beforehand"),
     _rule(
         "model.arch.norm",
-        "none,batch",
-        "batch norm helps some, and harms others",
+        "batch,none",
+        "batch norm helps most, and harms some",
         when=lambda look: architecture(look) in ("mlp", "conv"),
     ),
-    _rule(
-        "model.arch.hidden",
-        lambda look: f"[{_width(look)},{_width(look) // 2}],[{2 * _width(look)},{_width(look)},{_width(look) // 2}]",
-        "as wide as the data ask for, and wider",
-        when=lambda look: architecture(look) == "mlp",
-    ),
+    _rule("model.arch.hidden", f"{_WIDE},{_NARROW}", "how wide", when=lambda look: architecture(look) == "mlp"),
 )
 
 # Of the run that is PCA.

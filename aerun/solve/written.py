@@ -12,7 +12,7 @@ from aerun.solve.plan import Plan
 from aerun.solve.rules import Line
 
 PCA, NETWORKS = "pca", "plan"  # presets
-PCA_RUN, SWEEP = "pca", "networks"  # folders of the run and of the sweep
+PCA_RUN, SWEEP, ENDED = "pca", "networks", "ended"  # folders of the run, of the sweep, and of a job that was ended early
 _WIDE = 34  # columns before a reason
 
 

@@ -62,12 +62,12 @@ class Linear(Dense):
         unlike = whiten or features != latent_dim or heads > 1 or atoms == "orthogonal"
         if one_of("model.arch.start", start, ("random", "mirrored", "principal")) == "mirrored":
             self._mirror(latent_dim, unlike)
-        self.principal = start == "principal"
+        self.principal, self.units = start == "principal", latent_dim
         if self.principal and (unlike or tied or atoms != "free" or centre != "mean" or self.known or self.sees_mask):
             raise AerunError(
-                "model.arch.start=principal: needs an encoder that reads the sample alone about its mean, a decoder that writes "
-                "it, one value per element, one output per code unit, and tied, atoms and whiten as they are by default. Use "
-                "model.arch.start=random."
+                "model.arch.start=principal: needs an encoder that reads the sample alone about its mean, a decoder that "
+                "writes one value per element, one output per code unit, and tied, atoms and whiten as they are by default. "
+                "Use model.arch.start=random."
             )
         if whiten and centre == "median":
             raise AerunError("model.arch.whiten=true centres on the mean: use model.arch.centre=mean.")
@@ -121,7 +121,7 @@ class Linear(Dense):
         if isinstance(self.encoder[1], Whitening):
             self.encoder[1].learn(samples)
         elif self.principal:
-            self._begin_at(pca.fit(samples, self.decoder[0].in_features))
+            self._begin_at(pca.fit(samples, self.units))
         elif self.centre == "median":
             rows = spaced_rows(sum(len(x) for x in samples()), _ROWS)
             self.mean.copy_(geometric_median(_taken(samples, rows).flatten(1)).view(self.mean.shape))
