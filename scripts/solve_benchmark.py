@@ -9,8 +9,8 @@ The rules of aerun/solve/rules.py were changed by what came out on the TUNING se
 in docs/guides/solve.md, before anything was run on them.
 
 Rows of each set: solve, as the command ends, within the budget by the clock; defaults, `aerun` with the same data and seed and
-nothing else said (of reduce the size of the code that the plan chose, since errors of other sizes do not compare), however long
-it takes; pca, of the size of the chosen run's code. Anomalies are judged by AUROC, reductions by squared error, both on the
+nothing else said (of reduce the size of the code that the plan chose, since errors of other sizes do not compare), its training
+ended after as long as the whole budget (trainer.max_time); pca, of the size of the chosen run's code. Anomalies are judged by AUROC, reductions by squared error, both on the
 test split, the seed drawing weights and order of samples.
 """
 
@@ -18,6 +18,7 @@ import argparse
 import gzip
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -58,6 +59,7 @@ class Row(NamedTuple):
     pca: float
     chosen: str
     seconds: float
+    cpu: float
     load: float
 
     @property
@@ -147,22 +149,27 @@ def measured(name: str, task: str, seed: int, args: argparse.Namespace) -> Row:
     """Run solve and the defaults on a set, each in a process of its own."""
     words = settings_of(name, task, args.place, args.keel)
     label = f"{name}-{task}-{seed}-{args.budget}"
-    began, load = time.time(), os.getloadavg()[0]
+    began, cpu, load = time.time(), _cpu(), os.getloadavg()[0]
     _aerun(args.place, "solve", *words, f"seed={seed}", "--for", task, "--budget", args.budget, "--name", label)
-    seconds = time.time() - began
+    seconds, cpu = time.time() - began, _cpu() - cpu
     told = json.loads((args.place / "outputs" / "solve" / label / "results.json").read_text())
     figure = told["figure"]
     together = next((who for who in told["test"] if who.endswith("together")), "model")
     size = [f"model.latent_dim={told['latent_dim']}"] if task == "reduce" else ["evaluate=[anomaly]"]
-    folder = args.place / "defaults" / f"{name}-{task}-{seed}"
-    _aerun(args.place, *words, f"seed={seed}", *size, "pictures=[]", f"hydra.run.dir={folder.absolute()}")
+    folder = args.place / "defaults" / label
+    limits = ("pictures=[]", f"trainer.max_time={args.budget}", f"hydra.run.dir={folder.absolute()}")
+    _aerun(args.place, *words, f"seed={seed}", *size, *limits)
     other = json.loads((folder / "results.json").read_text())
     defaults = other["anomaly/model/auroc"] if task == "anomaly" else other["test/se"]
     chosen = "PCA" if told["pca_is_enough"] is not False else f"{1 + len(told['with'])} network(s)"
-    return Row(
-        name, task, seed, args.budget, told["test"][together][figure], defaults, told["test"]["pca"][figure], chosen, seconds,
-        load,
-    )  # fmt: skip
+    found = (told["test"][together][figure], defaults, told["test"]["pca"][figure])
+    return Row(name, task, seed, args.budget, *found, chosen, seconds, cpu, load)
+
+
+def _cpu() -> float:
+    """Return the CPU seconds of all processes that have ended here."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _aerun(place: Path, *words: str) -> None:
@@ -220,8 +227,8 @@ def table(rows: Sequence[Row]) -> str:
         "",
         f"{'Holds' if held else 'Does not hold'}. Mean ranks over {len(rows)} runs: {told}. Worst loss to PCA: "
         f"{worst['anomaly']:.3f} AUROC, {worst['reduce']:.1%} of the error.",
-        f"Budget {rows[0].budget}; the longest command took {seconds:.0f} s by the clock, at loads of {min(loads):.0f} to "
-        f"{max(loads):.0f} on {os.cpu_count()} cores.",
+        f"Budget {rows[0].budget}; the longest command took {seconds:.0f} s by the clock, {max(r.cpu for r in rows):.0f} s of CPU at "
+        f"most, at loads of {min(loads):.0f} to {max(loads):.0f} on {os.cpu_count()} cores.",
     ]
     return "\n".join([*lines, ""])
 

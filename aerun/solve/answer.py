@@ -61,7 +61,7 @@ class Answer:
         candidates = [c for c in found if c is not None]
         if not candidates:
             raise AerunError(
-                f"{self.conduct.folder}: no run has come to its end within the budget. The same command goes on; give more time."
+                f"{self.conduct.folder}: no run came to its end within the budget. The same command goes on; give more time."
             )
         if self.task.name != "anomaly":
             return by_error(self.task, candidates, int(Folder(candidates[0].run).read().get("samples/val", 0)))

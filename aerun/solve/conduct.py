@@ -174,8 +174,8 @@ class Conduct:
 def facts_in_words(known: Look) -> list[str]:
     """Return in lines what a plan knows of the data."""
     first = (
-        f"{known.option}: {known.kind} of {' x '.join(map(str, known.shape))}; {known.rows:,} training, {known.val:,} validation "
-        f"and {known.test:,} test samples (the plan is made from the training samples)"
+        f"{known.option}: {known.kind} of {' x '.join(map(str, known.shape))}; {known.rows:,} training, {known.val:,} "
+        f"validation and {known.test:,} test samples (the plan is made from the training samples)"
     )
     found = [
         f"{known.gaps:.1%} of the cells empty" if known.gaps else "",

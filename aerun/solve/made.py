@@ -2,8 +2,8 @@
 
 A made row of a table has the values of another row in some of its columns (a tenth to a half of them, drawn anew for each), so
 that each cell is usual and the row is not; a made image has a rectangle of another image, a made series a stretch of another
-(Li et al. 2021, https://arxiv.org/abs/2104.04015, there of the same image). Real anomalies may be otherwise: what finds made ones
-better is preferred only where it is clearly better.
+(Li et al. 2021, https://arxiv.org/abs/2104.04015, there of the same image). Real anomalies may be otherwise: what finds made
+ones better is preferred only where it is clearly better.
 """
 
 import torch

@@ -27,8 +27,8 @@ class Linear(Dense):
     the classic one-layer sparse or contractive autoencoder. atoms: columns of W2 free, unit (a dictionary) or orthogonal.
     bias: b1 is there. centre: m is the mean, or the geometric median of at most 32,768 training samples; the output starts at
     the mean in any case. start: as torch draws weights (random), or mirrored: columns of W2 in random directions, of norm 0.1,
-    and W1 their transpose, as sparse autoencoders of activations begin; or principal: W1 = V^T and W2 = V, the leading principal
-    components of the training samples, so that it is PCA before the first step.
+    and W1 their transpose, as sparse autoencoders of activations begin; or principal: W1 = V^T and W2 = V, the leading
+    principal components of the training samples, so that it is PCA before the first step.
     whiten: the maps act on the d leading principal components scaled to variance 1, which independent component analysis
     needs; W1 and W2 are then d x d. Raises AerunError for `tied` with a bottleneck that reads more than one feature per
     unit, and for `whiten` with a mask as input or with more units than the data have directions.
