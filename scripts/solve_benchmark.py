@@ -10,8 +10,8 @@ in docs/guides/solve.md, before anything was run on them.
 
 Rows of each set: solve, as the command ends, within the budget by the clock; defaults, `aerun` with the same data and seed and
 nothing else said (of reduce the size of the code that the plan chose, since errors of other sizes do not compare), its training
-ended after as long as the whole budget (trainer.max_time); pca, of the size of the chosen run's code. Anomalies are judged by AUROC, reductions by squared error, both on the
-test split, the seed drawing weights and order of samples.
+ended after as long as the whole budget (trainer.max_time); pca, of the size of the chosen run's code. Anomalies are judged by
+AUROC, reductions by squared error, both on the test split, the seed drawing weights and order of samples.
 """
 
 import argparse
@@ -227,8 +227,8 @@ def table(rows: Sequence[Row]) -> str:
         "",
         f"{'Holds' if held else 'Does not hold'}. Mean ranks over {len(rows)} runs: {told}. Worst loss to PCA: "
         f"{worst['anomaly']:.3f} AUROC, {worst['reduce']:.1%} of the error.",
-        f"Budget {rows[0].budget}; the longest command took {seconds:.0f} s by the clock, {max(r.cpu for r in rows):.0f} s of CPU at "
-        f"most, at loads of {min(loads):.0f} to {max(loads):.0f} on {os.cpu_count()} cores.",
+        f"Budget {rows[0].budget}; the longest command took {seconds:.0f} s by the clock, {max(r.cpu for r in rows):.0f} s of "
+        f"CPU at most, at loads of {min(loads):.0f} to {max(loads):.0f} on {os.cpu_count()} cores.",
     ]
     return "\n".join([*lines, ""])
 

@@ -8,15 +8,17 @@ from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.text import counted, say
+from aerun.evaluate.applications.imputation import NAMES
 from aerun.evaluate.outcome import Outcome
 from aerun.report import terminal
 from aerun.runs.folder import Folder
 from aerun.settings.shells import command_line, in_shell
 from aerun.solve.alarms import Alarms, standard_error
-from aerun.solve.choose import Candidate, Choice, best_of, by_auroc, by_error
+from aerun.solve.choose import WORTH, Candidate, Choice, best_of, by_auroc, by_error
 from aerun.solve.conduct import RESULTS, Conduct
 from aerun.solve.judge import Judge
 from aerun.solve.tasks import TASKS
+from aerun.solve.written import NETWORKS
 
 
 class Answer:
@@ -33,7 +35,7 @@ class Answer:
         """Return a run with its figures on validation rows, asked once; None where it has none, which is said."""
         if run not in self.known:
             try:
-                self.known[run] = Candidate(run.name, run, self._figures(run), linear)
+                self.known[run] = Candidate(spoken(run), run, self._figures(run), linear)
             except AerunError as e:
                 self.left_out.append(f"{run.name}: {e}")
                 return None
@@ -82,7 +84,7 @@ class Answer:
             outcome = _with_row(outcome, f"{len(runs)} together", self.alarms.on_test(runs))
         results = Folder(first.run).read()
         split = f"test split of {results.get('samples/test', 0):,} samples, seed {results.get('seed')}"
-        words = f"{self._headline(choice)} Chosen: {choice.because}."
+        words = f"{self._headline(choice)} Chosen: {choice.because}.{self._without_model(choice)}"
         say()
         terminal.application(self.task.ask, outcome)
         say(f"       {split}, looked at once")
@@ -125,10 +127,25 @@ class Answer:
             return f"Networks and PCA together find more than PCA: {name} with {counted(len(choice.runs) - 1, 'other run')}."
         return f"A network is worth it: {name}."
 
+    def _without_model(self, choice: Choice) -> str:
+        """Return which baseline without a model is better still, where one of the application's is."""
+        chosen = choice.runs[0]
+        others = {who: v for who, v in chosen.figures.items() if who in NAMES}
+        who = min(others, key=lambda w: self.task.sign * others[w], default=None)
+        if who is None or self.task.sign * others[who] >= self.task.sign * chosen.own * WORTH:
+            return ""
+        return f" Better still, without any model: {NAMES[who]} ({others[who]:.4g} against {chosen.own:.4g})."
+
     def _command(self, runs: Sequence[str], source: Any) -> str:
         words = self.task.words.replace("FILE", source or "FILE")
         others = f" --with {command_line(list(runs[1:]))}" if len(runs) > 1 else ""
         return f"aerun {self.task.verb} {in_shell(runs[0])} {words}{others}"
+
+
+def spoken(run: Path) -> str:
+    """Return what a run is called in sentences: what was tried, without the plan's own words."""
+    words = [w for w in run.name.split(",") if w != f"experiment={NETWORKS}"]
+    return ",".join(words) or "the one network of the plan"
 
 
 def _with_row(outcome: Outcome, name: str, row: Mapping[str, float]) -> Outcome:

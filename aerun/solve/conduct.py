@@ -20,7 +20,7 @@ from aerun.settings.sources import Source
 from aerun.solve import written
 from aerun.solve.look import Look, look
 from aerun.solve.plan import Plan, begun, sized
-from aerun.solve.rules import Line
+from aerun.solve.rules import READING, Line
 from aerun.solve.tasks import Task
 from aerun.sweep.costs import cost_of_job
 from aerun.train import train
@@ -61,10 +61,11 @@ class Conduct:
         if any(written.is_there(self.folder, name) for name in (written.PCA, written.NETWORKS)):
             say(f"plan   as it stands in {self.folder / 'experiment'} (--fresh makes a new one)")
             return None
-        self._refuse_unasked()
+        self.data = [*self.data, *self._reading()]
+        words = [*self.words, *(f"{line.key}={line.value}" for line in self._reading())]
+        self._refuse_unasked(words)
         started = time.perf_counter()
-        cfg = composed(self.words)
-        known = look(dataset_of(cfg), _option(self.words))
+        known = look(dataset_of(composed(words)), _option(self.words))
         self.took["look"] = time.perf_counter() - started
         need = max(_LEAST, self.took["look"])
         if self.left < need:
@@ -77,9 +78,15 @@ class Conduct:
             say(f"data   {line}")
         return known
 
-    def _refuse_unasked(self) -> None:
+    def _reading(self) -> list[Line]:
+        """Return how the task has the data read, where they have these settings and nobody typed them."""
+        has, typed = composed(self.words)["dataset"], {word.partition("=")[0] for word in self.words}
+        lines = READING.get(self.task.name, ())
+        return [line for line in lines if line.key.partition(".")[2] in has and line.key not in typed]
+
+    def _refuse_unasked(self, words: Sequence[str]) -> None:
         """Raise AerunError for data that have no target for the task, before they are read."""
-        plan = build(composed([*self.words, f"model={self.task.model}"]))
+        plan = build(composed([*words, f"model={self.task.model}"]))
         why = applications.unsupported_reason(self.task.ask, plan.autoencoder, plan.dataset)
         if why:
             more = ", or dataset.anomaly=COLUMN of a table" if self.task.name == "anomaly" else ""

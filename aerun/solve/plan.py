@@ -14,6 +14,7 @@ SHORTEST = 200  # steps, below which a training says nothing
 _MOST_STEPS, _MOST_EPOCHS = 20_000, 300
 _EPOCHS_OF_RUNGS = 9  # of a training that is pruned at two of them
 _MARGIN = 0.65  # of the time that is left: bills may be off
+_VISIT = 0.5  # CPU seconds of a job's turn beside its training: it is looked at, opened and kept
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _taken(jobs: int, epochs: int, cost: Cost, pace: float) -> float:
     shares = (*rungs_of(jobs, epochs), 1.0)
     whole, before, going = 0.0, 0.0, jobs
     for share in shares:
-        whole += going * ((cost.begin + cost.fit) * rest + cost.training((share - before) * epochs) * rate)
+        whole += going * ((cost.begin + cost.fit + _VISIT) * rest + cost.training((share - before) * epochs) * rate)
         before, last, going = share, going, max(1, going // 3)
     return (whole + last * cost.end * rest) * pace
 

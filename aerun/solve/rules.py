@@ -4,7 +4,7 @@ They were changed by what came out on tuning sets alone, which `scripts/solve_be
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aerun.solve.look import Look
@@ -71,9 +71,13 @@ def _batch(look: Look) -> int:
     return 2 ** int(math.log2(max(_LEAST_BATCH, most)))
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
+# How data are read for a task, where the data set has the setting and nobody typed it.
+READING: Mapping[str, Sequence[Line]] = {
+    "impute": (
+        Line("dataset.missing", ("keep",), "empty cells count for nothing, and are what is to be filled"),
+        Line("dataset.show_missing", ("false",), "PCA reads no marks of empty cells, and all read alike"),
+    )
+}
 
 # Of every run of a plan.
 COMMON = (
@@ -102,12 +106,6 @@ COMMON = (
         "model.latent_dim",
         _of_dimension,
         lambda look: f"{look.components(0.8)} components hold 80 % of the variance (32 at most)",
-    ),
-    _rule(
-        "dataset.missing",
-        "keep",
-        lambda look: f"{_percent(look.gaps)} of the cells are empty; a model that knows fills them",
-        tasks="impute",
     ),
     _rule("objective", "val/mse", "jobs are compared by what all models have, on validation rows"),
     _rule("evaluate", "[]", "what jobs are good for is asked once, of the chosen one"),

@@ -12,7 +12,11 @@ from aerun.solve.plan import Plan
 from aerun.solve.rules import Line
 
 PCA, NETWORKS = "pca", "plan"  # presets
-PCA_RUN, SWEEP, ENDED = "pca", "networks", "ended"  # folders of the run, of the sweep, and of a job that was ended early
+PCA_RUN, SWEEP, ENDED = (
+    "pca",
+    "networks",
+    "best,ended_early",
+)  # folders of the run, of the sweep, and of a job that was ended early
 _WIDE = 34  # columns before a reason
 
 
