@@ -82,7 +82,7 @@ def _solve(args: argparse.Namespace, words: list[str], budget: float) -> int:
     start = time.perf_counter()
     if pca is not None:
         answer.candidate(pca, linear=True)
-    reserve = conduct.reserve(time.perf_counter() - start)
+    reserve = conduct.reserve(time.perf_counter() - start - answer.judge.once)
     if plan is not None and known is not None:
         conduct.network(plan, known, reserve)
         _show(folder)

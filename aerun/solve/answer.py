@@ -138,6 +138,8 @@ class Answer:
 
     def _command(self, runs: Sequence[str], source: Any) -> str:
         words = self.task.words.replace("FILE", source or "FILE")
+        if sampler := self.judge.samplers.get(Path(runs[0]).absolute()):
+            words = f"--sampler {sampler} {words}"
         others = f" --with {command_line(list(runs[1:]))}" if len(runs) > 1 else ""
         return f"aerun {self.task.verb} {in_shell(runs[0])} {words}{others}"
 
