@@ -76,7 +76,7 @@ class Answer:
         return by_auroc(candidates, together, error, rows)
 
     def told(self, choice: Choice, source: Any) -> dict[str, Any]:
-        """Look at the test rows once, print the answer, and return it as results.json has it."""
+        """Ask once about the test rows, print the answer, and return it as results.json has it."""
         conduct, first = self.conduct, choice.runs[0]
         outcome = self.judge.on_test(first.run)
         runs = [c.run for c in choice.runs]

@@ -15,7 +15,7 @@ from aerun.evaluate import applications
 from aerun.logger.rows import curve
 from aerun.runs.folder import Folder
 from aerun.settings.overrides import config_of, resolved
-from aerun.settings.shells import in_shell
+from aerun.settings.shells import command_line
 from aerun.settings.sources import Source
 from aerun.solve import written
 from aerun.solve.look import Look, look
@@ -57,7 +57,7 @@ class Conduct:
         return self.began + self.budget - time.time()
 
     def seen(self) -> Look | None:
-        """Look at the data and say what they are; return None where a plan is there already, which stands."""
+        """Return what the data are, which is said; None where a plan is there already, which stands."""
         if any(written.is_there(self.folder, name) for name in (written.PCA, written.NETWORKS)):
             say(f"plan   as it stands in {self.folder / 'experiment'} (--fresh makes a new one)")
             return None
@@ -125,8 +125,8 @@ class Conduct:
         run = self.folder.absolute() / written.PCA_RUN
         if Folder(run).read().get("status") != "completed":
             cfg = resolved(config_of([f"experiment={written.PCA}"], Source(str(self.folder))))
-            command = f"aerun --config-dir {in_shell(str(self.folder))} experiment={written.PCA}"
-            train(cfg, run, command)
+            words = ["aerun", "--config-dir", str(self.folder.absolute()), f"experiment={written.PCA}"]
+            train(cfg, run, command_line(words))
         return run
 
     def networks(self, reserve: float) -> str:
@@ -143,8 +143,17 @@ class Conduct:
         except AerunError as e:
             if not str(e).startswith("sweep.budget="):
                 raise
-            return str(e)
+            return str(e) if written.is_there(self.folder, written.PCA) else self._alone(reserve)
         return self._ended(reserve)
+
+    def _alone(self, reserve: float) -> str:
+        """Train one network for as long as there is time, where there is nothing else to fall back on."""
+        words = [f"experiment={written.NETWORKS}", f"trainer.max_time={max(1.0, 0.7 * (self.left - reserve)):.0f}s"]
+        run = self.folder.absolute() / written.ENDED
+        shutil.rmtree(run, ignore_errors=True)
+        command = command_line(["aerun", "--config-dir", str(self.folder.absolute()), *words])
+        train(resolved(config_of(words, Source(str(self.folder)))), run, command)
+        return "one network was trained for as long as there was time"
 
     def _ended(self, reserve: float) -> str:
         """End a copy of the best job where the budget let none come to its end; return what is to be said of it."""
@@ -156,7 +165,7 @@ class Conduct:
             return "no network came far enough to be judged"
         run = self.folder.absolute() / written.ENDED
         shutil.rmtree(run, ignore_errors=True)
-        shutil.copytree(best[1], run, ignore=shutil.ignore_patterns(".lock*", "rungs.json", "events*"))
+        shutil.copytree(best[1], run, ignore=shutil.ignore_patterns(".lock*", "rungs.json", "events*"), symlinks=True)
         spent = float(Folder(run).read().get("seconds/epochs") or Folder(run).read().get("seconds") or 0.0)
         config = Folder(run).config()
         config["trainer"]["max_time"] = f"{spent + max(0.5, (self.left - reserve) / 2):.1f}s"
