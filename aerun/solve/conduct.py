@@ -10,6 +10,7 @@ from typing import Any
 from aerun.api import composed
 from aerun.build import build, dataset_of
 from aerun.core.errors import AerunError
+from aerun.core.logs import quiet_aerun
 from aerun.core.text import counted, say, span
 from aerun.evaluate import applications
 from aerun.logger.rows import curve
@@ -86,7 +87,8 @@ class Conduct:
 
     def _refuse_unasked(self, words: Sequence[str]) -> None:
         """Raise AerunError for data that have no target for the task, before they are read."""
-        plan = build(composed([*words, f"model={self.task.model}"]))
+        with quiet_aerun():  # the look says what is to be said of the data
+            plan = build(composed([*words, f"model={self.task.model}"]))
         why = applications.unsupported_reason(self.task.ask, plan.autoencoder, plan.dataset)
         if why:
             more = ", or dataset.anomaly=COLUMN of a table" if self.task.name == "anomaly" else ""
