@@ -59,7 +59,7 @@ class Conduct:
 
     def seen(self) -> Look | None:
         """Return what the data are, which is said; None where a plan is there already, which stands."""
-        if any(written.is_there(self.folder, name) for name in (written.PCA, written.NETWORKS)):
+        if Folder(self.folder).read(PLAN).get("planned"):
             say(f"plan   as it stands in {self.folder / 'experiment'} (--fresh makes a new one)")
             return None
         self.data = [*self.data, *self._reading()]
@@ -97,14 +97,15 @@ class Conduct:
     def planned(self, known: Look) -> Plan:
         """Return the plan without its length, its run of PCA written down."""
         plan = begun(known, self.task.name, self.typed, self.data)
-        Folder(self.folder).write(PLAN, {"for": self.task.name, "typed": list(self.words)})
+        self._mark(planned=False)
         texts = written.presets(plan, self.folder.absolute())
         written.save({k: v for k, v in texts.items() if k == written.PCA}, self.folder)
         return plan
 
     def network(self, plan: Plan, known: Look, reserve: float) -> Plan:
         """Return the plan with as many networks as fit, of such a length, written down. reserve: seconds for the choice."""
-        if plan.networks:
+        wanted = bool(plan.networks)
+        if wanted:
             cost = cost_of_job(self._of_lines(plan))
             if cost is None:
                 raise AerunError(
@@ -112,9 +113,14 @@ class Conduct:
                 )
             plan = sized(plan, known, cost, (1 - _LAST) * (self.left - reserve))
         written.save(written.presets(plan, self.folder.absolute()), self.folder)
+        self._mark(planned=bool(plan.networks) or not wanted)  # else a larger budget makes a plan with networks
         for words in plan.remarks:
             say(f"plan   {words}")
         return plan
+
+    def _mark(self, planned: bool) -> None:
+        """Write down whose plan this is, and whether it is whole."""
+        Folder(self.folder).write(PLAN, {"for": self.task.name, "typed": list(self.words), "planned": planned})
 
     def _of_lines(self, plan: Plan) -> dict[str, Any]:
         words = [f"{line.key}={line.value}" for line in plan.networks]

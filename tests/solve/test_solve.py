@@ -80,6 +80,26 @@ def test_a_plan_of_networks_runs_goes_on_and_stands_as_it_was_edited(tmp_path, r
     assert "--fresh removes it" in other.err
 
 
+def test_a_plan_that_was_cut_short_is_made_to_its_end(tmp_path, rows, cheap, monkeypatch):
+    """Killed between PCA and the networks, or with a budget for PCA alone, the same command plans networks later."""
+    typed = ("solve", *rows(400), *QUICK, "--for", "reduce", "--name", "cut")
+    with monkeypatch.context() as patched:
+        patched.setattr("aerun.solve.conduct.cost_of_job", _killed)
+        assert here(tmp_path, *typed).code == 130
+    folder = tmp_path / "outputs/solve/cut"
+    assert [path.name for path in (folder / "experiment").iterdir()] == ["pca.yaml"]
+    before = (folder / "pca/results.json").read_bytes()
+    told = here(tmp_path, *typed, "--budget", "10m")
+    assert told.code == 0, told.err
+    assert (folder / "experiment/plan.yaml").is_file()
+    assert (folder / "pca/results.json").read_bytes() == before
+    assert len(answer(tmp_path, "cut")["validation"]) == 2
+
+
+def _killed(config):
+    raise KeyboardInterrupt
+
+
 REFUSED = [
     (("dataset=digits", "--for", "alarms"), "--for alarms: no such task"),
     (("dataset=digits",), "--for"),
