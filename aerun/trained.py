@@ -127,7 +127,7 @@ class Trained:
         return self.pca.first(k)(whole) if self.autoencoder.told is None else self._within.first(k)(whole, beside["c"])
 
     def _whole(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """Return x (B, *S) as PCA reads it: the mean where there is no step, and where nobody judges what is there (pairs)."""
+        """Return x (B, *S) as PCA reads it: the mean where there is no step, and where nobody judges what is there."""
         source = self.autoencoder.facts.source
         return (
             torch.cat([self.mean[:, :source].expand(len(x), -1), x[:, source:]], 1) if source else filled(x, valid, self.mean)

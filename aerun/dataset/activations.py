@@ -1,6 +1,7 @@
 """Activations of another network, in shards on disk."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -37,8 +38,9 @@ class Activations(Dataset):
     target: shards of other activations, row for row those of `path`, that are to be computed of these (a transcoder); a sample
     is then a row of both. target_key: their array or column; without `target`, one in the files of `path`.
 
-    prepare: norm, one scale for all (see `Norm`; of pairs one for each side, see `Pair`), or none. Raises AerunError for shards of several widths, damaged ones, and,
-    as soon as they are read, rows that hold a missing or an infinite value.
+    prepare: norm, one scale for all (see `Norm`; of pairs one for each side, see `Pair`), or none. Raises AerunError for shards
+    of several widths, damaged ones, targets that are not row for row, and, as soon as they are read, rows that hold a missing
+    or an infinite value.
     """
 
     def __init__(
@@ -130,8 +132,8 @@ class Activations(Dataset):
     def facts(self) -> Facts:
         shape, source = (self.shards.width,), self.shards.source
         prepared = shape if self.prepare == NORM or source else None
-        about = {"kind": "table", "unit": 1.0, "low": None, "high": None, "classes": None}
-        return Facts(shape=shape, **about, prepared_from=prepared, source=source)
+        known = Facts(shape=shape, kind="table", unit=1.0, low=None, high=None, classes=None, source=source)
+        return replace(known, prepared_from=prepared)
 
     def preparation(self) -> Preparation:
         if source := self.shards.source:

@@ -121,9 +121,7 @@ class Runner:
         """Raise AerunError for samples that lack what is computed of them: nothing is there to hold it against."""
         source = self.facts.source
         if source and bool((gone := stored[:, source:].isnan().any(1)).any()):
-            words = (
-                f"what is to be computed (dataset.target) is missing behind its {source} numbers, so that nothing can be judged"
-            )
+            words = f"what is to be computed (dataset.target) is missing behind its {source} numbers, and nothing can be judged"
             raise AerunError(f"sample {int(gone.int().argmax()) + 1}: {words}. See encode and reconstruct.")
 
     @cached_property

@@ -15,7 +15,7 @@ from aerun.vocabulary import Function, wide
 
 
 class Downstream(Regularizer):
-    """Omega_i = KL(softmax f(x_i) || softmax f(x_hat_i)) in nats, f the layers behind the activations, which stay as they are; (B,).
+    """Omega_i = KL(softmax f(x_i) || softmax f(x_hat_i)) in nats, f the layers behind the activations, never trained; (B,).
 
     f reads activations in their own units, whatever `dataset.prepare` makes of them, and ends in logits. Alone it has a null
     space: what f does not read may be anything. It stands beside the squared error, here as 10 to 1 (Braun et al. 2024,

@@ -30,8 +30,8 @@ class Weighted(Regularizer):
         words = [] if network is None or len(network) != 1 else network[0].split()
         if features is None or words[:1] != ["matrix"] or not words[-1].isdecimal():
             raise AerunError(
-                "regularizer=weighted needs the matrix that weights errors: reg.terms.weighted.features=FILE, (D, D), npy or of "
-                "torch.save."
+                "regularizer=weighted needs the matrix that weights errors: reg.terms.weighted.features=FILE, (D, D), npy "
+                "or of torch.save."
             )
         self.source = source
         self.register_buffer("matrix", torch.zeros(int(words[-1]), int(words[-1])))

@@ -27,9 +27,10 @@ class Linear(Dense):
     the classic one-layer sparse or contractive autoencoder. atoms: columns of W2 free, unit (a dictionary) or orthogonal.
     bias: b1 is there. centre: m is the mean, or the geometric median of at most 32,768 training samples; the output starts at
     the mean in any case. start: as torch draws weights (random), or mirrored: columns of W2 in random directions, of norm 0.1,
-    and W1 their transpose, as sparse autoencoders of activations begin; data: the same with atoms of norm 1 in the directions of
-    random training samples from m, so that nearly all are used from the first step on; or silent: W2 = 0 and W1 of unit rows in random
-    directions, as transcoders do. skip: of pairs (`dataset.target`), raw = W2 z + Ws (x - m) + b2, Ws from 0 on.
+    and W1 their transpose, as sparse autoencoders of activations begin; data: the same with atoms of norm 1 in the directions
+    of random training samples from m, so that nearly all are used from the first step on; or silent: W2 = 0 and W1 of unit
+    rows in random directions, as transcoders do. skip: of pairs (`dataset.target`), raw = W2 z + Ws (x - m) + b2, Ws from 0
+    on.
     whiten: the maps act on the d leading principal components scaled to variance 1, which independent component analysis
     needs; W1 and W2 are then d x d. Raises AerunError for `tied` with a bottleneck that reads more than one feature per
     unit, and for `whiten` with a mask as input or with more units than the data have directions.
@@ -104,10 +105,10 @@ class Linear(Dense):
         """Begin with an encoder that is the decoder's transpose, of atoms of norm 0.1 in random directions."""
         if unlike or self.known or self.sees_mask:
             raise AerunError(
-                f"model.arch.start={self.start}: needs an encoder that reads the sample alone and a decoder that writes it, one "
-                "value per element, one output per code unit, and atoms that are not orthogonal. Use model.arch.start=random."
+                f"model.arch.start={self.start}: needs an encoder that reads the sample alone and a decoder that writes it, "
+                "one value per element, one output per code unit, and no orthogonal atoms. Use model.arch.start=random."
             )
-        encoder, decoder = self.encoder[1], self.decoder[0]
+        encoder = self.encoder[1]
         assert isinstance(encoder, nn.Linear)
         atoms = normalize(torch.randn(latent_dim, encoder.in_features), dim=1)
         if encoder.bias is not None:
@@ -116,7 +117,7 @@ class Linear(Dense):
 
     @torch.no_grad()
     def _point(self, atoms: Tensor, norm: float) -> None:
-        """Let atoms, (d, D) of norm 1, be the decoder's columns and the encoder's rows, both times `norm` where they are free."""
+        """Let atoms (d, D) of norm 1 be the decoder's columns and the encoder's rows, times `norm` where they are free."""
         encoder, decoder = self.encoder[1], self.decoder[0]
         assert isinstance(encoder, nn.Linear)
         if is_parametrized(encoder):  # tied: the atoms keep their norm
@@ -184,9 +185,7 @@ def _refuse_skip(source: int, given: int, atoms: str) -> None:
     """Raise AerunError where a map past the code means nothing."""
     words = ""
     if not source:
-        words = (
-            "the skip copies the input: what is reconstructed is what is read. Use model.arch.skip=false, or dataset.target."
-        )
+        words = "the skip copies the input: it reconstructs what it reads. Use model.arch.skip=false, or dataset.target."
     elif given:
         words = "the decoder is also told dataset.condition. Use one of them."
     elif atoms != "free":
