@@ -286,23 +286,23 @@ def test_targets_that_do_not_fit_and_parts_that_cannot_compute_them_are_said(pai
 def test_verbs_take_a_transcoder_or_say_why_not(paired, tmp_path):
     """Samples without their target are encoded and computed, and not judged; what is computed is the target alone."""
     own = [f"dataset.path={paired / 'x'}", f"dataset.target={paired / 't'}", "dataset.context=1", "dataset=activations"]
-    run = tmp_path / "run"
+    run = str(tmp_path / "run")
     few = ["trainer.max_steps=30", "model.latent_dim=24", "model.arch.skip=true", "evaluate=[dictionary]", "pictures=[]"]
     assert here(tmp_path, "model=transcoder", *own, *few, f"hydra.run.dir={run}").code == 0
-    found = figures(run)
+    found = figures(tmp_path / "run")
     assert {"dictionary/linear/ev", "dictionary/skip/ev", "dictionary/pca/ev"} <= set(found)
     assert found["dictionary/linear/ev"] == pytest.approx(1, abs=1e-4)
-    x = paired / "x" / "0.npy"
-    assert here(tmp_path, "reconstruct", run, x, "--output", tmp_path / "o.npy").code == 0
+    x = str(paired / "x" / "0.npy")
+    assert here(tmp_path, "reconstruct", run, x, "--output", "o.npy").code == 0
     out = np.load(tmp_path / "o.npy")
     assert np.isnan(out[:, :6]).all()
     assert np.isfinite(out[:, 6:]).all()
-    assert here(tmp_path, "encode", run, x, "--output", tmp_path / "z.npy").code == 0
+    assert here(tmp_path, "encode", run, x, "--output", "z.npy").code == 0
     for typed, words in (
         (["score", run, x], "nothing can be judged"),
         (["compress", run, x], "dataset.target"),
         (["impute", run, x], "see reconstruct"),
-        (["decode", run, tmp_path / "z.npy"], "model.arch.skip"),
+        (["decode", run, "z.npy"], "model.arch.skip"),
     ):
-        done = here(tmp_path, *typed, "--output", tmp_path / "no.npy")
+        done = here(tmp_path, *typed, "--output", "no.npy")
         assert (done.code, words in done.err) == (2, True)
