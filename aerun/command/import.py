@@ -81,9 +81,9 @@ def _results(sae: "Sae") -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="aerun import",
-        description="A run's folder made of a sparse autoencoder in the files of SAELens (standard, topk, jumprelu, gated, transcoders) or "
-        "of sparsify. Verbs then take it as any run: encode, decode, reconstruct, export; evaluate with --data. A scale and a "
-        "mean that it takes off are folded into its weights.",
+        description="A run's folder made of a sparse autoencoder in the files of SAELens (standard, topk, jumprelu, gated, "
+        "transcoders) or of sparsify. Verbs then take it as any run: encode, decode, reconstruct, export; evaluate with --data. "
+        "A scale and a mean that it takes off are folded into its weights.",
         epilog="example: aerun import gemma-layer-12 --output outputs/runs/gemma-layer-12",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with cfg.json and the weights in it")

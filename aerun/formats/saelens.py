@@ -55,7 +55,7 @@ class Sae:
     skip: Tensor | None = None
 
     def scaled(self, scale: float, given: float | None = None) -> "Sae":
-        """Return what does with x what this does with scale x, and gives x back; of a transcoder what this gives over `given`."""
+        """Return what does with x what this does with scale x, and gives what this gives over `given`, or x back."""
         given = scale if given is None else given
         skip = None if self.skip is None else self.skip * scale / given
         decoder, bias = self.decoder / given, self.decoder_bias / given
@@ -224,8 +224,8 @@ def _architecture(sae: Sae) -> str:
     if kind not in _TRANSCODERS or (kind == "jumprelu" and sae.skip is not None):
         what = "with a skip and thresholds" if sae.skip is not None and kind == "jumprelu" else "with k units of each sample"
         raise AerunError(
-            f"export: SAELens has no transcoder {what}: it has such of relu, with and without a skip, and of thresholds without "
-            "(jumprelu, gated, topk with scope=batch)."
+            f"export: SAELens has no transcoder {what}: it has such of relu, with and without a skip, and of "
+            "thresholds without (jumprelu, gated, topk with scope=batch)."
         )
     return "skip_transcoder" if sae.skip is not None else _TRANSCODERS[kind]
 
