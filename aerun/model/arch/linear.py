@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
+from aerun.metrics import pca
 from aerun.metrics.median import geometric_median, spaced_rows
 from aerun.model.arch.dense import Dense
 from aerun.model.arch.layers import Hidden, refuse_known
@@ -16,7 +17,7 @@ from aerun.model.arch.whitening import Colouring, Whitening
 
 _NORM = 0.1  # of atoms that begin mirrored
 _ROWS = 32_768  # whose geometric median is taken
-STARTS = ("random", "mirrored", "data", "silent")
+STARTS = ("random", "mirrored", "data", "silent", "principal")
 
 
 class Linear(Dense):
@@ -28,9 +29,10 @@ class Linear(Dense):
     bias: b1 is there. centre: m is the mean, or the geometric median of at most 32,768 training samples; the output starts at
     the mean in any case. start: as torch draws weights (random), or mirrored: columns of W2 in random directions, of norm 0.1,
     and W1 their transpose, as sparse autoencoders of activations begin; data: the same with atoms of norm 1 in the directions
-    of random training samples from m, so that nearly all are used from the first step on; or silent: W2 = 0 and W1 of unit
-    rows in random directions, as transcoders do. skip: of pairs (`dataset.target`), raw = W2 z + Ws (x - m) + b2, Ws from 0
-    on.
+    of random training samples from m, so that nearly all are used from the first step on; silent: W2 = 0 and W1 of unit rows
+    in random directions, as transcoders do; or principal: W1 = V^T and W2 = V, the leading principal components of the
+    training samples, so that it is PCA before the first step. skip: of pairs (`dataset.target`), raw = W2 z + Ws (x - m) + b2,
+    Ws from 0 on.
     whiten: the maps act on the d leading principal components scaled to variance 1, which independent component analysis
     needs; W1 and W2 are then d x d. Raises AerunError for `tied` with a bottleneck that reads more than one feature per
     unit, and for `whiten` with a mask as input or with more units than the data have directions.
@@ -66,15 +68,23 @@ class Linear(Dense):
         self._build(interface, [], Hidden(activation="relu", norm="none", dropout=0.0), tied=tied, atoms=atoms)
         self.whiten = self.whitens = whiten
         self.centre = one_of("model.arch.centre", centre, ("mean", "median"))
-        self.start, self.draw = one_of("model.arch.start", start, STARTS), 0
+        self.start, self.draw, self.units = one_of("model.arch.start", start, STARTS), 0, latent_dim
+        unlike = whiten or features != latent_dim or heads > 1 or atoms == "orthogonal" or source > 0
         if start == "data":
             self.draw = int(torch.randint(2**31, ()))  # which samples
         if start in ("mirrored", "data"):
-            self._mirror(latent_dim, whiten or features != latent_dim or heads > 1 or atoms == "orthogonal" or source > 0)
+            self._mirror(latent_dim, unlike)
         elif start == "silent":
             self._silence(whiten or tied or atoms != "free")
         elif self.skip:
             nn.init.zeros_(self.decoder[0].get_parameter("weight")[:, : self.skip])
+        self.principal = start == "principal"
+        if self.principal and (unlike or tied or atoms != "free" or centre != "mean" or self.known or self.sees_mask):
+            raise AerunError(
+                "model.arch.start=principal: needs an encoder that reads the sample alone about its mean, a decoder that "
+                "writes one value per element, one output per code unit, and tied, atoms and whiten as they are by default. "
+                "Use model.arch.start=random."
+            )
         if whiten and source:
             raise AerunError("model.arch.whiten=true with dataset.target: whitens what it writes. Use model.arch.whiten=false.")
         if whiten and centre == "median":
@@ -148,6 +158,8 @@ class Linear(Dense):
     def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:
         if isinstance(self.encoder[1], Whitening):
             self.encoder[1].learn(samples)
+        elif self.principal:
+            self._begin_at(pca.fit(samples, self.units))
         elif self.centre == "median":
             rows = spaced_rows(sum(len(x) for x in samples()), _ROWS)
             read = self.mean.flatten()[: self.source or None]
@@ -167,6 +179,18 @@ class Linear(Dense):
         there = chosen.norm(dim=1) > 0
         found[back[there.cpu()]] = chosen[there]
         return normalize(found, dim=1)
+
+    @torch.no_grad()
+    def _begin_at(self, principal: pca.Pca) -> None:
+        """Begin at PCA; units beyond the components that the samples determine write nothing."""
+        encoder, decoder, k = self.encoder[1], self.decoder[0], principal.components.shape[1]
+        assert isinstance(encoder, nn.Linear)
+        assert isinstance(decoder, nn.Linear)
+        for weight, components in ((encoder.weight, principal.components.t()), (decoder.weight.t(), principal.components.t())):
+            weight.zero_()
+            weight[:k].copy_(components)
+        if encoder.bias is not None:
+            encoder.bias.zero_()
 
     def encoder_weights(self) -> list[Tensor]:
         (w,) = super().encoder_weights()
