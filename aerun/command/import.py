@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="aerun import",
         description="A run's folder made of a sparse autoencoder in the files of SAELens (standard, topk, jumprelu, gated, "
-        "transcoders) or of sparsify. Verbs then take it as any run: encode, decode, reconstruct, export; evaluate with --data. "
+        "transcoders) or of sparsify. Verbs take it as any run: encode, decode, reconstruct, export; evaluate with --data. "
         "A scale and a mean that it takes off are folded into its weights.",
         epilog="example: aerun import gemma-layer-12 --output outputs/runs/gemma-layer-12",
     )

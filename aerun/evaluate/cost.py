@@ -1,11 +1,11 @@
 """What reconstructions of activations cost the network behind them, end to end."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from aerun.regularizer.downstream import Downstream
 from aerun.trained import Trained
 
 
@@ -17,7 +17,7 @@ class Cost:
     """
 
     trained: Trained
-    behind: Downstream
+    behind: Any  # the term with the layers behind
     y: Tensor | None
     n: int = 0
     sums: Tensor | None = None
@@ -46,9 +46,9 @@ class Cost:
 
 def cost_of(trained: Trained) -> Cost | None:
     """Return what counts the cost on test samples; None where nothing stands behind the activations."""
-    behind = next((t.regularizer for t in trained.autoencoder.terms.values() if isinstance(t.regularizer, Downstream)), None)
-    if behind is None:
+    terms: list[Any] = [t.regularizer for t in trained.autoencoder.terms.values() if t.regularizer.borrowed_as == "head"]
+    if not terms:
         return None
-    y, classes = trained.data.test.y, behind.classes
-    told = y is not None and trained.dataset.facts().classes == classes
+    y, behind = trained.data.test.y, terms[0]
+    told = y is not None and trained.dataset.facts().classes == behind.classes
     return Cost(trained, behind, y if told else None)
