@@ -40,6 +40,8 @@ _SAME = 0.005  # of two errors, relative: no one would call one of them better
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why no cells can be filled here, or nothing: it takes a table."""
+    if model.facts.source:
+        return "needs a model of whole samples, and this one computes other numbers of them (dataset.target)"
     return "" if dataset.facts().kind == "table" else "needs a table, whose cells can be missing one by one; see inpainting"
 
 
