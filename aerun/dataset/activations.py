@@ -116,6 +116,10 @@ class Activations(Dataset):
     def preparation(self) -> Preparation:
         return Norm(shape=(self.shards.width,)) if self.prepare == NORM else Unchanged()
 
+    @property
+    def contexts(self) -> tuple[Shards, int, Tensor]:
+        return self.shards, self.length, self.positions
+
     def files_read(self) -> list[tuple[str, int]]:
         return sized(self.files.files)
 
