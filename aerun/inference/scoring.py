@@ -117,6 +117,11 @@ class Scoring:
         """Return what a row is of."""
         return "steps" if self.args.steps else "samples"
 
+    @property
+    def needs_whole(self) -> bool:
+        """Return whether a series is asked for as a whole: events, pictures and the highest may reach from piece to piece."""
+        return self.args.follow or self.args.events is not None or self.args.top is not None or is_picture(self.args.output)
+
     def _refuse(self) -> None:
         args = self.args
         if args.output is None and args.top is None and args.events is None:
