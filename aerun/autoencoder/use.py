@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from aerun.compose import Composition, option
+from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.parts import Part, Term
 from aerun.preparation.base import Preparation
@@ -162,7 +163,10 @@ class Use(nn.Module):
         if guidance == 1:
             return self.raw(z, valid, c)
         null = self.raw(z, valid)
-        return null + guidance * (self.raw(z, valid, c) - null)
+        raw = null + guidance * (self.raw(z, valid, c) - null)
+        if not raw.isfinite().all():
+            raise AerunError(f"guidance={guidance:g}: the output is beyond what its numbers can hold. Use less, such as 2.")
+        return raw
 
     def raw(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         """Map code (B, d, *grid) -> the decoder's output (B, *S) before the loss's activation. seen: as in `decode`."""

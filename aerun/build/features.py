@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
@@ -43,6 +44,8 @@ def with_borrowed(
         cls: type[Regularizer] = make.named(f"reg.terms.{key}", cfg["reg"]["terms"][key])
         if cls.borrows:
             try:
+                if not source.strip():
+                    raise AerunError("names no run. Choose a run's folder, a file of weights, or features=random.")
                 found[key] = _borrowed(Path(source).expanduser(), facts, preparation)
                 if cfg["reg"]["terms"][key].get("network") not in (None, found[key].words):
                     raise AerunError("has other layers than when this run began. `aerun resume` goes on with those.")
@@ -101,8 +104,9 @@ def _of_file(source: Path, facts: Facts) -> Borrowed:
         )
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as e:  # a file that is none of weights ends in errors of many kinds
-        raise AerunError(f"is not read as a state_dict, of tensors alone ({line_of(e)}).") from e
+    except Exception as e:  # a file that is none of weights ends in errors of many kinds; torch's own advises to run its code
+        why = "" if isinstance(e, UnpicklingError) else f" ({line_of(e)})"
+        raise AerunError(f"is not read as a state_dict, of tensors alone{why}. Choose a run's folder, or weights.") from e
     if not isinstance(state, Mapping):
         raise AerunError(f"holds no state_dict but {type(state).__name__}.")
     name, words, weights = vgg_of(state, facts.shape, facts.low, facts.high)

@@ -17,6 +17,7 @@ VERBS = {
     "status": "how far a sweep is: done, running, waiting and failed jobs; --watch looks again until it is over",
     "show": "what a run is, in one screen",
     "data": "what a run would read: shape, range, duplicates, leaks, intrinsic dimension, what fits",
+    "solve": "a plan from the data, carried out within a budget of time: a run at its end, or the words that PCA is enough",
     "compare": "runs side by side: only what differs, mean and deviation over seeds, the best two held against each other",
     "report": "a sweep as one page: what was asked, what came out, how sure it is",
     "board": "look at the runs in TensorBoard",

@@ -30,7 +30,7 @@ from aerun.settings.hydra_words import UNLIKE
 from aerun.settings.overrides import refuse_idle_lambda, resolved
 from aerun.settings.replaced import as_typed, replaced
 from aerun.sweep.launchers import ended
-from aerun.sweep.mode import is_multirun
+from aerun.sweep.mode import is_multirun, told_by_flags
 from aerun.sweep.worker import init_worker
 
 log = logging.getLogger("aerun")
@@ -72,7 +72,7 @@ def run() -> int:
 
 
 def _hydra() -> None:
-    with ended():
+    with ended(), told_by_flags():
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
 
 

@@ -22,6 +22,7 @@ class Regularizer(Part):
     their own, in order; empty where it cuts no code. `tells_cuts`: the decoder reads beside each unit whether it is there, and
     NaN stands for one that is cut. `by_unit`: its setting that looks at the divergence of each unit, which
     a prior of whole codes does not have; empty without one. `of_length`: it depends on the length of a code alone.
+    `shuffles`: it holds codes against such whose units were shuffled over the batch.
     `differentiates_decoder`: needs a decoder whose gradient by the
     code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
     samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
@@ -48,6 +49,7 @@ class Regularizer(Part):
     by_unit: str = ""
     infers: bool = False
     of_length: bool = False
+    shuffles: bool = False
     known_share: float = 0.0
     moves_codes: bool = False
     places_codes: bool = False

@@ -1,7 +1,9 @@
 """Whether a command is a multirun: by -m, by hydra.mode=MULTIRUN, or since a config of the user's own says so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
@@ -52,6 +54,17 @@ def is_multirun(argv: Sequence[str]) -> bool:
     if many and not typed.multirun:
         raise AerunError("search= draws the settings of many runs: it needs -m, as in aerun -m search=lambda model=sparse.")
     return bool(typed.multirun)
+
+
+@contextmanager
+def told_by_flags() -> Iterator[None]:
+    """Keep Hydra from composing the whole config only to read hydra.mode of it: `as_multirun` has made flags of it."""
+    asked = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = asked  # type: ignore[method-assign]
 
 
 def task_overrides(overrides: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from aerun.core.checks import one_of
 from aerun.core.errors import AerunError
+from aerun.metrics import pca
 from aerun.metrics.median import geometric_median, spaced_rows
 from aerun.model.arch.dense import Dense
 from aerun.model.arch.layers import Hidden, refuse_known
@@ -26,7 +27,8 @@ class Linear(Dense):
     the classic one-layer sparse or contractive autoencoder. atoms: columns of W2 free, unit (a dictionary) or orthogonal.
     bias: b1 is there. centre: m is the mean, or the geometric median of at most 32,768 training samples; the output starts at
     the mean in any case. start: as torch draws weights (random), or mirrored: columns of W2 in random directions, of norm 0.1,
-    and W1 their transpose, as sparse autoencoders of activations begin.
+    and W1 their transpose, as sparse autoencoders of activations begin; or principal: W1 = V^T and W2 = V, the leading
+    principal components of the training samples, so that it is PCA before the first step.
     whiten: the maps act on the d leading principal components scaled to variance 1, which independent component analysis
     needs; W1 and W2 are then d x d. Raises AerunError for `tied` with a bottleneck that reads more than one feature per
     unit, and for `whiten` with a mask as input or with more units than the data have directions.
@@ -57,8 +59,16 @@ class Linear(Dense):
         self._build(interface, [], Hidden(activation="relu", norm="none", dropout=0.0), tied=tied, atoms=atoms)
         self.whiten = self.whitens = whiten
         self.centre = one_of("model.arch.centre", centre, ("mean", "median"))
-        if one_of("model.arch.start", start, ("random", "mirrored")) == "mirrored":
-            self._mirror(latent_dim, whiten or features != latent_dim or heads > 1 or atoms == "orthogonal")
+        unlike = whiten or features != latent_dim or heads > 1 or atoms == "orthogonal"
+        if one_of("model.arch.start", start, ("random", "mirrored", "principal")) == "mirrored":
+            self._mirror(latent_dim, unlike)
+        self.principal, self.units = start == "principal", latent_dim
+        if self.principal and (unlike or tied or atoms != "free" or centre != "mean" or self.known or self.sees_mask):
+            raise AerunError(
+                "model.arch.start=principal: needs an encoder that reads the sample alone about its mean, a decoder that "
+                "writes one value per element, one output per code unit, and tied, atoms and whiten as they are by default. "
+                "Use model.arch.start=random."
+            )
         if whiten and centre == "median":
             raise AerunError("model.arch.whiten=true centres on the mean: use model.arch.centre=mean.")
         if whiten:
@@ -110,9 +120,23 @@ class Linear(Dense):
     def prepare(self, samples: Callable[[], Iterator[Tensor]]) -> None:
         if isinstance(self.encoder[1], Whitening):
             self.encoder[1].learn(samples)
+        elif self.principal:
+            self._begin_at(pca.fit(samples, self.units))
         elif self.centre == "median":
             rows = spaced_rows(sum(len(x) for x in samples()), _ROWS)
             self.mean.copy_(geometric_median(_taken(samples, rows).flatten(1)).view(self.mean.shape))
+
+    @torch.no_grad()
+    def _begin_at(self, principal: pca.Pca) -> None:
+        """Begin at PCA; units beyond the components that the samples determine write nothing."""
+        encoder, decoder, k = self.encoder[1], self.decoder[0], principal.components.shape[1]
+        assert isinstance(encoder, nn.Linear)
+        assert isinstance(decoder, nn.Linear)
+        for weight, components in ((encoder.weight, principal.components.t()), (decoder.weight.t(), principal.components.t())):
+            weight.zero_()
+            weight[:k].copy_(components)
+        if encoder.bias is not None:
+            encoder.bias.zero_()
 
     def encoder_weights(self) -> list[Tensor]:
         (w,) = super().encoder_weights()
