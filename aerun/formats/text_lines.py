@@ -84,7 +84,7 @@ def texts_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
                 if ("\0" if wide else b"\0") in line:
                     raise AerunError(
                         f"{path}, line {number}: holds NUL characters: damaged there, or text in UTF-16, which "
-                        "dataset.encoding=utf-16-le or utf-16-be reads."
+                        "training reads with dataset.encoding=utf-16-le or utf-16-be."
                     )
                 yield line if wide else line.decode(name)
                 if number == 1 and name == "utf-8-sig":
@@ -92,7 +92,8 @@ def texts_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
         except UnicodeError as e:
             why = f"{e.reason} at byte {e.start}" if isinstance(e, UnicodeDecodeError) else str(e)
             raise AerunError(
-                f"{path}, line {number + wide}: not {encoding} text ({why}). Save it as UTF-8, or try dataset.encoding=cp1252."
+                f"{path}, line {number + wide}: not {encoding} text ({why}). Save it as UTF-8; training also reads "
+                f"others: dataset.encoding=cp1252."
             ) from e
         except (*DAMAGED, OSError) as e:
             if not packing(path):

@@ -106,3 +106,10 @@ def test_a_large_file_is_scored_in_pieces_as_a_whole(folder, monkeypatch, kind, 
             np.testing.assert_allclose(*([float(r[name] or "nan") for r in side] for side in (parts, whole)), rtol=1e-9)
         else:
             assert [r[name] for r in parts] == [r[name] for r in whole]
+
+
+def test_a_mean_of_more_scores_than_there_are_is_refused(folder):
+    (folder / "short.csv").write_text("\n".join(["t,a,b", *(f"{t},0,0" for t in range(30)), ""]))
+    told = here(folder, "score", "series", "short.csv", "--smooth", "31", "--data", "s.csv", "--output", "x.csv")
+    assert told.code == 2 and "short.csv: has 30 steps" in told.err
+    assert not (folder / "x.csv").exists()
