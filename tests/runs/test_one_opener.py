@@ -86,6 +86,8 @@ ALLOWED = {
     "evaluate.codecs": "bytes in memory",
     "command.follow": "rows at hand as a file of their own, in a folder for a moment",
     "inference.arriving": "a file that grows, which a user names",
+    "build.behind": "a file of weights or a matrix that a user names, of which tensors alone are read",
+    "experiment.measures.saelens": "a folder of its own, which it removes",
     "build.features": "a file of weights that a user names, of which tensors alone are read",
 }
 ROOMS = ("formats", "dataset")  # the data themselves
