@@ -204,6 +204,11 @@ def _refuse_shape(c: Composition) -> None:
     for term, regularizer in terms.items() if c.bottleneck.curved else ():
         if regularizer.of_length:
             raise AerunError(f"regularizer={term} means nothing here: all codes of {name} {c.bottleneck.curved}.")
+        if regularizer.shuffles:
+            raise AerunError(
+                f"regularizer={term} means nothing here: it holds codes against such whose units were shuffled, and codes of "
+                f"{name} {c.bottleneck.curved}, as those do not. regularizer=adversarial holds them against the prior."
+            )
 
 
 def _refuse_units(terms: Mapping[str, Regularizer], name: str) -> None:
@@ -253,13 +258,18 @@ def _differentiated(name: str, regularizer: Regularizer, c: Composition) -> None
 
 
 def _may_move(cls: type[Part], c: Composition) -> bool:
-    """Return whether codes can be moved as regularizers of this class move them: freely, a little, to a point, cut, or not."""
+    """Return whether codes can be moved as regularizers of this class move them: freely, a little, to a point, cut, or not.
+
+    False also for one that reads lengths or shuffles units where such codes allow neither.
+    """
     assert issubclass(cls, Regularizer)
     bottleneck = c.bottleneck
     pulled = cls.pulls and (bottleneck.space != "real" or c.arch.shares_weights or bool(c.arch.constant_by))
     freely = cls.moves_codes and bottleneck.space != "real"
     cut = bool(cls.cuts) and not bottleneck.can_be_cut
-    return not freely and not cut and not pulled and not (cls.differentiates_decoder and bottleneck.whole)
+    meaningless = bool(bottleneck.curved) and (cls.of_length or cls.shuffles)
+    stiff = cls.differentiates_decoder and bottleneck.whole
+    return not (freely or cut or pulled or meaningless or stiff)
 
 
 def _moved(name: str, regularizer: Regularizer, bottleneck: Bottleneck) -> None:

@@ -17,7 +17,7 @@ from aerun.settings.sources import Source
 def run(argv: list[str]) -> int:
     """Run the verb. Return 0 where such a run would start, 2 where it would be refused."""
     args = _parser().parse_args(argv)
-    settings = _settings(args.settings)
+    settings = settings_of(args.settings)
     log_to_terminal()
     cfg, option = composed(settings, args.config_dir)
     # deferred: keeps --help without torch
@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
     return look(cfg, option, settings, args.output, dimension=not args.no_dimension)
 
 
-def _settings(words: Sequence[str]) -> list[str]:
+def settings_of(words: Sequence[str]) -> list[str]:
     """Return the settings typed; one path stands for those that read it, which is said. AerunError for other words."""
     paths = [word for word in words if "=" not in word and not word.startswith("~")]
     if not paths:

@@ -22,6 +22,7 @@ class Regularizer(Part):
     their own, in order; empty where it cuts no code. `tells_cuts`: the decoder reads beside each unit whether it is there, and
     NaN stands for one that is cut. `by_unit`: its setting that looks at the divergence of each unit, which
     a prior of whole codes does not have; empty without one. `of_length`: it depends on the length of a code alone.
+    `shuffles`: it holds codes against such whose units were shuffled over the batch.
     `differentiates_decoder`: needs a decoder whose gradient by the
     code can be differentiated itself, and codes that can move a little. `reads_codes`: begins with codes of the training
     samples, which a run has to bring (model.init_from). `judges_whole`: looks at reconstructions as a whole. `infers`: what is
@@ -32,6 +33,8 @@ class Regularizer(Part):
     all codes to one point, so that an encoder that can write a constant, or a decoder that follows it, ends there at once.
     `borrows`: has layers of another run or of a file, which its setting `features` names unless it is `random`; its setting
     `network` has them in words (`aerun.regularizer.stack`), and `borrow` gives it their weights.
+    `borrowed_as`: what these are: `layers` of an encoder or of a network for images, the `head` behind activations, which
+    ends in logits, or a `matrix`.
     """
 
     batch_statistic: bool = False
@@ -48,11 +51,13 @@ class Regularizer(Part):
     by_unit: str = ""
     infers: bool = False
     of_length: bool = False
+    shuffles: bool = False
     known_share: float = 0.0
     moves_codes: bool = False
     places_codes: bool = False
     pulls: bool = False
     borrows: bool = False
+    borrowed_as: str = "layers"
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""

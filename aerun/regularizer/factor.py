@@ -25,7 +25,7 @@ class Factor(Opposed):
     Raises AerunError for senseless settings and spatial codes.
     """
 
-    batch_statistic = True  # the opponent shuffles over the batch
+    batch_statistic = shuffles = True  # the opponent shuffles over the batch
     watches = ("accuracy", "gaussian")
 
     def __init__(self, *, latent_dim: int, hidden: Sequence[int], lr: float, betas: Sequence[float]) -> None:

@@ -54,6 +54,9 @@ REFUSED = {
     "geometry": {
         "model=svae model/prior=flow": "real",
         "model=svae regularizer=[kl,tc]": "factors",
+        "model=svae regularizer=[kl,factor]": "shuffled",
+        "model=adversarial model/bottleneck=sphere model/prior=mixture": "real",
+        "model=adversarial model/bottleneck=sphere model/prior=uniform": "real",
         "model=svae model/arch=conv model.arch.code=spatial": "vectors",
     },
     "nested": {

@@ -257,6 +257,7 @@ REFUSED = {
     ("generate", "--condition", "label=3", "--condition", "label=4", "-o", "x.npz"): "label is told twice",
     ("generate", "--condition", "=3", "-o", "x.npz"): "of what?",
     ("generate", "--condition", "label=3", "--guidance", "nan", "-o", "x.npz"): "a number from 0 on",
+    ("generate", "--condition", "label=3", "--guidance", "1e300", "-o", "x.npz"): "beyond what its numbers can hold",
     ("generate", "--guidance", "2", "-o", "x.npz"): "of what? It stresses what is told",
     ("traverse", "x.npy", "--unit", "0", "--condition", "label", "-o", "x.npz"): "either unit 0 is moved or label",
     ("generate", "--count", "2", "--condition", "label=44", "-o", "x.npz"): "it is one of 0, 1, 2",

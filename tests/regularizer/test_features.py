@@ -138,13 +138,18 @@ def copied(name, folder, target):
         ("inpainting", [], "also reads which elements are hidden"),
         ("recurrent", ["dataset=sines"], "no stack of plain layers"),
         ("ae", ["reg.terms.perceptual.draw=1"], "are of features=random"),
-        ("ae/facts.json", [], "not read as a state_dict"),
+        ("ae/facts.json", [], "not read as a state_dict, of tensors alone. Choose a run's folder, or weights.$"),
         ("ae/config.yaml", ["dataset=wine"], "images of 1 or 3 channels"),
     ],
 )
 def test_layers_that_do_not_fit_are_refused_before_training(source, words, said):
     with pytest.raises(AerunError, match=f"features=.*{said}"):
         built(*TERM, *words, features(RUNS / source))
+
+
+def test_an_empty_name_is_no_run():
+    with pytest.raises(AerunError, match="features=: names no run"):
+        built(*TERM, "reg.terms.perceptual.features=")
 
 
 def test_a_strangers_code_is_not_run(tmp_path):

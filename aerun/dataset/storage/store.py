@@ -20,6 +20,8 @@ _KEPT = 2 * POOL  # blocks in memory: batches may end one pool and begin the nex
 class Shards:
     """All positions of all shards, numbered one behind the other, and the files that they are in."""
 
+    source = 0  # of pairs the numbers of a row that belong to the first of both
+
     def __init__(self, arrays: Sequence[Raw]) -> None:
         self.arrays = list(arrays)
         self.width = self.arrays[0].shape[-1]
@@ -50,6 +52,26 @@ class Shards:
             row = first + int((~values.isfinite().all(1)).int().argmax())
             raise AerunError(f"{array.path}: row {row} holds values that are missing or infinite. Leave such rows out.")
         return values
+
+
+class Pairs(Shards):
+    """The rows of two stores, each behind the other's of the same position."""
+
+    def __init__(self, first: Shards, second: Shards) -> None:
+        sizes = [[(a.path, a.shape[:-1]) for a in shards.arrays] for shards in (first, second)]
+        if len(sizes[0]) != len(sizes[1]):
+            words = f"{len(sizes[1])} shards beside {len(sizes[0])} of dataset.path: there is one for each, in their order"
+            raise AerunError(f"dataset.target: {words}.")
+        for (path, shape), (other, theirs) in zip(*sizes, strict=True):
+            if shape != theirs:
+                words = f"rows {theirs} beside {shape} of {path}: a target for each, in their order"
+                raise AerunError(f"dataset.target: {other} holds {words}.")
+        self.arrays, self.starts = first.arrays, first.starts
+        self.first, self.second = first, second
+        self.source, self.width = first.width, first.width + second.width
+
+    def read(self, positions: Tensor) -> Tensor:
+        return torch.cat([self.first.read(positions), self.second.read(positions)], 1)
 
 
 class Store(Mapped):
