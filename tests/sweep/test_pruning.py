@@ -181,6 +181,17 @@ def test_pruned_jobs_are_checked_on_request(sweep, tmp_path):
     assert f"{2 * 9 - sum(one.stopped for one in outcome.checked)} more for search.prune.check" in outcome.lines()[0]
 
 
+def test_killed_as_it_trains_on_from_a_rung_a_job_goes_on(sweep, tmp_path):
+    """Its results then tell of no epochs, while its figures at rungs stand."""
+    again = shutil.copytree(sweep.parents[1], tmp_path / "outputs") / "sweeps" / "s"
+    name = next(name for name, path in jobs(sweep).items() if status(path) == "completed")
+    (again / name / "results.json").write_text('{"status": "running", "seed": 0}')
+    told = here(tmp_path, *GRID)
+    assert told.code == 0, told.out + told.err
+    assert "failed" not in told.out
+    same(again / name, sweep / name)
+
+
 def test_where_the_first_rung_says_little_all_go_on_to_the_second_and_a_kill_changes_nothing(sweep, tmp_path, monkeypatch):
     """The ranks of a rung are made to be anything; who goes on later is still bit for bit the run that was never stopped."""
     monkeypatch.setattr(rung_ends, "ENOUGH", 3)
