@@ -9,6 +9,7 @@ VERBS = {
     "resume": "continue an interrupted run from its folder",
     "evaluate": "ask of trained runs what they are good for, beside the baselines that make it honest",
     **{name: verb.line for name, verb in USE.items()},
+    "features": "what each unit of a code is on for: samples, atoms, logits, as a page that is searched",
     "export": "a trained model as one file: ONNX, torch.export, safetensors, SAELens",
     "import": "a run's folder made of a sparse autoencoder in the files of SAELens or sparsify",
     "rerun": "a new run with the settings of an old one, changed",

@@ -13,7 +13,7 @@ from aerun.settings.completion import overrides
 
 SHELLS = ("bash", "zsh", "fish")
 _FOLDERS = ("outputs/runs", "outputs/sweeps")  # where runs are unless hydra.run.dir says otherwise
-_ONE = (*USE, "export", "resume", "rerun", "runs", "clean", "status")  # the verbs of one folder, which comes first
+_ONE = (*USE, "features", "export", "resume", "rerun", "runs", "clean", "status")  # the verbs of one folder, which comes first
 _SEVERAL = ("evaluate", "show", "compare", "report")
 _OF_RUNS = ("model.init_from", "reg.terms.perceptual.features")  # settings that name a run's folder
 _ASKED = re.compile(r"(install|uninstall|query)=(\w+)")

@@ -140,6 +140,10 @@ class Activations(Dataset):
             return Pair(shape=(self.shards.width,), source=source, scaled=self.prepare == NORM)
         return Norm(shape=(self.shards.width,)) if self.prepare == NORM else Unchanged()
 
+    @property
+    def contexts(self) -> tuple[Shards, int, Tensor]:
+        return self.shards, self.length, self.positions
+
     def files_read(self) -> list[tuple[str, int]]:
         return sized([*self.files.files, *(self.target_files.files if self.target is not None else ())])
 

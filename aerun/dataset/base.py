@@ -21,6 +21,7 @@ from aerun.dataset.labels import Normal, places
 from aerun.dataset.normal import anomalies, normal_only, share_of_anomalies, tell_one_sided
 from aerun.dataset.recorded_steps import RecordedSteps
 from aerun.dataset.splits import Data, Split, split
+from aerun.dataset.storage.store import Shards
 from aerun.dataset.tables.decisions import Decision
 from aerun.dataset.telling import OWN, SIDES, Telling, joined, of_classes, untold
 from aerun.preparation.base import Preparation, Unchanged
@@ -254,6 +255,11 @@ class Dataset(ABC):
 
     def atoms(self) -> Tensor | None:
         """Return the unit columns (size, atoms) that samples are sparse sums of, or None where there are none."""
+        return None
+
+    @property
+    def contexts(self) -> tuple[Shards, int, Tensor] | None:
+        """Return the shards that rows lie in, the rows of a context, and which of them are kept; None where there are none."""
         return None
 
     def parents(self) -> Tensor | None:

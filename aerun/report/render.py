@@ -22,9 +22,9 @@ def style() -> Markup:
 
 
 @cache
-def script() -> Markup:
-    """Return what the page can do: sort its tables."""
-    return Markup((_FOLDER / "script.js").read_text(encoding="utf-8"))
+def script(name: str = "script.js") -> Markup:
+    """Return what the page can do: sort its tables, or what another script lets it do."""
+    return Markup((_FOLDER / name).read_text(encoding="utf-8"))
 
 
 def rendered(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
@@ -42,9 +42,12 @@ def rendered(template: str, filters: Mapping[str, Callable[..., Any]], **values:
     return environment.get_template(template).render(values).lstrip()
 
 
-def policy() -> str:
-    """Return the page's Content-Security-Policy: its own style and script by their hashes, pictures within it, nothing else."""
-    own = {"style-src": style(), "script-src": script()}
+def policy(own_script: Markup | None = None) -> str:
+    """Return the page's Content-Security-Policy: its own style and script by their hashes, pictures within it, nothing else.
+
+    own_script: of a page that has another one than `script`.
+    """
+    own = {"style-src": style(), "script-src": script() if own_script is None else own_script}
     hashes = [f"{kind} 'sha256-{_hash(text)}'" for kind, text in own.items()]
     return "; ".join(["default-src 'none'", "img-src data:", *hashes, "base-uri 'none'", "form-action 'none'"])
 

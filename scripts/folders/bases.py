@@ -128,6 +128,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "retrieve": ("retrieve", "run", "X", "--index", "X", "--k", "2", "--output", "out/r.csv"),
     "compress": ("compress", "run", "X", "--output", "out/p.aez"),
     "decompress": ("decompress", "run", PACKED, "--output", "out/x.npz"),
+    "features": ("features", "run", "X", "-o", "out/u.json"),
     "export": ("export", "run", "--output", "out/m.safetensors"),
     "show": ("show", "run"),
     "evaluate": ("evaluate", "run", "--ask", "reconstruction"),
