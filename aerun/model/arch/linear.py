@@ -71,7 +71,7 @@ class Linear(Dense):
         self.start, self.draw, self.units = one_of("model.arch.start", start, STARTS), 0, latent_dim
         unlike = whiten or features != latent_dim or heads > 1 or atoms == "orthogonal" or source > 0
         if start == "data":
-            self.draw = int(torch.randint(2**31, ()))  # which samples
+            self.draw = int(torch.randint(2**31, (), device="cpu"))  # which samples
         if start in ("mirrored", "data"):
             self._mirror(latent_dim, unlike)
         elif start == "silent":
