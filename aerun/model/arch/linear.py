@@ -150,8 +150,8 @@ class Linear(Dense):
     def decode_held(self, z: Tensor) -> Tensor | None:
         if self.whiten:
             return None
-        atoms, bias = self.decoder[0].weight, self.decoder[0].bias
-        return self._placed(self.decoder[1](linear(z, atoms.detach(), bias.detach())))
+        affine, unflatten = self.decoder
+        return self._placed(unflatten(linear(z, affine.weight.detach(), affine.bias.detach())))
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
