@@ -151,7 +151,8 @@ class Linear(Dense):
         if self.whiten:
             return None
         affine, unflatten = self.decoder
-        return self._placed(unflatten(linear(z, affine.weight.detach(), affine.bias.detach())))
+        weight, bias = (affine.get_parameter(name).detach() for name in ("weight", "bias"))
+        return self._placed(unflatten(linear(z, weight, bias)))
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
