@@ -100,7 +100,8 @@ def test_a_large_file_is_scored_in_pieces_as_a_whole(folder, monkeypatch, kind, 
     assert here(folder, *call, "parts.csv").code == 0
     assert len(pieces) > 4
     whole, parts = (list(csv.DictReader((folder / f"{name}.csv").read_text().splitlines())) for name in ("whole", "parts"))
-    assert [list(r) for r in whole] == [list(r) for r in parts] and len(whole) == 900
+    assert [list(r) for r in whole] == [list(r) for r in parts]
+    assert len(whole) == 900
     for name in whole[0]:
         if name in ("score", "threshold"):
             np.testing.assert_allclose(*([float(r[name] or "nan") for r in side] for side in (parts, whole)), rtol=1e-9)
@@ -111,5 +112,6 @@ def test_a_large_file_is_scored_in_pieces_as_a_whole(folder, monkeypatch, kind, 
 def test_a_mean_of_more_scores_than_there_are_is_refused(folder):
     (folder / "short.csv").write_text("\n".join(["t,a,b", *(f"{t},0,0" for t in range(30)), ""]))
     told = here(folder, "score", "series", "short.csv", "--smooth", "31", "--data", "s.csv", "--output", "x.csv")
-    assert told.code == 2 and "short.csv: has 30 steps" in told.err
+    assert told.code == 2
+    assert "short.csv: has 30 steps" in told.err
     assert not (folder / "x.csv").exists()
