@@ -61,6 +61,11 @@ def run(argv: list[str]) -> int:
         from aerun.command.agreement import tell
 
         tell(groups, keys)
+    if args.atoms:
+        # Deferred: it loads models too.
+        from aerun.command.matched_atoms import tell_atoms
+
+        tell_atoms(groups, keys)
     if args.csv:
         _write(args.csv, groups, keys, figures)
     return 0
@@ -87,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also tell how far runs that differ in their seed alone (five or more) found the same units: unsupervised "
         "disentanglement ranking, from the codes of test samples",
+    )
+    parser.add_argument(
+        "--atoms",
+        action="store_true",
+        help="also tell how alike the dictionaries are that runs which differ in their seed alone learned: the cosines of "
+        "atoms matched one to one, beside as many random directions (model/arch=linear)",
     )
     parser.add_argument("--top", type=int, metavar="N", help="the best N only")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them, mean, deviation and seeds in own columns")

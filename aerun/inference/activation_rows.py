@@ -74,7 +74,7 @@ def store_rows(config: Mapping[str, Any], files: Sequence[str], rows: int, words
     each = max(1, rows // length)
     for first in range(0, total, each):
         contexts = torch.arange(first, min(first + each, total))
-        x = shards.read((contexts[:, None] * length + kept).flatten()).numpy()
+        x = shards.read((contexts[:, None] * length + kept).flatten()).float().numpy()
         own_lines = [] if lines is None else _next(lines, len(contexts), str(words), first, total)
         places = np.tile(kept.numpy(), len(contexts))
         names = [a.path.name for a in shards.arrays]

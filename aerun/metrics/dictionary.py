@@ -49,6 +49,13 @@ def mcc(similarity: Tensor) -> float:
     return float(similarity[rows, columns].sum() / similarity.shape[1])
 
 
+def matched(atoms: Tensor, others: Tensor) -> Tensor:
+    """Return |cos| of the pairs of a one-to-one matching of atoms (D, d) with others (D, e) that makes their sum largest."""
+    similarity = cosines(atoms, others)
+    rows, columns = linear_sum_assignment(similarity.numpy(), maximize=True)
+    return similarity[rows, columns]
+
+
 def closest(atoms: Tensor) -> Tensor:
     """Return for each atom (D, d) the largest |cos| with another one, (d,)."""
     similarity = cosines(atoms, atoms)

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from aerun.report.chart import Axis, Chart, Point, Series
+from aerun.report.frontier import frontier
 from aerun.report.names import named, typed
 from aerun.runs.figures import cell
 from aerun.runs.groups import BEGUN, Group
@@ -40,7 +41,7 @@ def curves(
     if LAMBDA in keys:
         charts.append(_against(groups, keys, LAMBDA, "weight of the regularizers, λ (reg.lambda)"))
         charts += [_trade_off(groups, keys, cost, words) for cost, words in _COSTS.items()]
-    return [chart for chart in charts if chart]
+    return [chart for chart in (*charts, frontier(groups, keys)) if chart]
 
 
 def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str, sizes: Sizes | None = None) -> Chart | None:

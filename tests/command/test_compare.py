@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from aerun.metrics.interval import interval
+from aerun.report.frontier import knee
 from aerun.runs.comparison import Difference, difference
 from aerun.runs.figures import higher_is_better
 from aerun.runs.groups import columns, gather, grouped, natural
@@ -276,3 +277,25 @@ def test_agreement_of_seeds_is_told_from_their_codes(tmp_path, work):
     few = here(work, "compare", "runs", "--udr")
     assert few.code == 2
     assert "needs 5; here are 3" in few.err
+
+
+def test_a_frontier_of_dictionaries_has_a_knee_in_words(tmp_path):
+    """Explained variance over L0, a line for each width, the knee where most is gained before and least beyond."""
+    for size, top in ((64, 0.8), (256, 0.9)):
+        for k, ev in ((2, 0.3), (4, 0.6), (8, top), (16, top + 0.03), (32, top + 0.05)):
+            found = {"dictionary/model/l0": k, "dictionary/model/ev": ev, "dictionary/pca/l0": k, "dictionary/pca/ev": k / 100}
+            made(tmp_path / "s", f"{size}-{k}", error=np.ones(N), size=size, latent_dim=size, **found)
+            command = f"aerun model=ae model.latent_dim={size} model.bottleneck.k={k} seed=0"
+            (tmp_path / "s" / f"{size}-{k}" / "run.json").write_text(json.dumps({"command": command}))
+    told = here(tmp_path, "report", "s", "-o", "r.html")
+    assert told.code == 0, told.err
+    page = (tmp_path / "r.html").read_text()
+    assert "Explained variance against L0" in page
+    assert "256 units: the knee is at L0 8 (" in page
+    assert "which explains 0.900: below it a doubling of L0 gains 0.300 on average, beyond it 0.025." in page
+
+
+def test_a_knee_stands_out_or_there_is_none():
+    assert knee([(2, 0.3), (4, 0.6), (8, 0.9), (16, 0.93), (32, 0.95)]) == 2
+    assert knee([(2, 0.1), (4, 0.2), (8, 0.3), (16, 0.4)]) is None  # every doubling gains the same
+    assert knee([(2, 0.1), (4, 0.5), (8, 0.6)]) is None  # too few

@@ -1,6 +1,8 @@
 """`aerun features`: what each unit is on for, held against the codes themselves, and its page in a browser."""
 
 import json
+import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +16,7 @@ from aerun.inference.exhibits import exhibit
 from aerun.inference.reading import Piece
 from aerun.inference.unit_survey import flat
 from aerun.inference.unit_tally import BINS, SPREAD, Tally
+from aerun.metrics.dictionary import matched
 from tests.browser import CHROMIUM, page
 from tests.shell import here
 
@@ -204,3 +207,22 @@ def test_a_store_comes_in_bounded_pieces_of_whole_contexts(work):
     parts = list(store_rows(config, [str(work / "store")], 16, None))
     assert max(len(p.x) for p in parts) <= 16
     assert np.array_equal(np.concatenate([p.x for p in parts]), rows(work)[1])
+
+
+def test_dictionaries_of_seeds_are_matched_beside_random_ones(work):
+    """The same dictionary in another order is the same; one of another seed is more alike than random directions are."""
+    atoms = torch.randn(D, 20, generator=torch.Generator().manual_seed(0))
+    assert matched(atoms, -atoms[:, torch.randperm(20)]).tolist() == pytest.approx([1] * 20)
+    one = here(work, "compare", "run", "--atoms")
+    assert one.code == 2
+    assert "here each setting has one" in one.err
+    shutil.copytree(work / "run", work / "seeds" / "0")
+    shutil.copytree(work / "run", work / "seeds" / "1")
+    config = work / "seeds" / "1" / "config.yaml"
+    config.write_text(re.sub(r"(?m)^seed: 0$", "seed: 1", config.read_text()))
+    told = here(work, "compare", "seeds", "--atoms")
+    assert told.code == 0, told.err
+    (line,) = [line for line in told.out.splitlines() if line.startswith("atoms")]
+    assert line.startswith("atoms 1.000, 100% above .9, 100% above .7")
+    assert "1 pair of seeds 0, 1" in line
+    assert float(re.search(r"random directions: ([.\d]+),", line)[1]) < 0.95
