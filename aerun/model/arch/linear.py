@@ -1,6 +1,7 @@
 """One affine map in each direction."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -150,9 +151,8 @@ class Linear(Dense):
     def decode_held(self, z: Tensor) -> Tensor | None:
         if self.whiten:
             return None
-        affine, unflatten = self.decoder
-        weight, bias = (affine.get_parameter(name).detach() for name in ("weight", "bias"))
-        return self._placed(unflatten(linear(z, weight, bias)))
+        last: Any = self.decoder[0]
+        return self._placed(self.decoder[1](linear(z, last.weight.detach(), last.bias.detach())))
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
