@@ -28,6 +28,7 @@ from aerun.train import train
 
 PLAN, RESULTS = "solve.json", "results.json"
 _LEAST = 3.0  # seconds without which nothing is begun
+_SCORES = 10  # times the score of a run on validation rows, that all scores of the application take on test rows
 _MOST = 3  # networks that are held against each other
 _LAST = 0.15  # share of the time for networks that is kept, to end one where none has come to its end
 _PROBE = 1.0  # seconds of a bill and of the shortest network, in those that PCA took
@@ -198,7 +199,8 @@ class Conduct:
 
     def reserve(self, judging: float) -> float:
         """Return the seconds that are kept for the choice and the one look at the test rows."""
-        return max(1.0, min(self.budget / 2, (_MOST + 1.5) * judging + 0.04 * self.budget + 2.0))
+        asked = _MOST + 1.5 + (_SCORES if self.task.name == "anomaly" else 0)  # whose other scores only test rows are asked for
+        return max(1.0, min(self.budget / 2, asked * judging + 0.04 * self.budget + 2.0))
 
 
 def facts_in_words(known: Look) -> list[str]:

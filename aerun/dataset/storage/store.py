@@ -77,9 +77,11 @@ class Pairs(Shards):
         self.arrays, self.starts = first.arrays, first.starts
         self.first, self.second = first, second
         self.source, self.width = first.width, first.width + second.width
+        self.dtype = first.dtype if first.dtype == second.dtype else torch.float32
 
-    def read(self, positions: Tensor) -> Tensor:
-        return torch.cat([self.first.read(positions), self.second.read(positions)], 1)
+    def read(self, positions: Tensor, into: Tensor | None = None) -> Tensor:
+        both = [shards.read(positions).to(self.dtype) for shards in (self.first, self.second)]
+        return torch.cat(both, 1) if into is None else torch.cat(both, 1, out=into)
 
 
 class Store(Mapped):

@@ -1,6 +1,7 @@
 """One affine map in each direction."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -150,8 +151,8 @@ class Linear(Dense):
     def decode_held(self, z: Tensor) -> Tensor | None:
         if self.whiten:
             return None
-        atoms, bias = self.decoder[0].weight, self.decoder[0].bias
-        return self._placed(self.decoder[1](linear(z, atoms.detach(), bias.detach())))
+        last: Any = self.decoder[0]
+        return self._placed(self.decoder[1](linear(z, last.weight.detach(), last.bias.detach())))
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
