@@ -168,7 +168,7 @@ def _fitted(plan: RunPlan, job: Job, resume: bool, first: Prepared) -> tuple[Tra
     fitted, seconds = (first.fitted, 0.0) if first.fitted is not None else _timed(lambda: plan.trainer.fit(job, resume))
     finished = finish(job, fitted)
     trained = Trained(job.autoencoder, plan.dataset, fitted.device, plan.seed, job.data)
-    growth = health.decoder_scale(job.autoencoder) / first.scale
+    growth = health.decoder_scale(job.autoencoder) / first.scale if first.scale else math.nan  # a decoder that began at 0
     return trained, {**_of_training(plan, job, fitted, seconds), **finished, "decoder_growth": growth}
 
 

@@ -110,7 +110,7 @@ class Trained:
 
     def _pca(self) -> Pca:
         def batches() -> Iterator[Tensor]:
-            return (filled(x, valid, self.mean) for x, valid in self.valid_batches(self.data.train))
+            return (self._whole(x, valid) for x, valid in self.valid_batches(self.data.train))
 
         return fit(batches, self.autoencoder.free_numbers)
 
@@ -122,9 +122,16 @@ class Trained:
         """
         k, whole = (
             self.autoencoder.free_numbers if components is None else components,
-            filled(x, beside.get("valid"), self.mean),
+            self._whole(x, beside.get("valid")),
         )
         return self.pca.first(k)(whole) if self.autoencoder.told is None else self._within.first(k)(whole, beside["c"])
+
+    def _whole(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        """Return x (B, *S) as PCA reads it: the mean where there is no step, and where nobody judges what is there."""
+        source = self.autoencoder.facts.source
+        return (
+            torch.cat([self.mean[:, :source].expand(len(x), -1), x[:, source:]], 1) if source else filled(x, valid, self.mean)
+        )
 
     @cached_property
     def _within(self) -> Within:

@@ -51,6 +51,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "raw": ("(B, *S), or (B, heads, *S)", "decoder output before the loss's activation; `heads` values for each element"),
     "target": ("(B, *S)", "what is judged against: x, unless the preparation gives another, such as the counts behind log1p"),
     "x_hat": ("(B, *S)", "reconstruction"),
+    "own": ("function", "x or x_hat to the data's own units, as they are before any preparation"),
     "novelty": ("(B,)", "what a part itself calls unusual, for `evaluate=[anomaly]` and `score --by novelty`"),
     "reconstruction": ("(B,)", "reconstruction loss of each sample"),
     "judge": ("function", "z (K * B, d), K codes for each sample, to their reconstruction losses (K, B)"),

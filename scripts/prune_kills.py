@@ -1,11 +1,12 @@
 """Kills a pruned sweep of 27 jobs again and again, and holds it against the same sweep undisturbed and against the full grid.
 
-    python scripts/prune_kills.py PLACE [--data digits wine breast_cancer] [--kills 10] [--prune search.prune.first=0.04 ...]
+    python scripts/prune_kills.py PLACE [--data digits wine breast_cancer] [--kills 10] [--search asha] [--prune WORD ...]
 
 Each data set: `search=asha` over 27 jobs (learning rate x size of the code x l1) is run once to its end, and once in a process
 that is killed (SIGKILL) so many times, each at a write that a seeded draw chooses, and typed again. Then every job must have
 the same rungs and decisions, and bit for bit the same curve, checkpoints and results. The full grid tells whether the winner
-is its own. It writes nothing into the tree and exits with 1 where a job differs.
+is its own. `--search hyperband`, `median` and `[own,asha]` likewise; points that are drawn have no full grid. It writes nothing
+into the tree and exits with 1 where a job differs.
 """
 
 import argparse
@@ -20,12 +21,13 @@ import torch
 from kill_writes import forked  # which loads what aerun defers, so that a forked process begins at once
 
 GRID = ["optimizer.lr=3e-4,3e-3,3e-2", "model.latent_dim=2,4,8", "model=sparse", "reg.lambda=1e-4,1e-3,1e-2"]
+DRAWN = ["optimizer.lr=tag(log,interval(3e-4,3e-2))", "model=sparse", "model.latent_dim=4", "search.trials=15"]
 QUICK = ["pictures=[]", "trainer.progress=false", "trainer.max_epochs=27"]
 
 
-def command(data, name, *more):
+def command(data, name, *more, grid=GRID):
     """Return the words of a sweep behind `aerun`."""
-    return ["-m", f"sweep={name}", f"dataset={data}", *GRID, *QUICK, *more]
+    return ["-m", f"sweep={name}", f"dataset={data}", *grid, *QUICK, *more]
 
 
 def to_the_end(place, words):
@@ -91,37 +93,46 @@ def names(sweep):
     return sorted(p.name for p in sweep.iterdir() if (p / "results.json").exists())
 
 
-def tested(place, data, kills, prune):
+def tested(place, data, kills, prune, kind):
     """Do it for one data set and print what came of it; return whether all is as it must be."""
     place = place / data
     place.mkdir(parents=True, exist_ok=True)
     sweeps = {name: place / "outputs" / "sweeps" / name for name in ("straight", "killed", "full")}
-    told, writes = to_the_end(place, command(data, "straight", "search=asha", *prune))
-    draw, words = random.Random(data), command(data, "killed", "search=asha", *prune)
+    drawn = kind.startswith("[")
+    more = {"grid": DRAWN if drawn else GRID}
+    told, writes = to_the_end(place, command(data, "straight", f"search={kind}", *prune, **more))
+    draw, words = random.Random(data), command(data, "killed", f"search={kind}", *prune, **more)
     ended = [forked(words, place, draw.randint(2, max(3, 2 * writes // (kills + 1))), "kill")[0] for _ in range(kills)]
     done = sum(one.code == -signal.SIGKILL for one in ended)
-    to_the_end(place, words)
-    to_the_end(place, command(data, "full"))
+    again, _ = to_the_end(place, words)
     jobs = names(sweeps["straight"])
     unequal = {
         name: d for name in jobs if (d := differences(sweeps["straight"] / name, sweeps["killed"] / name, ("rungs", rungs_of)))
     }
     same = jobs == names(sweeps["killed"])
-    ends = {n: figures(sweeps["full"] / n)["objective"] for n in jobs}
-    best = min(ends, key=ends.get)
-    went = [n for n in jobs if figures(sweeps["straight"] / n)["status"] == "completed"]
-    promoted = [n for n in went if not differences(sweeps["straight"] / n, sweeps["full"] / n)]
-    chosen = min(went, key=ends.get)
-    place_of = 1 + sum(v < ends[chosen] for v in ends.values())
     rungs = sum(len(rungs_of(sweeps["straight"] / n)["values"]) for n in jobs)
     print(f"{data}: killed {done} times; {len(jobs)} jobs and {rungs} figures at rungs, unequal {len(unequal)}", flush=True)
     for name, found in unequal.items():
         print(f"  {name}: {', '.join(found[:5])}")
-    print(f"  {next(line for line in told.splitlines() if line.startswith('pruning ('))}")
+    figures_of = [[line for line in said.splitlines() if "pruning (" in line or "checked" in line] for said in (told, again)]
+    print("  " + "\n  ".join(figures_of[0]), flush=True)
+    same = same and figures_of[0] == figures_of[1]
+    return same and not unequal and (drawn or as_the_full_grid(place, data, sweeps, jobs))
+
+
+def as_the_full_grid(place, data, sweeps, jobs):
+    """Hold the jobs that ended against the same grid without pruning; return whether all of them are bit for bit the same."""
+    to_the_end(place, command(data, "full"))
+    ends = {n: figures(sweeps["full"] / n)["objective"] for n in jobs}
+    best = min(ends, key=ends.get)
+    went = [n for n in jobs if figures(sweeps["straight"] / n)["status"] == "completed"]
+    promoted = [n for n in went if not differences(sweeps["straight"] / n, sweeps["full"] / n)]
+    chosen = min((n for n in went if not rungs_of(sweeps["straight"] / n)["check"]), key=ends.get)
+    place_of = 1 + sum(v < ends[chosen] for v in ends.values())
     print(f"  {len(promoted)} of {len(went)} that ended are bit for bit those of the full grid")
     won = "the full grid's" if chosen == best else f"number {place_of} of the full grid's {len(jobs)}"
     print(f"  the winner is {won}: {ends[chosen]:.5g}, the best {ends[best]:.5g} (val/mse, seed 0)", flush=True)
-    return same and not unequal and len(promoted) == len(went)
+    return len(promoted) == len(went)
 
 
 def main():
@@ -130,9 +141,10 @@ def main():
     parser.add_argument("place", type=Path)
     parser.add_argument("--data", nargs="+", default=["digits", "wine", "breast_cancer"])
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--search", default="asha", help="asha, hyperband, median, or [own,asha] for a search")
     parser.add_argument("--prune", nargs="*", default=[])
     args = parser.parse_args()
-    results = [tested(args.place.resolve(), data, args.kills, args.prune) for data in args.data]
+    results = [tested(args.place.resolve(), data, args.kills, args.prune, args.search) for data in args.data]
     sys.exit(0 if all(results) else 1)
 
 

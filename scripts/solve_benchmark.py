@@ -161,7 +161,7 @@ def measured(name: str, task: str, seed: int, args: argparse.Namespace) -> Row:
     _aerun(args.place, *words, f"seed={seed}", *size, *limits)
     other = json.loads((folder / "results.json").read_text())
     defaults = other["anomaly/model/auroc"] if task == "anomaly" else other["test/se"]
-    chosen = "PCA" if told["pca_is_enough"] is not False else f"{1 + len(told['with'])} network(s)"
+    chosen = "PCA" if told["run"].endswith("/pca") else "network and PCA" if told["with"] else "network"
     found = (told["test"][together][figure], defaults, told["test"]["pca"][figure])
     return Row(name, task, seed, args.budget, *found, chosen, seconds, cpu, load)
 

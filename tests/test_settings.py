@@ -135,6 +135,7 @@ ASKED = (("usad", "share"),)  # of its score: tests/regularizer/test_alarms.py
 SPARE = [(code, key) for code in ("relu", "jumprelu", "gated") for key in ("k_aux", "dead_after")]
 LONG = (*SPARE, ("topk", "calibrate"), ("topk", "k_start"))
 COUNTS = ("poisson", "nb", "zinb")  # of tables of counts: tests/model/test_counts.py
+BEHIND = ("downstream", "weighted")  # which take a file of what stands behind: tests/regularizer/test_downstream.py
 ALL = [
     (room, path.stem, key)
     for room in ROOMS
@@ -143,7 +144,7 @@ ALL = [
     for key in keys(room, path.stem)
     # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py, test_features.py
     # or known anomalies: tests/regularizer/test_alarms.py
-    if (path.stem, key) not in (*BEGUN, *DRAWN, *ASKED, *LONG) and path.stem not in ("clusters", "sad", *COUNTS)
+    if (path.stem, key) not in (*BEGUN, *DRAWN, *ASKED, *LONG) and path.stem not in ("clusters", "sad", *COUNTS, *BEHIND)
 ]
 
 
@@ -202,7 +203,8 @@ def test_every_setting_changes_the_result(room, option, key):
     assert before.shape != after.shape or not torch.equal(before, after)
 
 
-TERMS = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml") if p.stem not in ("none", "clusters", "sad"))
+APART = ("none", "clusters", "sad", *BEHIND)
+TERMS = sorted(p.stem for p in (config_dir() / "regularizer").glob("*.yaml") if p.stem not in APART)
 
 
 @pytest.mark.slow

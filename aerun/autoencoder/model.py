@@ -175,6 +175,7 @@ class Autoencoder(Start):
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if self.facts.ragged else None
             told = self.preparation.told
             known = {} if told is None else {"c": x.new_zeros(2, told.size)}
+            known |= {"c": x.new_zeros(2, self.arch.skip)} if self.arch.skip else {}
             if self.preparation.tells_seen:
                 known["seen"] = torch.ones_like(x, dtype=torch.bool)
             self.watch(self.objective(x, None, valid, **known).names)

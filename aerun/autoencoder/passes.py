@@ -163,6 +163,7 @@ class Passes(Use):
         names["encode"] = partial(self.encode, mask=mask, valid=valid, c=c, seen=seen)
         names["decode"] = partial(self.decode, valid=valid, c=c)
         names["decode_frozen"] = partial(self._decode_frozen, valid=valid, c=c)
+        names["own"] = self.preparation.inverse
         names["judge"] = partial(self._judge, names)
 
     def _decode_frozen(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:

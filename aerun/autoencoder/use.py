@@ -75,10 +75,14 @@ class Use(nn.Module):
         return {k: v for k, v in known.items() if v is not None}
 
     def known(self, stored: Tensor) -> Tensor | None:
-        """Return c (B, m), what is known beforehand of stored samples, if only for terms; None where nothing is told."""
+        """Return c (B, m), what is known beforehand of stored samples, if only for terms; None where nothing is told.
+
+        Where the decoder reads the sample past the code (`Arch.skip`) it is what it reads.
+        """
         told = self.preparation.told
         if told is None:
-            return None
+            skip = self.arch.skip
+            return (self.units(stored)[:, :skip] - self.arch.mean[:skip]) if skip else None
         c: Tensor = told(self.facts.conditions(stored).to(told.rate))
         return c
 
@@ -174,7 +178,8 @@ class Use(nn.Module):
 
     def _c(self, n: int, c: Tensor | None, like: Tensor) -> Tensor:
         """Return c (n, m), of samples of which nothing is known where it is None."""
-        assert self.told is not None
+        if self.told is None:
+            return like.new_zeros(n, self.arch.skip) if c is None else c
         return self.told.null(n, like) if c is None else c
 
     def _read(self, z: Tensor, c: Tensor | None) -> Tensor:
@@ -186,7 +191,7 @@ class Use(nn.Module):
         if self.tells_cuts:
             cut = z.isnan()
             z = torch.cat([z.masked_fill(cut, 0), (~cut).to(z.dtype)], 1)
-        if self.told is None:
+        if self.told is None and not self.arch.skip:
             return z
         c = self._c(z.shape[0], c, z).to(z)
         if z.ndim > 2:
@@ -222,7 +227,7 @@ class Use(nn.Module):
     def decoder_weights(self) -> list[Tensor]:
         """Return the decoder's weights in order; of the first those on the code alone, not on what else it is told."""
         weights = self.arch.decoder_weights()
-        m, d = 0 if self.told is None else self.told.size, self.bottleneck.latent_dim
+        m, d = self.arch.skip if self.told is None else self.told.size, self.bottleneck.latent_dim
         read = m + d * (1 + self.tells_cuts)
         return [w[:, m : m + d] if read > d and i == 0 and w.shape[1] == read else w for i, w in enumerate(weights)]
 

@@ -123,6 +123,8 @@ class Watch:
         row = {"ratio": cpu / predicted, "cpu": cpu, "seconds": seconds, "attempt": attempt, "machine": machine.name()}
         try:
             Folder(folder).write(OF_RUN, bill)
+            if self.cold and not self.cost.first:  # how much more the first run of a process takes was not measured
+                return
             with alone(PLACE, _LOCK, wait=True):
                 before = Folder(PLACE).read(PAST).get("runs")
                 runs = [*(before if isinstance(before, list) else []), row][-_RUNS:]

@@ -7,6 +7,7 @@ callbacks of the user's own, are not called.
 import contextlib
 import io
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -90,17 +91,20 @@ def _size(plan: RunPlan, job: Job) -> Size:
 
 
 def probe(cfg: Config, judge: Judge, in_sweep: bool = False, first: bool = False) -> Cost:
-    """Return what a run of this config costs. judge: what tests, examines and draws. first: nothing ran in this process yet.
+    """Return what a run of this config costs.
+
+    judge: what tests, examines and draws. first: nothing ran in this process yet, as where Lightning is not loaded.
 
     Raises AerunError or TrainingError as the run would.
     """
     start = time.process_time()
+    cold = "pytorch_lightning" not in sys.modules
     once = _measured(cfg, judge, in_sweep, start)
-    if not first:
+    if not (first or cold):
         return once
     warm = _measured(cfg, judge, in_sweep, start)
-    cold, usual = (cost.begin + cost.fit + cost.end for cost in (once, warm))
-    return replace(warm, first=max(0.0, cold - usual), memory=max(once.memory, warm.memory))
+    slow, usual = (cost.begin + cost.fit + cost.end for cost in (once, warm))
+    return replace(warm, first=max(0.0, slow - usual), memory=max(once.memory, warm.memory))
 
 
 def size_of(cfg: Config) -> Size:

@@ -9,7 +9,7 @@ from aerun.compose import Composition, check, option, options
 from aerun.core.checks import integer, number, reject_unknown_keys, within
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
-from aerun.parts import Arch, Loss, Part, Term
+from aerun.parts import Arch, Corruption, Loss, Part, Term
 from aerun.preparation.base import Preparation
 from aerun.preparation.told import Conditions
 from aerun.runs.identity import LATER_PARTS
@@ -49,7 +49,7 @@ def _refuse_weightless(arch: Arch) -> None:
 def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, preparation: Preparation) -> Composition:
     told, sees_mask = preparation.told, preparation.shows_gaps
     from_data: dict[str, Any] = {k: getattr(facts, k) for k in ("shape", "kind", "low", "high", "ragged", "tokens", "columns")}
-    from_data["stored_unit"] = facts.unit
+    from_data |= {"stored_unit": facts.unit, "source": facts.source}
     model = cfg["model"]
     _refuse_other_size(model)
     loss = make("model.loss", model["loss"], from_data)
@@ -63,6 +63,8 @@ def _compose(make: Maker, cfg: Config, latent_dim: int, facts: Facts, preparatio
         "heads": loss.heads,
     }
     _refuse_heads(make, model["arch"], loss)
+    if facts.source:
+        _refuse_pairs(make, model["arch"], corruption)
     arch = make("model.arch", _reading(model["arch"], told, cuts), {**from_data, **from_parts, **_known(told, cuts)})
     reg = cfg["reg"]
     if not isinstance(reg, Mapping):
@@ -90,6 +92,16 @@ def _refuse_heads(make: Maker, node: Any, loss: Loss) -> None:
             f"model/loss={option(loss)} needs {loss.heads} values for each element, and this decoder gives 1. Use "
             "model/arch=mlp or linear."
         )
+
+
+def _refuse_pairs(make: Maker, node: Any, corruption: Corruption) -> None:
+    """Raise AerunError for parts that cannot read one array and write another."""
+    if "source" not in settings_of(named := make.named("model.arch", node)):
+        words = "its decoder writes what its encoder reads. Use model/arch=linear or mlp."
+        raise AerunError(f"model/arch={named.__module__.rpartition('.')[2]} with dataset.target: {words}")
+    if corruption.alters:
+        words = "what is judged is another array than the one that it would corrupt. Use model/corruption=none."
+        raise AerunError(f"model/corruption={option(corruption)} with dataset.target: {words}")
 
 
 def _refuse_unread(told: Conditions | None, parts: Sequence[Part]) -> None:

@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from aerun.build.behind import head_of, matrix_of
 from aerun.build.from_run import autoencoder_of
 from aerun.build.maker import Maker
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.parts import Regularizer
-from aerun.preparation.base import Preparation
+from aerun.preparation.base import Preparation, Unchanged
+from aerun.preparation.norm import Norm
+from aerun.preparation.pair import Pair
 from aerun.preparation.stored import plain
 from aerun.regularizer.stack import TAP, told
 from aerun.regularizer.vgg import vgg_of
@@ -46,12 +49,25 @@ def with_borrowed(
             try:
                 if not source.strip():
                     raise AerunError("names no run. Choose a run's folder, a file of weights, or features=random.")
-                found[key] = _borrowed(Path(source).expanduser(), facts, preparation)
+                found[key] = _found(cls, cfg["reg"]["terms"][key], Path(source).expanduser(), facts, preparation)
                 if cfg["reg"]["terms"][key].get("network") not in (None, found[key].words):
                     raise AerunError("has other layers than when this run began. `aerun resume` goes on with those.")
             except AerunError as e:
                 raise AerunError(f"reg.terms.{key}.features={source}: {e}") from e
     return with_networks(cfg, {key: b.words for key, b in found.items()}), found
+
+
+def _found(cls: type[Regularizer], node: Mapping[str, Any], source: Path, facts: Facts, preparation: Preparation) -> Borrowed:
+    """Return what a term has of a run or a file: layers of an encoder, or what stands behind activations."""
+    if cls.borrowed_as == "layers":
+        return _borrowed(source, facts, preparation)
+    if len(facts.shape) != 1 or not isinstance(preparation, Unchanged | Norm | Pair):
+        words = "vectors with one scale (dataset=activations), and not the columns of a table or what is drawn from pixels"
+        raise AerunError(f"goes on from {words}.")
+    if not source.is_file():
+        raise AerunError("there is no such file.")
+    made = head_of(source, facts, str(node.get("activation"))) if cls.borrowed_as == "head" else matrix_of(source, facts)
+    return Borrowed(*made, [])
 
 
 def _borrowed(source: Path, facts: Facts, preparation: Preparation) -> Borrowed:

@@ -140,6 +140,8 @@ def _refuse_facts(facts: Facts) -> None:
         raise ValueError("unit, low or high")
     if not all(_is_run(c, facts.size) for c in facts.columns):
         raise ValueError("columns")
+    if type(facts.source) is not int or not 0 <= facts.source < facts.size:
+        raise ValueError("source")
     if not all(isinstance(t, str) for t in facts.tokens) or (facts.tokens and facts.shape[-1] != len(facts.tokens)):
         raise ValueError("tokens")
 

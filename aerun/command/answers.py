@@ -58,7 +58,7 @@ def answer_all(word: str, verb: Verb, args: argparse.Namespace) -> None:
         args.packer, kind = Packer.of(model, args.step, args.prior, args.data), Packed
         about["start"] = args.packer.start
     output = args.output or "-"
-    done, reader, lines = 0, _reader(model, args, verb), list[str]()
+    done, reader, lines = 0, _reader(model, args, verb, scoring), list[str]()
     if scoring and args.follow:
         for line in said:
             note(line)
@@ -159,7 +159,7 @@ def _show(words: str) -> None:
         sys.stderr.write(words)
 
 
-def _reader(model: Model, args: argparse.Namespace, verb: Verb) -> Reader:
+def _reader(model: Model, args: argparse.Namespace, verb: Verb, scoring: Scoring | None) -> Reader:
     settings = model.config.get("dataset")
     own = settings if isinstance(settings, dict) else {}
     steps = getattr(args, "steps", False) is True
@@ -173,6 +173,7 @@ def _reader(model: Model, args: argparse.Namespace, verb: Verb) -> Reader:
         steps,
         model.way,
         verb.keeps_cells,
+        scoring is not None and scoring.needs_whole,
     )
 
 

@@ -13,14 +13,14 @@ from aerun.command.parser import Parser
 from aerun.core.console import Console
 from aerun.core.errors import AerunError
 from aerun.core.files import replace
-from aerun.core.text import say
+from aerun.core.text import counted, say
 from aerun.evaluate.verdict import plain
 from aerun.formats.cells import guarded
 from aerun.runs.comparison import difference
 from aerun.runs.figures import cell, higher_is_better, of_task, others, ranked, require_figures
 from aerun.runs.fingerprint import change
 from aerun.runs.folder import Folder
-from aerun.runs.groups import Group, Run, label, objective, options, selected, short
+from aerun.runs.groups import Group, Run, ends_of, label, objective, options, selected, short, tried
 from aerun.runs.identity import differences
 from aerun.runs.same_data import data_label, different_data
 from aerun.runs.sizes import front, front_of, prefix_words, sizes_of
@@ -150,8 +150,10 @@ def _tell(
         best = front(held, first, second)
         rows = "; ".join(f"{label(g, keys)} ({cell(g, first)}, {cell(g, second)})" for g in best)
         say(f"nothing beats these in both {first} and {second}: {rows}")
+    if words := ends_of(runs):
+        say(f"{counted(tried(runs, keys), 'setting')}, {counted(len(runs), 'run')}{words}; the table is of the complete ones")
     if len(groups) > 1:
-        comparison = difference(groups[0], groups[1], len(groups))
+        comparison = difference(groups[0], groups[1], tried(runs, keys))
         first, second = (label(group, keys) for group in groups[:2])
         say(
             comparison.words(first, second)

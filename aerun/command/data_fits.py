@@ -49,10 +49,11 @@ def fitting(cfg: Config, facts: Facts) -> dict[str, dict[str, str]]:
 
     A loss fits where it does with some arch, an arch where it does with some loss; the rest is as it was chosen.
     """
-    losses, archs = ([name for name in catalog()[f"model/{part}"] if name != AUTO] for part in ("loss", "arch"))
+    losses, archs = (_read(cfg, part) for part in ("loss", "arch"))
+    model, rest = cfg["model"], {k: v for k, v in cfg.items() if k != "dataset"} | {"evaluate": []}
 
     def why(loss: str, arch: str) -> str:
-        return refusal({**_with(cfg, loss=loss, arch=arch), "evaluate": []}, facts)[0]
+        return refusal({**rest, "model": {**model, "loss": losses[loss], "arch": archs[arch]}}, facts)[0]
 
     by_loss = {loss: _reason(f"model/loss={loss}", (why(loss, arch) for arch in archs)) for loss in losses}
     good = [loss for loss in losses if not by_loss[loss]] or losses
@@ -70,11 +71,12 @@ def _reason(option: str, tried: Iterator[str]) -> str:
     return next((words for words in reasons if option in words), reasons[0])
 
 
-def _with(cfg: Config, **options: str) -> dict[str, Any]:
-    """Return the config with other parts, as their files have them."""
-    changed = OmegaConf.create({k: v for k, v in cfg.items() if k != "dataset"})
-    for part, name in options.items():
-        changed["model"][part] = OmegaConf.load(config_dir() / "model" / part / f"{name}.yaml")
-    plain = OmegaConf.to_container(changed, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items()}
+def _read(cfg: Config, part: str) -> dict[str, Any]:
+    """Map the options of a part of the model to their settings, each read once and as this config resolves it."""
+    whole = OmegaConf.create({"model": cfg["model"]})
+    found = {}
+    for name in catalog()[f"model/{part}"]:
+        if name != AUTO:
+            whole["model"][part] = OmegaConf.load(config_dir() / "model" / part / f"{name}.yaml")
+            found[name] = OmegaConf.to_container(whole["model"][part], resolve=True)
+    return found

@@ -15,6 +15,7 @@ from aerun.command.conditions import of_file
 from aerun.core.errors import AerunError, StoppedError
 from aerun.core.logs import quiet_aerun
 from aerun.core.text import note
+from aerun.evaluate.step_scores import Way
 from aerun.formats.writing.base import Writer
 from aerun.formats.writing.output import growing
 from aerun.inference.arriving import Arriving
@@ -22,7 +23,6 @@ from aerun.inference.model import Model
 from aerun.inference.notes import Counts
 from aerun.inference.reading import Piece, Reader
 from aerun.inference.scoring import Scoring, noted_of
-from aerun.inference.steps import StepSeries
 from aerun.inference.travelling import Travelling
 from aerun.inference.verb import Verb
 
@@ -125,7 +125,10 @@ class Following:
         noted = noted_of(self.model, piece.x) if self.model.form.named else None
         arrays |= {} if noted is None else noted.rows()
         self.counted += [] if noted is None else [noted.counts()]
-        ready, keep = (len(records), len(records)) if last or not self.args.steps else self._settled(piece.x)
+        ready = keep = len(records)
+        if self.args.steps and not last:
+            window, stride = int(self.reader.settings["window"]), self.reader.settings.get("stride")
+            ready, keep = piece.x.settled(Way(), window, int(stride or window), fills=True)
         part = slice(self.known, ready)
         new = {k: v[part] for k, v in arrays.items()}
         beside = {k: w[part] for k, w in piece.beside.items()}
@@ -159,30 +162,6 @@ class Following:
         if len(pieces) != 1 or len(pieces[0]) != len(records):
             raise AerunError(f"{self.name}: {sum(map(len, pieces)):,} rows are read of {len(records):,} lines.")
         return replace(pieces[0], file=self.name)
-
-    def _settled(self, series: StepSeries) -> tuple[int, int]:
-        """Return how many rows have a score that no later row changes, and from which row on rows are still needed.
-
-        A piece is over once a later one has begun. Of one that goes on, steps before the first window that is not whole are
-        settled; the next step needs the rows from the first window on that covers it.
-        """
-        window, stride, n = self.model.facts.stored[0], self._stride, len(series)
-        usable = np.flatnonzero(series.piece >= 0)
-        end, keep = int(usable[-1]) + 1 if len(usable) else 0, None
-        settled = np.arange(n) < end
-        for first, count in zip(series.opened.first, series.opened.count, strict=True):
-            if first + count == end:  # it may go on
-                whole = ((count - window) // stride + 1) * stride if count >= window else 0
-                settled[first + whole :] = False
-                keep = int(first) + max(0, -(-(whole - window + 1) // stride) * stride)
-        in_file = series.in_file(settled)
-        ready = n if in_file.all() else int(in_file.argmin())
-        return ready, ready if keep is None else min(keep, ready)
-
-    @property
-    def _stride(self) -> int:
-        window = int(self.reader.settings["window"])
-        return min(int(self.reader.settings.get("stride") or window), window)
 
 
 def answer(following: Following, about: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 """`aerun import FOLDER --output RUN`: a run's folder made of a sparse autoencoder that others have trained."""
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,8 @@ def _write(sae: "Sae", folder: Path, args: argparse.Namespace) -> None:
     from aerun.build.composition import model_of
     from aerun.core.facts import Facts
     from aerun.inference.saelens import fill, settings_of
-    from aerun.preparation.base import Unchanged
+    from aerun.preparation.base import Preparation, Unchanged
+    from aerun.preparation.pair import Pair
     from aerun.preparation.stored import plain
     from aerun.runs.checkpoint import BEST, FOLDER
     from aerun.runs.files import make_folder
@@ -54,8 +55,15 @@ def _write(sae: "Sae", folder: Path, args: argparse.Namespace) -> None:
     data = ["dataset=activations", "dataset.prepare=none", "dataset.context=1", "model/loss=mse"]
     cfg = resolved(config_of([*settings_of(sae), *data, "evaluate=[]", "pictures=[]"]))
     cfg["dataset"]["path"] = str(args.data or "unknown")
-    facts = Facts(shape=(sae.encoder.shape[0],), kind="table", unit=1.0, low=None, high=None, classes=None)
-    model, _ = model_of(cfg, facts, Unchanged())
+    read, size = len(sae.encoder), len(sae.encoder) + (sae.decoder.shape[1] if sae.transcodes else 0)
+    facts = Facts(shape=(size,), kind="table", unit=1.0, low=None, high=None, classes=None)
+    preparation: Preparation = Unchanged()
+    if sae.transcodes:
+        cfg["dataset"]["target"] = str(args.target or "unknown")
+        facts, preparation = replace(facts, source=read, prepared_from=(size,)), Pair(shape=(size,), source=read, scaled=False)
+    elif args.target is not None:
+        raise AerunError(f"--target {args.target}: {args.folder} gives back what it reads. Leave it out.")
+    model, _ = model_of(cfg, facts, preparation)
     fill(model.eval(), sae)
     own = Folder(folder)
     own.open(cfg, f"aerun import {args.folder} --output {args.output}")
@@ -73,14 +81,15 @@ def _results(sae: "Sae") -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="aerun import",
-        description="A run's folder made of a sparse autoencoder in the files of SAELens (standard, topk, jumprelu, gated) or "
-        "of sparsify. Verbs then take it as any run: encode, decode, reconstruct, export; evaluate with --data. A scale and a "
-        "mean that it takes off are folded into its weights.",
+        description="A run's folder made of a sparse autoencoder in the files of SAELens (standard, topk, jumprelu, gated, "
+        "transcoders) or of sparsify. Verbs take it as any run: encode, decode, reconstruct, export; evaluate with --data. "
+        "A scale and a mean that it takes off are folded into its weights.",
         epilog="example: aerun import gemma-layer-12 --output outputs/runs/gemma-layer-12",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with cfg.json and the weights in it")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="the run's folder, which is new")
     parser.add_argument("--data", type=Path, metavar="PATH", help="a store of activations that the run is to be judged on")
+    parser.add_argument("--target", type=Path, metavar="PATH", help="of a transcoder: the store of what it is to compute")
     parser.add_argument(
         "--scale", type=float, metavar="F", help="of its inputs, where cfg.json says they were scaled, not by what"
     )

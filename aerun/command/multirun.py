@@ -30,7 +30,8 @@ from aerun.sweep.plan import SweepPlan, one_by_one, plan_sweep
 from aerun.sweep.planned import Planned
 from aerun.sweep.pruned import outcome_of
 from aerun.sweep.pruning import Pruning
-from aerun.sweep.rung_jobs import Until, check, finish, first_level, label, lead, note, pruned_value, told
+from aerun.sweep.rung_ends import check, finish
+from aerun.sweep.rung_jobs import Until, first_level, label, lead, note, pruned_value, told
 from aerun.sweep.rungs import pruning_in
 from aerun.sweep.search_summary import tell
 from aerun.sweep.submitted import outdated

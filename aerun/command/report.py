@@ -13,7 +13,7 @@ from aerun.report.curves import curves
 from aerun.report.learning import learning_chart
 from aerun.report.page import page
 from aerun.runs.figures import of_task, others, ranked, require_figures
-from aerun.runs.groups import Group, objective, options, selected
+from aerun.runs.groups import Group, ends_of, objective, options, selected, tried
 from aerun.runs.sizes import front_of, sizes_of
 from aerun.sweep.budget import sentence
 from aerun.sweep.constraints import held_first
@@ -59,7 +59,7 @@ def run(argv: list[str]) -> int:
         )
     except OSError as e:
         raise AerunError(f"--output {path}: {e.strerror or e}.") from e
-    say(f"{path}: {counted(len(groups), 'setting')}, {counted(len(runs), 'run')}")
+    say(f"{path}: {counted(max(len(groups), tried(runs, keys)), 'setting')}, {counted(len(runs), 'run')}{ends_of(runs)}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """`aerun solve DATA --for TASK --budget 10m`: a plan from the data, carried out, and its answer."""
 
 import argparse
+import json
 import re
 import shutil
 import sys
@@ -16,6 +17,7 @@ from aerun.core.logs import log_to_terminal
 from aerun.core.signals import stop_on_signals
 from aerun.core.text import say
 from aerun.settings.catalog import catalog
+from aerun.settings.overrides import config_of
 from aerun.settings.shells import in_shell
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def _solve(args: argparse.Namespace, words: list[str], budget: float) -> int:
     start = time.perf_counter()
     if pca is not None:
         answer.candidate(pca, linear=True)
-    reserve = conduct.reserve(time.perf_counter() - start)
+    reserve = conduct.reserve(time.perf_counter() - start - answer.judge.once)
     if plan is not None and known is not None:
         conduct.network(plan, known, reserve)
         _show(folder)
@@ -117,12 +119,9 @@ def _sweep(words: list[str]) -> None:
 
 def _lines(words: list[str]) -> "tuple[list[Line], dict[str, str]]":
     """Return the lines of the settings that say which data are read, and the others by their keys."""
-    # deferred: keeps --help without Hydra
-    import json
-
     from omegaconf import OmegaConf
 
-    from aerun.settings.overrides import config_of
+    # deferred: keeps --help without torch
     from aerun.solve.rules import Line
 
     cfg, groups = config_of(words), catalog()

@@ -23,7 +23,8 @@ class Facts:
     a row of all its own values and these. columns: of a prepared table (name, kind, start, length) of each run of elements of x
     that say one thing, in order: a number or date, a category (one element a word), or the mark of a column's missing cells.
     uneven: the share of steps of a series that come much earlier or later than usual, where it is more than a few and nothing
-    tells the model so; else 0.
+    tells the model so; else 0. source: where one array is computed of another, how many elements of a sample are those that
+    the encoder reads; the others, behind them, are what is judged. 0: a sample is both.
     """
 
     shape: tuple[int, ...]
@@ -40,6 +41,7 @@ class Facts:
     told: int = 0
     columns: tuple[tuple[str, str, int, int], ...] = ()
     uneven: float = 0.0
+    source: int = 0
 
     @property
     def size(self) -> int:

@@ -1,6 +1,7 @@
 """Activations of another network, in shards on disk."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -11,11 +12,12 @@ from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
 from aerun.dataset.base import Dataset
 from aerun.dataset.splits import Data, Split
-from aerun.dataset.storage.store import Shards, store_of
+from aerun.dataset.storage.store import Pairs, Shards, store_of
 from aerun.formats.found import Found, found, sized
 from aerun.formats.raw import Raw, raw
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.norm import NORM, Norm
+from aerun.preparation.pair import Pair
 
 _SUFFIXES = (".npy", ".safetensors", ".parquet")
 _SEED = 20061  # the split belongs to the store, not to the run
@@ -33,8 +35,12 @@ class Activations(Dataset):
     first token whose norm is far above all others. An epoch mixes 64 blocks of 256 rows at a time, drawn anew from all shards,
     so that neighbours meet no more often than others of the pool; its order is a function of seed and epoch.
 
-    prepare: norm, one scale for all (see `Norm`), or none. Raises AerunError for shards of several widths, damaged ones, and,
-    as soon as they are read, rows that hold a missing or an infinite value.
+    target: shards of other activations, row for row those of `path`, that are to be computed of these (a transcoder); a sample
+    is then a row of both. target_key: their array or column; without `target`, one in the files of `path`.
+
+    prepare: norm, one scale for all (see `Norm`; of pairs one for each side, see `Pair`), or none. Raises AerunError for shards
+    of several widths, damaged ones, targets that are not row for row, and, as soon as they are read, rows that hold a missing
+    or an infinite value.
     """
 
     def __init__(
@@ -42,6 +48,8 @@ class Activations(Dataset):
         *,
         path: str | Sequence[str] | None,
         key: str | None,
+        target: str | Sequence[str] | None,
+        target_key: str | None,
         split: str,
         context: int | None,
         drop_positions: Sequence[int],
@@ -53,6 +61,7 @@ class Activations(Dataset):
         if path is None:
             raise AerunError("dataset.path is not set: dataset=activations dataset.path=FOLDER.")
         self.path, self.key, self.cache = path, key, cache
+        self.target, self.target_key = target, target_key
         self.split = one_of("dataset.split", split, ("auto", "contexts", "shards"))
         self.context = None if context is None else integer("dataset.context", context, 1)
         self.dropped = sorted({integer("dataset.drop_positions", p, 0) for p in drop_positions})
@@ -69,7 +78,19 @@ class Activations(Dataset):
     @cached_property
     def shards(self) -> Shards:
         """Return the shards, as their headers have them. AerunError where they do not fit together."""
-        arrays = [raw(path, self.key, self.cache) for path in self.files.files]
+        own = self._shards(self.files, self.key)
+        if self.target is None and self.target_key is None:
+            return own
+        theirs = self._shards(self.target_files, self.target_key)
+        return Pairs(own, theirs)
+
+    @cached_property
+    def target_files(self) -> Found:
+        """Return the files of what is to be computed."""
+        return self.files if self.target is None else found("dataset.target", self.target, _SUFFIXES)
+
+    def _shards(self, files: Found, key: str | None) -> Shards:
+        arrays = [raw(path, key, self.cache) for path in files.files]
         first = arrays[0]
         for array in arrays:
             if len(array.shape) not in (2, 3) or 0 in array.shape:
@@ -109,11 +130,14 @@ class Activations(Dataset):
         return torch.tensor(kept)
 
     def facts(self) -> Facts:
-        shape = (self.shards.width,)
-        prepared = shape if self.prepare == NORM else None
-        return Facts(shape=shape, kind="table", unit=1.0, low=None, high=None, classes=None, prepared_from=prepared)
+        shape, source = (self.shards.width,), self.shards.source
+        prepared = shape if self.prepare == NORM or source else None
+        known = Facts(shape=shape, kind="table", unit=1.0, low=None, high=None, classes=None, source=source)
+        return replace(known, prepared_from=prepared)
 
     def preparation(self) -> Preparation:
+        if source := self.shards.source:
+            return Pair(shape=(self.shards.width,), source=source, scaled=self.prepare == NORM)
         return Norm(shape=(self.shards.width,)) if self.prepare == NORM else Unchanged()
 
     @property
@@ -121,7 +145,7 @@ class Activations(Dataset):
         return self.shards, self.length, self.positions
 
     def files_read(self) -> list[tuple[str, int]]:
-        return sized(self.files.files)
+        return sized([*self.files.files, *(self.target_files.files if self.target is not None else ())])
 
     def read(self) -> Data:
         parts = self._by_shards() if self._whole_shards else self._by_contexts()

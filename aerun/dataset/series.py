@@ -1,6 +1,6 @@
 """Time series in files of the user's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -29,13 +29,18 @@ from aerun.dataset.table import words_for_missing
 from aerun.dataset.tables.names import Name, Names, names_in
 from aerun.dataset.tables.partition import Cut
 from aerun.dataset.tables.remarks import log_warnings
+from aerun.formats.arrays import read_array
+from aerun.formats.compressed import bare_suffix, packing
 from aerun.formats.found import Paths, found, is_several, sized
 from aerun.formats.hierarchies import is_zarr
 from aerun.formats.reading import Reading, reading_from
+from aerun.formats.tables import TEXT
 from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.feature import Feature
 from aerun.preparation.scale import Scale
 from aerun.preparation.statistics import WAYS
+
+_UNPACKED = 4  # bytes of text that a packed one stands for, at least where it is numbers
 
 
 class Series(Dataset):
@@ -133,7 +138,7 @@ class Series(Dataset):
             keep=one_of("dataset.gaps", gaps, ("cut", "keep")) == "keep" or irregular,
             irregular=irregular,
             carry=carry,
-            missing=one_of("dataset.missing", missing, ("refuse", "cut", "previous", "linear", *GAPS)),
+            missing=one_of("dataset.missing", missing, ("refuse", "cut", *windows.FILLING, *GAPS)),
             by=one_of("dataset.by", by, ("auto", "series", "time")),
             cut=Cut(None, None, None, val, test),
             zone=zone_of(zone),
@@ -254,18 +259,41 @@ class Series(Dataset):
         recording, names, sampling = self._other(file, features, stored)
         return sampling.opened(recording, names, sampling.window)
 
+    def is_streamed(self, file: Path, wanted: int) -> bool:
+        """Return whether a further file has at least `wanted` bytes and is one series in the order of its rows."""
+        s, suffix = self.sampling, bare_suffix(file)
+        if self.layout.wide or self.layout.group is not None or s.time is not None or s.missing in windows.FILLING:
+            return False
+        if not file.is_file() or file.stat().st_size * (_UNPACKED if packing(file) else 1) < wanted:
+            return False
+        return suffix in TEXT or (file.suffix.lower() == ".npy" and read_array("FILE", file, None).ndim < 3)
+
+    def step_pieces(
+        self, file: Path, features: Sequence[str], stored: Mapping[str, Any] | None, rows: int
+    ) -> Iterator[Recorded]:
+        """Yield the steps of a further file that `is_streamed`, so many at a time, for `opened`."""
+        return self._layout_of(stored).pieces("FILE", file, features, rows)
+
+    def opened(self, recording: Recorded, features: Sequence[str], file: Path) -> Opened:
+        """Return some steps of a further file, and the pieces that samples may be cut from."""
+        names = self._named(recording, features, file)
+        return replace(self.sampling, path=str(file)).opened(recording, names, self.sampling.window)
+
     def _other(
         self, file: Path, features: Sequence[str], stored: Mapping[str, Any] | None
     ) -> tuple[Recorded, Sequence[str], Sampling]:
         """Return another file, its features, and how it is cut."""
+        recording = self._layout_of(stored).read_others("FILE", file)
+        time = self.sampling.time if self.sampling.time in recording.frame.columns else None
+        return recording, self._named(recording, features, file), replace(self.sampling, path=str(file), time=time)
+
+    def _layout_of(self, stored: Mapping[str, Any] | None) -> Layout:
+        """Return how further files are read. stored: what the run wrote down of its reading."""
         layout = self.layout
         own = replace(layout.reading, loose=True, carried=frozenset({*layout.roles.values(), *layout.reading.drop}))
         if stored and "header" in stored:
             own = reading_from(stored, own)
-        loose = replace(self.layout, reading=own)
-        recording = loose.read_others("FILE", file)
-        time = self.sampling.time if self.sampling.time in recording.frame.columns else None
-        return recording, self._named(recording, features, file), replace(self.sampling, path=str(file), time=time)
+        return replace(self.layout, reading=own)
 
     def _named(self, recording: Recorded, features: Sequence[str], file: Path) -> Sequence[str]:
         missing = [n for n in features if n not in recording.frame.columns]

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from aerun.autoencoder import Autoencoder
-from aerun.core.memory import rows_that_fit
+from aerun.core.memory import refuse_beyond, rows_that_fit
 from aerun.evaluate.scores import settled
 from aerun.regularizer.log_ratio import code_log_ratio
 from aerun.vocabulary import Pass, call
 
 CODES = 1000  # of a row, where codes are weighed
 _ROUNDS = 10
+_BYTES = 16  # that an element of a code's reconstruction takes, its likelihood and what is expected with it
 _ELEMENTS = 8_000_000  # of all codes' reconstructions of the rows that are worked on together
 
 
@@ -90,6 +91,7 @@ def filled(model: Autoencoder, missing: Cells, codes: int = CODES, draws: int = 
     if not weighs_codes(model) or fills_holes(model):
         x_hat = _one_pass(model, missing)
         return Filled(x_hat, x_hat.expand(draws, *x_hat.shape), x_hat.new_full((len(x_hat),), torch.nan))
+    refuse_beyond(f"impute: {codes:,} codes of a row (--codes: fewer)", _BYTES * float(codes) * model.facts.size)
     rows = max(1, min(rows_that_fit(model.facts.size), _ELEMENTS // (codes * model.facts.size)))
     starts = range(0, len(missing.x), rows)
     parts = [_weighed(model, missing.rows(slice(first, first + rows)), codes, draws) for first in starts]

@@ -29,9 +29,11 @@ class Cover:
 
     def add(self, first: Numbers, values: Values) -> None:
         """Take the values (n, T, F) of windows whose first steps are `first` (n,), no two of them the same."""
+        apart = np.unique(np.diff(first))
         for step in range(values.shape[1]):
-            self._total[first + step] += values[:, step]
-            self.count[first + step] += 1
+            even = slice(first[0] + step, first[-1] + step + 1, apart[0]) if len(apart) == 1 and apart[0] > 0 else first + step
+            self._total[even] += values[:, step]
+            self.count[even] += 1
 
     def mean(self) -> Values:
         """Return the means (N, F), NaN where no window covers a step."""
@@ -53,6 +55,12 @@ class Way:
     def plain(self) -> bool:
         """Return whether it is the way in which runs write scores of steps down."""
         return self == Way()
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Return how many steps before and behind one its score is a mean with."""
+        behind = self.smooth - 1 if self.online else self.smooth // 2
+        return behind, self.smooth - 1 - behind
 
     def starts(self, first: Numbers, count: Numbers, window: int, stride: int) -> tuple[Numbers, Numbers]:
         """Return `windows.covering` of pieces; online a window ends at each step."""
@@ -78,8 +86,7 @@ class Way:
         new = np.flatnonzero(np.diff(piece, prepend=piece[:1] - 1))
         ends = np.append(new[1:], len(score))
         which = np.searchsorted(new, at, side="right") - 1
-        behind = self.smooth - 1 if self.online else self.smooth // 2
-        ahead = self.smooth - 1 - behind
+        behind, ahead = self.reach
         low, high = np.maximum(at - behind, new[which]), np.minimum(at + ahead + 1, ends[which])
         total, number = (np.concatenate([[0], np.cumsum(v)]) for v in (np.where(known, score, 0.0), known))
         mean = (total[high] - total[low]) / np.maximum(number[high] - number[low], 1)

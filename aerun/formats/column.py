@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aerun.core.errors import AerunError
 from aerun.formats.arrays import forget
@@ -18,6 +19,7 @@ from aerun.formats.reading import without_marks
 from aerun.formats.room import Place
 from aerun.formats.settled import Settled, settled
 from aerun.formats.spool import Spool
+from aerun.formats.text_blocks import Coded
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FIRST = 64  # cells of a piece in which a decimal point is looked for
@@ -45,6 +47,11 @@ class _Piece:
         for part in (self.numbers, self.places, self.meant):
             if part is not None:
                 part.move_to(spool)
+
+    def at(self, places: NDArray[np.int32]) -> "_Piece":
+        """Return the cells at these places, of those that are no plain numbers."""
+        of = (None if part is None else Packed(part.values()[places]) for part in (self.places, self.meant))
+        return _Piece(None, *of)
 
     def values(self, table: Values) -> Values:
         """Return what the cells are, words by `table`, whose last number stands for no value."""
@@ -91,10 +98,31 @@ class Cells:
     _spooled: int = 0  # pieces of the front that are on disk
     _next: int = 0  # how many different words there are when it is next seen whether they settle
 
-    def add(self, cells: Sequence[Any]) -> None:
-        """Take the next cells."""
+    @property
+    def holds_numbers(self) -> bool:
+        """Return whether all that the next cells may be asked, were they all numbers, is which."""
+        known = self.format == "number" or (not self.format and bool(self._pieces) and not self.worded)
+        pointed = self.decimal == "." or (self.decimal == "auto" and self.dotted and bool(self.point))
+        return known and pointed and not (self.codes and self.whole) and not self.words
+
+    def add(self, cells: Sequence[Any] | Coded | Values) -> None:
+        """Take the next cells; as an array they are plain numbers, see `holds_numbers`."""
         if self.given_up:
             return
+        if isinstance(cells, np.ndarray):
+            self._pieces.append(_Piece(numbers=Packed(cells)))
+        elif not isinstance(cells, Coded):
+            self._pieces.append(self._piece(cells))
+        elif self.format != "text" and self._plain(cells.words, "".join(cells.words)) is not None:
+            self._pieces.append(self._piece(list(cells)))
+        else:
+            self._pieces.append(self._worded(cells.words).at(cells.places))
+        if len(self.words) > max(MANY, self._next) and self.format != "text":
+            self._settle()
+        if self._spool is not None:
+            self.move_to(self._spool)
+
+    def _piece(self, cells: Sequence[Any]) -> _Piece:
         try:
             joined = "".join(cells)
         except TypeError:
@@ -102,11 +130,7 @@ class Cells:
         else:
             keys = cells  # type: ignore[assignment]
         numbers = None if self.format == "text" else typed_numbers(cells) if joined is None else self._plain(cells, joined)
-        self._pieces.append(self._worded(keys) if numbers is None else _Piece(numbers=Packed(numbers)))
-        if len(self.words) > max(MANY, self._next) and self.format != "text":
-            self._settle()
-        if self._spool is not None:
-            self.move_to(self._spool)
+        return self._worded(keys) if numbers is None else _Piece(numbers=Packed(numbers))
 
     def move_to(self, spool: Spool) -> None:
         """Keep the cells on disk, also those that are still to come; the words stay in memory."""

@@ -87,6 +87,12 @@ class Frame:
         """Return the (first) file's name."""
         return self.files[0][0]
 
+    def part(self, rows: slice, file: str) -> "Frame":
+        """Return these rows alone, as those of `file`."""
+        count = len(range(len(self))[rows])
+        columns = {n: c.part(rows) for n, c in self.columns.items()}
+        return Frame(columns, ((file, count),), self.reading, {n: words[rows] for n, words in self.carried.items()})
+
     def written(self, name: str) -> Words | None:
         """Return the cells (n,) of a column as words, empty where missing; None where there is no such column."""
         if name in self.carried or name not in self.columns:
@@ -130,8 +136,9 @@ def join_frames(first: Frame, second: Frame) -> Frame:
                     f"{there.file}: has no column '{name}', which {here.file} has. Both need the same; see dataset.drop."
                 )
     columns = {name: _appended(name, first, second) for name in first.columns}
+    carried = {n: np.concatenate([first.carried[n], second.carried[n]]) for n in first.carried if n in second.carried}
     parts = (*(first.parts or first.files), *(second.parts or second.files)) if first.parts or second.parts else ()
-    return Frame(columns, (*first.files, *second.files), first.reading, parts=parts)
+    return Frame(columns, (*first.files, *second.files), first.reading, carried, parts=parts)
 
 
 def _appended(name: str, first: Frame, second: Frame) -> Column:

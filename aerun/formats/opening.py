@@ -1,15 +1,18 @@
 """The first rows of a table: what stands before it, the names of its columns, and what is under them and is no row."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from operator import length_hint
 from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.formats.blank_cells import Row, blank_columns, even_rows, is_blank
 from aerun.formats.header import is_headed, is_units, lines_before, refuse_two_headers
 from aerun.formats.reading import Reading, checked_names
+from aerun.formats.text_blocks import Block
+from aerun.formats.text_rows import Rows
 
 _HEAD = 64  # rows that the header is looked for in
 
@@ -23,7 +26,36 @@ class Head:
     names: list[str]
 
 
-def opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iterator[list[Any]], Reading]:
+class Body(Iterator[list[Any]]):
+    """The rows below a head, one by one or, where `rows` has them so, many at a time as columns. below: those that come first.
+
+    blank: the places of columns that are left out. gone: lines that were. See `even_rows`.
+    """
+
+    def __init__(
+        self, below: Sequence[Row], rows: Iterator[Row], file: str, width: int, blank: frozenset[int], gone: Sequence[int]
+    ) -> None:
+        self.width, self.whole = width, not blank
+        self._below, self._rows = iter(below), rows
+        self._even = even_rows(chain(self._below, rows), file, width, blank, gone)
+        self._left: Block | None = None
+
+    def __next__(self) -> list[Any]:
+        return next(self._even)
+
+    def block(self, numbers: Collection[int], missing: Collection[str], most: int | None = None) -> Block | None:
+        """Return the next rows, at most so many, as columns, see `text_rows.Rows.block`; None: they come one by one."""
+        if not self.whole or not isinstance(self._rows, Rows) or length_hint(self._below):
+            return None
+        block = self._left or self._rows.block(self.width, numbers, missing)
+        self._left = None
+        if block is not None and most is not None and len(block) > most:
+            self._left = block.part(most, None)
+            block = block.part(0, most)
+        return block
+
+
+def opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Body, Reading]:
     """Return the names, the rows below them, and the reading with its header decided."""
     rows = iter(rows)
     head = list(islice(rows, _HEAD))
@@ -48,7 +80,7 @@ def opened(rows: Iterable[Row], file: str, reading: Reading) -> tuple[Head, Iter
         log.warning("%s: %d columns without a name and without a cell are left out.", file, len(blank))
     named, reading = checked_names(file, [n for i, n in enumerate(names) if i not in blank], reading)
     gone = [line for line, row in head if is_blank(row)]
-    return Head(named), even_rows(chain(below, rows), file, len(names), blank, gone), reading
+    return Head(named), Body(below, rows, file, len(names), blank, gone), reading
 
 
 def _header(file: str, words: Sequence[Sequence[str]], reading: Reading) -> str:

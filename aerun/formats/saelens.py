@@ -2,13 +2,14 @@
 
 Whatever a folder's architecture, its code is z = f(x W + a) and its reconstruction z V + c, with
 
-f = relu, the k largest of relu, or h 1[h > theta]; gated units are those of theta = max(b, 0) on e^r h + b', see `Gated`.
+f = relu, the k largest of relu, or h 1[h > theta]; gated units are those of theta = max(b, 0) on e^r h + b', see `Gated`. A
+transcoder's z V + c, and x S where it has a skip, is of other activations than x.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ _NAMES = {  # of the tensors of each architecture that can be read
     "topk": ("W_enc", "b_enc", "W_dec", "b_dec"),
     "jumprelu": ("W_enc", "b_enc", "W_dec", "b_dec", "threshold"),
     "gated": ("W_enc", "b_gate", "r_mag", "b_mag", "W_dec", "b_dec"),
+    "transcoder": ("W_enc", "b_enc", "W_dec", "b_dec"),
+    "skip_transcoder": ("W_enc", "b_enc", "W_dec", "b_dec", "W_skip"),
+    "jumprelu_transcoder": ("W_enc", "b_enc", "W_dec", "b_dec", "threshold"),
 }
+_TRANSCODERS = {"standard": "transcoder", "jumprelu": "jumprelu_transcoder"}
 _OTHER = {  # and why others are not
-    "transcoder": "a transcoder reconstructs other activations than it reads",
-    "skip_transcoder": "a transcoder reconstructs other activations than it reads",
-    "jumprelu_transcoder": "a transcoder reconstructs other activations than it reads",
     "matryoshka_batchtopk": "it is saved as jumprelu once it is trained",
     "batchtopk": "it is saved as jumprelu once it is trained",
 }
@@ -38,7 +40,10 @@ _OTHER = {  # and why others are not
 
 @dataclass(frozen=True)
 class Sae:
-    """W (D, d), a (d,), V (d, D), c (D,), and what makes the code sparse: a number of units, or a threshold (d,) for each."""
+    """W (D, d), a (d,), V (d, D), c (D,), and what makes the code sparse: a number of units, or a threshold (d,) for each.
+
+    transcodes: what it gives are other activations, of a width of their own; skip (width, D): a map past the code.
+    """
 
     encoder: Tensor
     encoder_bias: Tensor
@@ -46,11 +51,15 @@ class Sae:
     decoder_bias: Tensor
     k: int | None = None
     threshold: Tensor | None = None
+    transcodes: bool = False
+    skip: Tensor | None = None
 
-    def scaled(self, scale: float) -> "Sae":
-        """Return what does with x what this does with scale x, and gives x back."""
-        own = (self.encoder * scale, self.encoder_bias, self.decoder / scale, self.decoder_bias / scale)
-        return Sae(*own, self.k, self.threshold)
+    def scaled(self, scale: float, given: float | None = None) -> "Sae":
+        """Return what does with x what this does with scale x, and gives what this gives over `given`, or x back."""
+        given = scale if given is None else given
+        skip = None if self.skip is None else self.skip * scale / given
+        decoder, bias = self.decoder / given, self.decoder_bias / given
+        return replace(self, encoder=self.encoder * scale, decoder=decoder, decoder_bias=bias, skip=skip)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -70,11 +79,15 @@ def read_sae(folder: Path, scale: float | None) -> Sae:
     if str(config.get("reshape_activations") or "none") != "none":
         raise AerunError(f"{folder}: reshape_activations={config['reshape_activations']}: only flat activations are read.")
     kind = _kind(folder, config)
-    tensors = _tensors(own, _NAMES[kind])
+    tensors = _tensors(own, _NAMES[kind], kind.endswith("transcoder"))
     sae = {"gated": _gated, "topk": _topk}.get(kind, _plain)(tensors, config)
-    if config.get("apply_b_dec_to_input", _version(config) < (6,)):
-        bias = sae.encoder_bias - sae.decoder_bias @ sae.encoder
-        sae = Sae(sae.encoder, bias, sae.decoder, sae.decoder_bias, sae.k, sae.threshold)
+    if kind.endswith("transcoder"):
+        sae = replace(sae, transcodes=True, skip=tensors.get("W_skip"))
+        if config.get("apply_b_dec_to_input"):
+            words = "a transcoder's output bias is of other activations than it reads. Not read"
+            raise AerunError(f"{folder}: apply_b_dec_to_input=true: {words}.")
+    elif config.get("apply_b_dec_to_input", _version(config) < (6,)):
+        sae = replace(sae, encoder_bias=sae.encoder_bias - sae.decoder_bias @ sae.encoder)
     return _unscaled(folder, config, sae, scale)
 
 
@@ -104,7 +117,7 @@ def _unscaled(folder: Path, config: Mapping[str, Any], sae: Sae, scale: float | 
             f"{folder}: its activations were scaled to a mean norm of sqrt(d_in), and the files do not say by what. Give the "
             "factor: --scale F, sqrt(d_in) over the mean norm of your activations."
         )
-    return sae.scaled(scale)
+    return sae.scaled(scale, 1.0 if sae.transcodes else None)
 
 
 def _refuse_idle(sae: Sae, scale: float | None, folder: Path) -> Sae:
@@ -132,13 +145,17 @@ def _gated(t: Mapping[str, Tensor], config: Mapping[str, Any]) -> Sae:
 
 
 def _of_sparsify(folder: Path, config: Mapping[str, Any]) -> Sae:
-    if config.get("transcode"):
-        raise AerunError(f"{folder}: transcode=true: {_OTHER['transcoder']}, which is not read.")
-    t = _tensors(folder / _SPARSIFY, ("encoder.weight", "encoder.bias", "W_dec", "b_dec"))
+    skips = ("W_skip",) if config.get("skip_connection") else ()
+    t = _tensors(folder / _SPARSIFY, ("encoder.weight", "encoder.bias", "W_dec", "b_dec", *skips))
     own = {"W_enc": t["encoder.weight"].t(), "b_enc": t["encoder.bias"], "W_dec": t["W_dec"], "b_dec": t["b_dec"]}
-    _refuse_shapes(folder / _SPARSIFY, own)
+    transcodes = bool(config.get("transcode"))
+    _refuse_shapes(folder / _SPARSIFY, own | {k: t[k] for k in skips}, transcodes)
     sae = _topk(own, {"k": config.get("k")})
-    return Sae(sae.encoder, sae.encoder_bias - sae.decoder_bias @ sae.encoder, sae.decoder, sae.decoder_bias, k=sae.k)
+    if transcodes:  # whose output bias is of other activations, and not taken off
+        return replace(sae, transcodes=True, skip=t.get("W_skip"))
+    if skips:
+        raise AerunError(f"{folder}: skip_connection=true without transcode: the skip copies the input.")
+    return replace(sae, encoder_bias=sae.encoder_bias - sae.decoder_bias @ sae.encoder)
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -160,7 +177,7 @@ def _version(config: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", words)[:2]) or (0,)
 
 
-def _tensors(path: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
+def _tensors(path: Path, names: tuple[str, ...], transcodes: bool = False) -> dict[str, Tensor]:
     """Return these tensors of a file as 32-bit numbers. AerunError where one is missing or of a shape that does not fit."""
     safetensors = needed("safetensors", path)
     try:
@@ -180,17 +197,18 @@ def _tensors(path: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
     if not all(bool(t.isfinite().all()) for t in tensors.values()):
         raise AerunError(f"{path}: holds values that are missing or infinite.")
     if "W_enc" in tensors:
-        _refuse_shapes(path, tensors)
+        _refuse_shapes(path, tensors, transcodes)
     return tensors
 
 
-def _refuse_shapes(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def _refuse_shapes(path: Path, tensors: Mapping[str, Tensor], transcodes: bool) -> None:
     """Raise AerunError where the tensors are not those of one autoencoder."""
     if tensors["W_enc"].ndim != 2:
         raise AerunError(f"{path}: W_enc of shape {tuple(tensors['W_enc'].shape)}: must be (d_in, d_sae).")
     size, units = tensors["W_enc"].shape
+    out = tensors["b_dec"].numel() if transcodes else size
     for name, tensor in tensors.items():
-        wanted = {"W_enc": (size, units), "W_dec": (units, size), "b_dec": (size,)}.get(name, (units,))
+        wanted = {"W_enc": (size, units), "W_dec": (units, out), "b_dec": (out,), "W_skip": (out, size)}.get(name, (units,))
         if tuple(tensor.shape) != wanted:
             raise AerunError(f"{path}: {name} of shape {tuple(tensor.shape)}: beside W_enc of {(size, units)} it is {wanted}.")
 
@@ -198,16 +216,32 @@ def _refuse_shapes(path: Path, tensors: Mapping[str, Tensor]) -> None:
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 
+def _architecture(sae: Sae) -> str:
+    """Return what SAELens calls it. AerunError for a transcoder of another form than it has."""
+    kind = "topk" if sae.k is not None else "standard" if sae.threshold is None else "jumprelu"
+    if not sae.transcodes:
+        return kind
+    if kind not in _TRANSCODERS or (kind == "jumprelu" and sae.skip is not None):
+        what = "with a skip and thresholds" if sae.skip is not None and kind == "jumprelu" else "with k units of each sample"
+        raise AerunError(
+            f"export: SAELens has no transcoder {what}: it has such of relu, with and without a skip, and of "
+            "thresholds without (jumprelu, gated, topk with scope=batch)."
+        )
+    return "skip_transcoder" if sae.skip is not None else _TRANSCODERS[kind]
+
+
 def write_sae(sae: Sae, folder: Path, about: Mapping[str, Any], replace: Callable[[Path, bytes], None]) -> str:
     """Write an autoencoder as SAELens reads it, with `replace` (path, content), and return its architecture."""
-    kind = "topk" if sae.k is not None else "standard" if sae.threshold is None else "jumprelu"
+    kind = _architecture(sae)
     tensors = {"W_enc": sae.encoder, "b_enc": sae.encoder_bias, "W_dec": sae.decoder, "b_dec": sae.decoder_bias}
     tensors |= {} if sae.threshold is None else {"threshold": sae.threshold}
+    tensors |= {} if sae.skip is None else {"W_skip": sae.skip}
     size, units = sae.encoder.shape
     config = {
         "architecture": kind,
         "d_in": size,
         "d_sae": units,
+        **({"d_out": sae.decoder.shape[1]} if sae.transcodes else {}),
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": False,

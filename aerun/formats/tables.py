@@ -3,7 +3,7 @@
 import logging
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -23,12 +23,13 @@ from aerun.formats.json_rows import json_rows, json_stream
 from aerun.formats.limits import SAMPLE, Limits
 from aerun.formats.meaning import column_of, style_of
 from aerun.formats.number_words import is_number
-from aerun.formats.opening import Head, opened
+from aerun.formats.opening import Body, Head, opened
 from aerun.formats.problems import Problem, UnclearError
 from aerun.formats.reading import Reading, checked_names, without_marks
 from aerun.formats.room import DiskRoom
 from aerun.formats.sheets import sheet
 from aerun.formats.spool import Spool
+from aerun.formats.text_blocks import Block
 from aerun.formats.text_lines import lines_of
 from aerun.formats.text_rows import Row, text_table
 
@@ -62,10 +63,13 @@ def table_pieces(key: str, path: Path, reading: Reading, rows: int) -> Iterator[
     head, body, reading = _of_file(key, path, reading, begun, piped)
     first = 1
     try:
-        while part := list(islice(body, rows)):
+        while True:
             where = str(path) if first == 1 else f"{path}, from row {first} on"
-            yield _frame(where, head, iter([part]), reading, typed=typed)
-            first += len(part)
+            columns = _gathered(where, head, body, reading, typed, rows=rows)
+            if not columns.count:
+                break
+            yield columns.frame()
+            first += columns.count
     except OSError as e:
         raise AerunError(f"{key}={path}: cannot be read: {e.strerror or e}.") from e
     refuse_nothing(str(path), first - 1)
@@ -122,7 +126,9 @@ def columns_of(file: str, head: Head, body: Iterator[list[Any]], reading: Readin
 
     typed: numbers are numbers, and no words in which a decimal sign is to be told.
     """
-    return _frame(file, head, _chunks(body, len(head.names)), reading, typed, bounds)
+    gathered = _gathered(file, head, body, reading, typed, bounds)
+    refuse_nothing(file, gathered.count)
+    return gathered.frame()
 
 
 def from_arrow(table: Any, file: str, reading: Reading) -> Frame:
@@ -177,19 +183,14 @@ def begun(path: Path, suffix: str, reading: Reading) -> tuple[Head, Iterator[lis
         return Head(names), records, reading
     given = None
     if is_stream(path):
-        given = lines_of(path, reading.encoding)
-        first = next(given, "")
-        given = chain([first] if first else [], given)
+        lines = lines_of(path, reading.encoding)
+        first = next(lines, "")
+        given = chain([first] if first else [], lines)
         if first.lstrip().startswith(("{", "[{")) or first.strip() == "[":
             names, records, reading = json_stream(path, given, replace(reading, header="true"))
             return Head(names), records, reading
     rows, reading = _rows(path, suffix, reading, given)
     return opened(rows, str(path), reading)
-
-
-def _chunks(rows: Iterator[list[Any]], width: int) -> Iterator[list[list[Any]]]:
-    while chunk := list(islice(rows, max(1, min(_CHUNK, _CELLS // max(1, width))))):
-        yield chunk
 
 
 def cells_for(file: str, name: str, reading: Reading) -> Cells:
@@ -198,41 +199,76 @@ def cells_for(file: str, name: str, reading: Reading) -> Cells:
     return Cells(file, name, known, reading.decimal, reading.missing, reading.may_be_codes(name), reading.dates)
 
 
-def _frame(
+@dataclass
+class _Gathered:
+    """The columns of so many rows, as far as they were read, and the cells of those that are kept as they are written."""
+
+    file: str
+    reading: Reading
+    columns: dict[str, Cells]
+    kept: dict[str, list[Any]]
+    count: int = 0
+    spool: Spool | None = None
+
+    def frame(self) -> Frame:
+        """Return them as a table."""
+        if self.spool is not None:
+            room = DiskRoom(self.file, self.count, len(self.columns), self.spool.folder)
+            for i, cells in enumerate(self.columns.values()):
+                cells.place = room.column(i)
+        converted, reading = by_meaning(self.file, self.columns, self.reading)
+        if self.spool is not None:
+            trim_heap()
+        return Frame(converted, ((self.file, self.count),), reading, {n: as_words(cells) for n, cells in self.kept.items()})
+
+    def add(self, names: Sequence[str], chunk: Block | list[list[Any]]) -> None:
+        """Take rows."""
+        _add(self.columns, names, chunk)
+        for name, cells in self.kept.items():
+            place = names.index(name)
+            cells.extend(chunk.columns[place] if isinstance(chunk, Block) else (row[place] for row in chunk))
+        self.count += len(chunk)
+
+
+def _gathered(
     file: str,
     head: Head,
-    chunks: Iterator[list[list[Any]]],
+    body: Iterator[list[Any]],
     reading: Reading,
     typed: bool,
     bounds: Limits | None = None,
-) -> Frame:
-    columns = {n: cells_for(file, n, reading) for n in head.names if reading.wants(n)}
+    rows: int | None = None,
+) -> _Gathered:
+    """Return all rows of a body, or the next `rows`."""
+    wanted = [n for n in head.names if reading.wants(n)]
     kept: dict[str, list[Any]] = {n: [] for n in _carried(head.names, reading)}
-    count, spool = 0, None
-    for chunk in chunks:
-        refuse_beyond(file, _size(columns, 0 if spool else count + len(chunk)))
-        _add(columns, head.names, chunk)
-        if not count and not typed and reading.decimal == "auto" and _shows_comma(list(columns.values())):
-            reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
-            columns = {n: cells_for(file, n, reading) for n in columns}
-            _add(columns, head.names, chunk)
-        for name, cells_read in kept.items():
-            place = head.names.index(name)
-            cells_read.extend(row[place] for row in chunk)
-        count += len(chunk)
-        if bounds is not None and spool is None and _size(columns, count) > bounds.memory:
-            spool = Spool(bounds.folder)
-            for cells in columns.values():
-                cells.move_to(spool)
-    refuse_nothing(file, count)
-    if spool is not None:
-        room = DiskRoom(file, count, len(columns), spool.folder)
-        for i, cells in enumerate(columns.values()):
-            cells.place = room.column(i)
-    converted, reading = by_meaning(file, columns, reading)
-    if spool is not None:
-        trim_heap()
-    return Frame(converted, ((file, count),), reading, {n: as_words(cells_read) for n, cells_read in kept.items()})
+    found = _Gathered(file, reading, {n: cells_for(file, n, reading) for n in wanted}, kept)
+    while (rows is None or found.count < rows) and len(chunk := _chunk(head.names, body, found, rows)):
+        refuse_beyond(file, _size(found.columns, 0 if found.spool else found.count + len(chunk)))
+        first = not found.count
+        found.add(head.names, chunk)
+        if first and not typed and reading.decimal == "auto" and _shows_comma(list(found.columns.values())):
+            found.reading = replace(reading, decimal=",")  # from now on read as numbers at once, and not as words first
+            found.columns = {n: cells_for(file, n, found.reading) for n in wanted}
+            _add(found.columns, head.names, chunk)
+        if bounds is not None and found.spool is None and _size(found.columns, found.count) > bounds.memory:
+            found.spool = Spool(bounds.folder)
+            for cells in found.columns.values():
+                cells.move_to(found.spool)
+    return found
+
+
+def _chunk(names: Sequence[str], body: Iterator[list[Any]], found: _Gathered, rows: int | None) -> Block | list[list[Any]]:
+    """Return the next rows, where it can be as columns: behind the first ones of a file nothing is known of."""
+    most = max(1, min(_CHUNK, _CELLS // max(1, len(names))))
+    left = most if rows is None else rows - found.count
+    known = found.reading.decimal != "auto" or (rows is None and found.count > 0)
+    if known and isinstance(body, Body):
+        plain = {n for n, cells in found.columns.items() if cells.holds_numbers and n not in found.kept}
+        block = body.block({i for i, n in enumerate(names) if n in plain}, found.reading.missing, rows and left)
+        if block is not None:
+            return block
+    return list(islice(body, min(most, left)))
 
 
 def _size(columns: dict[str, Cells], rows: int) -> float:
@@ -240,8 +276,9 @@ def _size(columns: dict[str, Cells], rows: int) -> float:
     return sum(c.nbytes for c in columns.values()) + float(SAMPLE) * rows * len(columns)
 
 
-def _add(columns: dict[str, Cells], names: Sequence[str], rows: list[list[Any]]) -> None:
-    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+def _add(columns: dict[str, Cells], names: Sequence[str], chunk: Block | list[list[Any]]) -> None:
+    cells_of = chunk.columns if isinstance(chunk, Block) else zip(*chunk, strict=True)
+    for name, cells in zip(names, cells_of, strict=True):
         if name in columns:
             columns[name].add(cells)
 

@@ -2,8 +2,7 @@
 
 import codecs
 import io
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +10,7 @@ from aerun.core.errors import AerunError
 from aerun.formats.compressed import DAMAGED, open_unpacked, packing
 
 _LINE = 16 << 20  # bytes of a line at most
+_BLOCK = 1 << 20  # bytes read at a time
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -20,8 +20,40 @@ _MARKS = (
 )
 
 
-def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = None) -> Iterator[str]:
-    """Yield the decoded lines of a file or of what it unpacks to, each of bounded length.
+class Lines(Iterator[str]):
+    """Iterates over the lines of `texts`, each of which holds whole lines, or gives many of them at once."""
+
+    def __init__(self, texts: Generator[str, None, None]) -> None:
+        self._texts, self._now = texts, io.StringIO()
+
+    def __iter__(self) -> "Lines":
+        return self
+
+    def __next__(self) -> str:
+        while not (line := self._now.readline()):
+            self.give_back(next(self._texts))
+        return line
+
+    def text(self) -> str:
+        """Return many lines; empty at the end."""
+        return self._now.read() or next(self._texts, "")
+
+    def close(self) -> None:
+        """Close the file, where lines are left."""
+        self._texts.close()
+
+    def give_back(self, text: str) -> None:
+        """Go on with these lines, where none of `texts` are left over."""
+        self._now = io.StringIO(text, newline="\n")
+
+
+def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = None) -> Lines:
+    """Return the lines of `texts_of`."""
+    return Lines(texts_of(path, encoding, decoded))
+
+
+def texts_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = None) -> Generator[str, None, None]:
+    """Yield whole decoded lines of a file or of what it unpacks to, each of bounded length, one or many at a time.
 
     decoded: called with the name of the encoding in which the file is read, once it is known.
 
@@ -36,8 +68,12 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
             if decoded is not None:
                 decoded(name)
             wide = name.startswith(("utf-16", "utf-32"))
-            lines: Iterator[Any] = _wide(file, name) if wide else iter(partial(file.readline, _LINE), b"")
+            lines: Iterator[Any] = _wide(file, name) if wide else _lines(file, name.removesuffix("-sig"), not path.is_file())
             for line in lines:
+                if isinstance(line, tuple):
+                    number += line[1]
+                    yield line[0]
+                    continue
                 number += 1
                 if number == 1 and not wide and _ends_in_returns(line):
                     raise AerunError(
@@ -48,7 +84,7 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
                 if ("\0" if wide else b"\0") in line:
                     raise AerunError(
                         f"{path}, line {number}: holds NUL characters: damaged there, or text in UTF-16, which "
-                        "dataset.encoding=utf-16-le or utf-16-be reads."
+                        "training reads with dataset.encoding=utf-16-le or utf-16-be."
                     )
                 yield line if wide else line.decode(name)
                 if number == 1 and name == "utf-8-sig":
@@ -56,12 +92,30 @@ def lines_of(path: Path, encoding: str, decoded: Callable[[str], None] | None = 
         except UnicodeError as e:
             why = f"{e.reason} at byte {e.start}" if isinstance(e, UnicodeDecodeError) else str(e)
             raise AerunError(
-                f"{path}, line {number + wide}: not {encoding} text ({why}). Save it as UTF-8, or try dataset.encoding=cp1252."
+                f"{path}, line {number + wide}: not {encoding} text ({why}). Save it as UTF-8; training also reads "
+                f"others: dataset.encoding=cp1252."
             ) from e
         except (*DAMAGED, OSError) as e:
             if not packing(path):
                 raise
             raise AerunError(f"{path}: truncated or damaged after line {number}: {str(e).rstrip('.')}.") from e
+
+
+def _lines(file: IO[bytes], name: str, piped: bool) -> Iterator[bytes | tuple[str, int]]:
+    """Yield the first line, and then many in which nothing is wrong as one text and their number; piped, as they come."""
+    if first := file.readline(_LINE):
+        yield first
+    read = file.read1 if piped else file.read  # type: ignore[attr-defined]
+    while block := read(_BLOCK):
+        block += b"" if block.endswith(b"\n") else file.readline(_LINE)
+        try:
+            text = "" if b"\0" in block or len(block) >= _LINE else block.decode(name)
+        except UnicodeError:
+            text = ""
+        if text:
+            yield text, block.count(b"\n") + (not block.endswith(b"\n"))
+        else:
+            yield from io.BytesIO(block)
 
 
 def _ends_in_returns(line: bytes) -> bool:

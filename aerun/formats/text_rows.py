@@ -4,16 +4,18 @@ import csv
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from operator import length_hint
 from pathlib import Path
 
 from aerun.core.errors import AerunError
 from aerun.formats.cells import unguarded
 from aerun.formats.compressed import bare_suffix
 from aerun.formats.problems import unclear
-from aerun.formats.text_lines import lines_of
+from aerun.formats.text_blocks import Block, by_columns, is_plain
+from aerun.formats.text_lines import Lines, lines_of
 
 __all__ = ["Row", "TextTable", "lines_of", "rows_of", "sniffed", "spelt", "text_table"]
 
@@ -32,12 +34,12 @@ Row = tuple[int, list[str]]  # line number, cells
 class TextTable:
     """rows: of a text file, blank lines left out. delimiter, encoding: those that the file turned out to have."""
 
-    rows: Iterator[Row]
+    rows: "Rows"
     delimiter: str
     encoding: str
 
 
-def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterator[Row]:
+def rows_of(path: Path, encoding: str, delimiter: str, skip: int = 0) -> "Rows":
     """Return the rows of `text_table` alone."""
     return text_table(path, encoding, delimiter, skip).rows
 
@@ -64,7 +66,7 @@ def text_table(
     else:
         chosen = _SPOKEN.get(delimiter, delimiter)
         _refuse_delimiter(path, head, chosen, delimiter)
-    return TextTable(_rows(path, chain(head, lines), chosen, skip), chosen, decoded[0] if decoded else encoding)
+    return TextTable(Rows(path, head, lines, chosen, skip), chosen, decoded[0] if decoded else encoding)
 
 
 def _delimiter(path: Path, head: list[str], usual: str) -> str:
@@ -99,14 +101,39 @@ def spelt(delimiter: str) -> str:
     return next((word for word, sign in _SPOKEN.items() if sign == delimiter), f"'{delimiter}'")
 
 
-def _rows(path: Path, lines: Iterator[str], delimiter: str, skip: int) -> Iterator[Row]:
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num + skip, unguarded(row) if "'" in "".join(row) else row
-    except csv.Error as e:
-        raise AerunError(f"{path}, line {reader.line_num + skip}: {str(e).rstrip('.?')}.") from e
+class Rows(Iterator[Row]):
+    """The rows of a text file one by one, blank lines left out, or many at a time as columns.
+
+    head: its first lines, which `lines` go on with. skip: lines before them.
+    """
+
+    def __init__(self, path: Path, head: Sequence[str], lines: Iterator[str], delimiter: str, skip: int) -> None:
+        self.path, self.delimiter, self.skip = path, delimiter, skip
+        self._head, self._lines = iter(head), lines
+        self._reader = csv.reader(chain(self._head, lines), delimiter=delimiter, skipinitialspace=True)
+
+    def __next__(self) -> Row:
+        try:
+            row = next(self._reader)
+            while not row:
+                row = next(self._reader)
+        except csv.Error as e:
+            raise AerunError(f"{self.path}, line {self._reader.line_num + self.skip}: {str(e).rstrip('.?')}.") from e
+        return self._reader.line_num + self.skip, unguarded(row) if "'" in "".join(row) else row
+
+    def block(self, width: int, numbers: Collection[int], missing: Collection[str]) -> Block | None:
+        """Return the next rows, all of `width` cells, see `by_columns`; None where they have to be had one by one."""
+        if not isinstance(self._lines, Lines) or length_hint(self._head):
+            return None
+        text = self._lines.text()
+        plain = text.replace("\r\n", "\n")
+        plain += "" if plain.endswith("\n") or not plain else "\n"
+        block = by_columns(plain, self.delimiter, width, numbers, missing) if is_plain(plain, self.delimiter, width) else None
+        if block is None:
+            self._lines.give_back(text)
+        else:
+            self.skip += len(block)
+        return block
 
 
 def sniffed(lines: list[str]) -> str:

@@ -128,6 +128,7 @@ class Model(Runner):
 
         lengths: steps of each, where sequences have lengths of their own.
         """
+        self._refuse("decode")
         cut = self.autoencoder.cut if self.sizes and self.autoencoder.bottleneck.piece == "unit" else None
         codes_, tensor = codes.to_code_tensor(z, self.code_shape, cut)
         codes_ = codes.on_space(self.autoencoder.bottleneck, codes_)
@@ -241,6 +242,7 @@ class Model(Runner):
         the model is told counts, where training left it out of some samples (dataset.condition_drop): raw = raw_null +
         guidance (raw_told - raw_null), raw_null the output without it.
         """
+        self._refuse("generate")
         integer("n", n, 1)
         refuse_beyond(f"generate: n={n:,}", 4.0 * n * (self.facts.size + self.autoencoder.code_elements))
         self._refuse_guidance(guidance)
@@ -269,6 +271,7 @@ class Model(Runner):
         way: linear, or spherical (great circles). Points of a curved space are joined by its own shortest ways: on a sphere
         both are great circles, in a ball linear stands for geodesics.
         """
+        self._refuse("interpolate")
         line = codes.line(self.autoencoder.bottleneck, one_of("way", way, tuple(codes.LINES)))
         t = torch.linspace(0, 1, integer("steps", steps, 2))
         (first, back), (last, _) = self.form.to_stored(a), self.form.to_stored(b)
@@ -302,6 +305,7 @@ class Model(Runner):
         (n, values, *stored). unit: None for a model that is told a class beforehand: the code stays as it is, and the model is
         told each class in turn, (n, classes, *stored); condition: which one, where it is told several.
         """
+        self._refuse("traverse")
         if unit is None:
             return self._told_each(x, condition)
         if condition is not None:
@@ -419,6 +423,7 @@ class Model(Runner):
 
     def errors_of(self, stored: Tensor) -> Tensor:
         """Return `errors` of stored samples."""
+        self.refuse_unjudged(stored)
 
         def each(part: Tensor, _: Any) -> Tensor:
             element_errors = scores.errors(self.autoencoder, part)

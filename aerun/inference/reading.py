@@ -71,7 +71,8 @@ class Reader:
     form: what samples are like. settings: of the data set that the run was trained on. rows: samples of a piece. key: name of
     the array where a file holds several. resize: bring images of other sizes to the one of training. reading: what the run
     stored of how its own files were read. steps: series are given step by step, as `StepSeries`, to be scored in this `way`.
-    cells: rows of tables come with their cells as they are written, as `WrittenRows`.
+    cells: rows of tables come with their cells as they are written, as `WrittenRows`. whole: steps come a file at a time, and
+    of a large one not in pieces.
     """
 
     form: SampleConverter
@@ -83,6 +84,7 @@ class Reader:
     steps: bool = False
     way: Way = field(default_factory=Way)
     cells: bool = False
+    whole: bool = False
 
     def pieces(self, files: Sequence[str]) -> Iterator[Piece]:
         """Yield all files' samples in order; folders stand for the files in them. AerunError for what cannot be read."""
@@ -178,7 +180,10 @@ class Reader:
         raise AerunError(f"{path}: this run reads images: png, jpg, ..., npy, npz, or idx.")
 
     def _series(self, path: Path) -> Iterator[Piece]:
-        if self.steps:
+        if self.steps and not self.whole and recordings.is_streamed(path, self._own(), self.reading):
+            for steps in recordings.streamed(path, self.form.facts, self._own(), self.reading, self.way):
+                yield Piece(steps, str(path), 1, beside=steps.beside)
+        elif self.steps:
             steps = recordings.step_series(path, self.form.facts, self._own(), self.reading, self.way)
             yield Piece(steps, str(path), 1, beside=steps.beside)
         else:

@@ -3,6 +3,7 @@
 import logging
 import tarfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,10 +14,12 @@ from omegaconf import OmegaConf
 from aerun.build import dataset_of
 from aerun.core.errors import AerunError
 from aerun.core.facts import Facts
+from aerun.core.logs import quiet_aerun
 from aerun.core.paths import config_dir
 from aerun.dataset.audio import Audio
 from aerun.dataset.sequences.mel import filters
-from aerun.dataset.sequences.sampling import Opened
+from aerun.dataset.sequences.recorded import behind
+from aerun.dataset.sequences.sampling import GAPS, Opened
 from aerun.dataset.sequences.windows import most_frequent
 from aerun.dataset.series import Series
 from aerun.dataset.telling import LABEL
@@ -25,6 +28,9 @@ from aerun.formats import audio as sounds
 from aerun.formats.frame import Words
 from aerun.inference.steps import StepSeries
 from aerun.inference.travelling import beside_windows, columns_beside
+
+_LARGE = 16 << 20  # bytes of a file from which on it is read in pieces
+_ELEMENTS = 1 << 19  # values of a piece
 
 log = logging.getLogger("aerun")
 
@@ -52,12 +58,57 @@ def series(
 def step_series(path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any], way: Way) -> StepSeries:
     """Return the steps of a file of series, and the windows that judge them."""
     dataset = _dataset(path, settings)
-    names = features_of(reading)
-    opened = dataset.steps_of(path, names, reading)
+    return _step_series(path, dataset, dataset.steps_of(path, features_of(reading), reading), facts, settings, reading, way)
+
+
+def is_streamed(path: Path, settings: Mapping[str, Any], reading: Mapping[str, Any]) -> bool:
+    """Return whether a file is large, and one series whose steps can be scored piece by piece, see `streamed`."""
+    return has_windows(settings) and bool(features_of(reading)) and _dataset(path, settings).is_streamed(path, _LARGE)
+
+
+def streamed(
+    path: Path, facts: Facts, settings: Mapping[str, Any], reading: Mapping[str, Any], way: Way
+) -> Iterator[StepSeries]:
+    """Yield the steps of a file in pieces: each is asked for once all windows that cover it are there.
+
+    What is kept of the past is what the windows of later steps need, and the steps that a mean of scores looks back to.
+    """
+    dataset, names, window = _dataset(path, settings), features_of(reading), facts.stored[0]
+    rows, past, known, dropped = max(_ELEMENTS // facts.stored[1], 8 * (window + way.smooth)), None, 0, 0
+    coming, gone = dataset.step_pieces(path, names, reading, rows), 0
+    recording = next(coming, None)
+    while recording is not None:
+        following = next(coming, None)
+        whole = recording if past is None else behind(past, recording)
+        with quiet_aerun():  # said once, at the end
+            opened = dataset.opened(whole, names, path)
+        series = _step_series(path, dataset, opened, facts, settings, reading, way)
+        last = (len(series), len(series))
+        ready, keep = last if following is None else series.settled(way, window, dataset.sampling.stride, fills=False)
+        asked = replace(series, known=known, ready=ready, dropped=dropped)
+        gone += int(np.isnan(opened.x[asked.rows]).sum())
+        yield replace(asked, beside={n: words[asked.rows] for n, words in asked.beside.items()})
+        past = replace(whole, frame=whole.frame.part(slice(keep, None), f"{path}, from row {dropped + keep + 1} on"))
+        known, dropped, recording = ready - keep, dropped + keep, following
+    if gone and dataset.sampling.missing in GAPS:
+        log.warning(
+            "%s: %d values are missing, read as in training (dataset.missing=%s).", path, gone, dataset.sampling.missing
+        )
+
+
+def _step_series(
+    path: Path,
+    dataset: Series,
+    opened: Opened,
+    facts: Facts,
+    settings: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    way: Way,
+) -> StepSeries:
     if opened.x.shape[1] != facts.stored[1]:
         raise AerunError(f"{path}: {opened.x.shape[1]} columns of steps, and this run was trained on {facts.stored[1]}.")
     starts, tails = way.starts(opened.first, opened.count, facts.stored[0], dataset.sampling.stride)
-    frame = opened.recording.frame
+    frame, names = opened.recording.frame, features_of(reading)
     beside = {n: w for n in _travelling(opened, settings) if (w := frame.written(n)) is not None}
     names = names or [f"f{i + 1}" for i in range(opened.x.shape[1])]
     time, group = dataset.sampling.time, dataset.layout.group

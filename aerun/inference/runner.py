@@ -114,7 +114,15 @@ class Runner:
 
     def scores_of(self, stored: Tensor) -> Tensor:
         """Return their anomaly scores (n,) by its judge; computed in 64 bits, see `in_64_bits`."""
+        self.refuse_unjudged(stored)
         return self.in_batches(lambda part, _: self.judge(self.exact, part), stored, None)
+
+    def refuse_unjudged(self, stored: Tensor) -> None:
+        """Raise AerunError for samples that lack what is computed of them: nothing is there to hold it against."""
+        source = self.facts.source
+        if source and bool((gone := stored[:, source:].isnan().any(1)).any()):
+            words = f"what is to be computed (dataset.target) is missing behind its {source} numbers, and nothing can be judged"
+            raise AerunError(f"sample {int(gone.int().argmax()) + 1}: {words}. See encode and reconstruct.")
 
     @cached_property
     def exact(self) -> Autoencoder:

@@ -14,6 +14,7 @@ from aerun.inference.model import Model
 from aerun.parts import Bottleneck
 from aerun.preparation.base import Unchanged
 from aerun.preparation.norm import Norm
+from aerun.preparation.pair import Pair
 
 
 def export_sae(model: Model, folder: Path) -> list[str]:
@@ -28,7 +29,9 @@ def export_sae(model: Model, folder: Path) -> list[str]:
     except OSError as e:
         raise AerunError(f"{folder}: cannot be written: {e.strerror or e}.") from e
     own = option(model.autoencoder.bottleneck)
-    as_what = "" if kind in (own, {"relu": "standard"}.get(own)) else f", which is how codes of {own} are written"
+    as_what = (
+        "" if kind in (own, {"relu": "standard"}.get(own)) or sae.transcodes else f", which is how codes of {own} are written"
+    )
     return [
         f"{folder}: {model.name} as saelens: {kind}{as_what}, {sae.encoder.shape[0]} numbers to {sae.encoder.shape[1]} units"
     ]
@@ -45,15 +48,27 @@ def sae_of(autoencoder: Autoencoder) -> Sae:
     arch = autoencoder.arch
     (down,), (up,) = arch.encoder_weights(), autoencoder.decoder_weights()
     bias, out = (_bias(m) for m in (arch.encoder, arch.decoder))
-    size, preparation = len(down.t()), autoencoder.preparation
-    scale = (float(preparation.scale) if isinstance(preparation, Norm) else 1.0) / autoencoder.facts.unit
-    down, up, bias, out, mean = (t.detach().double() for t in (down, up, bias, out, arch.mean.flatten()))
+    size, source = len(down.t()), autoencoder.facts.source
+    scale, given = _scales(autoencoder)
+    mean = arch.mean.flatten()[: source or None]
+    down, up, bias, out, mean = (t.detach().double() for t in (down, up, bias, out, mean))
     form = autoencoder.bottleneck.thresholded()
     assert form is not None
     gain, shift = form.gain.double(), form.shift.double()
     threshold = None if form.threshold is None else form.threshold.double()
     bias = gain * (bias - down @ mean.expand(size)) + shift
-    return Sae(down.t() * gain, bias, up.t(), out, form.k, threshold).scaled(scale)
+    skip = arch.decoder[0].get_parameter("weight")[:, : arch.skip].detach().double() if arch.skip else None
+    out = out if skip is None else out - skip @ mean
+    return Sae(down.t() * gain, bias, up.t(), out, form.k, threshold, bool(source), skip).scaled(scale, given)
+
+
+def _scales(autoencoder: Autoencoder) -> tuple[float, float]:
+    """Return by what the preparation multiplies what is read and what is written."""
+    preparation, source = autoencoder.preparation, autoencoder.facts.source
+    if isinstance(preparation, Pair):
+        return float(preparation.scale[0]), float(preparation.scale[source])
+    scale = (float(preparation.scale) if isinstance(preparation, Norm) else 1.0) / autoencoder.facts.unit
+    return scale, scale
 
 
 def _refuse(model: Autoencoder) -> None:
@@ -68,7 +83,7 @@ def _refuse(model: Autoencoder) -> None:
         words = "reconstructions are what the decoder gives: model/loss=mse with model.loss.activation=linear"
     elif len(model.facts.shape) != 1:
         words = f"samples are vectors, and here of shape {model.facts.shape}"
-    elif not isinstance(model.preparation, Unchanged | Norm):
+    elif not isinstance(model.preparation, Unchanged | Norm | Pair):
         words = "samples are scaled as a whole, and here each column is: dataset.prepare=norm or none"
     elif model.told is not None or model.tells_cuts or model.arch.sees_mask:
         words = "encoder and decoder read nothing else"
@@ -88,6 +103,7 @@ def _bias(layers: torch.nn.Module) -> Tensor:
 def settings_of(sae: Sae) -> list[str]:
     """Return what is typed for a model that computes the same."""
     size = ["model.latent_dim=" + str(sae.encoder.shape[1]), "model/arch=linear", "model.arch.atoms=free", "regularizer=none"]
+    size.append(f"model.arch.skip={'false' if sae.skip is None else 'true'}")
     if sae.k is not None:
         return ["model=sae_topk", *size, f"model.bottleneck.k={sae.k}", "model.arch.start=random"]
     if sae.threshold is not None:
@@ -102,7 +118,9 @@ def fill(autoencoder: Autoencoder, sae: Sae) -> None:
     arch.mean.zero_()
     arch.encoder_weights()[0].copy_(sae.encoder.t())
     _bias(arch.encoder).copy_(sae.encoder_bias)
-    arch.decoder_weights()[0].copy_(sae.decoder.t())
+    autoencoder.decoder_weights()[0].copy_(sae.decoder.t())
+    if sae.skip is not None:
+        arch.decoder[0].get_parameter("weight")[:, : arch.skip].copy_(sae.skip)
     _bias(arch.decoder).copy_(sae.decoder_bias)
     if sae.threshold is not None:
         autoencoder.bottleneck.get_parameter("threshold").copy_(sae.threshold)

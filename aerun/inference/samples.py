@@ -263,9 +263,13 @@ class SampleConverter:
             padded = np.full((len(array), *stored), np.nan, np.float32)
             padded[:, : array.shape[1]] = array
             array = padded
+        if self.facts.source and array.shape[1:] == (self.facts.source,):
+            there = np.full((len(array), stored[0] - self.facts.source), np.nan, np.float32)  # what it computes is not known
+            array = np.concatenate([array.astype(np.float32), there], 1)
         if array.shape[1:] != stored:
             raise AerunError(
-                f"samples of shape {tuple(array.shape)}: this run was trained on (n, {', '.join(map(str, stored))})."
+                f"samples of shape {tuple(array.shape)}: this run was trained on (n, {', '.join(map(str, stored))})"
+                f"{f', of which it reads the first {self.facts.source}' if self.facts.source else ''}."
             )
         if not len(array):
             raise AerunError("there are no samples (the input is empty).")
@@ -277,6 +281,8 @@ class SampleConverter:
         if x.is_floating_point():
             gaps = bool(self.features) or facts.ragged or facts.gaps
             wrong = x.isinf() if gaps else ~x.isfinite()
+            if facts.source:
+                wrong[:, facts.source :] = x[:, facts.source :].isinf()
             if bool(wrong.any()):
                 raise AerunError(f"sample {int(wrong.flatten(1).any(1).int().argmax()) + 1} holds NaN or infinite values.")
             if facts.ragged:

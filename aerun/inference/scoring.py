@@ -55,6 +55,9 @@ def scored(model: "Model", x: Any, args: Namespace) -> dict[str, Any]:
 
 def _steps(model: "Model", series: StepSeries, args: Namespace) -> dict[str, Any]:
     series.merge, series.least, series.blocks = args.merge or 1, args.least or 1, _blocks(model)
+    if model.way.smooth > len(series.opened.x) and not series.dropped:
+        steps = f"{series.file}: has {len(series.opened.x):,} steps"
+        raise AerunError(f"--smooth {model.way.smooth}: {steps}, and a mean of scores is over no more than there are.")
     told = args.top is not None or (args.map and is_picture(args.output))  # what is expected at a step
     windows = (series.opened.x, series.starts, series.tails)
     series.judged = known = judge(model, *windows, series.label, piece=series.piece, expects=told)
@@ -116,6 +119,11 @@ class Scoring:
     def unit(self) -> str:
         """Return what a row is of."""
         return "steps" if self.args.steps else "samples"
+
+    @property
+    def needs_whole(self) -> bool:
+        """Return whether a series is asked for as a whole: events, pictures and the highest may reach from piece to piece."""
+        return self.args.follow or self.args.events is not None or self.args.top is not None or is_picture(self.args.output)
 
     def _refuse(self) -> None:
         args = self.args

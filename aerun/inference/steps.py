@@ -1,6 +1,6 @@
 """Series step by step: the windows that cover a step judge it, each by its own error there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from aerun.dataset.recorded_steps import numbered
 from aerun.dataset.sequences.sampling import Opened
 from aerun.dataset.sequences.windows import Windows, most_frequent
 from aerun.dataset.telling import LABEL
-from aerun.evaluate.step_scores import Cover, own_errors
+from aerun.evaluate.step_scores import Cover, Way, own_errors
 from aerun.formats.frame import Values, Words
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ class StepSeries:
     """The steps of a file, the first steps of the windows that cover them, and the columns that travel, by the file's rows.
 
     tails: windows that end pieces, see `windows.covering`. time, group: the columns of that name, where settings name any.
-    label: of each step (N,), by series and time, where the file says it. judged: what the model says of them. merge,
-    least: which alarms are one event, see `events.events_of`. blocks: see `Calibration`.
+    label: of each step (N,), by series and time, where the file says it. known, ready: the rows from which on, and before
+    which, it is asked for; the others are there for windows that cover these. dropped: rows of the file before the first one.
+    judged: what the model says of them. merge, least: which alarms are one event, see `events.events_of`. blocks: see
+    `Calibration`.
     """
 
     file: str
@@ -46,39 +48,68 @@ class StepSeries:
     time: str | None
     group: str | None
     label: Words | None = None
+    known: int = 0
+    ready: int | None = None
+    dropped: int = 0
     judged: StepScores | None = None
     merge: int = 1
     least: int = 1
     blocks: Values | None = None
 
     def __len__(self) -> int:
-        return len(self.opened.x)
+        return len(range(len(self.opened.x))[self.rows])
+
+    @property
+    def rows(self) -> slice:
+        """Return which rows are asked for."""
+        return slice(self.known, self.ready)
 
     def in_file(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return values (N, ...) by series and time in the order of the file's rows."""
+        """Return values (N, ...) by series and time in the order of the file's rows, of those that are asked for."""
         ordered = np.empty_like(values)
         ordered[self.opened.row] = values
-        return ordered
+        return ordered[self.rows]
+
+    def settled(self, way: Way, window: int, stride: int, fills: bool) -> tuple[int, int]:
+        """Return how many rows have a score that no later row changes, and from which row on rows are still needed.
+
+        Of a piece that goes on, steps before the first window that is not whole are settled, and with smoothed scores those as
+        far before as the mean looks ahead; the next step needs the rows from the first window on that covers it, and the steps
+        that its mean looks back to. fills: whether values that are missing may turn out to be filled in.
+        """
+        behind, ahead = way.reach
+        step, n = 1 if way.each else min(stride, window), len(self.opened.x)
+        usable = np.flatnonzero(self.piece >= 0)
+        end, keep = int(usable[-1]) + 1 if len(usable) else 0, None
+        settled = np.arange(n) < (end if fills else n)
+        for first, count in zip(self.opened.first, self.opened.count, strict=True):
+            if first + count == (end if fills else n):  # it may go on
+                whole = max(0, ((count - window) // step + 1) * step - ahead) if count >= window else 0
+                settled[first + whole :] = False
+                keep = int(first) + max(0, -(-(whole - behind - window + 1) // step) * step)
+        in_file = replace(self, known=0, ready=None).in_file(settled)
+        ready = n if in_file.all() else int(in_file.argmin())
+        return ready, ready if keep is None else min(keep, ready)
 
     def at_ends(self, window: int) -> int:
         """Return how many steps only windows that end pieces cover."""
-        covered = np.zeros(len(self) + 1, dtype=np.int64)
+        covered = np.zeros(len(self.opened.x) + 1, dtype=np.int64)
         np.add.at(covered, self.starts, 1)
         np.add.at(covered, self.starts + window, -1)
-        bare = covered[:-1].cumsum() == 0
+        bare = (covered[:-1].cumsum() == 0) & np.isin(self.opened.row, np.arange(len(self.opened.x))[self.rows])
         return int(sum(bare[first : first + window].sum() for first in self.tails))
 
     @cached_property
     def piece(self) -> NDArray[np.int64]:
         """Return the number of the piece without a break that each step is in, (N,), -1 where it is in none."""
-        return numbered(len(self), self.opened.first, self.opened.count)
+        return numbered(len(self.opened.x), self.opened.first, self.opened.count)
 
     @cached_property
     def step(self) -> NDArray[np.int64]:
         """Return which step of its series each is, (N,), from 1."""
         series = self.opened.series
         start = np.flatnonzero(np.diff(series, prepend=series[:1] - 1))
-        return np.arange(len(series)) - np.repeat(start, np.diff([*start, len(series)])) + 1
+        return np.arange(len(series)) - np.repeat(start, np.diff([*start, len(series)])) + 1 + self.dropped
 
     @cached_property
     def names(self) -> Words:

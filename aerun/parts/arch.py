@@ -32,7 +32,7 @@ class Arch(Part):
     sees_mask: the encoder reads a mask beside the input, and hidden entries as the mean; with shows_fill missing cells as what
     stands for them. whitens: it learns the covariance of the training samples beforehand. shares_weights: the decoder's
     matrices are the encoder's. known: how many numbers c, what is known of a sample beforehand, the encoder reads as further
-    inputs or channels. grid: sides of a spatial code.
+    inputs or channels. grid: sides of a spatial code. skip: how many elements of a sample the decoder reads beside the code.
     levels: layers from the input inwards, for training one by one; empty where that makes no sense. caution: what is legal and
     pointless about its settings for these data, in a sentence, or nothing.
     """
@@ -47,6 +47,7 @@ class Arch(Part):
     shares_weights: bool = False
     known: int = 0
     grid: tuple[int, ...] = ()
+    skip: int = 0
     levels: tuple[Level, ...] = ()
     caution: str = ""
 

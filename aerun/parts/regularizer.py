@@ -33,6 +33,8 @@ class Regularizer(Part):
     all codes to one point, so that an encoder that can write a constant, or a decoder that follows it, ends there at once.
     `borrows`: has layers of another run or of a file, which its setting `features` names unless it is `random`; its setting
     `network` has them in words (`aerun.regularizer.stack`), and `borrow` gives it their weights.
+    `borrowed_as`: what these are: `layers` of an encoder or of a network for images, the `head` behind activations, which
+    ends in logits, or a `matrix`.
     """
 
     batch_statistic: bool = False
@@ -55,6 +57,7 @@ class Regularizer(Part):
     places_codes: bool = False
     pulls: bool = False
     borrows: bool = False
+    borrowed_as: str = "layers"
 
     def setup(self, samples: int) -> None:
         """Learn the number of training samples, before the first step; by default it does nothing."""

@@ -33,8 +33,8 @@ class Norm(Preparation):
 
     def fit(self, x: Tensor) -> None:
         rows = x if x.ndim == 2 else x[real_steps(x)]
-        mean = rows.double().nan_to_num().norm(dim=1).mean()
-        if not bool(mean > 0):
+        mean = mean_norm(rows)
+        if not mean > 0:
             log.warning("dataset.prepare=norm: all training samples are 0, and stay as they are.")
             return
         self.scale.copy_(rows.shape[1] ** 0.5 / mean)
@@ -44,3 +44,8 @@ class Norm(Preparation):
 
     def inverse(self, x: Tensor) -> Tensor:
         return x / self.scale
+
+
+def mean_norm(rows: Tensor) -> float:
+    """Return the mean norm of rows (n, D), of which missing values are 0."""
+    return float(rows.double().nan_to_num().norm(dim=1).mean())

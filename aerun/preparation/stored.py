@@ -7,10 +7,11 @@ from aerun.preparation.base import Preparation, Unchanged
 from aerun.preparation.columns import Columns
 from aerun.preparation.feature import feature
 from aerun.preparation.norm import Norm
+from aerun.preparation.pair import Pair
 from aerun.preparation.scale import Scale
 from aerun.preparation.told import Conditions
 
-_KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Columns, "scale": Scale, "norm": Norm}
+_KINDS: dict[str, type[Preparation]] = {"unchanged": Unchanged, "columns": Columns, "scale": Scale, "norm": Norm, "pair": Pair}
 
 
 def plain(preparation: Preparation) -> dict[str, Any]:

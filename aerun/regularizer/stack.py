@@ -12,7 +12,7 @@ from aerun.model.arch.conv_layers import Swap
 from aerun.model.arch.layers import ACTIVATIONS
 
 TAP = "tap"  # in place of a layer: what is there is a feature
-_INPUT = "input"  # the first words: the shape of what is taken off the input, and of what it is multiplied by
+INPUT = "input"  # the first words: the shape of what is taken off the input, and of what it is multiplied by
 
 
 class _Batch(nn.Module):
@@ -57,9 +57,9 @@ class Stack(nn.Module):
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__()
         named = [word.split() for word in words]
-        if not named or named[0][:1] != [_INPUT] or [TAP] not in named:
+        if not named or named[0][:1] != [INPUT] or [TAP] not in named:
             raise AerunError(
-                f"reg.terms.perceptual.network: the first words are `{_INPUT}` and a shape, and one at least is `{TAP}`."
+                f"reg.terms.perceptual.network: the first words are `{INPUT}` and a shape, and one at least is `{TAP}`."
             )
         shape = _numbers(named[0])
         self.register_buffer("centre", torch.zeros(shape))
@@ -100,7 +100,7 @@ def told(modules: Iterable[nn.Module], centre: Tensor) -> tuple[list[str], dict[
     centre: what is taken off the input. What follows the last activation, the code, is left out, and so is dropout. Raises
     AerunError for modules that no words tell, and where there is no hidden layer.
     """
-    words, weights = [f"{_INPUT} {' '.join(map(str, centre.shape))}"], {"centre": centre, "scale": torch.ones_like(centre)}
+    words, weights = [f"{INPUT} {' '.join(map(str, centre.shape))}"], {"centre": centre, "scale": torch.ones_like(centre)}
     for module in modules:
         if isinstance(module, nn.Dropout | nn.Identity):
             continue

@@ -14,7 +14,7 @@ from aerun.report.names import named
 from aerun.report.render import policy, rendered, script, style
 from aerun.report.table import application_tables, settings_table
 from aerun.report.words import answer, question
-from aerun.runs.groups import Group, Run, label
+from aerun.runs.groups import Group, Run, label, tried
 from aerun.runs.plain import picture
 from aerun.runs.sizes import Sizes
 
@@ -40,7 +40,7 @@ def page(
     """
     settings, applications = settings_table(groups, keys, figures, sort), application_tables(groups, keys)
     heads = [head.words for one in (settings, *applications.values()) for head in one.heads]
-    said = [*([limits] if limits else []), *answer(groups, keys, *sort, sizes), *pruning]
+    said = [*([limits] if limits else []), *answer(groups, keys, *sort, sizes, tried(runs, keys)), *pruning]
     return rendered(
         "page.html.j2",
         FILTERS,

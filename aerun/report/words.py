@@ -20,28 +20,29 @@ def question(groups: Sequence[Group], keys: Sequence[str], runs: Sequence[Run]) 
     Such as `What was swept: model (ae, vae), model.latent_dim (2, 8); seeds 0, 1, 2. 12 of 12 runs are complete.`
     """
     swept = []
-    for i, key in enumerate(keys):
-        values = sorted({g.settings[i] for g in groups}, key=natural)
+    for key in keys:
+        values = sorted({run.setting(key) for run in runs}, key=natural)
         more = f", ... {len(values)} values" if len(values) > _MOST else ""
         swept.append(f"{key} ({', '.join(map(short, values[:_MOST]))}{more})")
-    seeds = sorted({run.seed for group in groups for run in group.runs})
-    done = sum(run.complete for run in runs)
+    seeds = sorted({run.seed for run in runs if run.config})  # without one, it was refused before it began
     what = f"What was swept: {', '.join(swept)}" if swept else "Nothing was swept but the seed"
     data = sorted({str(g.runs[0].config.get("dataset._target_", "")).split(".")[-2:][0] for g in groups} - {""})
     what += f"; data: {', '.join(data)}" if data else ""
-    return f"{what}; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. {_complete(done, len(runs))}"
+    return f"{what}; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. {_complete(runs)}"
 
 
-def _complete(done: int, runs: int) -> str:
-    if runs == 1:
+def _complete(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
         return "One run, complete."
-    return f"{done} of {runs} runs {'is' if done == 1 else 'are'} complete."
+    done, pruned = sum(run.complete for run in runs), sum(run.pruned for run in runs)
+    stopped = f", {pruned} {'was' if pruned == 1 else 'were'} pruned" if pruned else ""
+    return f"{done} of {len(runs)} runs {'is' if done == 1 else 'are'} complete{stopped}."
 
 
-def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str, sizes: Sizes | None) -> list[str]:
+def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str, sizes: Sizes | None, settings: int) -> list[str]:
     """Return which size to take, the best setting by a figure, how it stands to PCA, and how sure it is that it is the best.
 
-    name: what the figure is called. sizes: those that were swept.
+    name: what the figure is called. sizes: those that were swept. settings: how many the best was chosen among.
     """
     best = groups[0]
     n = len(best.runs)
@@ -50,7 +51,7 @@ def answer(groups: Sequence[Group], keys: Sequence[str], sort: str, name: str, s
     if len(groups) == n == 1:
         said = [str(v) for v in [best.runs[0].results.get("verdict")] if v] + said
     if groups[1:]:
-        comparison = difference(best, groups[1], len(groups))
+        comparison = difference(best, groups[1], settings)
         second = typed(groups[1], keys)
         said.append(
             comparison.words("The best", second)

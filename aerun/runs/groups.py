@@ -178,6 +178,21 @@ def grouped(runs: Sequence[Run], keys: Sequence[str]) -> list[Group]:
     return [Group(settings, tuple(by[s] for s in sorted(by))) for settings, by in by_settings.items()]
 
 
+def tried(runs: Sequence[Run], keys: Sequence[str]) -> int:
+    """Return how many settings were chosen among: those of complete runs, and those that were pruned, which others beat."""
+    return _distinct([run for run in runs if run.complete or run.pruned], keys)
+
+
+def ends_of(runs: Sequence[Run]) -> str:
+    """Return how many runs are complete and how many were pruned, such as `: 3 complete, 24 pruned`; empty where none was."""
+    pruned = sum(run.pruned for run in runs)
+    if not pruned:
+        return ""
+    done = sum(run.complete for run in runs)
+    other = len(runs) - done - pruned
+    return f": {done} complete, {pruned} pruned{f', {other} not complete' if other else ''}"
+
+
 def short(value: str) -> str:
     """Return a setting's value as it is shown, a fraction with many digits, as a search draws it, with four."""
     if not re.fullmatch(r"-?\d*\.\d+(e[-+]?\d+)?", value) or len(re.sub(r"e.*|^-?0*\.?0*|\D", "", value)) < _DIGITS:

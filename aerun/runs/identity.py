@@ -15,10 +15,20 @@ from aerun.settings.labels import ASKED, without_labels
 KEY = "run"  # of a checkpoint: the identity of its run; older ones have none
 # Settings of a trainer that older runs do not name, as they were trained.
 LATER = {"same_batches": False, "accumulate": 1, "max_time": None}
-LATER_DATASET = {**SETTINGS, "side": 28, "spikes": 0.0, "rare": None, "most": None, "hash": None}  # likewise of a data set
+LATER_DATASET = {
+    **SETTINGS,
+    "side": 28,
+    "spikes": 0.0,
+    "rare": None,
+    "most": None,
+    "hash": None,
+    "target": None,
+    "target_key": None,
+}  # likewise of a data set
 LATER_PARTS = {"prior": {"_target_": "aerun.model.prior.standard.Standard"}}  # likewise of a model
 LATER_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # likewise of a part, by its class
-    "aerun.model.arch.linear.Linear": {"bias": True, "centre": "mean", "start": "random"},
+    "aerun.model.arch.linear.Linear": {"bias": True, "centre": "mean", "start": "random", "skip": False},
+    "aerun.dataset.activations.Activations": {"target": None, "target_key": None},
     "aerun.model.bottleneck.gaussian.Gaussian": {"posterior": "diagonal", "steps": None},
     "aerun.model.bottleneck.relu.Relu": {"k_aux": None, "dead_after": 5000},
     "aerun.model.bottleneck.topk.Topk": {"calibrate": False, "k_start": None, "wider": None},

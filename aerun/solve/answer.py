@@ -76,7 +76,7 @@ class Answer:
         return by_auroc(candidates, together, error, rows)
 
     def told(self, choice: Choice, source: Any) -> dict[str, Any]:
-        """Look at the test rows once, print the answer, and return it as results.json has it."""
+        """Ask once about the test rows, print the answer, and return it as results.json has it."""
         conduct, first = self.conduct, choice.runs[0]
         outcome = self.judge.on_test(first.run)
         runs = [c.run for c in choice.runs]
@@ -138,6 +138,8 @@ class Answer:
 
     def _command(self, runs: Sequence[str], source: Any) -> str:
         words = self.task.words.replace("FILE", source or "FILE")
+        if sampler := self.judge.samplers.get(Path(runs[0]).absolute()):
+            words = f"--sampler {sampler} {words}"
         others = f" --with {command_line(list(runs[1:]))}" if len(runs) > 1 else ""
         return f"aerun {self.task.verb} {in_shell(runs[0])} {words}{others}"
 

@@ -45,11 +45,11 @@ def best_of(candidates: Sequence[Candidate], sign: int) -> Candidate | None:
 def by_error(task: Task, candidates: Sequence[Candidate], rows: int) -> Choice:
     """Return the choice where less of the figure is better: a network where it is at most 95 % of PCA's."""
     best, linear = best_of(candidates, task.sign), next((c for c in candidates if c.linear), None)
-    where = f"{task.figure} on {rows:,} validation rows"
+    where = f"{task.figure}{' over that of PCA at the same quality' * task.relative} on {rows:,} validation rows"
     if best is None:
         assert linear is not None
         return Choice((linear,), None, "no network was trained")
-    pca = linear.own if linear is not None else best.figures.get("pca")
+    pca = linear.own if linear is not None and not task.relative else best.figures.get("pca")
     if pca is None:
         return Choice((best,), False, f"the best network has {best.own:.4g} ({where}); PCA has no such figure")
     ratio = best.own / max(pca, 1e-300)

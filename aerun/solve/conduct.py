@@ -10,12 +10,13 @@ from typing import Any
 from aerun.api import composed
 from aerun.build import build, dataset_of
 from aerun.core.errors import AerunError
+from aerun.core.logs import quiet_aerun
 from aerun.core.text import counted, say, span
 from aerun.evaluate import applications
 from aerun.logger.rows import curve
 from aerun.runs.folder import Folder
 from aerun.settings.overrides import config_of, resolved
-from aerun.settings.shells import in_shell
+from aerun.settings.shells import command_line
 from aerun.settings.sources import Source
 from aerun.solve import written
 from aerun.solve.look import Look, look
@@ -57,8 +58,8 @@ class Conduct:
         return self.began + self.budget - time.time()
 
     def seen(self) -> Look | None:
-        """Look at the data and say what they are; return None where a plan is there already, which stands."""
-        if any(written.is_there(self.folder, name) for name in (written.PCA, written.NETWORKS)):
+        """Return what the data are, which is said; None where a plan is there already, which stands."""
+        if Folder(self.folder).read(PLAN).get("planned"):
             say(f"plan   as it stands in {self.folder / 'experiment'} (--fresh makes a new one)")
             return None
         self.data = [*self.data, *self._reading()]
@@ -86,7 +87,8 @@ class Conduct:
 
     def _refuse_unasked(self, words: Sequence[str]) -> None:
         """Raise AerunError for data that have no target for the task, before they are read."""
-        plan = build(composed([*words, f"model={self.task.model}"]))
+        with quiet_aerun():  # the look says what is to be said of the data
+            plan = build(composed([*words, f"model={self.task.model}"]))
         why = applications.unsupported_reason(self.task.ask, plan.autoencoder, plan.dataset)
         if why:
             more = ", or dataset.anomaly=COLUMN of a table" if self.task.name == "anomaly" else ""
@@ -95,14 +97,15 @@ class Conduct:
     def planned(self, known: Look) -> Plan:
         """Return the plan without its length, its run of PCA written down."""
         plan = begun(known, self.task.name, self.typed, self.data)
-        Folder(self.folder).write(PLAN, {"for": self.task.name, "typed": list(self.words)})
+        self._mark(planned=False)
         texts = written.presets(plan, self.folder.absolute())
         written.save({k: v for k, v in texts.items() if k == written.PCA}, self.folder)
         return plan
 
     def network(self, plan: Plan, known: Look, reserve: float) -> Plan:
         """Return the plan with as many networks as fit, of such a length, written down. reserve: seconds for the choice."""
-        if plan.networks:
+        wanted = bool(plan.networks)
+        if wanted:
             cost = cost_of_job(self._of_lines(plan))
             if cost is None:
                 raise AerunError(
@@ -110,9 +113,14 @@ class Conduct:
                 )
             plan = sized(plan, known, cost, (1 - _LAST) * (self.left - reserve))
         written.save(written.presets(plan, self.folder.absolute()), self.folder)
+        self._mark(planned=bool(plan.networks) or not wanted)  # else a larger budget makes a plan with networks
         for words in plan.remarks:
             say(f"plan   {words}")
         return plan
+
+    def _mark(self, planned: bool) -> None:
+        """Write down whose plan this is, and whether it is whole."""
+        Folder(self.folder).write(PLAN, {"for": self.task.name, "typed": list(self.words), "planned": planned})
 
     def _of_lines(self, plan: Plan) -> dict[str, Any]:
         words = [f"{line.key}={line.value}" for line in plan.networks]
@@ -125,8 +133,8 @@ class Conduct:
         run = self.folder.absolute() / written.PCA_RUN
         if Folder(run).read().get("status") != "completed":
             cfg = resolved(config_of([f"experiment={written.PCA}"], Source(str(self.folder))))
-            command = f"aerun --config-dir {in_shell(str(self.folder))} experiment={written.PCA}"
-            train(cfg, run, command)
+            words = ["aerun", "--config-dir", str(self.folder.absolute()), f"experiment={written.PCA}"]
+            train(cfg, run, command_line(words))
         return run
 
     def networks(self, reserve: float) -> str:
@@ -143,8 +151,17 @@ class Conduct:
         except AerunError as e:
             if not str(e).startswith("sweep.budget="):
                 raise
-            return str(e)
+            return str(e) if written.is_there(self.folder, written.PCA) else self._alone(reserve)
         return self._ended(reserve)
+
+    def _alone(self, reserve: float) -> str:
+        """Train one network for as long as there is time, where there is nothing else to fall back on."""
+        words = [f"experiment={written.NETWORKS}", f"trainer.max_time={max(1.0, 0.7 * (self.left - reserve)):.0f}s"]
+        run = self.folder.absolute() / written.ENDED
+        shutil.rmtree(run, ignore_errors=True)
+        command = command_line(["aerun", "--config-dir", str(self.folder.absolute()), *words])
+        train(resolved(config_of(words, Source(str(self.folder)))), run, command)
+        return "one network was trained for as long as there was time"
 
     def _ended(self, reserve: float) -> str:
         """End a copy of the best job where the budget let none come to its end; return what is to be said of it."""
@@ -156,7 +173,7 @@ class Conduct:
             return "no network came far enough to be judged"
         run = self.folder.absolute() / written.ENDED
         shutil.rmtree(run, ignore_errors=True)
-        shutil.copytree(best[1], run, ignore=shutil.ignore_patterns(".lock*", "rungs.json", "events*"))
+        shutil.copytree(best[1], run, ignore=shutil.ignore_patterns(".lock*", "rungs.json", "events*"), symlinks=True)
         spent = float(Folder(run).read().get("seconds/epochs") or Folder(run).read().get("seconds") or 0.0)
         config = Folder(run).config()
         config["trainer"]["max_time"] = f"{spent + max(0.5, (self.left - reserve) / 2):.1f}s"

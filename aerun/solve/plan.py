@@ -8,6 +8,7 @@ from aerun.bill.cost import Cost
 from aerun.core.text import counted, span
 from aerun.solve.look import Look
 from aerun.solve.rules import AXES, COMMON, LINEAR, NETWORK, NETWORKS_FROM, Line, decided
+from aerun.solve.tasks import TASKS
 
 LEAST_STEPS, LEAST_EPOCHS = 1_000, 20  # of a network's training, where the budget allows
 SHORTEST = 200  # steps, below which a training says nothing
@@ -50,7 +51,7 @@ def begun(look: Look, task: str, typed: Mapping[str, str], data: Sequence[Line])
         remarks.append(f"{look.rows} training samples, fewer than {NETWORKS_FROM}: PCA alone, for a network would not gain")
     networks: list[Line] = []
     if enough or not fits:
-        recipe = Line("model", (_MODELS[task],), f"made for --for {task}") if "model" not in typed else None
+        recipe = Line("model", (TASKS[task].model,), f"made for --for {task}") if "model" not in typed else None
         networks = [*common, *([recipe] if recipe else []), *decided(NETWORK, look, task, tuple(typed))]
     own_model = {"model", "optimizer.lr"} & set(typed)  # of networks
     shared = [line for line in common if line.key not in own_model and not line.key.startswith(_OF_NETWORKS)]
@@ -59,7 +60,6 @@ def begun(look: Look, task: str, typed: Mapping[str, str], data: Sequence[Line])
     return Plan(task, tuple(pca), tuple(networks), tuple(remarks))
 
 
-_MODELS = {"anomaly": "ae", "reduce": "ae", "compress": "compression", "generate": "vae", "impute": "iwae"}
 _OF_NETWORKS = ("model/", "model.arch", "model.loss", "model.bottleneck", "optimizer", "schedule", "reg", "trainer")
 
 
@@ -86,9 +86,13 @@ def sized(plan: Plan, look: Look, cost: Cost, seconds: float, pace: float = 1.0)
             return _with(plan, axes[:count], min(epochs, most), jobs, batches)
     base = [replace(a, values=a.values[:1], because="the likeliest of those that a larger budget tries") for a in axes[:1]]
     epochs = _longest(1, cost, left, pace, most)
-    if epochs >= shortest:
+    if epochs >= shortest or not plan.linear:
+        epochs = max(1, min(epochs, most))
         remark = () if epochs >= least else (f"the budget is for {counted(epochs, 'epoch')} of one network; {least} are usual",)
-        return replace(_with(plan, base, min(epochs, most), 1, batches), remarks=(*plan.remarks, *remark))
+        plan = replace(_with(plan, base, epochs, 1, batches), remarks=(*plan.remarks, *remark))
+        return (
+            plan if plan.linear else _ending(plan, max(1.0, left - 1.5 * (cost.begin + cost.fit + cost.end) * cost.clock_rest))
+        )
     need = _taken(1, shortest, cost, pace) / _MARGIN
     words = f"no network: the shortest takes about {span(need)}, and {span(max(0.0, seconds))} of the budget are left for it"
     return replace(plan, networks=(), remarks=(*plan.remarks, words))
@@ -107,6 +111,14 @@ def _with(plan: Plan, axes: Sequence[Line], epochs: int, jobs: int, batches: int
         shares = ",".join(f"{share:.4g}" for share in rungs)
         lines.append(Line("search.prune.rungs", (f"[{shares}]",), "shares of the training after which one of 3 goes on"))
     return replace(plan, networks=(*lines, *axes))
+
+
+def _ending(plan: Plan, seconds: float) -> Plan:
+    """Return a plan whose one network ends in time whatever its bill says."""
+    if any(line.key == "trainer.max_time" for line in plan.networks):
+        return plan
+    why = "no run is PCA on these data, so that this one must come to an end"
+    return replace(plan, networks=(*plan.networks, Line("trainer.max_time", (f"{seconds:.0f}s",), why)))
 
 
 def rungs_of(jobs: int, epochs: int) -> tuple[float, ...]:

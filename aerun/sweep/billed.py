@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -138,8 +139,11 @@ def _summed(
 
     at_once, known = whole("sweep.jobs", cfg.sweep.jobs), past.learned()
     total = together(jobs, at_once, machine.cores())
-    if at_once > 1:  # whose processes have to be started
-        total = total.later(max(cost.start * cost.clock_rest for cost in shapes or costs))
+    each = max(shapes or costs, key=lambda cost: (cost.start + cost.first) * cost.clock_rest)
+    before = each.first * each.clock_rest if "pytorch_lightning" not in sys.modules else 0.0
+    if at_once > 1:  # whose processes have to be started, and are cold
+        before = (each.start + each.first) * each.clock_rest
+    total = total.later(before)
     longest = max(ends or jobs, key=lambda one: one.likely)
     memory = max(cost.memory for cost in costs) * min(at_once, len(costs))
     disk = math.fsum(cost.bytes_on_disk() for cost in costs)
@@ -147,17 +151,17 @@ def _summed(
     lines = of_sweep(len(jobs), different, total, longest, memory, disk, at_once)
     for line in (*lines, *([f"         {remark}"] if remark else []), f"         {known.words()}"):
         say(line)
-    _refuse_small(cfg, ends or jobs)
+    _refuse_small(cfg, ends or jobs, before)
     return total
 
 
-def _refuse_small(cfg: DictConfig, told: Sequence["Estimate"]) -> None:
-    """Raise AerunError where the budget ends before the shortest job would."""
+def _refuse_small(cfg: DictConfig, told: Sequence["Estimate"], before: float) -> None:
+    """Raise AerunError where the budget ends before the shortest job would, so many seconds after it is begun."""
     budget = budget_of(cfg)
-    least = min(told, key=lambda one: one.most)
+    most = before + min(one.most for one in told)
     left = math.inf if budget is None else began() + budget - time.time()
-    if least.most > left:
+    if most > left:
         raise AerunError(
-            f"sweep.budget={cfg.sweep.budget}: is below one job: the shortest takes up to {least.most:.1f} s, and "
+            f"sweep.budget={cfg.sweep.budget}: is below one job: the shortest takes up to {most:.1f} s, and "
             f"{max(0.0, left):.1f} s are left of it after the bill. Give more, or make the jobs smaller."
         )

@@ -7,6 +7,7 @@ other job that was stopped. So jobs are complete, or as if they had not been ask
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ def _needed(config: Mapping[str, Any], path: Path, trained: bool, pause: Callabl
     known, pace = past.learned(), past.pace_of(os.environ.get("AERUN_ATTEMPT", ""))
     first = last_row(Folder(path)).get("epoch", "") if trained else ""
     done = min(float(first) + 1, cost.size.epochs) if first.isdigit() else 0.0
-    told = estimate(cost, known, pace=pace, done=done)
+    told = estimate(cost, known, "pytorch_lightning" not in sys.modules, pace=pace, done=done)
     ending = cost.end * max(cost.clock_rest, pace or 0.0) * known.factor * known.reach
     return told.most, ending
 

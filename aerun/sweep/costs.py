@@ -1,6 +1,8 @@
 """What the jobs of a sweep cost: each shape is measured; of many that differ in sizes alone four, between which others lie."""
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aerun.bill import past
@@ -23,14 +25,21 @@ def cost_of_job(config: Config) -> Cost | None:
 def costs_of(jobs: Mapping[str, Config], again: bool = True) -> dict[str, Cost]:
     """Return what each of these jobs costs, by name; those that fail in their first steps are left out, which is said.
 
-    again: what was measured here before is measured again, as it may have changed.
+    again: what was measured here before is measured again, as it may have changed. What the start of a process takes, and its
+    first run more than others, is that of this process, which has just started.
     """
+    start = time.process_time()
     structures: dict[str, dict[str, Config]] = {}
     for config in jobs.values():
         structures.setdefault(shape_key(config, sizes=False), {})[shape_key(config)] = config
     known: dict[str, Cost] = {}
     for shapes in structures.values():
         known |= _of_structure(shapes, again)
+    first = max((cost.first for cost in known.values()), default=0.0)
+    known = {key: replace(cost, start=min(cost.start, start), first=first) for key, cost in known.items()}
+    for config in {shape_key(config): config for config in jobs.values()}.values():
+        if shape_key(config) in known:
+            past.keep(config, known[shape_key(config)])
     return {name: known[key] for name, config in jobs.items() if (key := shape_key(config)) in known}
 
 

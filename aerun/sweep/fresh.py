@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aerun.core.errors import FolderInUseError
 from aerun.runs import files
+from aerun.runs.contents import RUNGS
 from aerun.runs.lock import alone
 from aerun.runs.reuse import clear
 from aerun.sweep.billed import FILE as BILL
@@ -32,7 +33,7 @@ def begin_anew(folder: Path) -> None:
             raise FolderInUseError(f"{folder}: another process is at work on this sweep; nothing was removed.")
         for name in jobs:
             clear(folder / name, pictures.names())
-        for name in (*DATABASE, HYDRAS, BILL, BUDGET, FILE):
+        for name in (*DATABASE, HYDRAS, BILL, BUDGET, RUNGS, FILE):
             files.remove(folder, name)
     for name in jobs:
         files.remove_empty(folder, name)

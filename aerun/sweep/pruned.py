@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from aerun.core.errors import AerunError
 from aerun.core.text import counted
@@ -13,10 +14,11 @@ from aerun.runs.folder import Folder
 from aerun.runs.status import PAUSED, PRUNED
 from aerun.sweep.grid import found_in, job_folder, read
 from aerun.sweep.pruning import Pruning
-from aerun.sweep.rungs import figure, member, pruning_in, whole_epochs
+from aerun.sweep.rungs import figure, later, member, pruning_in, whole_epochs
 
-_FEWEST = 3  # jobs of which a rank correlation says something
-_WEAK = 0.5
+_FEWEST = 3  # jobs of which a rank correlation is told
+ENOUGH = 5  # of which it is acted on: among three, every second order by chance is below WEAK
+WEAK = 0.5
 
 
 @dataclass(frozen=True)
@@ -107,15 +109,27 @@ class Outcome:
     def _rung(self, rung: int) -> str:
         """Return how far a rung tells the end, among the jobs that ended."""
         where = f"rung {rung + 1} of {self.pruning.end}"
-        pairs = [(v, c.end) for c in self.ended if (v := c.values.get(rung)) is not None and c.end is not None]
+        pairs = self._pairs(rung)
+        if rung < self.pruning.begin:
+            return f"{where}: {later_words(later(self.sweep))}"
         if len(pairs) < _FEWEST:
             return f"{where}: cannot tell how it ranks the ends: {counted(len(pairs), 'job')} ended"
         rho, sign = spearman(pairs), self.pruning.sign
         regret = sign * min(pairs, key=lambda p: sign * p[0])[1] - min(sign * end for _, end in pairs)
         ranks = "equal figures, no ranks" if math.isnan(rho) else f"rank correlation with the end {rho:.2f}"
-        weak = not math.isnan(rho) and rho < _WEAK and rung == 0
+        weak = rho < WEAK and rung == 0
         more = "; too low to prune by: begin later, with search.prune.first or rungs" if weak else ""
+        if weak and len(pairs) < ENOUGH:
+            more = f"; low, but of fewer than {ENOUGH} jobs: search.prune.check=N trains N more to their end"
         return f"{where}: {ranks}, its best is {regret:.3g} from the best end, over the {len(pairs)} jobs that ended{more}"
+
+    def _pairs(self, rung: int) -> list[tuple[float, float]]:
+        return [(v, c.end) for c in self.ended if (v := c.values.get(rung)) is not None and c.end is not None]
+
+    def correlation(self, rung: int) -> tuple[float, int]:
+        """Return the rank correlation of a rung with the end, NaN where there is none, and of how many jobs."""
+        pairs = self._pairs(rung)
+        return (spearman(pairs) if pairs else math.nan), len(pairs)
 
     def _checks(self) -> list[str]:
         """Return what became of the jobs that were checked; without them, what the figures above leave open."""
@@ -123,11 +137,22 @@ class Outcome:
         if best is None or best.end is None:
             return []
         if not self.checked:
-            return ["these are jobs that pruning let through; search.prune.check=N trains N of the others to their end"]
+            if not self.pruned:
+                return []
+            open_ends = f"how {counted(len(self.pruned), 'pruned job')} would have ended is not known, and one may be the best"
+            return [f"{open_ends}; search.prune.check=N trains N of them to their end and tells how often pruning erred"]
         sign = self.pruning.sign
         better = [c for c in self.checked if c.end is not None and sign * c.end < sign * best.end]
         count = f"{len(better)} of {counted(len(self.checked), 'pruned job')} that were checked"
         return [f"{count} would have been better than the best that went on ({self.pruning.objective} {best.end:.4g})"]
+
+
+def later_words(about: Mapping[str, Any]) -> str:
+    """Return in words why the first rung prunes nobody."""
+    return (
+        f"rank correlation with the end {about['correlation']:.2f} over {about['jobs']} jobs that had ended: too low to prune "
+        "by, so all went on to the next rung"
+    )
 
 
 def spearman(pairs: Sequence[tuple[float, float]]) -> float:

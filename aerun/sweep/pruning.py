@@ -24,6 +24,7 @@ class Pruning:
     """kind: one of KINDS. shares: of each rung, of a job's whole training. sign: 1 where less of the objective is better.
 
     seeds: of each point of a search, the first of which decides. check: pruned jobs that are trained to their end all the same.
+    begin: the first rung that prunes; another than 0 is no setting, but was found as the sweep ran.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Pruning:
     check: int = 0
     searched: bool = False
     seeds: int = 1
+    begin: int = 0
 
     @property
     def end(self) -> int:
@@ -58,7 +60,8 @@ class Pruning:
 
     def plain(self) -> dict[str, Any]:
         """Return plain data, for sweep.json."""
-        return {**asdict(self), "shares": list(self.shares)}
+        settings = {k: v for k, v in asdict(self).items() if k != "begin"}
+        return {**settings, "shares": list(self.shares)}
 
 
 def read_pruning(content: Mapping[str, Any]) -> Pruning | None:

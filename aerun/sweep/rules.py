@@ -89,7 +89,7 @@ def promoted(units: Sequence[Unit], pruning: Pruning, complete: bool = False) ->
     for rung in range(pruning.end) if complete else reversed(range(pruning.end)):
         for first in sorted({unit.first for unit in units if unit.first <= rung}):
             some = _ranked([unit for unit in units if unit.first == first], rung, pruning)
-            for unit in some[: _share(len(some), pruning)]:
+            for unit in some[: _share(len(some), pruning) if rung >= pruning.begin else None]:
                 if unit.to <= rung:
                     return unit, rung + 1
     return None

@@ -19,7 +19,7 @@ from aerun.core.text import say
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 from aerun.runs.log import log_into
-from aerun.runs.status import PAUSED, PRUNED, mark_pruned, mark_refused
+from aerun.runs.status import PRUNED, mark_pruned, mark_refused
 from aerun.settings.overrides import job_command
 from aerun.sweep import budget, rules
 from aerun.sweep.grid import found_in, job_folder, read
@@ -193,34 +193,3 @@ def told(results: Mapping[str, Any], one: Member, pruning: Pruning) -> str:
         return f"at its end, {pruning.objective} {results['objective']:.4g}"
     rung = max(one.values)
     return f"at rung {rung + 1} of {pruning.end} (epoch {results['epochs']}), {pruning.objective} {one.values[rung]:.4g}"
-
-
-def finish(sweep: Path, pruning: Pruning) -> None:
-    """Do what is left when all jobs have had their turn: the best ends, the others are pruned, some are checked."""
-    lead(sweep, pruning, last=True)
-    if budget.over():  # whoever waits may go on yet
-        return
-    jobs = [one for unit in table(sweep, pruning) for one in unit.members]
-    for one in jobs:
-        if Folder(job_folder(sweep, one.name)).read().get("status") == PAUSED:
-            mark_pruned(Folder(job_folder(sweep, one.name)))
-    check(sweep, pruning)
-
-
-def check(sweep: Path, pruning: Pruning) -> None:
-    """Train so many pruned jobs to their ends for the sake of the figures: drawn evenly, and the same ones after a kill."""
-    # deferred: no other part of a sweep draws
-    import random
-
-    jobs = [one for unit in table(sweep, pruning) for one in unit.members]
-    pool = [one for one in jobs if one.check or (one.values and not one.ended and not one.failed)]
-    random.Random(0).shuffle(pool)
-    chosen = pool[: pruning.check]
-    for one in chosen:
-        write(sweep, replace(one, check=True))
-    for one in chosen:
-        path = job_folder(sweep, one.name)
-        with alone(path) as mine:
-            left = mine and Folder(path).read().get("status") != "completed"
-            if left and not go_on(sweep, Step(one.name, pruning.end), pruning):
-                return

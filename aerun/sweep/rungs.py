@@ -22,9 +22,30 @@ def pruning_in(sweep: Path, grid: Grid | None = None) -> Pruning | None:
     """Return how the sweep in this folder is pruned, None where it is not. AerunError for a damaged sweep.json."""
     grid = grid or read(sweep)
     try:
-        return read_pruning(grid.prune) if grid is not None else None
+        found = read_pruning(grid.prune) if grid is not None else None
     except ValueError as e:
         raise AerunError(f"{sweep / 'sweep.json'}: damaged: its pruning cannot be read ({e}).") from e
+    return None if found is None else replace(found, begin=1) if later(sweep) else found
+
+
+def later(sweep: Path) -> Mapping[str, Any]:
+    """Return why the first rung of a sweep prunes nobody, as it was found when jobs had ended; empty where it does.
+
+    correlation, jobs: of its figures with the ends, and of how many. checked: jobs that had ended for these figures alone.
+    Raises AerunError for a damaged file.
+    """
+    found = Folder(sweep).read(RUNGS)
+    if not found:
+        return {}
+    try:
+        return {
+            "correlation": float(found["correlation"]),
+            "jobs": int(found["jobs"]),
+            "checked": [str(name) for name in found["checked"]],
+        }
+    except (KeyError, TypeError, ValueError) as e:
+        path = sweep / RUNGS
+        raise AerunError(f"{path}: damaged ({e}): remove it, and whether the first rung prunes is decided anew.") from e
 
 
 def member(sweep: Path, name: str, pruning: Pruning) -> Member:

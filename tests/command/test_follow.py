@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from aerun.inference import arriving
+from aerun.inference import arriving, recordings
 from tests.shell import here
 
 SMALL = ["model=ae", "model.latent_dim=2", "model.arch.hidden=[8]", "trainer=smoke", "pictures=[]", "trainer.progress=false"]
@@ -74,3 +74,44 @@ def test_what_needs_all_rows_and_a_file_that_is_there_are_refused(folder):
     told = here(folder, "score", "table", "-", "--follow", "--output", "there.csv")
     assert (told.code, "is there already" in told.err) == (2, True)
     assert (folder / "there.csv").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("way", [[], ["--smooth", "5"], ["--online", "--smooth", "3"]], ids=["plain", "smooth", "online"])
+@pytest.mark.parametrize("kind", ["csv", "npy"])
+def test_a_large_file_is_scored_in_pieces_as_a_whole(folder, monkeypatch, kind, way):
+    """Gaps cut it, one of them longer than a piece; windows and means reach from piece to piece."""
+    x = np.stack([np.sin(np.arange(900) / 3), np.cos(np.arange(900) / 5)], 1).round(4)
+    x[[40, 41, 333]], x[500:680] = np.nan, np.nan
+    np.save(folder / "long.npy", x)
+    cells = ["label,a,b", *(f"day{i // 50},{'' if np.isnan(u) else u},{v}".replace("nan", "") for i, (u, v) in enumerate(x))]
+    (folder / "long.csv").write_text("\n".join([*cells, ""]))
+    cut = ["dataset=series", f"dataset.path=long.{kind}", "dataset.window=12", "dataset.stride=5", "dataset.missing=cut"]
+    named = ["dataset.label=label"] if kind == "csv" else []
+    if not (folder / f"cut{kind}").exists():
+        assert here(folder, *SMALL, *cut, *named, f"hydra.run.dir=cut{kind}").code == 0
+    call = ["score", f"cut{kind}", f"long.{kind}", *way, *(["--data", f"long.{kind}"] if way else []), "--output"]
+    assert here(folder, *call, "whole.csv").code == 0
+    monkeypatch.setattr(recordings, "_LARGE", 0)
+    monkeypatch.setattr(recordings, "_ELEMENTS", 10)
+    pieces = []
+    monkeypatch.setattr(
+        recordings, "_step_series", lambda *a, own=recordings._step_series: pieces.append(own(*a)) or pieces[-1]
+    )
+    assert here(folder, *call, "parts.csv").code == 0
+    assert len(pieces) > 4
+    whole, parts = (list(csv.DictReader((folder / f"{name}.csv").read_text().splitlines())) for name in ("whole", "parts"))
+    assert [list(r) for r in whole] == [list(r) for r in parts]
+    assert len(whole) == 900
+    for name in whole[0]:
+        if name in ("score", "threshold"):
+            np.testing.assert_allclose(*([float(r[name] or "nan") for r in side] for side in (parts, whole)), rtol=1e-9)
+        else:
+            assert [r[name] for r in parts] == [r[name] for r in whole]
+
+
+def test_a_mean_of_more_scores_than_there_are_is_refused(folder):
+    (folder / "short.csv").write_text("\n".join(["t,a,b", *(f"{t},0,0" for t in range(30)), ""]))
+    told = here(folder, "score", "series", "short.csv", "--smooth", "31", "--data", "s.csv", "--output", "x.csv")
+    assert told.code == 2
+    assert "short.csv: has 30 steps" in told.err
+    assert not (folder / "x.csv").exists()

@@ -212,3 +212,97 @@ def test_a_store_needs_a_path_and_enough_to_split(tmp_path):
         store(tmp_path).load()
     assert math.isclose(len(store(tmp_path, "dataset.context=1").load().train.x), 46, abs_tol=2)
     assert json.dumps(store(tmp_path).files_read())
+
+
+@pytest.fixture
+def paired(tmp_path):
+    """Activations x and t = A x + b of them, in two stores of three shards; x and A."""
+    g = torch.Generator().manual_seed(3)
+    x, a = torch.randn(900, 6, generator=g) + 1, torch.randn(6, 3, generator=g)
+    for name, rows in (("x", x), ("t", x @ a - 2)):
+        (tmp_path / name).mkdir()
+        for i, part in enumerate(rows.split(300)):
+            np.save(tmp_path / name / f"{i}.npy", part.numpy())
+    return tmp_path
+
+
+def pairs(folder, *typed):
+    own = [f"dataset.path={folder / 'x'}", f"dataset.target={folder / 't'}", "dataset.context=1"]
+    return built("model=transcoder", "dataset=activations", *own, "model.latent_dim=24", "model.bottleneck.k=24", *typed)
+
+
+@pytest.mark.parametrize("skip", ["false", "true"])
+def test_a_transcoder_begins_at_the_mean_of_the_target(paired, skip):
+    """P112, its beginning: whatever x is, the output is the target's mean, and the skip adds nothing."""
+    plan = pairs(paired, f"model.arch.skip={skip}")
+    model, train = plan.autoencoder, plan.dataset.load().train.x[:]
+    model.start_from(train)
+    target = model.units(train)[:, 6:]
+    assert model.units(train)[:, 6:].norm(dim=1).mean().item() == pytest.approx(3**0.5, rel=1e-5)
+    assert model.units(train)[:, :6].norm(dim=1).mean().item() == pytest.approx(6**0.5, rel=1e-5)
+    out = model(model.units(train), **model.beside(train))[:, 6:]
+    torch.testing.assert_close(out, target.mean(0).expand_as(out), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("skip", ["false", "true"])
+def test_a_transcoder_learns_the_map_and_reads_no_target(paired, skip):
+    """P112: a wide code explains an affine map whole; the encoder sees x alone, and x is not judged."""
+    plan = pairs(paired, f"model.arch.skip={skip}", "trainer.max_steps=400")
+    model, train = plan.autoencoder, plan.dataset.load().train.x[:]
+    model.start_from(train)
+    x, beside, other = model.units(train), model.beside(train), train.clone()
+    other[:, 6:] = 7
+    assert torch.equal(model.encode(model.units(other)), model.encode(x))
+    optimizer = torch.optim.Adam(model.parameters(), 2e-2)
+    for step in range(300):
+        optimizer.zero_grad()
+        model.objective(x, step / 300, **beside).loss.backward()
+        optimizer.step()
+    error = (model(x, **beside) - x)[:, 6:].square().sum() / (x - x.mean(0))[:, 6:].square().sum()
+    assert error.item() < 0.01
+    assert model.decode(torch.zeros(2, 24), c=beside["c"][:2] if skip == "true" else None).shape == (2, 9)
+
+
+def test_targets_that_do_not_fit_and_parts_that_cannot_compute_them_are_said(paired):
+    np.save(paired / "t" / "3.npy", np.zeros((5, 3), np.float32))
+    with pytest.raises(AerunError, match=r"4 shards beside 3.*one for each"):
+        pairs(paired)
+    (paired / "t" / "3.npy").unlink()
+    for typed, words in (
+        ("model/arch=tcn", "writes what its encoder reads"),
+        ("model.arch.tied=true", "share no weights"),
+        ("model/corruption=gaussian", "corruption=none"),
+        ("model.arch.start=mirrored", "start=random"),
+    ):
+        with pytest.raises(AerunError, match=words):
+            pairs(paired, typed)
+    np.save(paired / "t" / "2.npy", np.zeros((7, 3), np.float32))
+    with pytest.raises(AerunError, match=r"2\.npy holds rows \(7,\) beside \(300,\)"):
+        pairs(paired)
+    with pytest.raises(AerunError, match="the skip copies the input"):
+        built("model=transcoder", "dataset=features", "model.arch.skip=true")
+
+
+def test_verbs_take_a_transcoder_or_say_why_not(paired, tmp_path):
+    """Samples without their target are encoded and computed, and not judged; what is computed is the target alone."""
+    own = [f"dataset.path={paired / 'x'}", f"dataset.target={paired / 't'}", "dataset.context=1", "dataset=activations"]
+    run = str(tmp_path / "run")
+    few = ["trainer.max_steps=30", "model.latent_dim=24", "model.arch.skip=true", "evaluate=[dictionary]", "pictures=[]"]
+    assert here(tmp_path, "model=transcoder", *own, *few, f"hydra.run.dir={run}").code == 0
+    found = figures(tmp_path / "run")
+    assert {"dictionary/linear/ev", "dictionary/skip/ev", "dictionary/pca/ev"} <= set(found)
+    assert found["dictionary/linear/ev"] == pytest.approx(1, abs=1e-4)
+    x = str(paired / "x" / "0.npy")
+    assert here(tmp_path, "reconstruct", run, x, "--output", "o.npy").code == 0
+    out = np.load(tmp_path / "o.npy")
+    assert np.isnan(out[:, :6]).all()
+    assert np.isfinite(out[:, 6:]).all()
+    assert here(tmp_path, "encode", run, x, "--output", "z.npy").code == 0
+    for typed, words in (
+        (["score", run, x], "nothing can be judged"),
+        (["compress", run, x], "dataset.target"),
+        (["impute", run, x], "see reconstruct"),
+        (["decode", run, "z.npy"], "model.arch.skip"),
+    ):
+        done = here(tmp_path, *typed, "--output", "no.npy")
+        assert (done.code, words in done.err) == (2, True)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_wine
 
+from aerun.evaluate.applications.imputation import NAMES, winners
 from aerun.evaluate.subset import subsample
 from aerun.evaluate.suite import ask
 from aerun.metrics.gaussian_em import Gaussian, fit
@@ -71,3 +72,10 @@ def test_rows_are_judged_on_hidden_cells_alone():
     model.forward = lambda x, *about, **beside: torch.zeros_like(x) + 3
     worse = ask("imputation", trained)[0]
     assert worse.note.count(" against ") == 5  # of other rows, which are better
+
+
+def test_who_is_as_good_is_named_with_the_best():
+    rows = {"model": {"rmse_30": 0.5}, "knn": {"rmse_30": 0.501}, "mean": {"rmse_30": 1.0}}
+    assert winners(rows) == "best at 30 %: the model and " + NAMES["knn"]
+    rows["model"] = {"rmse_30": 0.7}
+    assert winners(rows) == f"best at 30 %: {NAMES['knn']} (0.501 against 0.7)"

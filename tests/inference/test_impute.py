@@ -128,6 +128,12 @@ def test_a_file_is_filled_and_all_else_stays(place):
     assert (place / "whole.csv").read_bytes() == first
 
 
+def test_more_codes_than_memory_holds_are_refused(place):
+    told = here(place, "impute", "keep", "t.csv", "-o", "whole.csv", "--codes", str(10**12))
+    assert told.code == 2
+    assert "--codes: fewer" in told.err
+
+
 def test_draws_intervals_and_ess(place):
     told = here(place, "impute", "keep", "t.csv", "-o", "m.csv", "--codes", "20", "--draws", "3", "--interval", "0.9", "--ess")
     assert told.code == 0, told.err

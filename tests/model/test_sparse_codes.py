@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from aerun.core.errors import AerunError
+from aerun.metrics import pca
 from aerun.model.bottleneck.gated import Gated
 from aerun.model.bottleneck.jumprelu import Jumprelu
 from aerun.model.bottleneck.relu import Relu
@@ -197,6 +198,20 @@ def test_relu_counts_no_silence_unless_asked():
     assert "idle" in dict(Relu(latent_dim=3, k_aux=2, dead_after=20).named_buffers())
 
 
+# -- PCA before the first step ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("latent_dim", [3, 15])
+def test_a_principal_start_is_pca_of_the_training_samples(double, latent_dim):
+    """Also where the code has more units than the samples determine: these write nothing."""
+    plan = built("model=linear", f"model.latent_dim={latent_dim}", "model.arch.start=principal")
+    model, x = plan.autoencoder, plan.dataset.load().train.x[:12]
+    model.start_from(x)
+    units = model.units(x).double()
+    base = pca.fit(lambda: iter([units]), latent_dim)
+    assert torch.allclose(model.double()(units), base(units), atol=1e-6)
+
+
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 REFUSED = [
@@ -209,6 +224,8 @@ REFUSED = [
     (["model=sae_jumprelu", "model.bottleneck.bandwidth=0"], "model.bottleneck.bandwidth=0"),
     (["model=sae_jumprelu", "reg.terms.l0.count=0"], "reg.terms.l0.count=0"),
     (["model=vae", "model/arch=linear", "model.arch.start=mirrored"], "model.arch.start=mirrored"),
+    (["model=vae", "model/arch=linear", "model.arch.start=principal"], "model.arch.start=principal"),
+    (["model=linear", "model.arch.tied=true", "model.arch.start=principal"], "model.arch.start=principal"),
     (["model=ica", "model.arch.centre=median"], "centre=mean"),
 ]
 

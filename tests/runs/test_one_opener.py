@@ -74,6 +74,9 @@ ALLOWED = {
     "settings.deletions": "aerun's own configs",
     "settings.replaced": "the configs of aerun and of the user's own",
     "settings.naming": "makes the new, empty folder of a run under its own name",
+    "solve.written": "the presets of a plan, in its own folder",
+    "solve.conduct": "a copy of a job of its own, which it ends early",
+    "command.solve": "shows these presets; --fresh removes a folder that has a plan's own file",
     "api": "takes that folder away again where nothing was written",
     "inference.export": "the file of --output",
     "inference.saelens": "makes the folder of --output",
@@ -83,6 +86,8 @@ ALLOWED = {
     "evaluate.codecs": "bytes in memory",
     "command.follow": "rows at hand as a file of their own, in a folder for a moment",
     "inference.arriving": "a file that grows, which a user names",
+    "build.behind": "a file of weights or a matrix that a user names, of which tensors alone are read",
+    "experiment.measures.saelens": "a folder of its own, which it removes",
     "build.features": "a file of weights that a user names, of which tensors alone are read",
 }
 ROOMS = ("formats", "dataset")  # the data themselves

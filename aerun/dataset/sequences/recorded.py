@@ -38,6 +38,12 @@ class Recorded:
         return f"{self.frame.files[at][0]}: series {number}, step {step} of '{name}'"
 
 
+def behind(past: Recorded, recording: Recorded) -> Recorded:
+    """Return the steps of one series and its next ones as one recording."""
+    frame = join_frames(past.frame, recording.frame)
+    return replace(long(replace(frame, files=((past.frame.file, len(frame)),)), None), whole=recording.whole)
+
+
 def long(frame: Frame, group: str | None) -> Recorded:
     """Return the recordings in a table whose rows are steps: one series, or one for each value of the column `group`."""
     series = np.zeros(len(frame), dtype=np.int64)

@@ -1,6 +1,6 @@
 """Which files a data set of series is in, and how each is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from aerun.formats.compressed import PACKED
 from aerun.formats.frame import Column, Frame
 from aerun.formats.limits import KEPT
 from aerun.formats.reading import Reading, duplicates
-from aerun.formats.tables import BINARY, TEXT, read_table
+from aerun.formats.tables import BINARY, TEXT, read_table, table_pieces
 from aerun.formats.ts import series_of
 
+_FIRST = 1000  # rows of a table that say what the columns of a series that is read in pieces hold
 CLASS, SPLIT = "class", "split by folder"  # columns that files of series and folders give themselves
 SUFFIXES = frozenset({*TEXT, *BINARY, ".ts", *ARRAYS, *(f"{t}{p}" for t in (*TEXT, ".npy") for p in PACKED)})
 
@@ -44,24 +45,37 @@ class Layout:
             return self._kept(self._ts(path))
         if is_array(path):
             return self._kept(self._array(setting, path))
-        frame = read_table(setting, path, self.reading)
-        for setting, name in self.roles.items():
-            frame.column(f"dataset.{setting}", name)
-        return recorded.wide(frame, self.group, list(self.roles.values())) if self.wide else recorded.long(frame, self.group)
+        return self._of_table(read_table(setting, path, self.reading))
 
     def read_others(self, setting: str, path: Path) -> Recorded:
         """Return a further file, in which columns that settings name may be missing."""
-        roles = dict(self.roles)
+        if is_array(path) or path.suffix.lower() == ".ts":
+            there = set(names_of(path)) if is_array(path) else set()
+            return self._with_roles(there).read(setting, path)
+        frame = read_table(setting, path, self.reading)
+        return self._with_roles(set(frame.columns))._of_table(frame)
+
+    def pieces(self, setting: str, path: Path, features: Sequence[str], rows: int) -> Iterator[Recorded]:
+        """Yield one series of a further file, see `read_others`, in pieces of `rows` steps: what is larger is never held."""
         if is_array(path):
-            there = set(names_of(path))
-            roles = {k: n for k, n in roles.items() if n in there}
-        elif path.suffix.lower() == ".ts":
-            roles = {}
-        else:
-            there = set(read_table(setting, path, self.reading).columns)
-            roles = {k: n for k, n in roles.items() if n in there}
-        group = self.group if self.group in roles.values() else None
-        return replace(self, roles=roles, group=group).read(setting, path)
+            own = replace(self, roles={}, group=None)
+            for first in range(0, own._array_of(setting, path).shape[0], rows):
+                yield own._kept(own._array(setting, path, slice(first, first + rows)))
+            return
+        known = next(table_pieces(setting, path, self.reading, _FIRST)).reading
+        formats = {n: k for n, k in (known.formats if known else {}).items() if n in features}
+        for frame in table_pieces(setting, path, replace(self.reading, formats=formats), rows):
+            yield recorded.long(frame, None)
+
+    def _with_roles(self, there: Collection[str]) -> "Layout":
+        """Return a layout of a file that has these columns, or arrays, alone."""
+        roles = {k: n for k, n in self.roles.items() if n in there}
+        return replace(self, roles=roles, group=self.group if self.group in roles.values() else None)
+
+    def _of_table(self, frame: Frame) -> Recorded:
+        for setting, name in self.roles.items():
+            frame.column(f"dataset.{setting}", name)
+        return recorded.wide(frame, self.group, list(self.roles.values())) if self.wide else recorded.long(frame, self.group)
 
     def _ts(self, path: Path) -> Recorded:
         if self.roles:
@@ -77,10 +91,11 @@ class Layout:
         about = {CLASS: _words([line.label for line in lines])} if labelled else {}
         return recorded.melted([li.values for li in lines], about, str(path), None, CLASS if labelled else None)
 
-    def _array(self, setting: str, path: Path) -> Recorded:
-        names = names_of(path)
-        key = "x" if self.key is None and "x" in names else self.key
-        x = read_array(setting, path, key)
+    def _array_of(self, setting: str, path: Path) -> Array:
+        return read_array(setting, path, "x" if self.key is None and "x" in names_of(path) else self.key)
+
+    def _array(self, setting: str, path: Path, rows: slice = slice(None)) -> Recorded:
+        names, x = names_of(path), self._array_of(setting, path)[rows]
         if x.ndim not in (1, 2, 3) or not x.size:
             raise AerunError(f"{path}: an array of shape {x.shape}; series are (T, F), or (n, T) or (n, T, F) of them.")
         _refuse_infinite(path, x)

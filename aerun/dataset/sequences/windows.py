@@ -12,6 +12,7 @@ from aerun.formats.frame import Values, Words
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+FILLING = ("previous", "linear")  # values of `dataset.missing` with which a value may come from far away
 _UNEVEN, _FEW = 0.5, 0.05  # of the usual time a step is off, and the share of such steps that is let pass
 _LATE = 1.5  # usual steps: a step that comes later than that stands behind a gap
 

@@ -20,6 +20,8 @@ _BETWEEN = 8192  # bytes between rows up to which these are read too: a call of 
 class Shards:
     """All positions of all shards, numbered one behind the other, and the files that they are in."""
 
+    source = 0  # of pairs the numbers of a row that belong to the first of both
+
     def __init__(self, arrays: Sequence[Raw]) -> None:
         self.arrays = list(arrays)
         self.width = self.arrays[0].shape[-1]
@@ -58,6 +60,28 @@ class Shards:
         if not bool(into.sum(dtype=torch.float32).isfinite()) and not bool(into.isfinite().all()):
             row = int(places[int((~into.isfinite().all(1)).int().argmax())])
             raise AerunError(f"{array.path}: row {row} holds values that are missing or infinite. Leave such rows out.")
+
+
+class Pairs(Shards):
+    """The rows of two stores, each behind the other's of the same position."""
+
+    def __init__(self, first: Shards, second: Shards) -> None:
+        sizes = [[(a.path, a.shape[:-1]) for a in shards.arrays] for shards in (first, second)]
+        if len(sizes[0]) != len(sizes[1]):
+            words = f"{len(sizes[1])} shards beside {len(sizes[0])} of dataset.path: there is one for each, in their order"
+            raise AerunError(f"dataset.target: {words}.")
+        for (path, shape), (other, theirs) in zip(*sizes, strict=True):
+            if shape != theirs:
+                words = f"rows {theirs} beside {shape} of {path}: a target for each, in their order"
+                raise AerunError(f"dataset.target: {other} holds {words}.")
+        self.arrays, self.starts = first.arrays, first.starts
+        self.first, self.second = first, second
+        self.source, self.width = first.width, first.width + second.width
+        self.dtype = first.dtype if first.dtype == second.dtype else torch.float32
+
+    def read(self, positions: Tensor, into: Tensor | None = None) -> Tensor:
+        both = [side.read(positions).to(self.dtype) for side in (self.first, self.second)]
+        return torch.cat(both, 1, out=into)
 
 
 class Store(Mapped):

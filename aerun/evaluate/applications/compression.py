@@ -41,6 +41,8 @@ def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     facts = dataset.facts()
     if facts.tokens or facts.ragged:
         return "needs samples of one length and numbers in them"
+    if model.facts.source:
+        return "needs a code that stands for samples, and of this one other numbers are computed (dataset.target)"
     if model.told is not None:
         return f"needs a decoder that reads the code alone, and this one is also told {model.told.names}"
     return ""

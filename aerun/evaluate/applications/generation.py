@@ -31,6 +31,8 @@ _MOST, _KNOWN, _COPY = 2000, 10_000, 0.01
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why samples cannot be generated here, or nothing: they must be numbers, and of one length."""
     facts = dataset.facts()
+    if model.facts.source:
+        return "needs a code that stands for samples, and of this one other numbers are computed (dataset.target)"
     return "needs samples of one length and numbers in them" if facts.tokens or facts.ragged else ""
 
 

@@ -40,6 +40,8 @@ _SAME = 0.005  # of two errors, relative: no one would call one of them better
 
 def unsupported_reason(model: Autoencoder, dataset: Dataset) -> str:
     """Return why no cells can be filled here, or nothing: it takes a table."""
+    if model.facts.source:
+        return "needs a model of whole samples, and this one computes other numbers of them (dataset.target)"
     return "" if dataset.facts().kind == "table" else "needs a table, whose cells can be missing one by one; see inpainting"
 
 
@@ -128,11 +130,10 @@ def winners(figures: Mapping[str, Mapping[str, float]]) -> str:
         if not known:
             continue
         sign = 1 if METRICS[metric] == "min" else -1
-        who = min(known, key=lambda w: sign * known[w])
-        if who != "model" and abs(known[who] - known["model"]) <= _SAME * abs(known["model"]):
-            who = "model"
-        beside = "" if who == "model" else f" ({known[who]:.3g} against {known['model']:.3g})"
-        words.append(f"{what}: {NAMES.get(who, 'the model')}{beside}")
+        best = known[min(known, key=lambda w: sign * known[w])]
+        first = [who for who, value in known.items() if abs(value - best) <= _SAME * abs(best)]
+        beside = "" if "model" in first else f" ({best:.3g} against {known['model']:.3g})"
+        words.append(f"{what}: {' and '.join(NAMES.get(who, 'the model') for who in first)}{beside}")
     return f"best at {', '.join(words)}"
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, BinaryIO, TextIO
 
+import numpy as np
+
 from aerun.core.streams import refuse_no_reader
 from aerun.formats.cells import guarded
 from aerun.formats.writing.base import Array, Writer, flattened
@@ -46,11 +48,14 @@ class Delimited(Writer):
 def _cells(values: Array, raw: bool) -> list[Any]:
     """Return numbers as short as they can be without loss, an empty cell for NaN, and words guarded unless `raw`."""
     if values.dtype.kind == "f":
-        return [
-            "" if v != v else repr(v) if values.dtype.itemsize > 4 else str(v)
-            for v in (values.tolist() if values.dtype.itemsize > 4 else values)
-        ]
+        cells: list[Any] = values.tolist() if values.dtype.itemsize > 4 else [str(v) for v in values]
+        for i in np.flatnonzero(np.isnan(values)).tolist():
+            cells[i] = ""
+        return cells
     if values.dtype.kind == "b":
-        return [int(v) for v in values]
-    cells: list[Any] = values.tolist()
-    return [guarded(v) if isinstance(v, str) else v for v in cells] if values.dtype.kind in "UO" and not raw else cells
+        return list(values.astype(np.int8).tolist())
+    cells = values.tolist()
+    if values.dtype.kind not in "UO" or raw:
+        return cells
+    safe = {v: guarded(v) for v in {v for v in cells if isinstance(v, str)}}
+    return [safe[v] if isinstance(v, str) else v for v in cells]

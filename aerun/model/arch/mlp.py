@@ -25,6 +25,7 @@ class Mlp(Dense):
         known: int = 0,
         given: int = 0,
         heads: int = 1,
+        source: int = 0,
         features: int,
         latent_dim: int,
         hidden: Sequence[int],
@@ -38,5 +39,5 @@ class Mlp(Dense):
         super().__init__()
         after = Hidden(activation=activation, norm=norm, dropout=dropout)
         read = {"shape": shape, "ragged": ragged, "sees_mask": sees_mask, "known": known, "given": given, "heads": heads}
-        interface = {**read, "features": features, "latent_dim": latent_dim, "bias": bias}
+        interface = {**read, "source": source, "features": features, "latent_dim": latent_dim, "bias": bias}
         self._build(interface, widths("model.arch.hidden", hidden), after, tied=tied, atoms=atoms)

@@ -49,7 +49,7 @@ class Together:
 
     def batch(self, index: Tensor, autoencoder: Autoencoder) -> Batch:
         """Return the samples at these indices (A, B), and what is known of them, as the autoencoders read them."""
-        told = autoencoder.preparation.told is not None
+        told = autoencoder.preparation.told is not None or autoencoder.arch.skip > 0
         known = self.samples(index, autoencoder.known) if told else None  # type: ignore[arg-type]
         return Batch(self.samples(index, autoencoder.units), self.seen(index, autoencoder), known)
 
