@@ -5,8 +5,9 @@
 Each data set: `search=asha` over 27 jobs (learning rate x size of the code x l1) is run once to its end, and once in a process
 that is killed (SIGKILL) so many times, each at a write that a seeded draw chooses, and typed again. Then every job must have
 the same rungs and decisions, and bit for bit the same curve, checkpoints and results. The full grid tells whether the winner
-is its own. `--search hyperband`, `median` and `[own,asha]` likewise; points that are drawn have no full grid. It writes nothing
-into the tree and exits with 1 where a job differs.
+is its own. `--search hyperband`, `median` and `[own,asha]` likewise; of a search,
+which may draw other points after a kill, every curve is held against the same run alone. It writes nothing into the tree and
+exits with 1 where a job differs.
 """
 
 import argparse
@@ -105,6 +106,8 @@ def tested(place, data, kills, prune, kind):
     ended = [forked(words, place, draw.randint(2, max(3, 2 * writes // (kills + 1))), "kill")[0] for _ in range(kills)]
     done = sum(one.code == -signal.SIGKILL for one in ended)
     again, _ = to_the_end(place, words)
+    if drawn:
+        return as_straight_runs(place, data, sweeps["killed"], done, again)
     jobs = names(sweeps["straight"])
     unequal = {
         name: d for name in jobs if (d := differences(sweeps["straight"] / name, sweeps["killed"] / name, ("rungs", rungs_of)))
@@ -117,7 +120,21 @@ def tested(place, data, kills, prune, kind):
     figures_of = [[line for line in said.splitlines() if "pruning (" in line or "checked" in line] for said in (told, again)]
     print("  " + "\n  ".join(figures_of[0]), flush=True)
     same = same and figures_of[0] == figures_of[1]
-    return same and not unequal and (drawn or as_the_full_grid(place, data, sweeps, jobs))
+    return same and not unequal and as_the_full_grid(place, data, sweeps, jobs)
+
+
+def as_straight_runs(place, data, sweep, kills, told):
+    """Hold each curve of a search that was killed against the same run alone; return whether all are equal to there."""
+    unlike = []
+    for n, name in enumerate(names(sweep)):
+        alone = place / "alone" / str(n)
+        settings = [name.partition(",")[0], f"dataset={data}", *DRAWN[1:3], *QUICK]
+        to_the_end(place, [*settings, f"hydra.run.dir={alone}"])
+        own, whole = curve(sweep / name), curve(alone)
+        unlike += [name] if own != whole[: len(own)] else []
+    print(f"{data}: killed {kills} times; {len(names(sweep))} points, {len(unlike)} curves differ from the run alone")
+    print("  " + "\n  ".join(line for line in told.splitlines() if "pruning (" in line or "checked" in line), flush=True)
+    return not unlike and len(names(sweep)) == 15
 
 
 def as_the_full_grid(place, data, sweeps, jobs):

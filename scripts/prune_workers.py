@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 from prune_kills import command, curve, differences, figures, names, to_the_end
 
-ENGINES = {"joblib": ["sweep.jobs=2"], "ray": ["hydra/launcher=ray", "hydra.launcher.ray.init.num_cpus=2"]}
+ENGINES = {"joblib": ["sweep.jobs=2"], "ray": ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"]}
 
 
 def decided(sweep):

@@ -168,6 +168,9 @@ class Passes(Use):
 
     def _decode_frozen(self, z: Tensor, valid: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """Return `decode`'s reconstructions, with no gradient for the arch's weights."""
+        plainly = self.arch.decode_held(self._read(z, c))
+        if plainly is not None:
+            return self.loss.activate(plainly)
         held = {f"arch.{k}": p.detach() for k, p in self.arch.named_parameters()}
         raw = functional_call(_Decoder(_shared(self.arch)), held, (self._read(z, c), valid))
         return self.loss.activate(raw)

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from aerun.bill import machine
 from aerun.bill.cost import Cost, cost_of, shape_key
 from aerun.core.errors import AerunError
+from aerun.core.text import note
 from aerun.runs.folder import Folder
 from aerun.runs.lock import alone
 
@@ -32,11 +34,15 @@ log = logging.getLogger("aerun")
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far off bills were on this machine: factor, the median of true over predicted; spread of their logarithms."""
+    """How far off bills were on this machine: took, the median of true over predicted; spread of their logarithms.
+
+    factor: by which bills are multiplied, nearer to 1 than the median where it is of a few runs.
+    """
 
     factor: float = 1.0
     spread: float = _SPREAD
     runs: int = 0
+    took: float = 1.0
 
     @property
     def reach(self) -> float:
@@ -48,18 +54,23 @@ class Calibration:
         if not self.runs:
             return "no run of this machine has been held against its bill yet"
         runs = f"the last {self.runs} billed runs" if self.runs > 1 else "the one billed run"
-        return f"calibrated: {runs} of this machine took {self.factor:.2f} times the CPU time predicted"
+        few = f"; of so few, bills are multiplied by {self.factor:.2f}" if self.runs < _WEIGHT else ""
+        return f"calibrated: {runs} of this machine took {self.took:.2f} times the CPU time predicted{few}"
 
 
 def calibration(ratios: Sequence[float]) -> Calibration:
-    """Return how bills are corrected, from true over predicted CPU seconds of runs here, the latest last."""
+    """Return how bills are corrected, from true over predicted CPU seconds of runs here, the latest last.
+
+    Of fewer runs than five the median counts in part.
+    """
     last = [math.log(r) for r in ratios[-_LAST:] if math.isfinite(r) and r > 0]
     if not last:
         return Calibration()
-    middle = statistics.median(last)
+    took = statistics.median(last)
+    middle = took * min(1.0, len(last) / _WEIGHT)  # the first few may be off by chance alone
     squares = sum((v - middle) ** 2 for v in last)
     spread = math.sqrt((_WEIGHT * _SPREAD**2 + squares) / (_WEIGHT + len(last)))
-    return Calibration(math.exp(middle), spread, len(last))
+    return Calibration(math.exp(middle), spread, len(last), math.exp(took))
 
 
 def learned() -> Calibration:
@@ -75,14 +86,20 @@ def pace_of(command: str) -> float | None:
 
 def _rows() -> list[Mapping[str, Any]]:
     """Return past runs of this machine, the latest last."""
-    try:
-        rows = Folder(PLACE).read(PAST).get("runs")
-    except AerunError:
+    if Folder(PLACE).broken(PAST):
+        _tell(str(PLACE.absolute() / PAST), "bills are not corrected by past runs; the next billed run begins it anew")
         return []
+    rows = Folder(PLACE).read(PAST).get("runs")
     here = machine.name()
     good = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     numbers = ("ratio", "cpu", "seconds")
     return [r for r in good if r.get("machine") == here and all(isinstance(r.get(k), int | float) for k in numbers)]
+
+
+@lru_cache(maxsize=64)
+def _tell(path: str, what: str) -> None:
+    """Say once what is done about a damaged file."""
+    note(f"{path}: damaged: {what}")
 
 
 def keep(config: Mapping[str, Any], cost: Cost) -> Path:
@@ -95,11 +112,14 @@ def keep(config: Mapping[str, Any], cost: Cost) -> Path:
 
 def kept(config: Mapping[str, Any]) -> Cost | None:
     """Return the bill of runs of this shape on this machine; None where none was made, or it cannot be read."""
-    try:
-        table = Folder(PLACE).read(f"{shape_key(config)}.json") if PLACE.is_dir() else {}
-    except AerunError:
+    name = f"{shape_key(config)}.json"
+    if not PLACE.is_dir() or not Folder(PLACE).has(name):
         return None
-    return cost_of(table) if table.get("machine") == machine.name() else None
+    table = {} if Folder(PLACE).broken(name) else Folder(PLACE).read(name)
+    found = cost_of(table)
+    if found is None:
+        _tell(str(PLACE.absolute() / name), "it is no bill of this shape, which is measured anew where one is wanted")
+    return found if table.get("machine") == machine.name() else None
 
 
 class Watch:
@@ -126,7 +146,7 @@ class Watch:
             if self.cold and not self.cost.first:  # how much more the first run of a process takes was not measured
                 return
             with alone(PLACE, _LOCK, wait=True):
-                before = Folder(PLACE).read(PAST).get("runs")
+                before = [] if Folder(PLACE).broken(PAST) else Folder(PLACE).read(PAST).get("runs")
                 runs = [*(before if isinstance(before, list) else []), row][-_RUNS:]
                 Folder(PLACE).write(PAST, {"runs": runs})
         except (OSError, AerunError) as e:

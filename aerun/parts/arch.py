@@ -78,6 +78,10 @@ class Arch(Part):
         raw: Tensor = self.decoder(z)
         return raw
 
+    def decode_held(self, z: Tensor) -> Tensor | None:
+        """Return what `decode` does, with no gradient for weights, where that takes no second set of modules; else None."""
+        return None
+
     def decode_taught(self, z: Tensor, x: Tensor, valid: Tensor | None, progress: float) -> Tensor:
         """Return the raw output (B, *S) in training, where a decoder may be fed the truth; by default `decode`'s."""
         return self.decode(z, valid)

@@ -177,6 +177,13 @@ class Folder:
         """Return the table in a JSON file of this folder, empty where there is none. AerunError beyond its bounds."""
         return plain.json_table(self.path, name)
 
+    def broken(self, name: str) -> bool:
+        """Return whether a JSON file is here of which no table can be read: cut short, or no JSON."""
+        try:
+            return self.has(name) and not self.read(name)
+        except AerunError:
+            return True
+
     def about(self) -> dict[str, Any]:
         """Return versions, machine, git state and start, as written when the run began."""
         return {k: v for k, v in self.read("run.json").items() if k not in _OF_THE_RUN}

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ from aerun.train import train
 
 PLAN, RESULTS = "solve.json", "results.json"
 _LEAST = 3.0  # seconds without which nothing is begun
+_SCORES = 10  # times the score of a run on validation rows, that all scores of the application take on test rows
 _MOST = 3  # networks that are held against each other
 _LAST = 0.15  # share of the time for networks that is kept, to end one where none has come to its end
+_PROBE = 1.0  # seconds of a bill and of the shortest network, in those that PCA took
 OBJECTIVE = "val/mse"
 
 Sweep = Callable[[list[str]], None]  # runs `aerun -m` with these words
@@ -105,7 +107,10 @@ class Conduct:
     def network(self, plan: Plan, known: Look, reserve: float) -> Plan:
         """Return the plan with as many networks as fit, of such a length, written down. reserve: seconds for the choice."""
         wanted = bool(plan.networks)
-        if wanted:
+        if plan.linear and self.left - reserve < _PROBE * self.took.get("pca", 0.0):  # as a bill would use up what is left
+            words = f"no network: {span(max(0.0, self.left - reserve))} are left, and the bill of one takes as long"
+            plan = replace(plan, networks=(), remarks=(*plan.remarks, words))
+        if plan.networks:
             cost = cost_of_job(self._of_lines(plan))
             if cost is None:
                 raise AerunError(
@@ -134,7 +139,9 @@ class Conduct:
         if Folder(run).read().get("status") != "completed":
             cfg = resolved(config_of([f"experiment={written.PCA}"], Source(str(self.folder))))
             words = ["aerun", "--config-dir", str(self.folder.absolute()), f"experiment={written.PCA}"]
+            started = time.perf_counter()
             train(cfg, run, command_line(words))
+            self.took["pca"] = time.perf_counter() - started
         return run
 
     def networks(self, reserve: float) -> str:
@@ -192,7 +199,8 @@ class Conduct:
 
     def reserve(self, judging: float) -> float:
         """Return the seconds that are kept for the choice and the one look at the test rows."""
-        return max(1.0, min(self.budget / 2, (_MOST + 1.5) * judging + 0.03 * self.budget + 1.0))
+        asked = _MOST + 1.5 + (_SCORES if self.task.name == "anomaly" else 0)  # whose other scores only test rows are asked for
+        return max(1.0, min(self.budget / 2, asked * judging + 0.04 * self.budget + 2.0))
 
 
 def facts_in_words(known: Look) -> list[str]:

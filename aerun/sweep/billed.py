@@ -37,13 +37,24 @@ class Bill:
 
     def save(self, folder: Path) -> None:
         """Keep the prediction in the sweep's folder."""
-        if self.total is not None:
-            predicted = {"total": asdict(self.total), "jobs": {name: asdict(one) for name, one in self.jobs.items()}}
-            Folder(folder).write(FILE, {"predicted": predicted, "began": time.time()})
+        if self.total is None:
+            return
+        if Folder(folder).broken(FILE):
+            say(f"bill     {folder / FILE} is damaged, and written anew: what an earlier command predicted and took is lost")
+        Folder(folder).write(FILE, {"predicted": self._predicted(), "began": time.time()})
+
+    def _predicted(self) -> dict[str, Any]:
+        assert self.total is not None
+        return {"total": asdict(self.total), "jobs": {name: asdict(one) for name, one in self.jobs.items()}}
 
     def settle(self, folder: Path) -> None:
         """Keep the truth beside it: what all jobs took by the clock, and each job that is complete."""
-        if self.total is None or not (kept := Folder(folder).read(FILE)):
+        if self.total is None or not Folder(folder).has(FILE):
+            return
+        kept = {} if Folder(folder).broken(FILE) else Folder(folder).read(FILE)
+        if type(kept.get("began")) is not float:
+            say(f"bill     {folder / FILE} was damaged while jobs ran: how long they took is not known; predictions are kept")
+            Folder(folder).write(FILE, {"predicted": self._predicted()})
             return
         results = {name: Folder(folder / name).read() for name in self.jobs}
         took = {name: found.get("seconds") for name, found in results.items() if found.get("status") == "completed"}

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aerun.core.errors import AerunError
 from aerun.core.exits import STOPPED, TIME_LIMIT
 from aerun.core.text import counted, say, span
 from aerun.runs.folder import Folder
@@ -40,6 +41,8 @@ def within(seconds: float | None, began: float, folder: Path) -> Iterator[None]:
         yield
         return
     _refused.clear()
+    if Folder(folder).broken(FILE):
+        say(f"{folder / FILE}: damaged, and written anew: a budget counts from the start of its command, so nothing is lost")
     os.environ[_ENV] = json.dumps([began + seconds, str(folder.resolve())])
     about = {"seconds": seconds, "began": began, "ends": began + seconds}
     Folder(folder).write(FILE, about)
@@ -160,13 +163,26 @@ def tell(left_out: Sequence[tuple[Sequence[str], str]], seconds: float) -> None:
         say("The same command with a larger sweep.budget goes on; the best found so far stands.")
 
 
+def _written(folder: Path) -> tuple[float, float, bool] | None:
+    """Return the seconds of a sweep's budget, when it ends, and whether its command has ended; None for a damaged file."""
+    try:
+        about = Folder(folder).read(FILE)
+        return float(about["seconds"]), float(about["ends"]), "ended" in about
+    except (AerunError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _damaged(folder: Path) -> str:
+    return f"{folder / FILE} is damaged: what is left of the budget cannot be told; the same command again writes it anew"
+
+
 def line(folder: Path, found: Sequence[Standing], now: float) -> str:
     """Return what `aerun status` says of a sweep's budget, and which of its jobs are not begun; empty where it has none."""
-    about = Folder(folder).read(FILE)
-    try:
-        seconds, ends, ended = float(about["seconds"]), float(about["ends"]), "ended" in about
-    except (KeyError, TypeError, ValueError):
+    if not Folder(folder).has(FILE):
         return ""
+    if (about := _written(folder)) is None:
+        return f"budget   {_damaged(folder)}"
+    seconds, ends, ended = about
     if not ended and now < ends:
         return f"budget   {span(ends - now)} of {span(seconds)} left"
     own = [own_overrides(one.typed) for one in found]
@@ -181,5 +197,8 @@ def sentence(folder: Path) -> str:
     """Return what a report says of jobs that a budget left out; empty where there are none."""
     if not Folder(folder).has(FILE):
         return ""
-    words = line(folder, standings(folder, grid_of(folder), brief=True), time.time()).partition("; ")[2]
-    return f"Its sweep.budget left {words}." if words else ""
+    if _written(folder) is None:
+        return f"{_damaged(folder)}."
+    words = line(folder, standings(folder, grid_of(folder), brief=True), time.time())
+    left = words.partition("; ")[2]
+    return f"Its sweep.budget left {left}." if left else ""

@@ -122,7 +122,7 @@ def _objective(objectives: Any) -> str:
     several = [objectives] if isinstance(objectives, str) else list(objectives or ())
     if len(several) != 1 or not isinstance(several[0], str) or not several[0]:
         raise AerunError(
-            f"objective={several or None}: pruning wants one figure, which every epoch has, such as objective=val/mse."
+            f"objective={several or 'null'}: pruning wants one figure, which every epoch has, such as objective=val/mse."
         )
     if not several[0].startswith("val/"):
         raise AerunError(

@@ -192,4 +192,5 @@ def told(results: Mapping[str, Any], one: Member, pruning: Pruning) -> str:
     if results["status"] == "completed":
         return f"at its end, {pruning.objective} {results['objective']:.4g}"
     rung = max(one.values)
-    return f"at rung {rung + 1} of {pruning.end} (epoch {results['epochs']}), {pruning.objective} {one.values[rung]:.4g}"
+    epoch = f" (epoch {results['epochs']})" if "epochs" in results else ""  # none where it was killed as it went on from there
+    return f"at rung {rung + 1} of {pruning.end}{epoch}, {pruning.objective} {one.values[rung]:.4g}"

@@ -35,7 +35,7 @@ def later(sweep: Path) -> Mapping[str, Any]:
     Raises AerunError for a damaged file.
     """
     found = Folder(sweep).read(RUNGS)
-    if not found:
+    if not found and not Folder(sweep).has(RUNGS):
         return {}
     try:
         return {

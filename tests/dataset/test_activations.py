@@ -154,7 +154,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(flat, tmp_path):
 
 def test_the_page_shows_how_a_store_is_written(tmp_path, monkeypatch):
     """Its lines are run as they stand there; the store is then read."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGES["docs/families/activations.md"].read_text(encoding="utf-8"), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", PAGES["docs/families/activations.md"].read_text(encoding="utf-8"), re.DOTALL)
     assert len(code.strip().splitlines()) <= 13
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "activations.md", "exec"), {})

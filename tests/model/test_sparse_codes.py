@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
+import aerun
 from aerun.core.errors import AerunError
 from aerun.metrics import pca
 from aerun.model.bottleneck.gated import Gated
@@ -14,6 +15,7 @@ from aerun.model.bottleneck.selected import nth_largest
 from aerun.model.bottleneck.topk import Topk
 from aerun.regularizer.revival import Revival
 from tests.conftest import built, descend
+from tests.shell import here
 
 
 @pytest.fixture(autouse=True)
@@ -234,3 +236,22 @@ REFUSED = [
 def test_what_does_not_go_together_is_refused_in_words(typed, words):
     with pytest.raises(AerunError, match=words):
         built(*typed)
+
+
+def test_atoms_that_begin_at_samples(tmp_path):
+    """Directions of training samples from the mean, other ones for another seed; the run is loaded without its data."""
+    typed = ("model=sae_topk", "dataset=features", "dataset.n=200", "model.latent_dim=40")
+    directions = []
+    for seed in (0, 1):
+        plan = built(*typed, f"seed={seed}")
+        train = plan.dataset.load().train.x
+        plan.autoencoder.start_from(train)
+        atoms, encoder = plan.autoencoder.decoder_weights()[0], plan.autoencoder.arch.encoder_weights()[0]
+        samples = torch.nn.functional.normalize(train - train.mean(0), dim=1)
+        assert ((samples @ atoms).amax(0) > 1 - 1e-5).all()
+        torch.testing.assert_close(encoder, atoms.t())
+        directions.append(atoms)
+    assert not torch.allclose(*directions)
+    few = ["trainer.max_steps=3", "pictures=[]", "evaluate=[]", f"hydra.run.dir={tmp_path / 'run'}"]
+    assert here(tmp_path, *typed, *few).code == 0
+    assert aerun.load(tmp_path / "run").encode(train[:3].numpy()).shape == (3, 40)

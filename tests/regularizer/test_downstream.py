@@ -1,5 +1,7 @@
 """What reconstructions cost the network behind: exactly, and by one matrix."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from aerun.core.errors import AerunError
 from aerun.evaluate import applications
 from tests.conftest import built
+from tests.docs.pages import PAGES
 from tests.pictures.test_pictures import untrained
 
 DATA = ("dataset=features", "dataset.size=6", "dataset.n=200", "dataset.prepare=norm", "model=sae_topk", "model.latent_dim=16")
@@ -46,15 +49,16 @@ def test_it_is_the_divergence_of_the_answers_to_activations_as_they_are(head):
 
 
 def test_the_matrix_is_what_small_errors_cost(head, tmp_path):
-    """P113: KL / (d' M d / 2) comes to 1, M = J' (diag p - p p') J of each sample."""
+    """P113: KL / (d' M d / 2) comes to 1, M = J' (diag p - p p') J of each sample, as the page computes it."""
+    page = PAGES["docs/families/activations.md"].read_text(encoding="utf-8")
+    given = {}
+    exec(compile(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[1], "activations.md", "exec"), given)
     layers, file = head
     model, x = begun(of(file))
     behind, own = model.terms["downstream"].regularizer, model.preparation.inverse
     d = 0.01 * torch.randn_like(x)
     for i in range(5):
-        j = torch.autograd.functional.jacobian(layers, own(x[i]))
-        p = layers(own(x[i])).softmax(0)
-        np.save(tmp_path / "m.npy", (j.t() @ (p.diag() - p[:, None] * p) @ j).detach().numpy())
+        np.save(tmp_path / "m.npy", given["matrix"](layers, own(x[i : i + 1])))
         weighted = begun(of(tmp_path / "m.npy", "weighted"))[0].terms["weighted"].regularizer
         pair = x[i : i + 1], (x + d)[i : i + 1], own
         assert (behind(*pair) / weighted(*pair)).item() == pytest.approx(1, abs=0.02)

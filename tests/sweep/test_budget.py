@@ -8,6 +8,7 @@ import pytest
 
 from aerun.bill import past
 from aerun.sweep import budget, costs
+from aerun.sweep.billed import Bill
 from aerun.sweep.grid import Grid
 from aerun.sweep.standing import standings
 from aerun.trainer import time_limit
@@ -175,4 +176,32 @@ def test_status_says_how_much_is_left_while_it_runs(tmp_path):
     assert budget.line(tmp_path, found, 3000) == "budget   10 min of 60 min left"
     assert budget.line(tmp_path, found, 3700) == "budget   60 min, over; 2 jobs not begun: seed=0, seed=1"
     (tmp_path / budget.FILE).write_text("{")
-    assert budget.line(tmp_path, found, 3000) == ""
+    assert "budget.json is damaged: what is left" in budget.line(tmp_path, found, 3000)
+    assert "budget.json is damaged" in budget.sentence(tmp_path)
+    (tmp_path / budget.FILE).unlink()
+    assert budget.line(tmp_path, found, 3000) == budget.sentence(tmp_path) == ""
+
+
+def test_damaged_bills_and_budgets_are_told_and_written_anew(bills, tmp_path, monkeypatch):
+    typed = ("-m", "sweep=s", *QUICK, "sweep.budget=1h", "sweep.extend=true")
+    sweep, past_file = tmp_path / "outputs/sweeps/s", tmp_path / past.PLACE / past.PAST
+    assert here(tmp_path, *typed, "seed=0,1").code == 0
+    for path in (sweep / "bill.json", sweep / budget.FILE, past_file):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"seconds": 36')
+    told = here(tmp_path, *typed, "seed=2,3")
+    assert told.code == 0, told.err
+    assert "bill.json is damaged, and written anew" in told.out
+    assert "budget.json: damaged, and written anew: a budget counts from the start of its command" in told.out
+    assert told.err.count("past.json: damaged: bills are not corrected by past runs") == 1
+    assert {"predicted", "began", "took"} == set(json.loads((sweep / "bill.json").read_text()))
+    settle = Bill.settle
+
+    def cut(bill, folder):
+        (folder / "bill.json").write_text("{")
+        settle(bill, folder)
+
+    monkeypatch.setattr(Bill, "settle", cut)
+    told = here(tmp_path, *typed, "seed=4,5")
+    assert "bill.json was damaged while jobs ran" in told.out
+    assert set(json.loads((sweep / "bill.json").read_text())) == {"predicted"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aerun.runs.folder import Folder
-from aerun.sweep import budget, costs
+from aerun.sweep import budget, costs, rung_ends
 from aerun.sweep.pruned import outcome_of
 from tests import loaded
 from tests.bill.test_cost import COST
@@ -142,6 +142,12 @@ def test_the_report_draws_curves_up_to_where_they_stopped(typed, sweep):
     told = here(typed[0], "report", "outputs/sweeps/s")
     assert told.code == 0, told.err
     page = (sweep / "report.html").read_text()
+    assert "optimizer.lr (0.0001, 0.003, 0.01, 0.03)" in page
+    assert "1 of 4 runs is complete, 3 were pruned." in page
+    assert told.out.endswith("report.html: 4 settings, 4 runs: 1 complete, 3 pruned\n")
+    compared = here(typed[0], "compare", "outputs/sweeps/s").out
+    assert "4 settings, 4 runs: 1 complete, 3 pruned; the table is of the complete ones" in compared
+    assert "how 3 pruned jobs would have ended is not known, and one may be the best" in compared.replace("\n", " ")
     assert "Dashed: 3 pruned, each up to the epoch at which it stopped" in page
     assert "Pruning (search=asha) stopped 3 of 4 jobs" in page
     assert '<section id="pruned">' in page
@@ -173,6 +179,47 @@ def test_pruned_jobs_are_checked_on_request(sweep, tmp_path):
     assert len(outcome.checked) == 2
     assert "17 of at most" in outcome.lines()[0].replace("\n", " ")
     assert f"{2 * 9 - sum(one.stopped for one in outcome.checked)} more for search.prune.check" in outcome.lines()[0]
+
+
+def test_killed_as_it_trains_on_from_a_rung_a_job_goes_on(sweep, tmp_path):
+    """Its results then tell of no epochs, while its figures at rungs stand."""
+    again = shutil.copytree(sweep.parents[1], tmp_path / "outputs") / "sweeps" / "s"
+    name = next(name for name, path in jobs(sweep).items() if status(path) == "completed")
+    (again / name / "results.json").write_text('{"status": "running", "seed": 0}')
+    told = here(tmp_path, *GRID)
+    assert told.code == 0, told.out + told.err
+    assert "failed" not in told.out
+    same(again / name, sweep / name)
+
+
+def test_where_the_first_rung_says_little_all_go_on_to_the_second_and_a_kill_changes_nothing(sweep, tmp_path, monkeypatch):
+    """The ranks of a rung are made to be anything; who goes on later is still bit for bit the run that was never stopped."""
+    monkeypatch.setattr(rung_ends, "ENOUGH", 3)
+    monkeypatch.setattr(rung_ends, "WEAK", 2.0)
+    typed = [*GRID, "search.prune.check=2"]
+    write, places = Folder.write, [shutil.copytree(sweep.parents[1], tmp_path / name / "outputs") for name in ("a", "b")]
+    told = here(tmp_path / "a", *typed)
+    assert told.code == 0, told.err
+    assert "too low to prune by, so all went on to the next rung" in told.out
+    assert "over 3 jobs that had ended" in told.out
+    assert all(len(rungs(path)["values"]) >= 2 for path in jobs(tmp_path / "a/outputs/sweeps/s").values())
+
+    def kill(folder, name, content):
+        write(folder, name, content)
+        if name == "rungs.json" and folder.path.name == "s":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "write", kill)
+        assert here(tmp_path / "b", *typed).code == 130
+    assert here(tmp_path / "b", *typed).code == 0
+    for name, path in jobs(places[0] / "sweeps/s").items():
+        assert rungs(places[1] / "sweeps/s" / name) == rungs(path)
+        same(path, places[1] / "sweeps/s" / name)
+    assert "all went on to the next rung" in here(tmp_path / "a", "status", "outputs/sweeps/s").out.replace("\n", " ")
+    (places[0] / "sweeps/s/rungs.json").write_text("{")
+    damaged = here(tmp_path / "a", "status", "outputs/sweeps/s")
+    assert (damaged.code, "whether the first rung prunes is decided anew" in damaged.err.replace("\n", " ")) == (2, True)
 
 
 def test_rungs_stay_as_they_were_decided(sweep, tmp_path):

@@ -71,7 +71,10 @@ class Dense(Arch):
         return read if c is None or not self.known else torch.cat([read.flatten(1), c.to(x.dtype)], 1)
 
     def decode(self, z: Tensor, valid: Tensor | None = None) -> Tensor:
-        raw = super().decode(z, valid)
+        return self._placed(super().decode(z, valid))
+
+    def _placed(self, raw: Tensor) -> Tensor:
+        """Return what the decoder writes, of pairs behind what stands for the elements that are read."""
         return torch.cat([self.mean[: self.source].to(raw).expand(raw.shape[0], -1), raw], 1) if self.source else raw
 
     @torch.no_grad()

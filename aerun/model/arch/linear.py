@@ -1,10 +1,11 @@
 """One affine map in each direction."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
 from torch.nn.utils.parametrize import is_parametrized
 
 from aerun.core.checks import one_of
@@ -71,7 +72,7 @@ class Linear(Dense):
         self.start, self.draw, self.units = one_of("model.arch.start", start, STARTS), 0, latent_dim
         unlike = whiten or features != latent_dim or heads > 1 or atoms == "orthogonal" or source > 0
         if start == "data":
-            self.draw = int(torch.randint(2**31, ()))  # which samples
+            self.draw = int(torch.randint(2**31, (), device="cpu"))  # which samples
         if start in ("mirrored", "data"):
             self._mirror(latent_dim, unlike)
         elif start == "silent":
@@ -146,6 +147,12 @@ class Linear(Dense):
         self.encoder = nn.Sequential(nn.Flatten(), whitening, self.encoder[1])
         self.decoder = nn.Sequential(self.decoder[0], Colouring(whitening), nn.Unflatten(1, shape))
         self.levels = ()
+
+    def decode_held(self, z: Tensor) -> Tensor | None:
+        if self.whiten:
+            return None
+        last: Any = self.decoder[0]
+        return self._placed(self.decoder[1](linear(z, last.weight.detach(), last.bias.detach())))
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, raw_mean: Tensor) -> None:
