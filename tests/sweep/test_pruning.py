@@ -87,6 +87,7 @@ def test_half_of_the_jobs_go_on_from_each_rung_and_the_others_are_pruned(sweep):
 
 
 def test_who_went_on_is_bit_for_bit_the_run_that_was_never_stopped(sweep, tmp_path):
+    """P148, without a kill."""
     best = next(path for path in jobs(sweep).values() if status(path) == "completed")
     lr = Folder(best).config()["optimizer"]["lr"]
     told = here(tmp_path, *TINY, f"optimizer.lr={lr}", f"hydra.run.dir={tmp_path / 'straight'}")
@@ -95,6 +96,7 @@ def test_who_went_on_is_bit_for_bit_the_run_that_was_never_stopped(sweep, tmp_pa
 
 
 def test_killed_at_its_rungs_it_ends_as_if_undisturbed(sweep, tmp_path, monkeypatch):
+    """P148, killed and resumed."""
     calls, write, kills = [0], Folder.write, 0
 
     def kill(folder, name, content):

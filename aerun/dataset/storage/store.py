@@ -80,8 +80,8 @@ class Pairs(Shards):
         self.dtype = first.dtype if first.dtype == second.dtype else torch.float32
 
     def read(self, positions: Tensor, into: Tensor | None = None) -> Tensor:
-        both = [shards.read(positions).to(self.dtype) for shards in (self.first, self.second)]
-        return torch.cat(both, 1) if into is None else torch.cat(both, 1, out=into)
+        both = [side.read(positions).to(self.dtype) for side in (self.first, self.second)]
+        return torch.cat(both, 1, out=into)
 
 
 class Store(Mapped):
