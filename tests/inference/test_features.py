@@ -137,6 +137,7 @@ def test_samples_of_every_kind_are_shown():
     assert (lines[0][0], lines[0][-1]) == (0.0, 495.0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_the_page_is_searched(work, answer):
     with page(1100, 900) as tab:
