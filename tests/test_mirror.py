@@ -23,6 +23,7 @@ GIVEN = {
     "shape",
     "kind",
     "stored_unit",
+    "source",
     "low",
     "high",
     "ragged",

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
@@ -492,13 +493,25 @@ def twice(v, n):
     return torch.cat([v, v]) if isinstance(v, torch.Tensor) and v.ndim and len(v) == n else v
 
 
+def behind(name, folder):
+    """Vectors, and what stands behind them in a file, for the two that weight errors by it."""
+    given = {"downstream": {"0.weight": torch.randn(3, 64)}, "weighted": torch.eye(64)}
+    if name not in given:
+        return []
+    torch.save(given[name], folder / "behind.pt")
+    np.save(folder / "x.npy", np.random.default_rng(0).random((40, 64), np.float32))
+    data = ["dataset=array", f"dataset.path={folder / 'x.npy'}", "dataset.prepare=norm"]
+    return [*data, f"reg.terms.{name}.features={folder / 'behind.pt'}"]
+
+
 @pytest.mark.parametrize("which", [*ROOM, *VARIANTS])
-def test_a_batch_taken_twice_changes_neither_penalty_nor_gradient(which):
+def test_a_batch_taken_twice_changes_neither_penalty_nor_gradient(which, tmp_path):
     """P06, for every penalty that draws nothing."""
     name, b = which.partition(" ")[0], 9
     torch.manual_seed(0)
-    model = fitting(name, [*SETTINGS.get(name, []), *VARIANTS.get(which, [])]).autoencoder.double()
-    regularizer, x = model.terms[name].regularizer, torch.rand(b, 1, 8, 8)
+    overrides = [*SETTINGS.get(name, []), *VARIANTS.get(which, []), *behind(name, tmp_path)]
+    model = fitting(name, overrides).autoencoder.double()
+    regularizer, x = model.terms[name].regularizer, torch.rand(b, *model.facts.shape)
     model.objective_pass(x[:1], None, 0.5)  # a unit that this sample does not switch on has been silent
     names = model.objective_pass(x, None, 0.5)
     names["x_in"] = names["x_in"].detach()  # the graph from it to z does not survive being taken twice
