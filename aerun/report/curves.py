@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.report.chart import Axis, Chart, Point, Series
 from aerun.report.frontier import frontier
 from aerun.report.names import named, typed
@@ -62,7 +63,8 @@ def _against(groups: Sequence[Group], keys: Sequence[str], key: str, title: str,
     places = sorted({p.x for s in series for p in s.points})
     marks: list[tuple[float, str]] = []
     if key == SIZE:
-        series.append(_pca(groups, at))
+        pca = _pca(groups, at)
+        series += [pca] if pca.points else []
         marks = [*_dimension(groups, at, places, sizes), *_recommended(sizes)]
     zero = log and any(value == 0 for value, _ in known)
     notes = [f"{key}=0 is in the table alone: a log scale has no place for it."] if zero else []
@@ -144,7 +146,7 @@ def _pca(groups: Sequence[Group], at: int) -> Series:
     by: dict[float, list[float]] = {}
     for group in groups:
         value = number(group.settings[at])
-        if value is not None:
+        if value is not None and not pca_is_exact({k: group.mean(k) for k in ("pca/se", "mean/se")}):  # off every scale
             by.setdefault(value, []).append(group.mean("pca/se"))
     points = [
         Point(x, statistics.median(v), 0.0, f"PCA of {x:g} components: test squared error {statistics.median(v):.4g}")

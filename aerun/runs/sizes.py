@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aerun.evaluate.pca_baseline import pca_is_exact
 from aerun.runs.comparison import Difference, difference
 from aerun.runs.figures import higher_is_better, require_figures
 from aerun.runs.groups import Group, Run, natural
@@ -26,6 +27,12 @@ class Sized:
     def error(self) -> float:
         """Return the mean squared error of a test sample."""
         return self.group.mean("test/se")
+
+    @property
+    def pca(self) -> float:
+        """Return the same of PCA with as many numbers; NaN where that loses nothing, which is no yardstick."""
+        figures = {key: self.group.mean(key) for key in ("pca/se", "mean/se")}
+        return math.nan if pca_is_exact(figures) else figures["pca/se"]
 
     @property
     def near(self) -> bool:
@@ -83,7 +90,7 @@ class Sizes:
         fall = f"{100 * (1 - last.error / before.error):.2g} % from {before.size:g} to {last.size:g}"
         fall += "" if before.behind is None or before.behind.significant else " (not told from zero)"
         more = f"larger ones may be better still{self._larger(last)}"
-        pca = last.group.mean("pca/se")
+        pca = last.pca
         if pca < _CLEARLY * last.error:  # a code that PCA uses better lacks training, not numbers
             more = f"{more}, but PCA of {last.size:g} is better ({pca:.4g} against {last.error:.4g}): train longer first"
         if one is last:
@@ -106,9 +113,9 @@ class Sizes:
         return (mean - one.error) / (mean - self.best.error) if mean > self.best.error else 1.0
 
     def _reasons(self, one: Sized) -> str:
-        pca = one.group.mean("pca/se")
+        pca = one.pca
         reasons = []
-        if math.isfinite(pca) and pca > 0 and not (one is self.sizes[-1] and pca < _CLEARLY * one.error):  # said already
+        if math.isfinite(pca) and not (one is self.sizes[-1] and pca < _CLEARLY * one.error):  # said already
             better = " is better, so train longer or try other settings" if pca < _CLEARLY * one.error else ""
             reasons.append(f"PCA of {one.size:g}{better}: test error {pca:.4g} against {one.error:.4g}")
         if math.isfinite(self.dimension):

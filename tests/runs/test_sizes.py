@@ -41,6 +41,11 @@ def test_the_largest_is_never_simply_the_best(tmp_path):
     assert "8 numbers keep 9" in words
 
 
+def test_pca_with_as_many_numbers_as_the_data_is_no_yardstick(tmp_path):
+    for name, errors in (("rises", {2: 1.0, 8: 2.0}), ("falls", {2: 2.0, 8: 1.0})):
+        assert "PCA" not in sizes_of(*swept(tmp_path / name, errors, **{"pca/se": 1e-12})).words()
+
+
 def test_a_size_between_that_is_best(tmp_path):
     words = sizes_of(*swept(tmp_path / "s", {2: 3.0, 8: 1.0, 32: 2.0})).words()
     assert words.startswith("Which size: 8 numbers, of the least test error: larger ones gain nothing; 2 has 2")
