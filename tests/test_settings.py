@@ -130,6 +130,7 @@ def keys(room, option):
 
 BEGUN = (("mixture", "start"), ("perceptual", "features"), ("perceptual", "network"))
 DRAWN = (("m2", "known"), ("label", "known"))  # which samples make a batch: tests/regularizer/test_few_classes.py
+PAIRS = (("linear", "skip"),)  # of pairs of activations: tests/dataset/test_activations.py
 ASKED = (("usad", "share"),)  # of its score: tests/regularizer/test_alarms.py
 # Units that have been silent for long, the start and the end of training: tests/model/test_sparse_codes.py
 SPARE = [(code, key) for code in ("relu", "jumprelu", "gated") for key in ("k_aux", "dead_after")]
@@ -144,7 +145,8 @@ ALL = [
     for key in keys(room, path.stem)
     # which take a run to begin with: tests/model/test_priors.py, tests/regularizer/test_clusters.py, test_features.py
     # or known anomalies: tests/regularizer/test_alarms.py
-    if (path.stem, key) not in (*BEGUN, *DRAWN, *ASKED, *LONG) and path.stem not in ("clusters", "sad", *COUNTS, *BEHIND)
+    if (path.stem, key) not in (*BEGUN, *DRAWN, *PAIRS, *ASKED, *LONG)
+    and path.stem not in ("clusters", "sad", *COUNTS, *BEHIND)
 ]
 
 

@@ -4,7 +4,10 @@ import re
 import shlex
 import warnings
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from aerun.command import VERBS
 from aerun.core.errors import AerunError
@@ -119,8 +122,19 @@ def test_verbs_of_families_are_understood():
         assert all(re.match(r"[\w.@/]+=", s) for s in strange), command
 
 
+def activations(folder):
+    """The folder, with the stores and files that the page on activations names."""
+    for name in ("store", "mlp_in", "mlp_out"):
+        (folder / name).mkdir()
+        np.save(folder / name / "0.npy", np.zeros((64, 16), np.float32))
+    save_file({name: torch.zeros(64, 16) for name in ("before", "after")}, folder / "acts.safetensors")
+    torch.save({"0.weight": torch.eye(4, 16)}, folder / "head.pt")
+    return folder
+
+
 @pytest.mark.slow
-def test_commands_of_families_build():
+def test_commands_of_families_build(tmp_path, monkeypatch):
+    monkeypatch.chdir(activations(tmp_path))
     for command in TRAININGS:
         words = [w for w in shlex.split(command)[1:] if not w.startswith("model.init_from=")]
         if "model=idec" in words or "model=vade" in words:
