@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from aerun.core.signals import whole
 from aerun.logger.several import Loggers
 from aerun.trainer.saved import HELD, write_at_end
 
@@ -23,8 +24,9 @@ class Recording(Callback):
     def write(self) -> None:
         """Write the rows that wait."""
         if self.rows:
-            self.loggers.metrics(self.rows)
-            self.rows = []
+            with whole():  # else a signal in the middle has the same rows written again
+                self.loggers.metrics(self.rows)
+                self.rows = []
             self.next = time.monotonic() + HELD
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

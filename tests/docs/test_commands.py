@@ -22,6 +22,7 @@ TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 ELSEWHERE = {
     "docs/guides/data.md": "tests/docs/test_pages.py",
     "docs/guides/use.md": "tests/inference/test_use.py",
+    "docs/guides/solve.md": "tests/solve/test_solve.py",
     "docs/hydra.md": "tests/docs/test_hydra.py",
     "docs/experiments.md": "tests/experiment/test_experiments.py",
     "docs/clusters.md": "tests/sweep/test_launchers.py",

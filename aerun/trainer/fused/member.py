@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from aerun.core.signals import whole
 from aerun.trainer.base import Job, Trainer
 from aerun.trainer.fused.scores import Best, Patience
 from aerun.trainer.told import loggers_of
@@ -37,8 +38,9 @@ class Member:
     def write_rows(self) -> None:
         """Bring the loggers up to date."""
         if self.rows:
-            self.loggers.metrics(self.rows)
-            self.rows.clear()
+            with whole():  # else a signal in the middle has the same rows written again
+                self.loggers.metrics(self.rows)
+                self.rows.clear()
 
     def callbacks(self) -> dict[str, Any]:
         """Return the state of its callbacks, as a checkpoint has it."""
