@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def head_of(source: Path, facts: Facts, activation: str) -> Found:
 def matrix_of(source: Path, facts: Facts) -> Found:
     """Return the size of a file's matrix in words, and the matrix. AerunError for one of another size, or of odd values."""
     suffix = source.suffix.lower()
-    found: Any = torch.from_numpy(read_array("features", source, None).copy()) if suffix == ".npy" else _read(source)
+    found: Any = torch.from_numpy(read_array("features", source, None).copy()) if suffix == ".npy" else tensors_of(source)
     width = _width(facts)
     if not isinstance(found, Tensor) or tuple(found.shape) != (width, width):
         shape = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
@@ -60,15 +61,17 @@ def _width(facts: Facts) -> int:
     return facts.size - facts.source
 
 
-def _read(source: Path) -> Any:
+def tensors_of(source: Path, words: str = "tensors alone", instead: str = "") -> Any:
+    """Return what a file of torch.save holds, of which only tensors are read. AerunError in `words` where it is none."""
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as e:  # a file that is none of weights ends in errors of many kinds
-        raise AerunError(f"is not read as tensors alone ({line_of(e)}).") from e
+    except Exception as e:  # a file that is none of weights ends in errors of many kinds; torch's own advises to run its code
+        why = "" if isinstance(e, UnpicklingError) else f" ({line_of(e)})"
+        raise AerunError(f"is not read as {words}{why}.{instead}") from e
 
 
 def _loaded(source: Path) -> Mapping[str, Tensor]:
-    state = _read(source)
+    state = tensors_of(source)
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise AerunError(f"holds no state_dict but {type(state).__name__}.")
     return state

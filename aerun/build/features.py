@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from aerun.build.behind import head_of, matrix_of
+from aerun.build.behind import head_of, matrix_of, tensors_of
 from aerun.build.from_run import autoencoder_of
 from aerun.build.maker import Maker
 from aerun.core.errors import AerunError
@@ -22,7 +20,6 @@ from aerun.regularizer.stack import TAP, told
 from aerun.regularizer.vgg import vgg_of
 from aerun.runs.checkpoint import run_folder
 from aerun.runs.folder import Folder
-from aerun.runs.plain import line_of
 from aerun.settings.borrowed import borrowed, with_networks
 from aerun.settings.targets import own_modules
 
@@ -118,11 +115,7 @@ def _of_file(source: Path, facts: Facts) -> Borrowed:
             f"weights of torchvision's are for images of 1 or 3 channels between known bounds, and samples are of kind "
             f"{facts.kind} and shape {facts.shape} here. Use features=random or a run on data like these."
         )
-    try:
-        state = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as e:  # a file that is none of weights ends in errors of many kinds; torch's own advises to run its code
-        why = "" if isinstance(e, UnpicklingError) else f" ({line_of(e)})"
-        raise AerunError(f"is not read as a state_dict, of tensors alone{why}. Choose a run's folder, or weights.") from e
+    state = tensors_of(source, "a state_dict, of tensors alone", " Choose a run's folder, or weights.")
     if not isinstance(state, Mapping):
         raise AerunError(f"holds no state_dict but {type(state).__name__}.")
     name, words, weights = vgg_of(state, facts.shape, facts.low, facts.high)

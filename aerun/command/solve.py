@@ -19,20 +19,20 @@ from aerun.core.text import say
 from aerun.settings.catalog import catalog
 from aerun.settings.overrides import config_of
 from aerun.settings.shells import in_shell
+from aerun.solve.tasks import TASKS
 
 if TYPE_CHECKING:
     from aerun.solve.rules import Line
 
 _PLANS = ("sweep", "search", "hydra", "experiment", "objective", "evaluate", "pictures", "+", "~")
 _NAME = re.compile(r"[^\w.=-]+")
-_TASKS = ("anomaly", "reduce", "compress", "generate", "impute")
 
 
 def run(argv: list[str]) -> int:
     """Run the verb."""
     args = _parser().parse_intermixed_args(argv)
-    if args.task not in _TASKS:
-        raise AerunError(f"--for {args.task}: no such task{nearest(args.task, _TASKS)}; one of {', '.join(_TASKS)}.")
+    if args.task not in TASKS:
+        raise AerunError(f"--for {args.task}: no such task{nearest(args.task, TASKS)}; one of {', '.join(TASKS)}.")
     budget = seconds_of("--budget", args.budget)
     words = settings_of(args.settings)
     for word in words:
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: aerun solve data.csv --for anomaly --budget 10m dataset.anomaly=fraud",
     )
     parser.add_argument("settings", nargs="+", metavar="DATA", help="a path, or dataset=NAME; and settings, KEY=VALUE")
-    parser.add_argument("--for", dest="task", required=True, metavar="TASK", help=f"what it is for: {', '.join(_TASKS)}")
+    parser.add_argument("--for", dest="task", required=True, metavar="TASK", help=f"what it is for: {', '.join(TASKS)}")
     parser.add_argument("--budget", default="10m", metavar="TIME", help="from the command's start to its end (default: 10m)")
     parser.add_argument("--name", help="of the folder below --root (default: of the data and the task)")
     parser.add_argument("--fresh", action="store_true", help="remove an earlier plan of that name with its runs first")
@@ -65,9 +65,8 @@ def _solve(args: argparse.Namespace, words: list[str], budget: float) -> int:
     # deferred: keeps --help without torch
     from aerun.core.collector import go_on
     from aerun.runs.folder import Folder
-    from aerun.solve.answer import RESULTS, Answer
-    from aerun.solve.conduct import PLAN, Conduct
-    from aerun.solve.tasks import TASKS
+    from aerun.solve.answer import Answer
+    from aerun.solve.conduct import PLAN, RESULTS, Conduct
     from aerun.sweep.billed import began
 
     go_on()

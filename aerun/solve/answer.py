@@ -15,9 +15,8 @@ from aerun.runs.folder import Folder
 from aerun.settings.shells import command_line, in_shell
 from aerun.solve.alarms import Alarms, standard_error
 from aerun.solve.choose import WORTH, Candidate, Choice, best_of, by_auroc, by_error
-from aerun.solve.conduct import RESULTS, Conduct
+from aerun.solve.conduct import Conduct
 from aerun.solve.judge import Judge
-from aerun.solve.tasks import TASKS
 from aerun.solve.written import NETWORKS
 
 
@@ -158,6 +157,3 @@ def _with_row(outcome: Outcome, name: str, row: Mapping[str, float]) -> Outcome:
 def _shown(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-__all__ = ["RESULTS", "TASKS", "Answer"]
